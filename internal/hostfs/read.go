@@ -1,0 +1,123 @@
+package hostfs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
+)
+
+// A Root is the directory taken for "/". The empty Root is "/".
+type Root string
+
+func (r Root) dir() string {
+	if r == "" {
+		return "/"
+	}
+	return string(r)
+}
+
+// Resolve returns where path lies on this machine, all symbolic links resolved
+// inside the root. What is missing is kept as it stands.
+func (r Root) Resolve(path string) (string, error) {
+	real, err := securejoin.SecureJoin(r.dir(), path)
+	if err != nil {
+		return "", hostError("resolve", path, err)
+	}
+	return real, nil
+}
+
+// resolveDir is Resolve for all but the last element of path.
+func (r Root) resolveDir(path string) (string, error) {
+	path = filepath.Clean("/" + path)
+	dir, err := r.Resolve(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}
+
+// ReadFile reads a regular file of at most limit bytes. It never blocks on a
+// FIFO and never follows a link out of the root.
+func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
+	real, err := r.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openRead(real)
+	if err != nil {
+		return nil, hostError("open", path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, hostError("stat", path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, hostError("read", path, ErrNotRegular)
+	}
+	// A size of 0 may be a file of /proc, so the size is only a hint, and one
+	// byte more than the limit is what tells "at the limit" from "beyond it".
+	buf := make([]byte, 0, min(info.Size(), limit)+512)
+	for {
+		n, err := f.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > limit {
+			return nil, hostError("read", path, ErrTooLarge)
+		}
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, hostError("read", path, err)
+		}
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}
+
+// ReadDir lists a directory in the order of the names.
+func (r Root) ReadDir(path string) ([]fs.DirEntry, error) {
+	real, err := r.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := os.ReadDir(real)
+	return list, hostError("readdir", path, err)
+}
+
+// Stat describes what path leads to.
+func (r Root) Stat(path string) (fs.FileInfo, error) {
+	real, err := r.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(real) // the links are resolved; what is left is not one
+	return info, hostError("stat", path, err)
+}
+
+// Lstat describes path itself.
+func (r Root) Lstat(path string) (fs.FileInfo, error) {
+	real, err := r.resolveDir(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Lstat(real)
+	return info, hostError("lstat", path, err)
+}
+
+// hostError makes err a [*fs.PathError] that names the path as on the host.
+func hostError(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var inner *fs.PathError
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return &fs.PathError{Op: op, Path: path, Err: err}
+}
