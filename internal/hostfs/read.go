@@ -13,7 +13,8 @@ import (
 // A Root is the directory taken for "/". The empty Root is "/".
 type Root string
 
-func (r Root) dir() string {
+// Dir returns the root's directory on this machine.
+func (r Root) Dir() string {
 	if r == "" {
 		return "/"
 	}
@@ -23,7 +24,7 @@ func (r Root) dir() string {
 // Resolve returns where path lies on this machine, all symbolic links resolved
 // inside the root. What is missing is kept as it stands.
 func (r Root) Resolve(path string) (string, error) {
-	real, err := securejoin.SecureJoin(r.dir(), path)
+	real, err := securejoin.SecureJoin(r.Dir(), path)
 	if err != nil {
 		return "", hostError("resolve", path, err)
 	}

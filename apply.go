@@ -1,0 +1,296 @@
+package usernskit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
+)
+
+// ErrUnfinished is returned by Apply where an earlier run was cut off between
+// its first and its last file. [Host.Undo] with no ID takes that run back.
+var ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
+
+// Apply makes the changes of the plan, in its order, and returns a receipt for
+// [Host.Undo]. Actions are left to the caller.
+//
+// It takes the locks that the changes name, waiting as long as ctx allows and
+// 15 s without a deadline; looks whether every file still holds what the plan
+// was made from, else [ErrChanged]; writes a journal; replaces the files. When
+// a step fails it puts back what it had replaced and returns the error of that
+// step: nothing has changed then. Where even that fails, the error says so and
+// the journal stays open for Undo.
+//
+// A plan that changes nothing writes nothing, and its receipt has no ID.
+func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
+	a := &applier{host: h}
+	if !a.changes(p) {
+		return Receipt{}, nil
+	}
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer unlock()
+	return a.apply(ctx, p)
+}
+
+// Update calls plan and applies what it returns, with no other run of this
+// module in between. Where another program changed a file after plan had read
+// it, Update plans again. An error of plan ends it with nothing changed.
+func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
+	a := &applier{host: h}
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer unlock()
+	for {
+		p, err := plan()
+		if err != nil {
+			return Receipt{}, err
+		}
+		if !a.changes(p) {
+			return Receipt{}, nil
+		}
+		r, err := a.apply(ctx, p)
+		if !errors.Is(err, ErrChanged) || ctx.Err() != nil {
+			return r, err
+		}
+	}
+}
+
+// An applier runs the steps of Apply and Undo.
+type applier struct {
+	host  Host
+	fault func(step string) error // set in tests: fails, or kills, before a step
+}
+
+func (a *applier) step(name string) error {
+	if a.fault == nil {
+		return nil
+	}
+	return a.fault(name)
+}
+
+// writer names its steps after what it writes: "write /etc/subuid: rename".
+func (a *applier) writer(what string) hostfs.Writer {
+	w := hostfs.Writer{Root: hostfs.Root(a.host.Root)}
+	if a.fault != nil {
+		w.Fault = func(step string) error { return a.fault(what + step) }
+	}
+	return w
+}
+
+func (a *applier) changes(p Plan) bool {
+	for _, c := range p.Changes {
+		if c.Diff() != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
+	records, err := a.host.records()
+	if err != nil {
+		return Receipt{}, err
+	}
+	id := 1
+	for _, r := range records {
+		if !r.State.sealed() {
+			return Receipt{}, fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
+		}
+		id = number(r.ID) + 1
+	}
+	shadow, err := a.lockFiles(ctx, p.Changes)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer func() { err = errors.Join(err, shadow.Unlock()) }()
+
+	r := record{Schema: 1, ID: strconv.Itoa(id), Time: time.Now().UTC().Truncate(time.Second), Title: p.Title, State: Applying, Actions: p.Actions}
+	if err := a.step("check"); err != nil {
+		return Receipt{}, err
+	}
+	if err := a.fill(&r, p.Changes); err != nil {
+		return Receipt{}, err
+	}
+	if err := a.keep(r); err != nil {
+		return Receipt{}, errors.Join(fmt.Errorf("journal: %w", err), a.rollBack(r))
+	}
+	if err := a.write(r); err != nil {
+		return Receipt{}, errors.Join(err, a.rollBack(r))
+	}
+	r.State = Applied
+	if err := a.keep(r); err != nil {
+		return Receipt{}, errors.Join(fmt.Errorf("journal: %w", err), a.rollBack(r))
+	}
+	return a.host.receipt(r), nil
+}
+
+func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.ShadowLock, error) {
+	var files []string
+	for _, c := range changes {
+		if c.Lock == LockShadow {
+			files = append(files, c.Path)
+		}
+	}
+	if files == nil {
+		return &hostfs.ShadowLock{}, nil
+	}
+	return a.writer("").LockShadow(ctx, files...)
+}
+
+// fill looks at every file before the first is written and records what Undo
+// will need. Nothing is written here.
+func (a *applier) fill(r *record, changes []Change) error {
+	real := map[string]string{}
+	w := a.writer("")
+	for _, c := range changes {
+		if c.Diff() == "" {
+			continue
+		}
+		if path.Clean(c.Path) != c.Path || !path.IsAbs(c.Path) {
+			return fmt.Errorf("BUG: %q is not a clean absolute path", c.Path)
+		}
+		place, err := a.host.Path(c.Path)
+		if err != nil {
+			return err
+		}
+		if other, ok := real[place]; ok {
+			return fmt.Errorf("%s and %s are the same file (a symbolic link), and the plan changes both", other, c.Path)
+		}
+		real[place] = c.Path
+		if err := w.Check(c.Path); err != nil {
+			return err
+		}
+		f := fileRecord{Path: c.Path, Before: content(c.Before), After: content(c.After), Lock: c.Lock}
+		if f.Meta, err = a.meta(c); err != nil {
+			return err
+		}
+		if now := a.host.holds(f); now != HoldsBefore {
+			return &ChangedError{Path: c.Path, Want: c.Before, Now: a.now(c.Path)}
+		}
+		if f.Litter, err = a.litter(c.Path); err != nil {
+			return err
+		}
+		if backup, ok, err := a.backup(f); err != nil {
+			return err
+		} else if ok {
+			r.Files = append(r.Files, backup)
+		}
+		r.Files = append(r.Files, f)
+		missing, err := w.Missing(c.Path)
+		if err != nil {
+			return err
+		}
+		for _, dir := range missing {
+			rel, err := filepath.Rel(hostfs.Root(a.host.Root).Dir(), dir)
+			if err != nil {
+				return err
+			}
+			r.Dirs = append(r.Dirs, "/"+rel)
+		}
+	}
+	return nil
+}
+
+// litter names the files that look like temporary ones of ours before we have
+// made any: after a crash all others are ours to remove.
+func (a *applier) litter(name string) ([]string, error) {
+	list, err := a.writer("").Litter(name)
+	for i := range list {
+		list[i] = filepath.Base(list[i])
+	}
+	return list, err
+}
+
+// meta is what the file keeps, or gets where it is new.
+func (a *applier) meta(c Change) (hostfs.Meta, error) {
+	if c.Before == nil {
+		return hostfs.NewMeta(c.Mode), nil
+	}
+	meta, err := hostfs.Root(a.host.Root).Meta(c.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return meta, &ChangedError{Path: c.Path, Want: c.Before}
+	}
+	return meta, err
+}
+
+// backup is the old content under the name "FILE-", which shadow-utils keep
+// whenever they write FILE.
+func (a *applier) backup(f fileRecord) (fileRecord, bool, error) {
+	if f.Lock != LockShadow || f.Before == nil || f.After == nil {
+		return fileRecord{}, false, nil
+	}
+	b := fileRecord{Path: f.Path + "-", After: f.Before, Meta: f.Meta, Backup: true}
+	if err := a.writer("").Check(b.Path); err != nil {
+		return b, false, err
+	}
+	old, err := a.host.ReadFile(b.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return b, false, err
+	default:
+		b.Before = content(old)
+		if b.Meta, err = hostfs.Root(a.host.Root).Meta(b.Path); err != nil {
+			return b, false, err
+		}
+	}
+	if b.Litter, err = a.litter(b.Path); err != nil {
+		return b, false, err
+	}
+	same := b.Before != nil && bytes.Equal(*b.Before, *b.After)
+	return b, !same, nil
+}
+
+// now is what a file holds, for an error message: nil where it is unreadable.
+func (a *applier) now(name string) []byte {
+	data, err := a.host.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+func (a *applier) write(r record) error {
+	for _, f := range r.Files {
+		w := a.writer("write " + f.Path + ": ")
+		if _, err := w.MkdirAll(f.Path); err != nil {
+			return err
+		}
+		if err := a.put(w, f.Path, bytesOf(f.Before), bytesOf(f.After), f.Meta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put makes path hold data instead of before; nil stands for no file.
+func (a *applier) put(w hostfs.Writer, name string, before, data []byte, meta hostfs.Meta) error {
+	if data == nil {
+		return w.Remove(name, before)
+	}
+	return w.Replace(name, before, data, meta)
+}
+
+// rollBack puts every file back that already has its new content and takes the
+// record out of the journal. If it cannot, it leaves the record for Undo.
+func (a *applier) rollBack(r record) error {
+	if err := a.restore(r, nil); err != nil {
+		return fmt.Errorf("putting the files back failed too, undo will try again: %w", err)
+	}
+	if err := a.drop(r); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("every file is as it was, but its journal cannot be removed: %w", err)
+	}
+	return nil
+}

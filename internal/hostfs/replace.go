@@ -1,0 +1,194 @@
+package hostfs
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/google/renameio/v2"
+)
+
+// A Writer replaces files below a root. Every path is followed through symbolic
+// links to the file itself; the links stay.
+type Writer struct {
+	Root Root
+	// Fault, if set, is called before each step with the step's name and fails
+	// the step with the error it returns. Tests set it.
+	Fault func(step string) error
+}
+
+func (w Writer) step(name string) error {
+	if w.Fault == nil {
+		return nil
+	}
+	return w.Fault(name)
+}
+
+// Replace makes path hold data, in one step for whoever reads it: the old file
+// or the new one, on the disk too. It is the caller's to know what the file
+// holds: if that is no longer before (nil: no file), Replace returns
+// [ErrChanged] and leaves the file as it is.
+//
+// The new file is made in the directory of the old one, so that it is born on
+// the same file system and with that directory's SELinux type, and gets the
+// owner, mode and attributes of meta before it can be seen under its name.
+func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error) {
+	real, err := w.Root.Resolve(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = hostError("replace", path, err) }()
+	if err := w.step("create"); err != nil {
+		return err
+	}
+	temp, err := renameio.NewPendingFile(real,
+		renameio.WithTempDir(filepath.Dir(real)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return explain(err)
+	}
+	defer temp.Cleanup()
+	if err := w.step("write"); err != nil {
+		return err
+	}
+	if _, err := temp.Write(data); err != nil {
+		return err
+	}
+	if err := w.setMeta(temp.File, meta); err != nil {
+		return err
+	}
+	if err := w.step("sync"); err != nil {
+		return err
+	}
+	if err := temp.Sync(); err != nil {
+		return err
+	}
+	if err := w.holds(path, before); err != nil {
+		return err
+	}
+	if err := w.step("rename"); err != nil {
+		return err
+	}
+	if err := w.swap(temp, real, before); err != nil {
+		return explain(err)
+	}
+	if err := w.step("sync directory"); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(real))
+}
+
+// Remove unlinks the file that path leads to, if it still holds before.
+func (w Writer) Remove(path string, before []byte) (err error) {
+	real, err := w.Root.Resolve(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = hostError("remove", path, err) }()
+	if err := w.holds(path, before); err != nil {
+		return err
+	}
+	if err := w.step("unlink"); err != nil {
+		return err
+	}
+	if err := os.Remove(real); err != nil {
+		return explain(err)
+	}
+	if err := w.step("sync directory"); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(real))
+}
+
+// holds returns [ErrChanged] unless path holds data; nil stands for no file.
+func (w Writer) holds(path string, data []byte) error {
+	now, err := w.Root.ReadFile(path, int64(len(data)))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && data == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrTooLarge):
+		return ErrChanged
+	case err != nil:
+		return err
+	case data == nil || !bytes.Equal(now, data):
+		return ErrChanged
+	}
+	return nil
+}
+
+// MkdirAll makes the missing directories on the way to path, mode 0755, and
+// returns them as paths on this machine, the outermost first.
+func (w Writer) MkdirAll(path string) ([]string, error) {
+	missing, err := w.Missing(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range missing {
+		if err := w.step("mkdir"); err != nil {
+			return nil, err
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, hostError("mkdir for", path, explain(err))
+		}
+		if err := syncDir(filepath.Dir(dir)); err != nil {
+			return nil, hostError("mkdir for", path, err)
+		}
+	}
+	return missing, nil
+}
+
+// Missing returns the directories that MkdirAll would make.
+func (w Writer) Missing(path string) ([]string, error) {
+	real, err := w.Root.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
+		_, err := os.Lstat(dir)
+		if err == nil {
+			return missing, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return nil, hostError("stat directory of", path, err)
+		}
+		missing = append([]string{dir}, missing...)
+	}
+}
+
+// Litter lists the temporary files of interrupted replacements of path, as
+// paths on this machine.
+func (w Writer) Litter(path string) ([]string, error) {
+	real, err := w.Root.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := os.ReadDir(filepath.Dir(real))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, hostError("readdir", path, err)
+	}
+	// renameio's names: a dot, the name, a random int64 that is not negative.
+	temp := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(real)) + `[0-9]{1,19}$`)
+	var litter []string
+	for _, e := range list {
+		if e.Type().IsRegular() && temp.MatchString(e.Name()) {
+			litter = append(litter, filepath.Join(filepath.Dir(real), e.Name()))
+		}
+	}
+	return litter, nil
+}
+
+// syncDir makes a rename or unlink in dir last through a power cut.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

@@ -1,0 +1,195 @@
+package hostfs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A ShadowLock holds the locks of shadow-utils on some files.
+type ShadowLock struct {
+	pwd   *os.File
+	files []string // FILE.lock on this machine, in the order they were taken
+}
+
+// shadowOrder is the order in which shadow-utils lock the files they write.
+// Taking them in any other order could wait for useradd while it waits for us.
+var shadowOrder = [...]string{"/etc/passwd", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid", "/etc/shadow"}
+
+// LockShadow takes the locks that shadow-utils take before they write the given
+// files: /etc/.pwd.lock as lckpwdf(3) does, then FILE.lock for each file. It
+// waits as long as ctx allows, without a deadline 15 s, and then returns
+// [ErrLocked] with the lock file and its holder.
+//
+// The first lock is an open file description lock: it meets the POSIX lock of
+// lckpwdf(3), and unlike that one is not lost when any other descriptor of the
+// file is closed in this process.
+func (w Writer) LockShadow(ctx context.Context, files ...string) (_ *ShadowLock, err error) {
+	l := &ShadowLock{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Unlock())
+		}
+	}()
+	if err := w.step("lock /etc/.pwd.lock"); err != nil {
+		return nil, err
+	}
+	if err := l.lockPwd(ctx, w.Root); err != nil {
+		return nil, hostError("lock", "/etc/.pwd.lock", err)
+	}
+	files = slices.Clone(files)
+	slices.SortStableFunc(files, func(a, b string) int {
+		return slices.Index(shadowOrder[:], a) - slices.Index(shadowOrder[:], b)
+	})
+	for _, file := range slices.Compact(files) {
+		if err := w.step("lock " + file); err != nil {
+			return nil, err
+		}
+		// Not resolved: shadow-utils put FILE.lock beside the name that they
+		// know, whatever that name leads to.
+		real, err := w.Root.resolveDir(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.lockFile(ctx, real); err != nil {
+			return nil, hostError("lock", file, err)
+		}
+	}
+	return l, nil
+}
+
+func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
+	real, err := r.Resolve("/etc/.pwd.lock")
+	if err != nil {
+		return err
+	}
+	l.pwd, err = os.OpenFile(real, os.O_WRONLY|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return explain(err)
+	}
+	fd := l.pwd.Fd()
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+	return waitLock(ctx, func() (bool, error) {
+		try := whole
+		err := unix.FcntlFlock(fd, unix.F_OFD_SETLK, &try)
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINTR) {
+			return false, nil
+		}
+		return err == nil, err
+	}, func() error {
+		who := whole
+		if err := unix.FcntlFlock(fd, unix.F_OFD_GETLK, &who); err == nil && who.Pid > 0 {
+			return fmt.Errorf("%w by %s", ErrLocked, process(int(who.Pid)))
+		}
+		return ErrLocked
+	})
+}
+
+// lockFile takes real.lock by link(2), as commonio_lock of shadow-utils does:
+// a file real.PID that holds our PID and a NUL gets real.lock as its second
+// name, which only one process can manage.
+func (l *ShadowLock) lockFile(ctx context.Context, real string) error {
+	lock, mine := real+".lock", real+"."+strconv.Itoa(os.Getpid())
+	var holder error
+	stolen := false
+	return waitLock(ctx, func() (bool, error) {
+		err := linkLock(mine, lock)
+		if err == nil {
+			l.files = append(l.files, lock)
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return false, explain(err)
+		}
+		holder = lockHolder(lock)
+		if errors.Is(holder, errStale) && !stolen {
+			// Its process is dead. Unlinking by name could hit the lock of
+			// another who has just done the same, were it not for
+			// /etc/.pwd.lock, which we hold.
+			stolen = true
+			if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return false, explain(err)
+			}
+		}
+		return false, nil
+	}, func() error { return holder })
+}
+
+func linkLock(mine, lock string) error {
+	defer os.Remove(mine)
+	f, err := os.OpenFile(mine, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(strconv.Itoa(os.Getpid()) + "\x00"); err != nil {
+		f.Close()
+		return err
+	}
+	if err := errors.Join(unix.Fdatasync(int(f.Fd())), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(mine, lock); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(mine, &st); err != nil || st.Nlink != 2 {
+		return errors.Join(fmt.Errorf("%s: this file system makes no real hard links", filepath.Base(lock)), os.Remove(lock))
+	}
+	return nil
+}
+
+var errStale = errors.New("left behind by a process that is gone")
+
+// lockHolder says who holds a lock file. What shadow-utils could not read as a
+// PID they never take for stale, and neither do we.
+func lockHolder(lock string) error {
+	data, err := os.ReadFile(lock)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s came and went", ErrLocked, lock)
+	}
+	if err != nil {
+		return err
+	}
+	text := string(bytes.TrimSuffix(data, []byte{0}))
+	pid, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || pid <= 0 || strings.TrimLeft(text, "0123456789") != "" {
+		return fmt.Errorf("%w: %s holds no process ID (%q), so nobody can tell who made it; remove it if no useradd, usermod or userdel is running", ErrLocked, lock, truncate(text))
+	}
+	if unix.Kill(int(pid), 0) == unix.ESRCH {
+		return fmt.Errorf("%w: %s is %w (process %d)", ErrLocked, lock, errStale, pid)
+	}
+	return fmt.Errorf("%w: %s is held by %s, or was left by a process of another PID namespace (a container)", ErrLocked, lock, process(int(pid)))
+}
+
+func truncate(s string) string { return s[:min(len(s), 40)] }
+
+func process(pid int) string {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(comm)))
+}
+
+// Unlock gives the locks back in reverse. It may be called more than once.
+func (l *ShadowLock) Unlock() error {
+	var errs []error
+	for _, lock := range slices.Backward(l.files) {
+		errs = append(errs, os.Remove(lock))
+	}
+	l.files = nil
+	if l.pwd != nil {
+		errs = append(errs, l.pwd.Close())
+		l.pwd = nil
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,254 @@
+package usernskit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
+)
+
+// The journal is one file for each applied plan, with all that Undo needs. It
+// may hold credentials (proxies in daemon.json), so nobody else may read it.
+const (
+	stateDir   = "/var/lib/usernskit"
+	journalDir = stateDir + "/journal"
+	lockPath   = stateDir + "/lock"
+)
+
+// A State says how far a plan has come.
+type State string
+
+const (
+	Applying State = "applying" // begun, and not ended: a crash, or it runs right now
+	Applied  State = "applied"
+	Undoing  State = "undoing" // taking back was begun, and not ended
+	Undone   State = "undone"
+)
+
+// sealed reports whether the journal entry is whole: nothing is under way.
+func (s State) sealed() bool { return s == Applied || s == Undone }
+
+// record is a journal file. Its JSON form is read by later versions: fields
+// may be added, and keep their meaning.
+type record struct {
+	Schema  int
+	ID      string
+	Time    time.Time
+	Title   string
+	State   State
+	Files   []fileRecord
+	Dirs    []string // directories made, on the host, the outermost first
+	Actions []Action
+}
+
+// fileRecord is what happened to one file, in the order of writing.
+type fileRecord struct {
+	Path          string
+	Before, After *[]byte // nil: no file; JSON keeps an empty file apart
+	Meta          hostfs.Meta
+	Lock          Lock
+	Backup        bool     // the copy that shadow-utils keep, not asked for by the plan
+	Litter        []string // names that look like our temporary files and were there before
+}
+
+func content(data []byte) *[]byte {
+	if data == nil {
+		return nil
+	}
+	return &data
+}
+
+func bytesOf(data *[]byte) []byte {
+	switch {
+	case data == nil:
+		return nil
+	case *data == nil:
+		return []byte{}
+	}
+	return *data
+}
+
+// A Receipt tells what a plan did.
+type Receipt struct {
+	ID      string // for [Host.Undo]; empty where there was nothing to do
+	Time    time.Time
+	Title   string
+	State   State
+	Files   []FileState
+	Actions []Action // those of the plan; Undo wants most of them run again
+}
+
+// A FileState is a file of a receipt and what it holds now.
+type FileState struct {
+	Path   string
+	Holds  Holds
+	Before []byte // nil: there was no file
+	After  []byte // nil: the file was removed
+}
+
+// Holds says what a file of a receipt holds now.
+type Holds string
+
+const (
+	HoldsAfter   Holds = "after"   // what the plan wrote
+	HoldsBefore  Holds = "before"  // what was there before the plan
+	HoldsOther   Holds = "other"   // something else: it was edited since
+	HoldsUnknown Holds = "unknown" // it cannot be read
+)
+
+// Receipts lists what was applied to the host, the newest last, and what each
+// file holds now. It takes no lock and changes nothing.
+func (h Host) Receipts() ([]Receipt, error) {
+	records, err := h.records()
+	if err != nil {
+		return nil, err
+	}
+	var list []Receipt
+	for _, r := range records {
+		list = append(list, h.receipt(r))
+	}
+	return list, nil
+}
+
+func (h Host) receipt(r record) Receipt {
+	out := Receipt{ID: r.ID, Time: r.Time, Title: r.Title, State: r.State, Actions: r.Actions}
+	for _, f := range r.Files {
+		if !f.Backup {
+			out.Files = append(out.Files, FileState{Path: f.Path, Holds: h.holds(f), Before: bytesOf(f.Before), After: bytesOf(f.After)})
+		}
+	}
+	return out
+}
+
+func (h Host) holds(f fileRecord) Holds {
+	now, err := h.ReadFile(f.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotRegular) && !errors.Is(err, ErrTooLarge) {
+		return HoldsUnknown
+	}
+	gone := errors.Is(err, fs.ErrNotExist)
+	is := func(data *[]byte) bool {
+		if gone || data == nil {
+			return gone && data == nil
+		}
+		return err == nil && bytes.Equal(now, *data)
+	}
+	switch {
+	case is(f.After):
+		return HoldsAfter
+	case is(f.Before):
+		return HoldsBefore
+	}
+	return HoldsOther
+}
+
+// records reads the journal, the oldest first.
+func (h Host) records() ([]record, error) {
+	entries, err := h.ReadDir(journalDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []record
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") || !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
+		name := path.Join(journalDir, e.Name())
+		data, err := hostfs.Root(h.Root).ReadFile(name, maxJournal)
+		if err != nil {
+			return nil, err
+		}
+		var r record
+		if err := json.Unmarshal(data, &r); err != nil {
+			return nil, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
+		}
+		if r.Schema != 1 || r.ID+".json" != e.Name() {
+			return nil, &FileError{File: name, Err: errors.New("written by a newer usernskit, or renamed: use the version that wrote it")}
+		}
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b record) int { return number(a.ID) - number(b.ID) })
+	return list, nil
+}
+
+// maxJournal bounds a journal file: before and after of a few files of
+// [MaxFileSize], in base64.
+const maxJournal = 16 * MaxFileSize
+
+func number(id string) int {
+	n, _ := strconv.Atoi(id) // other names sort first
+	return n
+}
+
+// keep writes the record, whole and on the disk, over the one that was there.
+func (a *applier) keep(r record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("BUG: journal: %w", err)
+	}
+	name := path.Join(journalDir, r.ID+".json")
+	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxJournal)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600))
+}
+
+// drop removes the record of a plan that was rolled back.
+func (a *applier) drop(r record) error {
+	name := path.Join(journalDir, r.ID+".json")
+	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxJournal)
+	if err != nil {
+		return err
+	}
+	return a.writer("journal: ").Remove(name, before)
+}
+
+// lock keeps other runs of this module away from the host until unlock.
+func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
+	if err := a.step("lock"); err != nil {
+		return nil, err
+	}
+	root := hostfs.Root(a.host.Root)
+	for _, dir := range []string{stateDir, journalDir} {
+		real, err := root.Resolve(dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(real, 0o700); err != nil {
+			return nil, fmt.Errorf("journal: %w", err)
+		}
+	}
+	f, err := root.Flock(ctx, lockPath)
+	if err != nil {
+		return nil, err
+	}
+	unlock = func() { f.Close() }
+	entries, err := root.ReadDir(journalDir)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		// The temporary file of a run that was cut off: nobody else is here.
+		if real, err := root.Resolve(path.Join(journalDir, e.Name())); err == nil {
+			_ = os.Remove(real)
+		}
+	}
+	return unlock, nil
+}

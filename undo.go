@@ -1,0 +1,193 @@
+package usernskit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
+)
+
+// ErrNoReceipt is returned by Undo where there is nothing to take back.
+var ErrNoReceipt = errors.New("nothing to undo")
+
+// A ChangedError is an [ErrChanged] with the file and both contents.
+type ChangedError struct {
+	Path string
+	Want []byte // what the plan or the receipt expects; nil: no file
+	Now  []byte // what the file holds; nil: there is none, or it cannot be read
+}
+
+func (e *ChangedError) Error() string { return e.Path + ": " + ErrChanged.Error() }
+
+// Is reports whether target is [ErrChanged].
+func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
+
+// Undo brings back every file of a receipt as it was before: bytes, owner,
+// mode, extended attributes; files that were made are removed. An empty ID
+// stands for the run that was interrupted, if there is one, and else for the
+// last run that is still applied.
+//
+// A file that holds neither what the plan wrote nor what was there before was
+// edited since: Undo returns a [*ChangedError] for each of them and changes
+// nothing, unless the file's path is among force, which brings the old content
+// back over whatever it holds.
+//
+// Undo can be interrupted like Apply can; calling it again ends it.
+func (h Host) Undo(ctx context.Context, id string, force ...string) error {
+	a := &applier{host: h}
+	return a.undo(ctx, id, force)
+}
+
+func (a *applier) undo(ctx context.Context, id string, force []string) (err error) {
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	records, err := a.host.records()
+	if err != nil {
+		return err
+	}
+	r, err := choose(records, id)
+	if err != nil {
+		return err
+	}
+	for _, path := range force {
+		if !slices.ContainsFunc(r.Files, func(f fileRecord) bool { return f.Path == path }) {
+			return fmt.Errorf("%s: not a file of receipt %s", path, r.ID)
+		}
+	}
+	var changes []Change
+	for _, f := range r.Files {
+		changes = append(changes, Change{Path: f.Path, Lock: f.Lock})
+	}
+	shadow, err := a.lockFiles(ctx, changes)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shadow.Unlock()) }()
+	if err := a.undoable(r, force); err != nil {
+		return err
+	}
+	r.State = Undoing
+	if err := a.keep(r); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := a.restore(r, force); err != nil {
+		return err
+	}
+	r.State = Undone
+	if err := a.keep(r); err != nil {
+		return fmt.Errorf("every file is as it was, but the journal cannot be written: %w", err)
+	}
+	return nil
+}
+
+// choose finds the record to take back.
+func choose(records []record, id string) (record, error) {
+	var found *record
+	for i, r := range records {
+		switch {
+		case id != "" && r.ID == id:
+			found = &records[i]
+		case id == "" && !r.State.sealed():
+			return r, nil // Apply makes none while there is one
+		case id == "" && r.State == Applied:
+			found = &records[i]
+		}
+	}
+	switch {
+	case found == nil && id == "":
+		return record{}, ErrNoReceipt
+	case found == nil:
+		return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
+	case found.State == Undone:
+		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
+	}
+	return *found, nil
+}
+
+// undoable looks at every file before the first is written.
+func (a *applier) undoable(r record, force []string) error {
+	var errs []error
+	for _, f := range r.Files {
+		holds := a.host.holds(f)
+		if holds == HoldsBefore || f.Backup {
+			continue
+		}
+		if holds == HoldsOther && !slices.Contains(force, f.Path) {
+			errs = append(errs, &ChangedError{Path: f.Path, Want: bytesOf(f.After), Now: a.now(f.Path)})
+			continue
+		}
+		if err := a.writer("").Check(f.Path); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// restore brings the files back, the last written first. Files that already
+// hold the old content are left alone, so it may run any number of times.
+func (a *applier) restore(r record, force []string) error {
+	var errs []error
+	for _, f := range slices.Backward(r.Files) {
+		errs = append(errs, a.restoreFile(f, slices.Contains(force, f.Path)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(r.Dirs) {
+		// A directory that others use by now is not empty, and stays.
+		if real, err := a.host.Path(dir); err == nil {
+			_ = os.Remove(real)
+		}
+	}
+	return nil
+}
+
+func (a *applier) restoreFile(f fileRecord, force bool) error {
+	w := a.writer("restore " + f.Path + ": ")
+	if err := a.sweep(w, f); err != nil {
+		return err
+	}
+	switch holds := a.host.holds(f); {
+	case holds == HoldsBefore:
+		return nil
+	case holds == HoldsAfter:
+		return a.put(w, f.Path, bytesOf(f.After), bytesOf(f.Before), f.Meta)
+	case f.Backup:
+		return nil // useradd has written its own since: that one is the newer
+	case holds == HoldsOther && force:
+		now, err := a.host.ReadFile(f.Path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if now == nil && err == nil {
+			now = []byte{}
+		}
+		return a.put(w, f.Path, now, bytesOf(f.Before), f.Meta)
+	}
+	return &ChangedError{Path: f.Path, Want: bytesOf(f.After), Now: a.now(f.Path)}
+}
+
+// sweep removes the temporary file that an interrupted replacement left.
+func (a *applier) sweep(w hostfs.Writer, f fileRecord) error {
+	litter, err := w.Litter(f.Path)
+	if err != nil {
+		return err
+	}
+	for _, temp := range litter {
+		if slices.Contains(f.Litter, filepath.Base(temp)) {
+			continue // it was there before us
+		}
+		if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
