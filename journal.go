@@ -1,7 +1,6 @@
 package usernskit
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,16 +22,6 @@ const (
 	stateDir   = "/var/lib/usernskit"
 	journalDir = stateDir + "/journal"
 	lockPath   = stateDir + "/lock"
-)
-
-// A State says how far a plan has come.
-type State string
-
-const (
-	Applying State = "applying" // begun, and not ended: a crash, or it runs right now
-	Applied  State = "applied"
-	Undoing  State = "undoing" // taking back was begun, and not ended
-	Undone   State = "undone"
 )
 
 // sealed reports whether the journal entry is whole: nothing is under way.
@@ -76,79 +65,6 @@ func bytesOf(data *[]byte) []byte {
 		return []byte{}
 	}
 	return *data
-}
-
-// A Receipt tells what a plan did.
-type Receipt struct {
-	ID      string // for [Host.Undo]; empty where there was nothing to do
-	Time    time.Time
-	Title   string
-	State   State
-	Files   []FileState
-	Actions []Action // those of the plan; Undo wants most of them run again
-}
-
-// A FileState is a file of a receipt and what it holds now.
-type FileState struct {
-	Path   string
-	Holds  Holds
-	Before []byte // nil: there was no file
-	After  []byte // nil: the file was removed
-}
-
-// Holds says what a file of a receipt holds now.
-type Holds string
-
-const (
-	HoldsAfter   Holds = "after"   // what the plan wrote
-	HoldsBefore  Holds = "before"  // what was there before the plan
-	HoldsOther   Holds = "other"   // something else: it was edited since
-	HoldsUnknown Holds = "unknown" // it cannot be read
-)
-
-// Receipts lists what was applied to the host, the newest last, and what each
-// file holds now. It takes no lock and changes nothing.
-func (h Host) Receipts() ([]Receipt, error) {
-	records, err := h.records()
-	if err != nil {
-		return nil, err
-	}
-	var list []Receipt
-	for _, r := range records {
-		list = append(list, h.receipt(r))
-	}
-	return list, nil
-}
-
-func (h Host) receipt(r record) Receipt {
-	out := Receipt{ID: r.ID, Time: r.Time, Title: r.Title, State: r.State, Actions: r.Actions}
-	for _, f := range r.Files {
-		if !f.Backup {
-			out.Files = append(out.Files, FileState{Path: f.Path, Holds: h.holds(f), Before: bytesOf(f.Before), After: bytesOf(f.After)})
-		}
-	}
-	return out
-}
-
-func (h Host) holds(f fileRecord) Holds {
-	now, err := h.ReadFile(f.Path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotRegular) && !errors.Is(err, ErrTooLarge) {
-		return HoldsUnknown
-	}
-	gone := errors.Is(err, fs.ErrNotExist)
-	is := func(data *[]byte) bool {
-		if gone || data == nil {
-			return gone && data == nil
-		}
-		return err == nil && bytes.Equal(now, *data)
-	}
-	switch {
-	case is(f.After):
-		return HoldsAfter
-	case is(f.Before):
-		return HoldsBefore
-	}
-	return HoldsOther
 }
 
 // records reads the journal, the oldest first.

@@ -27,6 +27,22 @@ func (e *ChangedError) Error() string { return e.Path + ": " + ErrChanged.Error(
 // Is reports whether target is [ErrChanged].
 func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
 
+// ChangedFiles finds every [*ChangedError] in err, as Undo may return several.
+func ChangedFiles(err error) []*ChangedError {
+	var list []*ChangedError
+	switch e := err.(type) {
+	case *ChangedError:
+		list = append(list, e)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			list = append(list, ChangedFiles(inner)...)
+		}
+	case interface{ Unwrap() error }:
+		list = ChangedFiles(e.Unwrap())
+	}
+	return list
+}
+
 // Undo brings back every file of a receipt as it was before: bytes, owner,
 // mode, extended attributes; files that were made are removed. An empty ID
 // stands for the run that was interrupted, if there is one, and else for the

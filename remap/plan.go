@@ -1,0 +1,126 @@
+package remap
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/subid"
+)
+
+// A Request says how remapping is to be. The zero Request is Docker's default:
+// the account dockremap, with the first free range.
+type Request struct {
+	// Remap is the value of userns-remap. If empty, it is "default".
+	Remap daemoncfg.Remap
+	// Start is the first host ID of the range in both files. If 0, the first
+	// free one is taken.
+	Start uint32
+	// Count is the number of IDs. If 0, it is SUB_UID_COUNT of login.defs(5),
+	// and never below 65536.
+	Count uint32
+	// AllowSmall accepts a Count below 65536. Images whose files belong to
+	// higher IDs, nobody (65534) among them, cannot be unpacked then.
+	AllowSmall bool
+}
+
+// An Enable is a plan that turns remapping on, and what it amounts to.
+type Enable struct {
+	Remap daemoncfg.Remap
+	Grant subid.Grant
+	Plan  usernskit.Plan
+}
+
+// PlanEnable plans everything that turns remapping on: ranges, kernel settings
+// where this kernel needs them, and daemon.json last. On a host that has all
+// of it the plan is empty.
+func PlanEnable(h usernskit.Host, want Request) (Enable, error) {
+	if want.Remap == (daemoncfg.Remap{}) {
+		want.Remap = daemoncfg.Remap{User: "default"}
+	}
+	if err := want.Remap.Check(h); err != nil {
+		return Enable{}, err
+	}
+	account, err := want.Remap.Account(h)
+	if err != nil {
+		return Enable{}, err
+	}
+	request := subid.Docker()
+	request.Owner, request.Start, request.AllowSmall = account, want.Start, want.AllowSmall
+	if want.Count != 0 {
+		request.Count = want.Count
+	}
+	grant, ranges, err := subid.Plan(h, request)
+	if err != nil {
+		return Enable{}, err
+	}
+	gates, err := planGates(h)
+	if err != nil {
+		return Enable{}, err
+	}
+	daemon, err := daemoncfg.PlanRemap(h, want.Remap)
+	if err != nil {
+		return Enable{}, err
+	}
+	plan, err := usernskit.Merge(usernskit.Plan{Title: "enable userns-remap " + want.Remap.String()}, ranges, gates, daemon)
+	if err != nil {
+		return Enable{}, err
+	}
+	if account == "dockremap" && want.Remap.User == "default" {
+		// dockerd makes this account itself when it starts.
+		plan.Warnings = without(plan.Warnings, "no-account")
+	}
+	return Enable{Remap: want.Remap, Grant: grant, Plan: plan}, nil
+}
+
+// planGates plans kernel settings. A host on which nobody can tell where boot
+// arguments are kept gets a warning and not an error: on every kernel since
+// EL 7.6 none is needed, and verify says whether the kernel is fine.
+func planGates(h usernskit.Host) (usernskit.Plan, error) {
+	plan, err := bootargs.PlanGates(h)
+	if errors.Is(err, bootargs.ErrNoLoader) || errors.Is(err, bootargs.ErrOwned) {
+		return usernskit.Plan{Warnings: []usernskit.Warning{{ID: "boot-arguments", Text: err.Error()}}}, nil
+	}
+	return plan, err
+}
+
+func without(list []usernskit.Warning, id string) []usernskit.Warning {
+	var rest []usernskit.Warning
+	for _, w := range list {
+		if w.ID != id {
+			rest = append(rest, w)
+		}
+	}
+	return rest
+}
+
+// PlanDisable plans userns-remap out of daemon.json. With release the ranges of
+// the account that was remapped to go too; without it they stay, so that
+// turning remapping on again finds the same image store.
+func PlanDisable(h usernskit.Host, release bool) (usernskit.Plan, error) {
+	setting, err := daemoncfg.Current(h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	plan, err := daemoncfg.PlanClear(h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	plan.Title = "disable userns-remap"
+	if !release {
+		return plan, nil
+	}
+	account := "dockremap"
+	if setting.On {
+		if account, err = setting.Remap.Account(h); err != nil {
+			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
+		}
+	}
+	ranges, err := subid.PlanRelease(h, account)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	return usernskit.Merge(plan, ranges)
+}
