@@ -1,0 +1,142 @@
+package subid
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// Audit returns all that is wrong with the subordinate IDs of a host, by file
+// and line: [Set.Problems] of what [Read] reads.
+func Audit(h usernskit.Host) ([]Problem, error) {
+	s, err := Read(h)
+	if err != nil {
+		return nil, err
+	}
+	return s.Problems(), nil
+}
+
+// Problems returns what both files show by themselves and against each other,
+// the accounts and nsswitch.conf, by file and line.
+func (s *Set) Problems() []Problem {
+	var list []Problem
+	for _, path := range s.symlinks {
+		list = append(list, Problem{ID: Symlink, File: path, Text: "a symbolic link: useradd, newuidmap and getsubids refuse to open it"})
+	}
+	for _, f := range s.files() {
+		list = append(list, f.Problems()...)
+		list = append(list, s.loginUsers(f)...)
+	}
+	list = append(list, s.owners()...)
+	if s.subidSource != "" {
+		list = append(list, Problem{ID: NSSIgnored, File: nsswitchFile, Text: s.nssText()})
+	}
+	for _, text := range s.unseen {
+		list = append(list, Problem{ID: AccountsUnseen, File: nsswitchFile, Text: text})
+	}
+	order := map[string]int{UIDFile: 1, GIDFile: 2, nsswitchFile: 3}
+	slices.SortStableFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
+	})
+	return list
+}
+
+// loginUsers finds the lines that give away IDs of accounts or groups.
+func (s *Set) loginUsers(f *File) []Problem {
+	held := s.users
+	if f == s.GID {
+		held = slices.Clone(s.groups)
+		for _, a := range s.users {
+			a.id = a.gid
+			held = append(held, a)
+		}
+	}
+	held = slices.Clone(held)
+	slices.SortStableFunc(held, func(a, b account) int { return cmp.Compare(a.id, b.id) })
+	var list []Problem
+	for l, r := range f.claims() {
+		first, _ := slices.BinarySearchFunc(held, max(r.Start, 1), func(a account, id uint32) int { return cmp.Compare(a.id, id) })
+		after, _ := slices.BinarySearchFunc(held, r.end(), func(a account, end uint64) int { return cmp.Compare(uint64(a.id), end) })
+		if first >= after || len(list) > 0 && list[len(list)-1].Line == l.Number {
+			continue
+		}
+		text := fmt.Sprintf("%s gives away ID %d, that of %s", named(l.Owner, r), held[first].id, held[first].name)
+		if more := after - first - 1; more > 0 {
+			text += fmt.Sprintf(", and %d more", more)
+		}
+		list = append(list, Problem{LoginUserMapped, f.name, l.Number, l.Owner, text})
+	}
+	return list
+}
+
+// holding is what an owner field has in the two files, by plain lines.
+type holding struct {
+	first [2]int // lines
+	has   [2][]Range
+}
+
+// owners finds what is wrong with an owner over all its lines.
+func (s *Set) owners() []Problem {
+	held, order := map[string]*holding{}, []string(nil)
+	for i, f := range s.files() {
+		for l, r := range f.Ranges() {
+			h := held[l.Owner]
+			if h == nil {
+				h = &holding{}
+				held[l.Owner] = h
+				order = append(order, l.Owner)
+			}
+			if h.first[i] == 0 {
+				h.first[i] = l.Number
+			}
+			h.has[i] = append(h.has[i], r)
+		}
+	}
+	byName, byUID := map[string]account{}, map[string]account{}
+	for _, a := range s.users {
+		byName[a.name], byUID[strconv.FormatUint(uint64(a.id), 10)] = a, a
+	}
+	var list []Problem
+	for _, owner := range order {
+		h := held[owner]
+		// at files a problem under the first line of the owner in a file.
+		at := func(i int, id, format string, args ...any) {
+			list = append(list, Problem{id, s.files()[i].name, h.first[i], owner, fmt.Sprintf(format, args...)})
+		}
+		_, named := byName[owner]
+		a, numbered := byUID[owner]
+		for i := range h.first {
+			if h.first[i] == 0 {
+				continue
+			}
+			if !named && !numbered {
+				at(i, DanglingOwner, "no account %q: userdel will never take its lines away, and shadow-utils from 4.20 on sees none of them", owner)
+			}
+			if other := held[a.name]; numbered && other != nil && other.first[i] > 0 {
+				at(i, NameAndUIDBoth, "%s is the UID of %s, who has line %d too: dockerd 27 and earlier read this one only, dockerd 28 both", owner, a.name, other.first[i])
+			}
+			if owner == "kubelet" && len(h.has[i]) > 1 {
+				at(i, KubeletUnaligned, "the kubelet takes one range only, not %s", join(h.has[i]))
+			}
+		}
+		if !slices.Equal(h.has[0], h.has[1]) {
+			i := 0
+			if h.first[0] == 0 {
+				i = 1
+			}
+			at(i, UIDGIDDiffer, "%s in %s, %s in %s", joinOr(h.has[0]), UIDFile, joinOr(h.has[1]), GIDFile)
+		}
+	}
+	return list
+}
+
+func joinOr(list []Range) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.ReplaceAll(join(list), ", ", " and ")
+}

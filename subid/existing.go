@@ -1,0 +1,97 @@
+package subid
+
+import "fmt"
+
+// existing returns the lines that an owner has in a file, in order, where
+// they are fit to be built on: every reader reads them alike, nobody else has
+// any of their IDs, and none of them means something else.
+func (s *Set) existing(f *File, o Owner) ([]claim, error) {
+	if n := f.longLine(); n > 0 {
+		return nil, &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: n,
+			Why: fmt.Sprintf("a line that %v cannot hold: it refuses the whole file", Dockerd)}
+	}
+	own, err := f.owned(o)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	// dockerd 27 reads what stands under the UID only, dockerd 28 both.
+	for _, l := range own[1:] {
+		if l.owner != own[0].owner {
+			return nil, &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: l.line, Owner: o.Name, Holder: l.owner, Have: l.Range,
+				Why: fmt.Sprintf("readers differ about lines under %q and under %q, name and UID of one account: keep one kind", own[0].owner, l.owner)}
+		}
+	}
+	for i, c := range own {
+		if err := checkReserved(f.name, c.line, o.Name, c.Range); err != nil {
+			return nil, err
+		}
+		for _, d := range own[:i] {
+			if d.Overlaps(c.Range) {
+				return nil, overlapError(f.name, c.line, c.owner, c.Range, d.owner, d.Range)
+			}
+		}
+		if err := s.meetsAccount(f == s.UID, c.owner, c.Range); err != nil {
+			return nil, err
+		}
+	}
+	for l, have := range f.claims() {
+		for _, c := range own {
+			if l.Number != c.line && l.Owner != c.owner && have.Overlaps(c.Range) {
+				return nil, overlapError(f.name, l.Number, c.owner, c.Range, l.Owner, have)
+			}
+		}
+	}
+	return own, nil
+}
+
+// owned returns the lines of an owner. One that any reader reads differently
+// from the others is an error.
+func (f *File) owned(o Owner) ([]claim, error) {
+	var own []claim
+	for l, r := range f.entries() {
+		if !f.holds(o, l, r) {
+			continue
+		}
+		if r.Count == 0 {
+			return nil, f.unsafe(l, r)
+		}
+		own = append(own, claim{r, f.name, l.Number, l.Owner})
+	}
+	return own, nil
+}
+
+// checkReserved refuses IDs of a range that has another meaning. The soft ones
+// pass: see Plan.
+func checkReserved(file string, line int, owner string, r Range) error {
+	for _, x := range reservedTable {
+		if !x.Soft && x.Overlaps(r) {
+			return &ConflictError{Err: ErrReserved, File: file, Line: line, Owner: owner, Want: r, Holder: x.Name, Have: x.Range,
+				Why: fmt.Sprintf("%s has IDs of %d to %d, reserved: %s", named(owner, r), x.Start, x.Last(), x.Name)}
+		}
+	}
+	return nil
+}
+
+// meetsAccount refuses the ID of an account or group: of the accounts for both
+// files, of groups for subgid only.
+func (s *Set) meetsAccount(uid bool, owner string, r Range) error {
+	for _, a := range s.users {
+		if id := a.id; r.Contains(id) && uid {
+			return accountError(a, false, owner, r, id)
+		}
+		if r.Contains(a.gid) && !uid {
+			return accountError(a, false, owner, r, a.gid)
+		}
+	}
+	for _, a := range s.groups {
+		if r.Contains(a.id) && !uid {
+			return accountError(a, true, owner, r, a.id)
+		}
+	}
+	return nil
+}
+
+func accountError(a account, group bool, owner string, r Range, id uint32) error {
+	return &ConflictError{Err: ErrOverlap, File: a.file, Line: a.line, Owner: owner, Want: r, Holder: a.name, Have: Range{id, 1},
+		Why: fmt.Sprintf("%s overlaps %d, the ID of %s", named(owner, r), id, a.where(group))}
+}

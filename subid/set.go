@@ -1,0 +1,76 @@
+package subid
+
+import (
+	"slices"
+
+	"github.com/usernskit/usernskit"
+)
+
+// A Set is all that a host says about subordinate IDs, read once by [Read].
+type Set struct {
+	UID, GID *File // /etc/subuid and /etc/subgid
+
+	users, groups []account
+	uid, gid      window
+	symlinks      []string // which of the two files is a symbolic link
+	subidSource   string   // what nsswitch.conf names for subid, if not files
+	unseen        []string // why accounts may exist that are not in users and groups
+}
+
+// files returns both files, each with the accounts that use IDs of its kind.
+func (s *Set) files() []*File { return []*File{s.UID, s.GID} }
+
+// A Claim is a hold on some IDs: a range of one of the two files, or a single
+// ID in /etc/passwd or /etc/group.
+type Claim struct {
+	File  string // "" for an account that only getent(1) knows
+	Line  int    // from 1; 0 where there is no File
+	Owner string // as it stands there
+	Range Range
+}
+
+// Owners returns who holds an ID: all lines that give it to someone as any
+// reader reads them, then accounts and groups of that very ID. A UID and a GID
+// of one number are one ID here.
+func (s *Set) Owners(id uint32) []Claim {
+	list := s.find(func(_ Line, r Range) bool { return r.Contains(id) })
+	for _, accounts := range [][]account{s.users, s.groups} {
+		for _, a := range accounts {
+			if a.id == id {
+				list = append(list, Claim{a.file, a.line, a.name, Range{id, 1}})
+			}
+		}
+	}
+	return list
+}
+
+// Held returns what an owner holds in the two files, by name or UID: lines
+// under the one are found by the other too where there is an account.
+func (s *Set) Held(owner string) []Claim {
+	o, _ := s.owner(owner, nil)
+	return s.find(func(l Line, _ Range) bool { return o.is(l.Owner) })
+}
+
+// find returns the claims that want, each once.
+func (s *Set) find(want func(Line, Range) bool) []Claim {
+	var list []Claim
+	for _, f := range s.files() {
+		first := len(list)
+		for l, r := range f.claims() {
+			c := Claim{f.name, l.Number, l.Owner, r}
+			if want(l, r) && !slices.Contains(list[first:], c) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+// Owners returns who holds an ID on a host: [Set.Owners] of what [Read] reads.
+func Owners(h usernskit.Host, id uint32) ([]Claim, error) {
+	s, err := Read(h)
+	if err != nil {
+		return nil, err
+	}
+	return s.Owners(id), nil
+}

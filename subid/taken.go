@@ -1,0 +1,78 @@
+package subid
+
+import (
+	"iter"
+	"math"
+	"slices"
+	"strings"
+)
+
+// A spans is a set of IDs as unsorted intervals, each packed into one number,
+// first ID above last ID, so that sorting 65,000 of them is cheap.
+type spans []uint64
+
+func (s *spans) add(first, last uint32) { *s = append(*s, uint64(first)<<32|uint64(last)) }
+
+func (s *spans) addRange(r Range) {
+	if r.Count > 0 {
+		s.add(r.Start, uint32(min(r.end()-1, math.MaxUint32)))
+	}
+}
+
+// addFile adds all that any reader finds for any owner. What stands in
+// comments is in nobody's way, but there are enough IDs to stay out of it.
+func (s *spans) addFile(f *File) {
+	*s = slices.Grow(*s, strings.Count(f.text, "\n")+1)
+	for _, r := range f.allClaims() {
+		s.addRange(r)
+	}
+}
+
+// sorted sorts the intervals by their first ID.
+func (s spans) sorted() spans {
+	slices.Sort(s)
+	return s
+}
+
+// holes returns what is free between first and last, both included, in order.
+// The intervals must be sorted.
+func (s spans) holes(first, last uint32) iter.Seq[Range] {
+	return func(yield func(Range) bool) {
+		low := uint64(first)
+		hole := func(end uint64) bool { // up to end, not included
+			end = min(end, uint64(last)+1)
+			return end <= low || yield(Range{uint32(low), uint32(min(end-low, math.MaxUint32))})
+		}
+		for _, v := range s {
+			if !hole(v >> 32) {
+				return
+			}
+			if next := v&math.MaxUint32 + 1; next > low {
+				low = next
+			}
+		}
+		hole(math.MaxUint64)
+	}
+}
+
+// choose returns the lowest free range of count IDs between first and last that
+// starts at a multiple of align, or else the largest that is free there.
+func (s spans) choose(first, last, count, align uint32) (r Range, ok bool) {
+	var largest Range
+	for hole := range s.sorted().holes(first, last) {
+		if off := hole.Start % max(align, 1); off != 0 {
+			skip := align - off
+			if skip >= hole.Count {
+				continue
+			}
+			hole.Start, hole.Count = hole.Start+skip, hole.Count-skip
+		}
+		if hole.Count >= count {
+			return Range{hole.Start, count}, true
+		}
+		if hole.Count > largest.Count {
+			largest = hole
+		}
+	}
+	return largest, false
+}
