@@ -12,6 +12,6 @@
 // nothing by itself, and it proves nothing; see the package verify.
 //
 // dockerd reads the key when it starts and at no other time, so a plan names
-// the restart as an action; [Restart] runs it and looks whether the daemon
+// the restart as an action; [Restart.Run] runs it and looks whether the daemon
 // came back as wanted.
 package remap

@@ -33,6 +33,12 @@ type Enable struct {
 	Plan  usernskit.Plan
 }
 
+// Store is the name that dockerd gives the directory below its data-root:
+// "UID.GID" of container root on the host.
+func (e Enable) Store() string {
+	return fmt.Sprintf("%d.%d", e.Grant.UID.Start, e.Grant.GID.Start)
+}
+
 // PlanEnable plans everything that turns remapping on: ranges, kernel settings
 // where this kernel needs them, and daemon.json last. On a host that has all
 // of it the plan is empty.

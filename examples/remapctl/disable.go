@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/remap"
+)
+
+func disableCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "disable",
+		Usage: "turn userns-remap off",
+		Description: "Takes userns-remap out of daemon.json. The ranges stay, so that enable finds\n" +
+			"the same images again; --release gives them back too.\n\n" +
+			"Example: remapctl disable --release --yes",
+		Flags: writeFlags(restartFlag(),
+			&cli.BoolFlag{Name: "release", Usage: "also remove the account's ranges from /etc/subuid and /etc/subgid"}),
+		Action: action(runDisable),
+	}
+}
+
+func runDisable(ctx context.Context, e *env, cmd *cli.Command) error {
+	if _, err := args(cmd, 0, 0); err != nil {
+		return err
+	}
+	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
+		return remap.PlanDisable(e.host, cmd.Bool("release"))
+	})
+	if err != nil || !cmd.Bool("restart") || receipt.ID == "" {
+		return err
+	}
+	return e.restart(ctx, receipt, "")
+}

@@ -1,0 +1,104 @@
+// Remapctl turns user-namespace remapping on for a Docker host, proves that it
+// holds, and takes it back. It is a thin program: what it does is in the
+// packages of this module, for other programs to import.
+//
+// Exit codes: 0 as wanted, or nothing to do; 1 differences or findings; 2 could
+// not do it, nothing was changed; 3 looked, but could not see everything.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main with its surroundings as arguments. It returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	err := newCommand(stdin, stdout, stderr).Run(ctx, args)
+	var code exitCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	fmt.Fprintf(stderr, "remapctl: %v\n", err)
+	for _, hint := range hints(err) {
+		fmt.Fprintf(stderr, "  %s\n", hint)
+	}
+	return 2
+}
+
+// An exitCode ends the program with that code and no message: everything that
+// is to be said has been printed.
+type exitCode int
+
+const (
+	findings   exitCode = 1
+	incomplete exitCode = 3
+)
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
+// newCommand makes the command tree. Help, completion and the manual page are
+// made from it too.
+func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cli.Command {
+	root := &cli.Command{
+		Name:                      "remapctl",
+		Usage:                     "turn user-namespace remapping on for a Docker host, and prove it",
+		Description:               "Exit codes: 0 as wanted; 1 differences or findings; 2 could not do it,\nnothing was changed; 3 looked, but could not see everything.",
+		Flags:                     commonFlags(),
+		Commands:                  commands(),
+		DisableSliceFlagSeparator: true,
+		EnableShellCompletion:     true,
+		Suggest:                   true,
+		Reader:                    stdin,
+		Writer:                    stdout,
+		ErrWriter:                 stderr,
+		ExitErrHandler:            func(context.Context, *cli.Command, error) {}, // run decides
+		OnUsageError:              usageError,
+		Action:                    noCommand,
+	}
+	setUp(root)
+	return root
+}
+
+// setUp gives every command the handling of errors that the contract asks for.
+func setUp(cmd *cli.Command) {
+	cmd.OnUsageError = usageError
+	cmd.HideHelpCommand = true
+	for _, sub := range cmd.Commands {
+		setUp(sub)
+	}
+	if cmd.Action == nil {
+		cmd.Action = noCommand
+	}
+}
+
+func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	return fmt.Errorf("%w\n  see: %s --help", err, cmd.FullName())
+}
+
+// noCommand is for a group of commands that was called without one of them.
+func noCommand(_ context.Context, cmd *cli.Command) error {
+	if cmd.Args().Present() {
+		return fmt.Errorf("unknown command %q\n  see: %s --help", cmd.Args().First(), cmd.FullName())
+	}
+	if err := cli.ShowSubcommandHelp(cmd); err != nil {
+		return err
+	}
+	return exitCode(2)
+}

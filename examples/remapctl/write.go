@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit"
+)
+
+// change is how every command that writes goes about it: plan, show, ask,
+// apply. The plan that is applied is made anew under the lock; it can differ
+// from the one shown only where another program wrote meanwhile, and then it is
+// shown again and asked for again.
+func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernskit.Plan, error)) (usernskit.Receipt, error) {
+	p, err := plan()
+	if err != nil {
+		return usernskit.Receipt{}, err
+	}
+	dry := cmd.Bool("dry-run")
+	if p.Empty() {
+		e.warn(p)
+		e.say("nothing to do")
+		return usernskit.Receipt{}, e.report(p, usernskit.Receipt{}, dry)
+	}
+	if !cmd.Bool("yes") || dry {
+		e.show(p)
+	}
+	e.warn(p)
+	if dry {
+		return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}, dry), findings)
+	}
+	if err := e.agreed(cmd, p); err != nil {
+		return usernskit.Receipt{}, err
+	}
+	receipt, err := e.host.Update(ctx, func() (usernskit.Plan, error) {
+		again, err := plan()
+		if err == nil && again.Diff() != p.Diff() {
+			return again, fmt.Errorf("%w: the plan would be another now", usernskit.ErrChanged)
+		}
+		return again, err
+	})
+	if err != nil {
+		return receipt, err
+	}
+	for _, f := range receipt.Files {
+		e.say("wrote %s", f.Path)
+	}
+	e.next(p.Actions)
+	if receipt.ID != "" {
+		e.say("receipt %s: remapctl undo %s takes it back", receipt.ID, receipt.ID)
+	}
+	return receipt, e.report(p, receipt, dry)
+}
+
+// agreed returns nil once the risks are accepted and the person agrees.
+func (e *env) agreed(cmd *cli.Command, p usernskit.Plan) error {
+	accepted := cmd.StringSlice("accept-risk")
+	var open []string
+	for _, w := range p.Warnings {
+		if w.Risk && !slices.Contains(accepted, w.ID) && !slices.Contains(open, w.ID) {
+			open = append(open, w.ID)
+		}
+	}
+	if open != nil {
+		return fmt.Errorf("nothing was changed: read the warnings above; to go on all the same: --accept-risk %s", strings.Join(open, " --accept-risk "))
+	}
+	if cmd.Bool("yes") {
+		return nil
+	}
+	if !e.prompt {
+		return errors.New("nothing was changed: not at a terminal, so say --yes to go on, or --dry-run to look")
+	}
+	fmt.Fprint(e.err, "go on? [y/N] ")
+	answer, _ := bufio.NewReader(e.in).ReadString('\n')
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// show prints the diff, unless JSON carries it.
+func (e *env) show(p usernskit.Plan) {
+	if e.json {
+		return
+	}
+	for line := range strings.Lines(p.Diff()) {
+		fmt.Fprint(e.out, e.paintDiff(line))
+	}
+}
+
+func (e *env) paintDiff(line string) string {
+	code := ""
+	switch {
+	case !e.color:
+		return line
+	case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
+		code = "1"
+	case strings.HasPrefix(line, "+"):
+		code = "32"
+	case strings.HasPrefix(line, "-"):
+		code = "31"
+	case strings.HasPrefix(line, "@@"):
+		code = "36"
+	default:
+		return line
+	}
+	return "\x1b[" + code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+}
+
+// warn prints the plan's warnings, each with its ID.
+func (e *env) warn(p usernskit.Plan) {
+	for _, w := range p.Warnings {
+		kind := "warning"
+		if w.Risk {
+			kind = "risk"
+		}
+		e.note("%s: %s: %s", kind, w.ID, w.Text)
+	}
+}
+
+// next prints what is left for the person to do.
+func (e *env) next(actions []usernskit.Action) {
+	for _, a := range actions {
+		when := "then"
+		if a.When == usernskit.Later {
+			when = "later"
+		}
+		e.say("%s run: %s   (%s)", when, strings.Join(a.Argv, " "), a.Why)
+	}
+}

@@ -1,0 +1,125 @@
+package hostfs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func lockTree(t *testing.T) (string, Writer) {
+	root := t.TempDir()
+	write(t, root+"/etc/subuid", "")
+	write(t, root+"/etc/subgid", "")
+	return root, Writer{Root: Root(root)}
+}
+
+// soon is a context whose wait is over at once.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestLockFilesAreThoseOfShadowUtils(t *testing.T) {
+	root, w := lockTree(t)
+	l, err := w.LockShadow(t.Context(), "/etc/subgid", "/etc/subuid")
+	require.NoError(t, err)
+	for _, name := range []string{"subuid", "subgid"} {
+		data, err := os.ReadFile(root + "/etc/" + name + ".lock")
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("%d\x00", os.Getpid()), string(data))
+	}
+	require.NoError(t, l.Unlock())
+	require.NoError(t, l.Unlock(), "twice does no harm")
+	list, err := os.ReadDir(root + "/etc")
+	require.NoError(t, err)
+	assert.Len(t, list, 3, "subuid, subgid and .pwd.lock: %v", list)
+}
+
+func TestAStaleLockIsTakenOverAndAnUnreadableOneIsNot(t *testing.T) {
+	dead := exec.Command("true")
+	require.NoError(t, dead.Run())
+	for content, want := range map[string]string{
+		fmt.Sprintf("%d\x00", dead.Process.Pid): "",
+		fmt.Sprintf("%d", dead.Process.Pid):     "",
+		fmt.Sprintf("%d\n", dead.Process.Pid):   "holds no process ID",
+		"":                                      "holds no process ID",
+		"x":                                     "holds no process ID",
+		"-5":                                    "holds no process ID",
+		fmt.Sprintf("%d\x00", os.Getppid()):     fmt.Sprintf("process %d", os.Getppid()),
+	} {
+		root, w := lockTree(t)
+		write(t, root+"/etc/subuid.lock", content)
+		l, err := w.LockShadow(soon(t), "/etc/subuid")
+		if want == "" {
+			require.NoError(t, err, "%q", content)
+			require.NoError(t, l.Unlock())
+			continue
+		}
+		require.ErrorIs(t, err, ErrLocked, "%q", content)
+		assert.ErrorContains(t, err, want)
+		assert.ErrorContains(t, err, "subuid.lock")
+		data, err := os.ReadFile(root + "/etc/subuid.lock")
+		require.NoError(t, err)
+		assert.Equal(t, content, string(data), "somebody else's lock stays")
+	}
+}
+
+// lckpwdf(3) takes a POSIX lock, which this process can hold too: ours is of
+// the open file and meets it. The holder is in the error.
+func TestWeWaitForLckpwdfAndNameItsHolder(t *testing.T) {
+	root, w := lockTree(t)
+	holder := exec.Command("python3", "-c", `
+import fcntl, sys
+f = open(sys.argv[1], "w"); fcntl.lockf(f, fcntl.LOCK_EX); print("locked", flush=True); sys.stdin.read()`, root+"/etc/.pwd.lock")
+	in, err := holder.StdinPipe()
+	require.NoError(t, err)
+	out, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	if err := holder.Start(); err != nil {
+		t.Skip("needs python3")
+	}
+	defer holder.Wait()
+	defer in.Close()
+	_, err = out.Read(make([]byte, 10))
+	require.NoError(t, err)
+
+	_, err = w.LockShadow(soon(t), "/etc/subuid")
+	require.ErrorIs(t, err, ErrLocked)
+	assert.ErrorContains(t, err, fmt.Sprintf("process %d", holder.Process.Pid))
+	assert.NoFileExists(t, root+"/etc/subuid.lock")
+}
+
+func TestTheWaitEndsWithTheContext(t *testing.T) {
+	_, w := lockTree(t)
+	l, err := w.LockShadow(t.Context(), "/etc/subuid")
+	require.NoError(t, err)
+	defer l.Unlock()
+	_, err = w.LockShadow(soon(t), "/etc/subuid")
+	assert.ErrorIs(t, err, ErrLocked)
+	f, err := w.Root.Flock(t.Context(), "/etc/own.lock")
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = w.Root.Flock(soon(t), "/etc/own.lock")
+	assert.ErrorIs(t, err, ErrLocked)
+}
+
+// A useradd that comes while we hold .pwd.lock waits for us and then goes on.
+func TestFcntlLockConflictsWithOurs(t *testing.T) {
+	root, w := lockTree(t)
+	l, err := w.LockShadow(t.Context(), "/etc/subuid")
+	require.NoError(t, err)
+	defer l.Unlock()
+	f, err := os.OpenFile(root+"/etc/.pwd.lock", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	posix := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+	assert.ErrorIs(t, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &posix), unix.EAGAIN)
+}

@@ -1,0 +1,151 @@
+package usernskit
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func applied(t *testing.T) (Host, Receipt) {
+	t.Helper()
+	host := faultHost(t, t.TempDir())
+	r, err := host.Apply(t.Context(), faultPlan())
+	require.NoError(t, err)
+	return host, r
+}
+
+func put(t *testing.T, h Host, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(h.Root, path), []byte(text), 0o644))
+}
+
+func TestUndoRefusesWhereAFileWasEditedSinceAndChangesNothing(t *testing.T) {
+	host, r := applied(t)
+	put(t, host, "/etc/subuid", "alice:100000:65536\ncarol:300000:65536\n")
+	now := tree(t, host.Root)
+	err := host.Undo(t.Context(), r.ID)
+	require.ErrorIs(t, err, ErrChanged)
+	files := ChangedFiles(err)
+	require.Len(t, files, 1)
+	assert.Equal(t, "/etc/subuid", files[0].Path)
+	assert.Contains(t, string(files[0].Want), "dockremap")
+	assert.Contains(t, string(files[0].Now), "carol")
+	assert.Equal(t, now, tree(t, host.Root))
+
+	require.ErrorContains(t, host.Undo(t.Context(), r.ID, "/etc/hosts"), "not a file of receipt")
+	require.NoError(t, host.Undo(t.Context(), r.ID, "/etc/subuid"))
+	data, err := host.ReadFile("/etc/subuid")
+	require.NoError(t, err)
+	assert.Equal(t, faultTree["etc/subuid"], string(data))
+	assert.ErrorIs(t, host.Undo(t.Context(), r.ID), ErrNoReceipt, "once is enough")
+}
+
+func TestUndoKeepsTheBackupThatUseraddWroteSince(t *testing.T) {
+	host, r := applied(t)
+	put(t, host, "/etc/subuid-", "written by useradd\n")
+	require.NoError(t, host.Undo(t.Context(), r.ID))
+	data, err := host.ReadFile("/etc/subuid-")
+	require.NoError(t, err)
+	assert.Equal(t, "written by useradd\n", string(data))
+}
+
+func TestUndoKeepsADirectoryThatOthersUseByNow(t *testing.T) {
+	host, r := applied(t)
+	put(t, host, "/etc/docker/key.json", "{}")
+	require.NoError(t, host.Undo(t.Context(), r.ID))
+	assert.FileExists(t, filepath.Join(host.Root, "etc/docker/key.json"))
+	assert.NoDirExists(t, filepath.Join(host.Root, "etc/docker/conf"))
+}
+
+func TestApplyRefusesWhatChangedSinceThePlanWasMade(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	for _, path := range []string{"/etc/subgid", "/etc/drop.conf"} {
+		before, err := host.ReadFile(path)
+		require.NoError(t, err)
+		put(t, host, path, "someone was here\n")
+		now := tree(t, host.Root)
+		_, err = host.Apply(t.Context(), faultPlan())
+		require.ErrorIs(t, err, ErrChanged)
+		assert.ErrorContains(t, err, path)
+		assert.Equal(t, now, tree(t, host.Root))
+		put(t, host, path, string(before))
+	}
+	put(t, host, "/etc/docker", "a file where a directory should be")
+	_, err := host.Apply(t.Context(), faultPlan())
+	assert.Error(t, err)
+}
+
+func TestReceiptsTellWhatEachFileHoldsNow(t *testing.T) {
+	host, r := applied(t)
+	assert.Equal(t, "1", r.ID)
+	put(t, host, "/etc/subgid", "edited\n")
+	list, err := host.Receipts()
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	holds := map[string]Holds{}
+	for _, f := range list[0].Files {
+		holds[f.Path] = f.Holds
+	}
+	assert.Equal(t, map[string]Holds{
+		"/etc/subuid": HoldsAfter, "/etc/subgid": HoldsOther, "/etc/docker/conf/daemon.json": HoldsAfter,
+		"/etc/default/grub": HoldsAfter, "/etc/drop.conf": HoldsAfter,
+	}, holds)
+	back := list[0].Reverse()
+	assert.Len(t, back.Changes, 4, "what was edited is not ours to bring back")
+	assert.Len(t, list[0].Reverse("/etc/subgid").Changes, 5)
+}
+
+func TestAPlanThatChangesNothingWritesNothing(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	r, err := host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/hosts", Before: []byte("not ours\n"), After: []byte("not ours\n")}}})
+	require.NoError(t, err)
+	assert.Empty(t, r.ID)
+	assert.NoDirExists(t, filepath.Join(host.Root, stateDir))
+}
+
+func TestTheJournalIsForItsOwnerAlone(t *testing.T) {
+	host, _ := applied(t)
+	info, err := os.Stat(filepath.Join(host.Root, journalDir, "1.json"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
+	info, err = os.Stat(filepath.Join(host.Root, journalDir))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
+func TestOneFileUnderTwoNamesIsRefused(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	text := []byte(faultTree["etc/real/grub"])
+	_, err := host.Apply(t.Context(), Plan{Changes: []Change{
+		{Path: "/etc/default/grub", Before: text, After: []byte("a")},
+		{Path: "/etc/real/grub", Before: text, After: []byte("b")},
+	}})
+	assert.ErrorContains(t, err, "same file")
+}
+
+// Each of many planners sees what the others wrote: no line is lost.
+func TestUpdatePlansAgainWhereOthersWrite(t *testing.T) {
+	host := Host{Root: t.TempDir()}
+	require.NoError(t, os.MkdirAll(filepath.Join(host.Root, "etc"), 0o755))
+	put(t, host, "/etc/subuid", "")
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 5 {
+				_, err := host.Update(t.Context(), func() (Plan, error) {
+					now, err := host.ReadFile("/etc/subuid")
+					return Plan{Changes: []Change{{Path: "/etc/subuid", Before: now, After: append(now[:len(now):len(now)], 'x'), Lock: LockShadow}}}, err
+				})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
+	data, err := host.ReadFile("/etc/subuid")
+	require.NoError(t, err)
+	assert.Len(t, data, 40)
+}
