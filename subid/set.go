@@ -44,6 +44,33 @@ func (s *Set) Owners(id uint32) []Claim {
 	return list
 }
 
+// Claims returns every hold on an ID that the host tells of: by users first the
+// lines of /etc/subuid and then the accounts, by groups those of /etc/subgid and
+// the groups. A line that readers do not read alike comes once for each range
+// that one of them finds there.
+func (s *Set) Claims() (users, groups []Claim) {
+	for i, of := range []struct {
+		list     *[]Claim
+		accounts []account
+	}{{&users, s.users}, {&groups, s.groups}} {
+		f := s.files()[i]
+		line := 0 // where the claims of the line begin in the list
+		for l, r := range f.claims() {
+			c := Claim{f.name, l.Number, l.Owner, r}
+			if n := len(*of.list); n == 0 || (*of.list)[n-1].Line != l.Number {
+				line = n
+			}
+			if !slices.Contains((*of.list)[line:], c) {
+				*of.list = append(*of.list, c)
+			}
+		}
+		for _, a := range of.accounts {
+			*of.list = append(*of.list, Claim{a.file, a.line, a.name, Range{a.id, 1}})
+		}
+	}
+	return users, groups
+}
+
 // Held returns what an owner holds in the two files, by name or UID: lines
 // under the one are found by the other too where there is an account.
 func (s *Set) Held(owner string) []Claim {
