@@ -1,0 +1,119 @@
+package daemoncfg
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// Limits of what [Parse] takes. dockerd has none for the size, and 10000 for
+// the depth; no daemon.json that a person wrote comes near either.
+const (
+	MaxSize  = 1 << 20 // bytes
+	MaxDepth = 64      // objects and arrays around a value
+)
+
+// A Document is a daemon.json with every byte of it. An edit changes the bytes
+// of one member and keeps all others; a failed edit changes nothing.
+type Document struct {
+	name string
+	text string
+	// blank is what stood in the document's place before it had an object:
+	// nothing, white space or null. It comes back when the last member goes.
+	blank    string
+	wasBlank bool
+}
+
+// Parse reads a daemon.json as strictly as the strictest dockerd from 20.10 to
+// 29 does: what any of them refuses is an error, a [*usernskit.FileError] that
+// matches [ErrInvalid] and says which of them does what. Refused beyond that
+// are duplicate keys (dockerd takes the last, most editors the first) and
+// documents beyond [MaxSize] or [MaxDepth].
+//
+// An empty file, white space and null are configurations without members.
+// dockerd 20.10 does not start with the first two: see [Document.Lint].
+//
+// The name is for errors and is never opened.
+func Parse(name string, data []byte) (*Document, error) {
+	d := &Document{name: name, text: string(data)}
+	if err := gate(name, d.text); err != nil {
+		return nil, err
+	}
+	if text := trim(d.text); text == "" || text == "null" {
+		d.blank, d.wasBlank = d.text, true
+	}
+	return d, nil
+}
+
+// Bytes returns the document. Without an edit it is what Parse was given.
+func (d *Document) Bytes() []byte { return []byte(d.text) }
+
+// Get returns the value at path as it is spelled in the document, and whether
+// there is one. An element of path is a key, or an index where it leads into
+// an array. No path at all is the whole document.
+func (d *Document) Get(path ...string) (json.RawMessage, bool) {
+	steps, ok := d.walk(path)
+	if !ok {
+		return nil, false
+	}
+	return json.RawMessage(steps[len(steps)-1].value.of(d.text)), true
+}
+
+// Position returns line and column, both from 1, of the key at path, or of the
+// value where it is no member of an object. It returns 0, 0 for what is absent.
+func (d *Document) Position(path ...string) (line, col int) {
+	steps, ok := d.walk(path)
+	if !ok {
+		return 0, 0
+	}
+	start := steps[len(steps)-1].value.start
+	if n := len(steps) - 1; n > 0 {
+		start = steps[n-1].items[steps[n-1].index].start()
+	}
+	return position(d.text, start)
+}
+
+// isBlank reports whether the document has no object to put members in.
+func (d *Document) isBlank() bool { return d.wasBlank && d.text == d.blank }
+
+// A span is a stretch of the document, by byte offsets.
+type span struct{ start, end int }
+
+func (s span) of(text string) string { return text[s.start:s.end] }
+
+// An item is a member of an object, or an element of an array: then it has no
+// key.
+type item struct{ key, value span }
+
+func (it item) start() int {
+	if it.key.end > 0 {
+		return it.key.start
+	}
+	return it.value.start
+}
+
+// items returns what the object or array at s holds.
+func items(text string, s span) []item {
+	var list []item
+	whole := gjson.Result{Type: gjson.JSON, Raw: s.of(text), Index: s.start}
+	whole.ForEach(func(key, value gjson.Result) bool {
+		it := item{value: span{value.Index, value.Index + len(value.Raw)}}
+		if key.Type == gjson.String {
+			it.key = span{key.Index, key.Index + len(key.Raw)}
+		}
+		list = append(list, it)
+		return true
+	})
+	return list
+}
+
+// root is the span of the document's object.
+func root(text string) span {
+	inner := trim(text)
+	start := strings.Index(text, inner)
+	return span{start, start + len(inner)}
+}
+
+// trim cuts what JSON takes for white space. strings.TrimSpace would cut more.
+func trim(text string) string { return strings.Trim(text, " \t\r\n") }
