@@ -1,0 +1,251 @@
+package bootargs
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// An entry is a Boot Loader Specification file, type 1
+// (https://uapi-group.org/specifications/specs/boot_loader_specification/).
+type entry struct {
+	path    string
+	src     []byte
+	linux   string // as written, relative to the boot partition
+	title   string
+	version string
+	sortKey string
+	machine string
+	options []span // the value of each "options" line
+	clips   bool   // GRUB stops reading at a blank line, or a key of no value
+}
+
+// A span is a piece of a file and the line it stands in.
+type span struct{ from, to, line int }
+
+// parseEntry never fails: every reader skips what it does not know.
+func parseEntry(path string, src []byte) *entry {
+	e := &entry{path: path, src: src}
+	for at, line := 0, 1; at < len(src); line++ {
+		end := at + bytes.IndexByte(src[at:], '\n')
+		if end < at {
+			end = len(src)
+		}
+		e.line(at, len(bytes.TrimRight(src[at:end], "\r"))+at, line)
+		at = end + 1
+	}
+	return e
+}
+
+func (e *entry) line(from, to, line int) {
+	text := string(e.src[from:to])
+	rest := strings.TrimLeft(text, " \t")
+	n := strings.IndexAny(rest, " \t")
+	if strings.HasPrefix(rest, "#") {
+		return
+	}
+	if n < 0 || strings.TrimLeft(rest[n:], " \t") == "" {
+		e.clips = e.clips || len(e.options) == 0
+		return
+	}
+	value := strings.TrimLeft(rest[n:], " \t")
+	switch rest[:n] {
+	case "options":
+		e.options = append(e.options, span{from + len(text) - len(value), to, line})
+	case "linux", "efi":
+		e.linux = strings.TrimRight(value, " \t")
+	case "title":
+		e.title = value
+	case "version":
+		e.version = value
+	case "sort-key":
+		e.sortKey = value
+	case "machine-id":
+		e.machine = value
+	}
+}
+
+// id is the name that boot loaders and grubenv have for the entry: the file's,
+// without ".conf" and without the tries of boot counting, "+3-1", that a boot
+// may change at any time.
+func (e *entry) id() string {
+	name := strings.TrimSuffix(path.Base(e.path), ".conf")
+	i := strings.LastIndexByte(name, '+')
+	if i > 0 && strings.Trim(name[i+1:], "0123456789-") == "" && strings.Trim(name[i+1:], "-") == name[i+1:] && name[i+1:] != "" {
+		return name[:i]
+	}
+	return name
+}
+
+// failed reports a boot-counted entry that has no tries left.
+func (e *entry) failed() bool {
+	_, tries, ok := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(path.Base(e.path), ".conf"), e.id()), "+")
+	return ok && (tries == "0" || strings.HasPrefix(tries, "0-"))
+}
+
+// rescue reports an entry that dracut keeps as a way back.
+func (e *entry) rescue() bool {
+	return strings.Contains(e.id(), "-0-rescue") || strings.HasPrefix(e.version, "0-rescue")
+}
+
+func (e *entry) text(s span) string { return string(e.src[s.from:s.to]) }
+
+// line returns the command line that the reader of the entry makes of it.
+func (e *entry) cmdline(grub bool, vars map[string]string) string {
+	var lines []string
+	for _, s := range e.options {
+		lines = append(lines, e.text(s))
+		if grub {
+			return expandGRUB(lines[0], vars) // GRUB reads the first line only
+		}
+	}
+	if grub {
+		return vars["default_kernelopts"]
+	}
+	return strings.Join(lines, " ")
+}
+
+func (e *entry) errorAt(s span, col int, err error) error {
+	return &usernskit.FileError{File: e.path, Line: s.line, Col: col, Err: err}
+}
+
+// edit does ops to the options. vars are GRUB's, nil for other readers; what
+// they hold counts as part of the line, and is not written.
+func (e *entry) edit(ops []op, grub bool, vars map[string]string) ([]byte, error) {
+	for _, o := range ops {
+		src, err := e.editOne(o, grub, vars)
+		if err != nil {
+			return nil, err
+		}
+		e = parseEntry(e.path, src)
+	}
+	return e.src, nil
+}
+
+func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error) {
+	whole := e.cmdline(grub, vars)
+	if o.done(whole) {
+		return e.src, nil
+	}
+	switch {
+	case grub && e.clips:
+		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: GRUB stops reading it at a blank line or a key of no value, before the options", ErrUnsupportedSyntax))
+	case len(e.options) == 0 && grub:
+		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: it has no options, and GRUB takes $default_kernelopts", ErrUnsupportedSyntax))
+	case len(e.options) == 0:
+		text, err := apply("", []op{o})
+		if err != nil || text == "" {
+			return e.src, err
+		}
+		src := bytes.Clone(e.src)
+		if n := len(src); n > 0 && src[n-1] != '\n' {
+			src = append(src, '\n')
+		}
+		return append(src, "options "+text+"\n"...), nil
+	}
+	o = o.missingFrom(whole)
+	src := e.src
+	for i := len(e.options) - 1; i >= 0; i-- {
+		s := e.options[i]
+		if grub && i > 0 {
+			continue
+		}
+		p := o
+		if !grub && i < len(e.options)-1 {
+			p = o.within(e.text(s)) // what is new goes into the last line
+		}
+		text, err := e.editLine(p, s, grub, vars)
+		if err != nil {
+			return nil, err
+		}
+		src = replace(src, s.from, s.to-s.from, text)
+		if text == "" {
+			if src, err = e.dropLine(src, s, grub); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if left := parseEntry(e.path, src).cmdline(grub, vars); (o.verb == verbRemove || o.verb == verbRemoveExact) && !o.done(left) {
+		return nil, e.errorAt(e.options[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
+	}
+	return src, nil
+}
+
+// editLine edits one options line, and sees to it that what was set is behind
+// a variable that holds something else.
+func (e *entry) editLine(o op, s span, grub bool, vars map[string]string) (string, error) {
+	text := e.text(s)
+	list, err := o.on(text)
+	if err == nil && len(list) > 0 && grub {
+		if col, bad := checkGRUB(text); bad != nil {
+			return "", e.errorAt(s, e.column(s)+col-1, bad)
+		}
+	}
+	if err != nil {
+		return "", e.errorAt(s, 0, err)
+	}
+	after := splices(text, list)
+	if grub && o.verb == verbSet && !o.inForce(expandGRUB(after, vars)) {
+		gone, _ := op{verbRemove, o.words}.on(after)
+		after = splices(after, gone)
+		if list, err = add(after, nil, o.words); err != nil {
+			return "", e.errorAt(s, 0, err)
+		}
+		after = splices(after, list)
+	}
+	if n := len(after); n > 1 && after != text && after[0] == after[n-1] && (after[0] == '"' || after[0] == '\'') {
+		return "", e.errorAt(s, e.column(s), fmt.Errorf("%w: systemd-boot takes off quotes around a whole line", ErrEncoding))
+	}
+	return after, nil
+}
+
+func (e *entry) column(s span) int {
+	return s.from - bytes.LastIndexByte(e.src[:s.from], '\n')
+}
+
+// dropLine takes out an options line that has become empty: GRUB would stop
+// reading there, and without any such line take its own defaults.
+func (e *entry) dropLine(src []byte, s span, grub bool) ([]byte, error) {
+	if grub {
+		return nil, e.errorAt(s, 0, fmt.Errorf("%w: nothing would be left, and GRUB would take $default_kernelopts", ErrUnsupported))
+	}
+	from := bytes.LastIndexByte(src[:s.from], '\n') + 1
+	end := bytes.IndexByte(src[s.from:], '\n')
+	if end < 0 {
+		return src[:from:from], nil
+	}
+	return replace(src, from, s.from+end+1-from, ""), nil
+}
+
+// missingFrom leaves out the words to add that a line holds already.
+func (o op) missingFrom(line string) op {
+	switch o.verb {
+	case verbAppend:
+		return op{o.verb, absent(line, o.words)}
+	case verbAdd:
+		var list []word
+		for _, w := range o.words {
+			if _, ok := Parse(line).Effective(w.Name); !ok {
+				list = append(list, w)
+			}
+		}
+		return op{o.verb, list}
+	}
+	return o
+}
+
+// within is what o does to a line that is one of several: nothing is added, and
+// what is set is set only where its name stands.
+func (o op) within(line string) op {
+	p := op{verb: o.verb}
+	for _, w := range o.words {
+		_, here := Parse(line).Effective(w.Name)
+		if here && o.verb != verbAppend && o.verb != verbAdd {
+			p.words = append(p.words, w)
+		}
+	}
+	return p
+}

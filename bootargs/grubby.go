@@ -1,0 +1,214 @@
+package bootargs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// viaGrubby plans one call of grubby, after looking at what this grubby is
+// known to break. It asks grubby itself how things are now.
+func (p *planner) viaGrubby() error {
+	if p.Grubby == "" {
+		return fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
+	}
+	ops, err := p.edit.ops(spellGrubby)
+	if err != nil {
+		return err
+	}
+	entries, err := grubbyInfo(context.Background(), p.h, p.Grubby, p.grubbyKernel())
+	if err != nil {
+		return err
+	}
+	script := bytes.HasPrefix(p.read(p.Grubby), []byte("#!"))
+	if err := p.grubbyHazards(ops, entries, script); err != nil {
+		return err
+	}
+	if unmet(ops, entries) == nil {
+		return nil
+	}
+	p.act(usernskit.Now, "grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
+	p.reboot()
+	all := p.grubbyKernel() == All
+	switch {
+	case !all:
+		p.warn("future-kernels", "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
+	case !script:
+		p.warn("future-kernels", "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
+	case p.files["/etc/kernel/cmdline"] == nil && !p.exists("/etc/kernel/cmdline"):
+		p.warn("kernel-cmdline", "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
+	}
+	return nil
+}
+
+func (p *planner) grubbyKernel() string {
+	if p.edit.Kernel == "" {
+		return All
+	}
+	return p.edit.Kernel
+}
+
+func (p *planner) grubbyArgv() []string {
+	argv := []string{p.Grubby, "--update-kernel=" + p.grubbyKernel()}
+	give := append(append(append(append([]string{}, p.edit.Set...), p.edit.Replace...), p.edit.Append...), p.edit.AddIfMissing...)
+	take := append(append([]string{}, p.edit.Remove...), p.edit.RemoveExact...)
+	if len(give) > 0 {
+		argv = append(argv, "--args="+strings.Join(give, " "))
+	}
+	if len(take) > 0 {
+		argv = append(argv, "--remove-args="+strings.Join(take, " "))
+	}
+	return argv
+}
+
+// spellGrubby lets through what both grubbys carry unharmed. The one in C
+// drops quotes; the script puts arguments into sed and unquoted into its shell.
+func spellGrubby(a Arg, text string) (string, error) {
+	for i := range len(text) {
+		if b := text[i]; !isLetter(b) && !isDigit(b) && strings.IndexByte("_-.,:/=@%+~^!", b) < 0 {
+			return "", fmt.Errorf("%w: grubby breaks arguments with %q; edit the files instead", ErrEncoding, b)
+		}
+	}
+	if sameName(a.Name, "root") {
+		return "", fmt.Errorf("%w: grubby keeps root= apart; edit the files instead", ErrUnsupported)
+	}
+	return text, nil
+}
+
+// grubbyHazards refuses where grubby is known to do damage, or less than asked.
+func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
+	for _, o := range ops {
+		if o.verb != verbAppend && o.verb != verbAdd {
+			continue
+		}
+		for _, e := range entries {
+			for _, w := range o.missingFrom(e.args).words {
+				if _, ok := Parse(e.args).Effective(w.Name); ok {
+					return fmt.Errorf("%s: %w: grubby replaces the %s= that is there instead of adding one", w.text, ErrUnsupported, w.Name)
+				}
+			}
+		}
+	}
+	if !script || p.grubbyKernel() != All {
+		return nil
+	}
+	source := p.read(defaultGrub)
+	seen := 0
+	for line := range bytes.Lines(source) {
+		if bytes.HasPrefix(line, []byte(grubVariable)) {
+			seen++
+			if seen > 1 || !bytes.HasPrefix(line, []byte(grubVariable+"=")) || bytes.HasSuffix(bytes.TrimSpace(line), []byte(`\`)) {
+				return &usernskit.FileError{File: defaultGrub, Err: fmt.Errorf("%w: grubby overwrites every line that begins with %s, and there are others", ErrUnsupported, grubVariable)}
+			}
+		}
+	}
+	if link, err := p.h.Lstat(defaultGrub); err == nil && !link.Mode().IsRegular() {
+		return &usernskit.FileError{File: defaultGrub, Err: fmt.Errorf("%w: grubby would put a file in the place of this link", ErrUnsupported)}
+	}
+	if bytes.Contains(bytes.TrimSpace(p.read("/etc/kernel/cmdline")), []byte("\n")) {
+		return &usernskit.FileError{File: "/etc/kernel/cmdline", Line: 2, Err: fmt.Errorf("%w: grubby keeps the first line only", ErrUnsupported)}
+	}
+	for _, e := range p.entries {
+		if len(e.options) > 1 {
+			return e.errorAt(e.options[1], 0, fmt.Errorf("%w: grubby writes the whole line into each of several options lines", ErrUnsupported))
+		}
+	}
+	return p.kerneloptsRoom(ops)
+}
+
+// kerneloptsRoom finds out beforehand what grubby reports with exit code 0.
+func (p *planner) kerneloptsRoom(ops []op) error {
+	before := p.plan
+	err := p.onKernelopts(ops, map[string]string{})
+	p.plan = before
+	return err
+}
+
+// Confirm asks grubby how the entries are now, and returns an error that
+// matches [ErrNotApplied] and names each entry in which the edit was not done.
+// grubby's own exit code does not tell. Call it after the action of a plan
+// [Via] [Grubby] has run.
+func Confirm(ctx context.Context, h usernskit.Host, e Edit) error {
+	ops, err := e.ops(spellGrubby)
+	if err != nil {
+		return err
+	}
+	s, err := load(h)
+	if err != nil {
+		return err
+	}
+	if s.Grubby == "" {
+		return fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
+	}
+	p := planner{site: s, edit: e}
+	entries, err := grubbyInfo(ctx, h, s.Grubby, p.grubbyKernel())
+	if err != nil {
+		return err
+	}
+	return unmet(ops, entries)
+}
+
+// unmet says in which entries an edit is not done yet.
+func unmet(ops []op, entries []info) error {
+	var list []string
+	for _, e := range entries {
+		for _, o := range ops {
+			if o.done(e.args) {
+				continue
+			}
+			list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))
+			break
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrNotApplied, strings.Join(list, "; "))
+}
+
+// An info is what grubby --info says of one entry.
+type info struct{ index, kernel, args string }
+
+func grubbyInfo(ctx context.Context, h usernskit.Host, grubby, kernel string) ([]info, error) {
+	out, err := h.Command(ctx, grubby, "--info="+kernel)
+	if err != nil {
+		return nil, err
+	}
+	list := parseInfo(string(out))
+	if len(list) == 0 {
+		return nil, fmt.Errorf("kernel %s: %w: grubby --info shows none", kernel, ErrUnknownKernel)
+	}
+	return list, nil
+}
+
+// parseInfo reads key=value lines. Values stand in quotes that do not escape
+// quotes inside; entries that are no Linux have no kernel.
+func parseInfo(out string) []info {
+	var list []info
+	var e info
+	flush := func() {
+		if e.kernel != "" {
+			list = append(list, e)
+		}
+	}
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
+		if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+			value = value[1 : n-1]
+		}
+		switch key {
+		case "index":
+			flush()
+			e = info{index: value}
+		case "kernel":
+			e.kernel = value
+		case "args":
+			e.args = value
+		}
+	}
+	flush()
+	return list
+}

@@ -1,0 +1,154 @@
+package bootargs
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// onEntries plans for boot loaders that read one file for each kernel.
+func (p *planner) onEntries(grub bool) error {
+	spell := speller(spellLiteral)
+	if grub {
+		spell = spellGRUB
+	}
+	ops, err := p.edit.ops(spell)
+	if err != nil {
+		return &usernskit.FileError{File: p.entriesDir, Err: err}
+	}
+	chosen, err := p.choose(p.edit.Kernel, p.edit.Rescue)
+	if err != nil {
+		return err
+	}
+	all := p.edit.Kernel == "" || p.edit.Kernel == All
+	if grub && all && len(p.shell) > 0 {
+		if err := p.onShell(); err != nil {
+			return err
+		}
+	}
+	vars := p.grubVars()
+	if grub && all {
+		if err := p.onKernelopts(ops, vars); err != nil {
+			return err
+		}
+	}
+	if !grub {
+		vars = nil
+	}
+	for _, e := range chosen {
+		after, err := e.edit(ops, grub, vars)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(after, e.src) {
+			continue
+		}
+		if len(e.options) > 1 {
+			p.warn("several-options", "%s:%d: more than one options line: GRUB reads the first only, systemd-boot joins them", e.path, e.options[1].line)
+		}
+		line := parseEntry(e.path, after).cmdline(grub, vars)
+		if grub {
+			line = "BOOT_IMAGE=(hd0,gpt2)" + e.linux + " " + line
+		}
+		if err := p.fits(e.path, line); err != nil {
+			return err
+		}
+		p.change(e.path, after)
+	}
+	if all {
+		if err := p.onNewKernels(ops, spell, grub); err != nil {
+			return err
+		}
+	} else {
+		p.warn("future-kernels", "only the kernel asked for is edited: the next kernel that is installed does not have this")
+	}
+	if !p.plan.Empty() {
+		p.reboot()
+	}
+	return nil
+}
+
+// grubVars is what GRUB knows when it reads the entries: grub.cfg sets some,
+// and loads the environment block over them.
+func (p *planner) grubVars() map[string]string {
+	vars := map[string]string{}
+	for name, value := range p.cfg.vars {
+		vars[name] = value
+	}
+	if env, err := parseEnv(p.envPath, p.read(p.envPath)); err == nil && p.envPath != "" {
+		for _, name := range []string{"kernelopts", "default_kernelopts", "tuned_params"} {
+			if value, ok := env.get(name); ok {
+				vars[name] = value
+			}
+		}
+	}
+	return vars
+}
+
+// onKernelopts edits the variable that entries of EL8 refer to, and notes its
+// new value in vars.
+func (p *planner) onKernelopts(ops []op, vars map[string]string) error {
+	used := false
+	for _, e := range p.entries {
+		used = used || len(e.options) == 0 || strings.Contains(e.text(e.options[0]), "kernelopts")
+	}
+	if !used || p.read(p.envPath) == nil {
+		return nil
+	}
+	env, err := parseEnv(p.envPath, p.read(p.envPath))
+	if err != nil {
+		return err
+	}
+	text, ok := env.get("kernelopts")
+	if !ok {
+		return nil
+	}
+	value, err := apply(text, ops)
+	if err != nil {
+		return &usernskit.FileError{File: p.envPath, Err: err}
+	}
+	if value == text {
+		return nil
+	}
+	if col, err := checkGRUB(text); err != nil {
+		return &usernskit.FileError{File: p.envPath, Err: fmt.Errorf("kernelopts, byte %d: %w", col, err)}
+	}
+	after, err := env.set("kernelopts", value)
+	if err != nil {
+		return err
+	}
+	vars["kernelopts"] = value
+	p.change(p.envPath, after)
+	return nil
+}
+
+// onNewKernels plans for the kernels to come, which kernel-install gives what
+// stands in /etc/kernel/cmdline, else in /usr/lib/kernel/cmdline, else what
+// this host was started with.
+func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
+	const own = "/etc/kernel/cmdline"
+	if p.kernel == "" {
+		shared := grub && p.read(p.envPath) != nil && p.changes(p.envPath)
+		if len(p.plan.Changes) > 0 && !shared {
+			p.warn("future-kernels", "there is no %s: a kernel installed before the next reboot does not get this, one installed after it does", own)
+		}
+		return nil
+	}
+	text := p.read(p.kernel)
+	after, err := p.line(p.kernel, text, spell, grub)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.kernel == own:
+		p.change(own, after)
+	case !bytes.Equal(after, text):
+		p.change(own, after) // new: /usr/lib belongs to the packages
+	}
+	if p.changes(defaultGrub) && !p.changes(own) && p.kernel == own {
+		p.act(usernskit.Now, "kernel-install takes "+own+" for outdated when it is older than "+defaultGrub, "touch", own)
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package bootargs
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/usernskit/usernskit"
+)
+
+// What a new drop-in holds before anything is added, and so what is left when
+// everything is removed again.
+const dropInStart = "# Made by usernskit. To take it back, delete this file and run update-grub.\n" +
+	grubVariable + `="${` + grubVariable + "}\"\n"
+
+// onGRUB plans for a GRUB whose menu is generated: one line for all kernels.
+func (p *planner) onGRUB() error {
+	if err := p.everyKernel(); err != nil {
+		return err
+	}
+	if len(p.shell) == 0 && !p.dropIn {
+		return fmt.Errorf("%s: %w: there is no %s to make it from", p.grubCfgPath, ErrUnsupported, defaultGrub)
+	}
+	if err := p.onShell(); err != nil {
+		return err
+	}
+	if stale := p.staleMenu(); !p.plan.Empty() || stale {
+		p.act(usernskit.Now, "grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
+		p.reboot()
+	}
+	return nil
+}
+
+// staleMenu reports whether grub.cfg has an entry without what was asked for,
+// though the files that it is made from are as wanted.
+func (p *planner) staleMenu() bool {
+	ops, err := p.edit.ops(spellGRUB)
+	if err != nil {
+		return false
+	}
+	for _, line := range p.cfg.entries {
+		for _, o := range ops {
+			if !o.done(line) && !(o.verb == verbSet && o.inForce(line)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mkconfig is the command with which this distribution makes its grub.cfg.
+func (p *planner) mkconfig() []string {
+	path := p.grubCfgPath
+	switch {
+	case p.exists("/usr/sbin/transactional-update"):
+		return []string{"transactional-update", "grub.cfg"}
+	case p.release.is("debian", "ubuntu"):
+		return []string{"update-grub"}
+	case path == "" && (p.release.is("fedora", "rhel", "suse", "opensuse") || p.exists("/boot/grub2")):
+		path = "/boot/grub2/grub.cfg"
+	case path == "":
+		path = "/boot/grub/grub.cfg"
+	}
+	tool := "grub-mkconfig"
+	if p.release.is("fedora", "rhel", "suse", "opensuse") || bytes.Contains([]byte(path), []byte("/grub2/")) {
+		tool = "grub2-mkconfig"
+	}
+	return []string{tool, "-o", path}
+}
+
+// onShell plans the edit of what grub-mkconfig sources.
+func (p *planner) onShell() error {
+	ops, err := p.edit.ops(spellGRUB)
+	if err != nil {
+		return &usernskit.FileError{File: defaultGrub, Err: err}
+	}
+	files, err := p.sources(nil)
+	if err != nil {
+		return err
+	}
+	after := map[string][]byte{}
+	for _, o := range ops {
+		if p.dropIn {
+			err = p.editDropIn(o, after)
+		} else if p.files[defaultGrub] != nil {
+			err = p.editMain(o, after)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{defaultGrub, dropInPath} {
+		text, touched := after[name]
+		if !touched {
+			continue
+		}
+		if name == dropInPath && string(text) == dropInStart {
+			text = nil
+			after[name] = nil
+		}
+		p.change(name, text)
+	}
+	if files, err = p.sources(after); err != nil {
+		return err
+	}
+	return p.reviewShell(ops, files)
+}
+
+// sources parses the files in the order of sourcing, those in after as they
+// are to be.
+func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
+	names := p.shell
+	if p.dropIn && p.files[dropInPath] == nil && after[dropInPath] != nil {
+		names = insertSorted(names, dropInPath)
+	}
+	var files []*shellFile
+	for _, name := range names {
+		src, touched := after[name]
+		if !touched {
+			src = p.files[name]
+		}
+		if src == nil {
+			continue
+		}
+		f, err := parseShell(name, src)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// insertSorted puts a drop-in where the glob of grub-mkconfig puts it. The main
+// file stays first.
+func insertSorted(names []string, name string) []string {
+	i := len(names)
+	for i > 0 && names[i-1] != defaultGrub && names[i-1] > name {
+		i--
+	}
+	out := append([]string{}, names[:i]...)
+	return append(append(out, name), names[i:]...)
+}
+
+func (p *planner) editMain(o op, after map[string][]byte) error {
+	src, touched := after[defaultGrub]
+	if !touched {
+		src = p.files[defaultGrub]
+	}
+	f, err := parseShell(defaultGrub, src)
+	if err != nil {
+		return err
+	}
+	if src, err = f.edit(grubVariable, []op{o}); err != nil {
+		return err
+	}
+	after[defaultGrub] = src
+	return nil
+}
+
+// editDropIn adds in a file of our own, which is last and so wins. What is to
+// go is taken from there and from the main file, where administrators write;
+// files that packages and images put into grub.d are left.
+func (p *planner) editDropIn(o op, after map[string][]byte) error {
+	takes := o.verb == verbRemove || o.verb == verbRemoveExact
+	if takes || o.verb == verbSet && o.replacesGroup() {
+		files, err := p.sources(after)
+		if err != nil {
+			return err
+		}
+		value := evaluate(files...)[grubVariable]
+		if p.files[defaultGrub] != nil && (value.unknown || !o.done(value.text)) {
+			if takes || p.holdsAny(o, after) {
+				if err := p.editMain(o, after); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	files, err := p.sources(after)
+	if err != nil {
+		return err
+	}
+	value := evaluate(files...)[grubVariable]
+	if !value.unknown && (o.done(value.text) || o.verb == verbSet && !o.replacesGroup() && o.inForce(value.text)) {
+		return nil
+	}
+	src, touched := after[dropInPath]
+	if !touched {
+		src = p.files[dropInPath]
+	}
+	if src == nil {
+		if takes {
+			return nil
+		}
+		src = []byte(dropInStart)
+	}
+	var before []*shellFile
+	for _, f := range files {
+		if f.name == dropInPath {
+			break
+		}
+		if f.name == defaultGrub || f.name < dropInPath {
+			before = append(before, f)
+		}
+	}
+	f, err := parseShell(dropInPath, src)
+	if err != nil {
+		return err
+	}
+	if src, err = f.edit(grubVariable, []op{o}, before...); err != nil {
+		return err
+	}
+	after[dropInPath] = src
+	return nil
+}
+
+// holdsAny reports whether the main file has one of the names of o.
+func (p *planner) holdsAny(o op, after map[string][]byte) bool {
+	src, touched := after[defaultGrub]
+	if !touched {
+		src = p.files[defaultGrub]
+	}
+	f, err := parseShell(defaultGrub, src)
+	if err != nil {
+		return true
+	}
+	text := evaluate(f)[grubVariable].text
+	for _, w := range o.words {
+		if _, ok := Parse(text).Effective(w.Name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// reviewShell looks at what the files now say together: whether the line is
+// too long, and whether another file or variable has the last word.
+func (p *planner) reviewShell(ops []op, files []*shellFile) error {
+	env := evaluate(files...)
+	ours, theirs := env[grubVariable], env[grubDefaultVariable]
+	line := ours.text + " " + theirs.text
+	if len(p.plan.Changes) > 0 && !ours.unknown {
+		if err := p.fits(defaultGrub, line); err != nil {
+			return err
+		}
+	}
+	if ours.unknown || theirs.unknown {
+		p.warn("cannot-tell", "%s runs commands or conditions, so what it gives to the kernel cannot be told by reading; look at grub.cfg afterwards", defaultGrub)
+		return nil
+	}
+	for _, o := range ops {
+		for _, w := range o.words {
+			have, ok := Parse(line).Effective(w.Name)
+			switch takes := o.verb == verbRemove || o.verb == verbRemoveExact; {
+			case takes && o.verb == verbRemove && ok, takes && holds(line, w.Arg):
+				where := ours
+				if _, ok := Parse(theirs.text).Effective(w.Name); ok {
+					where = theirs
+				}
+				p.warn("still-set", "%s:%d gives %s to the kernel too, and is not edited", where.file, where.line, w.Name)
+			case o.verb == verbSet && !accumulates(w.Name) && (!ok || !o.inForce(line)):
+				where, name := ours, grubVariable
+				if ok && holds(theirs.text, have) {
+					where, name = theirs, grubDefaultVariable
+				}
+				if where.file != "" {
+					p.warn("overridden", "%s:%d: %s comes later and has the last word on %s", where.file, where.line, name, w.Name)
+				}
+			}
+		}
+	}
+	return nil
+}

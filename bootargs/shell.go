@@ -1,0 +1,209 @@
+package bootargs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// A shellFile is a file of assignments that sh(1) sources, /etc/default/grub.
+// The parser of mvdan.cc/sh gives the structure and the offsets; text is taken
+// from and put into src only.
+type shellFile struct {
+	name  string
+	src   []byte
+	steps []shellStep // in the order in which the shell comes to them
+}
+
+// A shellStep is a top-level assignment, or something after which the value of
+// a variable (or of all: name "") can no longer be told by reading.
+type shellStep struct {
+	name    string
+	assigns bool
+	exits   bool // the shell may not come to what follows
+	from    int  // offset of the step
+	line    int
+	word    shellWord // of an assignment
+	odd     error     // why word was not understood; nil where it was
+}
+
+func (f *shellFile) errorAt(s shellStep, err error) error {
+	bol := bytes.LastIndexByte(f.src[:s.from], '\n') + 1
+	return &usernskit.FileError{File: f.name, Line: s.line, Col: s.from - bol + 1, Err: err}
+}
+
+// parseShell reads what the shells of all distributions read alike; other
+// syntax is an error that matches [ErrUnsupportedSyntax].
+func parseShell(name string, src []byte) (*shellFile, error) {
+	if i := bytes.IndexAny(src, "\r\x00"); i >= 0 {
+		line := 1 + bytes.Count(src[:i], []byte("\n"))
+		return nil, &usernskit.FileError{File: name, Line: line, Col: i - bytes.LastIndexByte(src[:i], '\n'),
+			Err: fmt.Errorf("%w: sh takes the byte %#02x for a part of the value (line ends of another system?)", ErrUnsupportedSyntax, src[i])}
+	}
+	tree, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(bytes.NewReader(src), name)
+	if err != nil {
+		at := &usernskit.FileError{File: name, Err: fmt.Errorf("%w: %v", ErrUnsupportedSyntax, err)}
+		var parse syntax.ParseError
+		if errors.As(err, &parse) {
+			at.Line, at.Col = int(parse.Pos.Line()), int(parse.Pos.Col())
+			at.Err = fmt.Errorf("%w: %s", ErrUnsupportedSyntax, parse.Text)
+		}
+		return nil, at
+	}
+	f := &shellFile{name: name, src: src}
+	for _, s := range tree.Stmts {
+		f.statement(s)
+	}
+	return f, nil
+}
+
+// statement appends the steps of one top-level statement.
+func (f *shellFile) statement(s *syntax.Stmt) {
+	call, simple := s.Cmd.(*syntax.CallExpr)
+	if !simple || s.Negated || s.Background || len(s.Redirs) > 0 {
+		f.taint(s)
+		return
+	}
+	if len(call.Args) == 0 {
+		for _, a := range call.Assigns {
+			if a.Index != nil || a.Array != nil || a.Append || a.Naked {
+				f.taint(a)
+				continue
+			}
+			from := int(a.Name.End().Offset()) + 1 // past "="
+			to := from
+			var parts []syntax.WordPart
+			if a.Value != nil {
+				to, parts = int(a.Value.End().Offset()), a.Value.Parts
+				f.taint(a.Value)
+			}
+			f.assign(a.Name.Value, a.Pos(), from, to, parts, false)
+		}
+		return
+	}
+	if len(call.Assigns) == 0 && call.Args[0].Lit() == "export" {
+		for _, w := range call.Args[1:] {
+			lit, ok := w.Parts[0].(*syntax.Lit)
+			if !ok {
+				f.taint(s)
+				continue
+			}
+			name, _, ok := strings.Cut(lit.Value, "=")
+			if !ok || !syntax.ValidName(name) {
+				continue // exports what has its value already
+			}
+			f.taint(w)
+			f.assign(name, w.Pos(), int(w.Pos().Offset())+len(name)+1, int(w.End().Offset()), w.Parts, true)
+		}
+		return
+	}
+	f.taint(s)
+}
+
+func (f *shellFile) assign(name string, pos syntax.Pos, from, to int, parts []syntax.WordPart, splits bool) {
+	s := shellStep{name: name, assigns: true, from: int(pos.Offset()), line: int(pos.Line())}
+	s.word, s.odd = decodeWord(f.src, from, to)
+	if s.odd == nil {
+		s.odd = understood(parts, splits, false)
+	}
+	f.steps = append(f.steps, s)
+}
+
+// understood holds a word against the parts whose meaning every sh shares:
+// text, quotes, $NAME and ${NAME}. Where words are split into fields (export,
+// in dash) a variable must stand in quotes.
+func understood(parts []syntax.WordPart, splits, quoted bool) error {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case *syntax.Lit:
+			if !quoted && strings.ContainsAny(p.Value, "~$") {
+				return fmt.Errorf("%w: %q outside quotes", ErrUnsupportedSyntax, p.Value)
+			}
+		case *syntax.SglQuoted:
+			if p.Dollar {
+				return fmt.Errorf("%w: $'...', which shells read differently", ErrUnsupportedSyntax)
+			}
+		case *syntax.DblQuoted:
+			if p.Dollar {
+				return fmt.Errorf("%w: $\"...\", which shells read differently", ErrUnsupportedSyntax)
+			}
+			if err := understood(p.Parts, splits, true); err != nil {
+				return err
+			}
+		case *syntax.ParamExp:
+			plain := p.Param != nil && syntax.ValidName(p.Param.Value) && !p.Excl && !p.Length && !p.Width &&
+				p.Index == nil && p.Slice == nil && p.Repl == nil && p.Exp == nil && p.Names == 0
+			if !plain || splits && !quoted {
+				return fmt.Errorf("%w: an expansion other than $NAME or ${NAME}", ErrUnsupportedSyntax)
+			}
+		default:
+			return fmt.Errorf("%w: a command or arithmetic in the value", ErrUnsupportedSyntax)
+		}
+	}
+	return nil
+}
+
+// Commands that change variables in ways that reading does not show.
+var changers = []string{".", "source", "eval", "read", "unset", "getopts", "readonly", "declare", "typeset", "local", "let", "mapfile", "readarray", "printf"}
+
+// taint appends a step for each variable that node may change.
+func (f *shellFile) taint(node syntax.Node) {
+	mark := func(name string, at syntax.Node) {
+		f.steps = append(f.steps, shellStep{name: name, from: int(at.Pos().Offset()), line: int(at.Pos().Line())})
+	}
+	syntax.Walk(node, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Assign:
+			if n.Name != nil {
+				mark(n.Name.Value, n)
+			}
+		case *syntax.WordIter:
+			mark(n.Name.Value, n)
+		case *syntax.ParamExp:
+			if n.Exp != nil && n.Param != nil && (n.Exp.Op == syntax.AssignUnset || n.Exp.Op == syntax.AssignUnsetOrNull) {
+				mark(n.Param.Value, n)
+			}
+		case *syntax.ArithmExp:
+			mark("", n)
+		case *syntax.CallExpr:
+			f.taintCall(n, mark)
+		}
+		return true
+	})
+}
+
+func (f *shellFile) taintCall(n *syntax.CallExpr, mark func(string, syntax.Node)) {
+	if len(n.Args) == 0 {
+		return
+	}
+	command := n.Args[0].Lit()
+	if name, _, ok := strings.Cut(command, "+="); ok && syntax.ValidName(name) {
+		mark(name, n) // bash appends, dash finds no such command
+		return
+	}
+	if lit, ok := n.Args[0].Parts[0].(*syntax.Lit); ok {
+		if name, _, ok := strings.Cut(lit.Value, "+="); ok && syntax.ValidName(name) {
+			mark(name, n)
+			return
+		}
+	}
+	switch {
+	case command == "exit" || command == "return" || command == "exec":
+		f.steps = append(f.steps, shellStep{exits: true, from: int(n.Pos().Offset()), line: int(n.Pos().Line())})
+	case command == "export":
+		for _, w := range n.Args[1:] {
+			if lit, ok := w.Parts[0].(*syntax.Lit); ok {
+				if name, _, ok := strings.Cut(lit.Value, "="); ok {
+					mark(name, w)
+				}
+			}
+		}
+	case command == "" || slices.Contains(changers, command):
+		mark("", n)
+	}
+}

@@ -1,0 +1,213 @@
+package bootargs
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/usernskit/usernskit"
+)
+
+// The variables of /etc/default/grub that end up on the command line. Only the
+// first is ever written: the recovery entries have it too.
+const (
+	grubVariable        = "GRUB_CMDLINE_LINUX"
+	grubDefaultVariable = "GRUB_CMDLINE_LINUX_DEFAULT"
+)
+
+// Around a line that was added because the assignment itself cannot be edited.
+const (
+	blockBegin = "# usernskit: begin\n"
+	blockEnd   = "# usernskit: end\n"
+)
+
+// edit does ops to the value of a variable. before are the files sourced
+// earlier. The value's assignment is edited in place. Where it cannot be (a
+// condition, a command, "+=") and o only adds, a line of our own at the end of
+// the file does it; otherwise the error matches [ErrUnsupportedSyntax].
+func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, error) {
+	g := f
+	for _, o := range ops {
+		src, err := g.editOne(name, o, before)
+		if err != nil {
+			return nil, err
+		}
+		if g, err = parseShell(f.name, src); err != nil {
+			return nil, fmt.Errorf("BUG: after an edit: %w", err)
+		}
+	}
+	return g.src, nil
+}
+
+func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, error) {
+	steps, whole := f.live(name)
+	value := evaluate(append(slices.Clone(before), f)...)[name]
+	if !value.unknown && o.done(value.text) {
+		return f.src, nil
+	}
+	switch {
+	case !whole && (o.verb == verbRemove || o.verb == verbRemoveExact):
+		return nil, f.blame(name)
+	case !whole && (len(steps) == 0 || steps[0].odd != nil || o.replacesGroup()):
+		return f.append(name, o, true)
+	case len(steps) == 0:
+		if o.verb == verbRemove || o.verb == verbRemoveExact {
+			return f.src, nil
+		}
+		return f.append(name, o, false)
+	}
+	if !value.unknown && o.verb == verbAppend {
+		o.words = absent(value.text, o.words)
+	}
+	if !value.unknown && o.verb == verbAdd {
+		o.words = slices.DeleteFunc(slices.Clone(o.words), func(w word) bool {
+			_, ok := Parse(value.text).Effective(w.Name)
+			return ok
+		})
+	}
+	src := f.src
+	// The last assignment comes first, so the offsets of the others hold.
+	for i, s := range steps {
+		p := o
+		if i > 0 {
+			if p = o.earlier(); p.words == nil {
+				break
+			}
+		}
+		list, err := p.on(s.word.text)
+		if err == nil && len(list) > 0 {
+			if col, bad := checkGRUB(s.word.text); bad != nil {
+				err = fmt.Errorf("byte %d of the value: %w", col, bad)
+			}
+		}
+		if err != nil {
+			return nil, f.errorAt(s, err)
+		}
+		s.word.src = src
+		src = s.word.splice(list)
+		src = dropBlock(src, name)
+	}
+	return f.settle(src, name, o, before)
+}
+
+// settle looks whether what was set is in force. It is not where a variable
+// that comes after it in the same value holds another; then it moves behind.
+func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
+	if o.verb != verbSet {
+		return src, nil
+	}
+	g, err := parseShell(f.name, src)
+	if err != nil {
+		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+	}
+	value := evaluate(append(slices.Clone(before), g)...)[name]
+	steps, _ := g.live(name)
+	if value.unknown || o.inForce(value.text) || len(steps) == 0 {
+		return src, nil
+	}
+	word := steps[0].word
+	gone, err := op{verbRemove, o.words}.on(word.text)
+	if err != nil {
+		return nil, err
+	}
+	text := splices(word.text, gone)
+	back, err := add(text, nil, o.words)
+	if err != nil {
+		return nil, err
+	}
+	src = word.splice(gone)
+	if g, err = parseShell(f.name, src); err != nil {
+		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+	}
+	steps, _ = g.live(name)
+	return steps[0].word.splice(back), nil
+}
+
+// done reports whether o would leave text, a whole value, as it is.
+func (o op) done(text string) bool {
+	list, err := o.on(text)
+	return err == nil && len(list) == 0
+}
+
+// inForce reports whether each name that was set has its last value last.
+func (o op) inForce(text string) bool {
+	last := map[string]Arg{}
+	for _, w := range o.words {
+		last[group(w.Name)] = w.Arg
+	}
+	for _, a := range last {
+		if have, ok := Parse(text).Effective(a.Name); !ok || !have.equal(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// replacesGroup reports whether o has to take arguments away that it cannot see.
+func (o op) replacesGroup() bool {
+	return o.verb == verbAdd || o.verb == verbSet && slices.ContainsFunc(o.words, func(w word) bool { return accumulates(w.Name) })
+}
+
+// earlier is what o does to the assignments that the last one is built on.
+func (o op) earlier() op {
+	switch o.verb {
+	case verbRemove, verbRemoveExact:
+		return o
+	case verbSet:
+		p := op{verb: verbRemove}
+		for _, w := range o.words {
+			if accumulates(w.Name) {
+				p.words = append(p.words, w)
+			}
+		}
+		return p
+	}
+	return op{}
+}
+
+// append adds an assignment of our own at the end of the file. builds says
+// that there is a value to keep.
+func (f *shellFile) append(name string, o op, builds bool) ([]byte, error) {
+	if builds && o.replacesGroup() {
+		return nil, f.blame(name)
+	}
+	for _, s := range f.steps {
+		if s.exits {
+			return nil, f.errorAt(s, fmt.Errorf("%w: the shell may stop reading here", ErrUnsupportedSyntax))
+		}
+	}
+	if n := len(f.src); n > 0 && bytes.HasSuffix(f.src, []byte("\\\n")) || bytes.HasSuffix(f.src, []byte("\\")) {
+		return nil, &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: it ends in a continued line", ErrUnsupportedSyntax)}
+	}
+	text, err := apply("", []op{o})
+	if err != nil || text == "" {
+		return f.src, err
+	}
+	src := bytes.Clone(f.src)
+	if n := len(src); n > 0 && src[n-1] != '\n' {
+		src = append(src, '\n')
+	}
+	line := name + `="` + encodeShell(text, inDouble) + "\"\n"
+	if builds {
+		line = blockBegin + name + `="${` + name + `} ` + encodeShell(text, inDouble) + "\"\n" + blockEnd
+	}
+	return append(src, line...), nil
+}
+
+// dropBlock takes our block out of the file when nothing is left in it.
+func dropBlock(src []byte, name string) []byte {
+	return bytes.Replace(src, []byte(blockBegin+name+`="${`+name+"}\"\n"+blockEnd), nil, 1)
+}
+
+// blame names the place on account of which a variable cannot be edited.
+func (f *shellFile) blame(name string) error {
+	for _, s := range slices.Backward(f.steps) {
+		switch {
+		case s.name == name && s.odd != nil:
+			return f.errorAt(s, s.odd)
+		case !s.assigns && (s.name == name || s.name == ""):
+			return f.errorAt(s, fmt.Errorf("%w: %s may be changed here in a way that cannot be told by reading", ErrUnsupportedSyntax, name))
+		}
+	}
+	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: the value of %s cannot be told", ErrUnsupportedSyntax, name)}
+}
