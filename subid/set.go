@@ -49,26 +49,24 @@ func (s *Set) Owners(id uint32) []Claim {
 // the groups. A line that readers do not read alike comes once for each range
 // that one of them finds there.
 func (s *Set) Claims() (users, groups []Claim) {
-	for i, of := range []struct {
-		list     *[]Claim
-		accounts []account
-	}{{&users, s.users}, {&groups, s.groups}} {
-		f := s.files()[i]
-		line := 0 // where the claims of the line begin in the list
-		for l, r := range f.claims() {
-			c := Claim{f.name, l.Number, l.Owner, r}
-			if n := len(*of.list); n == 0 || (*of.list)[n-1].Line != l.Number {
-				line = n
-			}
-			if !slices.Contains((*of.list)[line:], c) {
-				*of.list = append(*of.list, c)
-			}
+	return s.UID.held(s.users), s.GID.held(s.groups)
+}
+
+func (f *File) held(accounts []account) []Claim {
+	var list []Claim
+	line := 0 // where the claims of the last line begin
+	for l, r := range f.claims() {
+		if n := len(list); n == 0 || list[n-1].Line != l.Number {
+			line = n
 		}
-		for _, a := range of.accounts {
-			*of.list = append(*of.list, Claim{a.file, a.line, a.name, Range{a.id, 1}})
+		if c := (Claim{f.name, l.Number, l.Owner, r}); !slices.Contains(list[line:], c) {
+			list = append(list, c)
 		}
 	}
-	return users, groups
+	for _, a := range accounts {
+		list = append(list, Claim{a.file, a.line, a.name, Range{a.id, 1}})
+	}
+	return list
 }
 
 // Held returns what an owner holds in the two files, by name or UID: lines
