@@ -1,0 +1,106 @@
+package userns
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A Container says which container a process is in, as its control group tells:
+// the part that no process can take off by itself.
+type Container struct {
+	ContainerID string // 64 hexadecimal digits; empty: in none
+	Runtime     string // "docker", "podman", "containerd", "cri-o", "nerdctl", "kubernetes"; empty: not told by the path
+	Cgroup      string // the path, as in /proc/PID/cgroup
+}
+
+// ParseCgroup reads the text of /proc/PID/cgroup, cgroups(7), version 1, 2 or
+// both. Of several IDs in a path, as Docker in Docker has, the first is the
+// host's own container. The processes that look after a container from outside
+// and stand in a group named after it, such as podman's conmon, are in none.
+func ParseCgroup(data []byte) Container {
+	best, rank := Container{}, len(cgroupOrder)+1
+	for line := range bytes.Lines(data) {
+		_, rest, ok := bytes.Cut(bytes.TrimRight(line, "\n"), []byte(":"))
+		if !ok {
+			continue
+		}
+		controllers, path, ok := bytes.Cut(rest, []byte(":"))
+		if !ok {
+			continue
+		}
+		if r := cgroupRank(string(controllers)); r < rank {
+			if c := containerOf(string(path)); c.ContainerID != "" {
+				best, rank = c, r
+			}
+		}
+	}
+	return best
+}
+
+// cgroupOrder lists hierarchies by how far their word is trusted where they
+// differ: the unified one, then those that every runtime sets.
+var cgroupOrder = [...]string{"", "pids", "memory", "name=systemd"}
+
+func cgroupRank(controllers string) int {
+	for i, name := range cgroupOrder {
+		if controllers == name {
+			return i
+		}
+	}
+	return len(cgroupOrder)
+}
+
+func containerOf(path string) Container {
+	whole := strings.TrimSuffix(path, " (deleted)")
+	parent := ""
+	for part := range strings.SplitSeq(whole, "/") {
+		name := strings.TrimSuffix(part, ".scope")
+		at := idAt(name)
+		if at < 0 {
+			parent = part
+			continue
+		}
+		prefix := strings.TrimSuffix(name[:at], "-")
+		if strings.HasSuffix(prefix, "conmon") {
+			return Container{} // libpod-conmon-ID.scope, crio-conmon-ID.scope
+		}
+		return Container{ContainerID: name[at:], Runtime: runtimeOf(prefix, parent, whole), Cgroup: path}
+	}
+	return Container{}
+}
+
+// idAt returns where the ID begins that ends name, or -1.
+func idAt(name string) int {
+	at := len(name) - 64
+	if at < 0 || at > 0 && name[at-1] != '-' {
+		return -1
+	}
+	for _, c := range []byte(name[at:]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return -1
+		}
+	}
+	return at
+}
+
+// runtimeOf goes by the scope's prefix under systemd ("docker-ID.scope") and by
+// the parent's name where the runtime makes groups itself ("/docker/ID").
+func runtimeOf(prefix, parent, path string) string {
+	if prefix == "" {
+		prefix = parent
+	}
+	switch prefix {
+	case "docker", "nerdctl":
+		return prefix
+	case "libpod", "libpod_parent":
+		return "podman"
+	case "cri-containerd":
+		return "containerd"
+	case "crio":
+		return "cri-o"
+	}
+	if strings.Contains(path, "kubepods") {
+		return "kubernetes"
+	}
+	return ""
+}

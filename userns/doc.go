@@ -1,0 +1,33 @@
+// Package userns reads what the Linux kernel says about user namespaces: which
+// IDs a process has inside and on the host, which container it is in, and
+// whether a mapping can be made at all.
+//
+//	var proc userns.FS // the running system's /proc
+//	var seen userns.Coverage
+//	for p, err := range proc.Processes(ctx, userns.Options{Coverage: &seen}) {
+//		...
+//		uids, gids := p.Outside(want) // none: remapped as wanted
+//	}
+//
+// A [Map] is exact: 32-bit numbers that never wrap, the rules of the kernel, no
+// ID that is its own counterpart unless a map says so. A [Process] is of one
+// process, never of two that had one PID, and its mapping is that of its own
+// user namespace, never of an older one with the same inode number. What a scan
+// could not see is counted, and [Coverage.Gaps] says it in words; where there
+// are gaps, "every process" has not been shown.
+//
+// IDs on "the host" are those of the reader's own user namespace. They are the
+// machine's only if that is the initial one, which [FS.View] tells. A name, an
+// argument and a control group's path can be made up by whoever may set them,
+// which on a sound host is root.
+//
+// # Other readers
+//
+// moby/sys/user takes a nil map for "every ID is itself" and returns a
+// container ID unchanged when it is the number of the host's remapped root;
+// unreadable lines become 0, which is the host's root. amicontained takes a map
+// of two lines for none. podman top finds a process's host ID one namespace
+// deep only. [Map.IDMaps], [FromIDMaps], [Map.OCI], [FromOCI] and
+// [Map.SysProcIDMap] lead to and from the types of moby/sys/user, of the OCI
+// runtime specification and of os/exec.
+package userns
