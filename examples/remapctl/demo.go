@@ -134,4 +134,3 @@ func contents(root string) (map[string]string, error) {
 	})
 	return files, err
 }
-

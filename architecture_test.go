@@ -1,0 +1,116 @@
+package usernskit_test
+
+import (
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/usernskit/usernskit"
+
+// mayImport is the policy: what each package may import of this module and of
+// others, outside its tests. Packages of this module stand without its path.
+var mayImport = map[string][]string{
+	".":               {"internal/hostfs", "github.com/aymanbagabas/go-udiff"},
+	"internal/hostfs": {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
+	"userns":          {".", "github.com/moby/sys/user", "golang.org/x/sys/unix"},
+	"subid":           {".", "github.com/moby/sys/user"},
+	"daemoncfg": {".", "github.com/moby/sys/user", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
+		"mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"},
+	"bootargs": {".", "mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix"},
+	"remap":    {".", "subid", "daemoncfg", "bootargs"},
+	"idspace":  {".", "subid", "userns"},
+	"verify": {".", "userns", "subid", "daemoncfg", "bootargs",
+		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},
+	"verify/docker": {"verify", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
+}
+
+func TestPackagesImportWhatTheirFloorAllows(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", "./...").Output()
+	require.NoError(t, err)
+	seen := 0
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		require.NoError(t, dec.Decode(&p))
+		name := short(p.ImportPath)
+		allowed, public := mayImport[name]
+		if !public {
+			assert.True(t, strings.HasPrefix(name, "examples/") || strings.HasPrefix(name, "internal/"),
+				"%s: a new package says in this test what it may import", name)
+			continue
+		}
+		seen++
+		for _, path := range p.Imports {
+			if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+				continue // the standard library
+			}
+			ok := slices.ContainsFunc(allowed, func(a string) bool {
+				prefix, any := strings.CutSuffix(a, "*")
+				return a == short(path) || any && strings.HasPrefix(path, prefix)
+			})
+			assert.True(t, ok, "%s must not import %s", name, path)
+		}
+	}
+	assert.Equal(t, len(mayImport), seen, "every package of the policy is there")
+}
+
+func short(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+// impure are the packages that a file of a format package needs to look at a
+// host: such a file is told by its name.
+var impure = []string{"os", "os/exec", "time", "net", module}
+
+// hostFiles are the files that read, plan or run against a host.
+var hostFiles = map[string][]string{}
+
+func TestFilesThatParseAndEditDoNotLookAtTheHost(t *testing.T) {
+	for _, dir := range []string{"subid", "daemoncfg", "bootargs", "userns"} {
+		files, err := filepath.Glob(dir + "/*.go")
+		require.NoError(t, err)
+		require.NotEmpty(t, files, "%s has no files", dir)
+		pure := 0
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") || slices.Contains(hostFiles[dir], filepath.Base(file)) {
+				continue
+			}
+			pure++
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+			require.NoError(t, err)
+			for _, spec := range f.Imports {
+				path, err := strconv.Unquote(spec.Path.Value)
+				require.NoError(t, err)
+				assert.NotContains(t, impure, path, file)
+			}
+		}
+		assert.NotZero(t, pure, "%s has files that only parse and edit", dir)
+	}
+}
+
+func TestNoFileIsPast400Lines(t *testing.T) {
+	require.NoError(t, filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		assert.LessOrEqual(t, strings.Count(string(data), "\n"), 400, "%s wants a second noun", path)
+		return err
+	}))
+}

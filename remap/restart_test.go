@@ -1,0 +1,116 @@
+package remap_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/remap"
+)
+
+// restart applies a change whose plan asks for a restart, and runs it on a
+// host whose programs are run and whose daemon answers as ask says.
+func restart(t *testing.T, argv []string, run func(string) ([]byte, error), ask func(context.Context) (remap.Daemon, error)) (usernskit.Host, []string, error) {
+	t.Helper()
+	host := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n")
+	var ran []string
+	host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		line := strings.Join(argv, " ")
+		ran = append(ran, line)
+		return run(line)
+	}
+	receipt, err := host.Apply(t.Context(), usernskit.Plan{
+		Title:   "enable",
+		Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte("{}\n"), After: []byte("{\"userns-remap\":\"default\"}\n")}},
+		Actions: []usernskit.Action{{Why: "dockerd reads it when it starts", Argv: argv}},
+	})
+	require.NoError(t, err)
+	err = remap.Restart{Host: host, Receipt: receipt, Store: "165536.165536", Ask: ask, Wait: 300 * time.Millisecond}.Run(t.Context())
+	return host, ran, err
+}
+
+var systemctl = []string{"systemctl", "restart", "docker"}
+
+func text(t *testing.T, h usernskit.Host) string {
+	data, err := h.ReadFile("/etc/docker/daemon.json")
+	require.NoError(t, err)
+	return string(data)
+}
+
+func works(string) ([]byte, error) { return nil, nil }
+
+func TestRestartWaitsUntilTheDaemonAnswersAsWanted(t *testing.T) {
+	calls := 0
+	host, ran, err := restart(t, systemctl, works, func(context.Context) (remap.Daemon, error) {
+		if calls++; calls < 3 {
+			return remap.Daemon{}, errors.New("connection refused")
+		}
+		return remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/165536.165536"}, nil
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"systemctl restart docker"}, ran)
+	assert.Contains(t, text(t, host), "userns-remap")
+}
+
+// Whatever is wrong with the daemon that came back, the files go back, docker
+// is restarted with them, and the person reads what docker said.
+func TestRestartPutsTheFilesBackWhereDockerDoesNotComeBackAsWanted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		first  remap.Daemon
+		broken bool // the restart itself fails
+		want   string
+	}{
+		"does not start":   {broken: true, want: "exit status 1"},
+		"is not remapped":  {first: remap.Daemon{DataRoot: "/var/lib/docker"}, want: "no name=userns"},
+		"in another store": {first: remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/0.0"}, want: "/var/lib/docker/0.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			restarts := 0
+			host, ran, err := restart(t, systemctl, func(line string) ([]byte, error) {
+				switch {
+				case strings.HasPrefix(line, "systemctl restart"):
+					if restarts++; restarts == 1 && tt.broken {
+						return nil, errors.New("exit status 1")
+					}
+				case strings.HasPrefix(line, "journalctl"):
+					return []byte("no subuid ranges found for user \"x\"\n"), nil
+				}
+				return nil, nil
+			}, func(context.Context) (remap.Daemon, error) { return tt.first, nil })
+			var fail *remap.RestartError
+			require.ErrorAs(t, err, &fail)
+			require.NoError(t, fail.Undo)
+			assert.ErrorContains(t, err, tt.want)
+			assert.ErrorContains(t, err, "no subuid ranges found")
+			assert.Equal(t, "{}\n", text(t, host))
+			assert.Equal(t, 2, restarts)
+			assert.Contains(t, ran, "systemctl reset-failed docker.service")
+		})
+	}
+}
+
+func TestRestartSaysSoWhereNothingAnswersAnyMore(t *testing.T) {
+	host, _, err := restart(t, systemctl, works, func(context.Context) (remap.Daemon, error) {
+		return remap.Daemon{}, errors.New("connection refused")
+	})
+	var fail *remap.RestartError
+	require.ErrorAs(t, err, &fail)
+	assert.Error(t, fail.Undo, "the old files are back, but docker is not")
+	assert.ErrorContains(t, err, "no answer within")
+	assert.Equal(t, "{}\n", text(t, host))
+}
+
+func TestRestartWithoutSystemdNamesTheCommandAndRunsNothing(t *testing.T) {
+	host, ran, err := restart(t, []string{"service", "docker", "restart"}, works, nil)
+	require.ErrorIs(t, err, remap.ErrNoSystemd)
+	assert.ErrorContains(t, err, "service docker restart")
+	assert.Empty(t, ran)
+	assert.Contains(t, text(t, host), "userns-remap", "the change stands")
+}
