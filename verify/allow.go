@@ -1,0 +1,144 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// An Allowance lets one known exception pass. It turns a failure or a warning
+// into a [Skip] that carries the reason, so that the exception stays visible
+// and [Summary.Remapped] stays honest.
+type Allowance struct {
+	// What is "userns-host" for a container that runs in the host's user
+	// namespace, or the ID of a check.
+	What string `json:"what"`
+	// Subject names the container: "web", "image:REPO:TAG" or
+	// "label:KEY=VALUE". For a check of another kind it is the finding's
+	// subject.
+	Subject string `json:"subject"`
+	Reason  string `json:"reason,omitempty"`
+	// Until is the last day on which it holds; zero means for ever.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// ParseAllowance reads the argument of a flag:
+//
+//	userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]
+//
+// NAME and what else may stand for userns-host are those of [Allowance]. A
+// comma in TEXT belongs to it unless "reason=" or "until=" follows.
+func ParseAllowance(text string) (Allowance, error) {
+	head, rest := text, ""
+	for _, key := range []string{",reason=", ",until="} {
+		if i := strings.Index(head, key); i >= 0 {
+			head, rest = text[:i], text[i:]
+		}
+	}
+	what, subject, ok := strings.Cut(head, "=")
+	if !ok || what == "" || subject == "" {
+		return Allowance{}, fmt.Errorf("%q: want userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]", text)
+	}
+	a := Allowance{What: what, Subject: subject}
+	if what != usernsHost {
+		c, err := Explain(what)
+		if err != nil {
+			return Allowance{}, err
+		}
+		a.What = c.ID
+	}
+	for rest != "" {
+		rest = rest[1:]
+		key, value, _ := strings.Cut(rest, "=")
+		next := len(value)
+		for _, k := range []string{",reason=", ",until="} {
+			if i := strings.Index(value, k); i >= 0 && i < next {
+				next = i
+			}
+		}
+		value, rest = value[:next], value[next:]
+		switch key {
+		case "reason":
+			a.Reason = value
+		case "until":
+			day, err := time.Parse(time.DateOnly, value)
+			if err != nil {
+				return Allowance{}, fmt.Errorf("%q: until: want YYYY-MM-DD", text)
+			}
+			a.Until = day
+		}
+	}
+	return a, nil
+}
+
+const usernsHost = "userns-host"
+
+// usernsHostChecks are the checks that fail for a container because it runs in
+// the host's user namespace, and for no other reason.
+var usernsHostChecks = [...]string{"C01", "C02", "C04"}
+
+// expired reports whether the allowance's last day is over.
+func (a Allowance) expired(now time.Time) bool {
+	return !a.Until.IsZero() && !now.Before(a.Until.AddDate(0, 0, 1))
+}
+
+// covers reports whether a is about the finding. The container is the one that
+// the finding's subject names, where it names one.
+func (a Allowance) covers(f Finding, c *Container) bool {
+	if a.What == usernsHost {
+		// What is allowed is the option, not a root that came about otherwise.
+		if c == nil || c.Userns != "host" {
+			return false
+		}
+		found := false
+		for _, id := range usernsHostChecks {
+			found = found || id == f.Check
+		}
+		if !found {
+			return false
+		}
+	} else if a.What != f.Check {
+		return false
+	}
+	if a.Subject == f.Subject {
+		return true
+	}
+	if c == nil {
+		return false
+	}
+	if image, ok := strings.CutPrefix(a.Subject, "image:"); ok {
+		return image == c.Image
+	}
+	if label, ok := strings.CutPrefix(a.Subject, "label:"); ok {
+		key, want, _ := strings.Cut(label, "=")
+		got, has := c.Labels[key]
+		return has && got == want
+	}
+	return a.Subject == c.Name
+}
+
+// allow applies the allowances to the findings.
+func allow(findings []Finding, list []Allowance, e *Engine, now time.Time) {
+	for i := range findings {
+		f := &findings[i]
+		if f.Verdict != Fail && f.Verdict != Warn {
+			continue
+		}
+		for _, a := range list {
+			if !a.covers(*f, e.bySubject(f.Subject)) {
+				continue
+			}
+			if a.expired(now) {
+				f.Text += "; the allowance ended on " + a.Until.Format(time.DateOnly)
+				continue
+			}
+			f.Verdict = Skip
+			f.Allowed = a.Reason
+			if f.Allowed == "" {
+				f.Allowed = "no reason given"
+			}
+			f.Text += "; allowed: " + f.Allowed
+			break
+		}
+	}
+}

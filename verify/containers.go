@@ -1,0 +1,212 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// noContainers is why the checks of options have nothing to look at.
+func (f *facts) noContainers(v *verdicts) bool {
+	switch {
+	case f.engine == nil && !f.live && errors.Is(f.noEngine, errNotAsked):
+		v.skip("docker", "this tree holds no store of Docker's")
+		return true
+	case f.engine == nil:
+		v.unknown("docker", "%v", f.noEngine)
+		return true
+	}
+	if why := f.engine.Unread["Containers"]; why != "" {
+		v.unknown("docker", "%s", why)
+		return true
+	}
+	for i := range f.engine.Containers {
+		if c := &f.engine.Containers[i]; c.Unread {
+			v.unknown(c.subject(), "its options are not known: %s", f.unreadContainer(c))
+		}
+	}
+	return false
+}
+
+func (f *facts) unreadContainer(c *Container) string {
+	for _, key := range []string{c.Name, shortID(c.ID), c.ID} {
+		if why := f.engine.Unread["Containers/"+key]; why != "" {
+			return why
+		}
+	}
+	return "the daemon did not say"
+}
+
+// source names where the options of a container stand.
+func (f *facts) source(c *Container, field string) string {
+	if f.noEngine == nil {
+		return "docker inspect HostConfig." + field
+	}
+	return f.engine.Source + "/containers/" + c.ID + "/hostconfig.json " + field
+}
+
+// c04: nobody opts out.
+func (f *facts) c04(v *verdicts) {
+	if f.noContainers(v) {
+		return
+	}
+	for i := range f.engine.Containers {
+		c := &f.engine.Containers[i]
+		if c.Userns == "host" {
+			fi := v.fail(c.subject(), "runs with --userns=host: its root is the host's, its cgroup is writable, its setuid programs are broken").
+				saw(f.source(c, "UsernsMode"), "host", `""`)
+			if !c.Running {
+				fi.Text = strings.Replace(fi.Text, "runs with", "is not running, and would run with", 1)
+				fi.as(Medium)
+			}
+		}
+	}
+	if !v.troubled() {
+		v.pass("docker", "none of %d containers has --userns=host", len(f.engine.Containers))
+	}
+}
+
+// c05: joined namespaces end in a remapped container.
+func (f *facts) c05(v *verdicts) {
+	if f.noContainers(v) {
+		return
+	}
+	for i := range f.engine.Containers {
+		c := &f.engine.Containers[i]
+		for _, m := range c.joins() {
+			f.joined(v, c, m)
+		}
+	}
+	if !v.troubled() {
+		v.pass("docker", "no container joins the namespaces of one that is not remapped")
+	}
+}
+
+// A join is an option of the form container:NAME.
+type join struct{ option, field, target string }
+
+func (c *Container) joins() []join {
+	var list []join
+	for _, m := range []struct{ option, field, mode string }{
+		{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode},
+	} {
+		if target, ok := strings.CutPrefix(m.mode, "container:"); ok {
+			list = append(list, join{m.option, m.field, target})
+		}
+	}
+	return list
+}
+
+// joined follows a chain of joins to its end.
+func (f *facts) joined(v *verdicts, c *Container, first join) {
+	source := f.source(c, first.field)
+	seen := map[string]bool{c.ID: true}
+	for next := []string{first.target}; len(next) > 0; next = next[1:] {
+		t := f.engine.Container(next[0])
+		switch {
+		case t == nil:
+			v.warn(c.subject(), "joins %s, which does not exist: it does not start", shortID(next[0])).as(Medium).saw(source, "container:"+next[0], "")
+			continue
+		case seen[t.ID]:
+			continue
+		case t.Userns == "host" && c.Userns != "host":
+			v.fail(c.subject(), "%s joins %s, which is in the host's user namespace: it does not start, or is the host's root", first.option, t.Name).
+				saw(source, "container:"+first.target, "a remapped container").saw(f.source(t, "UsernsMode"), "host", `""`)
+			return
+		}
+		seen[t.ID] = true
+		for _, j := range t.joins() {
+			next = append(next, j.target)
+		}
+	}
+}
+
+// c06: nothing of the host's is shared.
+func (f *facts) c06(v *verdicts) {
+	if f.noContainers(v) {
+		return
+	}
+	for i := range f.engine.Containers {
+		c := &f.engine.Containers[i]
+		var bad []string
+		for _, o := range []struct {
+			set  bool
+			name string
+		}{
+			{c.Privileged, "--privileged"}, {c.Network == "host", "--network=host"},
+			{c.PIDMode == "host", "--pid=host"}, {c.IPCMode == "host", "--ipc=host"},
+		} {
+			if o.set {
+				bad = append(bad, o.name)
+			}
+		}
+		if len(bad) == 0 {
+			continue
+		}
+		fi := v.fail(c.subject(), "has %s", strings.Join(bad, " "))
+		if c.Privileged {
+			fi.saw(f.source(c, "Privileged"), "true", "false")
+		}
+		for _, m := range []struct{ field, mode string }{{"NetworkMode", c.Network}, {"PidMode", c.PIDMode}, {"IpcMode", c.IPCMode}} {
+			if m.mode == "host" {
+				fi.saw(f.source(c, m.field), "host", "another")
+			}
+		}
+		if !c.Running {
+			fi.as(Medium)
+		}
+	}
+	if !v.troubled() {
+		v.pass("docker", "none of %d containers is privileged or shares the host's namespaces", len(f.engine.Containers))
+	}
+}
+
+// c12: managed plugins.
+func (f *facts) c12(v *verdicts) {
+	switch {
+	case f.engine == nil && !f.live:
+		v.skip("docker", "this tree holds no store of Docker's")
+	case f.engine == nil:
+		v.unknown("docker", "%v", f.noEngine)
+	case f.engine.Unread["Plugins"] != "":
+		v.unknown("docker", "%s", f.engine.Unread["Plugins"])
+	case len(f.engine.Plugins) == 0:
+		v.pass("docker", "no managed plugin is enabled")
+	default:
+		for _, p := range f.engine.Plugins {
+			v.warn("plugin/"+p, "a managed plugin, which is never remapped").saw(f.engine.Source, p, "no enabled plugin").run("docker plugin disable " + p)
+		}
+	}
+}
+
+// c13: for information.
+func (f *facts) c13(v *verdicts) {
+	if f.noProcesses(v) {
+		return
+	}
+	fi := v.pass("host", "dockerd, containerd and %d shims are root of the host, as they have to be", len(f.scan.shims))
+	if f.conf.startup.PID > 0 {
+		fi.saw("dockerd", fmt.Sprintf("process %d", f.conf.startup.PID), "")
+	}
+	for _, s := range f.scan.shims[:min(len(f.scan.shims), shown)] {
+		fi.saw(s.Program, fmt.Sprintf("process %d of %s in %s", s.PID, shortID(s.ContainerID), orNone(s.Namespace)), "")
+	}
+}
+
+// c14: for information.
+func (f *facts) c14(v *verdicts) {
+	if f.noProcesses(v) {
+		return
+	}
+	sharing := 0
+	for _, b := range f.boxes {
+		if p, ok := b.first(); ok && !f.scan.inHostNS(p) && p.Mapping.Equal(f.ids.want()) {
+			sharing++
+		}
+	}
+	if sharing < 2 {
+		v.skip("host", "%d containers have the daemon's map", sharing)
+		return
+	}
+	v.pass("host", "%d containers share one map, their limits and what one may do to the other's files", sharing)
+}

@@ -1,0 +1,42 @@
+// Package verify proves that a Docker host remaps user IDs, or says where it
+// does not, or that it cannot tell.
+//
+//	report, err := verify.Run(ctx, verify.Options{
+//		Docker: func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") },
+//	})
+//	...
+//	report.WriteText(os.Stdout, verify.Text{})
+//	os.Exit(report.Exit(verify.Gate{}))
+//
+// A configuration that says userns-remap proves nothing, and neither does a
+// daemon that says userns: a range may start at 0, a restart may be pending, a
+// container may have survived one. The proof is in the host IDs of every
+// process of every container, as the kernel shows them, held against the
+// ranges; [Summary.Remapped] stands on that and on the daemon's word together.
+// [Checks] lists all that is looked at, [Explain] says what each is for.
+//
+// # Verdicts
+//
+// What cannot be looked at is [Unknown] and never passes. Run as an ordinary
+// user most of it can be seen, but not all, and the report says so.
+//
+// A [usernskit.Host] that is a directory has files and nothing else. What only
+// a running host can answer is then a [Skip] with that reason, and what its
+// files should tell and do not is Unknown: an image that is prepared well
+// passes with exit code 0, and Summary.Remapped says that nobody asked a
+// kernel. With the daemon down its containers are read from the files below the
+// data-root.
+//
+// # What it does not see
+//
+// A report holds for the moment it was made in. Processes that end while they
+// are read are counted and left out; containers that start meanwhile may be
+// missing. A process that hides from /proc because the kernel itself was
+// subverted is not found. Containers of other programs (podman, containerd) are
+// looked at only for IDs that they share with the ranges.
+//
+// # Others
+//
+// CIS benchmarks look for the option in the configuration and for
+// --userns=host in the containers' settings: their numbers are in [Check.Refs].
+package verify

@@ -1,0 +1,88 @@
+package docker
+
+import (
+	"context"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/usernskit/usernskit/verify"
+)
+
+// containers lists all containers and inspects each: the list alone tells
+// nothing of user namespaces.
+func (r reader) containers(ctx context.Context) {
+	list, err := r.list(ctx)
+	if err != nil {
+		r.unread("Containers", err)
+		return
+	}
+	failed := map[string]error{}
+	for _, c := range list {
+		res, err := r.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+		if err != nil {
+			failed[c.ID] = err
+			continue
+		}
+		r.engine.Containers = append(r.engine.Containers, convert(res.Container))
+	}
+	if len(failed) == 0 {
+		return
+	}
+	// What is not listed any more has ended meanwhile, which is no failure.
+	list, err = r.list(ctx)
+	if err != nil {
+		r.unread("Containers", err)
+		return
+	}
+	for _, c := range list {
+		if err := failed[c.ID]; err != nil {
+			name := c.ID
+			if len(c.Names) > 0 {
+				name = strings.TrimPrefix(c.Names[0], "/")
+			}
+			r.unread("Containers/"+name, err)
+			r.engine.Containers = append(r.engine.Containers, verify.Container{ID: c.ID, Name: name, Image: c.Image, Labels: c.Labels, Running: c.State == "running", Unread: true})
+		}
+	}
+}
+
+func (r reader) list(ctx context.Context) ([]container.Summary, error) {
+	res, err := r.ContainerList(ctx, client.ContainerListOptions{All: true})
+	return res.Items, err
+}
+
+func convert(i container.InspectResponse) verify.Container {
+	c := verify.Container{ID: i.ID, Name: strings.TrimPrefix(i.Name, "/"), Image: i.Image}
+	if i.State != nil {
+		// A paused container runs; a restarting one has no process.
+		c.Running = i.State.Running && i.State.Pid > 0
+		c.PID = i.State.Pid
+	}
+	if i.Config != nil {
+		c.Image, c.User, c.Labels = i.Config.Image, i.Config.User, i.Config.Labels
+	}
+	if h := i.HostConfig; h != nil {
+		c.Userns, c.Network, c.IPCMode, c.PIDMode = string(h.UsernsMode), string(h.NetworkMode), string(h.IpcMode), string(h.PidMode)
+		c.Privileged, c.GroupAdd, c.Restart = h.Privileged, h.GroupAdd, string(h.RestartPolicy.Name)
+		for _, d := range h.Devices {
+			c.Devices = append(c.Devices, verify.Device{Host: d.PathOnHost, Container: d.PathInContainer})
+		}
+	} else {
+		c.Unread = true
+	}
+	for _, m := range i.Mounts {
+		c.Mounts = append(c.Mounts, verify.Mount{
+			Type: string(m.Type), Name: m.Name, Source: m.Source, Destination: m.Destination, Driver: m.Driver, ReadOnly: !m.RW,
+		})
+	}
+	if i.GraphDriver != nil {
+		for _, key := range []string{"UpperDir", "LowerDir"} {
+			if dirs := i.GraphDriver.Data[key]; dirs != "" {
+				c.Layers = append(c.Layers, strings.Split(dirs, ":")...)
+			}
+		}
+	}
+	return c
+}

@@ -1,0 +1,177 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/moby/moby/client"
+
+	"github.com/usernskit/usernskit/verify"
+)
+
+// Read asks the daemon at host, "unix:///var/run/docker.sock" or a URL of
+// another kind, for everything that the checks look at. An empty host means the
+// one that the environment names, or Docker's default.
+//
+// The error matches [verify.ErrDown] where nothing answers. Where the daemon
+// answers and refuses a part, the part is in Engine.Unread and there is no
+// error. Containers that end while they are being read are left out.
+func Read(ctx context.Context, host string) (*verify.Engine, error) {
+	opts := []client.Opt{client.FromEnv}
+	if host != "" {
+		opts = append(opts, client.WithHost(host))
+	}
+	c, err := client.New(opts...)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	if err := reachable(ctx, c.DaemonHost()); err != nil {
+		return nil, err
+	}
+	r := reader{Client: c, engine: &verify.Engine{Source: c.DaemonHost(), BuildCache: -1, Unread: map[string]string{}}}
+	if err := r.info(ctx); err != nil {
+		if client.IsErrConnectionFailed(err) {
+			return nil, fmt.Errorf("%w: %w", verify.ErrDown, err)
+		}
+		return nil, err
+	}
+	r.containers(ctx)
+	r.images(ctx)
+	r.volumes(ctx)
+	r.networks(ctx)
+	r.plugins(ctx)
+	r.buildCache(ctx)
+	return r.engine, ctx.Err()
+}
+
+// reachable tells a daemon that is down from a socket that we may not open: the
+// client's own errors do not keep the difference.
+func reachable(ctx context.Context, host string) error {
+	u, err := url.Parse(host)
+	if err != nil || u.Scheme != "unix" {
+		return nil // the request itself will tell
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", u.Path)
+	if err == nil {
+		return conn.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w: %w", verify.ErrDown, err)
+	}
+	return err
+}
+
+type reader struct {
+	*client.Client
+	engine *verify.Engine
+}
+
+// unread notes that a part could not be read.
+func (r reader) unread(part string, err error) { r.engine.Unread[part] = err.Error() }
+
+func (r reader) info(ctx context.Context) error {
+	res, err := r.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return err
+	}
+	i, e := res.Info, r.engine
+	e.Version = i.ServerVersion
+	e.API = r.ClientVersion()
+	e.RootDir = i.DockerRootDir
+	e.SecurityOptions = i.SecurityOptions
+	e.LiveRestore = i.LiveRestoreEnabled
+	e.Swarm = string(i.Swarm.LocalNodeState)
+	e.Authz = i.Plugins.Authorization
+	e.Driver = i.Driver
+	if i.Containerd != nil {
+		e.Namespace = i.Containerd.Namespaces.Containers
+	}
+	return nil
+}
+
+func (r reader) images(ctx context.Context) {
+	res, err := r.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		r.unread("Images", err)
+		return
+	}
+	for _, i := range res.Items {
+		image := verify.Image{ID: i.ID, Size: i.Size}
+		// Old engines say "<none>:<none>" and "<none>@<none>" for none.
+		for _, t := range i.RepoTags {
+			if !strings.HasPrefix(t, "<none>") {
+				image.Tags = append(image.Tags, t)
+			}
+		}
+		for _, d := range i.RepoDigests {
+			if !strings.HasPrefix(d, "<none>") {
+				image.Digests = append(image.Digests, d)
+			}
+		}
+		r.engine.Images = append(r.engine.Images, image)
+	}
+}
+
+func (r reader) volumes(ctx context.Context) {
+	res, err := r.VolumeList(ctx, client.VolumeListOptions{})
+	if err != nil {
+		r.unread("Volumes", err)
+		return
+	}
+	for _, v := range res.Items {
+		r.engine.Volumes = append(r.engine.Volumes, verify.Volume{
+			Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Options: v.Options,
+		})
+	}
+}
+
+func (r reader) networks(ctx context.Context) {
+	res, err := r.NetworkList(ctx, client.NetworkListOptions{})
+	if err != nil {
+		r.unread("Networks", err)
+		return
+	}
+	own := []string{"bridge", "host", "none"} // Docker's own, which every store has
+	for _, n := range res.Items {
+		if !slices.Contains(own, n.Name) {
+			r.engine.Networks = append(r.engine.Networks, n.Name)
+		}
+	}
+}
+
+func (r reader) plugins(ctx context.Context) {
+	res, err := r.PluginList(ctx, client.PluginListOptions{})
+	if err != nil {
+		r.unread("Plugins", err)
+		return
+	}
+	for _, p := range res.Items {
+		if p.Enabled {
+			r.engine.Plugins = append(r.engine.Plugins, p.Name)
+		}
+	}
+}
+
+// buildCache asks for the build cache alone. Before API 1.42 that cannot be
+// asked for without having every volume measured, which can take minutes.
+func (r reader) buildCache(ctx context.Context) {
+	var major, minor int
+	if _, err := fmt.Sscanf(r.engine.API, "%d.%d", &major, &minor); err != nil || major < 1 || major == 1 && minor < 42 {
+		r.engine.Unread["BuildCache"] = "API " + r.engine.API + " measures all volumes to tell"
+		return
+	}
+	res, err := r.DiskUsage(ctx, client.DiskUsageOptions{BuildCache: true})
+	if err != nil {
+		r.unread("BuildCache", err)
+		return
+	}
+	r.engine.BuildCache = res.BuildCache.TotalSize
+}

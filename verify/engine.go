@@ -1,0 +1,159 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// An Engine is what Docker says about itself and its containers, as plain
+// data. Package verify/docker reads it from the daemon; with the daemon down it
+// is read from the files below the data-root. It is a claim: [Run] holds it
+// against the kernel.
+type Engine struct {
+	// Source says where this is from: "unix:///var/run/docker.sock", or the
+	// directory whose files were read.
+	Source string
+	// Down is why the daemon did not answer, where the facts are from files.
+	Down string
+
+	Version         string   // "29.7.2"; "" from files
+	API             string   // "1.52"
+	RootDir         string   // data-root in use, with its "/UID.GID"
+	SecurityOptions []string // "name=userns", "name=rootless", ...
+	// Namespace is the containerd namespace of containers, "moby" or
+	// "moby-UID.GID". Empty before API 1.46.
+	Namespace   string
+	LiveRestore bool
+	Swarm       string   // "active", "inactive"...; "" where not known
+	Authz       []string // authorization plugins
+	Driver      string   // storage driver
+
+	Containers []Container // all of them, stopped ones too
+	Images     []Image
+	Volumes    []Volume
+	Networks   []string // made by users
+	Plugins    []string // managed plugins that are enabled
+	BuildCache int64    // bytes; -1 where not known
+
+	// Unread says what could not be read, and why, by the name of the field,
+	// or "Containers/NAME".
+	Unread map[string]string
+}
+
+// A Container is one container and the options that meet user namespaces.
+type Container struct {
+	ID, Name, Image string
+	Labels          map[string]string
+	Running         bool
+	PID             int // of its first process, on the host; 0 when not running
+	User            string
+	GroupAdd        []string
+	Restart         string // restart policy: "always"
+
+	// Modes as docker inspect shows them: "", "host", "container:ID", ...
+	Userns, Network, IPCMode, PIDMode string
+	Privileged                        bool
+
+	Mounts  []Mount
+	Devices []Device
+	// Unread: only ID, name, image, labels and Running are known, the options
+	// are not.
+	Unread bool
+	// Layers are the directories of its image, uppermost first, as far as the
+	// storage driver tells.
+	Layers []string
+}
+
+// Service reports whether swarm made the container; a service cannot opt out
+// of remapping.
+func (c *Container) Service() bool { return c.Labels["com.docker.swarm.service.name"] != "" }
+
+// A Mount is a volume or bind mount of a container.
+type Mount struct {
+	Type        string // "bind", "volume", "tmpfs", ...
+	Name        string // of the volume
+	Source      string // on the host
+	Destination string // in the container
+	Driver      string // of the volume
+	ReadOnly    bool
+}
+
+// A Device is a device of the host given to a container.
+type Device struct{ Host, Container string }
+
+// An Image is an image of the store in use.
+type Image struct {
+	ID      string
+	Tags    []string // "busybox:latest"
+	Digests []string // "busybox@sha256:..."; none: it cannot be pulled again
+	Size    int64    // bytes; -1 where not known
+}
+
+// A Volume is a named or anonymous volume.
+type Volume struct {
+	Name, Driver, Mountpoint string
+	Options                  map[string]string // of the local driver: "type": "nfs"
+}
+
+// Rootless reports whether the daemon itself runs without root.
+func (e *Engine) Rootless() bool { return e.option("rootless") }
+
+// Remaps reports whether the daemon says that it remaps.
+func (e *Engine) Remaps() bool { return e.option("userns") }
+
+func (e *Engine) option(name string) bool {
+	return slices.ContainsFunc(e.SecurityOptions, func(opt string) bool {
+		first, _, _ := strings.Cut(opt, ",") // "name=seccomp,profile=builtin"
+		return first == "name="+name
+	})
+}
+
+// before reports whether the daemon is older than API 1.minor, which tells
+// engines apart better than their version: builds from source call themselves
+// what they like. API 1.45 is Docker 26.0, 1.48 is 28.0, 1.52 is 29.0.
+func (e *Engine) before(minor int) (before, known bool) {
+	if e == nil {
+		return false, false
+	}
+	var major, n int
+	if _, err := fmt.Sscanf(e.API, "%d.%d", &major, &n); err != nil || major != 1 {
+		return false, false
+	}
+	return n < minor, true
+}
+
+// Container returns the container of that name, ID or first part of an ID of
+// 12 digits or more, or nil.
+func (e *Engine) Container(name string) *Container {
+	if e == nil || name == "" {
+		return nil
+	}
+	for i, c := range e.Containers {
+		if c.Name == name || c.ID == name || len(name) >= 12 && strings.HasPrefix(c.ID, name) {
+			return &e.Containers[i]
+		}
+	}
+	return nil
+}
+
+const containerSubject = "container/"
+
+// subject names the container in findings.
+func (c *Container) subject() string {
+	if c.Name == "" {
+		return containerSubject + shortID(c.ID)
+	}
+	return containerSubject + c.Name
+}
+
+func (e *Engine) bySubject(subject string) *Container {
+	name, ok := strings.CutPrefix(subject, containerSubject)
+	if !ok {
+		return nil
+	}
+	return e.Container(name)
+}
+
+// shortID is an ID as docker ps shows it.
+func shortID(id string) string { return id[:min(12, len(id))] }

@@ -1,0 +1,107 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// A kernel is what the kernel and the boot configuration say.
+type kernel struct {
+	procRoot  string
+	procSeen  bool // this is a /proc: it has a process
+	nsUser    reading[string]
+	maxUserns reading[string]
+	configs   []bootConfig // of a tree of files
+
+	gates reading[bootargs.Gates]
+
+	// What the kernel said to a child with the configured map, and to one that
+	// joined the host's IPC namespace. notProbed is why there was none.
+	probe, probeIPC error
+	notProbed       string
+	notProbedIPC    string
+}
+
+// A bootConfig is a /boot/config-*.
+type bootConfig struct {
+	file   string
+	userns bool
+	err    error
+}
+
+func (k kernel) procPath(name string) string { return path.Join(k.procRoot, name) }
+
+func readKernel(ctx context.Context, f *facts) kernel {
+	k := kernel{procRoot: f.opts.Proc.Root}
+	if !f.proc {
+		k.configs = readBootConfigs(f.host)
+	} else {
+		_, err := os.Lstat(k.procPath("self"))
+		k.procSeen = err == nil
+		k.nsUser.value, k.nsUser.err = os.Readlink(k.procPath("self/ns/user"))
+		data, err := usernskit.Host{Root: k.procRoot}.ReadFile("/sys/user/max_user_namespaces")
+		k.maxUserns = reading[string]{strings.TrimSpace(string(data)), err}
+	}
+	k.gates.value, k.gates.err = bootargs.ReadGates(f.host)
+	k.runProbes(ctx, f)
+	return k
+}
+
+// runProbes starts the children of K07 and K08.
+func (k *kernel) runProbes(ctx context.Context, f *facts) {
+	why := ""
+	switch {
+	case !f.live:
+		why = offline
+	case f.noWant() != "":
+		why = f.noWant()
+	}
+	k.notProbed, k.notProbedIPC = why, why
+	if why != "" {
+		return
+	}
+	if f.asked("K07") {
+		k.probe = userns.Probe(ctx, f.ids.want())
+	}
+	if !f.asked("K08") {
+		return
+	}
+	if f.opts.Helper == (userns.Helper{}) {
+		k.notProbedIPC = "this program gave no helper to try it with"
+		return
+	}
+	k.probeIPC = f.opts.Helper.ProbeIPC(ctx, f.ids.want())
+}
+
+func readBootConfigs(h usernskit.Host) []bootConfig {
+	list, err := h.ReadDir("/boot")
+	if err != nil {
+		return nil
+	}
+	var configs []bootConfig
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), "config-") {
+			continue
+		}
+		c := bootConfig{file: "/boot/" + e.Name()}
+		var data []byte
+		data, c.err = h.ReadFile(c.file)
+		c.userns = strings.Contains("\n"+string(data), "\nCONFIG_USER_NS=y\n")
+		configs = append(configs, c)
+	}
+	return configs
+}
+
+// refused reports whether a probe says what the kernel did, and not that it
+// could not be tried.
+func refused(err error) bool {
+	var p *userns.ProbeError
+	return errors.As(err, &p) && os.Geteuid() == 0
+}

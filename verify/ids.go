@@ -1,0 +1,380 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/subid"
+)
+
+// maxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
+const maxSystemID = 999
+
+// sides returns the two files with the word for their IDs.
+func (i *ids) sides() []*side { return []*side{&i.uid, &i.gid} }
+
+// noAccount is why the checks of ranges have nothing to look at. It adds the
+// finding itself.
+func (f *facts) noAccount(v *verdicts) bool {
+	switch {
+	case f.ids.account != "":
+		return false
+	case f.conf.on:
+		v.unknown("host", "it is not known whose ranges dockerd reads: %v", f.ids.ownerErr)
+	case f.conf.docErr != nil:
+		v.unknown(f.conf.file, "userns-remap is not known: %v", f.conf.docErr)
+	default:
+		v.skip("host", "userns-remap is not configured")
+	}
+	return true
+}
+
+// noMap is noAccount for checks that need the ranges of a side.
+func (s *side) noMap(v *verdicts, what string) bool {
+	switch {
+	case s.file == nil:
+		v.unknown(s.path, "cannot be read: %v", s.err)
+	case s.refused != nil, len(s.readings) == 0:
+		v.skip(s.path, "no range to look at, see I02")
+	case s.mapErr != nil && !s.ok() && what == "map":
+		v.skip(s.path, "no map to look at, see K07")
+	default:
+		return false
+	}
+	return true
+}
+
+// line names the line of a reading.
+func (s *side) line(r subid.Reading) string { return s.path + ":" + strconv.Itoa(r.Line) }
+
+func span(r subid.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
+
+// i01: user and group exist.
+func (f *facts) i01(v *verdicts) {
+	c := f.conf
+	if !c.on {
+		f.noAccount(v)
+		return
+	}
+	err := f.ids.ownerErr
+	switch {
+	case err == nil:
+		fi := v.pass(c.value, "user %s and its group exist", f.ids.account).saw(orFile(c.place, c.file), c.value, "")
+		if f.ids.owner.UID != nil {
+			fi.saw("/etc/passwd", fmt.Sprintf("%s has UID %d", f.ids.account, *f.ids.owner.UID), "")
+		}
+	case errors.Is(err, daemoncfg.ErrAccount) && f.ids.passwd.err == nil && f.ids.group.err == nil:
+		fi := v.fail(c.value, "%v", err).saw(orFile(c.place, c.file), c.value, "a user and a group that exist")
+		if f.ids.account == "dockremap" {
+			fi.Text += "; dockerd would make it and choose its range without looking at others"
+			fi.run("useradd -r dockremap")
+		}
+	default:
+		v.unknown(c.value, "%v", err)
+	}
+}
+
+func orFile(place, file string) string {
+	if place == "" {
+		return file
+	}
+	return place
+}
+
+// i02: both files have a range for it.
+func (f *facts) i02(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	for _, s := range f.ids.sides() {
+		switch {
+		case s.file == nil:
+			v.unknown(s.path, "cannot be read: %v", s.err)
+		case s.refused != nil:
+			v.fail(s.path, "dockerd refuses the file: %v", s.refused)
+		case errors.Is(s.err, fs.ErrNotExist):
+			v.fail(s.path, "there is no such file, and dockerd does not start without").saw(s.path, "no such file", f.ids.account+":START:65536")
+		case len(s.readings) == 0:
+			fi := v.fail(s.path, "no range for %s, and dockerd does not start without", f.ids.account).saw(s.path, "no line", f.ids.account+":START:65536")
+			if n := f.ids.nss.value; n != "" && n != "files" {
+				fi.Text += "; dockerd does not ask the name service that nsswitch.conf names"
+				fi.saw("/etc/nsswitch.conf", "subid: "+n, "")
+			}
+		default:
+			f.entry(v, s)
+		}
+	}
+}
+
+// entry compares what the engines read: an upgrade must not change the map.
+func (f *facts) entry(v *verdicts, s *side) {
+	var got []string
+	for _, r := range s.readings {
+		got = append(got, span(r))
+	}
+	other := subid.Dockerd27
+	if f.ids.reader == other {
+		other = subid.Dockerd
+	}
+	list, err := s.file.As(other, f.ids.owner)
+	want := strings.Join(got, ", ")
+	var theirs []string
+	for _, r := range list {
+		theirs = append(theirs, span(r))
+	}
+	switch {
+	case err != nil:
+		v.warn(s.path, "%v refuses the file: %v", other, err).as(High).saw(s.path, want, "")
+	case strings.Join(theirs, ", ") != want:
+		v.warn(s.path, "%v reads other ranges", other).as(High).saw(f.ids.reader.String(), want, "").saw(other.String(), strings.Join(theirs, ", "), want)
+	default:
+		v.pass(s.path, "%s has %s", f.ids.account, want).saw(s.path, want, "")
+	}
+}
+
+// i03: the ranges are large enough.
+func (f *facts) i03(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	for _, s := range f.ids.sides() {
+		if s.noMap(v, "") {
+			continue
+		}
+		total := int64(0)
+		for _, r := range s.readings {
+			total += r.Count
+		}
+		if total < 65536 {
+			v.fail(s.line(s.readings[0]), "%d IDs are too few", total).saw(s.path, strconv.FormatInt(total, 10), "65536 or more")
+			continue
+		}
+		v.pass(s.path, "%d IDs", total).saw(s.path, strconv.FormatInt(total, 10), "65536 or more")
+	}
+	if f.engine == nil || !f.ids.mapped() {
+		return
+	}
+	for i := range f.engine.Containers {
+		c := &f.engine.Containers[i]
+		name, group, _ := strings.Cut(c.User, ":")
+		f.fits(v, c, name, f.ids.uid.m.ToHost)
+		f.fits(v, c, group, f.ids.gid.m.ToHost)
+	}
+}
+
+// fits fails where a numeric ID of a container is not mapped.
+func (f *facts) fits(v *verdicts, c *Container, id string, toHost func(uint32) (uint32, bool)) {
+	n, err := strconv.ParseUint(id, 10, 32)
+	if err != nil || c.Userns == "host" {
+		return
+	}
+	if _, ok := toHost(uint32(n)); !ok {
+		v.fail(c.subject(), "is to run as %d, which is not mapped: it does not start", n).saw("Config.User", c.User, "an ID below the size of the range")
+	}
+}
+
+// i04: same shift for users and groups.
+func (f *facts) i04(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	u, g := &f.ids.uid, &f.ids.gid
+	if u.noMap(v, "") || g.noMap(v, "") {
+		return
+	}
+	a, b := u.readings[0].Start, g.readings[0].Start
+	if a == b && len(u.readings) == len(g.readings) {
+		v.pass("host", "both start at %d", a)
+		return
+	}
+	v.warn("host", "user IDs start at %d, group IDs at %d", a, b).
+		saw(u.line(u.readings[0]), span(u.readings[0]), "").saw(g.line(g.readings[0]), span(g.readings[0]), "")
+}
+
+// i05: nobody of the host's own is mapped.
+func (f *facts) i05(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	for _, s := range f.ids.sides() {
+		if s.noMap(v, "") {
+			continue
+		}
+		bad := false
+		for _, r := range s.readings {
+			if r.Count <= 0 || r.Start > maxSystemID {
+				continue
+			}
+			bad = true
+			who := "system accounts of the host"
+			if r.Start <= 0 {
+				who = "root of the host"
+			}
+			fi := v.fail(s.line(r), "%v reads %s: container IDs are %s", f.ids.reader, span(r), who)
+			fi.saw(s.line(r), strings.TrimRight(s.text(r.Line), "\r\n"), "a start above 999, in plain decimal")
+		}
+		if !bad {
+			v.pass(s.path, "no ID below 1000").saw(s.path, span(s.readings[0]), "a start above 999")
+		}
+	}
+}
+
+// text returns a line of the file as it stands there.
+func (s *side) text(line int) string {
+	n := 0
+	for l := range strings.Lines(string(s.file.Bytes())) {
+		if n++; n == line {
+			return l
+		}
+	}
+	return ""
+}
+
+// i06: the value is not root.
+func (f *facts) i06(v *verdicts) {
+	c := f.conf
+	switch {
+	case errors.Is(c.err, daemoncfg.ErrFailOpen) && c.value != "":
+		v.fail(orFile(c.place, c.file), "userns-remap is %q: dockerd starts and does not remap", c.value).saw(orFile(c.place, c.file), c.value, "a user other than root")
+	case c.on && f.ids.owner.UID != nil && *f.ids.owner.UID == 0:
+		v.fail(orFile(c.place, c.file), "%s is root by its UID: dockerd starts and does not remap", c.value).saw("/etc/passwd", c.value+" has UID 0", "another UID")
+	case c.on:
+		v.pass(orFile(c.place, c.file), "userns-remap is %q", c.value).saw(orFile(c.place, c.file), c.value, "")
+	default:
+		f.noAccount(v)
+	}
+}
+
+// i07: no account has an ID of the ranges.
+func (f *facts) i07(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	users, groups := accounts{file: "/etc/passwd", err: f.ids.passwd.err}, accounts{file: "/etc/group", err: f.ids.group.err}
+	for _, u := range f.ids.passwd.value {
+		users.list = append(users.list, account{u.Name, int64(u.Uid)})
+	}
+	for _, g := range f.ids.group.value {
+		groups.list = append(groups.list, account{g.Name, int64(g.Gid)})
+	}
+	users.within(v, &f.ids.uid)
+	groups.within(v, &f.ids.gid)
+}
+
+type account struct {
+	name string
+	id   int64
+}
+
+type accounts struct {
+	file string
+	list []account
+	err  error
+}
+
+// within fails for the accounts that have IDs of the side's ranges. Those of
+// the system are left to I05, which says worse.
+func (a accounts) within(v *verdicts, s *side) {
+	if s.noMap(v, "") {
+		return
+	}
+	if a.err != nil {
+		v.unknown(a.file, "cannot be read: %v", a.err)
+		return
+	}
+	bad := false
+	for _, r := range s.readings {
+		var found []account
+		for _, c := range a.list {
+			if holds(r, c.id) && c.id > maxSystemID {
+				found = append(found, c)
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		bad = true
+		var names []string
+		for _, c := range found[:min(len(found), 3)] {
+			names = append(names, c.name)
+		}
+		who := strings.Join(names, ", ")
+		if n := len(found) - len(names); n > 0 {
+			who += fmt.Sprintf(" and %d more", n)
+		}
+		fi := v.fail(s.line(r), "containers can become %s", who).saw(s.line(r), span(r), "no account inside")
+		for _, c := range found[:len(names)] {
+			fi.saw(a.file, fmt.Sprintf("%s has ID %d", c.name, c.id), "")
+		}
+	}
+	if !bad {
+		v.pass(s.path, "no account of %s inside %s", a.file, spans(s.readings))
+	}
+}
+
+func holds(r subid.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
+
+func spans(list []subid.Reading) string {
+	var all []string
+	for _, r := range list {
+		all = append(all, span(r))
+	}
+	return strings.Join(all, ", ")
+}
+
+// i09: nothing reserved.
+func (f *facts) i09(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	for _, s := range f.ids.sides() {
+		if s.noMap(v, "") {
+			continue
+		}
+		bad := false
+		for _, r := range s.readings {
+			for _, res := range subid.ReservedRanges() {
+				if r.Count <= 0 || int64(res.Last()) <= maxSystemID || !meets(r, res.Range) {
+					continue // root and system accounts are I05's
+				}
+				bad = true
+				fi := v.warn(s.line(r), "%s meets %s (%d to %d)", span(r), res.Name, res.Start, res.Last())
+				fi.saw(s.line(r), span(r), "none of "+res.Range.String())
+				if res.Soft {
+					fi.as(Low)
+				}
+			}
+		}
+		if !bad {
+			v.pass(s.path, "meets no reserved range")
+		}
+	}
+}
+
+func meets(r subid.Reading, s subid.Range) bool {
+	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start) < r.Start+r.Count
+}
+
+// i10: one range each.
+func (f *facts) i10(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	for _, s := range f.ids.sides() {
+		if s.noMap(v, "") {
+			continue
+		}
+		switch n := len(s.readings); {
+		case n == 1:
+			v.pass(s.path, "one range")
+		case s.mapErr != nil:
+			v.fail(s.path, "the kernel will not take these %d ranges: %v", n, s.mapErr).as(High).saw(s.path, spans(s.readings), "")
+		default:
+			v.warn(s.path, "%d ranges become container IDs 0, 1, ... in this order", n).saw(s.path, spans(s.readings), "")
+		}
+	}
+}

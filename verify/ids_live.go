@@ -1,0 +1,116 @@
+package verify
+
+import (
+	"fmt"
+
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// i08: nobody else has an ID of the ranges.
+func (f *facts) i08(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	if f.ids.set.err != nil {
+		v.unknown("host", "other owners' ranges are not known: %v", f.ids.set.err)
+	}
+	for _, s := range f.ids.sides() {
+		if s.noMap(v, "") || f.ids.set.err != nil {
+			continue
+		}
+		bad := false
+		for _, r := range s.readings {
+			for _, c := range f.others(s, r) {
+				bad = true
+				v.fail(s.line(r), "%s overlaps %s of %s", span(r), c.Range, c.Owner).
+					saw(s.line(r), f.ids.account+":"+span(r), "").saw(fmt.Sprintf("%s:%d", c.File, c.Line), c.Owner+":"+c.Range.String(), "no ID in common")
+			}
+		}
+		if !bad {
+			v.pass(s.path, "%s meets no range of another owner", spans(s.readings))
+		}
+	}
+	f.foreignMaps(v)
+}
+
+// others returns the claims of other owners on a range, one for each line.
+func (f *facts) others(s *side, r subid.Reading) []subid.Claim {
+	if r.Start < 0 || r.Count <= 0 || r.Start+r.Count > 1<<32 {
+		return nil
+	}
+	uid := ""
+	if f.ids.owner.UID != nil {
+		uid = fmt.Sprint(*f.ids.owner.UID)
+	}
+	var list []subid.Claim
+	seen := map[int]bool{}
+	for _, c := range f.ids.set.value.Overlapping(subid.Range{Start: uint32(r.Start), Count: uint32(r.Count)}) {
+		if c.File != s.path || c.Owner == f.ids.account || c.Owner == uid || seen[c.Line] {
+			continue
+		}
+		seen[c.Line] = true
+		list = append(list, c)
+	}
+	return list
+}
+
+// foreignMaps looks for processes that use IDs of the ranges and are none of
+// Docker's: a rootless container, say.
+func (f *facts) foreignMaps(v *verdicts) {
+	want := f.ids.want()
+	if !f.proc || want.IsZero() {
+		return
+	}
+	seen := map[uint64]bool{}
+	for _, p := range f.foreign() {
+		if p.Mapping.Equal(want) || seen[p.UserNS] || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
+			continue
+		}
+		seen[p.UserNS] = true
+		v.fail(fmt.Sprintf("process/%d", p.PID), "%s runs in a user namespace with IDs of the ranges, and is none of Docker's", p.Command).
+			saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID of "+want.UID.String()).
+			saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "no host ID of "+want.GID.String())
+	}
+}
+
+// meetsHost reports whether two maps have a host ID in common.
+func meetsHost(a, b userns.Map) bool {
+	for _, x := range a.Extents() {
+		for _, y := range b.Extents() {
+			if max(x.HostID, y.HostID) <= min(x.HostID+x.Count-1, y.HostID+y.Count-1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// i11: no other process and no directory service uses the ranges.
+func (f *facts) i11(v *verdicts) {
+	if f.noAccount(v) {
+		return
+	}
+	want := f.ids.want()
+	switch {
+	case !f.proc:
+		v.skip("host", offline)
+		return
+	case want.IsZero():
+		v.skip("host", "no map is configured")
+		return
+	case f.strangersErr != nil:
+		v.unknown("host", "%v", f.strangersErr)
+		return
+	}
+	for _, s := range f.strangers {
+		v.fail(fmt.Sprintf("process/%d", s.pid), "a process of the host runs as %d:%d, which are IDs of the ranges", s.uid, s.gid).
+			saw(fmt.Sprintf("/proc/%d", s.pid), fmt.Sprintf("%d:%d", s.uid, s.gid), "IDs outside the ranges")
+	}
+	for _, n := range f.nssUsers {
+		v.fail("getent", "a name service knows %s", n).saw("getent passwd", n, "no account inside the ranges")
+	}
+	if len(v.list) == 0 {
+		v.pass("host", "no process outside containers uses them, and no name service knows the first")
+	}
+}

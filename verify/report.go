@@ -1,0 +1,155 @@
+package verify
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A Report is what [Run] found.
+type Report struct {
+	// Findings holds at least one finding for each check that was asked for,
+	// in the order of the catalogue, the worst first within a check.
+	Findings []Finding `json:"findings"`
+	Coverage Coverage  `json:"coverage"`
+	Summary  Summary   `json:"summary"`
+}
+
+// A Finding is the answer of one check about one subject.
+type Finding struct {
+	Check    string   `json:"check"` // "C01"
+	Name     string   `json:"name"`  // "process-host-ids"
+	Verdict  Verdict  `json:"verdict"`
+	Severity Severity `json:"severity"`
+	// Subject is what was looked at: "host", "docker", "container/web", a
+	// path, or "/etc/subuid:3".
+	Subject string `json:"subject"`
+	// Text says in one line what was found; for skip and unknown it is why.
+	Text     string     `json:"text"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+	Remedy   Remedy     `json:"remedy,omitzero"`
+	// Refs names the same demand in other catalogues: "CIS Docker 1.6.0: 2.9".
+	Refs []string `json:"refs,omitempty"`
+	// Allowed is why a failure was let pass: the reason of an [Allowance].
+	Allowed string `json:"allowed,omitempty"`
+}
+
+// Evidence is one thing that was read, so that a person can read it again.
+type Evidence struct {
+	Source string `json:"source"` // a path, a command, an API field
+	Got    string `json:"got"`
+	Want   string `json:"want,omitempty"` // empty where nothing in particular was wanted
+}
+
+// A Remedy says how to put it right.
+type Remedy struct {
+	Text    string `json:"text,omitempty"`
+	Command string `json:"command,omitempty"` // for a shell, where one command does it
+}
+
+// Coverage says what there was to see, and how much of it was seen.
+type Coverage struct {
+	// Host is the root directory that was looked at, "/" on the running host.
+	Host string `json:"host"`
+	// Live: kernel and processes of the running host were looked at.
+	Live bool `json:"live"`
+	// Docker says where the facts about the daemon are from: the address that
+	// was asked, the data-root whose files were read instead, or "".
+	Docker string `json:"docker,omitempty"`
+
+	Processes  int `json:"processes"`  // processes seen
+	Namespaces int `json:"namespaces"` // user namespaces other than the host's among them
+	Vanished   int `json:"vanished"`   // ended while they were being read; no loss
+	Denied     int `json:"denied"`     // could not be read
+	Containers int `json:"containers"` // running containers looked into
+
+	// Missing lists what could not be seen, in words; empty means that
+	// everything was.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// Summary counts findings.
+type Summary struct {
+	Pass    int `json:"pass"`
+	Fail    int `json:"fail"`
+	Warn    int `json:"warn"`
+	Skip    int `json:"skip"`
+	Unknown int `json:"unknown"`
+	Allowed int `json:"allowed"` // findings let pass by an allowance, counted as skip
+	// Remapped is the whole in one word. Pass only where the daemon and the
+	// kernel both say so for every process of every container, Warn where that
+	// is so but for what was allowed; Skip where no running host was looked at;
+	// Unknown where something was not seen.
+	Remapped Verdict `json:"remapped"`
+}
+
+// proof lists the checks that [Summary.Remapped] stands on.
+var proof = [...]string{"D05", "C01", "C02", "C03"}
+
+// finish sorts the findings and counts them.
+func (r *Report) finish() {
+	order := map[string]int{}
+	for i, c := range Checks() {
+		order[c.ID] = i
+	}
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(order[a.Check], order[b.Check]),
+			cmp.Compare(rank(a.Verdict), rank(b.Verdict)),
+			cmp.Compare(b.Severity, a.Severity),
+			cmp.Compare(a.Subject, b.Subject))
+	})
+	s := Summary{Remapped: r.remapped()}
+	for _, f := range r.Findings {
+		switch f.Verdict {
+		case Pass:
+			s.Pass++
+		case Fail:
+			s.Fail++
+		case Warn:
+			s.Warn++
+		case Skip:
+			s.Skip++
+		default:
+			s.Unknown++
+		}
+		if f.Allowed != "" {
+			s.Allowed++
+		}
+	}
+	r.Summary = s
+}
+
+// remapped folds the findings of the checks in proof. Nothing but a pass of
+// D05 makes a pass, a skip of the others (no container runs) does not spoil it.
+func (r *Report) remapped() Verdict {
+	seen := map[string]Verdict{}
+	worst := Skip
+	for _, f := range r.Findings {
+		if !slices.Contains(proof[:], f.Check) {
+			continue
+		}
+		if v, ok := seen[f.Check]; !ok || rank(f.Verdict) < rank(v) {
+			seen[f.Check] = f.Verdict
+		}
+		// An allowed container is not remapped, which its skip must not hide.
+		v := f.Verdict
+		if f.Allowed != "" {
+			v = Warn
+		}
+		if rank(v) < rank(worst) {
+			worst = v
+		}
+	}
+	if len(seen) < len(proof) {
+		return Unknown // not all were asked for
+	}
+	if worst == Pass && seen["D05"] != Pass {
+		return Unknown
+	}
+	return worst
+}
+
+// rank orders verdicts, the one that a person must see first lowest.
+func rank(v Verdict) int {
+	return [...]int{Fail: 0, Unknown: 1, Warn: 2, Pass: 3, Skip: 4}[v]
+}

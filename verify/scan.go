@@ -1,0 +1,168 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit/userns"
+)
+
+// A scan is what /proc holds of containers and user namespaces.
+type scan struct {
+	processes []userns.Process
+	shims     []userns.Shim
+	coverage  userns.Coverage
+
+	// failed says which processes could not be read, by PID; 0 is the scan.
+	failed   map[int]error
+	shimsErr error
+
+	// namespaces are the user namespaces other than the reader's.
+	namespaces map[uint64]bool
+}
+
+func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
+	s := scan{failed: map[int]error{}, namespaces: map[uint64]bool{}}
+	for p, err := range proc.Processes(ctx, userns.Options{Deep: deep, Coverage: &s.coverage}) {
+		if err != nil {
+			s.failed[p.PID] = err
+			continue
+		}
+		s.processes = append(s.processes, p)
+		if p.UserNS != 0 && p.UserNS != s.coverage.UserNS {
+			s.namespaces[p.UserNS] = true
+		}
+	}
+	for shim, err := range proc.Shims(ctx) {
+		if err != nil {
+			s.shimsErr = err
+			continue
+		}
+		s.shims = append(s.shims, shim)
+	}
+	return s
+}
+
+// gaps says what the scan cannot have seen.
+func (s *scan) gaps() []string {
+	gaps := s.coverage.Gaps()
+	if err := s.failed[0]; err != nil {
+		gaps = append(gaps, err.Error())
+	}
+	return gaps
+}
+
+// inHostNS reports whether a process is in the reader's own user namespace.
+func (s *scan) inHostNS(p userns.Process) bool {
+	if p.UserNS != 0 && s.coverage.UserNS != 0 {
+		return p.UserNS == s.coverage.UserNS
+	}
+	// The links are hidden from other users; the map is not. Only the initial
+	// namespace maps every ID to itself.
+	id, ok := p.Mapping.UID.ToHost(0)
+	last, all := p.Mapping.UID.ToHost(4294967294)
+	return ok && all && id == 0 && last == 4294967294
+}
+
+// A box is a container as the kernel shows it.
+type box struct {
+	id        string
+	container *Container // as Docker shows it; nil where it does not know it
+	processes []userns.Process
+	shim      *userns.Shim
+}
+
+func (b box) subject() string {
+	if b.container != nil {
+		return b.container.subject()
+	}
+	return containerSubject + shortID(b.id)
+}
+
+// first returns the process that the container was started with, as far as it
+// can be told.
+func (b box) first() (userns.Process, bool) {
+	for _, p := range b.processes {
+		if b.container != nil && p.PID == b.container.PID || len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 {
+			return p, true
+		}
+	}
+	if len(b.processes) == 0 {
+		return userns.Process{}, false
+	}
+	return b.processes[0], true
+}
+
+// sortBoxes finds the containers of Docker: those whose control group or shim
+// says so, and those that the daemon lists whatever their group is called.
+// Containers of other programs are not among them.
+func (f *facts) sortBoxes() {
+	byID := map[string]*Container{}
+	if f.engine != nil {
+		for i, c := range f.engine.Containers {
+			byID[c.ID] = &f.engine.Containers[i]
+		}
+	}
+	all := map[string]*box{}
+	get := func(id string) *box {
+		if all[id] == nil {
+			all[id] = &box{id: id, container: byID[id]}
+		}
+		return all[id]
+	}
+	for i, s := range f.scan.shims {
+		if strings.HasPrefix(s.Namespace, "moby") {
+			get(s.ContainerID).shim = &f.scan.shims[i]
+		}
+	}
+	for _, p := range f.scan.processes {
+		if p.ContainerID == "" {
+			continue
+		}
+		if all[p.ContainerID] != nil || p.Runtime == "docker" || byID[p.ContainerID] != nil {
+			b := get(p.ContainerID)
+			b.processes = append(b.processes, p)
+		}
+	}
+	f.boxes = nil
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		f.boxes = append(f.boxes, *all[id])
+	}
+}
+
+// orphans are the containers that run and that the daemon does not list.
+func (f *facts) orphans() []box {
+	var list []box
+	if f.engine == nil || f.noEngine != nil {
+		return nil
+	}
+	for _, b := range f.boxes {
+		if b.container == nil {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// foreign returns the processes in user namespaces that are none of Docker's.
+func (f *facts) foreign() []userns.Process {
+	ours := map[string]bool{}
+	for _, b := range f.boxes {
+		ours[b.id] = true
+	}
+	var list []userns.Process
+	for _, p := range f.scan.processes {
+		if !ours[p.ContainerID] && !f.scan.inHostNS(p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// ids4 prints the four IDs of a process as /proc/PID/status does.
+func ids4(ids [4]uint32) string {
+	return fmt.Sprintf("%d %d %d %d", ids[0], ids[1], ids[2], ids[3])
+}
