@@ -18,8 +18,8 @@ type Request struct {
 	// Start is the first host ID of the range in both files. If 0, the first
 	// free one is taken.
 	Start uint32
-	// Count is the number of IDs. If 0, it is SUB_UID_COUNT of login.defs(5),
-	// and never below 65536.
+	// Count is the number of IDs. If 0, it is 65536, the smallest that every
+	// image can be unpacked with.
 	Count uint32
 	// AllowSmall accepts a Count below 65536. Images whose files belong to
 	// higher IDs, nobody (65534) among them, cannot be unpacked then.

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid"
 )
 
 // hints says what to do about an error, where the error itself does not.
@@ -17,6 +18,7 @@ func hints(err error) []string {
 		}
 	}
 	add(usernskit.ErrUnfinished, "run: remapctl undo --yes")
+	add(subid.ErrSmallRange, "nothing was changed; to go on all the same: --accept-risk small-range")
 	add(usernskit.ErrChanged, "another program wrote the file meanwhile; nothing was changed: look at it and run again")
 	add(usernskit.ErrImmutable, "nothing was changed; lsattr(1) shows the attribute, chattr -i clears it")
 	add(usernskit.ErrReadOnly, "nothing was changed; the file system is mounted read-only")

@@ -27,8 +27,8 @@ func planCommand() *cli.Command {
 func enableFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "user", Value: "default", Usage: "`U[:G]` to remap to, as dockerd's --userns-remap has it"},
-		&cli.Uint32Flag{Name: "start", Usage: "first host `ID` of the range in both files (default: the first free one)", HideDefault: true},
-		&cli.Uint32Flag{Name: "count", Usage: "number of `IDS` (default: SUB_UID_COUNT of login.defs, at least 65536)", HideDefault: true},
+		&cli.Uint32Flag{Name: "start", Usage: "first host `ID` of the range, in both files (default: the first that is free)", HideDefault: true},
+		&cli.Uint32Flag{Name: "count", Usage: "how many IDs, `N` (default: 65536)", HideDefault: true},
 	}
 }
 
