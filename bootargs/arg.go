@@ -24,22 +24,24 @@ func ParseArg(s string) (Arg, error) {
 			return Arg{}, fmt.Errorf("%q: %w: control character at byte %d", s, ErrSyntax, i+1)
 		}
 	}
-	t, ok := next(s, 0)
+	var t token
+	ok := t.next(s, 0)
+	a := t.arg(s)
 	switch {
 	case !ok:
 		return Arg{}, fmt.Errorf("%q: %w: empty", s, ErrSyntax)
-	case t.open:
+	case t.isOpen:
 		return Arg{}, fmt.Errorf("%q: %w: a quote is not closed", s, ErrSyntax)
-	case t.from > 0 || t.to < len(s):
+	case t.from > 0 || int(t.to) < len(s):
 		return Arg{}, fmt.Errorf("%q: %w: more than one argument; quote blanks as name=\"a b\"", s, ErrSyntax)
-	case t.ends():
+	case t.ends(s):
 		return Arg{}, fmt.Errorf("%q: %w: ends the kernel's part and is no argument", s, ErrSyntax)
-	case t.Name == "":
+	case a.Name == "":
 		return Arg{}, fmt.Errorf("%q: %w: no name", s, ErrSyntax)
-	case isVariable(t.Name):
+	case isVariable(a.Name):
 		return Arg{}, fmt.Errorf("%q: %w: a variable of the boot loader, which edits leave alone", s, ErrSyntax)
 	}
-	return t.Arg, nil
+	return a, nil
 }
 
 // String spells the argument for the kernel, with quotes only where blanks

@@ -1,6 +1,9 @@
 package bootargs
 
-import "iter"
+import (
+	"iter"
+	"math"
+)
 
 // A Cmdline is one kernel command line. It is the text itself: what an edit
 // does not have to change stays as it was, blanks and quotes included.
@@ -21,8 +24,9 @@ func (c Cmdline) String() string { return c.text }
 // Args yields the arguments that the kernel reads, in order: those before "--".
 func (c Cmdline) Args() iter.Seq[Arg] {
 	return func(yield func(Arg) bool) {
-		for t, ok := next(c.text, 0); ok && !t.ends(); t, ok = next(c.text, t.to) {
-			if !yield(t.Arg) {
+		var t token
+		for t.next(c.text, t.to) && !t.ends(c.text) {
+			if !yield(t.arg(c.text)) {
 				return
 			}
 		}
@@ -32,8 +36,9 @@ func (c Cmdline) Args() iter.Seq[Arg] {
 // InitArgs returns the text that the kernel hands to init: what follows the
 // first bare "--".
 func (c Cmdline) InitArgs() string {
-	for t, ok := next(c.text, 0); ok; t, ok = next(c.text, t.to) {
-		if t.ends() {
+	var t token
+	for t.next(c.text, t.to) {
+		if t.ends(c.text) {
 			return c.text[t.to:]
 		}
 	}
@@ -55,80 +60,87 @@ func (c Cmdline) Effective(name string) (last Arg, ok bool) {
 // the same names and values in the same order. Quoting and blanks do not
 // count; GRUB writes foo="a b" back as "foo=a b".
 func (c Cmdline) Equal(d Cmdline) bool {
-	init := false
-	t, more := next(c.text, 0)
-	u, moreD := next(d.text, 0)
-	for more && moreD {
-		if !t.Arg.equal(u.Arg) || init && t.Name != u.Name {
+	var t, u token
+	for init := false; ; {
+		more, moreD := t.next(c.text, t.to), u.next(d.text, u.to)
+		if !more || !moreD {
+			return more == moreD
+		}
+		a, b := t.arg(c.text), u.arg(d.text)
+		if !a.equal(b) || init && a.Name != b.Name {
 			return false
 		}
-		init = init || t.ends()
-		t, more = next(c.text, t.to)
-		u, moreD = next(d.text, u.to)
+		init = init || t.ends(c.text)
 	}
-	return more == moreD
 }
 
-// A token is an argument and the place of its raw bytes in the line.
+// A token is the place of an argument in a line: of its raw bytes, and of name
+// and value without their quotes. It is small because a line is walked by it.
 type token struct {
-	from, to int
-	open     bool // a quote was not closed: the line ends inside it
-	Arg
+	from, to         int32
+	name, nameEnd    int32
+	value, valueEnd  int32
+	hasValue, isOpen bool // open: a quote was not closed, the line ends inside it
+}
+
+func (t *token) arg(s string) Arg {
+	return Arg{s[t.name:t.nameEnd], s[t.value:t.valueEnd], t.hasValue}
 }
 
 // ends reports whether t ends the kernel's part. Quotes do not hide it.
-func (t token) ends() bool { return !t.HasValue && t.Name == "--" }
+func (t *token) ends(s string) bool {
+	return t.nameEnd-t.name == 2 && !t.hasValue && s[t.name:t.nameEnd] == "--"
+}
 
-// next returns the first token at or after pos. Between two tokens there is
-// always a blank.
-func next(s string, pos int) (token, bool) {
-	for pos < len(s) && blank(s[pos]) {
+// next makes t the first token at or after pos, false if there is none.
+// Between two tokens there is always a blank.
+func (t *token) next(s string, pos int32) bool {
+	if len(s) > math.MaxInt32 {
+		s = s[:math.MaxInt32] // no kernel reads on that far
+	}
+	for int(pos) < len(s) && blank(s[pos]) {
 		pos++
 	}
-	if pos == len(s) {
-		return token{}, false
+	if int(pos) == len(s) {
+		return false
 	}
-	name := pos // where the name begins: past a quote that opens the token
+	name := int(pos) // where the name begins: past a quote that opens the token
 	quoted := s[pos] == '"'
 	if quoted {
 		name++
 	}
 	equals, open, end := 0, quoted, name
 	for ; end < len(s); end++ {
-		switch b := s[end]; {
-		case b > ' ' && b != '"' && b != '=' && b != 0xA0: // by far the most
-		case b == '"':
+		b := s[end]
+		if b > '=' && b != 0xA0 { // most of them
+			continue
+		}
+		if b == '"' {
 			open = !open
-		case b == '=' && equals == 0 && end > name:
+		} else if b == '=' && equals == 0 && end > name {
 			equals = end
-		case blank(b) && !open:
-			return cut(s, pos, name, equals, end, quoted, open), true
+		} else if !open && blank(b) {
+			break
 		}
 	}
-	return cut(s, pos, name, equals, end, quoted, open), true
-}
-
-// cut takes the two pairs of quotes off that the kernel takes off: around the
-// whole token, and around the value.
-func cut(s string, pos, name, equals, end int, quoted, open bool) token {
-	t := token{from: pos, to: end, open: open}
+	t.from, t.to, t.isOpen, t.hasValue = pos, int32(end), open, equals > 0
+	// Two pairs of quotes come off: around the token, and around the value.
 	last := end
 	if quoted && last > name && s[last-1] == '"' {
 		last--
 	}
-	if equals == 0 {
-		t.Arg = Arg{Name: s[name:last]}
-		return t
-	}
-	value := equals + 1
-	if value < end && s[value] == '"' {
-		value++
-		if s[end-1] == '"' {
-			last = end - 1
+	t.name, t.nameEnd, t.value, t.valueEnd = int32(name), int32(last), 0, 0
+	if equals > 0 {
+		value := equals + 1
+		if value < end && s[value] == '"' {
+			value++
+			if s[end-1] == '"' {
+				last = end - 1
+			}
 		}
+		t.nameEnd, t.value, t.valueEnd = int32(equals), int32(value), int32(max(value, last))
 	}
-	t.Arg = Arg{Name: s[name:equals], Value: s[value:max(value, last)], HasValue: true}
-	return t
+	return true
 }
 
 // blank is isspace() of the kernel, whose table is Latin-1.

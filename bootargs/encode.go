@@ -105,14 +105,14 @@ type bounds struct {
 
 func boundaries(text string) *bounds {
 	b := &bounds{text: text}
-	b.t, b.ok = next(text, 0)
+	b.ok = b.t.next(text, 0)
 	return b
 }
 
 // at must be asked with rising i.
 func (b *bounds) at(i int) bool {
-	for b.ok && i > b.t.to {
-		b.t, b.ok = next(b.text, b.t.to)
+	for b.ok && i > int(b.t.to) {
+		b.ok = b.t.next(b.text, b.t.to)
 	}
-	return b.ok && (i == b.t.from || i == b.t.to)
+	return b.ok && (i == int(b.t.from) || i == int(b.t.to))
 }

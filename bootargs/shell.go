@@ -18,6 +18,8 @@ type shellFile struct {
 	name  string
 	src   []byte
 	steps []shellStep // in the order in which the shell comes to them
+
+	functions map[string]bool // defined in the file; a call may assign anything
 }
 
 // A shellStep is a top-level assignment, or something after which the value of
@@ -45,7 +47,15 @@ func parseShell(name string, src []byte) (*shellFile, error) {
 		return nil, &usernskit.FileError{File: name, Line: line, Col: i - bytes.LastIndexByte(src[:i], '\n'),
 			Err: fmt.Errorf("%w: sh takes the byte %#02x for a part of the value (line ends of another system?)", ErrUnsupportedSyntax, src[i])}
 	}
-	tree, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(bytes.NewReader(src), name)
+	// The parser wants UTF-8 and sh does not. Only offsets are taken from the
+	// tree, so other bytes may be anything that means nothing to it.
+	ascii := bytes.Clone(src)
+	for i, b := range ascii {
+		if b >= 0x80 {
+			ascii[i] = '%'
+		}
+	}
+	tree, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(bytes.NewReader(ascii), name)
 	if err != nil {
 		at := &usernskit.FileError{File: name, Err: fmt.Errorf("%w: %v", ErrUnsupportedSyntax, err)}
 		var parse syntax.ParseError
@@ -55,7 +65,13 @@ func parseShell(name string, src []byte) (*shellFile, error) {
 		}
 		return nil, at
 	}
-	f := &shellFile{name: name, src: src}
+	f := &shellFile{name: name, src: src, functions: map[string]bool{}}
+	syntax.Walk(tree, func(n syntax.Node) bool {
+		if n, ok := n.(*syntax.FuncDecl); ok && n.Name != nil {
+			f.functions[n.Name.Value] = true
+		}
+		return true
+	})
 	for _, s := range tree.Stmts {
 		f.statement(s)
 	}
@@ -203,7 +219,7 @@ func (f *shellFile) taintCall(n *syntax.CallExpr, mark func(string, syntax.Node)
 				}
 			}
 		}
-	case command == "" || slices.Contains(changers, command):
+	case command == "" || f.functions[command] || slices.Contains(changers, command):
 		mark("", n)
 	}
 }

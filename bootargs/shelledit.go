@@ -90,10 +90,13 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	return f.settle(src, name, o, before)
 }
 
-// settle looks whether what was set is in force. It is not where a variable
-// that comes after it in the same value holds another; then it moves behind.
+// settle looks whether the edit has come about. What was set may not be in
+// force, for a variable behind it in the same value holds another; then it
+// moves behind. What was to go may come from a variable; then nothing can be
+// done here.
 func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
-	if o.verb != verbSet {
+	takes := o.verb == verbRemove || o.verb == verbRemoveExact || o.verb == verbSet && o.replacesGroup()
+	if o.verb != verbSet && !takes {
 		return src, nil
 	}
 	g, err := parseShell(f.name, src)
@@ -102,6 +105,15 @@ func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) (
 	}
 	value := evaluate(append(slices.Clone(before), g)...)[name]
 	steps, _ := g.live(name)
+	if takes {
+		if value.unknown {
+			return nil, f.blame(name)
+		}
+		if !o.done(value.text) {
+			return nil, f.errorAt(steps[0], fmt.Errorf("%w: what is to go comes from another variable", ErrUnsupportedSyntax))
+		}
+		return src, nil
+	}
 	if value.unknown || o.inForce(value.text) || len(steps) == 0 {
 		return src, nil
 	}

@@ -91,19 +91,21 @@ func has(words []word, is func(word) bool) bool {
 // before it; at the start of the line, with those after it.
 func remove(text string, out func(Arg) bool) (list []splice) {
 	kept, before := false, 0
-	for t, ok := next(text, 0); ok && !t.ends(); {
-		u, more := next(text, t.to)
-		switch {
-		case !out(t.Arg) || isVariable(t.Name):
+	var t, u token
+	for ok := t.next(text, 0); ok && !t.ends(text); {
+		from, to := int(t.from), int(t.to)
+		more := u.next(text, t.to)
+		switch a := t.arg(text); {
+		case isVariable(a.Name) || !out(a):
 			kept = true
 		case kept:
-			list = append(list, splice{at: before, del: t.to - before})
+			list = append(list, splice{at: before, del: to - before})
 		case more:
-			list = append(list, splice{at: t.from, del: u.from - t.from})
+			list = append(list, splice{at: from, del: int(u.from) - from})
 		default:
-			list = append(list, splice{at: t.from, del: t.to - t.from})
+			list = append(list, splice{at: from, del: to - from})
 		}
-		before, t, ok = t.to, u, more
+		before, t, ok = to, u, more
 	}
 	return list
 }
@@ -112,27 +114,28 @@ func remove(text string, out func(Arg) bool) (list []splice) {
 // in order. Words beyond them go last, places beyond them are dropped.
 func set(text string, words []word) (list []splice, err error) {
 	used := make([]bool, len(words))
-	kept, before := false, 0
-	for t, ok := next(text, 0); ok && !t.ends(); {
-		u, more := next(text, t.to)
-		ours, i := false, 0
-		if !isVariable(t.Name) {
-			ours, i = place(words, used, t.Name)
+	before := 0
+	end := tail{stop: len(text)}
+	var t token
+	for t.next(text, t.to) {
+		if t.ends(text) {
+			end.stop = int(t.from)
+			break
 		}
-		switch {
-		case !ours:
-			kept = true
-		case i >= 0:
-			used[i], kept = true, true
-			if !words[i].equal(t.Arg) {
-				list = append(list, splice{at: t.from, del: t.to - t.from, text: words[i].text})
+		end.last, end.some = t, true
+		name := text[t.name:t.nameEnd]
+		if ours, i := place(words, used, name); ours && !isVariable(name) {
+			switch {
+			case i < 0: // some word has had a place before, so there is a token to the left
+				list = append(list, splice{at: before, del: int(t.to) - before})
+			case !words[i].equal(t.arg(text)):
+				list = append(list, splice{at: int(t.from), del: int(t.to - t.from), text: words[i].text})
 			}
-		case kept:
-			list = append(list, splice{at: before, del: t.to - before})
-		default:
-			return nil, fmt.Errorf("BUG: %q dropped before any word had a place", t.Name)
+			if i >= 0 {
+				used[i] = true
+			}
 		}
-		before, t, ok = t.to, u, more
+		before = int(t.to)
 	}
 	var rest []word
 	for i, w := range words {
@@ -140,7 +143,7 @@ func set(text string, words []word) (list []splice, err error) {
 			rest = append(rest, w)
 		}
 	}
-	return add(text, list, rest)
+	return end.add(text, list, rest)
 }
 
 // place finds the next word for a place that has this name now: whether the
@@ -159,7 +162,7 @@ func place(words []word, used []bool, name string) (ours bool, index int) {
 }
 
 func sameGroup(a, b string) bool {
-	return sameName(a, b) || len(a) != len(b) && coupled(group(a)) && coupled(group(b))
+	return sameName(a, b) || strings.HasPrefix(a, "hugep") && strings.HasPrefix(b, "hugep") && group(a) == group(b)
 }
 
 // absent leaves out the words that the line has. A coupled group is there only
@@ -223,6 +226,29 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 	if len(words) == 0 {
 		return list, nil
 	}
+	end := tail{stop: len(text)}
+	var t token
+	for t.next(text, t.to) {
+		if t.ends(text) {
+			end.stop = int(t.from)
+			break
+		}
+		end.last, end.some = t, true
+	}
+	return end.add(text, list, words)
+}
+
+// A tail is the end of the kernel's part of a line.
+type tail struct {
+	last token
+	some bool // there is a last token
+	stop int  // where "--" begins, or the line ends
+}
+
+func (end tail) add(text string, list []splice, words []word) ([]splice, error) {
+	if len(words) == 0 {
+		return list, nil
+	}
 	var joined strings.Builder
 	for i, w := range words {
 		if i > 0 {
@@ -230,22 +256,14 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 		}
 		joined.WriteString(w.text)
 	}
-	var last token
-	some, stop := false, len(text)
-	for t, ok := next(text, 0); ok; t, ok = next(text, t.to) {
-		if t.ends() {
-			stop = t.from
-			break
-		}
-		last, some = t, true
-	}
+	last := end.last
 	switch {
-	case some && last.open:
+	case end.some && last.isOpen:
 		return nil, fmt.Errorf("%w: the quote in %q is never closed, and would swallow what is added", ErrUnsupportedSyntax, text[last.from:last.to])
-	case some:
-		return append(list, splice{at: last.to, text: " " + joined.String()}), nil
-	case stop < len(text):
-		return append(list, splice{at: stop, text: joined.String() + " "}), nil
+	case end.some:
+		return append(list, splice{at: int(last.to), text: " " + joined.String()}), nil
+	case end.stop < len(text):
+		return append(list, splice{at: end.stop, text: joined.String() + " "}), nil
 	}
 	return append(list, splice{text: joined.String()}), nil
 }

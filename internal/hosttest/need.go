@@ -27,3 +27,14 @@ func missing(t testing.TB, why string) {
 	}
 	t.Skip(why)
 }
+
+// NeedProgram is Need for tests that anybody can run. It returns the path of
+// the program.
+func NeedProgram(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		missing(t, "needs the program "+program)
+	}
+	return path
+}
