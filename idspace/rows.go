@@ -1,0 +1,95 @@
+package idspace
+
+import (
+	"slices"
+
+	"github.com/usernskit/usernskit/subid"
+)
+
+// A row is a line of a picture: an interval, several that are told as one, or a
+// gap.
+type row struct {
+	Interval        // Names are those of all of them
+	ids      uint64 // how many IDs are held
+	gap      bool
+	purpose  string    // of a gap: what it is for
+	red      bool      // it has a part in an overlap
+	clashes  []Overlap // those that are to be told here; A is the other one
+}
+
+// rows returns the lines of a picture in the order of their first ID.
+func (s Space) rows() []row {
+	all := make([]row, 0, 2*len(s.intervals))
+	for _, v := range s.intervals {
+		all = append(all, row{Interval: v, ids: uint64(v.Count)})
+	}
+	for _, p := range s.pairs() {
+		a, b := p.a, p.b
+		if b.index < 0 { // a zone has no row
+			a, b = b, a
+		}
+		o := p.overlap()
+		o.A, o.B = a.Interval, b.Interval
+		all[b.index].red = true
+		all[b.index].clashes = append(all[b.index].clashes, o)
+		if a.index >= 0 {
+			all[a.index].red = true
+		}
+	}
+	for _, g := range s.Gaps() {
+		all = append(all, row{Interval: Interval{Range: g.Range}, gap: true, purpose: g.For})
+	}
+	slices.SortStableFunc(all, func(a, b row) int { return order(a.Interval, b.Interval) })
+	return merged(all)
+}
+
+// merged joins rows that are told as one.
+func merged(all []row) []row {
+	var list []row
+	last := -1 // the last row in list that is no gap
+	for _, r := range all {
+		switch {
+		case r.gap:
+		case last < 0:
+			last = len(list)
+		case r.Kind == Reserved && list[last].Kind == Account && list[last].Range == r.Range:
+			continue // the account nobody stands for its reserved ID
+		case list[last].joins(r):
+			list = list[:last+1] // without the gaps between accounts
+			v := &list[last]
+			v.Count = uint32(end(r.Range) - uint64(v.Start))
+			v.ids += r.ids
+			v.Names = append(slices.Clip(v.Names), r.Names...)
+			continue
+		default:
+			last = len(list)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// joins reports whether r goes into the same row as v, which is before it:
+// accounts of one zone, and reserved ranges that touch.
+func (v row) joins(r row) bool {
+	if v.Kind != r.Kind || v.red || r.red || len(v.Uses)+len(r.Uses) > 0 {
+		return false
+	}
+	switch v.Kind {
+	case Account:
+		return v.Start > 0 && zoneOf(v.Start) == zoneOf(r.Start)
+	case Reserved:
+		return end(v.Range) == uint64(r.Start)
+	}
+	return false
+}
+
+// zoneOf returns where the zone of an ID begins.
+func zoneOf(id uint32) uint32 {
+	for _, r := range subid.ReservedRanges() {
+		if r.Contains(id) {
+			return r.Start
+		}
+	}
+	return 0
+}

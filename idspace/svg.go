@@ -1,0 +1,193 @@
+package idspace
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// The measures of an SVG, in pixels.
+const (
+	svgWidth  = 1000
+	svgTop    = 64  // where the axes begin
+	svgInside = 200 // the axis of the namespaces
+	svgHost   = 440 // the axis of the host
+	svgBar    = 18  // the width of an interval
+	svgLane   = 22  // from one lane to the next
+	svgLabel  = 18  // the height of a line of text
+	svgWords  = 58  // the most characters of a label beside the host's axis
+)
+
+// WriteSVG draws the space as an SVG document: at the right the host's axis, at
+// the left what namespaces have, and a ribbon from each extent to what it is on
+// the host. Overlaps are red. Neither axis is to scale.
+func (s Space) WriteSVG(w io.Writer) error {
+	rows := s.rows()
+	d := &svg{axis: newAxis(rows, svgTop, svgLabel), ids: s.IDs, lanes: newLanes(rows)}
+	bottom := max(d.namespaces(s.insides(rows)), d.axis.end)
+	d.host(rows)
+	_, err := fmt.Fprintf(w, svgHead, svgWidth, bottom+56, svgWidth, bottom+56, s.IDs, svgStyle)
+	if err == nil {
+		_, err = w.Write(d.out.Bytes())
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s</svg>\n", svgLegend(rows, bottom+34))
+	}
+	return err
+}
+
+// An svg is a document in the making.
+type svg struct {
+	out   bytes.Buffer
+	axis  axis
+	lanes lanes
+	ids   IDs
+}
+
+// An inside is a namespace, or several with one map, and its extents.
+type inside struct {
+	names   string
+	extents []extent
+}
+
+// An extent is a row and what its first ID is inside.
+type extent struct {
+	id uint32
+	on row
+}
+
+// insides collects what the rows are used for, the namespace that has the first
+// ID of the host first.
+func (s Space) insides(rows []row) []*inside {
+	byName := map[string]*inside{}
+	var list []*inside
+	for _, r := range rows {
+		for _, u := range r.Uses {
+			names := strings.Join(printables(u.Names), ", ")
+			if len(u.Names) > 3 {
+				names = some(u.Names, 24)
+			}
+			key := strings.Join(u.Names, "\x00")
+			if byName[key] == nil {
+				byName[key] = &inside{names: names}
+				list = append(list, byName[key])
+			}
+			in := byName[key]
+			in.extents = append(in.extents, extent{u.ID, r})
+		}
+	}
+	return list
+}
+
+// namespaces draws the left axis and the ribbons, and returns where it ends.
+func (d *svg) namespaces(list []*inside) float64 {
+	y := float64(svgTop)
+	d.text(svgInside+svgBar, svgTop-18, "end", "head", "inside a namespace")
+	for _, in := range list {
+		slices.SortFunc(in.extents, func(a, b extent) int { return cmp.Compare(a.id, b.id) })
+		name := in.names
+		if name == "" {
+			name = "containers to come"
+		}
+		target := d.axis.at(uint64(in.extents[0].on.Start))
+		y = max(y, min(target, y+160))
+		d.text(svgInside-10, y+13, "end", "name", name)
+		y += svgLabel
+		for _, e := range in.extents {
+			r := e.on
+			tall := max(svgLabel, 2.2*float64(bits.Len32(r.Count)))
+			d.text(svgInside-10, y+13, "end", "", d.ids.String()+" "+span(e.id, r.Count))
+			d.rect(svgInside, y, svgBar, tall, r.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, r.Count), name))
+			d.ribbon(y, y+tall, r)
+			y += tall + 4
+		}
+		y += 14
+	}
+	return y
+}
+
+// host draws the right axis with its labels.
+func (d *svg) host(rows []row) {
+	d.text(svgHost, svgTop-18, "start", "head", "on the host")
+	labels := d.laneAt(d.lanes.count) + 8
+	used := map[uint32]int{} // labels at an ID
+	label := func(r row, class, text string) {
+		y := d.axis.at(uint64(r.Start)) + 13 + float64(svgLabel*used[r.Start])
+		used[r.Start]++
+		d.text(labels, y, "start", class, Text{}.cut(text, svgWords))
+	}
+	for _, r := range rows {
+		top, bottom := d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
+		if r.gap {
+			fmt.Fprintf(&d.out, "<line class=\"gap\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>\n", svgHost+svgBar/2, top+2, svgHost+svgBar/2, bottom-2)
+			label(r, "free", r.gapWords())
+			continue
+		}
+		text := span(r.Start, r.Count) + "  " + some(r.Names, 44)
+		if r.Kind == Owner || r.Kind == Remap {
+			text += " (" + r.place() + ")"
+		}
+		d.rect(d.laneAt(d.lanes.of(r.Interval)), top, svgBar, bottom-top, r.class(), text)
+		label(r, r.class(), text)
+		for _, o := range r.clashes {
+			d.both(o)
+			label(r, "clash", clashWords(o))
+		}
+	}
+}
+
+// laneAt returns the left edge of a lane.
+func (d *svg) laneAt(lane int) float64 { return float64(svgHost + svgLane*lane) }
+
+// both marks the IDs of an overlap from the one interval to the other.
+func (d *svg) both(o Overlap) {
+	a, b := d.lanes.of(o.A), d.lanes.of(o.B)
+	if a < 0 { // reserved IDs that have no interval
+		a = b
+	}
+	left, right := d.laneAt(min(a, b)), d.laneAt(max(a, b))+svgBar
+	top, bottom := d.axis.at(uint64(o.Start)), d.axis.at(end(o.Range))
+	d.rect(left, top, right-left, bottom-top, "both", clashWords(o))
+}
+
+// class is the CSS class of a row.
+func (r row) class() string {
+	if r.red {
+		return r.Kind.String() + " clash"
+	}
+	return r.Kind.String()
+}
+
+// ribbon leads from y0 to y1 on the left axis to what the row has on the right.
+func (d *svg) ribbon(y0, y1 float64, r row) {
+	const x0 = svgInside + svgBar
+	const mid = (x0 + svgHost) / 2
+	class := r.class()
+	if r.background() {
+		class += " background"
+	}
+	x1, z0, z1 := d.laneAt(d.lanes.of(r.Interval)), d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
+	fmt.Fprintf(&d.out, "<path class=\"ribbon %s\" d=\"M%d %.1fC%d %.1f %d %.1f %d %.1fH%gV%.1fH%dC%d %.1f %d %.1f %d %.1fZ\"/>\n",
+		class, x0, y0, mid, y0, mid, z0, svgHost, z0, x1, z1, svgHost, mid, z1, mid, y1, x0, y1)
+}
+
+func (d *svg) rect(x, y, width, tall float64, class, title string) {
+	fmt.Fprintf(&d.out, "<rect class=\"%s\" x=\"%g\" y=\"%.1f\" width=\"%g\" height=\"%.1f\"><title>%s</title></rect>\n",
+		class, x, y, width, max(tall, 2), escape(title))
+}
+
+func (d *svg) text(x, y float64, anchor, class, text string) {
+	fmt.Fprintf(&d.out, "<text class=\"%s\" x=\"%g\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", class, x, y, anchor, escape(text))
+}
+
+// escape makes text fit to stand in XML, whatever it holds.
+func escape(text string) string {
+	var b bytes.Buffer
+	xml.EscapeText(&b, []byte(text)) // a Buffer takes all
+	return b.String()
+}
