@@ -40,7 +40,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 		return err
 	}
 	defer os.RemoveAll(root)
-	if err := writeSample(root); err != nil {
+	if err := errors.Join(os.Chmod(root, 0o755), writeSample(root)); err != nil {
 		return err
 	}
 	e.host.Root = root

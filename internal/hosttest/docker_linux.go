@@ -23,6 +23,9 @@ type Docker struct {
 	Dir  string // holds the rest
 	Root string // the data-root
 	Host string // for DOCKER_HOST
+	// Containers has the first process of each container by the whole ID, also
+	// when it runs no more.
+	Containers map[string]int
 
 	t     testing.TB
 	flags []string
@@ -38,9 +41,12 @@ func NewDocker(t testing.TB, flags ...string) *Docker {
 	require.NotEmpty(t, os.Getenv(privateEnv), "BUG: this would read the machine's own /etc/docker")
 	dir, err := os.MkdirTemp("", "dockerd") // short: a socket's path has 107 bytes
 	require.NoError(t, err)
-	d := &Docker{Dir: dir, Root: filepath.Join(dir, "root"), Host: "unix://" + filepath.Join(dir, "docker.sock"), t: t, flags: flags}
+	// The remapped root has to get through to the data-root.
+	require.NoError(t, os.Chmod(dir, 0o755))
+	d := &Docker{Dir: dir, Root: filepath.Join(dir, "root"), Host: "unix://" + filepath.Join(dir, "docker.sock"), t: t, flags: flags, Containers: map[string]int{}}
 	t.Cleanup(func() {
 		d.Stop()
+		d.reap()
 		d.unmount()
 		os.RemoveAll(dir)
 	})
@@ -177,7 +183,7 @@ func (d *Docker) Container(name string, flags ...string) int {
 	if !strings.Contains(strings.Join(flags, " "), "--network") {
 		args = append(args, "--network", "none")
 	}
-	d.Run(append(args, "busybox:test", "sleep", "600")...)
+	id := d.Run(append(args, "busybox:test", "sleep", "600")...)
 	d.t.Cleanup(func() {
 		if d.cmd != nil {
 			d.Try("rm", "--force", name)
@@ -186,7 +192,28 @@ func (d *Docker) Container(name string, flags ...string) int {
 	pid, err := strconv.Atoi(d.Run("inspect", "--format", "{{.State.Pid}}", name))
 	require.NoError(d.t, err)
 	require.NotZero(d.t, pid)
+	d.Containers[id] = pid
 	return pid
+}
+
+// reap kills what outlives a daemon with live-restore: containers, told from
+// other processes by their cgroup, and shims, which have our directory in
+// their arguments.
+func (d *Docker) reap() {
+	for id, pid := range d.Containers {
+		cgroup, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		if strings.Contains(string(cgroup), id) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range procs {
+		data, _ := os.ReadFile(name)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err == nil && strings.Contains(string(data), d.Dir+"/exec") {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // unmount takes away what a daemon left mounted below Dir.
