@@ -34,7 +34,8 @@ type Edit struct {
 	// Via is who writes the files.
 	Via Via
 	// Rescue includes rescue entries in All. Without it they stay, as a way
-	// back from an argument that does not boot.
+	// back from an argument that does not boot; but on EL8 they share
+	// $kernelopts with the others.
 	Rescue bool
 	// Arch is the architecture, as GOARCH has it, that the length limit is
 	// taken from. If empty, the programs of the host tell.

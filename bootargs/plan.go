@@ -203,7 +203,9 @@ func (p *planner) onExtlinux() error {
 	var after []byte
 	switch store.What {
 	case "append":
-		after, err = editExtlinux(store.Path, p.read(store.Path), ops, func(stanza) bool { return true })
+		after, err = editExtlinux(store.Path, p.read(store.Path), ops, func(s stanza) bool {
+			return p.edit.Rescue || !strings.Contains(strings.ToLower(s.label), "rescue")
+		})
 	case "":
 		after, err = p.line(store.Path, p.read(store.Path), spellUBoot, false)
 	default:

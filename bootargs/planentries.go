@@ -3,6 +3,7 @@ package bootargs
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -130,8 +131,9 @@ func (p *planner) onKernelopts(ops []op, vars map[string]string) error {
 func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 	const own = "/etc/kernel/cmdline"
 	if p.kernel == "" {
-		shared := grub && p.read(p.envPath) != nil && p.changes(p.envPath)
-		if len(p.plan.Changes) > 0 && !shared {
+		shared := grub && p.changes(p.envPath)
+		made := slices.ContainsFunc(p.entries, func(e *entry) bool { return e.version != "" })
+		if len(p.plan.Changes) > 0 && made && !shared { // entries of no version are written by hand, once
 			p.warn("future-kernels", "there is no %s: a kernel installed before the next reboot does not get this, one installed after it does", own)
 		}
 		return nil
