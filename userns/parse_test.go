@@ -18,9 +18,9 @@ func TestParseMapReadsWhatTheKernelPrints(t *testing.T) {
 		"":                                   "no IDs",
 		"         0          0 4294967295\n": "0 0 4294967295",
 		"         0     100000      65536\n     65536     200000         10\n": "0 100000 65536, 65536 200000 10",
-		"0 100000 65536":     "0 100000 65536",
+		"0 100000 65536":      "0 100000 65536",
 		"\t0\t100000\t1 \t\n": "0 100000 1",
-		"00 0100000 1\n":     "0 100000 1", // decimal, as the kernel reads it
+		"00 0100000 1\n":      "0 100000 1", // decimal, as the kernel reads it
 	} {
 		m, err := userns.ParseMap("uid_map", []byte(text))
 		require.NoError(t, err, "%q", text)

@@ -72,8 +72,10 @@ func (m Map) missing(to, hosts []uint32) []uint32 {
 }
 
 // Options say what [FS.Processes] is to look at. The zero Options find every
-// process of every container, those that run in the host's own user namespace
-// included, and every process in another user namespace.
+// process in another user namespace than the reader's, and in the reader's own
+// every process of a container. Only a process that its container let go back
+// to the host's mount namespace (nsenter -t 1 -m) takes All to be found, since
+// the control groups of all processes have to be read for it.
 type Options struct {
 	// All also yields the processes of the host itself.
 	All bool

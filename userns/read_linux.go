@@ -30,7 +30,10 @@ func (s *scan) read(dir procDir) (Process, error) {
 		p, from, err := s.readIn(dir, ns)
 		after, gone := dir.namespace("user")
 		if gone == nil && after == ns {
-			s.keep(ns, from)
+			if err == nil {
+				s.keep(ns, from)
+			}
+			from.release()
 			return p, err
 		}
 		from.release()
@@ -170,11 +173,10 @@ func (s *scan) readThreads(dir procDir, p *Process) error {
 	return nil
 }
 
-// keep keeps a space for the next process of its namespace, or closes it.
+// keep keeps a space for the next process of its namespace.
 func (s *scan) keep(ns uint64, from *space) {
 	if from != nil && !from.kept && len(s.spaces) < maxSpaces {
 		from.kept = true
 		s.spaces[ns] = from
 	}
-	from.release()
 }

@@ -14,6 +14,10 @@ type Shim struct {
 	// Namespace is containerd's: "moby" for a daemon that does not remap or is
 	// old, "moby-100000.100000" for one that does. Empty for conmon.
 	Namespace string
+
+	// Address is the socket of the containerd that it reports to, which tells
+	// engines on one host apart. Empty for conmon.
+	Address string
 }
 
 // ParseShim reads the arguments of a process and reports whether it is a shim.
@@ -46,6 +50,8 @@ func ParseShim(argv []string) (Shim, bool) {
 			s.ContainerID = value
 		case name == "namespace" && id == "id":
 			s.Namespace = value
+		case name == "address" && id == "id":
+			s.Address = value
 		}
 	}
 	if s.ContainerID == "" { // "-info", "-v"

@@ -1,0 +1,193 @@
+package userns
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// helperName is the helper's argv[0], by which Main knows it. A variable of the
+// environment would be inherited by whatever the program starts.
+const helperName = "usernskit-userns-helper"
+
+func helperMain() Helper {
+	if len(os.Args) > 1 && os.Args[0] == helperName {
+		os.Exit(helperRun(os.Args[1], os.Args[2:]))
+	}
+	return Helper{ready: true}
+}
+
+// helperRun is the process inside the namespace. It prints its answer.
+func helperRun(verb string, args []string) int {
+	switch {
+	case verb == "access" && len(args) == 1:
+		n, err := strconv.Atoi(args[0])
+		if err != nil {
+			return 2
+		}
+		for i := range n {
+			fmt.Println(accessTo(3 + i))
+		}
+		return 0
+	case verb == "mqueue" && len(args) == 1:
+		fmt.Println(int(mountMqueue(args[0])))
+		return 0
+	}
+	return 2
+}
+
+// accessTo asks about an open file: "rwx" with a dash for each no.
+func accessTo(fd int) string {
+	answer := []byte("rwx")
+	for i, mode := range []uint32{unix.R_OK, unix.W_OK, unix.X_OK} {
+		err := unix.Faccessat(fd, "", mode, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
+		if err == unix.EINVAL || err == unix.ENOSYS {
+			// x/sys answers EINVAL where faccessat2 is missing (Linux 5.8) or says
+			// EPERM. Our real IDs are the effective ones, so the older call, which
+			// goes by the real ones, does as well.
+			err = unix.Faccessat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), mode, 0)
+		}
+		switch err {
+		case nil:
+		case unix.EACCES, unix.EPERM, unix.EROFS, unix.ETXTBSY:
+			answer[i] = '-'
+		default:
+			return "error " + err.Error()
+		}
+	}
+	return string(answer)
+}
+
+func mountMqueue(target string) syscall.Errno {
+	err := unix.Mount("mqueue", target, "mqueue", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	errno, _ := err.(syscall.Errno)
+	return errno
+}
+
+// errNoHelper is what the zero Helper says.
+var errNoHelper = errors.New("the program does not call userns.Main first")
+
+// run starts the helper and returns the lines it prints.
+func (h Helper) run(ctx context.Context, m Mapping, who Credential, flags uintptr, files []*os.File, args ...string) ([]string, error) {
+	if !h.ready {
+		return nil, errNoHelper
+	}
+	if m.UID.IsZero() || m.GID.IsZero() {
+		return nil, fmt.Errorf("%w: a namespace needs users and groups", ErrInvalidMap)
+	}
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = append([]string{helperName}, args...)
+	cmd.Env, cmd.Dir = []string{}, "/"
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &out, &complaints, files
+	cmd.SysProcAttr = attrFor(m, who)
+	cmd.SysProcAttr.Cloneflags |= flags
+	if err := cmd.Start(); err != nil {
+		if perr := probe(ctx, m); perr != nil {
+			return nil, perr
+		}
+		return nil, because("become a user of the namespace", err, m)
+	}
+	if err := cmd.Wait(); err != nil {
+		return nil, fmt.Errorf("helper: %w: %s", err, bytes.TrimSpace(complaints.Bytes()))
+	}
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"), nil
+}
+
+// batch is how many files go to one helper, far below the usual limit of 1024.
+const batch = 256
+
+func (h Helper) access(ctx context.Context, m Mapping, who Credential, paths []string) ([]Access, error) {
+	var out []Access
+	for len(paths) > 0 {
+		n := min(batch, len(paths))
+		some, err := h.accessBatch(ctx, m, who, paths[:n])
+		if err != nil {
+			return nil, err
+		}
+		out, paths = append(out, some...), paths[n:]
+	}
+	return out, nil
+}
+
+func (h Helper) accessBatch(ctx context.Context, m Mapping, who Credential, paths []string) ([]Access, error) {
+	out := make([]Access, len(paths))
+	var files []*os.File
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	var asked []*Access
+	for i, path := range paths {
+		out[i].Path = path
+		f, err := os.OpenFile(path, unix.O_PATH, 0)
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		files, asked = append(files, f), append(asked, &out[i])
+	}
+	if len(files) == 0 {
+		return out, nil
+	}
+	lines, err := h.run(ctx, m, who, 0, files, "access", strconv.Itoa(len(files)))
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) != len(asked) {
+		return nil, fmt.Errorf("helper: BUG: %d answers to %d questions", len(lines), len(asked))
+	}
+	for i, line := range lines {
+		if text, ok := strings.CutPrefix(line, "error "); ok {
+			asked[i].Err = errors.New(text)
+			continue
+		}
+		asked[i].Read, asked[i].Write, asked[i].Exec = strings.Contains(line, "r"), strings.Contains(line, "w"), strings.Contains(line, "x")
+	}
+	return out, nil
+}
+
+func (h Helper) probeIPC(ctx context.Context, m Mapping) error {
+	return h.mqueue(ctx, m, 0)
+}
+
+// mqueue mounts a mqueue file system in a namespace that the process has to
+// itself, so that the mount ends with it.
+func (h Helper) mqueue(ctx context.Context, m Mapping, flags uintptr) error {
+	target := "/"
+	for _, dir := range []string{"/dev/mqueue", "/dev/shm", "/tmp", "/proc"} {
+		if st, err := os.Stat(dir); err == nil && st.IsDir() {
+			target = dir
+			break
+		}
+	}
+	lines, err := h.run(ctx, m, Credential{}, unix.CLONE_NEWNS|flags, nil, "mqueue", target)
+	if err != nil {
+		return err
+	}
+	errno, err := strconv.Atoi(lines[0])
+	if err != nil {
+		return fmt.Errorf("helper: BUG: answered %q", lines[0])
+	}
+	switch errno := syscall.Errno(errno); errno {
+	case 0:
+		return nil
+	case unix.EPERM:
+		return &ProbeError{Step: "mount mqueue", Err: errno,
+			Cause:  "this kernel lets a user namespace mount it for an IPC namespace of its own only, so that --ipc=host does not start",
+			Remedy: "run the container without --ipc=host, or with --userns=host"}
+	case unix.ENODEV:
+		return &ProbeError{Step: "mount mqueue", Err: ErrNotSupported, Cause: "this kernel has no POSIX message queues"}
+	default:
+		return &ProbeError{Step: "mount mqueue", Err: errno}
+	}
+}

@@ -1,0 +1,290 @@
+package userns_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/userns"
+)
+
+const fullMap = "         0          0 4294967295\n"
+
+// A fakeProc is one process of a tree that stands for /proc.
+type fakeProc struct {
+	pid              int
+	user, mnt        int // the ends of inode numbers; 0: the host's
+	uidMap, gidMap   string
+	ids, groups      string
+	cgroup           string
+	noUserNS, zombie bool
+}
+
+func (p fakeProc) txtar() string {
+	pid := strconv.Itoa(p.pid)
+	user, mnt := "4026531837", "4026531832"
+	if p.user != 0 {
+		user = strconv.Itoa(4026532000 + p.user)
+	}
+	if p.mnt != 0 {
+		mnt = strconv.Itoa(4026532000 + p.mnt)
+	}
+	if p.uidMap == "" && p.user == 0 {
+		p.uidMap, p.gidMap = fullMap, fullMap
+	}
+	if p.gidMap == "" {
+		p.gidMap = p.uidMap
+	}
+	if p.ids == "" {
+		p.ids = "0\t0\t0\t0"
+	}
+	if p.cgroup == "" {
+		p.cgroup = "0::/system.slice/x.service\n"
+	}
+	var b strings.Builder
+	if !p.noUserNS {
+		b.WriteString("-- proc/" + pid + "/ns/user -> user:[" + user + "] --\n")
+	}
+	if !p.zombie {
+		b.WriteString("-- proc/" + pid + "/ns/mnt -> mnt:[" + mnt + "] --\n")
+	}
+	b.WriteString("-- proc/" + pid + "/ns/pid -> pid:[4026531836] --\n")
+	b.WriteString("-- proc/" + pid + "/uid_map --\n" + strings.ReplaceAll(p.uidMap, "-", ""))
+	b.WriteString("-- proc/" + pid + "/gid_map --\n" + strings.ReplaceAll(p.gidMap, "-", ""))
+	b.WriteString("-- proc/" + pid + "/cgroup --\n" + p.cgroup)
+	b.WriteString("-- proc/" + pid + "/status --\nName:\tp" + pid + "\nState:\tS (sleeping)\nPPid:\t1\nUid:\t" + p.ids +
+		"\nGid:\t" + p.ids + "\nGroups:\t" + p.groups + "\nNSpid:\t" + pid + "\n")
+	return b.String()
+}
+
+// fakeFS makes a /proc of the processes, with init and its view.
+func fakeFS(t testing.TB, procs ...fakeProc) userns.FS {
+	t.Helper()
+	text := "-- proc/self -> 1 --\n-- proc/1/mountinfo --\n24 30 0:22 / /proc rw,nosuid shared:13 - proc proc rw\n-- proc/uptime --\n1 2\n" +
+		fakeProc{pid: 1, cgroup: "0::/init.scope\n"}.txtar()
+	for _, p := range procs {
+		text += p.txtar()
+	}
+	return userns.FS{Root: filepath.Join(hosttest.Tree(t, text).Root, "proc")}
+}
+
+// collect runs a scan to its end.
+func collect(t testing.TB, f userns.FS, opt userns.Options) ([]userns.Process, userns.Coverage) {
+	t.Helper()
+	var cov userns.Coverage
+	opt.Coverage = &cov
+	var out []userns.Process
+	for p, err := range f.Processes(context.Background(), opt) {
+		require.NoError(t, err)
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b userns.Process) int { return a.PID - b.PID })
+	requireSum(t, cov)
+	return out, cov
+}
+
+// requireSum demands that every process seen is accounted for.
+func requireSum(t testing.TB, c userns.Coverage) {
+	t.Helper()
+	require.Equal(t, c.Seen, c.Host+c.Yielded+c.Vanished+c.Denied+c.Foreign+c.Failed, "%+v", c)
+}
+
+func pids(procs []userns.Process) []int {
+	var out []int
+	for _, p := range procs {
+		out = append(out, p.PID)
+	}
+	return out
+}
+
+// containers are the states of a host that a scan has to tell apart.
+func containers() []fakeProc {
+	return []fakeProc{
+		{pid: 2},               // of the host
+		{pid: 7, mnt: 7},       // a service with a mount namespace of its own
+		{pid: 8, zombie: true}, // a zombie of the host: no mount namespace any more
+		{pid: 10, cgroup: "0::/docker/" + idA + "\n"},         // in a container by its group alone: --pid=host and nsenter
+		{pid: 11, mnt: 1, cgroup: "0::/docker/" + idA + "\n"}, // container root is host root
+		{pid: 12, mnt: 2, user: 2, uidMap: "0 100000 65536\n", ids: "100000\t100000\t100000\t100000", groups: "100010 ", cgroup: "0::/docker/" + idB + "\n"},
+		{pid: 13, mnt: 2, user: 2, uidMap: "0 100000 65536\n", ids: "101000\t101000\t101000\t101000", cgroup: "0::/docker/" + idB + "\n"},
+		{pid: 14, user: 4, uidMap: "-"},       // unshare --user: no map
+		{pid: 15, user: 5, uidMap: "0 0 1\n"}, // unshare -r by root
+		{pid: 16, user: 6, mnt: 6, zombie: true, uidMap: "0 100000 65536\n", ids: "0\t0\t0\t0"}, // a zombie
+	}
+}
+
+func TestTheZeroOptionsFindEveryContainerAndEveryNamespace(t *testing.T) {
+	procs, cov := collect(t, fakeFS(t, containers()...), userns.Options{})
+	// 10 shares the host's mount namespace, and is looked for with All only.
+	assert.Equal(t, []int{11, 12, 13, 14, 15, 16}, pids(procs))
+	assert.Equal(t, 11, cov.Seen)
+	assert.Equal(t, 5, cov.Host)
+	assert.Empty(t, cov.Gaps())
+
+	p := procs[1]
+	assert.Equal(t, "p12", p.Command)
+	assert.Equal(t, byte('S'), p.State)
+	assert.EqualValues(t, 4026532002, p.UserNS)
+	assert.Equal(t, "0 100000 65536", p.Mapping.String())
+	assert.Equal(t, [4]uint32{100000, 100000, 100000, 100000}, p.UID)
+	assert.Equal(t, []uint32{100010}, p.Groups)
+	assert.Equal(t, idB, p.ContainerID)
+	assert.Equal(t, "docker", p.Runtime)
+	assert.True(t, procs[3].Mapping.IsZero())
+
+	want := userns.Mapping{UID: mustMap(t, userns.Extent{ID: 0, HostID: 100000, Count: 65536}), GID: mustMap(t, userns.Extent{ID: 0, HostID: 100000, Count: 65536})}
+	for _, p := range procs {
+		uids, gids := p.Outside(want)
+		if p.PID == 12 || p.PID == 13 {
+			assert.Empty(t, uids)
+			assert.Empty(t, gids)
+			continue
+		}
+		assert.Equal(t, []uint32{0}, uids, "process %d is host root, namespace or not", p.PID)
+		assert.Equal(t, []uint32{0}, gids)
+	}
+}
+
+func TestOptionsWidenAndNarrowTheScan(t *testing.T) {
+	f := fakeFS(t, containers()...)
+	procs, _ := collect(t, f, userns.Options{All: true})
+	assert.Equal(t, []int{1, 2, 7, 8, 10, 11, 12, 13, 14, 15, 16}, pids(procs))
+	assert.Equal(t, idA, procs[4].ContainerID)
+	procs, _ = collect(t, f, userns.Options{NamespacedOnly: true})
+	assert.Equal(t, []int{12, 13, 14, 15, 16}, pids(procs))
+}
+
+func TestAProcessWithoutALinkIsToldByItsMaps(t *testing.T) {
+	var procs []fakeProc
+	for _, p := range containers() {
+		p.noUserNS = true
+		procs = append(procs, p)
+	}
+	got, cov := collect(t, fakeFS(t, procs...), userns.Options{})
+	assert.Equal(t, []int{10, 11, 12, 13, 14, 15, 16}, pids(got))
+	assert.Equal(t, len(procs), cov.NoLink)
+	assert.Empty(t, cov.Gaps(), "nothing was missed")
+	for _, p := range got {
+		assert.Zero(t, p.UserNS)
+	}
+}
+
+func TestAFileThatMakesNoSenseIsAnErrorOfThatProcessOnly(t *testing.T) {
+	f := fakeFS(t, fakeProc{pid: 20, user: 1, uidMap: "0 zero 1\n"}, fakeProc{pid: 21, user: 2, uidMap: "0 5 1\n"},
+		fakeProc{pid: 22, user: 3, uidMap: "0 5 1\n", ids: "1\t2"})
+	var cov userns.Coverage
+	errs := map[int]string{}
+	for p, err := range f.Processes(t.Context(), userns.Options{Coverage: &cov}) {
+		if err != nil {
+			errs[p.PID] = strings.ReplaceAll(err.Error(), f.Root, "")
+			assert.Equal(t, userns.Process{PID: p.PID}, p)
+		}
+	}
+	assert.Equal(t, map[int]string{
+		20: `/20/uid_map:1:3: not a valid ID map: "zero" is not a decimal number`,
+		22: `/22/status: Uid: 2 numbers where 4 belong`,
+	}, errs)
+	assert.Equal(t, 2, cov.Failed)
+	assert.Equal(t, []string{"2 of 4 processes have a file in /proc that could not be understood"}, cov.Gaps())
+}
+
+func TestIDsWithNoNumberInOurNamespaceAreAGap(t *testing.T) {
+	_, cov := collect(t, fakeFS(t, fakeProc{pid: 20, user: 1, uidMap: "0 4294967295 65536\n"}), userns.Options{})
+	assert.Equal(t, []string{"1 of 2 processes use IDs that have no number in this user namespace"}, cov.Gaps())
+}
+
+func TestCoverageIsSetWhenTheLoopEndsEarly(t *testing.T) {
+	f := fakeFS(t, containers()...)
+	var cov userns.Coverage
+	for range f.Processes(t.Context(), userns.Options{All: true, Coverage: &cov}) {
+		break
+	}
+	assert.Equal(t, 1, cov.Seen)
+	assert.Equal(t, []string{"the scan was ended early"}, cov.Gaps())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cov = userns.Coverage{}
+	for p, err := range f.Processes(ctx, userns.Options{Coverage: &cov}) {
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, userns.Process{}, p)
+	}
+	assert.False(t, cov.Complete())
+}
+
+func TestAProcThatIsNotThereIsAnErrorAndNotAnEmptySystem(t *testing.T) {
+	n := 0
+	for _, err := range (userns.FS{Root: filepath.Join(t.TempDir(), "proc")}).Processes(t.Context(), userns.Options{}) {
+		require.ErrorIs(t, err, os.ErrNotExist)
+		n++
+	}
+	assert.Equal(t, 1, n)
+}
+
+func TestTheViewSaysWhatItHides(t *testing.T) {
+	const host = "-- proc/self -> 9 --\n-- proc/9/ns/user -> user:[4026531837] --\n-- proc/9/ns/pid -> pid:[4026531836] --\n"
+	mounts := func(options string) string {
+		return "-- proc/9/mountinfo --\n20 1 8:1 / / rw - ext4 /dev/sda rw\n24 30 0:22 / /proc rw - proc proc " + options + "\n"
+	}
+	status := func(caps, gids string) string {
+		return "-- proc/9/status --\nName:\tx\nUid:\t1\t1\t1\t1\nGid:\t5\t5\t5\t5\nGroups:\t" + gids + "\nCapEff:\t" + caps + "\n"
+	}
+	const none, ptrace = "0000000000000000", "0000000000080000"
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"the host's": {host + mounts("rw"), nil},
+		"inside a container": {"-- proc/self -> 9 --\n-- proc/9/ns/user -> user:[4026532001] --\n-- proc/9/ns/pid -> pid:[4026532002] --\n" + mounts("rw"),
+			[]string{"read from inside user namespace 4026532001: IDs are not the host's", "read from inside PID namespace 4026532002: processes outside it are missing"}},
+		"the host's proc in a container": {"-- proc/self -> 9 --\n-- proc/1/ns/pid -> pid:[4026531836] --\n-- proc/9/ns/user -> user:[4026531837] --\n-- proc/9/ns/pid -> pid:[4026532002] --\n" + mounts("rw"), nil},
+		"not known":                      {"-- proc/self -> 9 --\n" + mounts("rw"), []string{"the reader's own user namespace is not known, so IDs may not be the host's", "the reader's PID namespace is not known, so processes may be missing"}},
+		"hidepid":                        {host + mounts("rw,hidepid=invisible") + status(none, ""), []string{"/proc is mounted with hidepid=invisible: processes of other users are missing; run it as root"}},
+		"hidepid=2, old kernel":          {host + mounts("rw,hidepid=2") + status(none, ""), []string{"/proc is mounted with hidepid=2: processes of other users are missing; run it as root"}},
+		"hidepid off":                    {host + mounts("rw,hidepid=off") + status(none, ""), nil},
+		"hidepid for root":               {host + mounts("rw,hidepid=invisible") + status(ptrace, ""), nil},
+		"hidepid but for our group":      {host + mounts("rw,hidepid=invisible,gid=44") + status(none, "7 44"), nil},
+		"hidepid for another group":      {host + mounts("rw,hidepid=invisible,gid=44") + status(none, "7"), []string{"/proc is mounted with hidepid=invisible: processes of other users are missing; run it as root"}},
+		"ptraceable minds no group":      {host + mounts("rw,hidepid=ptraceable,gid=44") + status(none, "44"), []string{"/proc is mounted with hidepid=ptraceable: processes of other users are missing; run it as root"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := userns.FS{Root: filepath.Join(hosttest.Tree(t, c.text).Root, "proc")}
+			v, err := f.View()
+			require.NoError(t, err)
+			assert.Equal(t, c.want, v.Gaps())
+		})
+	}
+}
+
+func TestMappingOfOneProcess(t *testing.T) {
+	f := fakeFS(t, containers()...)
+	m, err := f.Mapping(12)
+	require.NoError(t, err)
+	assert.Equal(t, "0 100000 65536", m.String())
+	m, err = f.Mapping(14)
+	require.NoError(t, err)
+	assert.True(t, m.IsZero())
+	_, err = f.Mapping(999)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestShimsOfATree(t *testing.T) {
+	argv := "containerd-shim-runc-v2\x00-namespace\x00moby\x00-id\x00" + idA + "\x00"
+	tree := hosttest.Tree(t, "-- proc/30/comm --\ncontainerd-shim\n-- proc/31/comm --\nsleep\n-- proc/31/cmdline --\nx\n-- proc/32/comm --\nconmon\n-- proc/32/cmdline --\nx\n")
+	root := filepath.Join(tree.Root, "proc")
+	require.NoError(t, os.WriteFile(filepath.Join(root, "30/cmdline"), []byte(argv), 0o644))
+	var got []userns.Shim
+	for s, err := range (userns.FS{Root: root}).Shims(t.Context()) {
+		require.NoError(t, err)
+		got = append(got, s)
+	}
+	assert.Equal(t, []userns.Shim{{PID: 30, Program: "containerd-shim-runc-v2", ContainerID: idA, Namespace: "moby"}}, got)
+}
