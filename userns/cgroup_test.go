@@ -70,7 +70,7 @@ func TestShimsAreKnownByTheirArguments(t *testing.T) {
 		ok   bool
 	}{
 		{"/usr/bin/containerd-shim-runc-v2 -namespace moby-100000.100000 -id A -address /run/containerd/containerd.sock",
-			userns.Shim{Program: "containerd-shim-runc-v2", ContainerID: idA, Namespace: "moby-100000.100000"}, true},
+			userns.Shim{Program: "containerd-shim-runc-v2", ContainerID: idA, Namespace: "moby-100000.100000", Address: "/run/containerd/containerd.sock"}, true},
 		{"containerd-shim-runc-v2 --namespace=moby --id=A",
 			userns.Shim{Program: "containerd-shim-runc-v2", ContainerID: idA, Namespace: "moby"}, true},
 		{"/usr/bin/conmon --api-version 1 -c A -u A -r /usr/bin/crun",

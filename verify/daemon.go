@@ -30,10 +30,13 @@ func (f *facts) d01(v *verdicts) {
 	if c.doc != nil {
 		for _, l := range c.doc.Lint() {
 			place := fmt.Sprintf("%s:%d", c.file, l.Line)
-			if l.Fatal {
+			switch {
+			case l.ID == "fail-open" || l.ID == "bad-remap":
+				// I06 and what follows say it
+			case l.Fatal:
 				bad = true
 				v.fail(place, "%s", l.Text)
-			} else {
+			default:
 				v.warn(place, "%s", l.Text).as(Low)
 			}
 		}

@@ -23,7 +23,9 @@ type Engine struct {
 	SecurityOptions []string // "name=userns", "name=rootless", ...
 	// Namespace is the containerd namespace of containers, "moby" or
 	// "moby-UID.GID". Empty before API 1.46.
-	Namespace   string
+	Namespace string
+	// Containerd is the socket of the containerd in use. Empty before API 1.46.
+	Containerd  string
 	LiveRestore bool
 	Swarm       string   // "active", "inactive"...; "" where not known
 	Authz       []string // authorization plugins

@@ -337,20 +337,32 @@ func (f *facts) i09(v *verdicts) {
 		}
 		bad := false
 		for _, r := range s.readings {
+			if r.Count <= 0 || r.Start <= maxSystemID {
+				continue // I05 says worse
+			}
+			var hit []subid.Reserved
 			for _, res := range subid.ReservedRanges() {
-				if r.Count <= 0 || int64(res.Last()) <= maxSystemID || !meets(r, res.Range) {
-					continue // root and system accounts are I05's
+				if meets(r, res.Range) {
+					hit = append(hit, res)
 				}
-				bad = true
-				fi := v.warn(s.line(r), "%s meets %s (%d to %d)", span(r), res.Name, res.Start, res.Last())
-				fi.saw(s.line(r), span(r), "none of "+res.Range.String())
-				if res.Soft {
-					fi.as(Low)
-				}
+			}
+			if len(hit) == 0 {
+				continue
+			}
+			bad = true
+			fi := v.warn(s.line(r), "%s meets IDs of %s", span(r), hit[0].Name)
+			if n := len(hit) - 1; n > 0 {
+				fi.Text += fmt.Sprintf(" and %d more kinds", n)
+			}
+			if hit[0].Soft {
+				fi.as(Low) // they are given out after a look at accounts
+			}
+			for _, res := range hit {
+				fi.saw(res.Name, fmt.Sprintf("%d to %d", res.Start, res.Last()), "none of them")
 			}
 		}
 		if !bad {
-			v.pass(s.path, "meets no reserved range")
+			v.pass(s.path, "meets no reserved range above those of the system")
 		}
 	}
 }

@@ -55,6 +55,14 @@ func (f *facts) c01(v *verdicts) {
 	f.none(v, boxes)
 }
 
+// isOther skips a container of another daemon.
+func (b box) isOther(v *verdicts) bool {
+	if b.other != "" {
+		v.skip(b.subject(), "it belongs to another daemon, see C03")
+	}
+	return b.other != ""
+}
+
 // hostIDs judges the processes of one container.
 func (f *facts) hostIDs(v *verdicts, b box) {
 	var bad *Finding
@@ -283,7 +291,13 @@ func (f *facts) c03(v *verdicts) {
 			fi.run(fmt.Sprintf("kill -TERM %d  # ends the container and its shim", firstPID(b)))
 		}
 	}
-	if len(orphans) == 0 && !v.troubled() {
+	for _, b := range f.boxes {
+		if b.other != "" {
+			v.warn(b.subject(), "it runs, and another daemon has it").as(Medium).
+				saw(fmt.Sprintf("/proc/%d/cmdline", b.shim.PID), "-address "+b.other, "").Remedy = Remedy{Text: "Run the same with DOCKER_HOST set to that daemon."}
+		}
+	}
+	if !v.troubled() {
 		v.pass("docker", "every container that runs is listed")
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit/userns"
@@ -20,12 +23,15 @@ type scan struct {
 	failed   map[int]error
 	shimsErr error
 
+	// childless are the shims that hold no process any more.
+	childless map[int]bool
+
 	// namespaces are the user namespaces other than the reader's.
 	namespaces map[uint64]bool
 }
 
 func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
-	s := scan{failed: map[int]error{}, namespaces: map[uint64]bool{}}
+	s := scan{failed: map[int]error{}, namespaces: map[uint64]bool{}, childless: map[int]bool{}}
 	for p, err := range proc.Processes(ctx, userns.Options{Deep: deep, Coverage: &s.coverage}) {
 		if err != nil {
 			s.failed[p.PID] = err
@@ -42,8 +48,23 @@ func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
 			continue
 		}
 		s.shims = append(s.shims, shim)
+		// proc_pid_task_children(5)
+		children, err := os.ReadFile(path.Join(root(proc), fmt.Sprintf("%d/task/%[1]d/children", shim.PID)))
+		s.childless[shim.PID] = err == nil && len(strings.TrimSpace(string(children))) == 0 || isNotExist(err) && !exists(path.Join(root(proc), strconv.Itoa(shim.PID)))
 	}
 	return s
+}
+
+func root(proc userns.FS) string {
+	if proc.Root == "" {
+		return "/proc"
+	}
+	return proc.Root
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 // gaps says what the scan cannot have seen.
@@ -73,6 +94,8 @@ type box struct {
 	container *Container // as Docker shows it; nil where it does not know it
 	processes []userns.Process
 	shim      *userns.Shim
+	// other is the containerd of another daemon that the container belongs to.
+	other string
 }
 
 func (b box) subject() string {
@@ -129,7 +152,32 @@ func (f *facts) sortBoxes() {
 	}
 	f.boxes = nil
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		f.boxes = append(f.boxes, *all[id])
+		b := *all[id]
+		if len(b.processes) == 0 && b.container == nil && f.scan.childless[b.shim.PID] {
+			continue // what it held has ended
+		}
+		f.boxes = append(f.boxes, b)
+	}
+	f.markOthers()
+}
+
+// markOthers finds the containers of another daemon on the same host: those
+// whose shim reports to another containerd than that of this daemon. Where it
+// is not known which one that is, they are all taken for this daemon's.
+func (f *facts) markOthers() {
+	ours := map[string]bool{}
+	if f.engine != nil && f.engine.Containerd != "" {
+		ours[f.engine.Containerd] = true
+	}
+	for _, b := range f.boxes {
+		if b.container != nil && b.shim != nil && b.shim.Address != "" {
+			ours[b.shim.Address] = true
+		}
+	}
+	for i, b := range f.boxes {
+		if len(ours) > 0 && b.container == nil && b.shim != nil && b.shim.Address != "" && !ours[b.shim.Address] {
+			f.boxes[i].other = b.shim.Address
+		}
 	}
 }
 
@@ -140,7 +188,7 @@ func (f *facts) orphans() []box {
 		return nil
 	}
 	for _, b := range f.boxes {
-		if b.container == nil {
+		if b.container == nil && b.other == "" {
 			list = append(list, b)
 		}
 	}

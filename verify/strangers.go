@@ -43,6 +43,11 @@ func (f *facts) findStrangers(ctx context.Context) {
 		n := inodeOf(info)
 		_, u := want.UID.ToContainer(n.UID)
 		_, g := want.GID.ToContainer(n.GID)
+		// System IDs are I05's, accounts I07's.
+		user, _ := f.ids.userAt(n.UID)
+		group, _ := f.ids.groupAt(n.GID)
+		u = u && n.UID > maxSystemID && user == ""
+		g = g && n.GID > maxSystemID && group == ""
 		if !u && !g {
 			continue
 		}
@@ -60,6 +65,9 @@ func (f *facts) findStrangers(ctx context.Context) {
 		*side
 	}{{"passwd", &f.ids.uid}, {"group", &f.ids.gid}} {
 		for _, ext := range s.m.Extents() {
+			if ext.HostID <= maxSystemID || f.ids.users[ext.HostID] != "" && s.db == "passwd" || f.ids.groups[ext.HostID] != "" && s.db == "group" {
+				continue
+			}
 			out, err := f.host.Command(ctx, "getent", s.db, strconv.FormatUint(uint64(ext.HostID), 10))
 			if errors.Is(err, ctx.Err()) && ctx.Err() != nil {
 				return

@@ -93,6 +93,7 @@ func (r reader) info(ctx context.Context) error {
 	e.Driver = i.Driver
 	if i.Containerd != nil {
 		e.Namespace = i.Containerd.Namespaces.Containers
+		e.Containerd = i.Containerd.Address
 	}
 	return nil
 }
