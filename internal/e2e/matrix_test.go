@@ -91,7 +91,7 @@ var states = map[string]state{
 	},
 	"hex start": {
 		subuid:  "alice:100000:65536\ndockremap:0x30d40:65536\n",
-		want:    []string{"C01", "D05", "I02", "I05"},
+		want:    []string{"C01", "D05", "I05", "I07"},
 		refused: true,
 	},
 	"overlap with a rootless user": {
