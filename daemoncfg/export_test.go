@@ -44,3 +44,6 @@ func EnvironmentWords(env string) map[string]string {
 	}
 	return texts
 }
+
+// Pointer is pointer.
+func Pointer(path []string) string { return pointer(path) }

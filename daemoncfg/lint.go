@@ -54,10 +54,7 @@ func (l *linter) add(it item, path []string, id string, fatal bool, format strin
 	l.found = append(l.found, Finding{ID: id, Path: slices.Clone(path), Line: line, Col: col, Fatal: fatal, Text: fmt.Sprintf(format, args...)})
 }
 
-func (l *linter) key(it item) string {
-	key, _ := unquote(it.key.of(l.text)) // the gate has read it
-	return key
-}
+func (l *linter) key(it item) string { return unquote(it.key.of(l.text)) }
 
 func (l *linter) kind(s span) byte { return l.text[s.start] }
 

@@ -93,7 +93,7 @@ func PlanSet(h usernskit.Host, value json.RawMessage, path ...string) (usernskit
 		if err := checkSnapshotter(p.startup, p.doc); err != nil {
 			return usernskit.Plan{}, err
 		}
-	} else if isFailOpen(set.Err) && len(path) == 0 {
+	} else if set.Err != nil && len(path) == 0 {
 		return usernskit.Plan{}, set.Err
 	}
 	return p.finish("set "+pointer(path)+" in "+p.doc.name, nil)

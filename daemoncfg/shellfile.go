@@ -22,6 +22,10 @@ func readShellFile(file, text string) (vars variables, unsure []string, err erro
 		}
 		return nil, nil, &usernskit.FileError{File: file, Line: line, Col: col, Err: err}
 	}
+	if i := strings.Index(text, "\r\n"); i >= 0 {
+		line, _ := position(text, i)
+		unsure = append(unsure, fmt.Sprintf("%s:%d: a shell takes the carriage return at the end of the line for part of it", file, line))
+	}
 	vars = variables{}
 	top := map[syntax.Node]bool{}
 	for _, stmt := range parsed.Stmts {

@@ -1,0 +1,287 @@
+package daemoncfg_test
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/internal/hosttest"
+)
+
+const unit = `
+-- lib/systemd/system/docker.service --
+[Service]
+EnvironmentFile=-/etc/default/docker
+ExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS
+`
+
+func TestPlanRemapMakesTheFileThatIsMissing(t *testing.T) {
+	for name, tree := range map[string]string{
+		"missing": "-- etc/passwd --\n",
+		"empty":   "-- etc/docker/daemon.json --\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := daemoncfg.PlanRemap(hosttest.Tree(t, tree), daemoncfg.Remap{User: "default"})
+			require.NoError(t, err)
+			require.Len(t, plan.Changes, 1)
+			c := plan.Changes[0]
+			assert.Equal(t, "/etc/docker/daemon.json", c.Path)
+			assert.Equal(t, "{\n  \"userns-remap\": \"default\"\n}\n", string(c.After))
+			assert.Equal(t, name == "missing", c.Before == nil)
+			assert.Equal(t, fs.FileMode(0o644), c.Mode)
+			require.Len(t, plan.Actions, 1)
+			assert.Equal(t, []string{"systemctl", "restart", "docker"}, plan.Actions[0].Argv)
+			assert.Equal(t, usernskit.Now, plan.Actions[0].When)
+			assert.Empty(t, plan.Warnings)
+		})
+	}
+}
+
+func TestPlanRemapOfWhatIsSetPlansNothing(t *testing.T) {
+	for name, text := range map[string]string{
+		"as is":   `{"userns-remap": "default", "live-restore": true}`,
+		"escaped": `{"userns\u002dremap": "def\u0061ult", "live-restore": true}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
+			plan, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			require.NoError(t, err)
+			assert.Empty(t, plan.Changes)
+			assert.Empty(t, plan.Actions)
+			assert.Empty(t, plan.Warnings)
+		})
+	}
+	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\"debug\": true}\n")
+	plan, err := daemoncfg.PlanClear(h)
+	require.NoError(t, err)
+	assert.Empty(t, plan.Changes)
+	assert.Empty(t, plan.Actions)
+}
+
+func TestEnableThenDisableGivesTheSameBytes(t *testing.T) {
+	for name, text := range map[string]string{
+		"hand-indented": "{\n    \"debug\" : true ,\n\n    \"zz\": { \"a\":1.0 }\n}",
+		"one line":      "{\"debug\":true}\n",
+		"empty object":  "{}\n",
+		"DOS":           "{\r\n\t\"debug\": true\r\n}\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
+			before := hosttest.Snapshot(t, h)
+			apply(t, h, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t))
+			set, err := daemoncfg.Current(h)
+			require.NoError(t, err)
+			assert.True(t, set.On)
+			apply(t, h, must(daemoncfg.PlanClear(h))(t))
+			assert.Equal(t, before, hosttest.Snapshot(t, h))
+		})
+	}
+}
+
+// Only Undo knows that there was no file: PlanClear leaves an empty object.
+func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/passwd --\n")
+	before := hosttest.Snapshot(t, h)
+	receipt := apply(t, h, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t))
+	clear := must(daemoncfg.PlanClear(h))(t)
+	assert.Equal(t, "{\n}\n", string(clear.Changes[0].After))
+	require.NoError(t, h.Undo(context.Background(), receipt.ID))
+	assert.Equal(t, before, hosttest.Snapshot(t, h))
+}
+
+func TestPlanRemapMovesTheFlagOutOfDockerOpts(t *testing.T) {
+	for _, test := range []struct{ name, in, want string }{
+		{"alone", `DOCKER_OPTS="--userns-remap=default"`, `DOCKER_OPTS=""`},
+		{"first", `DOCKER_OPTS="--userns-remap=default --debug"`, `DOCKER_OPTS="--debug"`},
+		{"last", `DOCKER_OPTS="--debug  --userns-remap default"`, `DOCKER_OPTS="--debug"`},
+		{"in the middle", `DOCKER_OPTS="--debug --userns-remap=alice:staff   --mtu 1400"`, `DOCKER_OPTS="--debug   --mtu 1400"`},
+		{"with spaces in front", `DOCKER_OPTS=" --userns-remap=default"`, `DOCKER_OPTS=""`},
+		{"twice", `DOCKER_OPTS="--userns-remap=a --userns-remap=b"`, `DOCKER_OPTS=""`},
+		{"empty", `DOCKER_OPTS="--userns-remap="`, `DOCKER_OPTS=""`},
+		{"root", `DOCKER_OPTS="--userns-remap root"`, `DOCKER_OPTS=""`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			env := func(line string) string { return "# mine\nX=1\n" + line + "\n# end" }
+			h := hosttest.Tree(t, unit+"-- etc/docker/daemon.json --\n{\"icc\": false}\n-- etc/default/docker --\n"+env(test.in)+"\n")
+			plan, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			require.NoError(t, err)
+			require.Len(t, plan.Changes, 2)
+			assert.Equal(t, "/etc/docker/daemon.json", plan.Changes[0].Path, "first, so that a crash in between does not start an un-remapped dockerd")
+			assert.Equal(t, "{\"icc\": false, \"userns-remap\": \"default\"}\n", string(plan.Changes[0].After))
+			assert.Equal(t, "/etc/default/docker", plan.Changes[1].Path)
+			assert.Equal(t, env(test.want)+"\n", string(plan.Changes[1].After))
+
+			apply(t, h, plan)
+			again, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			require.NoError(t, err)
+			assert.Empty(t, again.Changes)
+		})
+	}
+}
+
+func TestFlagsThatNobodyButAPersonMayTakeOut(t *testing.T) {
+	const by = `--userns-remap is a flag of dockerd here, and dockerd does not start when "userns-remap" is in daemon.json too; `
+	const plain = `the line is not of the plain form DOCKER_OPTS="..."; take the flag out by hand, and run this again: `
+	for _, test := range []struct{ name, tree, want string }{
+		{"no quotes", unit + "-- etc/default/docker --\nDOCKER_OPTS=--userns-remap=default\n", "/etc/default/docker:1 (DOCKER_OPTS): " + by + plain + "DOCKER_OPTS=--userns-remap=default"},
+		{"single quotes", unit + "-- etc/default/docker --\nDOCKER_OPTS='--userns-remap=default'\n", "/etc/default/docker:1 (DOCKER_OPTS): " + by + plain + "DOCKER_OPTS='--userns-remap=default'"},
+		{"a comment behind it", unit + "-- etc/default/docker --\nDOCKER_OPTS=\"--userns-remap=default\" # x\n", "/etc/default/docker:1 (DOCKER_OPTS): " + by + plain + `DOCKER_OPTS="--userns-remap=default" # x`},
+		{"a dollar in it", unit + "-- etc/default/docker --\nDOCKER_OPTS=\"--userns-remap=default --label=$X\"\n", "/etc/default/docker:1 (DOCKER_OPTS): " + by + plain + `DOCKER_OPTS="--userns-remap=default --label=$X"`},
+		{"two lines", unit + "-- etc/default/docker --\nDOCKER_OPTS=\"--debug \\\n --userns-remap=default\"\n", "/etc/default/docker:1 (DOCKER_OPTS): " + by + plain + `DOCKER_OPTS="--debug \`},
+		{"in the unit", "-- etc/systemd/system/docker.service.d/remap.conf --\n[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd --userns-remap=default\n" + unit, "/etc/systemd/system/docker.service.d/remap.conf:3: " + by + "take the flag out there by hand, and run this again"},
+		{"in Environment=", "-- etc/systemd/system/docker.service.d/remap.conf --\n[Service]\nEnvironment=\"DOCKER_OPTS=--userns-remap=default\"\n" + unit, "/etc/systemd/system/docker.service.d/remap.conf:2 (DOCKER_OPTS): " + by + plain + `Environment="DOCKER_OPTS=--userns-remap=default"`},
+		{"of a dockerd that runs", "-- proc/7/comm --\ndockerd\n-- proc/7/cmdline --\ndockerd\x00--userns-remap=default\x00\n", "/proc/7/cmdline: " + by + "start dockerd without the flag, and run this again"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := hosttest.Tree(t, test.tree)
+			before := hosttest.Snapshot(t, h)
+			_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			require.EqualError(t, err, strings.ReplaceAll(test.want, "default\n", "default"))
+			require.ErrorIs(t, err, daemoncfg.ErrConflict)
+			_, err = daemoncfg.PlanClear(h)
+			require.ErrorIs(t, err, daemoncfg.ErrConflict)
+			assert.Equal(t, before, hosttest.Snapshot(t, h))
+		})
+	}
+}
+
+// dockerd with any key in both places does not start, so that switching
+// remapping on would take it down.
+func TestPlanRemapFindsOtherConflictsBeforeItWrites(t *testing.T) {
+	for name, text := range map[string]string{
+		"hosts":                  `{"hosts": ["unix:///run/docker.sock"]}`,
+		"hosts in some object":   `{"zzz": {"hosts": []}}`,
+		"hosts through a escape": `{"h\u006fsts": []}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, unit+"-- etc/docker/daemon.json --\n"+text+"\n")
+			_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			require.EqualError(t, err, `/lib/systemd/system/docker.service:3: --host is a flag of dockerd here, and dockerd does not start when "hosts" is in daemon.json too; remove "hosts" from /etc/docker/daemon.json, or the flag from /lib/systemd/system/docker.service`)
+			_, err = daemoncfg.PlanSet(h, json.RawMessage(`true`), "debug")
+			require.NoError(t, err, "not the conflict of this edit")
+		})
+	}
+	h := hosttest.Tree(t, unit+"-- etc/docker/daemon.json --\n{}\n")
+	_, err := daemoncfg.PlanSet(h, json.RawMessage(`["fd://"]`), "hosts")
+	require.ErrorIs(t, err, daemoncfg.ErrConflict)
+	_, err = daemoncfg.PlanSet(h, json.RawMessage(`{"hosts": []}`))
+	require.ErrorIs(t, err, daemoncfg.ErrConflict)
+	runtimes := hosttest.Tree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --add-runtime x=/x\n-- etc/docker/daemon.json --\n{\"runtimes\": {}}\n")
+	_, err = daemoncfg.PlanRemap(runtimes, daemoncfg.Remap{User: "default"})
+	require.NoError(t, err, "dockerd merges runtimes")
+}
+
+func TestTheContainerdImageStoreIsRefused(t *testing.T) {
+	const on = "{\n  \"features\": {\n    \"containerd-snapshotter\": true\n  }\n}\n"
+	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+on)
+	_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
+	require.ErrorContains(t, err, "/etc/docker/daemon.json:3:5: containerd-snapshotter is switched on here, and dockerd from 29.0 does not start with it and userns-remap")
+
+	h = hosttest.Tree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --feature containerd-snapshotter=true\n")
+	_, err = daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
+
+	h = hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+strings.Replace(on, "true", "false", 1))
+	_, err = daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	require.NoError(t, err)
+
+	h = hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\"}\n")
+	_, err = daemoncfg.PlanSet(h, json.RawMessage("true"), "features", "containerd-snapshotter")
+	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
+}
+
+func TestPlanRemapRefuses(t *testing.T) {
+	h := hosttest.Tree(t, accounts+"-- etc/docker/daemon.json --\n{\n  // mine\n}\n")
+	before := hosttest.Snapshot(t, h)
+	for _, r := range []daemoncfg.Remap{{}, {User: "root"}, {User: "0"}, {User: "0", Group: "0"}} {
+		_, err := daemoncfg.PlanRemap(h, r)
+		require.ErrorIs(t, err, daemoncfg.ErrFailOpen)
+	}
+	_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	require.EqualError(t, err, "/etc/docker/daemon.json:2:3: dockerd accepts no comments; no dockerd starts with one")
+	_, err = daemoncfg.PlanClear(h)
+	require.ErrorIs(t, err, daemoncfg.ErrInvalid)
+	h = hosttest.Tree(t, accounts)
+	_, err = daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "nobody-here"})
+	require.ErrorIs(t, err, daemoncfg.ErrAccount)
+	for _, value := range []string{`"root"`, `""`, `null`, `1000`, `"a:b:c"`} {
+		_, err = daemoncfg.PlanSet(h, json.RawMessage(value), "userns-remap")
+		require.ErrorIs(t, err, daemoncfg.ErrRemap, value)
+		_, err = daemoncfg.PlanSet(h, json.RawMessage(`{"userns-remap": `+value+`}`))
+		require.ErrorIs(t, err, daemoncfg.ErrRemap, value)
+	}
+	assert.Equal(t, before["/etc/passwd"], hosttest.Snapshot(t, h)["/etc/passwd"])
+}
+
+func TestPlanSetOfOneKeyIsThePlanForIt(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\n  \"debug\": true\n}\n")
+	plan := must(daemoncfg.PlanSet(h, json.RawMessage(`"10m"`), "log-opts", "max-size"))(t)
+	assert.Equal(t, "{\n  \"debug\": true,\n  \"log-opts\": {\n    \"max-size\": \"10m\"\n  }\n}\n", string(plan.Changes[0].After))
+	assert.Empty(t, plan.Warnings)
+
+	plan = must(daemoncfg.PlanSet(h, json.RawMessage(`1`), "zzz"))(t)
+	require.Len(t, plan.Warnings, 1)
+	assert.Equal(t, "unknown-key", plan.Warnings[0].ID)
+	assert.True(t, plan.Warnings[0].Risk)
+	assert.Equal(t, `/etc/docker/daemon.json:3:3: no dockerd from 20.10 to 29 knows the key "zzz", nor starts with it`, plan.Warnings[0].Text)
+
+	plan = must(daemoncfg.PlanSet(h, json.RawMessage(`"default"`), "userns-remap"))(t)
+	assert.Equal(t, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t), plan)
+	plan = must(daemoncfg.PlanDelete(h, "debug"))(t)
+	assert.Equal(t, "{\n}\n", string(plan.Changes[0].After))
+	assert.Empty(t, must(daemoncfg.PlanDelete(h, "absent", "x"))(t).Changes)
+}
+
+func TestCurrent(t *testing.T) {
+	for _, test := range []struct {
+		name, tree string
+		want       daemoncfg.Setting
+		err        error
+	}{
+		{"none", "-- etc/docker/daemon.json --\n{}\n", daemoncfg.Setting{}, nil},
+		{"in the file", "-- etc/docker/daemon.json --\n{\n\"userns-remap\": \"alice:staff\"}\n",
+			daemoncfg.Setting{Value: "alice:staff", Place: "/etc/docker/daemon.json:2", On: true, Remap: daemoncfg.Remap{User: "alice", Group: "staff"}}, nil},
+		{"in DOCKER_OPTS", unit + "-- etc/default/docker --\nDOCKER_OPTS=\"--userns-remap=default\"\n",
+			daemoncfg.Setting{Value: "default", Place: "/etc/default/docker:1 (DOCKER_OPTS)", On: true, Remap: daemoncfg.Remap{User: "default"}}, nil},
+		{"root", "-- etc/docker/daemon.json --\n{\"userns-remap\": \"root\"}\n", daemoncfg.Setting{Value: "root", Place: "/etc/docker/daemon.json:1"}, daemoncfg.ErrFailOpen},
+		{"null", "-- etc/docker/daemon.json --\n{\"userns-remap\": null}\n", daemoncfg.Setting{Place: "/etc/docker/daemon.json:1"}, daemoncfg.ErrFailOpen},
+		{"empty flag", unit + "-- etc/default/docker --\nDOCKER_OPTS=\"--userns-remap=\"\n", daemoncfg.Setting{Place: "/etc/default/docker:1 (DOCKER_OPTS)"}, daemoncfg.ErrFailOpen},
+		{"a number", "-- etc/docker/daemon.json --\n{\"userns-remap\": 1000}\n", daemoncfg.Setting{Place: "/etc/docker/daemon.json:1"}, daemoncfg.ErrRemap},
+		{"both", unit + "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\"}\n-- etc/default/docker --\nDOCKER_OPTS=\"--userns-remap=default\"\n",
+			daemoncfg.Setting{Value: "default", Place: "/etc/docker/daemon.json:1"}, daemoncfg.ErrConflict},
+		{"nested is none", "-- etc/docker/daemon.json --\n{\"zzz\": {\"userns-remap\": \"default\"}}\n", daemoncfg.Setting{}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := daemoncfg.Current(hosttest.Tree(t, test.tree))
+			require.NoError(t, err)
+			if test.err != nil {
+				require.ErrorIs(t, got.Err, test.err)
+				got.Err = nil
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}
+
+func must(p usernskit.Plan, err error) func(testing.TB) usernskit.Plan {
+	return func(t testing.TB) usernskit.Plan {
+		t.Helper()
+		require.NoError(t, err)
+		return p
+	}
+}
+
+func apply(t testing.TB, h usernskit.Host, p usernskit.Plan) usernskit.Receipt {
+	t.Helper()
+	r, err := h.Apply(context.Background(), p)
+	require.NoError(t, err)
+	return r
+}
