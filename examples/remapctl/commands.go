@@ -10,6 +10,9 @@ func commands() []*cli.Command {
 		enableCommand(),
 		disableCommand(),
 		undoCommand(),
+		verifyCommand(),
+		psCommand(),
+		explainCommand(),
 	}
 }
 

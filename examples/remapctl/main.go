@@ -16,9 +16,12 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 func main() {
+	userns.Main() // in the child that a probe starts it answers, and does not return
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()

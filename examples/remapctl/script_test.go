@@ -13,9 +13,12 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/tidwall/gjson"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 func TestMain(m *testing.M) {
+	userns.Main()
 	testscript.Main(m, map[string]func(){
 		"remapctl": func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) },
 	})

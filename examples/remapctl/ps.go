@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/docker"
+)
+
+func psCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "ps",
+		Usage: "list processes in containers and user namespaces with their IDs inside and outside",
+		Description: "HOST is the effective user as the host sees it, IN as its namespace does.\n" +
+			"A container whose HOST is 0 is root of the host.\n" +
+			"Exits 3 where processes could not be seen.",
+		Action: action(runPs),
+	}
+}
+
+func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
+	if _, err := args(cmd, 0, 0); err != nil {
+		return err
+	}
+	if !e.host.Live() {
+		return errors.New("ps looks at running processes, of which a --root has none")
+	}
+	engine, err := docker.Read(ctx, "") // for the names only: without them IDs are shown
+	if err != nil && !errors.Is(err, verify.ErrDown) {
+		e.note("names of containers are not known: %v", err)
+	}
+	list := []jsonProcess{}
+	var seen userns.Coverage
+	for p, err := range (userns.FS{}).Processes(ctx, userns.Options{Coverage: &seen}) {
+		if err != nil {
+			e.note("%v", err)
+			continue
+		}
+		row := jsonProcess{PID: p.PID, HostUID: p.UID[1], HostGID: p.GID[1], Container: p.ContainerID, Command: p.Command, UserNS: p.UserNS}
+		if c := engine.Container(p.ContainerID); c != nil {
+			row.Name = c.Name
+		}
+		row.UID, row.GID = inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1])
+		list = append(list, row)
+	}
+	if err := e.printProcesses(list); err != nil {
+		return err
+	}
+	for _, gap := range seen.Gaps() {
+		e.note("not seen: %s", gap)
+	}
+	if !seen.Complete() {
+		return incomplete
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/docker"
+)
+
+func verifyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "verify",
+		Usage:     "prove that the host remaps, or say where it does not",
+		ArgsUsage: "[CHECK]...",
+		Description: "Prints what failed, what is doubtful and what could not be seen, one line\n" +
+			"each. Exits 0 where nothing is to be found, 1 where something is, 3 where not\n" +
+			"everything could be seen. See remapctl explain for the checks.\n\n" +
+			"Example: remapctl verify --allow 'userns-host=backup,reason=reads all disks,until=2027-01-31'",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` to print: text, json, junit or sarif"},
+			&cli.StringFlag{Name: "fail-on", Value: "fail", Usage: "`WHAT` makes it exit 1: fail, warn, or a severity (low, medium, high, critical)"},
+			&cli.StringSliceFlag{Name: "allow", Usage: "let `userns-host=NAME[,reason=TEXT][,until=DATE]` pass; may be repeated"},
+			&cli.BoolFlag{Name: "allow-incomplete", Usage: "exit 0 although not everything could be seen"},
+			&cli.BoolFlag{Name: "evidence", Usage: "print what was read, and the remedy"},
+			&cli.BoolFlag{Name: "all", Usage: "print what passed and what was skipped, too"},
+			&cli.BoolFlag{Name: "deep", Usage: "look at every thread, and for lost setuid bits in volumes"},
+		},
+		Action: action(runVerify),
+	}
+}
+
+func runVerify(ctx context.Context, e *env, cmd *cli.Command) error {
+	opts := e.look()
+	opts.Checks, opts.Deep = cmd.Args().Slice(), cmd.Bool("deep")
+	gate, err := verify.ParseGate(cmd.String("fail-on"))
+	if err != nil {
+		return fmt.Errorf("--fail-on: %w", err)
+	}
+	gate.Partial = cmd.Bool("allow-incomplete")
+	for _, text := range cmd.StringSlice("allow") {
+		a, err := verify.ParseAllowance(text)
+		if err != nil {
+			return fmt.Errorf("--allow: %w", err)
+		}
+		opts.Allow = append(opts.Allow, a)
+	}
+	format := cmd.String("format")
+	if e.json && !cmd.IsSet("format") {
+		format = "json"
+	}
+	write := map[string]func(verify.Report) error{
+		"text": func(r verify.Report) error {
+			return r.WriteText(e.out, verify.Text{All: cmd.Bool("all"), Evidence: cmd.Bool("evidence"), Color: e.color})
+		},
+		"json":  func(r verify.Report) error { return r.WriteJSON(e.out) },
+		"junit": func(r verify.Report) error { return r.WriteJUnit(e.out) },
+		"sarif": func(r verify.Report) error { return r.WriteSARIF(e.out) },
+	}[format]
+	if write == nil || e.json && format != "json" {
+		return fmt.Errorf("--format %s: must be text, json, junit or sarif, and json with --json", format)
+	}
+	report, err := verify.Run(ctx, opts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(report), exit(report.Exit(gate)))
+}
+
+// look says what the looking commands look at: files, and on the running host
+// its processes and its daemon.
+func (e *env) look() verify.Options {
+	opts := verify.Options{Host: e.host, Helper: userns.Main()} // main has called it first
+	if e.host.Live() {
+		opts.Docker = func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") }
+	}
+	return opts
+}
+
+func exit(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return exitCode(code)
+}
