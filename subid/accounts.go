@@ -25,15 +25,14 @@ func parseAccounts(file, text string) []account {
 		number++
 		name, rest, _ := strings.Cut(line, ":")
 		_, rest, _ = strings.Cut(rest, ":") // the password
-		id, rest := decimal(strings.TrimRight(rest, "\r\n"))
-		if name == "" || name[0] == '#' || id > maxID || rest != "" && rest[0] != ':' {
+		rest = strings.TrimRight(rest, "\r\n")
+		id, end := decimal(rest, 0)
+		if name == "" || name[0] == '#' || id > maxID || end < len(rest) && rest[end] != ':' {
 			continue
 		}
 		a := account{file: file, line: number, name: name, id: uint32(id)}
-		if rest != "" {
-			if gid, _ := decimal(rest[1:]); gid <= maxID {
-				a.gid = uint32(gid)
-			}
+		if gid, _ := decimal(rest, min(end+1, len(rest))); gid <= maxID {
+			a.gid = uint32(gid)
 		}
 		list = append(list, a)
 	}

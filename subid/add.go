@@ -14,7 +14,8 @@ import "strings"
 // already is left alone and no other is added.
 //
 // A range that meets one of another line, as any reader reads it, is
-// [ErrOverlap] and names that line.
+// [ErrOverlap] and names that line. A NUL byte on the line before is
+// [ErrUnsafeLine]: shadow-utils takes the next line for its continuation.
 func (f *File) Add(owner string, r Range) error {
 	if err := checkOwner(owner); err != nil {
 		return err
@@ -23,6 +24,7 @@ func (f *File) Add(owner string, r Range) error {
 		return err
 	}
 	at, pos := -1, 0
+	var above, last Line // what the new line comes after, or would at the end
 	for l, have := range f.entries() {
 		switch {
 		case l.Owner == owner && have == r:
@@ -30,9 +32,17 @@ func (f *File) Add(owner string, r Range) error {
 		case l.Owner == owner:
 			at = -1
 		case at < 0 && nis(l.Text):
-			at = pos
+			at, above = pos, last
 		}
 		pos += len(l.Text) + 1
+		last = l
+	}
+	if at < 0 {
+		above = last
+	}
+	if strings.IndexByte(above.Text, 0) >= 0 {
+		return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: above.Number, Owner: owner, Want: r, Holder: above.Owner,
+			Why: "a NUL byte, behind which shadow-utils cannot read the line that would follow"}
 	}
 	if l, have, ok := f.meets(r); ok {
 		return overlapError(f.name, l.Number, owner, r, l.Owner, have)

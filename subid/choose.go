@@ -7,16 +7,17 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// taken is what may not be given in the files named, in one set: all that any
-// reader reads there, the accounts, what is reserved and what the policy avoids.
-func (s *Set) taken(p Policy, soft bool, files ...*File) spans {
+// taken is what may not be given in the files named, in one sorted set: all
+// that any reader reads there, the accounts, what is reserved but for the soft
+// ranges, and what the policy avoids.
+func (s *Set) taken(p Policy, files ...*File) spans {
 	var t spans
 	for _, f := range files {
 		t.addFile(f)
-		for _, a := range s.users {
-			t.add(a.id, a.id)
-			t.add(a.gid, a.gid)
-		}
+	}
+	for _, a := range s.users {
+		t.add(a.id, a.id)
+		t.add(a.gid, a.gid)
 	}
 	for _, a := range s.groups {
 		t.add(a.id, a.id)
@@ -25,23 +26,30 @@ func (s *Set) taken(p Policy, soft bool, files ...*File) spans {
 		t.addRange(r)
 	}
 	for _, x := range reservedTable {
-		if !x.Soft || soft {
+		if !x.Soft {
 			t.addRange(x.Range)
 		}
 	}
-	return t
+	return t.sort()
 }
 
 // choose finds the lowest range that is free in all the files. It goes into
 // the soft reserved IDs only where nothing else is free, and says so, or where
 // the limits start in there: then that is what the administrator wants.
 func (s *Set) choose(p Policy, owner string, files ...*File) (Range, []usernskit.Warning, error) {
+	hard := s.taken(p, files...)
 	if !softAt(p.Min) {
-		if r, ok := s.taken(p, true, files...).choose(p.Min, p.Max, p.Count, p.Align); ok {
+		soft := hard
+		for _, x := range reservedTable {
+			if x.Soft {
+				soft = soft.with(x.Range)
+			}
+		}
+		if r, ok := soft.choose(p.Min, p.Max, p.Count, p.Align); ok {
 			return r, nil, nil
 		}
 	}
-	r, ok := s.taken(p, false, files...).choose(p.Min, p.Max, p.Count, p.Align)
+	r, ok := hard.choose(p.Min, p.Max, p.Count, p.Align)
 	if !ok {
 		return Range{}, nil, &ExhaustedError{Min: p.Min, Max: p.Max, Count: p.Count, Align: p.Align, Largest: r}
 	}
@@ -97,16 +105,20 @@ func Find(h usernskit.Host, want Request) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
+	return s.Find(want)
+}
+
+// Find is the function [Find] on what was read already.
+func (s *Set) Find(want Request) (Grant, error) {
 	want.Owner, want.UID = "", nil
-	job, err := s.job(want)
+	j, err := s.job(want)
+	if err == nil {
+		err = j.fresh()
+	}
 	if err != nil {
 		return Grant{}, err
 	}
-	err = job.fresh()
-	if err != nil {
-		return Grant{}, err
-	}
-	return job.grant, nil
+	return j.grant, nil
 }
 
 // fresh finds ranges for an owner who has none in either file.

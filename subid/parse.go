@@ -43,111 +43,69 @@ func (f *File) Bytes() []byte {
 // Ranges returns the lines that every reader reads alike, with what they say:
 // owner, start and count in plain decimal, at least one ID, none past
 // 4294967294. Other lines are left out; [File.Problems] has them.
-func (f *File) Ranges() iter.Seq2[Line, Range] {
-	return func(yield func(Line, Range) bool) {
-		for l, r := range f.entries() {
-			if r.Count > 0 && !yield(l, r) {
-				return
-			}
-		}
-	}
-}
+func (f *File) Ranges() iter.Seq2[Line, Range] { return f.walk(true) }
 
 // entries returns every line, and the range of those that all readers read
 // alike. The others come with the empty range.
-func (f *File) entries() iter.Seq2[Line, Range] {
+func (f *File) entries() iter.Seq2[Line, Range] { return f.walk(false) }
+
+// walk is the inner loop of everything here. Nothing that it does allocates.
+func (f *File) walk(plainOnly bool) iter.Seq2[Line, Range] {
 	return func(yield func(Line, Range) bool) {
-		// After a line with a NUL byte shadow-utils goes on reading as if the
-		// line had ended there: the next one is read as its continuation.
-		nul, continued := strings.IndexByte(f.text, 0) >= 0, false
-		for l := range f.lines() {
-			var r Range
-			l.Owner, _, _ = strings.Cut(l.Text, ":")
+		number, continued := 0, false
+		for rest := f.text; rest != ""; {
+			number++
+			end := strings.IndexByte(rest, '\n')
+			after := end + 1
+			if end < 0 {
+				end, after = len(rest), len(rest)
+			}
+			owner, r := 0, Range{}
 			if !continued {
-				r = strict(l.Text)
+				owner, r = plain(rest, end)
 			}
-			continued = nul && strings.IndexByte(l.Text, 0) >= 0
-			if !yield(l, r) {
+			if owner == 0 { // not the line that nearly all are
+				owner, r = oddLine(rest[:end], continued)
+				// After a line with a NUL byte shadow-utils goes on reading as
+				// if it had ended there: the next one is its continuation.
+				continued = strings.IndexByte(rest[:end], 0) >= 0
+			}
+			if (r.Count > 0 || !plainOnly) && !yield(Line{number, rest[:owner], rest[:end]}, r) {
 				return
 			}
+			rest = rest[after:]
 		}
 	}
 }
 
-// lines returns every line, owners left out.
-func (f *File) lines() iter.Seq[Line] {
-	return func(yield func(Line) bool) {
-		for number, rest := 1, f.text; rest != ""; number++ {
-			text := rest
-			if end := strings.IndexByte(rest, '\n'); end >= 0 {
-				text, rest = rest[:end], rest[end+1:]
-			} else {
-				rest = ""
-			}
-			if !yield(Line{Number: number, Text: text}) {
-				return
-			}
-		}
+// oddLine reads a line that is not obviously plain: where its owner ends, and
+// its range if all readers agree on that nevertheless, as with an owner like
+// "DOMAIN\some user".
+func oddLine(text string, continued bool) (owner int, r Range) {
+	if owner = strings.IndexByte(text, ':'); owner < 0 {
+		owner = len(text)
 	}
+	if !continued && plainOwner(text[:owner]) {
+		r = plainRange(text, owner, len(text))
+	}
+	return owner, r
 }
 
-// strict reads a line as all readers do, or gives the empty range. It is the
-// inner loop of everything here: one pass, nothing allocated.
+// strict reads a line as all readers do, or gives the empty range.
 func strict(text string) Range {
-	colon := strings.IndexByte(text, ':')
-	if colon <= 0 || len(text) > maxLine || !plainOwner(text[:colon]) {
-		return Range{}
+	owner, r := plain(text, len(text))
+	if owner == 0 {
+		_, r = oddLine(text, false)
 	}
-	start, rest := decimal(text[colon+1:])
-	if rest == "" || rest[0] != ':' {
-		return Range{}
-	}
-	count, rest := decimal(rest[1:])
-	if rest != "" || start+count > maxID+1 {
-		return Range{}
-	}
-	return Range{uint32(start), uint32(count)}
+	return r
 }
 
 // maxLine is what fits into the buffer of shadow-utils with its final NUL.
 const maxLine = 1023
 
-// plainOwner reports whether all readers take s for the same owner: blanks at
-// the ends are trimmed by some only, '#' starts a comment for some and '+' or
-// '-' an NIS entry for others, and a C string ends at NUL.
+// plainOwner reports whether all readers take s for the same owner: blanks
+// at the ends are trimmed by some only, '#' starts a comment for some and '+'
+// or '-' an NIS entry for others, and a C string ends at NUL.
 func plainOwner(s string) bool {
-	if s == "" || s[0] == '#' || s[0] == '+' || s[0] == '-' {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return plainOddOwner(s)
-		}
-	}
-	return true
-}
-
-// plainOddOwner decides about owners with bytes other than printable ASCII,
-// as in "DOMAIN\some user", which readers agree on as long as the odd ones
-// are not blanks at an end.
-func plainOddOwner(s string) bool {
-	return strings.TrimSpace(s) == s && strings.IndexByte(s, 0) < 0
-}
-
-// decimal reads a plain decimal number that starts s and returns what follows.
-// Without a number, or with one that has a sign, a leading zero or more than
-// ten digits, rest is "", which cannot be the colon that has to follow, and
-// the number is too large to be an ID.
-func decimal(s string) (n uint64, rest string) {
-	i := 0
-	for ; i < len(s) && s[i]-'0' <= 9; i++ {
-		n = n*10 + uint64(s[i]-'0')
-		if i == 10 {
-			return 1 << 40, ""
-		}
-	}
-	if i == 0 || s[0] == '0' && i > 1 {
-		return 1 << 40, ""
-	}
-	return n, s[i:]
+	return s != "" && s[0] != '#' && s[0] != '+' && s[0] != '-' && strings.TrimSpace(s) == s && strings.IndexByte(s, 0) < 0
 }

@@ -119,8 +119,7 @@ func oddWhy(text string) (id, why string) {
 		if strings.Trim(field, "0123456789") != "" || field == "" || len(field) > 1 && field[0] == '0' {
 			return NotDecimal, fmt.Sprintf("%s %q is not a plain decimal number", what, field)
 		}
-		n[i], _ = decimal(field)
-		if n[i] > maxID+1 {
+		if n[i], _ = decimal(field, 0); n[i] > maxID+1 {
 			return TooLarge, fmt.Sprintf("%s %s is larger than any ID", what, field)
 		}
 	}

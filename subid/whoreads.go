@@ -45,7 +45,7 @@ func outcome(r Reader, text string) string {
 		}
 		field, _, _ := strings.Cut(text, ":")
 		switch {
-		case o.Start == 0:
+		case o.Start == 0 && o.Count != 0:
 			return fmt.Sprintf("read this as host ID 0 (%s)", n)
 		case o.owner != field:
 			return fmt.Sprintf("read %s for %q", n, o.owner)

@@ -1,0 +1,174 @@
+package subid_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/subid"
+)
+
+func TestAddTouchesNoOtherByte(t *testing.T) {
+	for name, c := range map[string]struct{ in, want string }{
+		"an empty file":                             {"", "bob:300000:65536\n"},
+		"after the last line":                       {"# users\nalice:100000:65536\n", "# users\nalice:100000:65536\nbob:300000:65536\n"},
+		"the newline that was missing":              {"alice:100000:65536", "alice:100000:65536\nbob:300000:65536\n"},
+		"blank lines stay":                          {"\n\nalice:100000:65536\n\n\n", "\n\nalice:100000:65536\n\n\nbob:300000:65536\n"},
+		"no CRLF, which shadow-utils ignores":       {"alice:100000:65536\r\n", "alice:100000:65536\r\nbob:300000:65536\n"},
+		"never sorted":                              {"zed:900000:65536\nalice:100000:65536\n", "zed:900000:65536\nalice:100000:65536\nbob:300000:65536\n"},
+		"before NIS, behind which useradd is blind": {"alice:100000:65536\n+\ncarl:200000:65536\n", "alice:100000:65536\nbob:300000:65536\n+\ncarl:200000:65536\n"},
+		"NIS first":                                 {"-x\n", "bob:300000:65536\n-x\n"},
+		"behind the owner's own line":               {"+\nbob:100000:65536\n", "+\nbob:100000:65536\nbob:300000:65536\n"},
+		"odd lines stay":                            {odd, strings.Replace(odd, "+\n", "bob:300000:65536\n+\n", 1)},
+		"there already":                             {"bob:300000:65536\r", "bob:300000:65536\r\nbob:300000:65536\n"},
+		"there already, plainly":                    {"# x\nbob:300000:65536", "# x\nbob:300000:65536"},
+		"in a comment only":                         {"#bob:300000:65536\n", "#bob:300000:65536\nbob:300000:65536\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := subid.Parse("/etc/subuid", []byte(c.in))
+			err := f.Add("bob", subid.Range{Start: 300000, Count: 65536})
+			if strings.HasSuffix(c.in, "\r") { // dockerd reads that one
+				assert.ErrorIs(t, err, subid.ErrOverlap)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.want, string(f.Bytes()))
+			require.NoError(t, f.Add("bob", subid.Range{Start: 300000, Count: 65536}))
+			assert.Equal(t, c.want, string(f.Bytes()), "twice is once")
+		})
+	}
+}
+
+func TestAddRefusesAndChangesNothing(t *testing.T) {
+	const file = "# x\nalice:110000:1000\nhex: 0x40000:1\nwin:500000:65536\r\n"
+	for _, c := range []struct {
+		owner string
+		r     subid.Range
+		is    error
+		text  string
+	}{
+		{"bob", subid.Range{Start: 100000, Count: 65536}, subid.ErrOverlap, "/etc/subuid:2: bob:100000:65536 overlaps alice:110000:1000"},
+		{"alice", subid.Range{Start: 110000, Count: 1001}, subid.ErrOverlap, "/etc/subuid:2: alice:110000:1001 overlaps alice:110000:1000"},
+		{"bob", subid.Range{Start: 262144, Count: 1}, subid.ErrOverlap, "/etc/subuid:3: bob:262144:1 overlaps hex:262144:1"},
+		{"bob", subid.Range{Start: 565535, Count: 9}, subid.ErrOverlap, "/etc/subuid:4: bob:565535:9 overlaps win:500000:65536"},
+		{"bob", subid.Range{Start: 0, Count: 1}, subid.ErrOverlap, "/etc/subuid:3: bob:0:1 overlaps hex:0:1"},
+		{"bob", subid.Range{Start: 5}, subid.ErrRange, "bob:5:0: a range of no IDs"},
+		{"bob", subid.Range{Start: 4294967290, Count: 6}, subid.ErrRange, "bob:4294967290:6: includes 4294967295, which is no ID but (uid_t)-1"},
+		{"bob", subid.Range{Start: 4294967290, Count: 7}, subid.ErrRange, "bob:4294967290:7: runs past the last ID there is, 4294967295"},
+		{"", subid.Range{Start: 1, Count: 1}, subid.ErrOwner, "no owner given"},
+		{"b:b", subid.Range{Start: 1, Count: 1}, subid.ErrOwner, `owner "b:b" holds a colon, a newline or a NUL`},
+		{"b\nb", subid.Range{Start: 1, Count: 1}, subid.ErrOwner, `owner "b\nb" holds a colon, a newline or a NUL`},
+		{" b", subid.Range{Start: 1, Count: 1}, subid.ErrOwner, `owner " b" starts or ends with a blank, or starts with "#", "+" or "-", which some readers take for something else`},
+		{"+", subid.Range{Start: 1, Count: 1}, subid.ErrOwner, `owner "+" starts or ends with a blank, or starts with "#", "+" or "-", which some readers take for something else`},
+	} {
+		f := subid.Parse("/etc/subuid", []byte(file))
+		err := f.Add(c.owner, c.r)
+		assert.ErrorIs(t, err, c.is)
+		assert.EqualError(t, err, c.text)
+		assert.Equal(t, file, string(f.Bytes()))
+	}
+	var conflict *subid.ConflictError
+	require.ErrorAs(t, subid.Parse("f", []byte(file)).Add("bob", subid.Range{Start: 100000, Count: 65536}), &conflict)
+	assert.Equal(t, "alice", conflict.Holder)
+	assert.Equal(t, subid.Range{Start: 110000, Count: 1000}, conflict.Have)
+	assert.Equal(t, 2, conflict.Line)
+}
+
+func TestRemoveTakesWholeRangesAndParts(t *testing.T) {
+	const file = "#bob:100:50\nbob:100:50\r\ncarl:120:5\nbob:100:50\nbob:200:10"
+	for name, c := range map[string]struct {
+		r    subid.Range
+		want string
+	}{
+		"a whole line":       {subid.Range{Start: 200, Count: 10}, "carl:120:5\nbob:100:50\n"},
+		"the last line":      {subid.Range{Start: 190, Count: 4000}, "carl:120:5\nbob:100:50\n"},
+		"the start":          {subid.Range{Start: 90, Count: 20}, "carl:120:5\nbob:110:40\nbob:200:10"},
+		"the end":            {subid.Range{Start: 149, Count: 1}, "carl:120:5\nbob:100:49\nbob:200:10"},
+		"the middle":         {subid.Range{Start: 110, Count: 10}, "carl:120:5\nbob:100:10\nbob:120:30\nbob:200:10"},
+		"the last's middle":  {subid.Range{Start: 201, Count: 1}, "carl:120:5\nbob:100:50\nbob:200:1\nbob:202:8"},
+		"of two lines":       {subid.Range{Start: 140, Count: 65}, "carl:120:5\nbob:100:40\nbob:205:5"},
+		"everything":         {subid.Range{Start: 0, Count: 4294967295}, "carl:120:5\n"},
+		"what they have not": {subid.Range{Start: 150, Count: 50}, "carl:120:5\nbob:100:50\nbob:200:10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := subid.Parse("f", []byte(strings.TrimPrefix(file, "#bob:100:50\nbob:100:50\r\n")))
+			require.NoError(t, f.Remove("bob", c.r))
+			assert.Equal(t, c.want, string(f.Bytes()))
+			require.NoError(t, f.Remove("bob", c.r))
+			assert.Equal(t, c.want, string(f.Bytes()), "twice is once")
+		})
+	}
+	f := subid.Parse("f", []byte(file))
+	err := f.Remove("bob", subid.Range{Start: 110, Count: 1})
+	assert.ErrorIs(t, err, subid.ErrUnsafeLine)
+	assert.ErrorContains(t, err, "f:2: readers differ about")
+	assert.Equal(t, file, string(f.Bytes()), "a failed edit changes nothing")
+	assert.ErrorIs(t, f.Remove("bob", subid.Range{}), subid.ErrRange)
+}
+
+func TestReleaseTakesEveryLineThatAnyoneReadsAsTheOwners(t *testing.T) {
+	const file = "# bob:1:2\nbob:1:2\n bob:3:4\r\nbobby:5:6\nbob\n\n1001:7:8\nbob:0x9:1\nalice:9:9\n+bob\nbob:1OOO:2"
+	f := subid.Parse("f", []byte(file))
+	assert.Equal(t, 6, f.Release(subid.Owner{Name: "bob", UID: new(uint32(1001))}))
+	assert.Equal(t, "# bob:1:2\nbobby:5:6\n\nalice:9:9\n+bob\n", string(f.Bytes()))
+	assert.Zero(t, f.Release(subid.Owner{Name: "bob"}))
+	assert.Zero(t, f.Release(subid.Owner{}), "nobody has nothing")
+}
+
+func TestRenameChangesTheOwnerOnly(t *testing.T) {
+	const file = "# bob:1:2\nbob:1:2\r\n  bob:0x3: 4 \nbobby:5:6\nbob:bob:bob"
+	f := subid.Parse("f", []byte(file))
+	require.NoError(t, f.Rename("bob", "robert"))
+	assert.Equal(t, "# bob:1:2\nrobert:1:2\r\n  robert:0x3: 4 \nbobby:5:6\nrobert:bob:bob", string(f.Bytes()))
+	assert.ErrorIs(t, f.Rename("robert", "bobby"), subid.ErrHasRange)
+	assert.ErrorIs(t, f.Rename("robert", "a:b"), subid.ErrOwner)
+	assert.NoError(t, f.Rename("nobody", "someone"))
+	require.NoError(t, f.Rename("robert", "bob"))
+	assert.Equal(t, file, string(f.Bytes()))
+}
+
+func FuzzEditsKeepEveryOtherLine(f *testing.F) {
+	for _, seed := range []string{"", "alice:1:2", "alice:1:2\r\n\t# x \r\n", "\n\n+\nbob:100:50\n", odd, "bob:100000:50\n bob:5:5\n"} {
+		f.Add(seed, "bob", uint32(300000), uint32(7))
+	}
+	f.Fuzz(func(t *testing.T, text, owner string, start, count uint32) {
+		file := subid.Parse("f", []byte(text))
+		r := subid.Range{Start: start, Count: count}
+		if err := file.Add(owner, r); err != nil {
+			assert.Equal(t, text, string(file.Bytes()), "a failed edit changed something")
+		} else {
+			added := string(file.Bytes())
+			assert.Equal(t, 1, strings.Count("\n"+added, "\n"+owner+":"+r.String()+"\n")+strings.Count("\n"+added+"|", "\n"+owner+":"+r.String()+"|"), "the line stands there once")
+			without := strings.Replace("\n"+added, "\n"+owner+":"+r.String()+"\n", "\n", 1)[1:]
+			assert.Contains(t, []string{text, text + "\n", added}, without, "and nothing else is new")
+			require.NoError(t, file.Add(owner, r))
+			assert.Equal(t, added, string(file.Bytes()), "twice is once")
+		}
+
+		file = subid.Parse("f", []byte(text))
+		if err := file.Remove(owner, r); err != nil {
+			assert.Equal(t, text, string(file.Bytes()), "a failed edit changed something")
+			return
+		}
+		for l, have := range file.Ranges() {
+			assert.False(t, l.Owner == owner && have.Overlaps(r), "still there")
+		}
+		removed := string(file.Bytes())
+		require.NoError(t, file.Remove(owner, r))
+		assert.Equal(t, removed, string(file.Bytes()), "twice is once")
+		assert.Equal(t, others(text, owner), others(removed, owner), "lines of others")
+	})
+}
+
+// others returns the lines that do not start with the owner, in order.
+func others(text, owner string) []string {
+	list := []string{}
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, owner+":") {
+			list = append(list, line)
+		}
+	}
+	return list
+}
