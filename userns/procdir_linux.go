@@ -57,6 +57,11 @@ func (d procDir) file(name string) (*os.File, error) {
 	path := d.name + "/" + name
 	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
+		// uid_map and gid_map of a process that is being reaped give EINVAL
+		// (proc_id_map_open in the kernel's fs/proc/base.c).
+		if err == unix.EINVAL && !d.alive() {
+			err = unix.ESRCH
+		}
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), path), nil

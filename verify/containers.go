@@ -181,7 +181,8 @@ func (f *facts) c12(v *verdicts) {
 
 // c13: for information.
 func (f *facts) c13(v *verdicts) {
-	if f.noProcesses(v) {
+	if !f.proc {
+		v.skip("host", offline)
 		return
 	}
 	fi := v.pass("host", "dockerd, containerd and %d shims are root of the host, as they have to be", len(f.scan.shims))
@@ -195,7 +196,8 @@ func (f *facts) c13(v *verdicts) {
 
 // c14: for information.
 func (f *facts) c14(v *verdicts) {
-	if f.noProcesses(v) {
+	if !f.proc {
+		v.skip("host", offline)
 		return
 	}
 	sharing := 0
