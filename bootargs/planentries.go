@@ -72,9 +72,20 @@ func (p *planner) onEntries(grub bool) error {
 }
 
 // grubVars is what GRUB knows when it reads the entries: grub.cfg sets some,
-// and loads the environment block over them.
+// and loads the environment block over them. One that grub.cfg does not speak
+// of is empty; one that it sets in a way we do not read is left out.
 func (p *planner) grubVars() map[string]string {
 	vars := map[string]string{}
+	for _, e := range p.entries {
+		for _, s := range e.options {
+			for a := range Parse(e.text(s)).Args() {
+				name := strings.Trim(a.Name, "${}")
+				if isVariable(a.Name) && p.grubCfgPath != "" && !bytes.Contains(p.read(p.grubCfgPath), []byte(name)) {
+					vars[name] = ""
+				}
+			}
+		}
+	}
 	for name, value := range p.cfg.vars {
 		vars[name] = value
 	}

@@ -124,7 +124,7 @@ func set(text string, words []word) (list []splice, err error) {
 		}
 		end.last, end.some = t, true
 		name := text[t.name:t.nameEnd]
-		if ours, i := place(words, used, name); ours && !isVariable(name) {
+		if ours, i := seat(words, used, name); ours && !isVariable(name) {
 			switch {
 			case i < 0: // some word has had a place before, so there is a token to the left
 				list = append(list, splice{at: before, del: int(t.to) - before})
@@ -146,9 +146,9 @@ func set(text string, words []word) (list []splice, err error) {
 	return end.add(text, list, rest)
 }
 
-// place finds the next word for a place that has this name now: whether the
+// seat finds the next word for a place that has this name now: whether the
 // name's group is being set, and which word comes next (-1: none is left).
-func place(words []word, used []bool, name string) (ours bool, index int) {
+func seat(words []word, used []bool, name string) (ours bool, index int) {
 	for i := range words {
 		if !sameGroup(words[i].Name, name) {
 			continue
