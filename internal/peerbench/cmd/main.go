@@ -1,0 +1,224 @@
+//go:build linux
+
+// Cmd measures usernskit next to its peers and prints the table as Markdown.
+// Without root the rows that need it are left out. cgo off (CGO_ENABLED=0)
+// takes in incus.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/usernskit/usernskit/internal/peerbench"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 15, "how often the sides of a row take turns")
+	batch := flag.Duration("batch", 20*time.Millisecond, "how long a turn is")
+	only := flag.String("run", "", "rows whose work matches this regular expression")
+	remapctl := flag.String("remapctl", "", "the program to measure; built from this tree if empty")
+	flag.Parse()
+	if err := start(*rounds, *batch, *only, *remapctl); err != nil {
+		fmt.Fprintln(os.Stderr, "peerbench:", err)
+		os.Exit(1)
+	}
+}
+
+// start builds remapctl and goes into the mount namespace where there may be one.
+func start(rounds int, batch time.Duration, only, remapctl string) error {
+	b := bench{rounds: rounds, batch: batch, only: regexp.MustCompile(only), out: os.Stdout}
+	if dir := peerbench.PrivateDir(); dir != "" {
+		if _, err := peerbench.Private(dir); err != nil {
+			return err
+		}
+		b.dir, b.remapctl, b.private = dir, filepath.Join(dir, "remapctl"), true
+		return b.print()
+	}
+	dir, err := os.MkdirTemp("", "peerbench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b.dir, b.remapctl = dir, filepath.Join(dir, "remapctl")
+	if err := install(remapctl, b.remapctl); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		_, err := peerbench.Private(dir)
+		return err
+	}
+	return b.print()
+}
+
+// install puts remapctl where it is measured: the one given, or a new one.
+func install(from, to string) error {
+	cmd := exec.Command("go", "build", "-o", to, "./examples/remapctl")
+	cmd.Dir = filepath.Join("..", "..")
+	if from != "" {
+		cmd = exec.Command("cp", from, to)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w: %s", cmd, err, out)
+	}
+	return nil
+}
+
+type bench struct {
+	rounds   int
+	batch    time.Duration
+	only     *regexp.Regexp
+	dir      string // for files, gone afterwards
+	remapctl string
+	private  bool // /etc may be written to
+	out      io.Writer
+
+	results []peerbench.Result
+	notes   []string
+}
+
+func (b *bench) print() error {
+	start := time.Now()
+	if err := b.measure(); err != nil {
+		return err
+	}
+	fmt.Fprintf(b.out, "%s, %s, %s, %d rounds of %v.\n%s\n\n", start.Format("2006-01-02"),
+		runtime.Version(), machine(), b.rounds, b.batch, b.noise())
+	peerbench.Table(b.out, b.results)
+	fmt.Fprintln(b.out)
+	peerbench.Growth(b.out, b.results)
+	fmt.Fprintln(b.out)
+	for _, n := range b.notes {
+		fmt.Fprintln(b.out, "*", n)
+	}
+	return nil
+}
+
+func (b *bench) measure() error {
+	files := filepath.Join(b.dir, "files")
+	if err := os.Mkdir(files, 0o755); err != nil {
+		return err
+	}
+	type rows = []peerbench.Row
+	b.add("parse subuid", func() (rows, error) { return peerbench.ParseRows(files, 1e3, 65e3, 1e6) })
+	b.add("ranges of one owner", func() (rows, error) { return peerbench.OwnerRows(files, 1e3, 65e3, 1e6) })
+	b.add("find a free range", func() (rows, error) { return peerbench.FindRows(files, 10, 1e3, 65e3) })
+	b.add("translate an ID", func() (rows, error) { return peerbench.TranslateRows(1, 5, 340) })
+	b.add("parse uid_map", func() (rows, error) { return peerbench.MapFileRows(files, 1, 40, 340) })
+	b.add("set a key of daemon.json", func() (rows, error) { return peerbench.SetRows(300, 1<<16, 1<<20-200), nil })
+	b.add("read and edit a kernel command line", func() (rows, error) { return peerbench.BootRows(10, 40, 80), nil })
+	if b.only.MatchString("truth") {
+		b.notes = append(b.notes, peerbench.Truth()...)
+	}
+	b.scan()
+	b.programs()
+	return nil
+}
+
+// add measures rows, if they are asked for. What cannot be measured is said
+// below the table, which has the others.
+func (b *bench) add(work string, rows func() ([]peerbench.Row, error)) {
+	if !b.only.MatchString(work) {
+		return
+	}
+	list, err := rows()
+	b.failed(err)
+	for _, r := range list {
+		fmt.Fprintln(os.Stderr, r.Work, r.Size)
+		result, err := peerbench.Measure(r, b.rounds, b.batch)
+		if err == nil {
+			b.results = append(b.results, result)
+		}
+		b.failed(err)
+	}
+}
+
+func (b *bench) failed(err error) {
+	if err != nil {
+		b.notes = append(b.notes, "not measured: "+strings.TrimSpace(err.Error()))
+	}
+}
+
+// scan looks at /proc at three sizes, and at the last one with programs.
+func (b *bench) scan() {
+	const work, programs = "scan /proc", "the same, as programs"
+	if !b.only.MatchString(work) && !b.only.MatchString(programs) {
+		return
+	}
+	for _, n := range []int{300, 1000, 3000} {
+		s, err := peerbench.StartSleepers(n, n/50)
+		if err != nil {
+			b.failed(err)
+			return
+		}
+		b.add(work, func() ([]peerbench.Row, error) { return []peerbench.Row{peerbench.ScanRow(s, n)}, nil })
+		if n == 3000 {
+			b.add(programs, func() ([]peerbench.Row, error) {
+				return []peerbench.Row{peerbench.ScanProgramsRow(s, b.remapctl, n)}, nil
+			})
+		}
+		s.Stop()
+	}
+}
+
+// programs measures remapctl as a process.
+func (b *bench) programs() {
+	if b.private {
+		b.add("allocate, as programs", func() ([]peerbench.Row, error) {
+			row, err := peerbench.AllocateRow(b.remapctl, 65e3)
+			return []peerbench.Row{row}, err
+		})
+	}
+	note := func(text string, err error) {
+		if err == nil {
+			b.notes = append(b.notes, text)
+		}
+		b.failed(err)
+	}
+	for _, lines := range []int{10, 1000, 65000} {
+		if b.only.MatchString("remapctl plan") {
+			note(peerbench.PlanNote(b.dir, b.remapctl, lines, b.rounds))
+		}
+	}
+	for _, trees := range []int{0, 50, 200} {
+		if b.only.MatchString("remapctl verify") {
+			note(peerbench.VerifyNote(b.remapctl, trees, b.rounds))
+		}
+	}
+}
+
+// noise says how far turns of the very same code were apart.
+func (b *bench) noise() string {
+	var worst, sum float64
+	for _, r := range b.results {
+		off := max(r.Again.Median, 1/r.Again.Median) - 1
+		worst, sum = max(worst, off), sum+off
+	}
+	if len(b.results) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Noise: usernskit next to itself in the same rounds is off by %.0f %% in the mean of the rows and %.0f %% in the worst, by the median.",
+		100*sum/float64(len(b.results)), 100*worst)
+}
+
+func machine() string {
+	model := runtime.GOARCH
+	if f, err := os.Open("/proc/cpuinfo"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if name, ok := strings.CutPrefix(lines.Text(), "model name"); ok {
+				model = strings.Trim(name, "\t :")
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%d CPUs (%s)", runtime.NumCPU(), model)
+}

@@ -1,0 +1,25 @@
+// Package peerbench measures usernskit next to the programs and libraries that
+// people use for the same work today. It is a module of its own, so that none
+// of them reaches a program that imports usernskit.
+//
+//	cd internal/peerbench
+//	go run ./cmd              # the table, as Markdown; root for the rows about programs
+//	go run ./cmd -run parse   # some rows
+//	go test -bench . -count 10 | benchstat -
+//
+// A [Row] is one piece of work, and its sides all do that work, on the same
+// input, in the same run. Sides take turns: what is printed is the ratio of two
+// times that were taken within a moment of each other, as a median with the
+// smallest and the largest, so that a machine that is busy with other things
+// slows both sides down and not the one that happened to run then. How far two
+// turns of the very same code are apart is printed as well; a ratio within
+// that is no difference.
+//
+// Each side's answer is checked against one that was worked out when the input
+// was made, by other means than any side's. A side that is fast and wrong is
+// shown as wrong and does not count as the fastest.
+//
+// Peers are given their best case. Where what they export does more than the
+// row asks for (a second file, an account lookup, a sort), the function inside
+// that does the work alone is called, see peers.go.
+package peerbench

@@ -1,0 +1,165 @@
+package peerbench
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/sys/user"
+	storage "go.podman.io/storage/pkg/idtools"
+
+	"github.com/usernskit/usernskit/userns"
+)
+
+// mapping makes a map of n extents whose host IDs lie in another order than
+// the IDs, with gaps on both sides.
+func mapping(n int) []userns.Extent {
+	host := rand.New(rand.NewPCG(1, 2)).Perm(n)
+	list := make([]userns.Extent, n)
+	for i := range list {
+		list[i] = userns.Extent{ID: uint32(i * 1000), HostID: uint32(100000 + host[i]*2000), Count: 900}
+	}
+	return list
+}
+
+const lookups = 4096 // in each run of a side: pairs of a user and a group
+
+// TranslateRows translates a user and a group ID, both mapped, drawn from all
+// extents alike. An ID is translated to the host or back.
+func TranslateRows(extents ...int) ([]Row, error) {
+	var rows []Row
+	for _, n := range extents {
+		list := mapping(n)
+		m, err := userns.NewMap(list...)
+		if err != nil {
+			return nil, err
+		}
+		moby := user.IdentityMapping{UIDMaps: m.IDMaps(), GIDMaps: m.IDMaps()}
+		var podman []storage.IDMap
+		for _, e := range list {
+			podman = append(podman, storage.IDMap{ContainerID: int(e.ID), HostID: int(e.HostID), Size: int(e.Count)})
+		}
+		podmans := storage.NewIDMappingsFromMaps(podman, podman)
+		d := drawIDs(list)
+		incusIn, incusOut := incusTranslate(list, d)
+
+		row := Row{Work: "translate an ID to the host", Size: size(n, "extents"), Target: 2}
+		if n == userns.MaxExtents {
+			row.Target = 15
+		}
+		row.Sides = []Side{
+			translate("usernskit", d.inside, d.outsides, func(id uint32) (uint64, uint64) {
+				u, _ := m.ToHost(id)
+				g, _ := m.ToHost(id)
+				return uint64(u), uint64(g)
+			}),
+			translate("moby/sys/user", d.inside, d.outsides, func(id uint32) (uint64, uint64) {
+				u, g, _ := moby.ToHost(int(id), int(id))
+				return uint64(u), uint64(g)
+			}),
+			translate("containers/storage", d.inside, d.outsides, func(id uint32) (uint64, uint64) {
+				p, _ := podmans.ToHost(storage.IDPair{UID: int(id), GID: int(id)})
+				return uint64(p.UID), uint64(p.GID)
+			}),
+		}
+		row.Sides = append(row.Sides, incusIn...)
+		rows = append(rows, row)
+
+		row.Work = "translate an ID to the container"
+		row.Sides = []Side{
+			translate("usernskit", d.outside, d.insides, func(id uint32) (uint64, uint64) {
+				u, _ := m.ToContainer(id)
+				g, _ := m.ToContainer(id)
+				return uint64(u), uint64(g)
+			}),
+			translate("moby/sys/user", d.outside, d.insides, func(id uint32) (uint64, uint64) {
+				u, g, _ := moby.ToContainer(int(id), int(id))
+				return uint64(u), uint64(g)
+			}),
+			translate("containers/storage", d.outside, d.insides, func(id uint32) (uint64, uint64) {
+				u, g, _ := podmans.ToContainer(storage.IDPair{UID: int(id), GID: int(id)})
+				return uint64(u), uint64(g)
+			}),
+		}
+		row.Sides = append(row.Sides, incusOut...)
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// A draw is IDs with what they are outside, and the sums of both. An ID has a
+// weight, so that two answers that changed places give another sum.
+type draw struct {
+	inside, outside   []uint32
+	insides, outsides uint64
+}
+
+func drawIDs(list []userns.Extent) (d draw) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range lookups {
+		e := list[r.IntN(len(list))]
+		off := r.Uint32N(e.Count)
+		d.inside, d.outside = append(d.inside, e.ID+off), append(d.outside, e.HostID+off)
+		d.insides += weight(i) * 2 * uint64(e.ID+off)
+		d.outsides += weight(i) * 2 * uint64(e.HostID+off)
+	}
+	return d
+}
+
+func weight(i int) uint64 { return uint64(i&7) + 1 }
+
+func translate(name string, ids []uint32, want uint64, pair func(uint32) (uint64, uint64)) Side {
+	s := side(name, func() (sum uint64, err error) {
+		for i, id := range ids {
+			u, g := pair(id)
+			sum += weight(i) * (u + g)
+		}
+		return sum, nil
+	}, equals(want))
+	s.Ops = lookups
+	return s
+}
+
+// MapFileRows reads a uid_map of n lines as the kernel prints it.
+func MapFileRows(dir string, lines ...int) ([]Row, error) {
+	var rows []Row
+	for _, n := range lines {
+		var b bytes.Buffer
+		var want uint64
+		for _, e := range mapping(n) {
+			fmt.Fprintf(&b, "%10d %10d %10d\n", e.ID, e.HostID, e.Count)
+			want += mapLine(int64(e.ID), int64(e.HostID), int64(e.Count))
+		}
+		path := filepath.Join(dir, fmt.Sprint("uid_map-", n))
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			return nil, err
+		}
+		rows = append(rows, Row{
+			Work: "parse uid_map", Size: size(n, "lines"), Units: n, Target: 8,
+			Sides: append([]Side{
+				side("usernskit", func() (sum uint64, err error) {
+					m, err := userns.ParseMap(path, b.Bytes())
+					for _, e := range m.Extents() {
+						sum += mapLine(int64(e.ID), int64(e.HostID), int64(e.Count))
+					}
+					return sum, err
+				}, equals(want)),
+				side("moby/sys/user", func() (sum uint64, err error) {
+					list, err := user.ParseIDMap(bytes.NewReader(b.Bytes()))
+					for _, e := range list {
+						sum += mapLine(e.ID, e.ParentID, e.Count)
+					}
+					return sum, err
+				}, equals(want)),
+			}, incusMapFile(path, want)...),
+		})
+	}
+	return rows, nil
+}
+
+// mapLine stands for the numbers of a line, and for their order in it.
+func mapLine(id, host, count int64) uint64 {
+	return uint64(id) + 3*uint64(host) + 5*uint64(count)
+}

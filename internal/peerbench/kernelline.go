@@ -1,0 +1,157 @@
+package peerbench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/u-root/u-root/pkg/cmdline"
+
+	"github.com/usernskit/usernskit/bootargs"
+)
+
+// The edit that all sides make, one that RHEL 7 needs.
+const bootName, bootArg = "user_namespace.enable", "user_namespace.enable=1"
+
+// BootRows reads one argument of a kernel command line and sets another.
+func BootRows(args ...int) []Row {
+	var rows []Row
+	for _, n := range args {
+		line := "BOOT_IMAGE=/boot/vmlinuz-6.14.9 root=UUID=2f0c6c1e-1a2b ro user-namespace.enable=0"
+		for i := strings.Count(line, " ") + 1; i < n; i++ {
+			line += fmt.Sprintf(" module%d.option=value-%d", i, i)
+		}
+		rows = append(rows, Row{
+			Work: "read and edit a kernel command line", Size: fmt.Sprint(n, " arguments"), Units: n, Target: 1,
+			Sides: []Side{
+				side("usernskit", func() (string, error) { return bootOurs(line) }, func(out string) string { return bootWrong(line, out) }),
+				side("u-root", func() (string, error) { return bootUroot(line) }, func(out string) string { return bootWrong(line, out) }),
+			},
+		})
+	}
+	return rows
+}
+
+func bootOurs(line string) (string, error) {
+	c := bootargs.Parse(line)
+	if arg, _ := c.Effective("root"); arg.Name == "" && line == "" {
+		return "", nil
+	}
+	err := c.Set(bootArg)
+	return c.String(), err
+}
+
+func bootUroot(line string) (string, error) {
+	if urootParse(line)["root"] == "" && line == "" {
+		return "", nil
+	}
+	return cmdline.NewUpdateFilter(bootArg, []string{bootName}, nil).Update(&cmdline.CmdLine{}, line), nil
+}
+
+// bootLines are command lines that the kernel takes, each with something in it
+// that a reader may not know.
+var bootLines = map[string]string{
+	"plain":               "root=/dev/sda1 ro quiet",
+	"set already":         "root=/dev/sda1 user_namespace.enable=0 ro",
+	"spelled with a dash": "root=/dev/sda1 user-namespace.enable=0 ro",
+	"set twice":           "user_namespace.enable=0 ro user_namespace.enable=0",
+	"quoted value":        `root=/dev/sda1 dyndbg="file a.c +p" ro`,
+	"quoted argument":     `root=/dev/sda1 "user_namespace.enable=0" ro`,
+	"arguments of init":   "root=/dev/sda1 ro -- single user_namespace.enable=0",
+	"apostrophe":          "root=/dev/sda1 motd=it's user_namespace.enable=0 ro",
+	"open quote":          `root=/dev/sda1 foo="`,
+	"typographic quote":   "root=/dev/sda1 label=\u201cdisk user_namespace.enable=0 ro",
+	"same name repeated":  "console=tty0 console=ttyS0,115200 ro",
+	"blanks and tabs":     "root=/dev/sda1\t ro  user_namespace.enable=0\tquiet",
+}
+
+// bootRight counts the lines that a side gets right. A line in which a quote
+// stays open has no place for another argument: to refuse it is right too.
+func bootRight(edit func(string) (string, error)) (n int) {
+	for _, line := range bootLines {
+		refused := false
+		s := side("", func() (string, error) {
+			out, err := edit(line)
+			refused = err != nil
+			return out, err
+		}, func(out string) string { return bootWrong(line, out) })
+		if s.Wrong() == "" || refused && strings.Count(line, `"`)%2 == 1 {
+			n++
+		}
+	}
+	return n
+}
+
+// bootWrong compares what the kernel makes of the line before and after: the
+// argument set once, all others as they were, and init's as well.
+func bootWrong(before, after string) string {
+	old, oldInit := kernelArgs(before)
+	now, nowInit := kernelArgs(after)
+	mine := func(a kernelArg) bool { return strings.ReplaceAll(a.name, "-", "_") == bootName }
+	set := slices.Collect(func(yield func(kernelArg) bool) {
+		for _, a := range now {
+			if mine(a) && !yield(a) {
+				return
+			}
+		}
+	})
+	old, now = slices.DeleteFunc(old, mine), slices.DeleteFunc(now, mine)
+	switch {
+	case len(set) != 1 || set[0].value != "1":
+		return fmt.Sprintf("the kernel sees %s %d times", bootArg, len(set))
+	case !slices.Equal(old, now):
+		return "changes other arguments"
+	case oldInit != nowInit:
+		return "changes the arguments of init"
+	}
+	return ""
+}
+
+type kernelArg struct {
+	name, value string
+	hasValue    bool
+}
+
+// kernelArgs is a model of parse_args and next_arg, lib/cmdline.c and
+// kernel/params.c of Linux 6.14, written for this bench and nothing else.
+func kernelArgs(line string) (args []kernelArg, init string) {
+	isSpace := func(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' || c == 0xA0 }
+	for {
+		for line != "" && isSpace(line[0]) {
+			line = line[1:]
+		}
+		if line == "" {
+			return args, ""
+		}
+		quoted := line[0] == '"'
+		if quoted {
+			line = line[1:]
+		}
+		in, equals, i := quoted, 0, 0
+		for ; i < len(line) && (in || !isSpace(line[i])); i++ {
+			if equals == 0 && line[i] == '=' {
+				equals = i
+			}
+			if line[i] == '"' {
+				in = !in
+			}
+		}
+		text := line[:i]
+		line = line[i:]
+		a := kernelArg{name: text}
+		if quoted {
+			text = strings.TrimSuffix(text, `"`)
+			a.name = text
+		}
+		if equals > 0 {
+			a = kernelArg{text[:equals], text[equals+1:], true}
+			if v, ok := strings.CutPrefix(a.value, `"`); ok {
+				a.value = strings.TrimSuffix(v, `"`)
+			}
+		}
+		if a.name == "--" && !a.hasValue {
+			return args, strings.TrimSpace(line)
+		}
+		args = append(args, a)
+	}
+}

@@ -1,0 +1,144 @@
+package peerbench
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/containers/psgo"
+	"github.com/prometheus/procfs"
+
+	"github.com/usernskit/usernskit/userns"
+)
+
+// found is an answer to "which processes are in another user namespace than
+// mine, and as whom": host user ID by process ID.
+type found map[int]uint64
+
+// ScanRow asks that of a /proc with so many processes, by libraries.
+func ScanRow(s *Sleepers, processes int) Row {
+	return Row{
+		Work: "scan /proc for remapped processes", Size: size(processes, "processes"), Units: processes, Target: 8,
+		Sides: []Side{
+			side("usernskit", scanOurs, s.wrong),
+			side("prometheus/procfs", scanProcfs, s.wrong),
+			side("containers/psgo", scanPsgo, s.wrong),
+		},
+	}
+}
+
+// ScanProgramsRow asks it by processes. The first program is remapctl.
+func ScanProgramsRow(s *Sleepers, remapctl string, processes int) Row {
+	program := func(name string, pid int, argv ...string) Side {
+		return side(name, func() (found, error) {
+			out, err := exec.Command(argv[0], argv[1:]...).Output()
+			got := found{}
+			for line := range strings.Lines(string(out)) {
+				if f := strings.Fields(line); len(f) > pid {
+					if n, err := strconv.Atoi(f[pid]); err == nil {
+						got[n] = 0
+					}
+				}
+			}
+			if code := (*exec.ExitError)(nil); err != nil && !asExit(err, &code) {
+				return nil, err
+			}
+			return got, nil
+		}, s.wrongPIDs)
+	}
+	return Row{
+		Work: "the same, as programs", Size: size(processes, "processes"), Units: processes,
+		Sides: []Side{
+			program("remapctl ps", 0, remapctl, "ps"),
+			program("lsns -t user", 3, "lsns", "-t", "user"),
+			program("ps -eo pid,userns,uid", 0, "ps", "-eo", "pid,userns,uid"),
+		},
+	}
+}
+
+func asExit(err error, to **exec.ExitError) bool {
+	e, ok := err.(*exec.ExitError)
+	*to = e
+	return ok
+}
+
+// wrong compares with the processes that were started. There may be others.
+func (s *Sleepers) wrong(got found) string {
+	for pid := range s.Namespaced {
+		if uid, ok := got[pid]; !ok {
+			return fmt.Sprintf("does not find %d", pid)
+		} else if uid != 100000 {
+			return fmt.Sprintf("finds %d as user %d", pid, uid)
+		}
+	}
+	return ""
+}
+
+func (s *Sleepers) wrongPIDs(got found) string {
+	missing := 0
+	for pid := range s.Namespaced {
+		if _, ok := got[pid]; !ok {
+			missing++
+		}
+	}
+	if missing > 0 {
+		return fmt.Sprintf("does not find %d of %d", missing, len(s.Namespaced))
+	}
+	return ""
+}
+
+func scanOurs() (found, error) {
+	got := found{}
+	for p, err := range (userns.FS{}).Processes(context.Background(), userns.Options{NamespacedOnly: true}) {
+		if err != nil {
+			return nil, err
+		}
+		got[p.PID] = uint64(p.UID[1])
+	}
+	return got, nil
+}
+
+// scanProcfs skips what ends meanwhile, as all sides do.
+func scanProcfs() (found, error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return nil, err
+	}
+	self, err := fs.Self()
+	if err != nil {
+		return nil, err
+	}
+	mine, err := self.Namespaces()
+	if err != nil {
+		return nil, err
+	}
+	all, err := fs.AllProcs()
+	got := found{}
+	for _, p := range all {
+		ns, err := p.Namespaces()
+		if err != nil || ns["user"] == mine["user"] {
+			continue
+		}
+		if status, err := p.NewStatus(); err == nil {
+			got[p.PID] = status.UIDs[1]
+		}
+	}
+	return got, err
+}
+
+// scanPsgo has no descriptor for the user namespace: it tells all processes
+// with their users, and who asks picks those of the range.
+func scanPsgo() (found, error) {
+	table, err := psgo.ProcessInfo([]string{"pid", "uid"})
+	got := found{}
+	for _, line := range table[min(1, len(table)):] {
+		pid, err1 := strconv.Atoi(line[0])
+		uid, err2 := strconv.ParseUint(line[1], 10, 32)
+		if err1 == nil && err2 == nil && uid >= 100000 && uid < 100000+65536 {
+			got[pid] = uid
+		}
+	}
+	return got, err
+}

@@ -1,0 +1,141 @@
+package peerbench
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/usernskit/usernskit/subid"
+)
+
+// AllocateRow gives a user a range in both files, the way an administrator
+// does: as a process that takes the locks, writes, and syncs. It must run after
+// [Private]: it changes /etc.
+func AllocateRow(remapctl string, lines int) (Row, error) {
+	const user = "peerbench"
+	held := crowded(lines)
+	var text bytes.Buffer
+	for i, r := range held {
+		fmt.Fprintf(&text, "user%d:%v\n", i, r)
+	}
+	if out, err := exec.Command("useradd", "-r", user).CombinedOutput(); err != nil {
+		return Row{}, fmt.Errorf("useradd: %w: %s", err, out)
+	}
+	saved := map[string][]byte{}
+	for _, path := range []string{"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return Row{}, err
+		}
+		saved[path] = data
+	}
+	saved[subid.UIDFile], saved[subid.GIDFile] = text.Bytes(), text.Bytes()
+	before := func() (err error) {
+		for path, data := range saved {
+			err = errors.Join(err, os.WriteFile(path, data, 0o644))
+		}
+		return err
+	}
+	start := held[len(held)-1].Last() + 1
+	wrong := func(owner string) func(string) string {
+		return func(string) string { return allocated(owner, held) }
+	}
+	program := func(name, owner string, argv ...string) Side {
+		s := side(name, func() (string, error) { return run(argv...) }, wrong(owner))
+		s.Before = before
+		check := s.Wrong
+		s.Wrong = func() string { _ = before(); return check() }
+		return s
+	}
+	given := fmt.Sprintf("%d-%d", start, start+65535)
+	return Row{
+		Work: "allocate, as programs", Size: size(lines, "lines"), Target: 1,
+		Sides: []Side{
+			program("remapctl subid add", user, remapctl, "subid", "add", "--yes", user),
+			program("usermod -v -w", user, "usermod", "-v", given, "-w", given, user),
+			program("useradd", user+"2", "useradd", "-M", "-K", "SUB_UID_COUNT=65536", "-K", "SUB_GID_COUNT=65536", user+"2"),
+		},
+	}, nil
+}
+
+// allocated looks for the owner's line in both files, and for others that it
+// overlaps. All lines that were there must be there still.
+func allocated(owner string, held []subid.Range) string {
+	for _, path := range []string{subid.UIDFile, subid.GIDFile} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err.Error()
+		}
+		var mine []subid.Range
+		lines := 0
+		for l, r := range subid.Parse(path, data).Ranges() {
+			lines++
+			if l.Owner == owner {
+				mine = append(mine, r)
+			}
+		}
+		if len(mine) != 1 || mine[0].Count != 65536 || lines != len(held)+1 {
+			return fmt.Sprintf("%s has %v for %s in %d lines", path, mine, owner, lines)
+		}
+		if why := (host{held: held}).overlap(mine[0].Start); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func run(argv ...string) (string, error) {
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %.300s", strings.Join(argv, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// A Process is what one run of a program took.
+type Process struct {
+	Wall, CPU time.Duration
+	Memory    int64 // bytes, the most that was resident
+	Code      int
+}
+
+// RunProgram runs a program several times and returns the run with the median
+// time, and the shortest.
+func RunProgram(times int, argv ...string) (median, best Process, err error) {
+	var list []Process
+	for range times {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		start := time.Now()
+		err := cmd.Run()
+		p := Process{Wall: time.Since(start)}
+		if e := (*exec.ExitError)(nil); err != nil && !asExit(err, &e) {
+			return p, p, err
+		}
+		p.Code = cmd.ProcessState.ExitCode()
+		if p.Code == 2 || p.Code < 0 {
+			return p, p, fmt.Errorf("%s: %.500s", strings.Join(argv, " "), stderr.String())
+		}
+		p.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		p.Memory = maxResident(cmd.ProcessState)
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b Process) int { return cmp.Compare(a.Wall, b.Wall) })
+	return list[len(list)/2], list[0], nil
+}
+
+func maxResident(s *os.ProcessState) int64 {
+	usage, ok := s.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return usage.Maxrss << 10
+}

@@ -1,0 +1,158 @@
+package peerbench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/moby/sys/user"
+
+	"github.com/usernskit/usernskit/subid"
+)
+
+// subidFile makes a subuid file of well-formed lines, each owner with one,
+// which all peers read alike.
+func subidFile(lines int) []byte {
+	var b bytes.Buffer
+	for i := range lines {
+		b.Write(subidLine(i, "user"+strconv.Itoa(i)))
+	}
+	return b.Bytes()
+}
+
+const (
+	firstID = 100000
+	perLine = 600 // IDs: a million lines fit into 32 bits
+)
+
+func subidLine(i int, owner string) []byte {
+	return fmt.Appendf(nil, "%s:%d:%d\n", owner, firstID+i*perLine, perLine)
+}
+
+// A tally stands for all that was read: any line left out, or read as another
+// number or another owner, gives another tally.
+type tally struct{ ranges, owners, starts, counts uint64 }
+
+func (t *tally) add(owner string, start, count uint64) {
+	t.ranges++
+	t.owners += uint64(len(owner))
+	t.starts += start
+	t.counts += count
+}
+
+// ParseRows reads every range of a file, from the disk, with its owner.
+func ParseRows(dir string, sizes ...int) ([]Row, error) {
+	var rows []Row
+	for _, n := range sizes {
+		path := filepath.Join(dir, fmt.Sprint("subuid-", n))
+		if err := os.WriteFile(path, subidFile(n), 0o644); err != nil {
+			return nil, err
+		}
+		var all, noOwners tally
+		for i := range n {
+			all.add("user"+strconv.Itoa(i), uint64(firstID+i*perLine), perLine)
+		}
+		noOwners = all
+		noOwners.owners = 0 // containers/storage does not tell them
+		rows = append(rows, Row{
+			Work: "parse subuid", Size: size(n, "lines"), Units: n, Target: 8,
+			Sides: []Side{
+				side("usernskit", func() (tally, error) { return parseOurs(path) }, equals(all)),
+				side("moby/sys/user", func() (tally, error) { return parseMoby(path) }, equals(all)),
+				side("containers/storage", func() (tally, error) { return parseStorage(path, "ALL") }, equals(noOwners)),
+			},
+		})
+	}
+	return rows, nil
+}
+
+func parseOurs(path string) (t tally, err error) {
+	data, err := os.ReadFile(path)
+	for l, r := range subid.Parse(path, data).Ranges() {
+		t.add(l.Owner, uint64(r.Start), uint64(r.Count))
+	}
+	return t, err
+}
+
+// parseMoby counts in the filter, which spares moby/sys/user the list.
+func parseMoby(path string) (t tally, err error) {
+	_, err = user.ParseSubIDFileFilter(path, func(s user.SubID) bool {
+		t.add(s.Name, uint64(s.SubID), uint64(s.Count))
+		return false
+	})
+	return t, err
+}
+
+func parseStorage(path, owner string) (t tally, err error) {
+	list, err := storageParse(path, owner)
+	for _, r := range list {
+		t.add("", uint64(r.Start), uint64(r.Length))
+	}
+	return t, err
+}
+
+// OwnerRows reads the ranges of one owner, who has the last line of the file.
+func OwnerRows(dir string, sizes ...int) ([]Row, error) {
+	var rows []Row
+	const owner = "dockremap"
+	for _, n := range sizes {
+		path := filepath.Join(dir, fmt.Sprint("subuid-owner-", n))
+		data := append(subidFile(n-1), subidLine(n-1, owner)...)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return nil, err
+		}
+		var want tally
+		want.add("", uint64(firstID+(n-1)*perLine), perLine)
+		rows = append(rows, Row{
+			Work: "ranges of one owner", Size: size(n, "lines"), Units: n, Target: 8,
+			Sides: append([]Side{
+				side("usernskit", func() (tally, error) { return ownerOurs(path, owner) }, equals(want)),
+				side("moby/sys/user", func() (tally, error) { return ownerMoby(path, owner) }, equals(want)),
+				side("containers/storage", func() (tally, error) { return parseStorage(path, owner) }, equals(want)),
+				side("rootlesskit", func() (tally, error) { return ownerRootlesskit(path, owner) }, equals(want)),
+			}, incusOwner(path, owner, want)...),
+		})
+	}
+	return rows, nil
+}
+
+func ownerOurs(path, owner string) (t tally, err error) {
+	data, err := os.ReadFile(path)
+	for l, r := range subid.Parse(path, data).Ranges() {
+		if l.Owner == owner {
+			t.add("", uint64(r.Start), uint64(r.Count))
+		}
+	}
+	return t, err
+}
+
+func ownerMoby(path, owner string) (t tally, err error) {
+	list, err := user.ParseSubIDFileFilter(path, func(s user.SubID) bool { return s.Name == owner })
+	for _, s := range list {
+		t.add("", uint64(s.SubID), uint64(s.Count))
+	}
+	return t, err
+}
+
+func ownerRootlesskit(path, owner string) (t tally, err error) {
+	list, err := rootlesskitParse(path, -1, owner)
+	for _, r := range list {
+		t.add("", uint64(r.Start), uint64(r.Length))
+	}
+	return t, err
+}
+
+// size prints a number as people say it: 1000 is "1e3".
+func size(n int, unit string) string {
+	for _, e := range []struct {
+		of   int
+		name string
+	}{{1e6, "e6"}, {1e3, "e3"}} {
+		if n >= e.of && n%e.of == 0 {
+			return fmt.Sprint(n/e.of, e.name, " ", unit)
+		}
+	}
+	return fmt.Sprint(n, " ", unit)
+}
