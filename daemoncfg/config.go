@@ -8,6 +8,17 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
+// Read reads the daemon.json that dockerd reads on h, see [Startup.ConfigFile].
+// A missing file is a configuration without members.
+func Read(h usernskit.Host) (*Document, error) {
+	s, err := ReadStartup(h)
+	if err != nil {
+		return nil, err
+	}
+	doc, _, err := readConfig(h, s.ConfigFile)
+	return doc, err
+}
+
 // readConfig reads a daemon.json of the host. before is nil where there is no
 // file; the document is then a blank one.
 func readConfig(h usernskit.Host, file string) (doc *Document, before []byte, err error) {

@@ -61,7 +61,9 @@ func TestKilledWriterAndSecondWriter(t *testing.T) {
 		unfinished += killWriters(t, kills)
 	}
 	t.Logf("%d of %d runs were killed between the first byte of the journal and the last", unfinished, trees*kills)
-	require.NotZero(t, unfinished, "no kill hit a write: the test has seen nothing")
+	if !testing.Short() {
+		require.NotZero(t, unfinished, "no kill hit a write: the test has seen nothing")
+	}
 }
 
 func killWriters(t *testing.T, kills int) (unfinished int) {

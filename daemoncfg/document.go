@@ -46,6 +46,9 @@ func Parse(name string, data []byte) (*Document, error) {
 	return d, nil
 }
 
+// Name is the name that the document was parsed with.
+func (d *Document) Name() string { return d.name }
+
 // Bytes returns the document. Without an edit it is what Parse was given.
 func (d *Document) Bytes() []byte { return []byte(d.text) }
 

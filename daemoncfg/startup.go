@@ -110,7 +110,7 @@ func (s Startup) Restart() usernskit.Action {
 		argv = []string{"service", "docker", "restart"}
 	}
 	return usernskit.Action{
-		Why:  "dockerd reads userns-remap only when it starts; every container that it runs is stopped",
+		Why:  "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
 		Argv: argv, When: usernskit.Now,
 	}
 }

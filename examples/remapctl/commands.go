@@ -13,6 +13,7 @@ func commands() []*cli.Command {
 		verifyCommand(),
 		psCommand(),
 		explainCommand(),
+		daemonCommand(),
 	}
 }
 
