@@ -25,7 +25,7 @@ func (s Space) Describe(id uint32) []Meaning {
 	taken := false
 	for _, v := range s.intervals {
 		if v.Contains(id) {
-			taken = taken || v.Kind != Reserved
+			taken = taken || v.Kind != Reserved && !v.background()
 			list = append(list, Meaning{s.IDs, v, id - v.Start})
 		}
 	}

@@ -22,7 +22,7 @@
 //
 // A picture shows what it was told. Maps of processes that could not be read
 // are missing from it without a trace: see [userns.Coverage] for whether there
-// are any. [Space.Overlaps] names at most eight partners of an interval.
+// are any. [Space.Overlaps] names at most 16 partners of an interval.
 //
 // # What other readers of the files do
 //

@@ -8,7 +8,7 @@ import (
 
 // maxPartners is how many overlaps of one interval with earlier ones are
 // reported: a file of a thousand equal lines would have half a million.
-const maxPartners = 8
+const maxPartners = 16
 
 // An Overlap is IDs that two hold who should not share them.
 type Overlap struct {

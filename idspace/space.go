@@ -126,6 +126,8 @@ func (s *Space) claims(from Sources) {
 	}
 	inside := uint32(0) // dockerd gives out the lines of its account in the order of the file
 	for _, c := range list {
+		// A range may run past the end: not every reader minds.
+		c.Range.Count = uint32(min(uint64(c.Range.Count), 1<<32-uint64(c.Range.Start)))
 		v := Interval{Range: c.Range, Kind: Account, Names: []string{c.Owner}, File: c.File, Line: c.Line}
 		if c.File == subid.UIDFile || c.File == subid.GIDFile {
 			v.Kind = Owner
