@@ -62,13 +62,23 @@ func (f *facts) foreignMaps(v *verdicts) {
 	if !f.proc || want.IsZero() {
 		return
 	}
-	seen := map[uint64]bool{}
+	count := map[string]int{}
+	first := map[string]userns.Process{}
+	var order []string
 	for _, p := range f.foreign() {
-		if p.Mapping.Equal(want) || seen[p.UserNS] || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
+		if p.Mapping.Equal(want) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
 			continue
 		}
-		seen[p.UserNS] = true
-		v.fail(fmt.Sprintf("process/%d", p.PID), "%s runs in a user namespace with IDs of the ranges, and is none of Docker's", p.Command).
+		key := p.Mapping.String()
+		if count[key]++; count[key] == 1 {
+			first[key] = p
+			order = append(order, key)
+		}
+	}
+	for _, key := range order {
+		p := first[key]
+		v.fail(fmt.Sprintf("process/%d", p.PID), "%d processes that are none of Docker's are in a user namespace with IDs of the ranges", count[key]).
+			saw(fmt.Sprintf("/proc/%d/comm", p.PID), p.Command, "").
 			saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID of "+want.UID.String()).
 			saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "no host ID of "+want.GID.String())
 	}
@@ -103,9 +113,11 @@ func (f *facts) i11(v *verdicts) {
 		v.unknown("host", "%v", f.strangersErr)
 		return
 	}
-	for _, s := range f.strangers {
-		v.fail(fmt.Sprintf("process/%d", s.pid), "a process of the host runs as %d:%d, which are IDs of the ranges", s.uid, s.gid).
-			saw(fmt.Sprintf("/proc/%d", s.pid), fmt.Sprintf("%d:%d", s.uid, s.gid), "IDs outside the ranges")
+	if n := len(f.strangers); n > 0 {
+		fi := v.fail("host", "%d processes outside containers run with IDs of the ranges", n)
+		for _, s := range f.strangers[:min(n, shown)] {
+			fi.saw(fmt.Sprintf("/proc/%d", s.pid), fmt.Sprintf("%d:%d", s.uid, s.gid), "IDs outside the ranges")
+		}
 	}
 	for _, n := range f.nssUsers {
 		v.fail("getent", "a name service knows %s", n).saw("getent passwd", n, "no account inside the ranges")

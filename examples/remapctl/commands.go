@@ -10,6 +10,7 @@ func commands() []*cli.Command {
 		enableCommand(),
 		disableCommand(),
 		undoCommand(),
+		preflightCommand(),
 		verifyCommand(),
 		psCommand(),
 		explainCommand(),
