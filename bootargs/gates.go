@@ -201,6 +201,9 @@ func argGate(s *site, arg string, era era) Gate {
 			gate.Now = "1"
 		}
 	}
+	if param := s.read("/sys/module/user_namespace/parameters/enable"); param != nil && era == el72 {
+		gate.Now = strings.TrimSpace(string(param)) // "Y": what the kernel made of it
+	}
 	p := &planner{site: s, edit: Edit{Set: []string{arg}}}
 	err := p.run()
 	configured := err == nil && p.plan.Empty() && len(p.plan.Actions) == 0
@@ -213,7 +216,7 @@ func argGate(s *site, arg string, era era) Gate {
 		if !errors.Is(err, ErrOwned) && !errors.Is(err, ErrNoLoader) {
 			gate.State = Unknown
 		}
-		if gate.Now == want.Value {
+		if truthy(gate.Now) {
 			gate.State = Open
 		}
 	case configured && (now == nil || truthy(gate.Now)):
