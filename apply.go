@@ -91,7 +91,7 @@ func (a *applier) writer(what string) hostfs.Writer {
 
 func (a *applier) changes(p Plan) bool {
 	for _, c := range p.Changes {
-		if c.Diff() != "" {
+		if !c.none() {
 			return true
 		}
 	}
@@ -155,7 +155,7 @@ func (a *applier) fill(r *record, changes []Change) error {
 	real := map[string]string{}
 	w := a.writer("")
 	for _, c := range changes {
-		if c.Diff() == "" {
+		if c.none() {
 			continue
 		}
 		if path.Clean(c.Path) != c.Path || !path.IsAbs(c.Path) {

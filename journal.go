@@ -138,12 +138,15 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	root := hostfs.Root(a.host.Root)
-	for _, dir := range []string{stateDir, journalDir} {
-		real, err := root.Resolve(dir)
+	for _, dir := range []struct {
+		path string
+		mode fs.FileMode
+	}{{path.Dir(stateDir), 0o755}, {journalDir, 0o700}} {
+		real, err := root.Resolve(dir.path)
 		if err != nil {
 			return nil, err
 		}
-		if err := os.MkdirAll(real, 0o700); err != nil {
+		if err := os.MkdirAll(real, dir.mode); err != nil {
 			return nil, fmt.Errorf("journal: %w", err)
 		}
 	}

@@ -1,12 +1,9 @@
 package usernskit
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
-	"strings"
-
-	udiff "github.com/aymanbagabas/go-udiff"
+	"slices"
 )
 
 // A Change is what happens to one file, as a value: dry run, diff, apply, undo
@@ -101,62 +98,15 @@ func Merge(plans ...Plan) (Plan, error) {
 			all.Changes = append(all.Changes, c)
 		}
 		for _, a := range p.Actions {
-			if !hasAction(all.Actions, a) {
+			if !slices.ContainsFunc(all.Actions, func(b Action) bool { return slices.Equal(a.Argv, b.Argv) }) {
 				all.Actions = append(all.Actions, a)
 			}
 		}
 		for _, w := range p.Warnings {
-			if !hasWarning(all.Warnings, w) {
+			if !slices.Contains(all.Warnings, w) {
 				all.Warnings = append(all.Warnings, w)
 			}
 		}
 	}
 	return all, nil
-}
-
-func hasAction(list []Action, a Action) bool {
-	for _, b := range list {
-		if strings.Join(a.Argv, "\x00") == strings.Join(b.Argv, "\x00") {
-			return true
-		}
-	}
-	return false
-}
-
-func hasWarning(list []Warning, w Warning) bool {
-	for _, v := range list {
-		if v == w {
-			return true
-		}
-	}
-	return false
-}
-
-// Diff returns the changes of all files as one unified diff, as diff(1) -u
-// writes it. A file that is made or removed stands against /dev/null.
-func (p Plan) Diff() string {
-	var b strings.Builder
-	for _, c := range p.Changes {
-		b.WriteString(c.Diff())
-	}
-	return b.String()
-}
-
-// Diff returns the change as a unified diff with three lines of context, or ""
-// where it changes nothing. A file that comes or goes empty has a header only.
-func (c Change) Diff() string {
-	if (c.Before == nil) == (c.After == nil) && bytes.Equal(c.Before, c.After) {
-		return ""
-	}
-	from, to := c.Path, c.Path
-	if c.Before == nil {
-		from = "/dev/null"
-	}
-	if c.After == nil {
-		to = "/dev/null"
-	}
-	if len(c.Before) == 0 && len(c.After) == 0 {
-		return fmt.Sprintf("--- %s\n+++ %s\n", from, to)
-	}
-	return udiff.Unified(from, to, string(c.Before), string(c.After))
 }

@@ -1,10 +1,13 @@
 package usernskit
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 func TestMergeRefusesTwoPlansForOneFile(t *testing.T) {
@@ -34,4 +37,63 @@ func TestDiffSaysWhatComesAndGoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, tt.change.Diff()) })
 	}
+}
+
+// Whatever is left out of the comparison, the diff is that of the whole texts.
+func TestDiffOfPartsIsTheDiffOfTheWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := rapid.SampledFrom([]string{"a\n", "b\n", "\n", "c\r\n"})
+		text := func(name string) string {
+			s := strings.Join(rapid.SliceOfN(line, 0, 30).Draw(t, name), "")
+			return s + rapid.SampledFrom([]string{"", "", "x"}).Draw(t, name+" end")
+		}
+		start, end := text("start"), text("end")
+		a, b := start+text("a")+end, start+text("b")+end
+		if a == b {
+			return
+		}
+		require.Equal(t, b, patch(t, unified("f", "f", a, b), a))
+	})
+}
+
+// patch is patch(1) without any fuzz: every hunk must fit at its very line.
+func patch(t require.TestingT, diff, text string) string {
+	old := strings.SplitAfter(text, "\n")
+	var out strings.Builder
+	at := 0 // lines of old that are used
+	lines := strings.SplitAfter(diff, "\n")
+	for i, line := range lines {
+		body := ""
+		if len(line) > 0 {
+			body = line[1:]
+		}
+		if i+1 < len(lines) && strings.HasPrefix(lines[i+1], "\\ No newline") {
+			body = strings.TrimSuffix(body, "\n")
+		}
+		switch {
+		case strings.HasPrefix(line, "---"), strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "\\"):
+		case strings.HasPrefix(line, "@@"):
+			var from int
+			_, err := fmt.Sscanf(line, "@@ -%d", &from)
+			require.NoError(t, err)
+			for ; at < from-1; at++ {
+				out.WriteString(old[at])
+			}
+		case strings.HasPrefix(line, " "), strings.HasPrefix(line, "-"):
+			require.Equal(t, old[at], body, "line %d", at+1)
+			at++
+			if line[0] == ' ' {
+				out.WriteString(body)
+			}
+		case strings.HasPrefix(line, "+"):
+			out.WriteString(body)
+		}
+	}
+	return out.String() + strings.Join(old[at:], "")
+}
+
+func TestDiffCountsLinesFromTheStartOfTheFile(t *testing.T) {
+	before := strings.Repeat("same\n", 1000)
+	got := unified("/f", "/f", before+"end\n", before+"new\nend\n")
+	assert.Equal(t, "--- /f\n+++ /f\n@@ -998,4 +998,5 @@\n same\n same\n same\n+new\n end\n", got)
 }

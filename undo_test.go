@@ -117,6 +117,19 @@ func TestTheJournalIsForItsOwnerAlone(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 }
 
+// In a tree without /var the journal's way there is made for all to pass, or
+// dockerd's data-root below it could not be reached by the remapped root.
+func TestDirectoriesOnTheWayToTheJournalCanBePassed(t *testing.T) {
+	host := Host{Root: t.TempDir()}
+	_, err := host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/x", After: []byte("x"), Mode: 0o644}}})
+	require.NoError(t, err)
+	for _, dir := range []string{"/var", "/var/lib", "/etc"} {
+		info, err := host.Stat(dir)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o755), info.Mode().Perm(), dir)
+	}
+}
+
 func TestOneFileUnderTwoNamesIsRefused(t *testing.T) {
 	host := faultHost(t, t.TempDir())
 	text := []byte(faultTree["etc/real/grub"])
