@@ -1,0 +1,136 @@
+package subid_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/subid"
+)
+
+const (
+	raceEnv       = "USERNSKIT_RACE_WORKER"
+	raceWorkers   = 8
+	racePerWorker = 50 // of which every fifth is released again
+	raceUseradds  = 100
+)
+
+// 500 allocations, 400 by eight processes of ours and 100 by useradd, while
+// usermod -v adds ranges and userdel takes some away. All of them are at the
+// same two files of this mount namespace.
+func TestManyAllocateAtOnce(t *testing.T) {
+	if worker := os.Getenv(raceEnv); worker != "" {
+		raceWorker(t, worker)
+		return
+	}
+	if !hosttest.Private(t, "useradd", "usermod", "userdel") {
+		return
+	}
+	require.NoError(t, os.WriteFile("/etc/subuid", []byte("# kept\nalice:110000:1000\n"), 0o644))
+	require.NoError(t, os.WriteFile("/etc/subgid", []byte("# kept\nbob:300000:70000\n"), 0o644))
+
+	var all sync.WaitGroup
+	var failed sync.Map // what failed, by name
+	for i := range raceWorkers {
+		all.Go(func() {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestManyAllocateAtOnce$", "-test.timeout=5m")
+			cmd.Env = append(os.Environ(), raceEnv+"="+strconv.Itoa(i))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				failed.Store(fmt.Sprintf("worker %d: %v: %s", i, err, out), true)
+			}
+		})
+	}
+	all.Go(func() {
+		run := func(name string, arg ...string) {
+			if out, err := exec.Command(name, arg...).CombinedOutput(); err != nil {
+				failed.Store(fmt.Sprintf("%s %v: %v: %s", name, arg, err, out), true)
+			}
+		}
+		for i := range raceUseradds {
+			user := fmt.Sprintf("real%d", i)
+			run("useradd", "-M", "-N", user)
+			switch i % 4 {
+			case 1: // far from what anyone allocates: usermod looks at nothing
+				run("usermod", "-v", fmt.Sprintf("%d-%d", 1500000000+i*10, 1500000009+i*10), user)
+			case 3:
+				run("userdel", user)
+			}
+		}
+	})
+	all.Wait()
+	failed.Range(func(what, _ any) bool { return assert.Fail(t, "failed", what) })
+
+	s, err := subid.Read(usernskit.Host{})
+	require.NoError(t, err)
+	for _, f := range []*subid.File{s.UID, s.GID} {
+		assert.True(t, strings.Contains(string(f.Bytes()), "# kept\n"), "the comment")
+		for _, p := range f.Problems() {
+			assert.NotContains(t, []string{subid.Overlap, subid.Duplicate, subid.ReadersDiffer, subid.NotDecimal}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
+		}
+		has := map[string]int{}
+		for l := range f.Ranges() {
+			has[l.Owner]++
+		}
+		for i := range raceWorkers {
+			for n := range racePerWorker {
+				want := 1
+				if n%5 == 4 {
+					want = 0
+				}
+				assert.Equal(t, want, has[fmt.Sprintf("w%dn%d", i, n)], "lines of worker %d, allocation %d", i, n)
+			}
+		}
+		for i := range raceUseradds {
+			want := 1
+			if i%4 == 1 && f == s.UID {
+				want = 2
+			} else if i%4 == 3 {
+				want = 0
+			}
+			assert.Equal(t, want, has[fmt.Sprintf("real%d", i)], "lines of useradd %d in %s", i, f.Name())
+		}
+	}
+	for _, p := range s.Problems() {
+		assert.False(t, p.ID == subid.UIDGIDDiffer && strings.HasPrefix(p.Owner, "w"), "%s: %s", p.Owner, p.Text)
+	}
+
+	entries, err := filepath.Glob("/etc/*sub[ug]id*")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/etc/subgid", "/etc/subgid-", "/etc/subuid", "/etc/subuid-"}, entries, "no locks and no temporary files")
+	locks, err := filepath.Glob("/etc/[a-z]*.lock*") // .pwd.lock stays, as shadow-utils leave it
+	require.NoError(t, err)
+	assert.Empty(t, locks)
+}
+
+func raceWorker(t *testing.T, worker string) {
+	h := usernskit.Host{}
+	// Nobody stands in a queue for the locks, so with nine at them one may have
+	// bad luck for longer than the 15 s that are waited without a deadline.
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	for n := range racePerWorker {
+		owner := fmt.Sprintf("w%sn%d", worker, n)
+		_, err := h.Update(ctx, func() (usernskit.Plan, error) {
+			_, plan, err := subid.Plan(h, subid.Request{Owner: owner})
+			return plan, err
+		})
+		require.NoError(t, err, owner)
+		if n%5 != 4 {
+			continue
+		}
+		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return subid.PlanRelease(h, owner) })
+		require.NoError(t, err, owner)
+	}
+}
