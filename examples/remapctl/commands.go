@@ -13,6 +13,7 @@ func commands() []*cli.Command {
 		preflightCommand(),
 		verifyCommand(),
 		psCommand(),
+		mapCommand(),
 		explainCommand(),
 		daemonCommand(),
 	}
