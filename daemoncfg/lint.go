@@ -28,6 +28,8 @@ type Finding struct {
 //	nested-remap    userns-remap anywhere but at the top, where nothing reads it
 //	fail-open       a userns-remap that looks on and is off
 //	bad-remap       a userns-remap with which dockerd does not start
+//
+// A key that came after 20.10, like "proxies", is not reported.
 func (d *Document) Lint() []Finding {
 	if d.isBlank() {
 		if trim(d.text) == "null" {
