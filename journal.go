@@ -147,7 +147,7 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 			return nil, err
 		}
 		if err := os.MkdirAll(real, dir.mode); err != nil {
-			return nil, fmt.Errorf("journal: %w", err)
+			return nil, fmt.Errorf("journal: %w", hostfs.PathError("mkdir", dir.path, err))
 		}
 	}
 	f, err := root.Flock(ctx, lockPath)

@@ -70,6 +70,14 @@ func PlanEnable(h usernskit.Host, want Request) (Enable, error) {
 	if err != nil {
 		return Enable{}, err
 	}
+	was, err := daemoncfg.Current(h)
+	if err != nil {
+		return Enable{}, err
+	}
+	if was.On && was.Remap != want.Remap {
+		daemon.Warnings = append(daemon.Warnings, usernskit.Warning{ID: "remap-changed", Risk: true, Text: fmt.Sprintf(
+			"%s: userns-remap is %q now: the images, containers and volumes of its store are not seen under %q", was.Place, was.Value, want.Remap)})
+	}
 	plan, err := usernskit.Merge(usernskit.Plan{Title: "enable userns-remap " + want.Remap.String()}, ranges, gates, daemon)
 	if err != nil {
 		return Enable{}, err

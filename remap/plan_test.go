@@ -1,12 +1,14 @@
 package remap_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/remap"
@@ -144,4 +146,15 @@ func TestDisableKeepsTheRangesForNextTime(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, uint32(300000), on.Grant.UID.Start)
 	require.Len(t, on.Plan.Changes, 1)
+}
+
+func TestAnotherAccountThanBeforeHidesAStoreAndIsARisk(t *testing.T) {
+	host := hosttest.Tree(t, strings.Replace(tree, "\"debug\": false", "\"userns-remap\": \"shifted\"", 1))
+	p, err := remap.PlanEnable(host, remap.Request{})
+	require.NoError(t, err)
+	risk := func(w usernskit.Warning) bool { return w.ID == "remap-changed" && w.Risk }
+	assert.True(t, slices.ContainsFunc(p.Plan.Warnings, risk), "%v", p.Plan.Warnings)
+	p, err = remap.PlanEnable(host, remap.Request{Remap: daemoncfg.Remap{User: "shifted"}})
+	require.NoError(t, err)
+	assert.False(t, slices.ContainsFunc(p.Plan.Warnings, risk))
 }

@@ -2,6 +2,7 @@ package hostfs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -67,7 +68,7 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 		n, err := f.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
 		buf = buf[:len(buf)+n]
 		if int64(len(buf)) > limit {
-			return nil, hostError("read", path, ErrTooLarge)
+			return nil, hostError("read", path, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit))
 		}
 		if errors.Is(err, io.EOF) {
 			return buf, nil
@@ -93,6 +94,11 @@ func (r Root) ReadDir(path string) ([]fs.DirEntry, error) {
 
 // Stat describes what path leads to.
 func (r Root) Stat(path string) (fs.FileInfo, error) {
+	if filepath.Clean(r.Dir()) == "/" {
+		// The kernel knows links that have no path, such as /proc/self/ns/user.
+		info, err := os.Stat(path)
+		return info, hostError("stat", path, err)
+	}
 	real, err := r.Resolve(path)
 	if err != nil {
 		return nil, err
@@ -110,6 +116,10 @@ func (r Root) Lstat(path string) (fs.FileInfo, error) {
 	info, err := os.Lstat(real)
 	return info, hostError("lstat", path, err)
 }
+
+// PathError names the path as on the host in an error of the os package, and
+// tells a read-only file system by [ErrReadOnly].
+func PathError(op, path string, err error) error { return hostError(op, path, explain(err)) }
 
 // hostError makes err a [*fs.PathError] that names the path as on the host.
 func hostError(op, path string, err error) error {

@@ -83,3 +83,14 @@ func TestReadOfProcIsWholeThoughItsSizeIsZero(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(data), "Uid:")
 }
+
+// A magic link of /proc leads to no path; it is there all the same.
+func TestStatOfAMagicLinkOfProc(t *testing.T) {
+	if _, err := os.Lstat("/proc/self/ns/user"); err != nil {
+		t.Skip("needs /proc/self/ns/user")
+	}
+	_, err := Root("").Stat("/proc/self/ns/user")
+	assert.NoError(t, err)
+	_, err = Root("/").Stat("/proc/self/ns/nothing")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
