@@ -53,10 +53,7 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 func (w shellWord) expand(env map[string]shellValue, lost bool) (text string, unknown bool) {
 	var b strings.Builder
 	for i := 0; i < len(w.text); {
-		n := 0
-		if w.variable[i] {
-			n = variableLen([]byte(w.text[i:]))
-		}
+		n := w.variable[i]
 		if n == 0 {
 			b.WriteByte(w.text[i])
 			i++
@@ -72,11 +69,9 @@ func (w shellWord) expand(env map[string]shellValue, lost bool) (text string, un
 
 // refers reports whether the word is built on the variable.
 func (w shellWord) refers(name string) bool {
-	for i := range w.text {
-		if w.variable[i] && w.text[i] == '$' {
-			if n := variableLen([]byte(w.text[i:])); strings.Trim(w.text[i:i+n], "${}") == name {
-				return true
-			}
+	for i, n := range w.variable {
+		if n > 0 && strings.Trim(w.text[i:i+n], "${}") == name {
+			return true
 		}
 	}
 	return false

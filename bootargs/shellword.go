@@ -22,14 +22,14 @@ type shellWord struct {
 	at       []int  // offset in src of each byte of text
 	size     []int  // bytes of src that it takes: 2 with a backslash
 	quote    []byte // bare, inSingle or inDouble
-	variable []bool // part of $NAME, to be expanded by the shell
+	variable []int  // length of the $NAME or ${NAME} that begins here, else 0
 }
 
 // decodeWord reads src[from:to], one word of sh(1) without substitutions.
 func decodeWord(src []byte, from, to int) (shellWord, error) {
 	w := shellWord{src: src, from: from, to: to}
 	var text strings.Builder
-	put := func(i, n int, q byte, v bool) {
+	put := func(i, n int, q byte, v int) {
 		text.WriteByte(src[i+n-1])
 		w.at, w.size = append(w.at, i), append(w.size, n)
 		w.quote, w.variable = append(w.quote, q), append(w.variable, v)
@@ -42,7 +42,7 @@ func decodeWord(src []byte, from, to int) (shellWord, error) {
 			q = inSingle - q
 			i++
 		case q == inSingle:
-			put(i, 1, q, false)
+			put(i, 1, q, 0)
 			i++
 		case b == '"':
 			q = inDouble - q
@@ -50,15 +50,17 @@ func decodeWord(src []byte, from, to int) (shellWord, error) {
 		case b == '\\' && i+1 < to && src[i+1] == '\n':
 			i += 2
 		case b == '\\' && i+1 < to && (q == bare || strings.IndexByte("$`\"\\", src[i+1]) >= 0):
-			put(i, 2, q, false)
+			put(i, 2, q, 0)
 			i += 2
 		case b == '$' && variableLen(src[i:to]) > 0:
-			for n := variableLen(src[i:to]); n > 0; n-- {
-				put(i, 1, q, true)
+			n := variableLen(src[i:to])
+			put(i, 1, q, n)
+			for i++; n > 1; n-- {
+				put(i, 1, q, 0)
 				i++
 			}
 		default:
-			put(i, 1, q, false)
+			put(i, 1, q, 0)
 			i++
 		}
 	}

@@ -1,0 +1,318 @@
+package bootargs
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
+)
+
+// nextArg does to a buffer what the kernel's next_arg() does: it cuts the
+// buffer up by writing zeros. It is written down from the description of the
+// grammar in the slow way of C, to be held against token.next.
+func nextArg(args []byte) (param string, val *string, rest []byte) {
+	space := func(b byte) bool { return b == ' ' || b >= 9 && b <= 13 || b == 0xA0 }
+	text := func(b []byte) string { s, _, _ := strings.Cut(string(b), "\x00"); return s }
+	buf := append(append([]byte{}, args...), 0)
+	inQuote, quoted := false, false
+	if buf[0] == '"' {
+		buf = buf[1:]
+		inQuote, quoted = true, true
+	}
+	i, equals := 0, 0
+	for ; buf[i] != 0; i++ {
+		if space(buf[i]) && !inQuote {
+			break
+		}
+		if equals == 0 && buf[i] == '=' {
+			equals = i
+		}
+		if buf[i] == '"' {
+			inQuote = !inQuote
+		}
+	}
+	var value []byte
+	if equals != 0 {
+		buf[equals] = 0
+		value = buf[equals+1:]
+		if value[0] == '"' {
+			value = value[1:]
+			if buf[i-1] == '"' {
+				buf[i-1] = 0
+			}
+		}
+	}
+	if quoted && i > 0 && buf[i-1] == '"' {
+		buf[i-1] = 0
+	}
+	if buf[i] != 0 {
+		buf[i] = 0
+		i++
+	}
+	rest = buf[i:]
+	for len(rest) > 0 && space(rest[0]) {
+		rest = rest[1:]
+	}
+	if equals != 0 {
+		v := text(value)
+		val = &v
+	}
+	return text(buf), val, []byte(text(rest))
+}
+
+func plainArgs(line string) []Arg {
+	args := []byte(line)
+	for len(args) > 0 && (args[0] == ' ' || args[0] >= 9 && args[0] <= 13 || args[0] == 0xA0) {
+		args = args[1:]
+	}
+	var list []Arg
+	for len(args) > 0 {
+		param, val, rest := nextArg(args)
+		if val == nil && param == "--" {
+			break
+		}
+		a := Arg{Name: param}
+		if val != nil {
+			a.Value, a.HasValue = *val, true
+		}
+		list, args = append(list, a), rest
+	}
+	return list
+}
+
+// Lines made of what matters: blanks, quotes, equal signs, dashes, dollars.
+var pieces = []string{" ", "  ", "\t", "\n", "\xa0", `"`, `'`, `\`, "=", "-", "_", "--", " -- ", "a", "b", "ab", "a-b", "a_b=", "x=0", "x=1", " x", "console=tty0", "$kernelopts", "${x}", "y=\"a b\"", "\"y=a b\"", "hugepages=2", "hugepagesz=1G", "\xc3\xa0"}
+
+func drawLine(t *rapid.T) string {
+	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 14).Draw(t, "line"), "")
+}
+
+func drawEdit(t *rapid.T) Edit {
+	args := []string{"x=1", "x", "x=", "a-b=2", "y=\"a b\"", "new=1", "b"}
+	some := func(name string, from []string) []string {
+		return rapid.SliceOfN(rapid.SampledFrom(from), 0, 2).Draw(t, name)
+	}
+	return Edit{
+		Set:          some("set", args),
+		Replace:      some("replace", append(args, "console=ttyS0", "hugepages=4")),
+		Append:       some("append", append(args, "console=tty0", "hugepagesz=1G", "hugepages=2")),
+		AddIfMissing: some("add", args),
+		Remove:       some("remove", []string{"x", "a_b", "y", "console"}),
+		RemoveExact:  some("exact", args),
+	}
+}
+
+func TestPropertiesOfALine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := drawLine(t)
+		agree(t, line)
+		e := drawEdit(t)
+		after, err := e.Apply(line)
+		if err != nil {
+			require.Empty(t, after)
+			return
+		}
+		again, err := e.Apply(after)
+		require.NoError(t, err)
+		require.Equal(t, after, again, "twice is once")
+		local(t, e, line, after)
+	})
+}
+
+// agree holds our reading against the plain one.
+func agree(t require.TestingT, line string) {
+	require.Equal(t, line, Parse(line).String())
+	var got []Arg
+	for a := range Parse(line).Args() {
+		got = append(got, a)
+	}
+	require.Equal(t, plainArgs(line), got, "%q", line)
+	require.True(t, Parse(line).Equal(Parse(line)))
+}
+
+// local checks that an edit leaves every argument of another name as it is
+// written, in its order, and everything from "--" on. What comes out has what
+// was asked for.
+func local(t require.TestingT, e Edit, before, after string) {
+	require.Equal(t, raws(e, before), raws(e, after), "%q to %q", before, after)
+	require.Equal(t, Parse(before).InitArgs(), Parse(after).InitArgs())
+	for _, name := range e.Remove {
+		_, ok := Parse(after).Effective(name)
+		require.False(t, ok, "%s in %q", name, after)
+	}
+	for _, s := range append(append([]string{}, e.Append...), e.Set...) {
+		a, err := ParseArg(s)
+		require.NoError(t, err)
+		require.True(t, holds(after, a), "%s in %q", s, after)
+	}
+	for _, s := range e.RemoveExact {
+		a, _ := ParseArg(s)
+		require.False(t, holds(after, a), "%s in %q", s, after)
+	}
+	if len(e.Set) > 0 {
+		a, _ := ParseArg(e.Set[len(e.Set)-1])
+		last, ok := Parse(after).Effective(a.Name)
+		require.True(t, ok && last.equal(a), "%v in %q", a, after)
+	}
+}
+
+// raws returns the raw bytes of the arguments that an edit does not speak of.
+func raws(e Edit, line string) []string {
+	var list []string
+	var t token
+	for t.next(line, t.to) && !t.ends(line) {
+		a, named := t.arg(line), false
+		for _, n := range e.names() {
+			named = named || sameGroup(n, a.Name)
+		}
+		if !named || isVariable(a.Name) {
+			list = append(list, line[t.from:t.to])
+		}
+	}
+	return list
+}
+
+func FuzzLine(f *testing.F) {
+	for _, s := range []string{tableLine, "", " ", "\ta  b \n", `foo="a b" "c=d e" f" "g`, `a="`, `"`, `"a="`, `"--" z`, "a -- x=0", "x=0 $v x=1 -- x",
+		"a\xa0b", "a=\xc3\xa0", "user-namespace.enable=0", "hugepagesz=1G hugepages=2", "  x=1", "x=1  ", `a="b c`} {
+		f.Add(s, "x=1", "console=tty0", "foo")
+	}
+	f.Add("a-b=1 a_b=2", "a-b=3", "d", "e")
+	f.Fuzz(func(t *testing.T, line, set, app, remove string) {
+		if strings.Contains(line, "\x00") { // the kernel's line ends there
+			return
+		}
+		agree(t, line)
+		e := Edit{Set: []string{set}, Append: []string{app}, Remove: []string{remove}}
+		after, err := e.Apply(line)
+		if err != nil {
+			require.Empty(t, after)
+			e = Edit{Set: []string{set}}
+			if after, err = e.Apply(line); err != nil {
+				return
+			}
+		}
+		again, err := e.Apply(after)
+		require.NoError(t, err)
+		require.Equal(t, after, again)
+		agree(t, after)
+		local(t, e, line, after)
+	})
+}
+
+// FuzzShellValue writes a value into /etc/default/grub's quoting in three
+// ways, and reads it back; where sh is there, as sh does.
+func FuzzShellValue(f *testing.F) {
+	for _, s := range []string{"", "a b", `a\b`, `"`, "'", `$x ${y} \$z`, "`id`", "a\nb", "#a", "~", "caf\xe9", `\\\"$`, "a\\\nb", "!x"} {
+		f.Add(s)
+	}
+	sh, _ := exec.LookPath("sh")
+	f.Fuzz(func(t *testing.T, value string) {
+		if strings.ContainsAny(value, "\r\x00") {
+			return
+		}
+		for _, src := range []string{
+			`V="` + encodeShell(value, inDouble) + "\"\n",
+			"V='" + encodeShell(value, inSingle) + "'\n",
+			"V=\nW=1\n",
+		} {
+			file, err := parseShell("v", []byte(src))
+			require.NoError(t, err)
+			word := file.steps[0].word
+			if src == "V=\nW=1\n" {
+				if value == "" {
+					continue
+				}
+				src = string(word.splice([]splice{{text: value}}))
+				file, err = parseShell("v", []byte(src))
+				require.NoError(t, err)
+				word = file.steps[0].word
+			}
+			require.NoError(t, file.steps[0].odd)
+			require.Equal(t, value, word.text, "%s", src)
+			for _, n := range word.variable {
+				require.Zero(t, n, "%s", src)
+			}
+			if sh != "" {
+				out, err := exec.Command(sh, "-c", src+`printf '%s.' "$V"`).Output()
+				require.NoError(t, err)
+				require.Equal(t, value+".", string(out), "%s", src)
+			}
+		}
+	})
+}
+
+// Whatever sh makes of a file that we can read, we read the same.
+func TestShAgreesWithOurReadingOfAnyAssignments(t *testing.T) {
+	sh := hosttest.NeedProgram(t, "sh")
+	rapid.Check(t, func(t *rapid.T) {
+		var src strings.Builder
+		for i := range rapid.IntRange(1, 12).Draw(t, "lines") {
+			part := rapid.SampledFrom([]string{"a", " b", `"c d"`, "'e f'", `"$V"`, `"${V} g"`, "$W", `\ `, `\"`, `"\\"`, `"\$V"`, `'$V'`, "x=1", `"h\` + "\n" + `i"`, `"#"`, "\xe9"})
+			word := strings.ReplaceAll(strings.Join(rapid.SliceOfN(part, 0, 4).Draw(t, "word"), ""), " b", "b")
+			fmt.Fprintf(&src, "%s=%s\n", rapid.SampledFrom([]string{"V", "W"}).Draw(t, fmt.Sprint(i)), word)
+		}
+		f, err := parseShell("v", []byte(src.String()))
+		require.NoError(t, err, "%s", src.String())
+		env := evaluate(f)
+		out, err := exec.Command(sh, "-c", src.String()+`printf '%s\036%s' "$V" "$W"`).Output()
+		require.NoError(t, err)
+		require.Equal(t, string(out), env["V"].text+"\x1e"+env["W"].text, "%s", src.String())
+	})
+}
+
+// FuzzStores lets every parser and editor loose on any bytes.
+func FuzzStores(f *testing.F) {
+	f.Add([]byte("GRUB_CMDLINE_LINUX=\"a ${GRUB_CMDLINE_LINUX}\"\nif x; then y; fi"), "x=1")
+	f.Add([]byte("title a\noptions a b\r\noptions\n\n#x\noptions c"), "x=1")
+	f.Add([]byte(envHeader+"kernelopts=a\\\\b\n####"), "x")
+	f.Add([]byte("default a\nlabel a\n\tappend x\nlabel b\n  linux y\n"), "console=a")
+	f.Add([]byte("user.max_user_namespaces = 0"), "x=1")
+	f.Fuzz(func(t *testing.T, src []byte, arg string) {
+		e := Edit{Set: []string{arg}}
+		ops, err := e.ops(spellGRUB)
+		if err != nil {
+			return
+		}
+		if file, err := parseShell("f", src); err == nil {
+			if after, err := file.edit(grubVariable, ops); err == nil {
+				file, err := parseShell("f", after)
+				require.NoError(t, err)
+				again, err := file.edit(grubVariable, ops)
+				require.NoError(t, err)
+				require.Equal(t, string(after), string(again))
+			}
+		}
+		for _, grub := range []bool{true, false} {
+			if after, err := parseEntry("f", src).edit(ops, grub, nil); err == nil {
+				again, err := parseEntry("f", after).edit(ops, grub, nil)
+				require.NoError(t, err)
+				require.Equal(t, string(after), string(again))
+			}
+		}
+		if b, err := parseEnv("f", src); err == nil {
+			if _, ok := b.get("kernelopts"); ok {
+				if after, err := b.set("kernelopts", arg); err == nil {
+					require.Len(t, after, len(src))
+				}
+			}
+		}
+		if after, err := editExtlinux("f", src, ops, func(stanza) bool { return true }); err == nil {
+			again, err := editExtlinux("f", after, ops, func(stanza) bool { return true })
+			require.NoError(t, err)
+			require.Equal(t, string(after), string(again))
+		}
+		after := setSysctl(src, "user.max_user_namespaces", "15000")
+		set, ok := lookup([]sysctlFile{{"f", after}}, "user.max_user_namespaces")
+		assert.True(t, ok && set.value == "15000", "%q", after)
+		parseGRUBCfg(src)
+		parseInfo(string(src))
+		parseRelease(src, src)
+	})
+}
