@@ -1,12 +1,39 @@
 package userns
 
 import (
+	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"testing"
 
 	"github.com/moby/sys/user"
 )
+
+// BenchmarkParseMap asks the same about reading a map of 340 lines, which here
+// is also checked and made ready to be looked up in both ways.
+func BenchmarkParseMap(b *testing.B) {
+	var text bytes.Buffer
+	for i := range MaxExtents {
+		fmt.Fprintf(&text, "%10d %10d %10d\n", i*1000, 100000+(MaxExtents-i)*2000, 1000)
+	}
+	b.Run("usernskit", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if m, err := ParseMap("uid_map", text.Bytes()); err != nil || m.IsZero() {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("moby", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if m, err := user.ParseIDMap(bytes.NewReader(text.Bytes())); err != nil || len(m) != MaxExtents {
+				b.Fatal(err)
+			}
+		}
+	})
+}
 
 // BenchmarkToHost asks what a translation of a user and a group costs next to
 // moby/sys/user, which walks the extents from the first to the last.

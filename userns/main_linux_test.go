@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,6 +59,18 @@ func childMain(what string, args []string) {
 	switch what {
 	case "wait": // be there until stdin ends
 		fmt.Println(os.Getpid())
+		io.Copy(io.Discard, os.Stdin)
+	case "thread": // be there, with a thread that is another user
+		uid, err := strconv.Atoi(args[0])
+		must(err)
+		go func() {
+			runtime.LockOSThread()
+			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+				must(errno)
+			}
+			fmt.Println(os.Getpid())
+			select {}
+		}()
 		io.Copy(io.Discard, os.Stdin)
 	case "nest": // be there, with a child in the first of the layers, and so on
 		var layers []layer

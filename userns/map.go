@@ -26,7 +26,10 @@ type Map struct {
 // with an error that matches [ErrInvalidMap] where the kernel would (map_write,
 // user_namespaces(7)): no extent or more than [MaxExtents], a Count of 0, an ID
 // past 4294967294, or two extents that share an ID on either side.
-func NewMap(extents ...Extent) (Map, error) {
+func NewMap(extents ...Extent) (Map, error) { return newMap(slices.Clone(extents)) }
+
+// newMap is NewMap for a slice that it may keep.
+func newMap(extents []Extent) (Map, error) {
 	switch n := len(extents); {
 	case n == 0:
 		return Map{}, fmt.Errorf("%w: no extent", ErrInvalidMap)

@@ -24,21 +24,21 @@ func ParseMap(name string, data []byte) (Map, error) {
 	if len(data) == 0 {
 		return Map{}, nil
 	}
-	var extents []Extent
-	for n := 1; len(data) > 0; n++ {
-		line, rest, _ := bytes.Cut(data, []byte("\n"))
-		data = rest
-		if n > MaxExtents {
-			return Map{}, &usernskit.FileError{File: name, Line: n,
+	extents := make([]Extent, 0, min(bytes.Count(data, []byte("\n"))+1, MaxExtents))
+	for at := 0; at < len(data); {
+		line := len(extents) + 1
+		if line > MaxExtents {
+			return Map{}, &usernskit.FileError{File: name, Line: line,
 				Err: fmt.Errorf("%w: more than %d lines", ErrInvalidMap, MaxExtents)}
 		}
-		e, col, err := parseExtent(line)
+		e, end, err := parseExtent(data, at)
 		if err != nil {
-			return Map{}, &usernskit.FileError{File: name, Line: n, Col: col, Err: err}
+			return Map{}, &usernskit.FileError{File: name, Line: line, Col: end - at + 1, Err: err}
 		}
 		extents = append(extents, e)
+		at = end + 1
 	}
-	m, err := NewMap(extents...)
+	m, err := newMap(extents)
 	if bad := (*ExtentError)(nil); errors.As(err, &bad) {
 		err = fmt.Errorf("%w: it %s", ErrInvalidMap, bad.Why)
 		return Map{}, &usernskit.FileError{File: name, Line: bad.Index + 1, Err: err}
@@ -46,52 +46,72 @@ func ParseMap(name string, data []byte) (Map, error) {
 	return m, err
 }
 
-// parseExtent reads one line. On error col is the column, from 1.
-func parseExtent(line []byte) (e Extent, col int, err error) {
-	var fields [3]uint32
-	at := 0
-	for i := range fields {
-		for at < len(line) && isBlank(line[at]) {
-			at++
-		}
-		start := at
-		for at < len(line) && !isBlank(line[at]) {
-			at++
-		}
-		if fields[i], err = parseID(line[start:at]); err != nil {
-			return Extent{}, start + 1, err
-		}
-		if i == 1 && fields[i] == math.MaxUint32 {
-			return Extent{}, start + 1, fmt.Errorf("%w in the namespace it was read from", ErrUnmapped)
-		}
+// parseExtent reads the line that begins at data[at:]. It returns where the
+// line ends, or on error where it can no longer be read.
+func parseExtent(data []byte, at int) (e Extent, end int, err error) {
+	if e.ID, at, err = parseID(data, at); err != nil {
+		return Extent{}, at, err
 	}
-	for ; at < len(line); at++ {
-		if !isBlank(line[at]) {
-			return Extent{}, at + 1, fmt.Errorf("%w: more than three numbers", ErrInvalidMap)
-		}
+	if e.HostID, at, err = parseID(data, at); err != nil {
+		return Extent{}, at, err
 	}
-	return Extent{ID: fields[0], HostID: fields[1], Count: fields[2]}, 0, nil
+	if e.HostID == math.MaxUint32 {
+		return Extent{}, at - len("4294967295"), fmt.Errorf("%w in the namespace it was read from", ErrUnmapped)
+	}
+	if e.Count, at, err = parseID(data, at); err != nil {
+		return Extent{}, at, err
+	}
+	for at < len(data) && isBlank(data[at]) {
+		at++
+	}
+	if at < len(data) && data[at] != '\n' {
+		return Extent{}, at, fmt.Errorf("%w: more than three numbers", ErrInvalidMap)
+	}
+	return e, at, nil
+}
+
+// maxDigits is how many digits certainly fit into 64 bits. The kernel prints
+// ten at most.
+const maxDigits = 19
+
+// parseID reads the number after the blanks at data[at:], and returns where it
+// ends, or on error where it begins.
+func parseID(data []byte, at int) (id uint32, end int, err error) {
+	for at < len(data) && isBlank(data[at]) {
+		at++
+	}
+	start, n := at, uint64(0)
+	for at < len(data) {
+		digit := data[at] - '0'
+		if digit > 9 {
+			break
+		}
+		n = n*10 + uint64(digit)
+		at++
+	}
+	ended := at == len(data) || data[at] == '\n' || isBlank(data[at])
+	switch {
+	case !ended, n > math.MaxUint32, at-start > maxDigits:
+		return 0, start, notANumber(data[start:])
+	case at == start:
+		return 0, start, fmt.Errorf("%w: a number is missing", ErrInvalidMap)
+	}
+	return uint32(n), at, nil
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// parseID reads a plain decimal number of 32 bits. strconv.ParseUint would
-// take a sign or not depending on its mood about base 0; bytes are counted
-// here so that no other form gets in.
-func parseID(field []byte) (uint32, error) {
-	if len(field) == 0 {
-		return 0, fmt.Errorf("%w: a number is missing", ErrInvalidMap)
+// notANumber says what is wrong with the word that text begins with.
+func notANumber(text []byte) error {
+	if end := bytes.IndexAny(text, " \t\n"); end >= 0 {
+		text = text[:end]
 	}
-	n := uint64(0)
-	for _, c := range field {
+	for _, c := range text {
 		if c < '0' || c > '9' {
-			return 0, fmt.Errorf("%w: %q is not a decimal number", ErrInvalidMap, field)
-		}
-		if n = n*10 + uint64(c-'0'); n > math.MaxUint32 {
-			return 0, fmt.Errorf("%w: %q is more than 4294967295", ErrInvalidMap, field)
+			return fmt.Errorf("%w: %.20q is not a decimal number", ErrInvalidMap, text)
 		}
 	}
-	return uint32(n), nil
+	return fmt.Errorf("%w: %.20q is more than 4294967295", ErrInvalidMap, text)
 }
 
 // MarshalText returns the map as it is written to uid_map, one extent a line.

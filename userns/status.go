@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -70,11 +71,11 @@ func numbers(value []byte, to []uint32) error {
 		if i == len(to) {
 			return fmt.Errorf("more than %d numbers", len(to))
 		}
-		n, err := parseID(field)
+		n, err := strconv.ParseUint(string(field), 10, 32) // takes no sign
 		if err != nil {
 			return fmt.Errorf("%q is not an ID", field)
 		}
-		to[i] = n
+		to[i] = uint32(n)
 		i++
 	}
 	if i < len(to) {

@@ -12,15 +12,22 @@ type table struct {
 	byHost index // its extents are flipped: ID is the host's
 }
 
+// newTable keeps the slice.
 func newTable(extents []Extent) *table {
-	t := &table{given: slices.Clone(extents)}
-	flipped := make([]Extent, len(extents))
+	n := len(extents)
+	byID, byHost := extents, make([]Extent, n)
 	for i, e := range extents {
-		flipped[i] = e.flipped()
+		byHost[i] = e.flipped()
 	}
-	t.byID, t.byHost = newIndex(t.given), newIndex(flipped)
-	return t
+	if !slices.IsSortedFunc(byID, before) { // the kernel sorts more than five
+		byID = slices.Clone(byID)
+		slices.SortFunc(byID, before)
+	}
+	slices.SortFunc(byHost, before)
+	return &table{given: extents, byID: newIndex(byID), byHost: newIndex(byHost)}
 }
+
+func before(a, b Extent) int { return cmp.Compare(a.ID, b.ID) }
 
 // toHost is kept out of line so that Map.ToHost, which nearly always ends
 // before it, is inlined.
@@ -53,28 +60,26 @@ type index struct {
 	slots   []uint16 // the last extent that begins at or before the slot; one more at the end
 }
 
-// newIndex makes the index of extents that share no ID, or of any extents to
-// look for those that do: see [index.crossing]. It may keep the slice.
+// newIndex makes the index of extents in the order of ID. They may share IDs,
+// if only to find that out: see [index.crossing].
 func newIndex(extents []Extent) index {
-	byID := func(a, b Extent) int { return cmp.Compare(a.ID, b.ID) }
-	if !slices.IsSortedFunc(extents, byID) { // the kernel sorts more than five
-		extents = slices.Clone(extents)
-		slices.SortFunc(extents, byID)
-	}
 	x := index{extents: extents, base: extents[0].ID}
 	last := extents[len(extents)-1]
 	span := last.ID + last.Count - 1 - x.base
 	for slots := uint32(4 * len(extents)); span>>x.shift >= slots; {
 		x.shift++
 	}
-	x.slots = make([]uint16, span>>x.shift+2)
-	at := 0
-	for i := range x.slots {
-		begin := uint64(x.base) + uint64(i)<<x.shift
-		for at+1 < len(extents) && uint64(extents[at+1].ID) <= begin {
-			at++
+	x.slots = make([]uint16, 0, span>>x.shift+2)
+	for i, e := range extents[1:] {
+		// Extent i holds for the slots that begin before the next extent does.
+		// A slot that begins past 32 bits is beyond every ID.
+		first := (uint64(e.ID-x.base) + 1<<x.shift - 1) >> x.shift
+		for uint64(len(x.slots)) < first {
+			x.slots = append(x.slots, uint16(i))
 		}
-		x.slots[i] = uint16(at)
+	}
+	for len(x.slots) < cap(x.slots) {
+		x.slots = append(x.slots, uint16(len(extents)-1))
 	}
 	return x
 }
