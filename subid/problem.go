@@ -2,6 +2,7 @@ package subid
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -36,6 +37,15 @@ type Problem struct {
 	Line  int    // from 1; 0 for the file as a whole
 	Owner string // whose line it is; "" for the file as a whole
 	Text  string // what is wrong, and who reads what where readers differ
+}
+
+// String returns "/etc/subuid:3: overlap: what is wrong".
+func (p Problem) String() string {
+	place := p.File
+	if p.Line > 0 {
+		place += ":" + strconv.Itoa(p.Line)
+	}
+	return place + ": " + p.ID + ": " + p.Text
 }
 
 // Problems returns what the file by itself shows to be wrong, in the order of

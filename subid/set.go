@@ -33,7 +33,7 @@ type Claim struct {
 // reader reads them, then accounts and groups of that very ID. A UID and a GID
 // of one number are one ID here.
 func (s *Set) Owners(id uint32) []Claim {
-	list := s.find(func(_ Line, r Range) bool { return r.Contains(id) })
+	list := s.find(func(_ string, r Range) bool { return r.Contains(id) })
 	for _, accounts := range [][]account{s.users, s.groups} {
 		for _, a := range accounts {
 			if a.id == id {
@@ -73,17 +73,15 @@ func (f *File) held(accounts []account) []Claim {
 // under the one are found by the other too where there is an account.
 func (s *Set) Held(owner string) []Claim {
 	o, _ := s.owner(owner, nil)
-	return s.find(func(l Line, _ Range) bool { return o.is(l.Owner) })
+	return s.find(func(owner string, _ Range) bool { return o.is(owner) })
 }
 
-// find returns the claims that want, each once.
-func (s *Set) find(want func(Line, Range) bool) []Claim {
+// find returns the lines' claims that want.
+func (s *Set) find(want func(owner string, r Range) bool) []Claim {
 	var list []Claim
 	for _, f := range s.files() {
-		first := len(list)
-		for l, r := range f.claims() {
-			c := Claim{f.name, l.Number, l.Owner, r}
-			if want(l, r) && !slices.Contains(list[first:], c) {
+		for _, c := range f.held(nil) {
+			if want(c.Owner, c.Range) {
 				list = append(list, c)
 			}
 		}
