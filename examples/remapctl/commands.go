@@ -15,7 +15,9 @@ func commands() []*cli.Command {
 		psCommand(),
 		mapCommand(),
 		explainCommand(),
+		subidCommand(),
 		daemonCommand(),
+		bootargsCommand(),
 	}
 }
 

@@ -83,6 +83,7 @@ func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cli.Command {
 func setUp(cmd *cli.Command) {
 	cmd.OnUsageError = usageError
 	cmd.HideHelpCommand = true
+	cmd.DisableSliceFlagSeparator = true // a comma is a byte like any other
 	for _, sub := range cmd.Commands {
 		setUp(sub)
 	}
