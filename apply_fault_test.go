@@ -213,7 +213,7 @@ func dieAt(job string) {
 	}
 	unlock, err := a.lock(ctx)
 	if err == nil {
-		_, err = a.apply(ctx, faultPlan())
+		_, _ = a.apply(ctx, faultPlan())
 		unlock()
 	}
 	os.Exit(0)

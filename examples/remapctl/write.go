@@ -14,9 +14,9 @@ import (
 )
 
 // change is how every command that writes goes about it: plan, show, ask,
-// apply. The plan that is applied is made anew under the lock; it can differ
-// from the one shown only where another program wrote meanwhile, and then it is
-// shown again and asked for again.
+// apply. The plan that is applied is made anew under the lock, since another
+// program may have written meanwhile; a person who was asked gets what was
+// shown or nothing.
 func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernskit.Plan, error)) (usernskit.Receipt, error) {
 	p, err := plan()
 	if err != nil {
@@ -38,12 +38,16 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	if err := e.agreed(cmd, p); err != nil {
 		return usernskit.Receipt{}, err
 	}
+	shown := p.Diff()
 	receipt, err := e.host.Update(ctx, func() (usernskit.Plan, error) {
-		again, err := plan()
-		if err == nil && again.Diff() != p.Diff() {
-			return again, fmt.Errorf("%w: the plan would be another now", usernskit.ErrChanged)
+		var err error
+		if p, err = plan(); err != nil {
+			return p, err
 		}
-		return again, err
+		if !cmd.Bool("yes") && p.Diff() != shown {
+			return p, fmt.Errorf("%w: the plan would be another than the one that was agreed to", usernskit.ErrChanged)
+		}
+		return p, accepted(cmd, p)
 	})
 	if err != nil {
 		return receipt, err
@@ -58,17 +62,25 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	return receipt, e.report(p, receipt, dry)
 }
 
-// agreed returns nil once the risks are accepted and the person agrees.
-func (e *env) agreed(cmd *cli.Command, p usernskit.Plan) error {
-	accepted := cmd.StringSlice("accept-risk")
+// accepted returns nil if every risk of the plan was accepted by its ID.
+func accepted(cmd *cli.Command, p usernskit.Plan) error {
+	ids := cmd.StringSlice("accept-risk")
 	var open []string
 	for _, w := range p.Warnings {
-		if w.Risk && !slices.Contains(accepted, w.ID) && !slices.Contains(open, w.ID) {
+		if w.Risk && !slices.Contains(ids, w.ID) && !slices.Contains(open, w.ID) {
 			open = append(open, w.ID)
 		}
 	}
-	if open != nil {
-		return fmt.Errorf("nothing was changed: read the warnings above; to go on all the same: --accept-risk %s", strings.Join(open, " --accept-risk "))
+	if open == nil {
+		return nil
+	}
+	return fmt.Errorf("nothing was changed: read the warnings above; to go on all the same: --accept-risk %s", strings.Join(open, " --accept-risk "))
+}
+
+// agreed returns nil once the risks are accepted and the person agrees.
+func (e *env) agreed(cmd *cli.Command, p usernskit.Plan) error {
+	if err := accepted(cmd, p); err != nil {
+		return err
 	}
 	if cmd.Bool("yes") {
 		return nil
@@ -120,7 +132,11 @@ func (e *env) warn(p usernskit.Plan) {
 		if w.Risk {
 			kind = "risk"
 		}
-		e.note("%s: %s: %s", kind, w.ID, w.Text)
+		text := kind + ": " + w.ID + ": " + w.Text
+		if terminal(e.err) { // in a log it is one line
+			text = fold(text, 2, e.width())
+		}
+		e.note("%s", text)
 	}
 }
 
@@ -131,6 +147,7 @@ func (e *env) next(actions []usernskit.Action) {
 		if a.When == usernskit.Later {
 			when = "later"
 		}
-		e.say("%s run: %s   (%s)", when, strings.Join(a.Argv, " "), a.Why)
+		e.say("%s run: %s", when, strings.Join(a.Argv, " "))
+		e.say("  %s", fold(a.Why, 2, e.width()-2))
 	}
 }
