@@ -146,10 +146,7 @@ func (f *facts) c09(v *verdicts) {
 		return
 	}
 	switch {
-	case f.engine == nil && !f.proc:
-		v.skip("host", offline)
-	case f.engine == nil:
-		v.unknown("docker", "%v", f.noEngine)
+	case f.noStore(v):
 	case f.engine.Unread["Volumes"] != "":
 		v.unknown("docker", "%s", f.engine.Unread["Volumes"])
 	default:
@@ -207,12 +204,10 @@ func (f *facts) c11(v *verdicts) {
 	case !f.opts.Deep:
 		v.skip("host", "only when asked to look deep")
 		return
-	case f.engine == nil && !f.live:
-		v.skip("docker", "this tree holds no store of Docker's")
+	case f.noStore(v):
 		return
-	case f.engine == nil:
-		v.unknown("docker", "%v", f.noEngine)
-		return
+	case f.engine.Unread["Volumes"] != "":
+		v.unknown("docker", "%s", f.engine.Unread["Volumes"])
 	}
 	for _, l := range f.lost {
 		if l.err != nil {

@@ -8,12 +8,7 @@ import (
 
 // noContainers is why the checks of options have nothing to look at.
 func (f *facts) noContainers(v *verdicts) bool {
-	switch {
-	case f.engine == nil && !f.live && errors.Is(f.noEngine, errNotAsked):
-		v.skip("docker", "this tree holds no store of Docker's")
-		return true
-	case f.engine == nil:
-		v.unknown("docker", "%v", f.noEngine)
+	if f.noStore(v) {
 		return true
 	}
 	if why := f.engine.Unread["Containers"]; why != "" {
@@ -26,6 +21,21 @@ func (f *facts) noContainers(v *verdicts) bool {
 		}
 	}
 	return false
+}
+
+// noStore is why the checks of what Docker keeps have nothing to look at.
+func (f *facts) noStore(v *verdicts) bool {
+	switch {
+	case f.engine != nil:
+		return false
+	case f.storeErr != nil:
+		v.unknown("docker", "%v", f.storeErr)
+	case !f.live && errors.Is(f.noEngine, errNotAsked):
+		v.skip("docker", "this tree holds no store of Docker's")
+	default:
+		v.unknown("docker", "%v", f.noEngine)
+	}
+	return true
 }
 
 func (f *facts) unreadContainer(c *Container) string {
@@ -164,10 +174,7 @@ func (f *facts) c06(v *verdicts) {
 // c12: managed plugins.
 func (f *facts) c12(v *verdicts) {
 	switch {
-	case f.engine == nil && !f.live:
-		v.skip("docker", "this tree holds no store of Docker's")
-	case f.engine == nil:
-		v.unknown("docker", "%v", f.noEngine)
+	case f.noStore(v):
 	case f.engine.Unread["Plugins"] != "":
 		v.unknown("docker", "%s", f.engine.Unread["Plugins"])
 	case len(f.engine.Plugins) == 0:
@@ -183,6 +190,10 @@ func (f *facts) c12(v *verdicts) {
 func (f *facts) c13(v *verdicts) {
 	if !f.proc {
 		v.skip("host", offline)
+		return
+	}
+	if gaps := f.scan.gaps(); len(gaps) > 0 {
+		v.unknown("host", "%s", gaps[0])
 		return
 	}
 	fi := v.pass("host", "dockerd, containerd and %d shims are root of the host, as they have to be", len(f.scan.shims))

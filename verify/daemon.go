@@ -70,8 +70,7 @@ func (f *facts) d02(v *verdicts) {
 		v.unknown("dockerd", "%s", c.startup.Unsure[0])
 	case !given:
 		v.pass("dockerd", "no flag sets userns-remap")
-	case c.docErr != nil:
-		v.unknown(c.file, "%v", c.docErr)
+	case f.noConfig(v):
 	case c.inFile("userns-remap"):
 		v.fail(c.file, "userns-remap is set here and by a flag: dockerd does not start").
 			saw(c.file, c.raw("userns-remap"), "one of the two").saw(flag.Place(), "--userns-remap="+flag.Value, "one of the two")
@@ -83,8 +82,7 @@ func (f *facts) d02(v *verdicts) {
 // d03: nothing that excludes remapping.
 func (f *facts) d03(v *verdicts) {
 	c := f.conf
-	if c.docErr != nil {
-		v.unknown(c.file, "%v", c.docErr)
+	if f.noConfig(v) {
 		return
 	}
 	if c.on && (f.rootless() || c.startup.Rootless) {
@@ -230,7 +228,7 @@ func (f *facts) d06(v *verdicts) {
 		return
 	}
 	e, c := f.engine, f.conf
-	if c.docErr != nil {
+	if c.docErr != nil && !errors.Is(c.docErr, daemoncfg.ErrInvalid) {
 		v.unknown(c.file, "what is configured is not known: %v", c.docErr)
 		return
 	}
@@ -242,7 +240,7 @@ func (f *facts) d06(v *verdicts) {
 	switch {
 	case f.ids.mapped() && f.ids.root() != "0.0":
 		want = f.ids.root()
-	case c.on && !f.ids.mapped():
+	case c.docErr != nil, c.on && !f.ids.mapped():
 		want = f.noWant() // the next start fails
 	}
 	if force != want {
@@ -266,12 +264,7 @@ func (f *facts) d07(v *verdicts) {
 	if f.noProcesses(v) {
 		return
 	}
-	if why := f.noWant(); why != "" {
-		if f.conf.on || f.conf.docErr != nil {
-			v.unknown("host", "it is not known which map is configured: %s", why)
-		} else {
-			v.skip("host", "userns-remap is not configured")
-		}
+	if f.unmapped(v) {
 		return
 	}
 	want := f.ids.want()
@@ -309,8 +302,7 @@ func (f *facts) d10(v *verdicts) {
 	}
 	if f.engine != nil && f.noEngine == nil {
 		on, source = f.engine.LiveRestore, "docker info LiveRestoreEnabled"
-	} else if c.docErr != nil {
-		v.unknown(c.file, "%v", c.docErr)
+	} else if f.noConfig(v) {
 		return
 	}
 	switch {

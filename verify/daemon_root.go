@@ -10,12 +10,7 @@ import (
 
 // d08: the remapped root reaches its data-root.
 func (f *facts) d08(v *verdicts) {
-	if why := f.noWant(); why != "" {
-		if f.conf.on || f.conf.docErr != nil {
-			v.unknown("host", "%s", why)
-		} else {
-			v.skip("host", "%s", why)
-		}
+	if f.unmapped(v) {
 		return
 	}
 	uid, _ := f.ids.uid.m.ToHost(0)

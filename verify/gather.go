@@ -35,6 +35,8 @@ type facts struct {
 	nssUsers     []string // accounts of a name service inside the ranges
 
 	engine *Engine // what Docker says; nil where nobody could tell
+	// storeErr is why the files below the data-root could not be read instead.
+	storeErr error
 	// noEngine is why the daemon's word is missing; nil where it was heard.
 	// With the daemon down engine may still be there, from its files.
 	noEngine error
@@ -82,19 +84,15 @@ func (f *facts) askDocker(ctx context.Context) {
 	// The store that the daemon would use, or did.
 	root := f.conf.dataRoot
 	if name, ok := f.conf.storeName(f.host); ok {
-		if e, err := readStore(f.host, root+"/"+name); err == nil {
-			f.engine = e
-		} else if !isNotExist(err) {
-			return
-		}
+		root += "/" + name
 	}
-	if f.engine == nil && !f.conf.on {
-		if e, err := readStore(f.host, root); err == nil {
-			f.engine = e
-		}
-	}
-	if f.engine != nil {
+	e, err := readStore(f.host, root)
+	switch {
+	case err == nil:
+		f.engine = e
 		f.engine.Down = f.noEngine.Error()
+	case !isNotExist(err):
+		f.storeErr = err
 	}
 }
 

@@ -22,7 +22,9 @@ type ids struct {
 	groups map[uint32]string
 	nss    reading[string] // the subid line of nsswitch.conf, "" for none
 
-	set reading[*subid.Set] // all claims on subordinate IDs
+	// claims are all holds on subordinate IDs, as any reader finds them, by file.
+	claims    map[string][]subid.Claim
+	claimsErr error
 
 	account  string // whose lines dockerd reads; "" where remapping is not configured
 	owner    subid.Owner
@@ -65,11 +67,24 @@ func readIDs(ctx context.Context, h usernskit.Host, c config, e *Engine) ids {
 		}
 	}
 	i := readFiles(h, c, reader)
-	i.set.value, i.set.err = subid.Read(h)
+	i.readClaims(h)
 	if i.account != "" {
 		i.ownerErr = c.remap.Check(h)
 	}
 	return i
+}
+
+// readClaims reads the claims of both files. Accounts are looked at in I07.
+func (i *ids) readClaims(h usernskit.Host) {
+	set, err := subid.Read(h)
+	if i.claimsErr = err; err != nil {
+		return
+	}
+	i.claims = map[string][]subid.Claim{}
+	users, groups := set.Claims()
+	for _, c := range append(users, groups...) {
+		i.claims[c.File] = append(i.claims[c.File], c)
+	}
 }
 
 // readFiles reads accounts and ranges.

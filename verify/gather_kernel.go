@@ -15,7 +15,7 @@ import (
 // A kernel is what the kernel and the boot configuration say.
 type kernel struct {
 	procRoot  string
-	procSeen  bool // this is a /proc: it has a process
+	procSeen  bool // this /proc shows namespaces
 	nsUser    reading[string]
 	maxUserns reading[string]
 	configs   []bootConfig // of a tree of files
@@ -43,7 +43,7 @@ func readKernel(ctx context.Context, f *facts) kernel {
 	if !f.proc {
 		k.configs = readBootConfigs(f.host)
 	} else {
-		_, err := os.Lstat(k.procPath("self"))
+		_, err := os.Lstat(k.procPath("self/ns"))
 		k.procSeen = err == nil
 		k.nsUser.value, k.nsUser.err = os.Readlink(k.procPath("self/ns/user"))
 		data, err := usernskit.Host{Root: k.procRoot}.ReadFile("/sys/user/max_user_namespaces")

@@ -17,31 +17,56 @@ const maxSystemID = 999
 // sides returns the two files with the word for their IDs.
 func (i *ids) sides() []*side { return []*side{&i.uid, &i.gid} }
 
-// noAccount is why the checks of ranges have nothing to look at. It adds the
-// finding itself.
+// noConfig is why checks that need daemon.json have nothing to look at. It adds
+// the finding itself.
+func (f *facts) noConfig(v *verdicts) bool {
+	switch err := f.conf.docErr; {
+	case err == nil:
+		return false
+	case errors.Is(err, daemoncfg.ErrInvalid):
+		v.skip(f.conf.file, "dockerd does not start with this file, see D01")
+	default:
+		v.unknown(f.conf.file, "%v", err)
+	}
+	return true
+}
+
+// noAccount is noConfig for checks that need to know whose ranges dockerd reads.
 func (f *facts) noAccount(v *verdicts) bool {
 	switch {
 	case f.ids.account != "":
 		return false
+	case f.conf.on && errors.Is(f.ids.ownerErr, daemoncfg.ErrAccount):
+		v.skip("host", "there is no such user, see I01")
 	case f.conf.on:
 		v.unknown("host", "it is not known whose ranges dockerd reads: %v", f.ids.ownerErr)
-	case f.conf.docErr != nil:
-		v.unknown(f.conf.file, "userns-remap is not known: %v", f.conf.docErr)
-	default:
+	case !f.noConfig(v):
 		v.skip("host", "userns-remap is not configured")
 	}
 	return true
 }
 
-// noMap is noAccount for checks that need the ranges of a side.
-func (s *side) noMap(v *verdicts, what string) bool {
+// unmapped is noAccount for checks that need the map.
+func (f *facts) unmapped(v *verdicts) bool {
+	switch {
+	case f.ids.mapped():
+		return false
+	case f.noAccount(v):
+	case f.ids.uid.file == nil || f.ids.gid.file == nil:
+		v.unknown("host", "%s", f.noWant())
+	default:
+		v.skip("host", "%s, see I02 and K07", f.noWant())
+	}
+	return true
+}
+
+// noRange is noAccount for checks that need the ranges of a side.
+func (s *side) noRange(v *verdicts) bool {
 	switch {
 	case s.file == nil:
 		v.unknown(s.path, "cannot be read: %v", s.err)
 	case s.refused != nil, len(s.readings) == 0:
 		v.skip(s.path, "no range to look at, see I02")
-	case s.mapErr != nil && !s.ok() && what == "map":
-		v.skip(s.path, "no map to look at, see K07")
 	default:
 		return false
 	}
@@ -62,17 +87,15 @@ func (f *facts) i01(v *verdicts) {
 	}
 	err := f.ids.ownerErr
 	switch {
+	case err == nil && f.ids.owner.UID == nil && c.value == daemoncfg.Default:
+		v.pass(c.value, "dockerd makes the user %s when it starts", f.ids.account).saw(orFile(c.place, c.file), c.value, "")
 	case err == nil:
 		fi := v.pass(c.value, "user %s and its group exist", f.ids.account).saw(orFile(c.place, c.file), c.value, "")
 		if f.ids.owner.UID != nil {
 			fi.saw("/etc/passwd", fmt.Sprintf("%s has UID %d", f.ids.account, *f.ids.owner.UID), "")
 		}
-	case errors.Is(err, daemoncfg.ErrAccount) && f.ids.passwd.err == nil && f.ids.group.err == nil:
-		fi := v.fail(c.value, "%v", err).saw(orFile(c.place, c.file), c.value, "a user and a group that exist")
-		if f.ids.account == "dockremap" {
-			fi.Text += "; dockerd would make it and choose its range without looking at others"
-			fi.run("useradd -r dockremap")
-		}
+	case errors.Is(err, daemoncfg.ErrAccount):
+		v.fail(c.value, "%v", err).saw(orFile(c.place, c.file), c.value, "a user and a group that exist")
 	default:
 		v.unknown(c.value, "%v", err)
 	}
@@ -99,7 +122,11 @@ func (f *facts) i02(v *verdicts) {
 		case errors.Is(s.err, fs.ErrNotExist):
 			v.fail(s.path, "there is no such file, and dockerd does not start without").saw(s.path, "no such file", f.ids.account+":START:65536")
 		case len(s.readings) == 0:
-			fi := v.fail(s.path, "no range for %s, and dockerd does not start without", f.ids.account).saw(s.path, "no line", f.ids.account+":START:65536")
+			then := "and dockerd does not start without"
+			if f.ids.owner.UID == nil && f.conf.value == daemoncfg.Default {
+				then = "and dockerd will choose one without looking at those of others"
+			}
+			fi := v.fail(s.path, "no range for %s, %s", f.ids.account, then).saw(s.path, "no line", f.ids.account+":START:65536")
 			if n := f.ids.nss.value; n != "" && n != "files" {
 				fi.Text += "; dockerd does not ask the name service that nsswitch.conf names"
 				fi.saw("/etc/nsswitch.conf", "subid: "+n, "")
@@ -142,7 +169,7 @@ func (f *facts) i03(v *verdicts) {
 		return
 	}
 	for _, s := range f.ids.sides() {
-		if s.noMap(v, "") {
+		if s.noRange(v) {
 			continue
 		}
 		total := int64(0)
@@ -183,7 +210,7 @@ func (f *facts) i04(v *verdicts) {
 		return
 	}
 	u, g := &f.ids.uid, &f.ids.gid
-	if u.noMap(v, "") || g.noMap(v, "") {
+	if u.noRange(v) || g.noRange(v) {
 		return
 	}
 	a, b := u.readings[0].Start, g.readings[0].Start
@@ -201,7 +228,7 @@ func (f *facts) i05(v *verdicts) {
 		return
 	}
 	for _, s := range f.ids.sides() {
-		if s.noMap(v, "") {
+		if s.noRange(v) {
 			continue
 		}
 		bad := false
@@ -279,7 +306,7 @@ type accounts struct {
 // within fails for the accounts that have IDs of the side's ranges. Those of
 // the system are left to I05, which says worse.
 func (a accounts) within(v *verdicts, s *side) {
-	if s.noMap(v, "") {
+	if s.noRange(v) {
 		return
 	}
 	if a.err != nil {
@@ -332,7 +359,7 @@ func (f *facts) i09(v *verdicts) {
 		return
 	}
 	for _, s := range f.ids.sides() {
-		if s.noMap(v, "") {
+		if s.noRange(v) {
 			continue
 		}
 		bad := false
@@ -377,7 +404,7 @@ func (f *facts) i10(v *verdicts) {
 		return
 	}
 	for _, s := range f.ids.sides() {
-		if s.noMap(v, "") {
+		if s.noRange(v) {
 			continue
 		}
 		switch n := len(s.readings); {

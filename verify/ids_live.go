@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/userns"
@@ -12,11 +13,11 @@ func (f *facts) i08(v *verdicts) {
 	if f.noAccount(v) {
 		return
 	}
-	if f.ids.set.err != nil {
-		v.unknown("host", "other owners' ranges are not known: %v", f.ids.set.err)
+	if f.ids.claimsErr != nil {
+		v.unknown("host", "other owners' ranges are not known: %v", f.ids.claimsErr)
 	}
 	for _, s := range f.ids.sides() {
-		if s.noMap(v, "") || f.ids.set.err != nil {
+		if s.noRange(v) || f.ids.claimsErr != nil {
 			continue
 		}
 		bad := false
@@ -45,8 +46,9 @@ func (f *facts) others(s *side, r subid.Reading) []subid.Claim {
 	}
 	var list []subid.Claim
 	seen := map[int]bool{}
-	for _, c := range f.ids.set.value.Overlapping(subid.Range{Start: uint32(r.Start), Count: uint32(r.Count)}) {
-		if c.File != s.path || c.Owner == f.ids.account || c.Owner == uid || seen[c.Line] {
+	have := subid.Range{Start: uint32(r.Start), Count: uint32(min(r.Count, math.MaxUint32))}
+	for _, c := range f.ids.claims[s.path] {
+		if !c.Range.Overlaps(have) || c.Owner == f.ids.account || c.Owner == uid || seen[c.Line] {
 			continue
 		}
 		seen[c.Line] = true

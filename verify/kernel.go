@@ -186,14 +186,11 @@ func (f *facts) k07(v *verdicts) {
 	k := f.kernel
 	want := f.ids.want()
 	switch {
-	case k.notProbed == offline && f.mapError() != nil:
-		v.fail("host", "the kernel takes no such map: %v", f.mapError())
 	case k.notProbed != "" && f.mapError() != nil:
 		v.fail("host", "the kernel takes no such map: %v", f.mapError())
-	case k.notProbed == offline, k.notProbed != "" && !f.conf.on && f.conf.docErr == nil:
-		v.skip("host", "%s", k.notProbed)
-	case k.notProbed != "":
-		v.unknown("host", "no map to try: %s", k.notProbed)
+	case k.notProbed == offline:
+		v.skip("host", offline)
+	case f.unmapped(v):
 	case k.probe == nil:
 		v.pass("host", "a process was started in this map and read back").saw("/proc/PID/uid_map", want.UID.String(), want.UID.String()).
 			saw("/proc/PID/gid_map", want.GID.String(), want.GID.String())

@@ -1,0 +1,182 @@
+package verify
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
+)
+
+// good is a host that is prepared well and was never started.
+const good = `
+-- etc/os-release --
+ID=debian
+VERSION_ID=12
+-- etc/passwd --
+root:x:0:0:root:/root:/bin/sh
+daemon:x:1:1::/:/bin/false
+alice:x:1000:1000::/home/alice:/bin/sh
+dockremap:x:231:231::/:/bin/false
+-- etc/group --
+root:x:0:
+daemon:x:1:
+alice:x:1000:
+dockremap:x:231:
+-- etc/subuid --
+alice:100000:65536
+dockremap:165536:65536
+-- etc/subgid --
+alice:100000:65536
+dockremap:165536:65536
+-- etc/docker/daemon.json --
+{
+  "userns-remap": "default"
+}
+`
+
+// with returns the host with files changed: "" removes one.
+func with(t *testing.T, h usernskit.Host, files map[string]string) usernskit.Host {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(h.Root, name)
+		if text == "" {
+			require.NoError(t, os.Remove(path))
+			continue
+		}
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	return h
+}
+
+// bad returns "CHECK verdict" of every finding that is no pass and no skip,
+// each once.
+func bad(r Report) []string {
+	list := []string{}
+	for _, f := range r.Findings {
+		if f.Verdict != Pass && f.Verdict != Skip {
+			list = append(list, f.Check+" "+f.Verdict.String())
+		}
+	}
+	return slices.Compact(list)
+}
+
+func texts(r Report) string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		if f.Verdict != Pass && f.Verdict != Skip {
+			fmt.Fprintf(&b, "%s %s: %s\n", f.Check, f.Subject, f.Text)
+		}
+	}
+	return b.String()
+}
+
+func TestAnImageThatIsPreparedWellPasses(t *testing.T) {
+	r, err := Run(t.Context(), Options{Host: hosttest.Tree(t, good)})
+	require.NoError(t, err)
+	assert.Empty(t, bad(r), texts(r))
+	assert.Equal(t, ExitOK, r.Exit(Gate{Warnings: true}))
+	assert.Equal(t, Skip, r.Summary.Remapped, "no kernel was asked")
+	assert.Equal(t, 0, r.Summary.Unknown)
+	assert.Greater(t, r.Summary.Pass, 15)
+	assert.False(t, r.Coverage.Live)
+}
+
+func TestOfflineStatesOfAHost(t *testing.T) {
+	both := func(text string) map[string]string {
+		return map[string]string{"etc/subuid": text, "etc/subgid": text}
+	}
+	daemon := func(text string) map[string]string { return map[string]string{"etc/docker/daemon.json": text} }
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  []string
+		text  string // that some finding says
+	}{
+		"no configuration":                 {map[string]string{"etc/docker/daemon.json": ""}, []string{"D01 fail"}, "no flag sets userns-remap"},
+		"remap not set":                    {daemon(`{"debug": true}`), []string{"D01 fail"}, "userns-remap is not set"},
+		"remap to root":                    {daemon(`{"userns-remap": "root"}`), []string{"I06 fail"}, "does not remap"},
+		"remap to 0:0":                     {daemon(`{"userns-remap": "0:0"}`), []string{"I06 fail"}, ""},
+		"remap empty":                      {daemon(`{"userns-remap": ""}`), []string{"D01 fail"}, ""},
+		"remap in the wrong place":         {daemon(`{"x": {"userns-remap": "default"}}`), []string{"D01 fail", "D01 warn"}, "this one does nothing"},
+		"a comment in daemon.json":         {daemon("{ // x\n}"), []string{"D01 fail"}, "daemon.json:1:3"},
+		"key twice":                        {daemon(`{"userns-remap": "default", "userns-remap": ""}`), nil, "userns-remap"},
+		"flag and key":                     {map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd --userns-remap=default\n"}, []string{"D01 fail", "D02 fail"}, "does not start"},
+		"flag alone":                       {map[string]string{"etc/docker/daemon.json": "", "etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd --userns-remap=default\n"}, []string{}, ""},
+		"image store of containerd":        {daemon(`{"userns-remap": "default", "features": {"containerd-snapshotter": true}}`), []string{"D03 fail"}, "29"},
+		"image store of containerd is off": {daemon(`{"userns-remap": "default", "features": {"containerd-snapshotter": false}}`), []string{}, ""},
+		"live-restore":                     {daemon(`{"userns-remap": "default", "live-restore": true}`), []string{"D10 warn"}, ""},
+		"no such user":                     {daemon(`{"userns-remap": "nosuch"}`), []string{"I01 fail", "I02 fail"}, "nosuch"},
+		"no group of that name":            {map[string]string{"etc/docker/daemon.json": `{"userns-remap": "alice"}`, "etc/group": "root:x:0:\ndockremap:x:231:\n"}, []string{"I01 fail"}, "group"},
+		"default before dockremap is made": {map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n", "etc/group": "root:x:0:\n"}, []string{}, ""},
+		"default without user and range":   {map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n", "etc/group": "root:x:0:\n", "etc/subuid": "alice:100000:65536\n"}, []string{"I02 fail"}, "will choose one"},
+		"no subgid file":                   {map[string]string{"etc/subgid": ""}, []string{"I02 fail"}, "no such file"},
+		"no range":                         {both("alice:100000:65536\n"), []string{"I02 fail"}, "no range for dockremap"},
+		"by UID":                           {both("alice:100000:65536\n231:165536:65536\n"), []string{}, ""},
+		"by name and by UID":               {both("231:165536:65536\ndockremap:300000:65536\n"), []string{"I02 warn", "I10 warn"}, "reads other ranges"},
+		"range from 0":                     {both("dockremap:0:65536\n"), []string{"I05 fail", "I07 fail"}, "root of the host"},
+		"range from 500":                   {both("dockremap:500:65536\n"), []string{"I05 fail", "I07 fail"}, "system accounts"},
+		"hex start":                        {both("dockremap:0x186a0:65536\n"), []string{"I02 warn", "I05 fail", "I07 fail"}, "reads 0:65536"},
+		"login user first":                 {both("dockremap:1000:1\ndockremap:165536:65536\n"), []string{"I07 fail", "I09 warn", "I10 warn"}, "can become alice"},
+		"too small":                        {both("alice:100000:65536\ndockremap:165536:1000\n"), []string{"I03 fail"}, "1000 IDs are too few"},
+		"two halves":                       {both("dockremap:165536:32768\ndockremap:300000:32768\n"), []string{"I10 warn"}, ""},
+		"the same range twice":             {both("dockremap:165536:65536\ndockremap:165536:65536\n"), []string{"I10 fail", "K07 fail"}, "the kernel"},
+		"group IDs elsewhere":              {map[string]string{"etc/subgid": "dockremap:300000:65536\n"}, []string{"I04 warn"}, ""},
+		"overlap":                          {both("alice:100000:65536\ndockremap:165535:65536\n"), []string{"I08 fail"}, "165535:65536 overlaps 100000:65536 of alice"},
+		"overlap with an odd line":         {both("alice:0x28000:65536\ndockremap:165536:65536\n"), []string{"I08 fail"}, "of alice"},
+		"overlap in subgid only":           {map[string]string{"etc/subgid": "alice:170000:1\ndockremap:165536:65536\n"}, []string{"I08 fail"}, "of alice"},
+		"in the range of machines":         {both("dockremap:524288:65536\n"), []string{"I09 warn"}, "systemd-nspawn"},
+		"past 2^31":                        {both("dockremap:2147483648:65536\n"), []string{"I09 warn"}, "2^31"},
+		"past the last ID":                 {both("dockremap:4294967290:65536\n"), []string{"I09 warn", "K07 fail"}, ""},
+		"limit 0 at boot":                  {map[string]string{"etc/sysctl.d/90-stig.conf": "# V-1\nuser.max_user_namespaces = 0\n"}, []string{"K03 fail"}, ""},
+		"limit 0 and put right":            {map[string]string{"etc/sysctl.d/90-stig.conf": "user.max_user_namespaces=0\n", "etc/sysctl.d/99.conf": "user.max_user_namespaces=15000\n"}, []string{}, ""},
+		"a kernel without":                 {map[string]string{"boot/config-6.1": "CONFIG_USER_NS=y\n", "boot/config-3.1": "# CONFIG_USER_NS is not set\n"}, []string{"K01 fail"}, "without user namespaces"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Run(t.Context(), Options{Host: with(t, hosttest.Tree(t, good), c.files)})
+			require.NoError(t, err)
+			got := bad(r)
+			if c.want != nil {
+				want := slices.Clone(c.want)
+				slices.Sort(want)
+				slices.Sort(got)
+				assert.Equal(t, want, got, texts(r))
+			} else {
+				assert.NotEmpty(t, got)
+			}
+			assert.Contains(t, texts(r), c.text)
+		})
+	}
+}
+
+// Nothing can be read of this host: there is a directory where each file
+// should be, no process below its /proc, and the daemon refuses.
+func TestWhatCannotBeReadNeverPasses(t *testing.T) {
+	var tree strings.Builder
+	for _, name := range []string{"etc/passwd", "etc/group", "etc/subuid", "etc/subgid", "etc/nsswitch.conf", "etc/login.defs", "etc/docker/daemon.json", "proc/self"} {
+		fmt.Fprintf(&tree, "-- %s/x --\n", name)
+	}
+	tree.WriteString("-- var/lib/docker --\n-- etc/sysctl.d/99.conf -> 99.conf --\n")
+	h := hosttest.Tree(t, tree.String())
+	r, err := Run(t.Context(), Options{Host: h, Proc: procAt(h), Docker: refusing, Deep: true})
+	require.NoError(t, err)
+	for _, f := range r.Findings {
+		switch f.Check {
+		case "D02", "K05", "K06": // no unit starts dockerd here, and no kernel of EL 7 is installed: that is seen
+		default:
+			assert.NotEqual(t, Pass, f.Verdict, "%s %s: %s", f.Check, f.Subject, f.Text)
+		}
+	}
+	for _, id := range []string{"K01", "K02", "I01", "I02", "I05", "I07", "I08", "D01", "D09", "D04", "D05", "D06", "C01", "C02", "C03", "C04", "C06", "C07"} {
+		assert.True(t, slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Check == id && f.Verdict == Unknown }), "%s is not unknown", id)
+	}
+	assert.Equal(t, Unknown, r.Summary.Remapped)
+	assert.Equal(t, ExitIncomplete, r.Exit(Gate{}), texts(r))
+}

@@ -1,0 +1,123 @@
+package verify
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAVerdictThatNobodySetIsUnknown(t *testing.T) {
+	var f Finding
+	assert.Equal(t, Unknown, f.Verdict)
+	assert.Equal(t, ExitIncomplete, Report{Findings: []Finding{f}}.Exit(Gate{}))
+}
+
+func TestWordsOfReportsReadBackAsThemselves(t *testing.T) {
+	for v := Unknown; v <= Skip; v++ {
+		data, err := json.Marshal(v)
+		require.NoError(t, err)
+		var back Verdict
+		require.NoError(t, json.Unmarshal(data, &back))
+		assert.Equal(t, v, back)
+	}
+	for s := Info; s <= Critical; s++ {
+		data, err := json.Marshal(s)
+		require.NoError(t, err)
+		var back Severity
+		require.NoError(t, json.Unmarshal(data, &back))
+		assert.Equal(t, s, back)
+	}
+	var v Verdict
+	assert.EqualError(t, v.UnmarshalText([]byte("ok")), `"ok" is no verdict: want one of unknown, pass, fail, warn, skip`)
+	assert.Equal(t, "Verdict(9)", Verdict(9).String())
+	assert.Equal(t, "Severity(-1)", Severity(-1).String())
+}
+
+func TestExitCodeFollowsTheWorstThatCounts(t *testing.T) {
+	one := func(v Verdict, s Severity) Finding { return Finding{Verdict: v, Severity: s} }
+	for name, c := range map[string]struct {
+		gate string
+		list []Finding
+		want int
+	}{
+		"nothing at all":                 {"", nil, 0},
+		"passed and skipped":             {"", []Finding{one(Pass, High), one(Skip, High)}, 0},
+		"a failure":                      {"", []Finding{one(Pass, High), one(Fail, Low)}, 1},
+		"a warning":                      {"", []Finding{one(Warn, Critical)}, 0},
+		"a warning that counts":          {"warn", []Finding{one(Warn, Low)}, 1},
+		"information never counts":       {"warn", []Finding{one(Warn, Info), one(Fail, Info)}, 0},
+		"too mild a failure":             {"high", []Finding{one(Fail, Medium)}, 0},
+		"a severe failure":               {"high", []Finding{one(Fail, High)}, 1},
+		"a severe warning":               {"high", []Finding{one(Warn, Critical)}, 1},
+		"something not seen":             {"", []Finding{one(Unknown, Low)}, 3},
+		"a failure beats what is unseen": {"", []Finding{one(Unknown, Critical), one(Fail, Low)}, 1},
+		"and in any order":               {"", []Finding{one(Fail, Low), one(Unknown, Critical)}, 1},
+		"unseen stays when it is mild":   {"critical", []Finding{one(Fail, Low), one(Unknown, Info)}, 3},
+	} {
+		g, err := ParseGate(c.gate)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, Report{Findings: c.list}.Exit(g), name)
+	}
+	assert.Equal(t, 0, Report{Findings: []Finding{one(Unknown, High)}}.Exit(Gate{Partial: true}))
+	for _, word := range []string{"info", "bad", "FAIL", "fail "} {
+		_, err := ParseGate(word)
+		assert.Error(t, err, word)
+	}
+}
+
+func TestRemappedOnlyWhenDaemonAndKernelBothSaySo(t *testing.T) {
+	report := func(d05, c01, c02, c03 Verdict) Report {
+		r := Report{Findings: []Finding{
+			{Check: "D05", Verdict: d05}, {Check: "C01", Verdict: c01}, {Check: "C02", Verdict: c02}, {Check: "C03", Verdict: c03},
+			{Check: "I04", Verdict: Fail}, // has no say
+		}}
+		r.finish()
+		return r
+	}
+	for _, c := range []struct {
+		d05, c01, c02, c03, want Verdict
+	}{
+		{Pass, Pass, Pass, Pass, Pass},
+		{Pass, Skip, Skip, Pass, Pass}, // no container runs
+		{Fail, Pass, Pass, Pass, Fail},
+		{Pass, Fail, Pass, Pass, Fail},
+		{Pass, Pass, Fail, Pass, Fail},
+		{Pass, Pass, Pass, Fail, Fail},
+		{Unknown, Pass, Pass, Pass, Unknown},
+		{Pass, Unknown, Pass, Pass, Unknown},
+		{Pass, Pass, Pass, Unknown, Unknown},
+		{Skip, Pass, Pass, Pass, Unknown}, // the daemon did not say it
+		{Skip, Skip, Skip, Skip, Skip},
+		{Unknown, Fail, Pass, Pass, Fail},
+	} {
+		assert.Equal(t, c.want, report(c.d05, c.c01, c.c02, c.c03).Summary.Remapped, "%v", c)
+	}
+	t.Run("not all were asked for", func(t *testing.T) {
+		r := Report{Findings: []Finding{{Check: "D05", Verdict: Pass}, {Check: "C01", Verdict: Pass}}}
+		r.finish()
+		assert.Equal(t, Unknown, r.Summary.Remapped)
+	})
+	t.Run("an allowed exception is no pass", func(t *testing.T) {
+		r := Report{Findings: []Finding{{Check: "D05", Verdict: Pass}, {Check: "C01", Verdict: Skip, Allowed: "backup"}, {Check: "C02", Verdict: Pass}, {Check: "C03", Verdict: Pass}}}
+		r.finish()
+		assert.Equal(t, Warn, r.Summary.Remapped)
+		assert.Equal(t, 1, r.Summary.Allowed)
+	})
+}
+
+func TestFindingsComeInTheOrderOfTheCatalogueWorstFirst(t *testing.T) {
+	r := Report{Findings: []Finding{
+		{Check: "C01", Verdict: Pass, Subject: "a"}, {Check: "C01", Verdict: Fail, Severity: Medium, Subject: "b"},
+		{Check: "C01", Verdict: Fail, Severity: Critical, Subject: "z"}, {Check: "C01", Verdict: Unknown, Subject: "c"},
+		{Check: "K01", Verdict: Skip, Subject: "host"},
+	}}
+	r.finish()
+	var got []string
+	for _, f := range r.Findings {
+		got = append(got, f.Check+" "+f.Verdict.String()+" "+f.Subject)
+	}
+	assert.Equal(t, []string{"K01 skip host", "C01 fail z", "C01 fail b", "C01 unknown c", "C01 pass a"}, got)
+	assert.Equal(t, Summary{Pass: 1, Fail: 2, Skip: 1, Unknown: 1, Remapped: Unknown}, r.Summary)
+}
