@@ -73,8 +73,7 @@ func (p *planner) onShell() error {
 	if err != nil {
 		return &usernskit.FileError{File: defaultGrub, Err: err}
 	}
-	files, err := p.sources(nil)
-	if err != nil {
+	if _, err := p.sources(nil); err != nil {
 		return err
 	}
 	after := map[string][]byte{}
@@ -99,7 +98,8 @@ func (p *planner) onShell() error {
 		}
 		p.change(name, text)
 	}
-	if files, err = p.sources(after); err != nil {
+	files, err := p.sources(after)
+	if err != nil {
 		return err
 	}
 	return p.reviewShell(ops, files)
@@ -114,10 +114,7 @@ func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 	}
 	var files []*shellFile
 	for _, name := range names {
-		src, touched := after[name]
-		if !touched {
-			src = p.files[name]
-		}
+		src := p.text(name, after)
 		if src == nil {
 			continue
 		}
@@ -128,6 +125,14 @@ func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 		files = append(files, f)
 	}
 	return files, nil
+}
+
+// text is what a file is to hold, so far.
+func (p *planner) text(name string, after map[string][]byte) []byte {
+	if src, touched := after[name]; touched {
+		return src
+	}
+	return p.files[name]
 }
 
 // insertSorted puts a drop-in where the glob of grub-mkconfig puts it. The main
@@ -142,15 +147,12 @@ func insertSorted(names []string, name string) []string {
 }
 
 func (p *planner) editMain(o op, after map[string][]byte) error {
-	src, touched := after[defaultGrub]
-	if !touched {
-		src = p.files[defaultGrub]
-	}
-	f, err := parseShell(defaultGrub, src)
+	f, err := parseShell(defaultGrub, p.text(defaultGrub, after))
 	if err != nil {
 		return err
 	}
-	if src, err = f.edit(grubVariable, []op{o}); err != nil {
+	src, err := f.edit(grubVariable, []op{o})
+	if err != nil {
 		return err
 	}
 	after[defaultGrub] = src
@@ -184,10 +186,7 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 	if !value.unknown && (o.done(value.text) || o.verb == verbSet && !o.replacesGroup() && o.inForce(value.text)) {
 		return nil
 	}
-	src, touched := after[dropInPath]
-	if !touched {
-		src = p.files[dropInPath]
-	}
+	src := p.text(dropInPath, after)
 	if src == nil {
 		if takes {
 			return nil
@@ -216,11 +215,7 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 
 // holdsAny reports whether the main file has one of the names of o.
 func (p *planner) holdsAny(o op, after map[string][]byte) bool {
-	src, touched := after[defaultGrub]
-	if !touched {
-		src = p.files[defaultGrub]
-	}
-	f, err := parseShell(defaultGrub, src)
+	f, err := parseShell(defaultGrub, p.text(defaultGrub, after))
 	if err != nil {
 		return true
 	}

@@ -1,0 +1,140 @@
+package bootargs_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+)
+
+// host makes a small Debian host in a directory of its own.
+func host() (usernskit.Host, func()) {
+	root, err := os.MkdirTemp("", "bootargs")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"etc/os-release":            "ID=debian\nVERSION_ID=\"12\"\n",
+		"etc/default/grub":          "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"\"\n",
+		"etc/sysctl.d/99-stig.conf": "user.max_user_namespaces = 0\n",
+		"boot/grub/grub.cfg":        "menuentry Debian {\n\tlinux /vmlinuz root=/dev/sda1 ro quiet\n}\n",
+		"etc/default/grub.d/README": "",
+		"proc/cmdline":              "BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n",
+	} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			log.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			log.Fatal(err)
+		}
+	}
+	return usernskit.Host{Root: root}, func() { os.RemoveAll(root) }
+}
+
+func Example() {
+	h, remove := host()
+	defer remove()
+	plan, err := bootargs.PlanEdit(h, bootargs.Edit{Set: []string{"user_namespace.enable=1"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(plan.Diff())
+	if _, err := h.Apply(context.Background(), plan); err != nil {
+		log.Fatal(err)
+	}
+	for _, a := range plan.Actions {
+		fmt.Println(a.When, a.Argv)
+	}
+	// Output:
+	// --- /dev/null
+	// +++ /etc/default/grub.d/99-usernskit.cfg
+	// @@ -0,0 +1,2 @@
+	// +# Made by usernskit. To take it back, delete this file and run update-grub.
+	// +GRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX} user_namespace.enable=1"
+	// now [update-grub]
+	// later [reboot]
+}
+
+func ExampleParse() {
+	line := bootargs.Parse(`ro  dyndbg="file a.c +p" user-namespace.enable=0 -- --init-flag`)
+	if err := line.Set("user_namespace.enable=1", "quiet"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(line)
+	a, _ := line.Effective("dyndbg")
+	fmt.Println(a.Value)
+	fmt.Println(line.Set("console=tty0"))
+	// Output:
+	// ro  dyndbg="file a.c +p" user_namespace.enable=1 quiet -- --init-flag
+	// file a.c +p
+	// console=tty0: every occurrence of this name counts; say append or replace
+}
+
+func ExampleEdit_Apply() {
+	e := bootargs.Edit{Append: []string{"console=ttyS0"}, Remove: []string{"quiet"}}
+	line, err := e.Apply("root=/dev/sda1 quiet console=tty0\n")
+	fmt.Print(line, err)
+	// Output:
+	// root=/dev/sda1 console=tty0 console=ttyS0
+	// <nil>
+}
+
+func ExampleParseArg() {
+	a, err := bootargs.ParseArg(`"foo=a b"`)
+	fmt.Println(a, err)
+	_, err = bootargs.ParseArg("foo=a b")
+	fmt.Println(err)
+	// Output:
+	// foo="a b" <nil>
+	// "foo=a b": not a kernel argument: more than one argument; quote blanks as name="a b"
+}
+
+func ExampleDetect() {
+	h, remove := host()
+	defer remove()
+	loader, err := bootargs.Detect(h)
+	fmt.Println(loader.Kind, loader.Distro, err)
+	for _, s := range loader.Stores {
+		fmt.Println(s.Path, s.What)
+	}
+	// Output:
+	// grub debian 12 <nil>
+	// /etc/default/grub GRUB_CMDLINE_LINUX
+	// /etc/default/grub.d/99-usernskit.cfg GRUB_CMDLINE_LINUX
+}
+
+func ExampleStatus() {
+	h, remove := host()
+	defer remove()
+	r, err := bootargs.Status(h, "user_namespace.enable=1")
+	fmt.Println(r.State, err)
+	r, err = bootargs.Status(h, "quiet")
+	fmt.Println(r.State, err)
+	// Output:
+	// missing <nil>
+	// active <nil>
+}
+
+func ExamplePlanGates() {
+	h, remove := host()
+	defer remove()
+	gates, err := bootargs.ReadGates(h)
+	for _, g := range gates.Shut() {
+		fmt.Println(g.Name, g.State, g.Where, err)
+	}
+	plan, err := bootargs.PlanGates(h)
+	fmt.Print(plan.Diff(), err)
+	// Output:
+	// user.max_user_namespaces shut /etc/sysctl.d/99-stig.conf:1 <nil>
+	// --- /dev/null
+	// +++ /etc/sysctl.d/99-usernskit.conf
+	// @@ -0,0 +1,2 @@
+	// +# Made by usernskit: a remapped container needs a user namespace of root's.
+	// +user.max_user_namespaces = 15000
+	// <nil>
+}
