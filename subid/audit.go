@@ -73,22 +73,24 @@ func (s *Set) loginUsers(f *File) []Problem {
 	return list
 }
 
-// holding is what an owner field has in the two files, by plain lines.
+// A holding is what an owner has in the two files, by plain lines.
 type holding struct {
+	owner string
 	first [2]int // lines
 	has   [2][]Range
 }
 
-// owners finds what is wrong with an owner over all its lines.
-func (s *Set) owners() []Problem {
-	held, order := map[string]*holding{}, []string(nil)
+// holdings collects what stands under each key that a line gives, in order.
+func (s *Set) holdings(key func(owner string) string) (order []*holding, held map[string]*holding) {
+	held = map[string]*holding{}
 	for i, f := range s.files() {
 		for l, r := range f.Ranges() {
-			h := held[l.Owner]
+			k := key(l.Owner)
+			h := held[k]
 			if h == nil {
-				h = &holding{}
-				held[l.Owner] = h
-				order = append(order, l.Owner)
+				h = &holding{owner: l.Owner}
+				held[k] = h
+				order = append(order, h)
 			}
 			if h.first[i] == 0 {
 				h.first[i] = l.Number
@@ -96,40 +98,55 @@ func (s *Set) owners() []Problem {
 			h.has[i] = append(h.has[i], r)
 		}
 	}
+	return order, held
+}
+
+// owners finds what is wrong with an owner over all its lines.
+func (s *Set) owners() []Problem {
 	byName, byUID := map[string]account{}, map[string]account{}
 	for _, a := range s.users {
 		byName[a.name], byUID[strconv.FormatUint(uint64(a.id), 10)] = a, a
 	}
 	var list []Problem
-	for _, owner := range order {
-		h := held[owner]
-		// at files a problem under the first line of the owner in a file.
-		at := func(i int, id, format string, args ...any) {
-			list = append(list, Problem{id, s.files()[i].name, h.first[i], owner, fmt.Sprintf(format, args...)})
-		}
-		_, named := byName[owner]
-		a, numbered := byUID[owner]
+	// at puts a problem under the first line of an owner in a file.
+	at := func(h *holding, i int, id, format string, args ...any) {
+		list = append(list, Problem{id, s.files()[i].name, h.first[i], h.owner, fmt.Sprintf(format, args...)})
+	}
+	order, held := s.holdings(func(owner string) string { return owner })
+	for _, h := range order {
+		_, named := byName[h.owner]
+		a, numbered := byUID[h.owner]
 		for i := range h.first {
 			if h.first[i] == 0 {
 				continue
 			}
 			if !named && !numbered {
-				at(i, DanglingOwner, "no account %q: userdel will never take its lines away, and shadow-utils from 4.20 on sees none of them", owner)
+				at(h, i, DanglingOwner, "no account %q: userdel will never take its lines away, and shadow-utils from 4.20 on sees none of them", h.owner)
 			}
 			if other := held[a.name]; numbered && other != nil && other.first[i] > 0 {
-				at(i, NameAndUIDBoth, "%s is the UID of %s, who has line %d too: dockerd 27 and earlier read this one only, dockerd 28 both", owner, a.name, other.first[i])
+				at(h, i, NameAndUIDBoth, "%s is the UID of %s, who has line %d too: dockerd 27 and earlier read this one only, dockerd 28 both", h.owner, a.name, other.first[i])
 			}
-			if owner == "kubelet" && len(h.has[i]) > 1 {
-				at(i, KubeletUnaligned, "the kubelet takes one range only, not %s", join(h.has[i]))
+			if h.owner == "kubelet" && len(h.has[i]) > 1 {
+				at(h, i, KubeletUnaligned, "the kubelet takes one range only, not %s", join(h.has[i]))
 			}
 		}
-		if !slices.Equal(h.has[0], h.has[1]) {
-			i := 0
-			if h.first[0] == 0 {
-				i = 1
-			}
-			at(i, UIDGIDDiffer, "%s in %s, %s in %s", joinOr(h.has[0]), UIDFile, joinOr(h.has[1]), GIDFile)
+	}
+	// A line of the UID in one file pairs with one of the name in the other.
+	order, _ = s.holdings(func(owner string) string {
+		if a, ok := byUID[owner]; ok {
+			return a.name
 		}
+		return owner
+	})
+	for _, h := range order {
+		if slices.Equal(h.has[0], h.has[1]) {
+			continue
+		}
+		i := 0
+		if h.first[0] == 0 {
+			i = 1
+		}
+		at(h, i, UIDGIDDiffer, "%s in %s, %s in %s", joinOr(h.has[0]), UIDFile, joinOr(h.has[1]), GIDFile)
 	}
 	return list
 }

@@ -11,12 +11,12 @@ import (
 
 func subidAddCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "add",
-		Usage:     "give an owner the same range in both files",
-		ArgsUsage: "OWNER",
+		Name:        "add",
+		Usage:       "give an owner the same range in both files",
+		ArgsUsage:   "OWNER",
 		Description: "An owner with a fit range keeps it. OWNER is a name or UID, account or not.\n\nExample: remapctl subid add kubelet --count 7208960 --align 65536",
-		Flags:  writeFlags(subidFlags()...),
-		Action: action(runSubidAdd),
+		Flags:       writeFlags(subidFlags()...),
+		Action:      action(runSubidAdd),
 	}
 }
 

@@ -1,0 +1,129 @@
+package subid_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid"
+)
+
+// exampleHost is an image with these two files.
+func exampleHost(subuid, subgid string) (usernskit.Host, func()) {
+	root, err := os.MkdirTemp("", "subid")
+	if err != nil {
+		panic(err)
+	}
+	for path, text := range map[string]string{subid.UIDFile: subuid, subid.GIDFile: subgid,
+		"/etc/passwd": "root:x:0:0::/root:/bin/sh\ndockremap:x:990:990::/:/bin/false\n"} {
+		if err := os.MkdirAll(filepath.Dir(root+path), 0o755); err != nil {
+			panic(err)
+		}
+		if err := os.WriteFile(root+path, []byte(text), 0o644); err != nil {
+			panic(err)
+		}
+	}
+	return usernskit.Host{Root: root}, func() { os.RemoveAll(root) }
+}
+
+func ExampleParse() {
+	f := subid.Parse("/etc/subuid", []byte("# users\nalice:100000:65536\nbob: 0x30d40:65536\n"))
+	for line, r := range f.Ranges() {
+		fmt.Println(line.Number, line.Owner, r.Start, r.Last())
+	}
+	fmt.Println(f.Add("carl", subid.Range{Start: 165000, Count: 65536}))
+	fmt.Println(f.Add("carl", subid.Range{Start: 300000, Count: 65536}))
+	fmt.Printf("%s", f.Bytes())
+	// Output:
+	// 2 alice 100000 165535
+	// /etc/subuid:2: carl:165000:65536 overlaps alice:100000:65536
+	// <nil>
+	// # users
+	// alice:100000:65536
+	// bob: 0x30d40:65536
+	// carl:300000:65536
+}
+
+// A start that shadow-utils read as meant is host root to dockerd.
+func ExampleFile_As() {
+	f := subid.Parse("/etc/subuid", []byte("dockremap:0x186a0:65536\n"))
+	owner := subid.Owner{Name: "dockremap", UID: new(uint32(990))}
+	for _, r := range []subid.Reader{subid.Shadow418, subid.Dockerd, subid.Dockerd27} {
+		list, err := f.As(r, owner)
+		fmt.Println(r, list, err)
+	}
+	// Output:
+	// shadow-utils 4.18 [{1 100000 65536}] <nil>
+	// dockerd 28 and later [{1 0 65536}] <nil>
+	// dockerd 27 and earlier [] /etc/subuid:1: dockerd 27 and earlier cannot read this and refuses the whole file: strconv.ParseInt: parsing "0x186a0": invalid syntax
+}
+
+func ExampleFile_Problems() {
+	f := subid.Parse("/etc/subuid", []byte("alice:100000:65536\nbob:120000:65536\nbad line\n"))
+	for _, p := range f.Problems() {
+		fmt.Println(p)
+	}
+	// Output:
+	// /etc/subuid:2: overlap: bob:120000:65536 overlaps alice:100000:65536 of line 1
+	// /etc/subuid:3: readers-differ: "bad line" is not read alike: all shadow-utils ignore it; dockerd 27 and earlier and podman and CRI-O refuse the whole file because of it; dockerd 28 and later read 0:0
+}
+
+func ExamplePlan() {
+	host, done := exampleHost("alice:100000:65536\n", "")
+	defer done()
+	grant, plan, err := subid.Plan(host, subid.Docker())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(grant.Owner, grant.UID, grant.GID)
+	fmt.Print(plan.Diff())
+	// Output:
+	// dockremap 165536:65536 165536:65536
+	// --- /etc/subuid
+	// +++ /etc/subuid
+	// @@ -1 +1,2 @@
+	//  alice:100000:65536
+	// +dockremap:165536:65536
+	// --- /etc/subgid
+	// +++ /etc/subgid
+	// @@ -0,0 +1 @@
+	// +dockremap:165536:65536
+}
+
+func ExamplePlanRelease() {
+	host, done := exampleHost("alice:100000:65536\n990:165536:65536\n", "dockremap:165536:65536\n")
+	defer done()
+	plan, err := subid.PlanRelease(host, "dockremap")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(plan.Diff())
+	// Output:
+	// --- /etc/subuid
+	// +++ /etc/subuid
+	// @@ -1,2 +1 @@
+	//  alice:100000:65536
+	// -990:165536:65536
+	// --- /etc/subgid
+	// +++ /etc/subgid
+	// @@ -1 +0,0 @@
+	// -dockremap:165536:65536
+}
+
+func ExampleOwners() {
+	host, done := exampleHost("alice:100000:65536\n", "")
+	defer done()
+	list, err := subid.Owners(host, 100999)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, c := range list {
+		fmt.Printf("%s:%d: %s has %v\n", c.File, c.Line, c.Owner, c.Range)
+	}
+	// Output:
+	// /etc/subuid:1: alice has 100000:65536
+}
