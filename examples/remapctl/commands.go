@@ -23,9 +23,10 @@ func commands() []*cli.Command {
 
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "root", Usage: "directory taken for \"/\", as by chroot(8)", TakesFile: true},
+		&cli.StringFlag{Name: "root", Usage: "`DIR` taken for \"/\", as by chroot(8)", TakesFile: true},
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON object with \"schema\": 1"},
-		&cli.StringFlag{Name: "color", Value: "auto", Usage: "`WHEN` to use colours: auto, always or never"},
+		&cli.StringFlag{Name: "color", Value: "auto", Usage: "use colours `WHEN`: auto, always or never"},
+		&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "say what a command does, and with which options"},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
@@ -75,20 +76,32 @@ func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cli.Command {
 		OnUsageError:              usageError,
 		Action:                    noCommand,
 	}
-	setUp(root)
+	setUp(tree(root))
 	return root
 }
 
-// setUp gives every command the handling of errors that the contract asks for.
-func setUp(cmd *cli.Command) {
-	cmd.OnUsageError = usageError
-	cmd.HideHelpCommand = true
-	cmd.DisableSliceFlagSeparator = true // a comma is a byte like any other
-	for _, sub := range cmd.Commands {
-		setUp(sub)
+// setUp gives every command its help, and the handling of errors that the
+// contract asks for.
+func setUp(n node) {
+	n.OnUsageError = usageError
+	n.HideHelp, n.HideHelpCommand = true, true // ours is shorter
+	n.DisableSliceFlagSeparator = true         // a comma is a byte like any other
+	// The package prints these itself where --help stands before a command.
+	n.CustomHelpTemplate = strings.ReplaceAll(n.help(), "{{", `{{"{{"}}`)
+	n.CustomRootCommandHelpTemplate = n.CustomHelpTemplate
+	do := n.Action
+	if do == nil {
+		do = noCommand
 	}
-	if cmd.Action == nil {
-		cmd.Action = noCommand
+	n.Action = func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Bool("help") {
+			_, err := io.WriteString(cmd.Root().Writer, n.help())
+			return err
+		}
+		return do(ctx, cmd)
+	}
+	for _, sub := range n.Commands {
+		setUp(node{sub, n.full + " " + sub.Name, false})
 	}
 }
 
@@ -98,11 +111,9 @@ func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 
 // noCommand is for a group of commands that was called without one of them.
 func noCommand(_ context.Context, cmd *cli.Command) error {
+	what := "a command is missing"
 	if cmd.Args().Present() {
-		return fmt.Errorf("unknown command %q\n  see: %s --help", cmd.Args().First(), cmd.FullName())
+		what = fmt.Sprintf("unknown command %q", cmd.Args().First())
 	}
-	if err := cli.ShowSubcommandHelp(cmd); err != nil {
-		return err
-	}
-	return exitCode(2)
+	return fmt.Errorf("%s\n  see: %s --help", what, cmd.FullName())
 }

@@ -15,7 +15,8 @@ func preflightCommand() *cli.Command {
 		Usage: "show what breaks and what disappears when remap goes on",
 		Description: "Asks the daemon, or reads its files where it is down, container by container:\n" +
 			"what will not start, what will misbehave, what disappears, what is orphaned.\n" +
-			"Exits 0 where nothing does, 1 where something does, 3 where not all was seen.",
+			"Exits 0 where nothing does, 1 where something does, 3 where not all was seen.\n\n" +
+			"Example: remapctl preflight --user remapuser",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "user", Usage: "`U[:G]` to remap to (default: what is configured, else dockremap)", HideDefault: true},
 		},

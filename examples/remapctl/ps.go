@@ -17,7 +17,7 @@ func psCommand() *cli.Command {
 		Usage: "list processes in containers and user namespaces with their IDs inside and outside",
 		Description: "HOST is the effective user as the host sees it, IN as its namespace does.\n" +
 			"A container whose HOST is 0 is root of the host.\n" +
-			"Exits 3 where processes could not be seen.",
+			"Exits 3 where processes could not be seen.\n\nExample: remapctl ps",
 		Action: action(runPs),
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
 	"github.com/usernskit/usernskit/userns"
@@ -33,7 +35,21 @@ func TestMain(m *testing.M) {
 //	baseline DIR...              from here on this is the start
 //	json FILE PATH [WANT]        the value at PATH (gjson) is WANT, or exists; FILE may be stdout
 //	schema NAME FILE             FILE is valid by schema/NAME.schema.json
+//
+// Each schema has to be used by a script.
 func TestScripts(t *testing.T) {
+	schemas := usedSchemas{names: map[string]bool{}}
+	ran := atomic.Int32{}
+	t.Run("", func(t *testing.T) { runScripts(t, &schemas, &ran) }) // returns when the scripts have ended
+	all, err := filepath.Glob("testdata/script/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	if int(ran.Load()) == len(all) {
+		schemas.demand(t)
+	}
+}
+
+func runScripts(t *testing.T, schemas *usedSchemas, ran *atomic.Int32) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -42,6 +58,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DOCKER_HOST", "unix://"+env.WorkDir+"/no-docker.sock")
 			env.Setenv("TZ", "UTC")
+			ran.Add(1)
 			start, err := takeBaseline(env.WorkDir)
 			env.Values[baselineKey{}] = start
 			return err
@@ -52,7 +69,7 @@ func TestScripts(t *testing.T) {
 			"restored":  scriptRestored,
 			"baseline":  scriptBaseline,
 			"json":      scriptJSON,
-			"schema":    scriptSchema,
+			"schema":    schemas.check,
 		},
 	})
 }

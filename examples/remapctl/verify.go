@@ -20,11 +20,11 @@ func verifyCommand() *cli.Command {
 		Description: "Prints what failed, what is doubtful and what could not be seen, one line\n" +
 			"each. Exits 0 where nothing is to be found, 1 where something is, 3 where not\n" +
 			"everything could be seen. See remapctl explain for the checks.\n\n" +
-			"Example: remapctl verify --allow 'userns-host=backup,reason=reads all disks,until=2027-01-31'",
+			"Example: remapctl verify --allow 'userns-host=backup,until=2027-01-31'",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` to print: text, json, junit or sarif"},
 			&cli.StringFlag{Name: "fail-on", Value: "fail", Usage: "`WHAT` makes it exit 1: fail, warn, or a severity (low, medium, high, critical)"},
-			&cli.StringSliceFlag{Name: "allow", Usage: "let `userns-host=NAME[,reason=TEXT][,until=DATE]` pass; may be repeated"},
+			&cli.StringSliceFlag{Name: "allow", Usage: "let `WHAT` pass: userns-host=NAME[,reason=TEXT][,until=DATE]"},
 			&cli.BoolFlag{Name: "allow-incomplete", Usage: "exit 0 although not everything could be seen"},
 			&cli.BoolFlag{Name: "evidence", Usage: "print what was read, and the remedy"},
 			&cli.BoolFlag{Name: "all", Usage: "print what passed and what was skipped, too"},

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
+)
+
+// A leaf is a command that does something, by its name with dashes for blanks:
+// "subid-add".
+type leaf struct {
+	name string
+	*cli.Command
+}
+
+func leaves(cmd *cli.Command, prefix string) []leaf {
+	var list []leaf
+	for _, sub := range cmd.Commands {
+		if len(sub.Commands) == 0 {
+			list = append(list, leaf{prefix + sub.Name, sub})
+		}
+		list = append(list, leaves(sub, prefix+sub.Name+"-")...)
+	}
+	return list
+}
+
+func TestHelpOfEveryCommandFitsAScreenAndHasAnExample(t *testing.T) {
+	list := leaves(newCommand(nil, nil, nil), "")
+	require.NotEmpty(t, list)
+	for _, c := range list {
+		t.Run(c.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			words := strings.Split(c.name, "-")
+			code := run(context.Background(), append(append([]string{"remapctl"}, words...), "--help"), nil, &stdout, &stderr)
+			assert.Zero(t, code)
+			assert.Empty(t, stderr.String())
+			assert.LessOrEqual(t, strings.Count(stdout.String(), "\n"), 24, "lines of\n%s", stdout.String())
+			for line := range strings.Lines(stdout.String()) {
+				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, "columns of %s", line)
+			}
+			assert.Contains(t, stdout.String(), "Example: remapctl "+strings.Join(words, " "))
+			assert.NotEmpty(t, c.Usage)
+		})
+	}
+}
+
+func TestHelpIsTheSameWhereverItIsAskedFor(t *testing.T) {
+	help := func(args ...string) string {
+		var stdout, stderr bytes.Buffer
+		assert.Zero(t, run(context.Background(), append([]string{"remapctl"}, args...), nil, &stdout, &stderr), "%v", args)
+		assert.Empty(t, stderr.String())
+		return stdout.String()
+	}
+	assert.Equal(t, help("plan", "--help"), help("--help", "plan"))
+	assert.Equal(t, help("plan", "--help"), help("plan", "-h"))
+	assert.Equal(t, help("plan", "--help"), help("plan", "--help", "--count", "7"))
+	assert.Equal(t, help("subid", "--help"), help("--help", "subid"))
+	root := help("--help")
+	assert.Contains(t, root, "\n  enable ")
+	assert.LessOrEqual(t, strings.Count(root, "\n"), 30, root)
+}
