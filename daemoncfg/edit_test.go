@@ -2,6 +2,7 @@ package daemoncfg_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -204,6 +205,18 @@ func TestAFailedEditChangesNothing(t *testing.T) {
 	require.Error(t, doc.Delete(), "the whole document")
 	require.ErrorIs(t, doc.Set(json.RawMessage("1"), "s", "t"), daemoncfg.ErrNotObject)
 	assert.Equal(t, in, string(doc.Bytes()))
+}
+
+func TestADocumentNeverGrowsBeyondTheLimit(t *testing.T) {
+	most := json.RawMessage(`"` + strings.Repeat("x", daemoncfg.MaxSize-2) + `"`)
+	for _, in := range []string{"", "{}", "{\"k\": 1}"} {
+		doc, err := daemoncfg.Parse("daemon.json", []byte(in))
+		require.NoError(t, err)
+		require.EqualError(t, doc.Set(most, "k"), "daemon.json: the document would be larger than 1 MiB")
+		assert.Equal(t, in, string(doc.Bytes()))
+		_, ok := doc.Get("new")
+		assert.False(t, ok)
+	}
 }
 
 func TestPointersThatAreNone(t *testing.T) {

@@ -1,9 +1,13 @@
 package daemoncfg_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit/daemoncfg"
 )
@@ -29,6 +33,7 @@ func TestEnvironmentFileIsNotShell(t *testing.T) {
 		{"CRLF", "A=1\r\nB=2\r\n", map[string]string{"A": "1", "B": "2"}, map[string]string{"A": "1", "B": "2"}}, // a real shell keeps the \r: that is in Unsure
 		{"spaces around", "  A=1  \n", map[string]string{"A": "1"}, map[string]string{"A": "1"}},
 		{"a continued comment", "# c \\\nA=1\nB=2\n", map[string]string{"B": "2"}, map[string]string{"A": "1", "B": "2"}},
+		{"a continued comment of the other kind", "; c \\\nA=1\nB=2\n", map[string]string{"B": "2"}, nil},
 		{"append", "A=1\nA+=2\n", map[string]string{"A": "1"}, map[string]string{"A": "12"}},
 		{"no assignment", "nonsense\nA=1\n", map[string]string{"A": "1"}, map[string]string{"A": "1"}},
 		{"no line break at the end", "A=1", map[string]string{"A": "1"}, map[string]string{"A": "1"}},
@@ -37,5 +42,24 @@ func TestEnvironmentFileIsNotShell(t *testing.T) {
 			assert.Equal(t, test.systemd, daemoncfg.EnvironmentWords(test.in), "systemd")
 			assert.Equal(t, test.shell, daemoncfg.ShellWords(test.in), "shell")
 		})
+	}
+}
+
+// What this package takes from a file has to be what a shell takes from it.
+func TestShellAgrees(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("needs the program sh")
+	}
+	for _, in := range []string{
+		"DOCKER_OPTS=\"--x --y\"", "DOCKER_OPTS='a\\b\"'", "DOCKER_OPTS=a\\ b", `DOCKER_OPTS="a\$b\"c\\d\e"`, "DOCKER_OPTS=1 # c", "DOCKER_OPTS=1#c",
+		"A=1\nDOCKER_OPTS=\"$A ${A}2 $B\"", "DOCKER_OPTS=1\nDOCKER_OPTS=\"$DOCKER_OPTS 2\"", "export DOCKER_OPTS=x", "DOCKER_OPTS=1\\\n2", "DOCKER_OPTS=\"1\n2\"",
+		"DOCKER_OPTS=a'b'\"c\"d", "DOCKER_OPTS=", "# DOCKER_OPTS=1\nDOCKER_OPTS=2", "DOCKER_OPTS=1; DOCKER_OPTS=2", "  DOCKER_OPTS=1", "DOCKER_OPTS=~x",
+	} {
+		file := filepath.Join(t.TempDir(), "docker")
+		require.NoError(t, os.WriteFile(file, []byte(in+"\n"), 0o644))
+		out, err := exec.Command(sh, "-c", `. "$1"; printf %s "$DOCKER_OPTS"`, "sh", file).Output()
+		require.NoError(t, err, in)
+		assert.Equal(t, string(out), daemoncfg.ShellWords(in + "\n")["DOCKER_OPTS"], "%q", in)
 	}
 }

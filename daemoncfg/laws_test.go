@@ -108,21 +108,24 @@ func parentExists(d *daemoncfg.Document, path []string) bool {
 
 func TestLawsOfEdits(t *testing.T) {
 	reached := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		text := drawDocument(t)
-		doc, err := daemoncfg.Parse("daemon.json", []byte(text))
-		require.NoError(t, err, "%q", text)
-		require.Equal(t, text, string(doc.Bytes()), "law 1")
-		path := drawPath(t, doc)
-		value := rapid.SampledFrom([]string{`3`, `"new"`, `{"z": [1]}`, `[]`, `{}`, `1`, `"\u0078"`, `null`}).Draw(t, "value")
-		if raw, ok := doc.Get(path...); ok && rapid.Bool().Draw(t, "the same value") {
-			value = string(raw)
-		}
-		checkLaws(t, text, json.RawMessage(value), path, reached)
-	})
+	for range 20 { // a run of rapid is 100 draws, and 20 with -short
+		rapid.Check(t, func(t *rapid.T) {
+			text := drawDocument(t)
+			doc, err := daemoncfg.Parse("daemon.json", []byte(text))
+			require.NoError(t, err, "%q", text)
+			require.Equal(t, text, string(doc.Bytes()), "law 1")
+			path := drawPath(t, doc)
+			value := rapid.SampledFrom([]string{`3`, `"new"`, `{"z": [1]}`, `[]`, `{}`, `1`, `"\u0078"`, `null`}).Draw(t, "value")
+			if raw, ok := doc.Get(path...); ok && rapid.Bool().Draw(t, "the same value") {
+				value = string(raw)
+			}
+			checkLaws(t, text, json.RawMessage(value), path, reached)
+		})
+	}
 	for _, what := range []string{"set new", "set new parents", "replaced", "unchanged", "failed"} {
 		require.NotZero(t, reached[what], "no draw came to: "+what)
 	}
+	t.Log(reached)
 }
 
 // checkLaws checks laws 1 to 4 of DESIGN for one Set, and the Delete after it.

@@ -96,6 +96,15 @@ func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
 	assert.Equal(t, before, hosttest.Snapshot(t, h))
 }
 
+// dockerd takes a link to nowhere for a missing file, and goes on without it.
+func TestALinkToNowhereIsWrittenThrough(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/docker/daemon.json -> /srv/dotfiles/daemon.json --\n-- srv/dotfiles/README --\n")
+	apply(t, h, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t))
+	files := hosttest.Snapshot(t, h)
+	assert.Equal(t, "-> /srv/dotfiles/daemon.json", files["/etc/docker/daemon.json"])
+	assert.Equal(t, "{\n  \"userns-remap\": \"default\"\n}\n", files["/srv/dotfiles/daemon.json"])
+}
+
 func TestPlanRemapMovesTheFlagOutOfDockerOpts(t *testing.T) {
 	for _, test := range []struct{ name, in, want string }{
 		{"alone", `DOCKER_OPTS="--userns-remap=default"`, `DOCKER_OPTS=""`},

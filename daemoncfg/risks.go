@@ -23,6 +23,9 @@ import (
 //	data-root-nfs    the data-root is on a network or FUSE file system
 //	data-root-path   a directory above the data-root keeps other users out
 //	storage-driver   not one that can shift IDs
+//
+// "data-root-unseen" is no risk by itself: it says that swarm, plugins and
+// host-containers could not be looked for.
 func Risks(h usernskit.Host, s Startup) ([]usernskit.Warning, error) {
 	doc, _, err := readConfig(h, s.ConfigFile)
 	if err != nil {
@@ -40,6 +43,10 @@ func risks(h usernskit.Host, s Startup, doc *Document, from, to bool) ([]usernsk
 	}
 	if isOn(s, doc, "live-restore") {
 		warn("live-restore", "live-restore is on: containers that run now keep running after the restart as they are, and docker no longer lists them; stop them first, or switch live-restore off and send dockerd SIGHUP")
+	}
+	if _, err := h.ReadDir(s.DataRoot); errors.Is(err, fs.ErrPermission) {
+		list = append(list, usernskit.Warning{ID: "data-root-unseen",
+			Text: fmt.Sprintf("%s may not be looked into: whether there is a swarm, a plugin or a privileged container in it is unknown; root can tell", s.DataRoot)})
 	}
 	if err := storeRisks(h, s.DataRoot, from, warn); err != nil {
 		return nil, err

@@ -107,3 +107,21 @@ func TestAStartupThatIsUnclearIsARisk(t *testing.T) {
 	assert.Equal(t, "startup-unsure", plan.Warnings[0].ID)
 	assert.True(t, plan.Warnings[0].Risk)
 }
+
+func TestADataRootThatMayNotBeLookedIntoIsNotTakenForAnEmptyOne(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may look into every directory")
+	}
+	h := hosttest.Tree(t, "-- var/lib/docker/swarm/docker-state.json --\n{}\n")
+	dir, err := h.Path("/var/lib/docker")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o100))
+	t.Cleanup(func() { os.Chmod(dir, 0o700) })
+	s, err := daemoncfg.ReadStartup(h)
+	require.NoError(t, err)
+	list, err := daemoncfg.Risks(h, s)
+	require.NoError(t, err)
+	require.NotEmpty(t, list)
+	assert.Equal(t, "data-root-unseen", list[0].ID)
+	assert.False(t, list[0].Risk)
+}
