@@ -100,9 +100,9 @@ func childMain(what string, args []string) {
 			out.Processes = append(out.Processes, p.PID)
 		}
 		must(json.NewEncoder(os.Stdout).Encode(out))
-	case "hidepid": // scan as nobody a /proc that hides from nobody
+	case "hidepid": // scan as nobody a /proc that hides things from nobody
 		must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-		must(unix.Mount("proc", args[0], "proc", 0, "hidepid=2"))
+		must(unix.Mount("proc", args[0], "proc", 0, "hidepid="+args[1]))
 		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"userns-test-child", "scan", args[0]}, Stdout: os.Stdout, Stderr: os.Stderr,
 			SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}}
 		must(cmd.Run())

@@ -48,30 +48,103 @@ func TestAProcessThatMovesIsShownWhereItIs(t *testing.T) {
 	all := userns.Extent{Count: top}
 	before, after := 0, 0
 	for range rounds {
-		cmd := exec.Command(unshare, "--map-root-user", "sleep", "0.02")
+		cmd := exec.Command(unshare, "--map-root-user", "sleep", "0.01")
 		require.NoError(t, cmd.Start())
-		f := only(t, cmd.Process.Pid)
-		for gone := false; !gone; {
-			procs, cov := collect(t, f, userns.Options{All: true})
-			for _, p := range procs {
-				if p.State == 'Z' {
-					gone = true
-					continue
-				}
-				home := slices.Equal(p.Mapping.UID.Extents(), []userns.Extent{all})
-				require.Equal(t, p.UserNS == cov.UserNS, home, "%+v", p)
-				if home {
-					before++
-				} else {
-					after++
-				}
+		f, err := proc.Follow(cmd.Process.Pid)
+		require.NoError(t, err)
+		for {
+			p, err, _ := f.Read()
+			require.NoError(t, err)
+			if p.State == 'Z' {
+				break
+			}
+			home := slices.Equal(p.Mapping.UID.Extents(), []userns.Extent{all})
+			require.Equal(t, p.UserNS == userns.InitialUserNS, home, "%+v", p)
+			if home {
+				before++
+			} else {
+				after++
 			}
 		}
 		require.NoError(t, cmd.Wait())
+		_, _, vanished := f.Read()
+		require.True(t, vanished, "it has ended, and whoever has its PID is another")
+		f.Close()
 	}
 	t.Logf("%d times before and %d times after its move", before, after)
 	require.Positive(t, before)
 	require.Positive(t, after)
+}
+
+// The kernel gives the inode number of a namespace that is gone to the next
+// one. Two names below a /proc of ours lead to one process first, and when that
+// has been read to another one, in a namespace that would get the same number.
+func TestANamespaceThatGetsTheNumberOfAnotherIsNotTakenForIt(t *testing.T) {
+	hosttest.Need(t)
+	needNamespaces(t)
+	dir := t.TempDir()
+	link := func(pid int) {
+		os.Remove(filepath.Join(dir, "now"))
+		require.NoError(t, os.Symlink("/proc/"+strconv.Itoa(pid), filepath.Join(dir, "now")))
+	}
+	for name, to := range map[string]string{"self": "/proc/self", "100": "now", "200": "now"} {
+		require.NoError(t, os.Symlink(to, filepath.Join(dir, name)))
+	}
+	spawn := func(n int) *exec.Cmd {
+		l := layer{UID: [][3]int{{0, 200000 + n*1000, 1000}}, GID: [][3]int{{0, 200000, 1000}}}
+		cmd := child(l.attr(), "wait")
+		_, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		return cmd
+	}
+	number := func(cmd *exec.Cmd) string {
+		text, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
+		require.NoError(t, err)
+		return text
+	}
+	first := spawn(0)
+	was := number(first)
+	link(first.Process.Pid)
+	want, n := "0 200000 1000", 0
+	for p, err := range (userns.FS{Root: dir}).Processes(t.Context(), userns.Options{}) {
+		require.NoError(t, err)
+		require.Equal(t, want, p.Mapping.UID.String())
+		if n++; n == 2 {
+			break
+		}
+		require.NoError(t, first.Process.Kill())
+		first.Wait()
+		// Those that get another number stay, so that it becomes the lowest free.
+		for i := 1; i <= 40; i++ {
+			next := spawn(i)
+			link(next.Process.Pid)
+			want = fmt.Sprintf("0 %d 1000", 200000+i*1000)
+			if number(next) == was {
+				t.Log("the number was given out again")
+				break
+			}
+		}
+	}
+	require.Equal(t, 2, n)
+}
+
+// runc makes a namespace first and writes its maps then.
+func TestMapsThatAreWrittenDuringTheScanAreSeen(t *testing.T) {
+	f := fakeFS(t, fakeProc{pid: 20, user: 1, uidMap: "-"}, fakeProc{pid: 21, user: 1, uidMap: "-"}, fakeProc{pid: 22, user: 1, uidMap: "-"})
+	write := func(name string) {
+		for _, pid := range []string{"20", "21", "22"} {
+			require.NoError(t, os.WriteFile(filepath.Join(f.Root, pid, name), []byte("0 100000 65536\n"), 0))
+		}
+	}
+	var got []string
+	for p, err := range f.Processes(t.Context(), userns.Options{}) {
+		require.NoError(t, err)
+		got = append(got, p.Mapping.UID.String()+"/"+p.Mapping.GID.String())
+		write([]string{"uid_map", "gid_map", "gid_map"}[len(got)-1])
+	}
+	assert.Equal(t, []string{"no IDs/no IDs", "0 100000 65536/no IDs", "0 100000 65536/0 100000 65536"}, got)
 }
 
 func TestAZombieKeepsItsIDs(t *testing.T) {

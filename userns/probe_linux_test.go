@@ -2,6 +2,7 @@ package userns_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +102,12 @@ func TestAccessIsWhatTheContainersUserMayDo(t *testing.T) {
 		require.NoError(t, os.Chmod(path, mode))
 		return path
 	}
+	socket := filepath.Join(dir, "docker.sock") // cannot be opened, only asked about
+	listener, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer listener.Close()
+	require.NoError(t, os.Chown(socket, 0, 100050))
+	require.NoError(t, os.Chmod(socket, 0o660))
 	root, www := userns.Credential{}, userns.Credential{UID: 33, GID: 33}
 	grouped := userns.Credential{UID: 33, GID: 33, Groups: []uint32{50}}
 	for _, c := range []struct {
@@ -117,6 +124,8 @@ func TestAccessIsWhatTheContainersUserMayDo(t *testing.T) {
 		{make("both", 100005, 100005, 0o700, true), root, "rwx"},
 		{make("group", 0, 100050, 0o770, true), www, "---"},
 		{make("group2", 0, 100050, 0o770, true), grouped, "rwx"},
+		{socket, root, "---"}, // its owner is not mapped
+		{socket, grouped, "rw-"},
 		{make("file", 100033, 100033, 0o640, false), www, "rw-"},
 		{make("others", 0, 0, 0o604, false), www, "r--"},
 	} {
