@@ -31,7 +31,7 @@ func owned(s *site) bool {
 	case ostree:
 		return own(KindRPMOSTree, "ostree writes the entries of each deployment", "ostree", "admin", "kargs", "edit-in-place")
 	case s.exists("/etc/zipl.conf"):
-		return own(KindZipl, "zipl(8) copies the arguments to the boot record and must run after every change", "zipl")
+		return own(KindZipl, "zipl(8) copies the arguments to the boot record: put them into parameters= of /etc/zipl.conf or have grubby do it, then run zipl", "zipl")
 	case s.exists("/etc/kernel/proxmox-boot-uuids"):
 		return own(KindOther, "proxmox-boot-tool copies /etc/kernel/cmdline to each ESP", "proxmox-boot-tool", "refresh")
 	case s.exists("/etc/kernelstub/configuration"):
@@ -101,7 +101,7 @@ func grub(s *site) bool {
 // EL8 it is on the ESP; later ones have a wrapper there.
 func (s *site) grubCfgFile() string {
 	main := s.first("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")
-	if main != "" {
+	if main != "" && !s.exists("/sys/firmware/efi") {
 		return main
 	}
 	all, _ := s.h.ReadDir("/boot/efi/EFI")
@@ -111,7 +111,7 @@ func (s *site) grubCfgFile() string {
 			return file
 		}
 	}
-	return ""
+	return main
 }
 
 // loadShell reads what grub-mkconfig sources.

@@ -66,24 +66,29 @@ const leastUserNamespaces = 1024
 // it reads are the host's own: a tree without them is judged by its release,
 // its newest kernel and its configuration, never by the kernel that runs here.
 func ReadGates(h usernskit.Host) (Gates, error) {
-	s, err := load(h)
-	if err != nil {
-		return Gates{}, err
-	}
+	s := newSite(h)
 	g := readGates(s)
-	return g, s.err
+	if s.err != nil {
+		return Gates{}, s.err
+	}
+	return g, nil
 }
 
+// readGates looks for the boot loader only where an argument is needed: its
+// files are often readable by root alone.
 func readGates(s *site) Gates {
 	g := Gates{Distro: s.Distro, Kernel: s.kernelRelease()}
-	if s.exists("/proc/self/ns") && !s.exists("/proc/self/ns/user") {
+	era := enterprise7(s.release, g.Kernel)
+	switch {
+	case era == beforeUserNS:
+		g.List = append(g.List, Gate{Name: "CONFIG_USER_NS", State: Shut, Text: "the kernels of EL 7.0 and 7.1 have no user namespaces: update to 7.6 or later"})
+	case s.exists("/proc/self/ns") && !s.exists("/proc/self/ns/user"):
 		g.List = append(g.List, Gate{Name: "CONFIG_USER_NS", State: Shut, Text: "this kernel is built without user namespaces: another kernel is needed"})
 	}
-	era := enterprise7(s.release, g.Kernel)
-	if era == beforeUserNS {
-		g.List = append(g.List, Gate{Name: "CONFIG_USER_NS", State: Shut, Text: "the kernels of EL 7.0 and 7.1 have no user namespaces: update to 7.6 or later"})
-	}
-	for _, arg := range era.args() {
+	for i, arg := range era.args() {
+		if i == 0 {
+			s.findLoader()
+		}
 		g.List = append(g.List, argGate(s, arg, era))
 	}
 	files := sysctlFiles(s)

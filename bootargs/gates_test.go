@@ -202,6 +202,18 @@ func TestOurOwnSysctlFileIsEditedInPlace(t *testing.T) {
 	assert.Equal(t, "# mine\nuser.max_user_namespaces\t=  15000 \nkernel.x=1\n", string(plan.Changes[0].After))
 }
 
+func TestMaskedSysctlFilesHoldNothing(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- dev/null/is-not-regular --\n-- etc/sysctl.d/60.conf -> /dev/null --\n-- usr/lib/sysctl.d/60.conf --\nuser.max_user_namespaces=0\n")
+	assert.Empty(t, shut(t, h))
+}
+
+func TestGatesDoNotNeedTheBootLoadersFiles(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=fedora\nVERSION_ID=42\n-- boot/grub2/grub.cfg/is-a-directory --\n")
+	assert.Empty(t, shut(t, h))
+	_, err := Detect(h)
+	assert.ErrorIs(t, err, usernskit.ErrNotRegular)
+}
+
 func TestArgumentsThatAreNotOursToSetAreAWarning(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/os-release --\nID=centos\nID_LIKE=rhel\nVERSION_ID=7\n-- etc/redhat-release --\nCentOS Linux release 7.3.1611 (Core)\n")
 	plan, err := PlanGates(h)

@@ -31,6 +31,9 @@ func (p *planner) viaGrubby() error {
 		return nil
 	}
 	p.act(usernskit.Now, "grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
+	if p.Kind == KindZipl {
+		p.act(usernskit.Now, "zipl(8) copies the arguments to the boot record, which grubby does not", "zipl")
+	}
 	p.reboot()
 	all := p.grubbyKernel() == All
 	switch {

@@ -124,25 +124,33 @@ func (s *site) list(dir, suffix string) []string {
 	return names
 }
 
+// load reads everything that says how a host boots.
 func load(h usernskit.Host) (*site, error) {
+	s := newSite(h)
+	s.findLoader()
+	return s, s.err
+}
+
+// newSite reads what host this is.
+func newSite(h usernskit.Host) *site {
 	s := &site{h: h, files: map[string][]byte{}}
 	release := s.first("/etc/os-release", "/usr/lib/os-release")
 	s.release = parseRelease(s.read(release), s.read("/etc/redhat-release"))
 	s.Distro = s.release.String()
+	return s
+}
+
+func (s *site) findLoader() {
 	s.Grubby = s.first("/usr/sbin/grubby", "/sbin/grubby", "/usr/bin/grubby")
 	for _, look := range []func(*site) bool{owned, raspberry, grub, systemdBoot, extlinux, others} {
 		if look(s) || s.err != nil {
 			break
 		}
 	}
-	if s.err != nil {
-		return nil, s.err
-	}
 	if s.Kind == KindUnknown {
 		s.Why = "no boot loader that we know: the kernel may come from outside, as in a container or a small virtual machine"
 	}
 	s.Stores = s.stores()
-	return s, s.err
 }
 
 // loadEntries reads the boot entries of a directory.

@@ -37,6 +37,9 @@ func PlanEdit(h usernskit.Host, e Edit) (usernskit.Plan, error) {
 	if err := p.run(); err != nil {
 		return usernskit.Plan{}, err
 	}
+	if s.err != nil { // a file was asked for on the way, and could not be read
+		return usernskit.Plan{}, s.err
+	}
 	return p.plan, nil
 }
 

@@ -323,3 +323,47 @@ func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
 	_, err = PlanEdit(h, Edit{Set: []string{arg}, Kernel: "/boot/none", Via: Grubby})
 	assert.ErrorIs(t, err, ErrUnknownKernel)
 }
+
+func TestVendorDropInsAreNamedAndLeft(t *testing.T) {
+	h := tree(t, "debian-12")
+	write(t, h, "/etc/default/grub.d/60-vendor.cfg", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX vendor.x=1\"\n")
+	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.NoError(t, err)
+	_, err = h.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	plan, err = PlanEdit(h, Edit{Remove: []string{"vendor.x", "net.ifnames"}, Arch: "amd64"})
+	require.NoError(t, err)
+	require.Len(t, plan.Changes, 1)
+	assert.Equal(t, defaultGrub, plan.Changes[0].Path, "where the administrator writes")
+	require.Len(t, plan.Warnings, 1)
+	assert.Equal(t, "still-set", plan.Warnings[0].ID)
+	assert.Contains(t, plan.Warnings[0].Text, "vendor.x")
+	plan, err = PlanEdit(h, Edit{Set: []string{"vendor.x=2"}, Arch: "amd64"})
+	require.NoError(t, err)
+	require.Len(t, plan.Changes, 1)
+	assert.Contains(t, string(plan.Changes[0].After), arg+" vendor.x=2\"\n", "ours comes later and wins")
+	assert.Empty(t, plan.Warnings)
+}
+
+func TestConsolesOnDebianAreReplacedWhereTheyStand(t *testing.T) {
+	h := tree(t, "debian-12")
+	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0 a\"\n")
+	require.NoError(t, os.Remove(filepath.Join(h.Root, "/etc/default/grub.d/50-cloudimg-settings.cfg")))
+	plan, err := PlanEdit(h, Edit{Replace: []string{"console=hvc0"}, Arch: "amd64"})
+	require.NoError(t, err)
+	require.Len(t, plan.Changes, 1)
+	assert.Equal(t, "GRUB_CMDLINE_LINUX=\"console=hvc0 a\"\n", string(plan.Changes[0].After))
+}
+
+func TestMenuOnTheESPIsTheOneThatIsMade(t *testing.T) {
+	h := tree(t, "rhel-7.9")
+	write(t, h, "/sys/firmware/efi/fw_platform_size", "64\n")
+	write(t, h, "/boot/efi/EFI/redhat/grub.cfg", "menuentry x {\n\tlinuxefi /v ro\n}\n")
+	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"grub2-mkconfig", "-o", "/boot/efi/EFI/redhat/grub.cfg"}, plan.Actions[0].Argv)
+	write(t, h, "/boot/efi/EFI/redhat/grub.cfg", "search --set x\nconfigfile $prefix/grub.cfg\n")
+	plan, err = PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"}, plan.Actions[0].Argv, "a wrapper is not overwritten")
+}

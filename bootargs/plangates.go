@@ -23,10 +23,7 @@ const (
 // A host whose kernel arguments are not ours to edit gets a warning that says
 // what to do, not an error.
 func PlanGates(h usernskit.Host) (usernskit.Plan, error) {
-	s, err := load(h)
-	if err != nil {
-		return usernskit.Plan{}, err
-	}
+	s := newSite(h)
 	gates := readGates(s)
 	if s.err != nil {
 		return usernskit.Plan{}, s.err

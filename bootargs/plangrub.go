@@ -193,12 +193,9 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 		}
 		src = []byte(dropInStart)
 	}
-	var before []*shellFile
+	var before []*shellFile // what is to go is looked for in this file alone
 	for _, f := range files {
-		if f.name == dropInPath {
-			break
-		}
-		if f.name == defaultGrub || f.name < dropInPath {
+		if !takes && (f.name == defaultGrub || f.name < dropInPath) {
 			before = append(before, f)
 		}
 	}

@@ -75,7 +75,7 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 			}
 		}
 		list, err := p.on(s.word.text)
-		if err == nil && len(list) > 0 {
+		if err == nil && len(list) > 0 && name == grubVariable {
 			if col, bad := checkGRUB(s.word.text); bad != nil {
 				err = fmt.Errorf("byte %d of the value: %w", col, bad)
 			}
@@ -109,7 +109,7 @@ func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) (
 		if value.unknown {
 			return nil, f.blame(name)
 		}
-		if !o.done(value.text) {
+		if !o.done(value.text) && len(steps) > 0 {
 			return nil, f.errorAt(steps[0], fmt.Errorf("%w: what is to go comes from another variable", ErrUnsupportedSyntax))
 		}
 		return src, nil

@@ -37,12 +37,21 @@ func sysctlFiles(s *site) []sysctlFile {
 		for _, name := range s.list(dir, ".conf") {
 			if base := path.Base(name); !seen[base] {
 				seen[base] = true
-				list = append(list, sysctlFile{name, s.read(name)})
+				list = append(list, sysctlFile{name, s.readUnmasked(name)})
 			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b sysctlFile) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
 	return list
+}
+
+// readUnmasked reads a file that may be a link to /dev/null, which hides those
+// of its name and holds nothing.
+func (s *site) readUnmasked(name string) []byte {
+	if info, err := s.h.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	return s.read(name)
 }
 
 // with returns the list with one file put into its place.
