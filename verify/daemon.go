@@ -269,8 +269,7 @@ func (f *facts) d07(v *verdicts) {
 	}
 	want := f.ids.want()
 	drift := 0
-	boxes := f.boxes
-	for _, b := range boxes {
+	for _, b := range f.boxes {
 		p, ok := b.first()
 		if !ok || f.scan.inHostNS(p) || p.Mapping.IsZero() {
 			continue // C02 speaks of these
@@ -284,7 +283,7 @@ func (f *facts) d07(v *verdicts) {
 			saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
 	}
 	if drift == 0 && !v.troubled() {
-		if len(boxes) == 0 {
+		if len(f.boxes) == 0 {
 			v.skip("host", "no container is running")
 			return
 		}

@@ -65,6 +65,7 @@ func gather(ctx context.Context, opts Options, checks []check) *facts {
 	}
 	f.kernel = readKernel(ctx, f)
 	f.disk = readDisk(f)
+	f.askMounts(ctx)
 	f.walkVolumes(ctx)
 	f.findStrangers(ctx)
 	return f
@@ -160,7 +161,7 @@ func (f *facts) coverage() Coverage {
 		c.Containers = f.running()
 		c.Missing = append(c.Missing, f.scan.gaps()...)
 	}
-	if f.live && f.noEngine != nil {
+	if f.noEngine != nil && (f.live || !errors.Is(f.noEngine, errNotAsked)) {
 		c.Missing = append(c.Missing, f.noEngine.Error())
 	}
 	return c

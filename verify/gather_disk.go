@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/userns"
 )
 
 // A disk is what the checks look at in the file system, but for the
@@ -68,6 +69,9 @@ type source struct {
 	inode
 	fstype string
 	err    error
+	// asked is what the kernel says to a process with the container's IDs; nil
+	// where there was no [Options.Helper] to ask with.
+	asked *userns.Access
 }
 
 func readDisk(f *facts) disk {

@@ -35,8 +35,8 @@ func (f *facts) rootless() bool { return f.engine != nil && f.engine.Rootless() 
 
 // none adds the finding for no container at all. Whether there is none is known
 // only where everything was seen.
-func (f *facts) none(v *verdicts, boxes []box) {
-	if len(boxes) > 0 || v.troubled() {
+func (f *facts) none(v *verdicts) {
+	if len(f.boxes) > 0 || v.troubled() {
 		return
 	}
 	v.skip("host", "no container is running")
@@ -47,12 +47,13 @@ func (f *facts) c01(v *verdicts) {
 	if f.noProcesses(v) {
 		return
 	}
-	boxes := f.boxes
-	for _, b := range boxes {
-		f.hostIDs(v, b)
+	for _, b := range f.boxes {
+		if !b.isOther(v) {
+			f.hostIDs(v, b)
+		}
 	}
-	f.unseenProcesses(v, boxes)
-	f.none(v, boxes)
+	f.unseenProcesses(v)
+	f.none(v)
 }
 
 // isOther skips a container of another daemon.
@@ -166,9 +167,9 @@ func (f *facts) inForce(p userns.Process) userns.Mapping {
 
 // unseenProcesses adds what is not known of containers: those that the daemon
 // says run and that no process was found of.
-func (f *facts) unseenProcesses(v *verdicts, boxes []box) {
+func (f *facts) unseenProcesses(v *verdicts) {
 	seen := map[string]bool{}
-	for _, b := range boxes {
+	for _, b := range f.boxes {
 		seen[b.id] = len(b.processes) > 0 || b.shim != nil
 	}
 	if f.engine != nil && f.noEngine == nil {
@@ -190,16 +191,18 @@ func (f *facts) c02(v *verdicts) {
 	if f.noProcesses(v) {
 		return
 	}
-	boxes := f.boxes
-	for _, b := range boxes {
+	for _, b := range f.boxes {
+		if b.isOther(v) {
+			continue
+		}
 		if b.container != nil && b.container.Userns == "host" {
 			v.skip(b.subject(), "runs with --userns=host, see C04")
 			continue
 		}
 		f.boxMap(v, b)
 	}
-	f.unseenProcesses(v, boxes)
-	f.none(v, boxes)
+	f.unseenProcesses(v)
+	f.none(v)
 }
 
 func (f *facts) boxMap(v *verdicts, b box) {

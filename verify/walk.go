@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 // Bounds of what is walked: a volume may hold millions of files.
@@ -154,6 +156,45 @@ func fileCaps(p string) string {
 		return ""
 	}
 	return string(buf[:n])
+}
+
+// askMounts asks the kernel what containers may do with their mounts, for C08.
+func (f *facts) askMounts(ctx context.Context) {
+	if !f.live || !f.asked("C08") || f.opts.Helper == (userns.Helper{}) {
+		return
+	}
+	for _, b := range f.boxes {
+		p, ok := b.first()
+		in := f.disk.inside[b.id]
+		if !ok || in == nil || len(in.sources) == 0 || f.scan.inHostNS(p) {
+			continue
+		}
+		who, ok := credential(p)
+		var paths []string
+		for _, s := range in.sources {
+			paths = append(paths, s.Source)
+		}
+		list, err := f.opts.Helper.Access(ctx, p.Mapping, who, paths...)
+		if !ok || err != nil || len(list) != len(paths) {
+			continue // owners and modes have to do
+		}
+		for i := range list {
+			in.sources[i].asked = &list[i]
+		}
+	}
+}
+
+// credential returns who a process is in its own namespace.
+func credential(p userns.Process) (c userns.Credential, ok bool) {
+	uid, ok1 := p.Mapping.UID.ToContainer(p.UID[1])
+	gid, ok2 := p.Mapping.GID.ToContainer(p.GID[1])
+	c = userns.Credential{UID: uid, GID: gid}
+	for _, g := range p.Groups {
+		if id, ok := p.Mapping.GID.ToContainer(g); ok {
+			c.Groups = append(c.Groups, id)
+		}
+	}
+	return c, ok1 && ok2
 }
 
 // walkVolumes reads what C10 and C11 look at, where they are to be run.

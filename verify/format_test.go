@@ -1,0 +1,206 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"os"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sampleReport has every verdict, and names that try to break out of the format.
+func sampleReport() Report {
+	r := Report{
+		Findings: []Finding{
+			{Check: "I05", Name: "root-not-identity", Verdict: Fail, Severity: Critical, Subject: "/etc/subuid:3", Text: `"0:65536" <&> ]]>`,
+				Evidence: []Evidence{{"/etc/subuid:3", "dockremap:0:65536", "a start above 999"}, {"docker info", "x", ""}},
+				Remedy:   Remedy{"Move it.", "vi /etc/subuid"}, Refs: []string{"CIS Docker 1.6.0: 2.9"}},
+			{Check: "I04", Name: "uid-gid-aligned", Verdict: Warn, Severity: Low, Subject: "host", Text: "differ"},
+			{Check: "K07", Name: "selftest-map", Verdict: Unknown, Severity: Critical, Subject: "host", Text: "needs root"},
+			{Check: "K02", Name: "max-userns", Verdict: Pass, Severity: Critical, Subject: "host", Text: "15000"},
+			{Check: "K08", Name: "selftest-ipc", Verdict: Skip, Subject: "host", Text: "not the running host"},
+			{Check: "C04", Name: "userns-host", Verdict: Skip, Severity: High, Subject: "container/backup", Text: "runs with --userns=host; allowed: disks", Allowed: "disks"},
+			{Check: "C01", Name: "process-host-ids", Verdict: Fail, Severity: Critical, Subject: "container/a\x1b[2J\nPASS b", Text: "process 7 (\x07\u202eevil) is root"},
+			{Check: "D01", Name: "config-valid", Verdict: Fail, Severity: Critical, Subject: "/etc/a file/daemon.json:3:14", Text: "comment"},
+		},
+		Coverage: Coverage{Host: "/", Live: true, Docker: "unix:///run/docker.sock", Processes: 12, Missing: []string{"2 processes"}},
+	}
+	r.finish()
+	return r
+}
+
+func render(t *testing.T, write func(*bytes.Buffer) error) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, write(&b))
+	return b.String()
+}
+
+func TestTextForPeople(t *testing.T) {
+	r := sampleReport()
+	assert.Equal(t, `unknown K07 critical  host                          needs root
+warn    I04 low       host                          differ
+fail    I05 critical  /etc/subuid:3                 "0:65536" <&> ]]>
+fail    D01 critical  /etc/a file/daemon.json:3:14  comment
+fail    C01 critical  container/a�[2J�PASS b        process 7 (��evil) is root
+skip    C04 -         container/backup              runs with --userns=host; allowed: disks
+1 passed, 3 failed, 1 warnings, 1 unknown, 2 skipped (1 allowed)
+not seen: 2 processes
+remapped: cannot tell
+`, render(t, func(b *bytes.Buffer) error { return r.WriteText(b, Text{}) }))
+
+	all := render(t, func(b *bytes.Buffer) error { return r.WriteText(b, Text{All: true, Evidence: true}) })
+	assert.Contains(t, all, `fail    I05 critical  /etc/subuid:3                 "0:65536" <&> ]]>
+          /etc/subuid:3: dockremap:0:65536 (want a start above 999)
+          docker info: x
+          remedy: Move it.
+          # vi /etc/subuid
+`)
+	assert.Contains(t, all, "pass    K02 -         host")
+	assert.NotContains(t, all, "\x1b")
+	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return r.WriteText(b, Text{Color: true}) }), "\x1b[31;1mfail   \x1b[0m")
+}
+
+func TestNoNameMovesTheCursorOrStartsALine(t *testing.T) {
+	lines := 0
+	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteText(b, Text{All: true}) })
+	for line := range strings.Lines(text) {
+		lines++
+		for _, c := range strings.TrimSuffix(line, "\n") {
+			assert.False(t, unicode.IsControl(c) || c == '\u202e', "%q", line)
+		}
+	}
+	assert.Equal(t, 8+3, lines, "one line for each finding, and three for the summary")
+}
+
+func FuzzPrintable(f *testing.F) {
+	f.Add("web\x1b[2J")
+	f.Add("a\r\nfail\u202e\u2028\x9b\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, c := range printable(s) {
+			require.False(t, unicode.IsControl(c) || unicode.Is(unicode.Zl, c) || unicode.Is(unicode.Bidi_Control, c) && c != '\u061c' && c != '\u200e' && c != '\u200f', "%q", c)
+		}
+	})
+}
+
+func TestJSONHasTheFieldsOfTheContract(t *testing.T) {
+	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteJSON(b) })
+	var doc struct {
+		Schema   int
+		Findings []map[string]any
+		Coverage map[string]any
+		Summary  map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &doc))
+	assert.Equal(t, 1, doc.Schema)
+	require.Len(t, doc.Findings, 8)
+	f := doc.Findings[4]
+	assert.Equal(t, "I05", f["check"])
+	assert.Equal(t, "fail", f["verdict"])
+	assert.Equal(t, "critical", f["severity"])
+	assert.Equal(t, "/etc/subuid:3", f["subject"])
+	assert.Equal(t, map[string]any{"source": "/etc/subuid:3", "got": "dockremap:0:65536", "want": "a start above 999"}, f["evidence"].([]any)[0])
+	assert.Equal(t, map[string]any{"text": "Move it.", "command": "vi /etc/subuid"}, f["remedy"])
+	assert.Equal(t, []any{"CIS Docker 1.6.0: 2.9"}, f["refs"])
+	assert.Equal(t, "unknown", doc.Summary["remapped"])
+	assert.EqualValues(t, 3, doc.Summary["fail"])
+	assert.Equal(t, true, doc.Coverage["live"])
+
+	var back Report
+	require.NoError(t, json.Unmarshal([]byte(text), &back))
+	assert.Equal(t, sampleReport(), back, "reads back as itself")
+	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return Report{}.WriteJSON(b) }), `"findings": []`)
+}
+
+func TestJUnitHasACaseForEachFinding(t *testing.T) {
+	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteJUnit(b) })
+	var suite junitSuite
+	require.NoError(t, xml.Unmarshal([]byte(text), &suite))
+	assert.Equal(t, 8, suite.Tests)
+	assert.Len(t, suite.Cases, 8)
+	assert.Equal(t, 3, suite.Failures)
+	assert.Equal(t, 3, suite.Skipped)
+	failed, skipped := 0, 0
+	for _, c := range suite.Cases {
+		if c.Failure != nil {
+			failed++
+		}
+		if c.Skipped != nil {
+			skipped++
+			assert.NotEmpty(t, c.Skipped.Message)
+		}
+	}
+	assert.Equal(t, suite.Failures, failed)
+	assert.Equal(t, suite.Skipped, skipped)
+	assert.Contains(t, text, "unknown: needs root")
+	assert.NotContains(t, text, "\x1b")
+}
+
+func TestSARIFIsValidByItsSchema(t *testing.T) {
+	schema := readSchema(t, "testdata/sarif-2.1.0.schema.json")
+	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteSARIF(b) })
+	var doc any
+	require.NoError(t, json.Unmarshal([]byte(text), &doc))
+	assert.Empty(t, schema.check(doc))
+
+	t.Run("and the check of it can fail", func(t *testing.T) {
+		for _, c := range []struct{ from, to string }{
+			{`"version": "2.1.0"`, `"version": "2.0"`},
+			{`"kind": "pass"`, `"kind": "passed"`},
+			{`"ruleId"`, `"rule"`},
+			{`"startLine": 3`, `"startLine": 0`},
+			{`"startLine": 3`, `"startLine": "3"`},
+			{`"executionSuccessful": true`, `"executionSuccessful": 1`},
+			{`"name": "usernskit verify",`, ``},
+		} {
+			broken := strings.Replace(text, c.from, c.to, 1)
+			require.NotEqual(t, text, broken, "%s does not occur", c.from)
+			var doc any
+			require.NoError(t, json.Unmarshal([]byte(broken), &doc), c.from)
+			assert.NotEmpty(t, schema.check(doc), "%s for %s passes", c.to, c.from)
+		}
+	})
+	t.Run("empty report", func(t *testing.T) {
+		var doc any
+		require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return Report{}.WriteSARIF(b) })), &doc))
+		assert.Empty(t, schema.check(doc))
+	})
+}
+
+func TestSARIFSaysWhereAndHowBad(t *testing.T) {
+	var log sarifLog
+	require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return sampleReport().WriteSARIF(b) })), &log))
+	results := map[string]sarifResult{}
+	for _, r := range log.Runs[0].Results {
+		results[r.RuleID] = r
+		assert.Equal(t, r.RuleID, log.Runs[0].Tool.Driver.Rules[r.RuleIndex].ID)
+		// SARIF 3.27.10: a level other than none only where the kind is fail.
+		assert.Equal(t, r.Kind == "fail", r.Level != "none", r.RuleID)
+	}
+	assert.Equal(t, "file:///etc/subuid", results["I05"].Locations[0].Physical.Artifact.URI)
+	assert.Equal(t, 3, results["I05"].Locations[0].Physical.Region.Line)
+	assert.Equal(t, "file:///etc/a%20file/daemon.json", results["D01"].Locations[0].Physical.Artifact.URI)
+	assert.Equal(t, sarifRegion{3, 14}, *results["D01"].Locations[0].Physical.Region)
+	assert.Nil(t, results["K07"].Locations[0].Physical)
+	assert.Equal(t, "container/backup", results["C04"].Locations[0].Logical[0].Name)
+	assert.Equal(t, "disks", results["C04"].Suppressions[0].Justification)
+	for id, want := range map[string]string{"I05": "fail error", "I04": "fail warning", "K07": "open none", "K02": "pass none", "K08": "notApplicable none"} {
+		assert.Equal(t, want, results[id].Kind+" "+results[id].Level, id)
+	}
+	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(Checks()))
+	assert.Contains(t, log.Runs[0].Invocations[0].Notifications[0].Message.Text, "2 processes")
+}
+
+func readSchema(t *testing.T, name string) schema {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	var root map[string]any
+	require.NoError(t, json.Unmarshal(data, &root))
+	return schema{root}
+}
