@@ -230,6 +230,25 @@ func TestPlanRemapRefuses(t *testing.T) {
 	assert.Equal(t, before["/etc/passwd"], hosttest.Snapshot(t, h)["/etc/passwd"])
 }
 
+func TestAConfigFileThatIsNamed(t *testing.T) {
+	const named = "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --config-file /srv/d.json\n"
+	missing := hosttest.Tree(t, named+"-- etc/docker/daemon.json --\n{}\n")
+	plan := must(daemoncfg.PlanRemap(missing, daemoncfg.Remap{User: "default"}))(t)
+	require.Len(t, plan.Changes, 1)
+	assert.Equal(t, "/srv/d.json", plan.Changes[0].Path)
+	assert.Nil(t, plan.Changes[0].Before)
+
+	directory := hosttest.Tree(t, named+"-- srv/d.json/x --\n")
+	_, err := daemoncfg.PlanRemap(directory, daemoncfg.Remap{User: "default"})
+	require.ErrorIs(t, err, usernskit.ErrNotRegular)
+	require.ErrorContains(t, err, "/srv/d.json")
+
+	large := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{"+strings.Repeat(" ", 17<<20)+"}\n")
+	_, err = daemoncfg.PlanRemap(large, daemoncfg.Remap{User: "default"})
+	require.ErrorIs(t, err, usernskit.ErrTooLarge)
+	require.ErrorContains(t, err, "/etc/docker/daemon.json")
+}
+
 func TestPlanSetOfOneKeyIsThePlanForIt(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\n  \"debug\": true\n}\n")
 	plan := must(daemoncfg.PlanSet(h, json.RawMessage(`"10m"`), "log-opts", "max-size"))(t)
