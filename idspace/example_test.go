@@ -49,7 +49,7 @@ func ExampleSpace_WriteText() {
 		fmt.Println(err)
 	}
 	// Output:
-	// host UID                                                       inside
+	// host UID                                                        inside
 	//            : 1 free for the root user
 	//            : 999 free for system users
 	//            : 59,001 free for login users

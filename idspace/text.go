@@ -32,7 +32,7 @@ func (s Space) WriteText(w io.Writer, t Text) error {
 	t.Width = max(t.Width, 40)
 	d := drawing{Text: t, out: bufio.NewWriter(w), used: map[Kind]bool{}}
 	d.bar = min(max((t.Width-32)/4, 3), 24)
-	d.line("1", "host "+s.IDs.String(), "", "", "inside")
+	d.line("1", "host "+s.IDs.String(), " ", "", "inside")
 	for _, r := range s.rows() {
 		d.row(r)
 	}

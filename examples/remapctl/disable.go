@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/urfave/cli/v3"
 
@@ -23,7 +24,8 @@ func disableCommand() *cli.Command {
 }
 
 func runDisable(ctx context.Context, e *env, cmd *cli.Command) error {
-	if _, err := args(cmd, 0, 0); err != nil {
+	_, err := args(cmd, 0, 0)
+	if err := errors.Join(err, e.mayRestart(cmd)); err != nil {
 		return err
 	}
 	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/urfave/cli/v3"
 
@@ -27,7 +28,7 @@ func restartFlag() cli.Flag {
 
 func runEnable(ctx context.Context, e *env, cmd *cli.Command) error {
 	want, err := request(cmd)
-	if err != nil {
+	if err := errors.Join(err, e.mayRestart(cmd)); err != nil {
 		return err
 	}
 	var last remap.Enable

@@ -69,7 +69,7 @@ func runPlan(ctx context.Context, e *env, cmd *cli.Command) error {
 		e.next(p.Plan.Actions)
 	}
 	if err == nil && !p.Plan.Empty() {
-		e.text("to do it: remapctl enable; what breaks: remapctl preflight; the way back: remapctl undo")
+		e.text("to do it: remapctl enable, same options; what breaks: remapctl preflight")
 		return findings
 	}
 	if !e.json && err == nil {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -39,17 +41,14 @@ func TestMain(m *testing.M) {
 // Each schema has to be used by a script.
 func TestScripts(t *testing.T) {
 	schemas := usedSchemas{names: map[string]bool{}}
-	ran := atomic.Int32{}
-	t.Run("", func(t *testing.T) { runScripts(t, &schemas, &ran) }) // returns when the scripts have ended
 	all, err := filepath.Glob("testdata/script/*.txtar")
 	require.NoError(t, err)
-	require.NotEmpty(t, all)
-	if int(ran.Load()) == len(all) {
-		schemas.demand(t)
-	}
-}
-
-func runScripts(t *testing.T, schemas *usedSchemas, ran *atomic.Int32) {
+	ran := atomic.Int32{}
+	t.Cleanup(func() { // the scripts have ended
+		if int(ran.Load()) == len(all) {
+			schemas.demand(t)
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -103,11 +102,17 @@ func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	value := gjson.Get(text, args[1])
 	ok := value.Exists()
+	got := value.String()
+	if value.IsArray() || value.IsObject() {
+		var compact bytes.Buffer
+		ts.Check(json.Compact(&compact, []byte(value.Raw)))
+		got = compact.String()
+	}
 	if len(args) == 3 {
-		ok = ok && value.String() == args[2]
+		ok = ok && got == args[2]
 	}
 	if ok == neg {
-		ts.Fatalf("%s: %s is %s", args[0], args[1], value.Raw)
+		ts.Fatalf("%s: %s is %s", args[0], args[1], got)
 	}
 }
 
