@@ -292,3 +292,35 @@ func TestWhatGRUBCannotCarryIsRefused(t *testing.T) {
 		assert.Equal(t, "GRUB_CMDLINE_LINUX="+want+"\n", string(got))
 	}
 }
+
+func TestValuesAreKnownOrSaidToBeUnknown(t *testing.T) {
+	const unknown = "?"
+	for _, tt := range []struct{ name, in, want string }{
+		{"plain", "GRUB_CMDLINE_LINUX=\"a b\"", "a b"},
+		{"not set", "A=1", ""},
+		{"a condition on another variable", "GRUB_CMDLINE_LINUX=a\nif x; then B=1; fi", "a"},
+		{"built on a variable of a condition", "if x; then B=1; fi\nGRUB_CMDLINE_LINUX=\"a $B\"", unknown},
+		{"set anew after a condition", "if x; then GRUB_CMDLINE_LINUX=b; fi\nGRUB_CMDLINE_LINUX=a", "a"},
+		{"a file sourced before", ". /etc/x\nGRUB_CMDLINE_LINUX=a", "a"},
+		{"built on what a sourced file may set", ". /etc/x\nGRUB_CMDLINE_LINUX=\"a $B\"", unknown},
+		{"a file sourced after", "GRUB_CMDLINE_LINUX=a\n. /etc/x", unknown},
+		{"a file sourced and no more", ". /etc/x", unknown},
+		{"a function called", "f() { B=1; }\nGRUB_CMDLINE_LINUX=a\nf", unknown},
+		{"a function not called", "GRUB_CMDLINE_LINUX=a\nf() { B=1; }", "a"},
+		{"a command", "GRUB_CMDLINE_LINUX=a\necho b", "a"},
+		{"a command by a variable", "GRUB_CMDLINE_LINUX=a\n$c b", unknown},
+		{"a variable glued to text", "B=x\nGRUB_CMDLINE_LINUX=\"$B\"a", "xa"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := parseShell("f", []byte(tt.in))
+			require.NoError(t, err)
+			v := evaluate(f)[grubVariable]
+			if tt.want == unknown {
+				assert.True(t, v.unknown, "%+v", v)
+				return
+			}
+			assert.False(t, v.unknown)
+			assert.Equal(t, tt.want, v.text)
+		})
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -78,6 +79,9 @@ func runBootargsShow(_ context.Context, e *env, cmd *cli.Command) error {
 
 func (e *env) showBootargs(r bootargs.Report, want []string) {
 	fmt.Fprintf(e.out, "%-9s %v (%s)\n", "loader", r.Loader.Kind, r.Loader.Why)
+	if len(r.Loader.Command) > 0 {
+		fmt.Fprintf(e.out, "%-9s %s\n", "edit by", strings.Join(r.Loader.Command, " "))
+	}
 	show := func(what string, p bootargs.Place) {
 		if p.Where == "" {
 			return

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/internal/hosttest"
+)
+
+// A grubby that does as told, or only says so.
+func grubbyHost(t *testing.T, obeys bool) (e *env, calls *[]string) {
+	line := "ro quiet"
+	calls = &[]string{}
+	e = &env{host: hosttest.Tree(t, "-- usr/sbin/grubby --\nELF\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"quiet\"\n"), out: &bytes.Buffer{}, err: &bytes.Buffer{}}
+	e.host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		*calls = append(*calls, strings.Join(argv[1:], " "))
+		if arg, ok := strings.CutPrefix(argv[len(argv)-1], "--args="); ok && obeys {
+			line += " " + arg
+		}
+		return []byte("index=0\nkernel=/boot/vmlinuz\nargs=\"" + line + "\"\n"), nil
+	}
+	return e, calls
+}
+
+func runGrubby(t *testing.T, e *env, flags ...string) error {
+	cmd := &cli.Command{
+		Flags:          bootargsFlags(),
+		ExitErrHandler: func(context.Context, *cli.Command, error) {},
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			return e.grubby(ctx, cmd, bootargs.Edit{Set: []string{"a=1"}, Kernel: bootargs.Default, Via: bootargs.Grubby})
+		},
+	}
+	return cmd.Run(t.Context(), append([]string{"remapctl"}, flags...))
+}
+
+func TestGrubbyRunsOnlyWhenAgreedAndIsLookedAfter(t *testing.T) {
+	const edits = "--update-kernel=DEFAULT --args=a=1"
+	e, calls := grubbyHost(t, true)
+	require.ErrorIs(t, runGrubby(t, e, "--dry-run"), findings)
+	require.ErrorContains(t, runGrubby(t, e), "say --yes")
+	assert.NotContains(t, *calls, edits)
+	require.NoError(t, runGrubby(t, e, "--yes"))
+	assert.Contains(t, *calls, edits)
+	*calls = nil
+	require.NoError(t, runGrubby(t, e, "--yes"))
+	assert.Equal(t, []string{"--info=DEFAULT"}, *calls, "nothing is left to do")
+
+	e, _ = grubbyHost(t, false)
+	require.ErrorIs(t, runGrubby(t, e, "--yes"), bootargs.ErrNotApplied)
+}
