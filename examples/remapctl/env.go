@@ -47,6 +47,7 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 		default:
 			return fmt.Errorf("--color %s: must be auto, always or never", when)
 		}
+		e.reportUnfinished(cmd)
 		return do(ctx, e, cmd)
 	}
 }

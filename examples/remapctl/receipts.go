@@ -2,10 +2,25 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit"
 )
+
+// reportUnfinished says on stderr that a run was cut off, whatever the command:
+// nobody asks for receipts before something is odd.
+func (e *env) reportUnfinished(cmd *cli.Command) {
+	if slices.Contains([]string{"undo", "demo", "explain", "edit"}, cmd.Name) { // it does itself, or looks at no host
+		return
+	}
+	r, err := e.host.Receipt("") // the interrupted run, if there is one
+	if err == nil && (r.State == usernskit.Applying || r.State == usernskit.Undoing) {
+		e.note("interrupted, or under way: %s (receipt %s); remapctl undo takes it back", r.Title, r.ID)
+	}
+}
 
 // listReceipts is undo --list.
 func (e *env) listReceipts() error {
