@@ -21,7 +21,7 @@ func inodeOf(info fs.FileInfo) inode {
 // deviceOf returns what tells a file from every other.
 func deviceOf(info fs.FileInfo) (dev, ino uint64) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Dev), st.Ino //nolint:unconvert // Dev is signed on some systems
+		return uint64(st.Dev), st.Ino // Dev is signed on some systems
 	}
 	return 0, 0
 }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"path"
 	"strings"
 
@@ -11,10 +10,6 @@ import (
 // A mountTable is what /proc/PID/mountinfo holds, in its order: a later mount
 // on the same point, or on one above it, hides the earlier.
 type mountTable []*mountinfo.Info
-
-func parseMounts(data []byte) (mountTable, error) {
-	return mountinfo.GetMountsFromReader(bytes.NewReader(data), nil)
-}
 
 // at returns the mount that a path is on, nil in an empty table.
 func (t mountTable) at(p string) *mountinfo.Info {

@@ -45,7 +45,7 @@ func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) b
 		}
 		info, err := d.Info()
 		if err != nil {
-			return nil //nolint:nilerr // gone meanwhile
+			return nil // gone meanwhile
 		}
 		n := inodeOf(info)
 		if !mapped(n.UID, n.GID) {
@@ -95,7 +95,7 @@ func findLosses(ctx context.Context, name, dir, old string) []loss {
 		}
 		before, err := d.Info()
 		if err != nil {
-			return nil //nolint:nilerr // gone meanwhile
+			return nil // gone meanwhile
 		}
 		const bits = fs.ModeSetuid | fs.ModeSetgid
 		caps := fileCaps(p)
@@ -105,7 +105,7 @@ func findLosses(ctx context.Context, name, dir, old string) []loss {
 		now := filepath.Join(dir, strings.TrimPrefix(p, old))
 		after, err := os.Lstat(now)
 		if err != nil || !after.Mode().IsRegular() {
-			return nil //nolint:nilerr // not there any more: nothing was lost in place
+			return nil // not there any more: nothing was lost in place
 		}
 		l := loss{volume: name, path: now, old: p, had: modeText(before.Mode(), caps), has: modeText(after.Mode(), fileCaps(now)), chmod: fmt.Sprintf("%04o", octal(before.Mode()))}
 		switch {
@@ -244,7 +244,11 @@ func (f *facts) walkVolumes(ctx context.Context) {
 			if _, err := os.Lstat(old); err != nil {
 				continue
 			}
-			f.lost = append(f.lost, findLosses(ctx, vol.Name, dir, old)...)
+			for _, l := range findLosses(ctx, vol.Name, dir, old) {
+				l.path = vol.Mountpoint + strings.TrimPrefix(l.path, dir) // as on the host
+				l.old = other + strings.TrimPrefix(l.old, old)
+				f.lost = append(f.lost, l)
+			}
 		}
 	}
 }
