@@ -159,7 +159,8 @@ func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {
 		for _, o := range ops {
-			if o.done(e.args) {
+			inForce := o.verb == verbSet && !o.replacesGroup() && o.inForce(e.args)
+			if inForce || o.done(e.args) { // an older value before it does not count
 				continue
 			}
 			list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))

@@ -279,9 +279,17 @@ func TestGrubbyIsAskedAndLookedAfter(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotApplied)
 	assert.Contains(t, err.Error(), "user-namespace.enable=0", "the duplicate that grubby does not see")
 
+	assert.NoError(t, unmet(mustOps(t, e), []info{{args: "user-namespace.enable=0 user_namespace.enable=1"}}), "the last of a name is in force")
+
 	plan, err = PlanEdit(h, Edit{Remove: []string{"user_namespace.enable"}, Kernel: Default, Via: Grubby})
 	require.NoError(t, err)
 	assert.Equal(t, "--remove-args=user_namespace.enable", plan.Actions[0].Argv[2])
+}
+
+func mustOps(t *testing.T, e Edit) []op {
+	ops, err := e.ops(spellGrubby)
+	require.NoError(t, err)
+	return ops
 }
 
 func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
@@ -366,4 +374,82 @@ func TestMenuOnTheESPIsTheOneThatIsMade(t *testing.T) {
 	plan, err = PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"}, plan.Actions[0].Argv, "a wrapper is not overwritten")
+}
+
+func TestDropInsAfterOursHaveTheLastWord(t *testing.T) {
+	h := tree(t, "debian-12")
+	write(t, h, "/etc/default/grub.d/hetzner.cfg", "GRUB_CMDLINE_LINUX=\"consoleblank=0\"\n")
+	e := Edit{Set: []string{arg}, Arch: "amd64"}
+	plan, err := PlanEdit(h, e)
+	require.NoError(t, err)
+	require.Len(t, plan.Warnings, 1)
+	assert.Equal(t, "overridden", plan.Warnings[0].ID)
+	assert.Contains(t, plan.Warnings[0].Text, "/etc/default/grub.d/hetzner.cfg:1: GRUB_CMDLINE_LINUX ")
+	_, err = h.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	again, err := PlanEdit(h, e)
+	require.NoError(t, err)
+	assert.Empty(t, again.Changes)
+	assert.Equal(t, plan.Warnings, again.Warnings)
+}
+
+func TestEachDistributionMakesItsMenuInItsOwnWay(t *testing.T) {
+	const grub = "-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"\"\n"
+	for _, tt := range []struct{ name, files, want string }{
+		{"Arch", "-- etc/os-release --\nID=arch\n" + grub, "grub-mkconfig -o /boot/grub/grub.cfg"},
+		{"Gentoo", "-- etc/os-release --\nID=gentoo\n-- boot/grub/grub.cfg --\n" + grub, "grub-mkconfig -o /boot/grub/grub.cfg"},
+		{"Mint", "-- etc/os-release --\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n" + grub, "update-grub"},
+		{"an EL image without a menu", "-- etc/os-release --\nID=rocky\nID_LIKE=\"rhel centos fedora\"\n" + grub, "grub2-mkconfig -o /boot/grub2/grub.cfg"},
+		{"MicroOS", "-- etc/os-release --\nID=opensuse-microos\nID_LIKE=\"suse opensuse\"\n-- usr/sbin/transactional-update --\n" + grub, "transactional-update grub.cfg"},
+	} {
+		plan, err := PlanEdit(hosttest.Tree(t, tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
+		require.NoError(t, err, tt.name)
+		require.NotEmpty(t, plan.Actions, tt.name)
+		assert.Equal(t, tt.want, strings.Join(plan.Actions[0].Argv, " "), tt.name)
+		require.Len(t, plan.Changes, 1)
+		assert.Equal(t, defaultGrub, plan.Changes[0].Path, "without grub.d the file itself")
+	}
+	_, err := PlanEdit(hosttest.Tree(t, "-- boot/loader/loader.conf --\ntimeout 3\n"), Edit{Set: []string{arg}})
+	assert.ErrorIs(t, err, ErrUnsupported)
+}
+
+// A U-Boot host whose extlinux.conf is made from another file is edited there.
+func TestExtlinuxIsEditedWhereItIsMadeFrom(t *testing.T) {
+	const conf = "-- boot/extlinux/extlinux.conf --\nlabel l0\n\tlinux /v\n\tappend root=/dev/sda1 ro\n"
+	for _, tt := range []struct{ name, files, path, after, run string }{
+		{"u-boot-menu", "-- etc/default/u-boot --\nU_BOOT_PARAMETERS=\"ro quiet\"\n", "/etc/default/u-boot", "U_BOOT_PARAMETERS=\"ro quiet " + arg + "\"\n", "u-boot-update"},
+		{"u-boot-menu by kernel-install's file", "-- etc/default/u-boot --\n#\n-- etc/kernel/cmdline --\nro\n", "/etc/kernel/cmdline", "ro " + arg + "\n", "u-boot-update"},
+		{"Alpine", "-- etc/update-extlinux.conf --\ndefault_kernel_opts=\"quiet\"\nmodules=ext4\n", "/etc/update-extlinux.conf", "default_kernel_opts=\"quiet " + arg + "\"\nmodules=ext4\n", "update-extlinux"},
+	} {
+		plan, err := PlanEdit(hosttest.Tree(t, conf+tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
+		require.NoError(t, err, tt.name)
+		require.Len(t, plan.Changes, 1, tt.name)
+		assert.Equal(t, tt.path, plan.Changes[0].Path)
+		assert.Equal(t, tt.after, string(plan.Changes[0].After))
+		assert.Equal(t, []string{tt.run}, plan.Actions[0].Argv)
+	}
+	_, err := PlanEdit(hosttest.Tree(t, conf+"-- etc/default/u-boot --\n# U_BOOT_PARAMETERS=\"\"\n"), Edit{Set: []string{arg}, Arch: "amd64"})
+	assert.ErrorIs(t, err, ErrUnsupported)
+}
+
+// The default of systemd-boot is the firmware's variable, then loader.conf.
+func TestDefaultEntryOfSystemdBoot(t *testing.T) {
+	h := tree(t, "arch-systemd-boot")
+	planned := func() string {
+		plan, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+		require.NoError(t, err)
+		require.Len(t, plan.Changes, 1)
+		return filepath.Base(plan.Changes[0].Path)
+	}
+	assert.Equal(t, "arch.conf", planned())
+	variable := "\x07\x00\x00\x00"
+	for _, c := range "arch-fallback.conf\x00" {
+		variable += string(c) + "\x00"
+	}
+	write(t, h, "/sys/firmware/efi/efivars/LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", variable)
+	assert.Equal(t, "arch-fallback.conf", planned())
+	require.NoError(t, os.RemoveAll(filepath.Join(h.Root, "sys")))
+	write(t, h, "/boot/loader/loader.conf", "default @saved\n")
+	_, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+	assert.ErrorIs(t, err, ErrUnknownKernel, "it is kept where we cannot look")
 }

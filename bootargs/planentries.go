@@ -23,6 +23,9 @@ func (p *planner) onEntries(grub bool) error {
 	if err != nil {
 		return err
 	}
+	if len(p.entries) == 0 && p.kernel == "" && len(p.shell) == 0 {
+		return fmt.Errorf("%s: %w: there are no boot entries, and nothing that new ones are made from", p.Why, ErrUnsupported)
+	}
 	all := p.edit.Kernel == "" || p.edit.Kernel == All
 	if grub && all && len(p.shell) > 0 {
 		if err := p.onShell(); err != nil {
