@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/subid"
@@ -88,7 +89,7 @@ func TestAuditOfAHost(t *testing.T) {
 root:x:0:0::/root:/bin/sh
 alice:x:1000:1000::/:
 bob:x:1001:1001::/:
-far:x:200000:300000::/:
+far:x:200000:100600::/:
 -- etc/group --
 root:x:0:
 wide:x:100500:
@@ -122,13 +123,20 @@ subid: sss
 	for _, p := range list {
 		switch p.ID + p.Owner {
 		case subid.LoginUserMapped + "alice":
-			assert.Equal(t, "alice:100000:65536 gives away ID 100500, that of wide, and 1 more", p.Text)
+			assert.Equal(t, "alice:100000:65536 gives away ID 100500, that of wide, and 2 more", p.Text, "groups, and the primary group of a user")
 		case subid.UIDGIDDiffer + "ghost":
 			assert.Equal(t, "400000:65536 in /etc/subuid, 400000:65537 in /etc/subgid", p.Text)
 		case subid.UIDGIDDiffer + "kubelet":
 			assert.Equal(t, "nothing in /etc/subuid, 655360:65536 and 786432:65536 in /etc/subgid", p.Text)
 		}
 	}
+}
+
+func TestHostRootIsOneProblemAndNotTwo(t *testing.T) {
+	list, err := subid.Audit(host(t, "alice:0:900\n", "alice:0:900\n"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"subuid:1 alice", "subgid:1 alice"}, where(list, subid.RootMapped))
+	assert.Empty(t, where(list, subid.LoginUserMapped))
 }
 
 func TestAuditOfAGoodHostFindsNothing(t *testing.T) {
@@ -208,4 +216,41 @@ func TestReservedRangesAreInOrderAndTheirNamesSay(t *testing.T) {
 	assert.EqualValues(t, 4294967295, end)
 	list[0].Start = 5
 	assert.Zero(t, subid.ReservedRanges()[0].Start, "a copy")
+}
+
+// Each line that shares an ID with another is reported, or the other one is.
+func TestOverlapsAreFoundAsTheModelFindsThem(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		text, lines := "", []model{}
+		for range rapid.IntRange(2, 7).Draw(rt, "lines") {
+			line := fmt.Sprintf(rapid.SampledFrom([]string{"a:%d:%d", "b:%d:%d", "c:0%d:%d"}).Draw(rt, "format"),
+				rapid.IntRange(10, 40).Draw(rt, "start"), rapid.IntRange(0, 9).Draw(rt, "count"))
+			ids := model{}
+			ids.line(line)
+			lines = append(lines, ids)
+			text += line + "\n"
+		}
+		reported := map[int]bool{}
+		for _, p := range subid.Parse("f", []byte(text)).Problems() {
+			if p.ID == subid.Overlap || p.ID == subid.Duplicate {
+				reported[p.Line-1] = true
+			}
+		}
+		shares := func(i, j int) bool {
+			for id := range lines[i] {
+				if lines[j][id] {
+					return i != j
+				}
+			}
+			return false
+		}
+		for i := range lines {
+			some := false
+			for j := range lines {
+				some = some || shares(i, j)
+				require.True(rt, !shares(i, j) || reported[i] || reported[j], "lines %d and %d of\n%s", i+1, j+1, text)
+			}
+			require.True(rt, some || !reported[i], "line %d of\n%s", i+1, text)
+		}
+	})
 }

@@ -17,14 +17,15 @@ type window struct{ min, max, count uint64 }
 var shadowWindow = window{min: 100000, max: 600100000, count: 65536}
 
 // parseDefs reads the keys of login.defs as shadow-utils does: the last one
-// wins, "#" makes a comment at the start of a line only, a value may stand in
-// quotes, and numbers are those of C. What is no number counts as not set.
+// wins, a value may stand in quotes, and numbers are those of C. What is no
+// number counts as not set. A comment has a key that starts with "#" and is
+// nobody's; further along the line there are none.
 func parseDefs(texts ...string) map[string]uint64 {
 	keys := map[string]uint64{}
 	for _, text := range texts {
 		for line := range strings.Lines(text) {
 			key, value, ok := cutBlank(strings.Trim(line, " \t\r\n\v\f"))
-			if !ok || key[0] == '#' {
+			if !ok {
 				continue
 			}
 			value, _, _ = strings.Cut(strings.TrimLeft(value, " \t\""), `"`)

@@ -166,6 +166,14 @@ func TestPlanAvoidsAccounts(t *testing.T) {
 	assert.EqualError(t, err, "/etc/group:1: x:270000:65536 overlaps 280000, the ID of the group big")
 }
 
+func TestAUIDIsNoGID(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/passwd --\nroot:x:0:0\nldap:x:240000:150000::/:\n-- etc/subuid --\nx:100000:65536\n-- etc/subgid --\nx:231072:65536\n")
+	grant, _, err := subid.Plan(h, subid.Request{Owner: "x"})
+	require.NoError(t, err)
+	assert.Equal(t, subid.Grant{Owner: "x", UID: subid.Range{Start: 100000, Count: 65536}, GID: subid.Range{Start: 231072, Count: 65536},
+		UIDExisting: true, GIDExisting: true}, grant)
+}
+
 func TestPlanAvoidsWhatTheCallerSays(t *testing.T) {
 	want := subid.Docker()
 	want.Policy.Avoid = []subid.Range{{Start: 100000, Count: 1}, {Start: 165537, Count: 1}}
@@ -238,6 +246,11 @@ func TestPlanGoesWhereNspawnPicksOnlyWhenItMust(t *testing.T) {
 	grant, plan, err = subid.Plan(host(t, "core:524288:65536\n", "", "-- etc/login.defs --\nSUB_UID_MIN 524288\nSUB_GID_MIN 524288\n"), subid.Docker())
 	require.NoError(t, err)
 	assert.Equal(t, "589824:65536", grant.UID.String(), "Fedora's login.defs points there")
+	assert.Empty(t, plan.Warnings)
+
+	grant, plan, err = subid.Plan(host(t, "", "", "-- etc/login.defs --\nSUB_UID_MIN 1000000\nSUB_UID_MAX 2000000000\nSUB_GID_MAX 2000000000\n"), subid.Docker())
+	require.NoError(t, err)
+	assert.Equal(t, "1000000:65536", grant.UID.String(), "and not behind all that nspawn has")
 	assert.Empty(t, plan.Warnings)
 
 	want := subid.Docker()

@@ -28,29 +28,20 @@ func (f *File) shared() map[int]Problem {
 	if !sorted {
 		slices.SortFunc(all, byStart)
 	}
-	// What reaches furthest so far, and what does so on any other line: one
-	// line may have two claims, of which neither is against the other.
-	var top, second claim
+	// The top reaches furthest so far. Where it is of the same line as c, who
+	// has an ID of c as well has one of the top, and has been found then.
+	var top claim
 	found := map[int]Problem{}
 	for _, c := range all {
-		other := top
-		if other.line == c.line {
-			other = second
-		}
-		if _, known := found[c.line]; !known && c.Overlaps(other.Range) {
-			p := Problem{ID: Overlap, Text: fmt.Sprintf("%s overlaps %s of line %d", named(c.owner, c.Range), named(other.owner, other.Range), other.line)}
-			if c.Range == other.Range && c.owner == other.owner {
-				p = Problem{ID: Duplicate, Text: fmt.Sprintf("%s stands on line %d already: whoever uses both gets an invalid map", named(c.owner, c.Range), other.line)}
+		if _, known := found[c.line]; !known && c.line != top.line && c.Overlaps(top.Range) {
+			p := Problem{ID: Overlap, Text: fmt.Sprintf("%s overlaps %s of line %d", named(c.owner, c.Range), named(top.owner, top.Range), top.line)}
+			if c.Range == top.Range && c.owner == top.owner {
+				p = Problem{ID: Duplicate, Text: fmt.Sprintf("%s stands on line %d already: whoever uses both gets an invalid map", named(c.owner, c.Range), top.line)}
 			}
 			found[c.line] = p
 		}
-		switch {
-		case c.end() > top.end() && c.line != top.line:
-			top, second = c, top
-		case c.end() > top.end():
+		if c.end() > top.end() {
 			top = c
-		case c.end() > second.end() && c.line != top.line:
-			second = c
 		}
 	}
 	return found
