@@ -18,6 +18,9 @@ func commands() []*cli.Command {
 		subidCommand(),
 		daemonCommand(),
 		bootargsCommand(),
+		completionCommand(),
+		manCommand(),
+		completeCommand(),
 	}
 }
 

@@ -67,8 +67,6 @@ func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cli.Command {
 		Flags:                     commonFlags(),
 		Commands:                  commands(),
 		DisableSliceFlagSeparator: true,
-		EnableShellCompletion:     true,
-		Suggest:                   true,
 		Reader:                    stdin,
 		Writer:                    stdout,
 		ErrWriter:                 stderr,

@@ -9,42 +9,34 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/urfave/cli/v3"
 )
 
-// A leaf is a command that does something, by its name with dashes for blanks:
-// "subid-add".
-type leaf struct {
-	name string
-	*cli.Command
-}
-
-func leaves(cmd *cli.Command, prefix string) []leaf {
-	var list []leaf
-	for _, sub := range cmd.Commands {
-		if len(sub.Commands) == 0 {
-			list = append(list, leaf{prefix + sub.Name, sub})
+// leaves are the commands that do something.
+func leaves(n node) []node {
+	var list []node
+	for _, sub := range n.below() {
+		if len(sub.below()) == 0 {
+			list = append(list, sub)
 		}
-		list = append(list, leaves(sub, prefix+sub.Name+"-")...)
+		list = append(list, leaves(sub)...)
 	}
 	return list
 }
 
 func TestHelpOfEveryCommandFitsAScreenAndHasAnExample(t *testing.T) {
-	list := leaves(newCommand(nil, nil, nil), "")
+	list := leaves(tree(newCommand(nil, nil, nil)))
 	require.NotEmpty(t, list)
 	for _, c := range list {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.full, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			words := strings.Split(c.name, "-")
-			code := run(context.Background(), append(append([]string{"remapctl"}, words...), "--help"), nil, &stdout, &stderr)
+			code := run(context.Background(), append(strings.Fields(c.full), "--help"), nil, &stdout, &stderr)
 			assert.Zero(t, code)
 			assert.Empty(t, stderr.String())
 			assert.LessOrEqual(t, strings.Count(stdout.String(), "\n"), 24, "lines of\n%s", stdout.String())
 			for line := range strings.Lines(stdout.String()) {
 				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, "columns of %s", line)
 			}
-			assert.Contains(t, stdout.String(), "Example: remapctl "+strings.Join(words, " "))
+			assert.Contains(t, stdout.String(), "Example: "+c.full)
 			assert.NotEmpty(t, c.Usage)
 		})
 	}
