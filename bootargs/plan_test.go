@@ -453,3 +453,11 @@ func TestDefaultEntryOfSystemdBoot(t *testing.T) {
 	_, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
 	assert.ErrorIs(t, err, ErrUnknownKernel, "it is kept where we cannot look")
 }
+
+func TestLeftoversOfGRUBDoNotHideSystemdBoot(t *testing.T) {
+	h := tree(t, "arch-systemd-boot")
+	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"\"\n")
+	loader, err := Detect(h)
+	require.NoError(t, err)
+	assert.Equal(t, KindSDBoot, loader.Kind)
+}
