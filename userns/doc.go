@@ -17,9 +17,10 @@
 // are gaps, "every process" has not been shown.
 //
 // IDs on "the host" are those of the reader's own user namespace. They are the
-// machine's only if that is the initial one, which [FS.View] tells. A name, an
-// argument and a control group's path can be made up by whoever may set them,
-// which on a sound host is root.
+// machine's only if that is the initial one, which [FS.View] tells. IDs, maps and
+// namespaces are the kernel's word. Which container it is, is not: whoever may
+// make control groups, as users may below their own in systemd, can give one the
+// name of a container, and anyone can call a process containerd-shim.
 //
 // # Other readers
 //

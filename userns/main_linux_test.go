@@ -63,14 +63,20 @@ func childMain(what string, args []string) {
 	case "thread": // be there, with a thread that is another user
 		uid, err := strconv.Atoi(args[0])
 		must(err)
-		go func() {
+		var become func()
+		become = func() {
 			runtime.LockOSThread()
+			if unix.Gettid() == os.Getpid() { // not the first thread: keep it, take another
+				go become()
+				select {}
+			}
 			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
 				must(errno)
 			}
 			fmt.Println(os.Getpid())
 			select {}
-		}()
+		}
+		go become()
 		io.Copy(io.Discard, os.Stdin)
 	case "nest": // be there, with a child in the first of the layers, and so on
 		var layers []layer
@@ -106,6 +112,22 @@ func childMain(what string, args []string) {
 		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"userns-test-child", "scan", args[0]}, Stdout: os.Stdout, Stderr: os.Stderr,
 			SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}}
 		must(cmd.Run())
+	case "reuse": // whether a directory of a PID's first owner leads to the second
+		must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+		must(unix.Mount("proc", "/proc", "proc", 0, ""))
+		first := exec.Command("sleep", "60")
+		must(first.Start())
+		pid := first.Process.Pid
+		f, err := proc.Follow(pid)
+		must(err)
+		must(first.Process.Kill())
+		first.Wait()
+		must(os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0)) // of this namespace only
+		second := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"userns-test-child", "wait"}}
+		must(second.Start())
+		_, err, vanished := f.Read()
+		fmt.Println(second.Process.Pid == pid, vanished, err != nil)
+		second.Wait()
 	case "probe": // what Probe says in circumstances that are ours alone
 		base := uint32(0)
 		switch args[0] {

@@ -76,6 +76,19 @@ func TestAProcessThatMovesIsShownWhereItIs(t *testing.T) {
 	require.Positive(t, after)
 }
 
+func TestAPIDThatIsGivenOutAgainDoesNotLeadToItsNewOwner(t *testing.T) {
+	hosttest.Need(t, "sleep")
+	if _, err := os.Stat("/proc/sys/kernel/ns_last_pid"); err != nil {
+		t.Skip("PIDs cannot be chosen on this kernel: ", err)
+	}
+	out, err := child(&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}, "reuse").Output()
+	require.NoError(t, err)
+	if strings.HasPrefix(string(out), "false") {
+		t.Skip("another process got the PID")
+	}
+	assert.Equal(t, "true true true\n", string(out))
+}
+
 // The kernel gives the inode number of a namespace that is gone to the next
 // one. Two names below a /proc of ours lead to one process first, and when that
 // has been read to another one, in a namespace that would get the same number.

@@ -28,8 +28,13 @@ type fakeProc struct {
 	noUserNS, zombie bool
 }
 
-func (p fakeProc) txtar() string {
-	pid := strconv.Itoa(p.pid)
+// A fakeFile is a file, or a link to text.
+type fakeFile struct {
+	text string
+	link bool
+}
+
+func (p fakeProc) files() map[string]fakeFile {
 	user, mnt := "4026531837", "4026531832"
 	if p.user != 0 {
 		user = strconv.Itoa(4026532000 + p.user)
@@ -49,29 +54,43 @@ func (p fakeProc) txtar() string {
 	if p.cgroup == "" {
 		p.cgroup = "0::/system.slice/x.service\n"
 	}
-	var b strings.Builder
-	if !p.noUserNS {
-		b.WriteString("-- proc/" + pid + "/ns/user -> user:[" + user + "] --\n")
+	pid := strconv.Itoa(p.pid)
+	files := map[string]fakeFile{
+		"ns/user": {"user:[" + user + "]", true},
+		"ns/mnt":  {"mnt:[" + mnt + "]", true},
+		"ns/pid":  {"pid:[4026531836]", true},
+		"uid_map": {text: strings.ReplaceAll(p.uidMap, "-", "")},
+		"gid_map": {text: strings.ReplaceAll(p.gidMap, "-", "")},
+		"cgroup":  {text: p.cgroup},
+		"status": {text: "Name:\tp" + pid + "\nState:\tS (sleeping)\nPPid:\t1\nUid:\t" + p.ids +
+			"\nGid:\t" + p.ids + "\nGroups:\t" + p.groups + "\nNSpid:\t" + pid + "\n"},
+		"mountinfo": {text: "24 30 0:22 / /proc rw,nosuid shared:13 - proc proc rw\n"},
 	}
-	if !p.zombie {
-		b.WriteString("-- proc/" + pid + "/ns/mnt -> mnt:[" + mnt + "] --\n")
+	if p.noUserNS {
+		delete(files, "ns/user")
 	}
-	b.WriteString("-- proc/" + pid + "/ns/pid -> pid:[4026531836] --\n")
-	b.WriteString("-- proc/" + pid + "/uid_map --\n" + strings.ReplaceAll(p.uidMap, "-", ""))
-	b.WriteString("-- proc/" + pid + "/gid_map --\n" + strings.ReplaceAll(p.gidMap, "-", ""))
-	b.WriteString("-- proc/" + pid + "/cgroup --\n" + p.cgroup)
-	b.WriteString("-- proc/" + pid + "/status --\nName:\tp" + pid + "\nState:\tS (sleeping)\nPPid:\t1\nUid:\t" + p.ids +
-		"\nGid:\t" + p.ids + "\nGroups:\t" + p.groups + "\nNSpid:\t" + pid + "\n")
-	return b.String()
+	if p.zombie {
+		delete(files, "ns/mnt")
+	}
+	out := map[string]fakeFile{}
+	for name, f := range files {
+		out[pid+"/"+name] = f
+	}
+	return out
 }
 
 // fakeFS makes a /proc of the processes, with init and its view.
 func fakeFS(t testing.TB, procs ...fakeProc) userns.FS {
 	t.Helper()
-	text := "-- proc/self -> 1 --\n-- proc/1/mountinfo --\n24 30 0:22 / /proc rw,nosuid shared:13 - proc proc rw\n-- proc/uptime --\n1 2\n" +
-		fakeProc{pid: 1, cgroup: "0::/init.scope\n"}.txtar()
-	for _, p := range procs {
-		text += p.txtar()
+	text := "-- proc/self -> 1 --\n-- proc/uptime --\n1 2\n"
+	for _, p := range append(procs, fakeProc{pid: 1, cgroup: "0::/init.scope\n"}) {
+		for name, f := range p.files() {
+			if f.link {
+				text += "-- proc/" + name + " -> " + f.text + " --\n"
+			} else {
+				text += "-- proc/" + name + " --\n" + f.text
+			}
+		}
 	}
 	return userns.FS{Root: filepath.Join(hosttest.Tree(t, text).Root, "proc")}
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package userns_test
+
+const raceDetector = false
