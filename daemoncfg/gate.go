@@ -12,6 +12,15 @@ import (
 // replaces a document that it cannot read by one of its own, without an error.
 // Nothing behind the gate checks syntax again.
 func gate(name, text string) error {
+	if quick(text) {
+		return nil
+	}
+	return judge(name, text)
+}
+
+// judge is the gate for documents that are not quickly let through. What it
+// refuses it gives a place and a reason.
+func judge(name, text string) error {
 	if len(text) > MaxSize {
 		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), MaxSize)
 	}

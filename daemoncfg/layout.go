@@ -60,7 +60,10 @@ func (s style) space() string { return s.colon[strings.IndexByte(s.colon, ':')+1
 func styleOf(text string, at step) style {
 	s := style{colon: ": ", unit: "  "}
 	top := root(text)
-	members := items(text, top)
+	members := at.items
+	if at.value != top {
+		members = items(text, top)
+	}
 	if len(members) > 0 {
 		if c := colonOf(text, members[0]); c != "" {
 			s.colon = c
@@ -187,6 +190,10 @@ func openBlank(blank string) string {
 
 // quote writes a key as JSON, with <, > and & as they are.
 func quote(key string) string {
+	special := func(r rune) bool { return r < ' ' || r >= 0x7f || r == '"' || r == '\\' }
+	if !strings.ContainsFunc(key, special) {
+		return `"` + key + `"`
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -81,19 +81,27 @@ func (d *Document) checkValue(value string, path []string) (string, error) {
 		}
 	}
 	raw := trim(value)
+	if quickValue(raw, len(path)) {
+		return raw, nil
+	}
+	return raw, judgeValue(name, raw, len(path))
+}
+
+// judgeValue is judge for a new value with so many parents around it.
+func judgeValue(name, raw string, parents int) error {
 	if len(raw) > MaxSize {
-		return "", at(name, "", 0, "more than 1 MiB")
+		return at(name, "", 0, "more than 1 MiB")
 	}
 	if err := encoding(name, raw); err != nil {
-		return "", err
+		return err
 	}
-	if raw == "" || len(path) > MaxDepth || tooDeep(raw, MaxDepth-len(path)) >= 0 {
-		return "", at(name, "", 0, "nothing, or nested more than %d deep with its parents", MaxDepth)
+	if raw == "" || parents > MaxDepth || tooDeep(raw, MaxDepth-parents) >= 0 {
+		return at(name, "", 0, "nothing, or nested more than %d deep with its parents", MaxDepth)
 	}
 	if err := valid(name, raw); err != nil {
-		return "", err
+		return err
 	}
-	return raw, sound(name, raw, span{0, len(raw)})
+	return sound(name, raw, span{0, len(raw)})
 }
 
 // replace lets sjson put raw in the place of the value that steps lead to. The

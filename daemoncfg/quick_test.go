@@ -1,0 +1,62 @@
+package daemoncfg
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The quick look decides what is let in, so whatever it lets in has to pass the
+// one that gives reasons: syntax, depth, numbers and keys.
+func FuzzQuickLookLetsNothingInThatTheGateRefuses(f *testing.F) {
+	for _, doc := range append(quickYes(), quickNo()...) {
+		f.Add(doc, 0)
+	}
+	f.Add(`{"a": 1}`, 64)
+	f.Add("1", 65)
+	f.Fuzz(func(t *testing.T, text string, parents int) {
+		if quick(text) {
+			require.NoError(t, judge("daemon.json", text))
+		}
+		if value := trim(text); parents >= 0 && quickValue(value, parents) { // values come trimmed
+			require.NoError(t, judgeValue("the new value", value, parents))
+		}
+	})
+}
+
+func TestPlainDocumentsPassTheQuickLook(t *testing.T) {
+	for _, doc := range quickYes() {
+		assert.True(t, quick(doc), "%.80s", doc)
+	}
+}
+
+func TestQuickLookLeavesTheRestToTheGate(t *testing.T) {
+	for _, doc := range quickNo() {
+		assert.False(t, quick(doc), "%.80s", doc)
+	}
+	assert.True(t, quickValue("[1]", MaxDepth-1))
+	assert.False(t, quickValue("[1]", MaxDepth))
+	assert.False(t, quickValue("", 0))
+	assert.False(t, quickValue("1", MaxDepth+1))
+}
+
+func quickYes() []string {
+	return []string{
+		"{}", " \t\r\n{ } \n", `{"a": true, "b": false, "c": null}`, `{"a": "x\"\\\/\b\f\n\r\t y"}`,
+		`{"n": [0, -0, 10, -1.5, 0.25, 12345678901234567890]}`, `{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}, []]}`,
+		`{"": 1}`, "{\"k\": \"caf\u00e9\"}",
+		strings.Repeat(`{"a":`, 63) + "{}" + strings.Repeat("}", 63),
+	}
+}
+
+func quickNo() []string {
+	return []string{
+		"", "null", "[]", `"x"`, "{", "}", `{"a"}`, `{"a" 1}`, `{"a":}`, `{a: 1}`, `{"a": 1,}`, `{"a": 1 "b": 2}`, `{,}`, `{"a": [1,]}`, `{"a": [1 2]}`, `{"a": [}`,
+		`{"a": 1]`, `{"a": [1}`, `{"a": 1}}`, `{} {}`, "{}\x00", "{\u00a0}", "\xef\xbb\xbf{}", "{\"a\": \"\xff\"}", "{\"a\": \"x\ny\"}", `{"a": "x`, `{"a": "\`, `{"a": "\x"}`,
+		`{"a": 01}`, `{"a": -}`, `{"a": 1.}`, `{"a": .5}`, `{"a": +1}`, `{"a": 1e400}`, `{"a": 1e5}`, `{"a": 1` + strings.Repeat("0", 400) + "}", `{"a": tru}`, `{"a": nullx}`, `{"a": True}`,
+		`{"a": 1, "a": 2}`, `{"a": [{"b": 1, "b": 1}]}`, `{"a": 1, "\u0061": 2}`, `{"/": 1, "\/": 2}`, `{"a": {}, "b": {"x": 1}, "a": 1}`,
+		strings.Repeat(`{"a":`, 64) + "{}" + strings.Repeat("}", 64), "{" + strings.Repeat(" ", MaxSize) + "}",
+	}
+}
