@@ -80,14 +80,16 @@ func TestLosslessSeesALostByte(t *testing.T) {
 	good := strings.Replace(string(doc), "{\n", "{\n    \"userns-remap\": \"default\",\n", 1)
 	assert.Empty(t, lossless(doc, []byte(good)))
 	assert.NotEmpty(t, lossless(doc, []byte(strings.TrimSuffix(good, "\n"))))
-	assert.NotEmpty(t, lossless(doc, []byte(strings.Replace(good, "0993", "0992", 1))))
+	assert.NotEmpty(t, lossless(doc, []byte(strings.Replace(good, "34567,", "34566,", 1))))
 	assert.NotEmpty(t, lossless(doc, []byte(good+"}")))
 	assert.NotEmpty(t, lossless(doc, doc))
 }
 
 func TestRatiosAreOfTheSameRound(t *testing.T) {
 	wait := func(d time.Duration) Side {
-		return side(d.String(), func() (int, error) { time.Sleep(d); return 0, nil }, equals(0))
+		s := side(d.String(), func() (int, error) { time.Sleep(d); return 0, nil }, equals(0))
+		s.Program = true // sleeping takes no CPU
+		return s
 	}
 	result, err := Measure(Row{Sides: []Side{wait(time.Millisecond), wait(4 * time.Millisecond)}, Target: 8}, 3, 4*time.Millisecond)
 	require.NoError(t, err)

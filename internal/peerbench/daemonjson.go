@@ -78,7 +78,7 @@ func SetRows(sizes ...int) []Row {
 func daemonJSON(n int) []byte {
 	var b strings.Builder
 	b.WriteString("{\n    \"log-driver\": \"json-file\",\n    \"log-opts\": {\"max-size\": \"10m\", \"max-file\": \"3\", \"labels\": \"a,b\"},\n")
-	b.WriteString("    \"default-shm-size\": 9007199254740993,\n    \"insecure-registries\": [\"10.0.0.0/8\", \"registry.example.org:5000\"],\n    \"runtimes\": {\n")
+	b.WriteString("    \"default-shm-size\": 12345678901234567,\n    \"insecure-registries\": [\"10.0.0.0/8\", \"registry.example.org:5000\"],\n    \"runtimes\": {\n")
 	const end = "        \"last\": {\"path\": \"/usr/bin/runc\"}\n    }\n}\n"
 	for i := 0; b.Len()+len(end) < n-100; i++ {
 		fmt.Fprintf(&b, "        \"runtime-%d\": {\"path\": \"/usr/bin/runtime-%d\", \"runtimeArgs\": [\"--debug\", \"--root\", \"/run/%d\"]},\n", i, i, i)

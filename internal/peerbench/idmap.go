@@ -24,6 +24,9 @@ func mapping(n int) []userns.Extent {
 	return list
 }
 
+// targets are for the map that nearly all containers have, and the largest.
+var targets = map[int]float64{1: 2, userns.MaxExtents: 15}
+
 const lookups = 4096 // in each run of a side: pairs of a user and a group
 
 // TranslateRows translates a user and a group ID, both mapped, drawn from all
@@ -45,10 +48,7 @@ func TranslateRows(extents ...int) ([]Row, error) {
 		d := drawIDs(list)
 		incusIn, incusOut := incusTranslate(list, d)
 
-		row := Row{Work: "translate an ID to the host", Size: size(n, "extents"), Target: 2}
-		if n == userns.MaxExtents {
-			row.Target = 15
-		}
+		row := Row{Work: "translate an ID to the host", Size: size(n, "extents"), Target: targets[n]}
 		row.Sides = []Side{
 			translate("usernskit", d.inside, d.outsides, func(id uint32) (uint64, uint64) {
 				u, _ := m.ToHost(id)

@@ -30,9 +30,9 @@ func ScanRow(s *Sleepers, processes int) Row {
 }
 
 // ScanProgramsRow asks it by processes. The first program is remapctl.
-func ScanProgramsRow(s *Sleepers, remapctl string, processes int) Row {
+func ScanProgramsRow(sleepers *Sleepers, remapctl string, processes int) Row {
 	program := func(name string, pid int, argv ...string) Side {
-		return side(name, func() (found, error) {
+		s := side(name, func() (found, error) {
 			out, err := exec.Command(argv[0], argv[1:]...).Output()
 			got := found{}
 			for line := range strings.Lines(string(out)) {
@@ -46,7 +46,9 @@ func ScanProgramsRow(s *Sleepers, remapctl string, processes int) Row {
 				return nil, err
 			}
 			return got, nil
-		}, s.wrongPIDs)
+		}, sleepers.wrongPIDs)
+		s.Program = true
+		return s
 	}
 	return Row{
 		Work: "the same, as programs", Size: size(processes, "processes"), Units: processes,

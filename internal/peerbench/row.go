@@ -23,7 +23,9 @@ type Row struct {
 type Side struct {
 	Name string
 
-	// Before makes the input anew where Run uses it up. It is not timed.
+	// Program: the work is done by other processes.
+	Program bool
+	// Before makes the input anew where a program uses it up. It is not timed.
 	Before func() error
 	// Run does the work.
 	Run func() error

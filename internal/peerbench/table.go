@@ -26,7 +26,7 @@ func Table(w io.Writer, results []Result) {
 		if r.Sides[0].Wrong != "" {
 			own += " **wrong: " + r.Sides[0].Wrong + "**"
 		}
-		if r.Row.Sides[0].Before == nil && !strings.Contains(r.Work, "programs") {
+		if !r.Row.Sides[0].Program {
 			own += fmt.Sprintf(", %.0f allocs", r.Allocs)
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.Work, r.Size, own, strings.Join(peers, "<br>"), r.Verdict())

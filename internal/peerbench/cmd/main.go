@@ -22,6 +22,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == peerbench.OneFlag {
+		if err := peerbench.RunOne(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "peerbench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	rounds := flag.Int("rounds", 15, "how often the sides of a row take turns")
 	batch := flag.Duration("batch", 20*time.Millisecond, "how long a turn is")
 	only := flag.String("run", "", "rows whose work matches this regular expression")
