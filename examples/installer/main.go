@@ -1,0 +1,90 @@
+// Installer prepares a mounted image for Docker with user-namespace remapping,
+// as a custom installer or image builder would: ranges, kernel settings and
+// daemon.json in one plan, applied whole or not at all, with a receipt inside
+// the image.
+//
+//	installer -root /mnt/image [-dry-run]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/subid"
+)
+
+func main() {
+	root := flag.String("root", "", "the mounted image")
+	dry := flag.Bool("dry-run", false, "print the changes and make none")
+	flag.Parse()
+	if *root == "" || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := install(context.Background(), usernskit.Host{Root: *root}, *dry); err != nil {
+		fmt.Fprintln(os.Stderr, "installer:", err)
+		os.Exit(2)
+	}
+}
+
+func install(ctx context.Context, image usernskit.Host, dry bool) error {
+	p, err := plan(image)
+	if err != nil {
+		return err
+	}
+	for _, w := range p.Warnings {
+		fmt.Fprintf(os.Stderr, "installer: %s: %s\n", w.ID, w.Text)
+		if w.Risk {
+			return fmt.Errorf("this image is not for us: %s", w.ID)
+		}
+	}
+	if dry {
+		fmt.Print(p.Diff())
+		return nil
+	}
+	receipt, err := image.Apply(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, f := range receipt.Files {
+		fmt.Println("wrote", f.Path)
+	}
+	return nil
+}
+
+// plan puts ranges first and daemon.json last: a daemon that finds userns-remap
+// and no range would choose one itself, without a look at the other owners.
+func plan(image usernskit.Host) (usernskit.Plan, error) {
+	remap := daemoncfg.Remap{User: "default"}
+	account, err := remap.Account(image)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	want := subid.Docker()
+	want.Owner = account
+	_, ranges, err := subid.Plan(image, want)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	kernel, err := bootargs.PlanGates(image)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	daemon, err := daemoncfg.PlanRemap(image, remap)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	// Nothing runs in an image: what the plans want run is done by its first boot.
+	p, err := usernskit.Merge(usernskit.Plan{Title: "install with userns-remap"}, ranges, kernel, daemon)
+	p.Actions = nil
+	p.Warnings = slices.DeleteFunc(p.Warnings, func(w usernskit.Warning) bool {
+		return w.ID == "no-account" // dockerd makes dockremap when it first starts
+	})
+	return p, err
+}

@@ -1,0 +1,52 @@
+// Kubelet gives the kubelet the range that it takes for pods with user
+// namespaces (hostUsers: false): 65536 IDs for each pod, under the name
+// "kubelet", one range that is the same in both files.
+//
+//	kubelet [-max-pods 110] [-root DIR] [-yes]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid"
+)
+
+func main() {
+	root := flag.String("root", "", "directory taken for /")
+	pods := flag.Uint("max-pods", 110, "as the kubelet's --max-pods or maxPods")
+	yes := flag.Bool("yes", false, "write it; else only show it")
+	flag.Parse()
+	if flag.NArg() > 0 || *pods == 0 || *pods > 1<<16-1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := give(context.Background(), usernskit.Host{Root: *root}, uint32(*pods), *yes); err != nil {
+		fmt.Fprintln(os.Stderr, "kubelet:", err)
+		os.Exit(2)
+	}
+}
+
+func give(ctx context.Context, h usernskit.Host, pods uint32, yes bool) error {
+	if !yes {
+		_, p, err := subid.Plan(h, subid.Kubelet(pods))
+		fmt.Print(p.Diff())
+		return err
+	}
+	var grant subid.Grant
+	receipt, err := h.Update(ctx, func() (p usernskit.Plan, err error) {
+		grant, p, err = subid.Plan(h, subid.Kubelet(pods))
+		return p, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range receipt.Files {
+		fmt.Println("wrote", f.Path)
+	}
+	fmt.Printf("the kubelet has %v for %d pods; it takes the range up when it starts\n", grant.UID, pods)
+	return nil
+}
