@@ -48,6 +48,8 @@ func (f *facts) d01(v *verdicts) {
 		v.fail(c.file, "there is no such file, and no flag sets userns-remap").saw(c.file, "no such file", `"userns-remap": "default"`).run("remapctl enable --yes")
 	case c.value == "" && c.err == nil:
 		v.fail(c.file, "userns-remap is not set").saw(c.file, "no userns-remap", `"userns-remap": "default"`).run("remapctl enable --yes")
+	case c.value != "" && errors.Is(c.err, daemoncfg.ErrFailOpen):
+		v.skip(orFile(c.place, c.file), "userns-remap is %q, see I06", c.value)
 	case !c.on && !errors.Is(c.err, daemoncfg.ErrFailOpen):
 		v.fail(orFile(c.place, c.file), "%v", c.err).saw(orFile(c.place, c.file), c.value, "a user")
 	case !c.on && c.value == "":

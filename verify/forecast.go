@@ -66,17 +66,8 @@ func (f Forecast) Exit() int {
 // WriteJSON writes the forecast as one JSON object with "schema".
 func (f Forecast) WriteJSON(w io.Writer) error {
 	// Lists to those who read them, never null.
-	for _, list := range []*[]Trouble{&f.WillNotStart, &f.Misbehave, &f.Orphans} {
-		if *list == nil {
-			*list = []Trouble{}
-		}
-	}
-	if f.Disappear == nil {
-		f.Disappear = []Loss{}
-	}
-	if f.Unknown == nil {
-		f.Unknown = []string{}
-	}
+	f.WillNotStart, f.Misbehave, f.Orphans = orEmpty(f.WillNotStart), orEmpty(f.Misbehave), orEmpty(f.Orphans)
+	f.Disappear, f.Unknown = orEmpty(f.Disappear), orEmpty(f.Unknown)
 	return writeJSON(w, struct {
 		Schema int `json:"schema"`
 		Forecast

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"os"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -113,7 +113,8 @@ func TestJSONHasTheFieldsOfTheContract(t *testing.T) {
 
 	var back Report
 	require.NoError(t, json.Unmarshal([]byte(text), &back))
-	assert.Equal(t, sampleReport(), back, "reads back as itself")
+	assert.Equal(t, text, render(t, func(b *bytes.Buffer) error { return back.WriteJSON(b) }), "reads back as itself")
+	assert.NotContains(t, text, "null")
 	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return Report{}.WriteJSON(b) }), `"findings": []`)
 }
 
@@ -142,11 +143,12 @@ func TestJUnitHasACaseForEachFinding(t *testing.T) {
 }
 
 func TestSARIFIsValidByItsSchema(t *testing.T) {
-	schema := readSchema(t, "testdata/sarif-2.1.0.schema.json")
+	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-2.1.0.schema.json")
+	require.NoError(t, err)
 	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteSARIF(b) })
 	var doc any
 	require.NoError(t, json.Unmarshal([]byte(text), &doc))
-	assert.Empty(t, schema.check(doc))
+	assert.NoError(t, schema.Validate(doc))
 
 	t.Run("and the check of it can fail", func(t *testing.T) {
 		for _, c := range []struct{ from, to string }{
@@ -162,13 +164,13 @@ func TestSARIFIsValidByItsSchema(t *testing.T) {
 			require.NotEqual(t, text, broken, "%s does not occur", c.from)
 			var doc any
 			require.NoError(t, json.Unmarshal([]byte(broken), &doc), c.from)
-			assert.NotEmpty(t, schema.check(doc), "%s for %s passes", c.to, c.from)
+			assert.Error(t, schema.Validate(doc), "%s for %s passes", c.to, c.from)
 		}
 	})
 	t.Run("empty report", func(t *testing.T) {
 		var doc any
 		require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return Report{}.WriteSARIF(b) })), &doc))
-		assert.Empty(t, schema.check(doc))
+		assert.NoError(t, schema.Validate(doc))
 	})
 }
 
@@ -194,13 +196,4 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 	}
 	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(Checks()))
 	assert.Contains(t, log.Runs[0].Invocations[0].Notifications[0].Message.Text, "2 processes")
-}
-
-func readSchema(t *testing.T, name string) schema {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	require.NoError(t, err)
-	var root map[string]any
-	require.NoError(t, json.Unmarshal(data, &root))
-	return schema{root}
 }

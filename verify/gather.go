@@ -53,8 +53,10 @@ func gather(ctx context.Context, opts Options, checks []check) *facts {
 	if f.now.IsZero() {
 		f.now = time.Now()
 	}
-	if f.opts.Proc.Root == "" && f.live {
-		f.opts.Proc = userns.FS{Root: "/proc"}
+	if _, err := f.host.Lstat("/proc/self"); f.opts.Proc.Root == "" && (f.live || err == nil) {
+		if root, err := f.host.Path("/proc"); err == nil {
+			f.opts.Proc = userns.FS{Root: root}
+		}
 	}
 	f.proc = f.opts.Proc.Root != ""
 	f.conf = readConfig(f.host, opts.Remap)

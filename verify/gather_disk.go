@@ -87,14 +87,7 @@ func readDisk(f *facts) disk {
 	if !f.proc {
 		return d
 	}
-	data, err := f.host.ReadFile(path.Join(f.opts.Proc.Root, "self/mountinfo"))
-	if !f.live {
-		data, err = os.ReadFile(path.Join(f.opts.Proc.Root, "self/mountinfo"))
-	}
-	d.mounts.err = err
-	if err == nil {
-		d.mounts.value, d.mounts.err = parseMounts(data)
-	}
+	d.mounts = f.readMounts("self")
 	d.readSockets(f)
 	for _, b := range f.boxes {
 		if p, ok := b.first(); ok {
@@ -205,11 +198,7 @@ func (d *disk) readSockets(f *facts) {
 func (d *disk) lookInside(f *facts, b box, pid int) *inside {
 	in := &inside{}
 	proc := path.Join(f.opts.Proc.Root, strconv.Itoa(pid))
-	data, err := os.ReadFile(path.Join(proc, "mountinfo"))
-	in.mounts.err = err
-	if err == nil {
-		in.mounts.value, in.mounts.err = parseMounts(data)
-	}
+	in.mounts = f.readMounts(strconv.Itoa(pid))
 	if in.mounts.err == nil {
 		d.findSockets(in, proc)
 	}
@@ -234,6 +223,16 @@ func (d *disk) lookInside(f *facts, b box, pid int) *inside {
 		in.sources = append(in.sources, s)
 	}
 	return in
+}
+
+// readMounts reads the mounts that a process sees.
+func (f *facts) readMounts(process string) (r reading[mountTable]) {
+	data, err := f.readProc(process + "/mountinfo")
+	if err != nil {
+		return reading[mountTable]{err: err}
+	}
+	r.value, r.err = parseMounts(data)
+	return r
 }
 
 // findSockets looks for the daemon's sockets in a container, wherever its

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -46,12 +47,21 @@ func readKernel(ctx context.Context, f *facts) kernel {
 		_, err := os.Lstat(k.procPath("self/ns"))
 		k.procSeen = err == nil
 		k.nsUser.value, k.nsUser.err = os.Readlink(k.procPath("self/ns/user"))
-		data, err := usernskit.Host{Root: k.procRoot}.ReadFile("/sys/user/max_user_namespaces")
+		data, err := f.readProc("sys/user/max_user_namespaces")
 		k.maxUserns = reading[string]{strings.TrimSpace(string(data)), err}
 	}
 	k.gates.value, k.gates.err = bootargs.ReadGates(f.host)
 	k.runProbes(ctx, f)
 	return k
+}
+
+// readProc reads a file of the /proc that is looked at.
+func (f *facts) readProc(name string) ([]byte, error) {
+	data, err := usernskit.Host{Root: f.opts.Proc.Root}.ReadFile(name)
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		pe.Path = path.Join(f.opts.Proc.Root, pe.Path)
+	}
+	return data, err
 }
 
 // runProbes starts the children of K07 and K08.

@@ -155,7 +155,7 @@ func (f *facts) entry(v *verdicts, s *side) {
 	}
 	switch {
 	case err != nil:
-		v.warn(s.path, "%v refuses the file: %v", other, err).as(High).saw(s.path, want, "")
+		v.warn(s.path, "%v", err).as(High).saw(s.path, want, "")
 	case strings.Join(theirs, ", ") != want:
 		v.warn(s.path, "%v reads other ranges", other).as(High).saw(f.ids.reader.String(), want, "").saw(other.String(), strings.Join(theirs, ", "), want)
 	default:

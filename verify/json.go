@@ -12,13 +12,25 @@ const SchemaVersion = 1
 // WriteJSON writes the report as one JSON object: schema, findings, coverage
 // and summary, as the fields of [Report] are tagged.
 func (r Report) WriteJSON(w io.Writer) error {
-	if r.Findings == nil {
-		r.Findings = []Finding{} // a list to those who read it, never null
+	// Lists to those who read them, never null.
+	findings := make([]Finding, len(r.Findings))
+	for i, f := range r.Findings {
+		f.Evidence, f.Refs = orEmpty(f.Evidence), orEmpty(f.Refs)
+		findings[i] = f
 	}
+	r.Findings = findings
+	r.Coverage.Missing = orEmpty(r.Coverage.Missing)
 	return writeJSON(w, struct {
 		Schema int `json:"schema"`
 		Report
 	}{SchemaVersion, r})
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func writeJSON(w io.Writer, v any) error {

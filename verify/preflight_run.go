@@ -49,7 +49,7 @@ func (p *preflight) mount(c *Container, m Mount, add func(option, fix, format st
 	if p.leadsToSocket(m.Source) {
 		add(option, "a proxy for the API in a container that opts out, or "+optOut,
 			"the daemon's socket is there: connect: permission denied, also for the container's root; --group-add does not help, since the group is shifted too")
-		if info.Mode()&fs.ModeSocket != 0 {
+		if !info.IsDir() {
 			return
 		}
 	}

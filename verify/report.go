@@ -25,10 +25,10 @@ type Finding struct {
 	Subject string `json:"subject"`
 	// Text says in one line what was found; for skip and unknown it is why.
 	Text     string     `json:"text"`
-	Evidence []Evidence `json:"evidence,omitempty"`
-	Remedy   Remedy     `json:"remedy,omitzero"`
+	Evidence []Evidence `json:"evidence"`
+	Remedy   Remedy     `json:"remedy"`
 	// Refs names the same demand in other catalogues: "CIS Docker 1.6.0: 2.9".
-	Refs []string `json:"refs,omitempty"`
+	Refs []string `json:"refs"`
 	// Allowed is why a failure was let pass: the reason of an [Allowance].
 	Allowed string `json:"allowed,omitempty"`
 }
@@ -42,8 +42,8 @@ type Evidence struct {
 
 // A Remedy says how to put it right.
 type Remedy struct {
-	Text    string `json:"text,omitempty"`
-	Command string `json:"command,omitempty"` // for a shell, where one command does it
+	Text    string `json:"text"`
+	Command string `json:"command"` // for a shell, where one command does it
 }
 
 // Coverage says what there was to see, and how much of it was seen.
@@ -64,7 +64,7 @@ type Coverage struct {
 
 	// Missing lists what could not be seen, in words; empty means that
 	// everything was.
-	Missing []string `json:"missing,omitempty"`
+	Missing []string `json:"missing"`
 }
 
 // Summary counts findings.
@@ -77,8 +77,8 @@ type Summary struct {
 	Allowed int `json:"allowed"` // findings let pass by an allowance, counted as skip
 	// Remapped is the whole in one word. Pass only where the daemon and the
 	// kernel both say so for every process of every container, Warn where that
-	// is so but for what was allowed; Skip where no running host was looked at;
-	// Unknown where something was not seen.
+	// is so but for what was allowed; Skip where no running host was looked at
+	// or none of these checks was asked for; Unknown where something was not seen.
 	Remapped Verdict `json:"remapped"`
 }
 
@@ -140,7 +140,7 @@ func (r *Report) remapped() Verdict {
 			worst = v
 		}
 	}
-	if len(seen) < len(proof) {
+	if len(seen) > 0 && len(seen) < len(proof) {
 		return Unknown // not all were asked for
 	}
 	if worst == Pass && seen["D05"] != Pass {

@@ -17,12 +17,13 @@ var ErrDown = errors.New("the Docker daemon does not answer")
 // Options say what to look at. The zero Options look at the running host
 // without asking Docker.
 type Options struct {
-	// Host is where the files are. A host that is not the running one has no
-	// kernel, processes or daemon to look at: those checks are skipped.
+	// Host is where the files are. A tree of files has no kernel, processes or
+	// daemon to look at: those checks are skipped.
 	Host usernskit.Host
 
-	// Proc is the /proc to look at. If its Root is empty, it is that of the
-	// running host, and none for a tree of files.
+	// Proc is the /proc to look at. If its Root is empty, it is the host's own:
+	// of a tree of files only where there is a /proc/self, as where the root of
+	// a running host is mounted into a container.
 	Proc userns.FS
 
 	// Docker asks the daemon, as verify/docker.Read does. It may be called

@@ -56,6 +56,9 @@ func (r Report) headline() string {
 	case Warn:
 		return "yes, but for what was allowed"
 	case Skip:
+		if c.Live {
+			return "not asked"
+		}
 		return "not asked, this is not a running host"
 	}
 	return "cannot tell"

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
@@ -26,16 +28,19 @@ func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
 	if _, err := args(cmd, 0, 0); err != nil {
 		return err
 	}
-	if !e.host.Live() {
-		return errors.New("ps looks at running processes, of which a --root has none")
+	proc, err := e.proc()
+	if err != nil {
+		return err
 	}
-	engine, err := docker.Read(ctx, "") // for the names only: without them IDs are shown
-	if err != nil && !errors.Is(err, verify.ErrDown) {
-		e.note("names of containers are not known: %v", err)
+	var engine *verify.Engine // for the names only: without them IDs are shown
+	if e.host.Live() {
+		if engine, err = docker.Read(ctx, ""); err != nil && !errors.Is(err, verify.ErrDown) {
+			e.note("names of containers are not known: %v", err)
+		}
 	}
 	list := []jsonProcess{}
 	var seen userns.Coverage
-	for p, err := range (userns.FS{}).Processes(ctx, userns.Options{Coverage: &seen}) {
+	for p, err := range proc.Processes(ctx, userns.Options{Coverage: &seen}) {
 		if err != nil {
 			e.note("%v", err)
 			continue
@@ -47,6 +52,7 @@ func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
 		row.UID, row.GID = inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1])
 		list = append(list, row)
 	}
+	slices.SortFunc(list, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
 	if err := e.printProcesses(list); err != nil {
 		return err
 	}

@@ -1,0 +1,140 @@
+package verify_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/verify"
+)
+
+// image writes the files of a host that is prepared in a directory.
+func image(daemonJSON string) usernskit.Host {
+	root, err := os.MkdirTemp("", "image")
+	if err != nil {
+		panic(err)
+	}
+	if err := os.Chmod(root, 0o755); err != nil {
+		panic(err)
+	}
+	for name, text := range map[string]string{
+		"etc/passwd":             "root:x:0:0::/root:/bin/sh\ndockremap:x:998:998::/:/bin/false\n",
+		"etc/group":              "root:x:0:\ndockremap:x:998:\n",
+		"etc/subuid":             "dockremap:165536:65536\n",
+		"etc/subgid":             "dockremap:165536:65536\n",
+		"etc/docker/daemon.json": daemonJSON,
+	} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			panic(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			panic(err)
+		}
+	}
+	return usernskit.Host{Root: root}
+}
+
+// An image is checked before it is ever started: what only a kernel can answer
+// is skipped, and the report does not call it remapped.
+func ExampleRun() {
+	host := image(`{"userns-remap": "root"}`)
+	defer os.RemoveAll(host.Root)
+
+	report, err := verify.Run(context.Background(), verify.Options{Host: host})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = report.WriteText(os.Stdout, verify.Text{})
+	fmt.Println("exit code", report.Exit(verify.Gate{}))
+	// Output:
+	// fail    I06 critical  /etc/docker/daemon.json:1  userns-remap is "root": dockerd starts and does not remap
+	// 4 passed, 1 failed, 0 warnings, 0 unknown, 39 skipped
+	// remapped: not asked, this is not a running host
+	// exit code 1
+}
+
+func ExampleReport_WriteText() {
+	host := image(`{"userns-remap": "default"}`)
+	defer os.RemoveAll(host.Root)
+
+	report, _ := verify.Run(context.Background(), verify.Options{Host: host, Checks: []string{"I02"}})
+	_ = report.WriteText(os.Stdout, verify.Text{All: true, Evidence: true})
+	// Output:
+	// pass    I02 -         /etc/subgid  dockremap has 165536:65536
+	//           /etc/subgid: 165536:65536
+	// pass    I02 -         /etc/subuid  dockremap has 165536:65536
+	//           /etc/subuid: 165536:65536
+	// 2 passed, 0 failed, 0 warnings, 0 unknown, 0 skipped
+	// remapped: not asked, this is not a running host
+}
+
+// The facts about containers come from a function, in programs that of package
+// verify/docker, so that a forecast can also be made of a host that is not here.
+func ExamplePreflight() {
+	host := image(`{"userns-remap": "default"}`)
+	defer os.RemoveAll(host.Root)
+
+	forecast, err := verify.Preflight(context.Background(), verify.Options{
+		Host: host,
+		Docker: func(context.Context) (*verify.Engine, error) {
+			return &verify.Engine{
+				RootDir:    "/var/lib/docker",
+				Containers: []verify.Container{{ID: "1", Name: "proxy", Network: "host"}},
+				Volumes:    []verify.Volume{{Name: "letters"}},
+			}, nil
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = forecast.WriteText(os.Stdout)
+	// Output:
+	// Will not start:
+	//   proxy  --network=host: cannot share the host's network namespace when user namespaces are enabled
+	//       --publish its ports, or --userns=host (compose: userns_mode: "host")
+	// Will disappear until remapping is turned off again:
+	//   1 containers (0 running), to be created anew: proxy
+	//   1 volumes, new and empty ones take their names: letters
+	//       all of it stays in /var/lib/docker; delete nothing there that you have no copy of
+}
+
+func ExampleExplain() {
+	check, err := verify.Explain("K04")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(check)
+	// Output:
+	// K04 userns-clone (info)
+	// How unprivileged user namespaces are restricted.
+	//
+	// For information: these restrictions do not reach a daemon that runs as root, and remapping needs none of them lifted.
+	//
+	// Reads: kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns. Skipped where the kernel has neither.
+}
+
+func ExampleParseAllowance() {
+	a, err := verify.ParseAllowance("userns-host=backup,reason=reads all disks,until=2027-01-31")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(a.Subject, "until", a.Until.Format("2 January 2006")+":", a.Reason)
+	// Output: backup until 31 January 2027: reads all disks
+}
+
+func ExampleReport_Exit() {
+	report := verify.Report{Findings: []verify.Finding{
+		{Check: "I04", Verdict: verify.Warn, Severity: verify.Low},
+		{Check: "K07", Verdict: verify.Unknown, Severity: verify.Critical},
+	}}
+	strict, _ := verify.ParseGate("warn")
+	fmt.Println(report.Exit(verify.Gate{}), report.Exit(strict), report.Exit(verify.Gate{Partial: true}))
+	// Output: 3 1 0
+}
