@@ -112,7 +112,7 @@ func (t *token) next(s string, pos int32) bool {
 	equals, open, end := 0, quoted, name
 	for ; end < len(s); end++ {
 		b := s[end]
-		if b > '=' && b != 0xA0 { // most of them
+		if b > '"' && b != '=' && b != 0xA0 { // most of them
 			continue
 		}
 		if b == '"' {
