@@ -31,6 +31,7 @@ func runEnable(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err := errors.Join(err, e.mayRestart(cmd)); err != nil {
 		return err
 	}
+	e.aside = func() { e.foresee(ctx, want.Remap.String()) }
 	var last remap.Enable
 	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
 		last, err = remap.PlanEnable(e.host, want)

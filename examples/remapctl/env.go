@@ -21,6 +21,7 @@ type env struct {
 	out    io.Writer // data
 	err    io.Writer // for people
 	prompt bool      // there is a person at a terminal to ask
+	aside  func()    // tells that person more before the question; nil: nothing
 }
 
 // action makes a function on an env into the action of a command.

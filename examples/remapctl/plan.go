@@ -69,7 +69,8 @@ func runPlan(ctx context.Context, e *env, cmd *cli.Command) error {
 		e.next(p.Plan.Actions)
 	}
 	if err == nil && !p.Plan.Empty() {
-		e.text("to do it: remapctl enable, same options; what breaks: remapctl preflight")
+		e.foresee(ctx, want.Remap.String())
+		e.text("to do it: remapctl enable, same options; the way back: remapctl undo")
 		return findings
 	}
 	if !e.json && err == nil {

@@ -28,9 +28,7 @@ func runPreflight(ctx context.Context, e *env, cmd *cli.Command) error {
 	if _, err := args(cmd, 0, 0); err != nil {
 		return err
 	}
-	opts := e.look()
-	opts.Remap = cmd.String("user")
-	forecast, err := verify.Preflight(ctx, opts)
+	forecast, err := e.forecast(ctx, cmd.String("user"))
 	if err != nil {
 		return err
 	}
@@ -39,4 +37,33 @@ func runPreflight(ctx context.Context, e *env, cmd *cli.Command) error {
 		print = forecast.WriteJSON
 	}
 	return errors.Join(print(e.out), exit(forecast.Exit()))
+}
+
+// forecast looks ahead to remapping to a user, or to what is configured where
+// none is given.
+func (e *env) forecast(ctx context.Context, user string) (f verify.Forecast, err error) {
+	opts := e.look()
+	opts.Remap = user
+	err = e.during("asking docker for every container", func() error {
+		f, err = verify.Preflight(ctx, opts)
+		return err
+	})
+	return f, err
+}
+
+// foresee prints what will break, for the person who is about to decide. It is
+// no reason to fail: the plan does not depend on it.
+func (e *env) foresee(ctx context.Context, user string) {
+	if e.json || !e.host.Live() {
+		return
+	}
+	f, err := e.forecast(ctx, user)
+	if err != nil {
+		e.note("what breaks and what disappears is not known: %v", err)
+		return
+	}
+	if !f.InForce {
+		e.say("")
+		_ = f.WriteText(e.out) // what comes after it will fail too
+	}
 }

@@ -23,5 +23,7 @@ func (e *env) mayRestart(cmd *cli.Command) error {
 // remapped to the store of that name, or not remapped where store is empty.
 func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store string) error {
 	e.note("restarting docker")
-	return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: askDocker}.Run(ctx)
+	return e.during("waiting for docker", func() error {
+		return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: askDocker}.Run(ctx)
+	})
 }

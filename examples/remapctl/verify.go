@@ -64,8 +64,11 @@ func runVerify(ctx context.Context, e *env, cmd *cli.Command) error {
 	if write == nil || e.json && format != "json" {
 		return fmt.Errorf("--format %s: must be text, json, junit or sarif, and json with --json", format)
 	}
-	report, err := verify.Run(ctx, opts)
-	if err != nil {
+	var report verify.Report
+	if err := e.during("looking at every process", func() (err error) {
+		report, err = verify.Run(ctx, opts)
+		return err
+	}); err != nil {
 		return err
 	}
 	return errors.Join(write(report), exit(report.Exit(gate)))
