@@ -1,9 +1,6 @@
 package userns
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // A table holds the extents of a map that has several.
 type table struct {
@@ -14,20 +11,35 @@ type table struct {
 
 // newTable keeps the slice.
 func newTable(extents []Extent) *table {
-	n := len(extents)
-	byID, byHost := extents, make([]Extent, n)
+	byHost := make([]Extent, len(extents))
 	for i, e := range extents {
 		byHost[i] = e.flipped()
 	}
-	if !slices.IsSortedFunc(byID, before) { // the kernel sorts more than five
-		byID = slices.Clone(byID)
-		slices.SortFunc(byID, before)
-	}
-	slices.SortFunc(byHost, before)
-	return &table{given: extents, byID: newIndex(byID), byHost: newIndex(byHost)}
+	return &table{given: extents, byID: newIndex(inOrder(extents)), byHost: newIndex(inOrder(byHost))}
 }
 
-func before(a, b Extent) int { return cmp.Compare(a.ID, b.ID) }
+// inOrder returns the extents in the order of ID: the very slice if they are,
+// as the kernel shows more than five. Sorting numbers, ID above place, takes a
+// third of the time of sorting extents.
+func inOrder(extents []Extent) []Extent {
+	sorted := true
+	for i := 1; i < len(extents); i++ {
+		sorted = sorted && extents[i-1].ID <= extents[i].ID
+	}
+	if sorted {
+		return extents
+	}
+	keys := make([]uint64, len(extents))
+	for i, e := range extents {
+		keys[i] = uint64(e.ID)<<32 | uint64(i)
+	}
+	slices.Sort(keys)
+	list := make([]Extent, len(extents))
+	for i, k := range keys {
+		list[i] = extents[uint32(k)]
+	}
+	return list
+}
 
 // toHost is kept out of line so that Map.ToHost, which nearly always ends
 // before it, is inlined.
@@ -69,17 +81,18 @@ func newIndex(extents []Extent) index {
 	for slots := uint32(4 * len(extents)); span>>x.shift >= slots; {
 		x.shift++
 	}
-	x.slots = make([]uint16, 0, span>>x.shift+2)
+	x.slots = make([]uint16, span>>x.shift+2)
+	done := uint64(0)
 	for i, e := range extents[1:] {
 		// Extent i holds for the slots that begin before the next extent does.
 		// A slot that begins past 32 bits is beyond every ID.
-		first := (uint64(e.ID-x.base) + 1<<x.shift - 1) >> x.shift
-		for uint64(len(x.slots)) < first {
-			x.slots = append(x.slots, uint16(i))
+		first := min((uint64(e.ID-x.base)+1<<x.shift-1)>>x.shift, uint64(len(x.slots)))
+		for ; done < first; done++ {
+			x.slots[done] = uint16(i)
 		}
 	}
-	for len(x.slots) < cap(x.slots) {
-		x.slots = append(x.slots, uint16(len(extents)-1))
+	for ; done < uint64(len(x.slots)); done++ {
+		x.slots[done] = uint16(len(extents) - 1)
 	}
 	return x
 }
