@@ -99,7 +99,7 @@ func (a *applier) changes(p Plan) bool {
 }
 
 func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
-	records, err := a.host.records()
+	records, err := a.host.heads()
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -24,7 +24,7 @@ const module = "github.com/usernskit/usernskit"
 var mayImport = map[string][]string{
 	".":               {"internal/hostfs", "github.com/aymanbagabas/go-udiff"},
 	"internal/hostfs": {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
-	"userns":          {".", "github.com/moby/sys/user", "golang.org/x/sys/unix"},
+	"userns":          {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"subid":           {".", "github.com/moby/sys/user"},
 	"daemoncfg": {".", "github.com/moby/sys/user", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
 		"mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"},
@@ -77,7 +77,12 @@ func short(path string) string {
 
 // hostFiles are the files of the format packages that read, plan or run against
 // a host. All others are bytes in, bytes out.
-var hostFiles = map[string][]string{}
+var hostFiles = map[string][]string{
+	"subid":     {"audit.go", "choose.go", "nss.go", "plan.go", "read.go", "release.go", "set.go"},
+	"daemoncfg": {"account.go", "config.go", "current.go", "plan.go", "process.go", "riskpath.go", "risks.go", "service.go", "startup.go"},
+	"bootargs":  {"gates.go", "grubby.go", "loader.go", "plan.go", "plangates.go", "status.go"},
+	"userns":    {"cause_linux.go", "helper_linux.go", "interop_linux.go", "probe_linux.go", "procdir_linux.go", "scan_linux.go", "shims_linux.go", "space_linux.go"},
+}
 
 func TestFilesThatParseAndEditDoNotLookAtTheHost(t *testing.T) {
 	for _, dir := range []string{"subid", "daemoncfg", "bootargs", "userns"} {

@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,8 +68,26 @@ func bytesOf(data *[]byte) []byte {
 	return *data
 }
 
-// records reads the journal, the oldest first.
-func (h Host) records() ([]record, error) {
+// heads reads the journal, the oldest first, but for what the plans did to
+// their files: State is what Apply has to know of all that came before it.
+func (h Host) heads() ([]record, error) {
+	names, err := h.journal()
+	if err != nil {
+		return nil, err
+	}
+	var list []record
+	for _, name := range names {
+		r, err := h.head(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// journal lists the paths of all records, the oldest first.
+func (h Host) journal() ([]string, error) {
 	entries, err := h.ReadDir(journalDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -76,27 +95,51 @@ func (h Host) records() ([]record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []record
+	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || !strings.HasSuffix(e.Name(), ".json") {
-			continue
+		if !strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".json") {
+			names = append(names, path.Join(journalDir, e.Name()))
 		}
-		name := path.Join(journalDir, e.Name())
-		data, err := hostfs.Root(h.Root).ReadFile(name, maxJournal)
-		if err != nil {
-			return nil, err
-		}
-		var r record
-		if err := json.Unmarshal(data, &r); err != nil {
-			return nil, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
-		}
-		if r.Schema != 1 || r.ID+".json" != e.Name() {
-			return nil, &FileError{File: name, Err: errors.New("written by a newer usernskit, or renamed: use the version that wrote it")}
-		}
-		list = append(list, r)
 	}
-	slices.SortFunc(list, func(a, b record) int { return number(a.ID) - number(b.ID) })
-	return list, nil
+	slices.SortFunc(names, func(a, b string) int { return number(idOf(a)) - number(idOf(b)) })
+	return names, nil
+}
+
+func idOf(name string) string { return strings.TrimSuffix(path.Base(name), ".json") }
+
+// headSize is more than the fields before Files take.
+const headSize = 64 << 10
+
+// head reads the fields of a record that stand before Files.
+func (h Host) head(name string) (record, error) {
+	data, err := hostfs.Root(h.Root).ReadHead(name, headSize)
+	if err != nil {
+		return record{}, err
+	}
+	if i := bytes.Index(data, []byte(`,"Files":[`)); i >= 0 {
+		data = append(data[:i:i], '}')
+	}
+	return decode(name, data)
+}
+
+// record reads one whole record.
+func (h Host) record(name string) (record, error) {
+	data, err := hostfs.Root(h.Root).ReadFile(name, maxJournal)
+	if err != nil {
+		return record{}, err
+	}
+	return decode(name, data)
+}
+
+func decode(name string, data []byte) (record, error) {
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
+	}
+	if r.Schema != 1 || r.ID != idOf(name) {
+		return r, &FileError{File: name, Err: errors.New("written by a newer usernskit, or renamed: use the version that wrote it")}
+	}
+	return r, nil
 }
 
 // maxJournal bounds a journal file: before and after of a few files of

@@ -50,12 +50,16 @@ const (
 // Receipts lists what was applied to the host, the newest last, and what each
 // file holds now. It takes no lock and changes nothing.
 func (h Host) Receipts() ([]Receipt, error) {
-	records, err := h.records()
+	names, err := h.journal()
 	if err != nil {
 		return nil, err
 	}
 	var list []Receipt
-	for _, r := range records {
+	for _, name := range names {
+		r, err := h.record(name)
+		if err != nil {
+			return nil, err
+		}
 		list = append(list, h.receipt(r))
 	}
 	return list, nil
@@ -65,11 +69,7 @@ func (h Host) Receipts() ([]Receipt, error) {
 // ID stands for the one that Undo would choose. Without one it returns
 // [ErrNoReceipt].
 func (h Host) Receipt(id string) (Receipt, error) {
-	records, err := h.records()
-	if err != nil {
-		return Receipt{}, err
-	}
-	r, err := choose(records, id)
+	r, err := h.choose(id)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -65,17 +66,13 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 		return err
 	}
 	defer unlock()
-	records, err := a.host.records()
+	r, err := a.host.choose(id)
 	if err != nil {
 		return err
 	}
-	r, err := choose(records, id)
-	if err != nil {
-		return err
-	}
-	for _, path := range force {
-		if !slices.ContainsFunc(r.Files, func(f fileRecord) bool { return f.Path == path }) {
-			return fmt.Errorf("%s: not a file of receipt %s", path, r.ID)
+	for _, name := range force {
+		if !slices.ContainsFunc(r.Files, func(f fileRecord) bool { return f.Path == name }) {
+			return fmt.Errorf("%s: not a file of receipt %s", name, r.ID)
 		}
 	}
 	var changes []Change
@@ -105,27 +102,31 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 }
 
 // choose finds the record to take back.
-func choose(records []record, id string) (record, error) {
-	var found *record
-	for i, r := range records {
+func (h Host) choose(id string) (record, error) {
+	heads, err := h.heads()
+	if err != nil {
+		return record{}, err
+	}
+	var found record
+	for _, r := range heads {
 		switch {
-		case id != "" && r.ID == id:
-			found = &records[i]
-		case id == "" && !r.State.sealed():
-			return r, nil // Apply makes none while there is one
-		case id == "" && r.State == Applied:
-			found = &records[i]
+		case id != "":
+			if r.ID == id {
+				found = r
+			}
+		case r.State == Applied && (found.ID == "" || found.State.sealed()), !r.State.sealed():
+			found = r // the last that stands, but one that was cut off before all
 		}
 	}
 	switch {
-	case found == nil && id == "":
+	case found.ID == "" && id == "":
 		return record{}, ErrNoReceipt
-	case found == nil:
+	case found.ID == "":
 		return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
 	case found.State == Undone:
 		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
 	}
-	return *found, nil
+	return h.record(path.Join(journalDir, found.ID+".json"))
 }
 
 // undoable looks at every file before the first is written.

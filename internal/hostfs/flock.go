@@ -12,8 +12,8 @@ import (
 // lckpwdf(3) waits.
 const lockWait = 15 * time.Second
 
-// lockPoll is the pause between two looks at a lock. Neither flock(2) nor an
-// open file description lock can be waited for with a time limit.
+// lockPoll is the pause between two looks at a lock that cannot be waited for
+// in the kernel, or not with a time limit.
 const lockPoll = 5 * time.Millisecond
 
 // Flock takes an exclusive flock(2) on path, made with mode 0600 if it is
@@ -27,28 +27,47 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, hostError("lock", path, explain(err))
 	}
-	err = waitLock(ctx, func() (bool, error) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == syscall.EWOULDBLOCK || err == syscall.EINTR {
-			return false, nil
+	got := make(chan error, 1)
+	go func() { got <- flock(f) }()
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	select {
+	case err := <-got:
+		if err != nil {
+			f.Close()
+			return nil, hostError("lock", path, err)
 		}
-		return err == nil, err
-	}, func() error { return fmt.Errorf("%w by another run", ErrLocked) })
-	if err != nil {
-		f.Close()
-		return nil, hostError("lock", path, err)
+		return f, nil
+	case <-ctx.Done():
+		// flock(2) cannot be called off: whenever it returns, the lock goes back.
+		go func() { <-got; f.Close() }()
+		return nil, hostError("lock", path, fmt.Errorf("%w by another run", ErrLocked))
 	}
-	return f, nil
+}
+
+// flock waits in the kernel, whose queue is fair: of many runs that poll, one
+// can miss the lock for as long as it may wait.
+func flock(f *os.File) error {
+	for {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+// bounded is ctx with the time limit of lckpwdf(3) if it has none.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, lockWait)
 }
 
 // waitLock calls try until it has the lock, fails, or the time is over; then
 // it returns what held says, with the context's error if that is the reason.
 func waitLock(ctx context.Context, try func() (bool, error), held func() error) error {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, lockWait)
-		defer cancel()
-	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for {
 		ok, err := try()
 		if ok || err != nil {

@@ -45,25 +45,14 @@ func (r Root) resolveDir(path string) (string, error) {
 // ReadFile reads a regular file of at most limit bytes. It never blocks on a
 // FIFO and never follows a link out of the root.
 func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
-	real, err := r.Resolve(path)
+	f, size, err := r.open(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := openRead(real)
-	if err != nil {
-		return nil, hostError("open", path, err)
-	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, hostError("stat", path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, hostError("read", path, ErrNotRegular)
-	}
 	// A size of 0 may be a file of /proc, so the size is only a hint, and one
 	// byte more than the limit is what tells "at the limit" from "beyond it".
-	buf := make([]byte, 0, min(info.Size(), limit)+512)
+	buf := make([]byte, 0, min(size, limit)+512)
 	for {
 		n, err := f.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
 		buf = buf[:len(buf)+n]
@@ -80,6 +69,38 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 			buf = append(buf, 0)[:len(buf)]
 		}
 	}
+}
+
+// ReadHead reads the first n bytes of a regular file, or all of a shorter one.
+func (r Root) ReadHead(path string, n int64) ([]byte, error) {
+	f, _, err := r.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, n))
+	return data, hostError("read", path, err)
+}
+
+// open opens a regular file and tells its size.
+func (r Root) open(path string) (*os.File, int64, error) {
+	real, err := r.Resolve(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := openRead(real)
+	if err != nil {
+		return nil, 0, hostError("open", path, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, hostError("read", path, err)
+	}
+	return f, info.Size(), nil
 }
 
 // ReadDir lists a directory in the order of the names.
