@@ -45,16 +45,10 @@ func columns(b *strings.Builder, names, texts []string, width int) {
 	for _, name := range names {
 		left = max(left, len(name)+4)
 	}
-	left = min(left, 28)
 	for i, name := range names {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		if len(name)+4 > left {
-			fmt.Fprintf(b, "  %s\n%*s", name, left, "")
-		} else {
-			fmt.Fprintf(b, "  %-*s", left-2, name)
-		}
-		fmt.Fprintf(b, "%s\n", strings.ReplaceAll(fold(texts[i], 0, width-left), "\n", "\n"+strings.Repeat(" ", left)))
+		fmt.Fprintf(b, "  %-*s%s\n", left-2, name, strings.ReplaceAll(fold(texts[i], 0, width-left), "\n", "\n"+strings.Repeat(" ", left)))
 	}
 }

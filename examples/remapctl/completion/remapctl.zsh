@@ -2,9 +2,11 @@
 # zsh completion for remapctl; made by: remapctl completion zsh
 _remapctl() {
 	local -a list
-	local line
+	local line value
 	for line in "${(@f)$("${(Q)words[1]}" __complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
-		[[ -n $line ]] && list+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+		[[ -n $line ]] || continue
+		value=${line%%$'\t'*}
+		list+=("${value//:/\\:}:${line#*$'\t'}")
 	done
 	if (( $#list )); then
 		compset -P '--[^=]##='
