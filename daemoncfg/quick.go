@@ -2,6 +2,7 @@ package daemoncfg
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -53,14 +54,11 @@ func (q *quickGate) peek() byte {
 }
 
 func (q *quickGate) space() {
-	for q.at < len(q.text) {
-		switch q.text[q.at] {
-		case ' ', '\t', '\r', '\n':
-			q.at++
-		default:
-			return
-		}
+	text, i := q.text, q.at
+	for i < len(text) && (text[i] == ' ' || text[i] == '\n' || text[i] == '\t' || text[i] == '\r') {
+		i++
 	}
+	q.at = i
 }
 
 func (q *quickGate) value(parents int) bool {
@@ -103,11 +101,29 @@ func (q *quickGate) object(parents int) bool {
 	}
 	keys := q.keys[outer:]
 	q.keys = q.keys[:outer]
-	slices.Sort(keys)
-	for i := 1; i < len(keys); i++ {
-		if keys[i] == keys[i-1] {
+	return distinct(keys)
+}
+
+// distinct reports whether no number comes twice. None is 0.
+func distinct(list []uint64) bool {
+	if len(list) <= 8 {
+		for i, n := range list {
+			if slices.Contains(list[:i], n) {
+				return false
+			}
+		}
+		return true
+	}
+	table := make([]uint64, 1<<bits.Len(uint(2*len(list)))) // 0 is a free place; half of them are
+	for _, n := range list {
+		i := n >> 1 % uint64(len(table))
+		for table[i] != 0 && table[i] != n {
+			i = (i + 1) % uint64(len(table))
+		}
+		if table[i] == n {
 			return false
 		}
+		table[i] = n
 	}
 	return true
 }
@@ -144,7 +160,7 @@ func (q *quickGate) key() bool {
 		return false
 	}
 	key := q.text[start : q.at-1]
-	q.keys = append(q.keys, maphash.String(q.seed, key))
+	q.keys = append(q.keys, maphash.String(q.seed, key)|1) // never 0, see distinct
 	q.space()
 	if q.peek() != ':' || strings.IndexByte(key, '\\') >= 0 {
 		return false
@@ -156,15 +172,17 @@ func (q *quickGate) key() bool {
 
 // quoted goes past a string, whose bytes are known to be UTF-8.
 func (q *quickGate) quoted() bool {
-	for i := q.at + 1; i < len(q.text); i++ {
-		switch c := q.text[i]; {
+	text := q.text
+	for i := q.at + 1; i < len(text); i++ {
+		switch c := text[i]; {
+		case c > '\\':
 		case c == '"':
 			q.at = i + 1
 			return true
 		case c < ' ':
 			return false
 		case c == '\\':
-			if i++; i == len(q.text) || strings.IndexByte(`"\/bfnrt`, q.text[i]) < 0 {
+			if i++; i == len(text) || strings.IndexByte(`"\/bfnrt`, text[i]) < 0 {
 				return false // \u too
 			}
 		}

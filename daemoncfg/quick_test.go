@@ -1,6 +1,7 @@
 package daemoncfg
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,12 +43,21 @@ func TestQuickLookLeavesTheRestToTheGate(t *testing.T) {
 	assert.False(t, quickValue("1", MaxDepth+1))
 }
 
+// members is an object of so many members, the last one named like another.
+func members(n int, last string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"k%d": %d, `, i, i)
+	}
+	return "{" + b.String() + `"` + last + `": 0}`
+}
+
 func quickYes() []string {
 	return []string{
 		"{}", " \t\r\n{ } \n", `{"a": true, "b": false, "c": null}`, `{"a": "x\"\\\/\b\f\n\r\t y"}`,
 		`{"n": [0, -0, 10, -1.5, 0.25, 12345678901234567890]}`, `{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}, []]}`,
 		`{"": 1}`, "{\"k\": \"caf\u00e9\"}",
-		strings.Repeat(`{"a":`, 63) + "{}" + strings.Repeat("}", 63),
+		strings.Repeat(`{"a":`, 63) + "{}" + strings.Repeat("}", 63), members(1000, "k"),
 	}
 }
 
@@ -57,6 +67,7 @@ func quickNo() []string {
 		`{"a": 1]`, `{"a": [1}`, `{"a": 1}}`, `{} {}`, "{}\x00", "{\u00a0}", "\xef\xbb\xbf{}", "{\"a\": \"\xff\"}", "{\"a\": \"x\ny\"}", `{"a": "x`, `{"a": "\`, `{"a": "\x"}`,
 		`{"a": 01}`, `{"a": -}`, `{"a": 1.}`, `{"a": .5}`, `{"a": +1}`, `{"a": 1e400}`, `{"a": 1e5}`, `{"a": 1` + strings.Repeat("0", 400) + "}", `{"a": tru}`, `{"a": nullx}`, `{"a": True}`,
 		`{"a": 1, "a": 2}`, `{"a": [{"b": 1, "b": 1}]}`, `{"a": 1, "\u0061": 2}`, `{"/": 1, "\/": 2}`, `{"a": {}, "b": {"x": 1}, "a": 1}`,
+		members(7, "k3"), members(9, "k0"), members(1000, "k999"),
 		strings.Repeat(`{"a":`, 64) + "{}" + strings.Repeat("}", 64), "{" + strings.Repeat(" ", MaxSize) + "}",
 	}
 }
