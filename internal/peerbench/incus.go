@@ -13,6 +13,9 @@ import (
 // The package shared/idmap of incus needs the headers of libcap where cgo is
 // on, so it is measured where it is off.
 
+// Incus reports whether incus is measured.
+const Incus = true
+
 //go:linkname incusParse github.com/lxc/incus/v6/shared/idmap.getFromShadow
 func incusParse(path, username string) ([][]int64, error)
 

@@ -17,10 +17,10 @@ type Result struct {
 
 // Measured is one side's part of a result.
 type Measured struct {
-	Name  string
+	Side
 	Time  float64 // nanoseconds for one operation, the median
 	Ratio Spread  // its time through that of usernskit in the same round
-	Wrong string
+	Why   string  // what is wrong with its answer, or ""
 }
 
 // A Spread is a median and how far the rounds were apart.
@@ -71,9 +71,9 @@ func Measure(row Row, rounds int, batch time.Duration) (Result, error) {
 			result.Again = spread(ratios)
 			continue
 		}
-		m := Measured{Name: s.Name, Time: spread(times[i]).Median, Ratio: spread(ratios)}
+		m := Measured{Side: s, Time: spread(times[i]).Median, Ratio: spread(ratios)}
 		if s.Wrong != nil {
-			m.Wrong = s.Wrong()
+			m.Why = s.Wrong()
 		}
 		result.Sides = append(result.Sides, m)
 	}

@@ -32,6 +32,10 @@ type Side struct {
 	// Ops is how often Run does it; 0 is once.
 	Ops int
 
+	// Target is an aim of its own for this peer, right or wrong; the row's is
+	// for the others. A third: usernskit may take three times as long.
+	Target float64
+
 	// Wrong says what is wrong with the answer, or "".
 	Wrong func() string
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/moby/sys/user"
 
@@ -146,6 +147,9 @@ func ownerRootlesskit(path, owner string) (t tally, err error) {
 
 // size prints a number as people say it: 1000 is "1e3".
 func size(n int, unit string) string {
+	if n == 1 {
+		return "1 " + strings.TrimSuffix(unit, "s")
+	}
 	for _, e := range []struct {
 		of   int
 		name string

@@ -16,21 +16,42 @@ func Table(w io.Writer, results []Result) {
 	for _, r := range results {
 		var peers []string
 		for _, m := range r.Sides[1:] {
-			text := fmt.Sprintf("%s %s", m.Name, m.Ratio)
-			if m.Wrong != "" {
-				text += " **wrong: " + m.Wrong + "**"
-			}
-			peers = append(peers, text)
+			peers = append(peers, fmt.Sprintf("%s %s%s", m.Name, m.Ratio, m.wrong()))
 		}
-		own := Duration(r.Sides[0].Time)
-		if r.Sides[0].Wrong != "" {
-			own += " **wrong: " + r.Sides[0].Wrong + "**"
-		}
-		if !r.Row.Sides[0].Program {
-			own += fmt.Sprintf(", %.0f allocs", r.Allocs)
-		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.Work, r.Size, own, strings.Join(peers, "<br>"), r.Verdict())
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.Work, r.Row.Size, r.own(), strings.Join(peers, "<br>"), r.Verdict())
 	}
+}
+
+// Brief is Table with the largest input of each work, and medians only.
+func Brief(w io.Writer, results []Result) {
+	fmt.Fprintln(w, "| work | usernskit | the others take |")
+	fmt.Fprintln(w, "|---|---|---|")
+	for i, r := range results {
+		if i+1 < len(results) && results[i+1].Work == r.Work {
+			continue
+		}
+		var peers []string
+		for _, m := range r.Sides[1:] {
+			peers = append(peers, fmt.Sprintf("%s %sx%s", m.Name, digits(m.Ratio.Median), m.wrong()))
+		}
+		fmt.Fprintf(w, "| %s, %s | %s | %s |\n", r.Work, r.Row.Size, r.own(), strings.Join(peers, ", "))
+	}
+}
+
+// own is what usernskit took.
+func (r Result) own() string {
+	own := Duration(r.Sides[0].Time) + r.Sides[0].wrong()
+	if !r.Sides[0].Program {
+		own += fmt.Sprintf(", %.0f allocs", r.Allocs)
+	}
+	return own
+}
+
+func (m Measured) wrong() string {
+	if m.Why == "" {
+		return ""
+	}
+	return " **wrong: " + m.Why + "**"
 }
 
 // Growth writes what a line, a process or a byte costs at each size.
@@ -48,7 +69,7 @@ func Growth(w io.Writer, results []Result) {
 			}
 			ns := r.Sides[0].Time / float64(r.Units)
 			per = append(per, ns)
-			cells = append(cells, fmt.Sprintf("%s: %.3g ns", r.Size, ns))
+			cells = append(cells, fmt.Sprintf("%s: %.3g ns", r.Row.Size, ns))
 		}
 		if len(per) > 1 {
 			fmt.Fprintf(w, "| %s | %s | %.2f |\n", results[i].Work, strings.Join(cells, ", "), per[len(per)-1]/per[0])
@@ -69,26 +90,34 @@ func digits(x float64) string {
 	return fmt.Sprintf("%.2g", x)
 }
 
-// Verdict says what was aimed at and whether it was reached: next to the
-// fastest peer whose answer is right, by the median.
+// Verdict says what was aimed at and whether it was reached by the median: next
+// to the fastest peer whose answer is right, and next to those with an aim of
+// their own.
 func (r Result) Verdict() string {
-	if r.Target == 0 {
+	if r.Row.Target == 0 {
 		return ""
 	}
-	fastest := r.Fastest()
-	switch {
-	case fastest.Name == "":
-		return fmt.Sprintf("%gx: no peer is right", r.Target)
-	case fastest.Ratio.Median >= r.Target:
-		return fmt.Sprintf("%gx: met", r.Target)
+	aim, met := digits(r.Row.Target)+"x", r.Fastest().Ratio.Median >= r.Row.Target
+	for _, m := range r.Sides[1:] {
+		if m.Target > 0 {
+			aim += fmt.Sprintf(", %s %sx", m.Name, digits(m.Target))
+			met = met && m.Ratio.Median >= m.Target
+		}
 	}
-	return fmt.Sprintf("%gx: **not met**", r.Target)
+	switch {
+	case r.Fastest().Name == "":
+		return aim + ": no peer is right"
+	case met:
+		return aim + ": met"
+	}
+	return aim + ": **not met**"
 }
 
-// Fastest returns the fastest peer whose answer is right.
+// Fastest returns the fastest peer whose answer is right and that has no aim of
+// its own.
 func (r Result) Fastest() (best Measured) {
 	for _, m := range r.Sides[1:] {
-		if m.Wrong == "" && (best.Name == "" || m.Ratio.Median < best.Ratio.Median) {
+		if m.Why == "" && m.Target == 0 && (best.Name == "" || m.Ratio.Median < best.Ratio.Median) {
 			best = m
 		}
 	}

@@ -31,18 +31,19 @@ func main() {
 	}
 	rounds := flag.Int("rounds", 15, "how often the sides of a row take turns")
 	batch := flag.Duration("batch", 20*time.Millisecond, "how long a turn is")
+	brief := flag.Bool("brief", false, "the largest input of each work, and medians only")
 	only := flag.String("run", "", "rows whose work matches this regular expression")
 	remapctl := flag.String("remapctl", "", "the program to measure; built from this tree if empty")
 	flag.Parse()
-	if err := start(*rounds, *batch, *only, *remapctl); err != nil {
+	b := bench{rounds: *rounds, batch: *batch, brief: *brief, only: regexp.MustCompile(*only), out: os.Stdout}
+	if err := start(b, *remapctl); err != nil {
 		fmt.Fprintln(os.Stderr, "peerbench:", err)
 		os.Exit(1)
 	}
 }
 
 // start builds remapctl and goes into the mount namespace where there may be one.
-func start(rounds int, batch time.Duration, only, remapctl string) error {
-	b := bench{rounds: rounds, batch: batch, only: regexp.MustCompile(only), out: os.Stdout}
+func start(b bench, remapctl string) error {
 	if dir := peerbench.PrivateDir(); dir != "" {
 		if _, err := peerbench.Private(dir); err != nil {
 			return err
@@ -82,6 +83,7 @@ func install(from, to string) error {
 type bench struct {
 	rounds   int
 	batch    time.Duration
+	brief    bool
 	only     *regexp.Regexp
 	dir      string // for files, gone afterwards
 	remapctl string
@@ -99,10 +101,17 @@ func (b *bench) print() error {
 	}
 	fmt.Fprintf(b.out, "%s, %s, %s, %d rounds of %v.\n%s\n\n", start.Format("2006-01-02"),
 		runtime.Version(), machine(), b.rounds, b.batch, b.noise())
-	peerbench.Table(b.out, b.results)
+	if b.brief {
+		peerbench.Brief(b.out, b.results)
+	} else {
+		peerbench.Table(b.out, b.results)
+		fmt.Fprintln(b.out)
+		peerbench.Growth(b.out, b.results)
+	}
 	fmt.Fprintln(b.out)
-	peerbench.Growth(b.out, b.results)
-	fmt.Fprintln(b.out)
+	if !peerbench.Incus {
+		b.notes = append(b.notes, "incus is not measured: that takes CGO_ENABLED=0")
+	}
 	for _, n := range b.notes {
 		fmt.Fprintln(b.out, "*", n)
 	}
