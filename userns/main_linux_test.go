@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 		childMain(os.Args[1], os.Args[2:])
 		os.Exit(0)
 	}
+	hosttest.Alone()
 	os.Exit(m.Run())
 }
 

@@ -19,11 +19,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
 )
 
 func TestMain(m *testing.M) {
 	userns.Main()
+	if filepath.Base(os.Args[0]) != "remapctl" {
+		hosttest.Alone()
+	}
 	testscript.Main(m, map[string]func(){
 		"remapctl": func() { os.Exit(run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) },
 	})

@@ -207,6 +207,7 @@ func check(t *testing.T, d *hosttest.Docker, s state) {
 	report, err := verify.Run(t.Context(), verify.Options{
 		Docker: func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, d.Host) },
 		Deep:   s.deep,
+		Helper: helper,
 	})
 	require.NoError(t, err)
 	severe, others := []string{}, []string{}

@@ -1,0 +1,20 @@
+//go:build linux
+
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// helper is what verify asks from inside a container's namespace with.
+var helper userns.Helper
+
+func TestMain(m *testing.M) {
+	helper = userns.Main()
+	hosttest.Alone()
+	os.Exit(m.Run())
+}
