@@ -19,19 +19,15 @@ func Alone() {
 		return
 	}
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("usernskit-tests-%d.lock", os.Geteuid()))
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	// Held until this process ends: nobody closes a bare descriptor, and no
+	// child inherits this one.
+	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
 	if err == nil {
-		// Held until this process ends. A descriptor that a child inherited
-		// would hold it too: os.OpenFile sets O_CLOEXEC.
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		err = syscall.Flock(fd, syscall.LOCK_EX)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "hosttest: tests may meet those of other packages: %v\n", err)
 		return
 	}
-	locked = f
 	os.Setenv(aloneEnv, "1")
 }
-
-// locked keeps the lock's file from being closed by the garbage collector.
-var locked *os.File
