@@ -126,7 +126,12 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(fmt.Errorf("journal: %w", err), a.rollBack(r))
 	}
-	if err := a.write(r); err != nil {
+	if begun, err := a.write(r); err != nil {
+		// What comes after is as it was, whoever may have edited it by now.
+		r.Files = r.Files[:begun]
+		if last := &r.Files[begun-1]; errors.Is(err, ErrChanged) && a.host.holds(*last) == HoldsOther {
+			r.Files = r.Files[:begun-1] // and so is this one: not ours to put back
+		}
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
 	r.State = Applied
@@ -169,6 +174,9 @@ func (a *applier) fill(r *record, changes []Change) error {
 			return fmt.Errorf("%s and %s are the same file (a symbolic link), and the plan changes both", other, c.Path)
 		}
 		real[place] = c.Path
+		if len(c.After) > MaxFileSize {
+			return &fs.PathError{Op: "replace", Path: c.Path, Err: fmt.Errorf("%w: it would have more than %d bytes", ErrTooLarge, MaxFileSize)}
+		}
 		if err := w.Check(c.Path); err != nil {
 			return err
 		}
@@ -262,17 +270,18 @@ func (a *applier) now(name string) []byte {
 	return data
 }
 
-func (a *applier) write(r record) error {
-	for _, f := range r.Files {
+// write writes the files in order, and returns how many it has begun with.
+func (a *applier) write(r record) (begun int, err error) {
+	for i, f := range r.Files {
 		w := a.writer("write " + f.Path + ": ")
 		if _, err := w.MkdirAll(f.Path); err != nil {
-			return err
+			return i + 1, err
 		}
 		if err := a.put(w, f.Path, bytesOf(f.Before), bytesOf(f.After), f.Meta); err != nil {
-			return err
+			return i + 1, err
 		}
 	}
-	return nil
+	return len(r.Files), nil
 }
 
 // put makes path hold data instead of before; nil stands for no file.

@@ -314,3 +314,46 @@ func withoutDeadLocks(t *testing.T, root string) map[string]string {
 	}
 	return files
 }
+
+// Whoever saves a file with an editor just then has not touched the others: they
+// go back, the edit stays, and nothing is left to undo.
+func TestAFileThatIsEditedWhileWeWriteStopsThePlanAndKeepsTheEdit(t *testing.T) {
+	for _, at := range []string{"write /etc/subuid: rename", "write /etc/default/grub: rename"} {
+		host := faultHost(t, t.TempDir())
+		a := applier{host: host, fault: func(step string) error {
+			if step == at {
+				put(t, host, "/etc/real/grub", "edited\n")
+			}
+			return nil
+		}}
+		put(t, host, "/etc/real/grub", "edited\n")
+		start := tree(t, host.Root)
+		put(t, host, "/etc/real/grub", faultTree["etc/real/grub"])
+		_, err := a.applyLocked(t, faultPlan())
+		require.ErrorIs(t, err, ErrChanged)
+		assert.NotContains(t, err.Error(), "failed too")
+		assert.Equal(t, start, tree(t, host.Root), at)
+		assert.ErrorIs(t, host.Undo(t.Context(), ""), ErrNoReceipt)
+	}
+}
+
+// What was edited after we had written it is another matter: only undo, and a
+// person, can tell what it is to hold.
+func TestAFileThatIsEditedAfterWeWroteItIsLeftForUndo(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	a := applier{host: host, fault: func(step string) error {
+		if step != "write /etc/default/grub: rename" {
+			return nil
+		}
+		put(t, host, "/etc/subgid", "edited\n")
+		return errFault
+	}}
+	_, err := a.applyLocked(t, faultPlan())
+	require.ErrorIs(t, err, errFault)
+	assert.ErrorContains(t, err, "failed too")
+	files := ChangedFiles(host.Undo(t.Context(), ""))
+	require.Len(t, files, 1)
+	assert.Equal(t, "/etc/subgid", files[0].Path)
+	_, err = host.Apply(t.Context(), faultPlan())
+	assert.ErrorIs(t, err, ErrUnfinished)
+}

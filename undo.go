@@ -87,6 +87,15 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	if err := a.undoable(r, force); err != nil {
 		return err
 	}
+	if r.State.sealed() {
+		// Nothing of ours is left lying about: what looks like it by now is
+		// someone else's.
+		for i := range r.Files {
+			if r.Files[i].Litter, err = a.litter(r.Files[i].Path); err != nil {
+				return err
+			}
+		}
+	}
 	r.State = Undoing
 	if err := a.keep(r); err != nil {
 		return fmt.Errorf("journal: %w", err)

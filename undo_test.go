@@ -194,3 +194,21 @@ func TestTheJournalIsReadByItsHeads(t *testing.T) {
 	_, err = host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/x", After: big}}})
 	assert.ErrorContains(t, err, "newer")
 }
+
+func TestUndoKeepsAFileThatOnlyLooksLikeATemporaryOne(t *testing.T) {
+	host, r := applied(t)
+	put(t, host, "/etc/.subuid20260101", "a copy that somebody keeps\n")
+	require.NoError(t, host.Undo(t.Context(), r.ID))
+	assert.FileExists(t, filepath.Join(host.Root, "etc/.subuid20260101"))
+}
+
+// A file beyond the limit could not be read again, and so not be undone.
+func TestAFileIsNotMadeLargerThanUndoCanRead(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	start := tree(t, host.Root)
+	_, err := host.Apply(t.Context(), Plan{Changes: []Change{
+		{Path: "/etc/subuid", Before: []byte(faultTree["etc/subuid"]), After: make([]byte, MaxFileSize+1)},
+	}})
+	require.ErrorIs(t, err, ErrTooLarge)
+	assert.Equal(t, start, tree(t, host.Root))
+}
