@@ -181,17 +181,16 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	root := hostfs.Root(a.host.Root)
-	for _, dir := range []struct {
-		path string
-		mode fs.FileMode
-	}{{path.Dir(stateDir), 0o755}, {journalDir, 0o700}} {
-		real, err := root.Resolve(dir.path)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(real, dir.mode); err != nil {
-			return nil, fmt.Errorf("journal: %w", hostfs.PathError("mkdir", dir.path, err))
-		}
+	// The way there is for all to pass, the journal itself is not.
+	if _, err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	real, err := root.Resolve(journalDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(real, 0o700); err != nil {
+		return nil, fmt.Errorf("journal: %w", hostfs.PathError("mkdir", journalDir, err))
 	}
 	f, err := root.Flock(ctx, lockPath)
 	if err != nil {

@@ -2,6 +2,7 @@ package hostfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -29,7 +30,7 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 	}
 	got := make(chan error, 1)
 	go func() { got <- flock(f) }()
-	ctx, cancel := bounded(ctx)
+	wait, cancel := bounded(ctx)
 	defer cancel()
 	select {
 	case err := <-got:
@@ -38,9 +39,12 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 			return nil, hostError("lock", path, err)
 		}
 		return f, nil
-	case <-ctx.Done():
+	case <-wait.Done():
 		// flock(2) cannot be called off: whenever it returns, the lock goes back.
 		go func() { <-got; f.Close() }()
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, hostError("lock", path, ctx.Err()) // the lock may well be free
+		}
 		return nil, hostError("lock", path, fmt.Errorf("%w by another run", ErrLocked))
 	}
 }

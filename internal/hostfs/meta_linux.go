@@ -72,8 +72,12 @@ func getx(call func([]byte) (int, error)) ([]byte, error) {
 	}
 }
 
+const accessACL = "system.posix_acl_access"
+
 // setMeta gives f the owner, the mode and the attributes of m, in this order:
-// chown(2) clears setuid, and an ACL is written over the mode's group bits.
+// chown(2) clears setuid, and an ACL is written over the mode's group bits. An
+// ACL that f was born with, by the directory's default, goes where m is that of
+// an old file without one: chmod(2) would only set its mask.
 func (w Writer) setMeta(f *os.File, m Meta) error {
 	if err := w.step("owner"); err != nil {
 		return err
@@ -90,6 +94,12 @@ func (w Writer) setMeta(f *os.File, m Meta) error {
 	}
 	if err := w.step("mode"); err != nil {
 		return err
+	}
+	if _, ok := m.Xattrs[accessACL]; !ok && m.UID >= 0 {
+		err := unix.Fremovexattr(int(f.Fd()), accessACL)
+		if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) {
+			return &os.PathError{Op: "remove " + accessACL, Path: f.Name(), Err: err}
+		}
 	}
 	if err := f.Chmod(m.Mode & modeBits); err != nil {
 		return err

@@ -129,7 +129,7 @@ func (w Writer) MkdirAll(path string) ([]string, error) {
 		if err := w.step("mkdir"); err != nil {
 			return nil, err
 		}
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, hostError("mkdir for", path, explain(err))
 		}
 		if err := syncDir(filepath.Dir(dir)); err != nil {
@@ -137,6 +137,19 @@ func (w Writer) MkdirAll(path string) ([]string, error) {
 		}
 	}
 	return missing, nil
+}
+
+// mkdir makes a directory with mode 0755 whatever the umask. Bits that it has
+// beyond that, such as its parent's setgid, stay.
+func mkdir(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil || info.Mode().Perm()&0o755 == 0o755 {
+		return err
+	}
+	return os.Chmod(dir, info.Mode()&modeBits|0o755)
 }
 
 // Missing returns the directories that MkdirAll would make.

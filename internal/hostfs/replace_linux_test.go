@@ -188,3 +188,47 @@ func TestReadersSeeOneFileOrTheOtherWhole(t *testing.T) {
 	close(stop)
 	assert.Empty(t, <-torn)
 }
+
+// A directory's default ACL gives every new file an ACL, and the group rights
+// that the old file did not have.
+func TestAReplacedFileHasNoACLThatTheOldOneHadNot(t *testing.T) {
+	root := t.TempDir()
+	write(t, root+"/etc/subuid", "old")
+	acl := []byte{2, 0, 0, 0, // version 2, then tag, rights and ID of each entry
+		0x01, 0, 7, 0, 255, 255, 255, 255, // the owner
+		0x02, 0, 6, 0, 210, 4, 0, 0, // user 1234
+		0x04, 0, 5, 0, 255, 255, 255, 255, // the group
+		0x10, 0, 7, 0, 255, 255, 255, 255, // the mask
+		0x20, 0, 5, 0, 255, 255, 255, 255} // others
+	if err := unix.Setxattr(root+"/etc", "system.posix_acl_default", acl, 0); err != nil {
+		t.Skipf("this file system has no ACLs: %v", err)
+	}
+	was, err := Root(root).Meta("/etc/subuid")
+	require.NoError(t, err)
+	require.NoError(t, replace(root, "/etc/subuid", "old", "new"))
+	now, err := Root(root).Meta("/etc/subuid")
+	require.NoError(t, err)
+	assert.Equal(t, was, now)
+
+	require.NoError(t, unix.Setxattr(root+"/etc/subuid", accessACL, acl, 0))
+	was, err = Root(root).Meta("/etc/subuid")
+	require.NoError(t, err)
+	require.NoError(t, replace(root, "/etc/subuid", "new", "newer"))
+	now, err = Root(root).Meta("/etc/subuid")
+	require.NoError(t, err)
+	assert.Equal(t, was, now, "its own ACL stays")
+}
+
+func TestNewDirectoriesCanBePassedWhateverTheUmask(t *testing.T) {
+	root := t.TempDir()
+	old := syscall.Umask(0o077)
+	made, err := Writer{Root: Root(root)}.MkdirAll("/etc/docker/daemon.json")
+	syscall.Umask(old)
+	require.NoError(t, err)
+	require.Len(t, made, 2)
+	for _, dir := range made {
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o755), info.Mode().Perm(), dir)
+	}
+}

@@ -94,9 +94,9 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 	})
 }
 
-// lockFile takes real.lock by link(2), as commonio_lock of shadow-utils does:
-// a file real.PID that holds our PID and a NUL gets real.lock as its second
-// name, which only one process can manage.
+// lockFile takes real.lock by link(2), as commonio_lock of shadow-utils does: a
+// file that holds our PID and a NUL gets that name, which only one process can
+// manage.
 func (l *ShadowLock) lockFile(ctx context.Context, real string) error {
 	lock, mine := real+".lock", real+"."+strconv.Itoa(os.Getpid())
 	var holder error
@@ -124,17 +124,37 @@ func (l *ShadowLock) lockFile(ctx context.Context, real string) error {
 	}, func() error { return holder })
 }
 
+// linkLock makes the file without a name first, so that a kill leaves nothing.
+// Where the file system cannot, or there is no /proc, it is named mine for a
+// while, as it is with shadow-utils.
 func linkLock(mine, lock string) error {
-	defer os.Remove(mine)
-	f, err := os.OpenFile(mine, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	f, err := os.OpenFile(filepath.Dir(lock), unix.O_TMPFILE|os.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		defer f.Close()
+		if err = writePID(f); err == nil {
+			err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, lock, unix.AT_SYMLINK_FOLLOW)
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return linkNamed(mine, lock)
+}
+
+func writePID(f *os.File) error {
+	if _, err := f.WriteString(strconv.Itoa(os.Getpid()) + "\x00"); err != nil {
+		return err
+	}
+	return unix.Fdatasync(int(f.Fd()))
+}
+
+func linkNamed(mine, lock string) error {
+	f, err := os.OpenFile(mine, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteString(strconv.Itoa(os.Getpid()) + "\x00"); err != nil {
-		f.Close()
-		return err
-	}
-	if err := errors.Join(unix.Fdatasync(int(f.Fd())), f.Close()); err != nil {
+	defer os.Remove(mine)
+	if err := errors.Join(writePID(f), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Link(mine, lock); err != nil {
@@ -184,7 +204,9 @@ func process(pid int) string {
 func (l *ShadowLock) Unlock() error {
 	var errs []error
 	for _, lock := range slices.Backward(l.files) {
-		errs = append(errs, os.Remove(lock))
+		if err := os.Remove(lock); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err) // if it is gone already, it is given back
+		}
 	}
 	l.files = nil
 	if l.pwd != nil {

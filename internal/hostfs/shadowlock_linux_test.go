@@ -1,10 +1,13 @@
 package hostfs
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,4 +125,75 @@ func TestFcntlLockConflictsWithOurs(t *testing.T) {
 	defer f.Close()
 	posix := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
 	assert.ErrorIs(t, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &posix), unix.EAGAIN)
+}
+
+// Where no file can be made without a name, the lock is taken all the same.
+func TestALockWithoutUnnamedFilesIsTakenByItsOtherName(t *testing.T) {
+	dir := t.TempDir()
+	mine, lock := dir+"/subuid.123", dir+"/subuid.lock"
+	require.NoError(t, linkNamed(mine, lock))
+	data, err := os.ReadFile(lock)
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf("%d\x00", os.Getpid()), string(data))
+	assert.NoFileExists(t, mine)
+	assert.ErrorIs(t, linkNamed(mine, lock), os.ErrExist)
+	assert.NoFileExists(t, mine)
+
+	write(t, dir+"/precious", "x")
+	require.NoError(t, os.Symlink(dir+"/precious", mine))
+	assert.Error(t, linkNamed(mine, dir+"/other.lock"), "a link that someone put there is not followed")
+	data, err = os.ReadFile(dir + "/precious")
+	require.NoError(t, err)
+	assert.Equal(t, "x", string(data))
+}
+
+// A run that is killed while it waits or locks leaves no "subuid.PID" behind.
+func TestALockIsNeverSeenUnderAnotherName(t *testing.T) {
+	root, w := lockTree(t)
+	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	require.NoError(t, err)
+	defer unix.Close(watch)
+	_, err = unix.InotifyAddWatch(watch, root+"/etc", unix.IN_CREATE)
+	require.NoError(t, err)
+	l, err := w.LockShadow(t.Context(), "/etc/subuid")
+	require.NoError(t, err)
+	_, err = w.LockShadow(soon(t), "/etc/subuid")
+	require.ErrorIs(t, err, ErrLocked)
+	require.NoError(t, l.Unlock())
+	var names []string
+	buf := make([]byte, 1<<16)
+	n, err := unix.Read(watch, buf)
+	require.NoError(t, err)
+	for buf = buf[:n]; len(buf) >= unix.SizeofInotifyEvent; {
+		size := int(binary.NativeEndian.Uint32(buf[12:]))
+		names = append(names, string(bytes.TrimRight(buf[16:16+size], "\x00")))
+		buf = buf[16+size:]
+	}
+	if !slices.Contains(names, fmt.Sprintf("subuid.%d", os.Getpid())) {
+		assert.Equal(t, []string{".pwd.lock", "subuid.lock"}, names)
+		return
+	}
+	f, err := os.OpenFile(root+"/etc", unix.O_TMPFILE|os.O_WRONLY, 0o600)
+	require.Error(t, err, "this file system makes files without a name: %v", names)
+	f.Close()
+}
+
+func TestALockThatSomeoneTookAwayIsNoErrorWhenItIsGivenBack(t *testing.T) {
+	root, w := lockTree(t)
+	l, err := w.LockShadow(t.Context(), "/etc/subuid")
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(root+"/etc/subuid.lock"))
+	assert.NoError(t, l.Unlock())
+}
+
+func TestAWaitThatIsCalledOffDoesNotBlameAnotherRun(t *testing.T) {
+	_, w := lockTree(t)
+	f, err := w.Root.Flock(t.Context(), "/etc/own.lock")
+	require.NoError(t, err)
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = w.Root.Flock(ctx, "/etc/own.lock")
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.NotErrorIs(t, err, ErrLocked)
 }
