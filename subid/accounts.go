@@ -16,27 +16,45 @@ type account struct {
 	gid  uint32 // of passwd: the primary group
 }
 
-// parseAccounts reads passwd or group lines. A line without a name or a plain
-// number is no account to anyone and is left out.
+// parseAccounts reads passwd or group lines. A line without a name or a number
+// is no account to anyone and is left out.
 func parseAccounts(file, text string) []account {
 	list := make([]account, 0, strings.Count(text, "\n")+1)
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
-		name, rest, _ := strings.Cut(line, ":")
+		name, rest, _ := strings.Cut(strings.TrimLeft(line, blanks), ":")
 		_, rest, _ = strings.Cut(rest, ":") // the password
 		rest = strings.TrimRight(rest, "\r\n")
-		id, end := decimal(rest, 0)
+		id, end := accountID(rest, 0)
 		if name == "" || name[0] == '#' || id > maxID || end < len(rest) && rest[end] != ':' {
 			continue
 		}
 		a := account{file: file, line: number, name: name, id: uint32(id)}
-		if gid, _ := decimal(rest, min(end+1, len(rest))); gid <= maxID {
+		if gid, _ := accountID(rest, min(end+1, len(rest))); gid <= maxID {
 			a.gid = uint32(gid)
 		}
 		list = append(list, a)
 	}
 	return list
+}
+
+// blanks are what isspace(3) takes for white space.
+const blanks = " \t\v\f\r\n"
+
+// accountID reads the number at i as the C library does, with strtoul(3) and
+// base 10: " 01000" and "+1000" are 1000 to getpwnam(3).
+func accountID(s string, i int) (id uint64, end int) {
+	if id, end = decimal(s, i); id <= maxID {
+		return id, end
+	}
+	digits := strings.TrimPrefix(strings.TrimLeft(s[i:], blanks), "+")
+	zeros := len(digits) - len(strings.TrimLeft(digits, "0"))
+	i = len(s) - len(digits) + zeros
+	if id, end = decimal(s, i); end == i && zeros > 0 {
+		return 0, end
+	}
+	return id, end
 }
 
 // where says where an account comes from.
