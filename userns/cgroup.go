@@ -62,7 +62,8 @@ func containerOf(path string) Container {
 		}
 		prefix := strings.TrimSuffix(name[:at], "-")
 		if strings.HasSuffix(prefix, "conmon") {
-			return Container{} // libpod-conmon-ID.scope, crio-conmon-ID.scope
+			parent = part // libpod-conmon-ID.scope, crio-conmon-ID.scope
+			continue
 		}
 		return Container{ContainerID: name[at:], Runtime: runtimeOf(prefix, parent, whole), Cgroup: path}
 	}
@@ -92,7 +93,7 @@ func runtimeOf(prefix, parent, path string) string {
 	switch prefix {
 	case "docker", "nerdctl":
 		return prefix
-	case "libpod", "libpod_parent":
+	case "libpod", "libpod_parent", "libpod-payload":
 		return "podman"
 	case "cri-containerd":
 		return "containerd"

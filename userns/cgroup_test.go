@@ -29,6 +29,8 @@ func TestTheControlGroupNamesTheContainer(t *testing.T) {
 		"podman, systemd":          {"0::/machine.slice/libpod-A.scope/container\n", idA, "podman"},
 		"podman, cgroupfs":         {"0::/libpod_parent/libpod-A\n", idA, "podman"},
 		"podman's conmon":          {"0::/machine.slice/libpod-conmon-A.scope\n", "", ""},
+		"podman, one group":        {"0::/system.slice/web.service/libpod-payload-A\n", idA, "podman"},
+		"a parent like a conmon":   {"0::/libpod-conmon-A/B\n", idB, ""},
 		"cri-o":                    {"0::/kubepods.slice/kubepods-pod1.slice/crio-A.scope\n", idA, "cri-o"},
 		"cri-o's conmon":           {"0::/kubepods.slice/kubepods-pod1.slice/crio-conmon-A.scope\n", "", ""},
 		"containerd for k8s":       {"0::/kubepods.slice/kubepods-burstable.slice/cri-containerd-A.scope\n", idA, "containerd"},

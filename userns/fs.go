@@ -41,5 +41,5 @@ func (f FS) Processes(ctx context.Context, opt Options) iter.Seq2[Process, error
 // Shims yields the processes that hold containers from outside: containerd's
 // shims and podman's conmon. Their arguments name the container without regard
 // to control groups, and tell which engine it belongs to: a container that the
-// engine does not list but a shim holds is an orphan.
+// engine does not list but a shim of root's holds is an orphan.
 func (f FS) Shims(ctx context.Context) iter.Seq2[Shim, error] { return f.shims(ctx) }

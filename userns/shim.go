@@ -18,9 +18,17 @@ type Shim struct {
 	// Address is the socket of the containerd that it reports to, which tells
 	// engines on one host apart. Empty for conmon.
 	Address string
+
+	// Anybody can give a process the arguments of a shim. UID is the effective
+	// user that it runs as, and In the container that it is itself in, as with
+	// Docker in Docker: what root's processes hold outside containers, only
+	// root's say.
+	UID uint32
+	In  Container
 }
 
 // ParseShim reads the arguments of a process and reports whether it is a shim.
+// UID and In are not among them.
 func ParseShim(argv []string) (Shim, bool) {
 	if len(argv) == 0 {
 		return Shim{}, false

@@ -47,5 +47,16 @@ func (s *scan) shim(name string) (Shim, bool, error) {
 		return Shim{}, false, err
 	}
 	shim, ok := ParseShim(strings.Split(strings.TrimSuffix(string(argv), "\x00"), "\x00"))
-	return shim, ok, nil
+	if !ok {
+		return Shim{}, false, nil
+	}
+	var p Process
+	if err := s.readContainer(dir, &p); err != nil {
+		return Shim{}, false, err
+	}
+	if err := s.readStatus(dir, "status", &p); err != nil {
+		return Shim{}, false, err
+	}
+	shim.UID, shim.In = p.UID[1], p.Container
+	return shim, true, nil
 }
