@@ -127,10 +127,8 @@ func (d *disk) readStores(h usernskit.Host, root string) {
 	}
 	for _, name := range names {
 		dir := path.Join(root, name)
-		if _, err := h.Stat(path.Join(dir, "image")); err != nil && isNotExist(err) {
-			if _, err := h.Stat(path.Join(dir, "volumes")); err != nil {
-				continue // no engine has used it
-			}
+		if !used(h, dir) {
+			continue
 		}
 		s := store{name: name}
 		e, err := readStore(h, dir)
@@ -151,6 +149,17 @@ func (d *disk) readStores(h usernskit.Host, root string) {
 		}
 		d.stores = append(d.stores, s)
 	}
+}
+
+// used reports whether an engine has ever kept something in a store. A data-root
+// that was only ever remapped has the UID.GID directories and nothing else.
+func used(h usernskit.Host, dir string) bool {
+	for _, sub := range []string{"image", "volumes", "containers"} {
+		if _, err := h.Stat(path.Join(dir, sub)); err == nil || !isNotExist(err) {
+			return true
+		}
+	}
+	return false
 }
 
 // readSockets finds the sockets that the daemon listens on.

@@ -85,6 +85,7 @@ func TestStatesOfARunningHost(t *testing.T) {
 		"only a supplementary group is the host's":  {nil, []proc{{pid: 100, container: idWeb, groups: "165536 1"}}, []string{"C01 fail"}},
 		"the second process of a container":         {nil, []proc{fine, {pid: 101, nspid: 2, container: idWeb, uids: "1000 1000 1000 1000", gids: "165536 165536 165536 165536"}}, []string{"C01 fail"}},
 		"an ID of nobody's":                         {nil, []proc{{pid: 100, container: idWeb, uids: "300000 300000 300000 300000", gids: "165536 165536 165536 165536"}}, []string{"C01 fail"}},
+		"a map that is nobody's":                    {nil, []proc{{pid: 100, container: idWeb, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}}, []string{"C01 fail", "C02 fail", "D07 fail"}},
 		"group map elsewhere":                       {nil, []proc{{pid: 100, container: idWeb, maps: "0 165536 65536|0 0 65536"}}, []string{"C02 fail", "D07 fail"}},
 		"a namespace inside the container":          {nil, []proc{fine, {pid: 101, nspid: 2, container: idWeb, uids: "166536 166536 166536 166536", maps: "0 166536 10"}}, []string{}},
 		"a container that the daemon does not know": {func(e *Engine) { e.Containers = nil }, []proc{fine}, []string{"C03 fail"}},
@@ -102,8 +103,19 @@ func TestStatesOfARunningHost(t *testing.T) {
 		"live-restore and a switch to come": {func(e *Engine) {
 			e.LiveRestore, e.RootDir, e.Namespace, e.SecurityOptions = true, "/var/lib/docker", "moby", nil
 		}, nil, []string{"C01 unknown", "C02 unknown", "D05 fail", "D06 fail", "D10 fail"}},
-		"rootless":                     {func(e *Engine) { e.SecurityOptions = []string{"name=rootless"} }, nil, []string{"D03 fail"}},
-		"no authorization plugin":      {func(e *Engine) { e.Authz = nil }, []proc{fine}, []string{"D11 warn"}},
+		"rootless":                                {func(e *Engine) { e.SecurityOptions = []string{"name=rootless"} }, nil, []string{"D03 fail"}},
+		"no authorization plugin":                 {func(e *Engine) { e.Authz = nil }, []proc{fine}, []string{"D11 warn"}},
+		"an ID of the system that nobody has":     {nil, []proc{{pid: 100, container: idWeb, gids: "165536 165536 7 165536"}}, []string{"C01 fail"}},
+		"remapped store, and does not say userns": {func(e *Engine) { e.SecurityOptions = nil }, []proc{fine}, []string{"D05 fail"}},
+		"a build, in no container":                {nil, []proc{fine, {pid: 300, command: "runc"}}, []string{}},
+		"both opted out, and one joins the other": {func(e *Engine) {
+			e.Containers[0].Userns = "host"
+			e.Containers = append(e.Containers, Container{ID: idOld, Name: "a", Userns: "host", Network: "container:web"})
+		}, []proc{root}, []string{"C01 fail", "C04 fail"}},
+		"two that join each other, seen from a third": {func(e *Engine) {
+			e.Containers[0].Network = "container:a"
+			e.Containers = append(e.Containers, Container{ID: idOld, Name: "a", Network: "container:b"}, Container{ID: strings.Repeat("3", 64), Name: "b", Network: "container:a"})
+		}, []proc{fine}, []string{}},
 		"managed plugins":              {func(e *Engine) { e.Plugins = []string{"vieux/sshfs"} }, []proc{fine}, []string{"C12 warn"}},
 		"a proxy hides the containers": {func(e *Engine) { e.Containers, e.Unread = nil, map[string]string{"Containers": "403"} }, []proc{fine}, []string{"C03 unknown", "C04 unknown", "C05 unknown", "C06 unknown", "D04 unknown"}},
 		"opted out":                    {func(e *Engine) { e.Containers[0].Userns = "host" }, []proc{root}, []string{"C01 fail", "C04 fail"}},
@@ -141,6 +153,76 @@ func TestStatesOfARunningHost(t *testing.T) {
 			}
 			slices.Sort(got)
 			assert.Equal(t, c.want, got, texts(r))
+		})
+	}
+}
+
+func TestWhoAProcessIsOnTheHost(t *testing.T) {
+	e := remapped(web(Container{}))
+	for text, p := range map[string]proc{
+		"process 100 (sleep) is root of the host (user 0)":                    {pid: 100, container: idWeb, uids: "0 0 0 0"},
+		"process 100 (sleep) is root of the host (group 0)":                   {pid: 100, container: idWeb, gids: "165536 165536 165536 0"},
+		"process 100 (sleep) is the user alice of the host (1000)":            {pid: 100, container: idWeb, uids: "165536 1000 165536 165536"},
+		"process 100 (sleep) has the system's user ID 7":                      {pid: 100, container: idWeb, uids: "7 7 7 7"},
+		"process 100 (sleep) has user ID 300000, which is none of the daemon": {pid: 100, container: idWeb, uids: "300000 300000 300000 300000"},
+		"process 100 (sleep) is in the host's user namespace":                 {pid: 100, container: idWeb, userNS: hostNS, maps: "0 0 4294967295"},
+	} {
+		assert.Contains(t, texts(run(t, live(t, &e, p))), text)
+	}
+}
+
+func TestAContainerThatCameMeanwhileIsNoOrphan(t *testing.T) {
+	opts := live(t, nil, proc{pid: 100, container: idWeb})
+	asked := 0
+	opts.Docker = func(context.Context) (*Engine, error) {
+		e := remapped()
+		if asked++; asked > 1 {
+			e.Containers = []Container{web(Container{})}
+		}
+		return &e, nil
+	}
+	r := run(t, opts)
+	assert.Empty(t, bad(r), texts(r))
+	assert.Equal(t, 2, asked)
+}
+
+func TestRoomForUserNamespaces(t *testing.T) {
+	e := remapped(web(Container{}))
+	for limit, want := range map[string][]string{
+		"15000\n": {}, "0\n": {"K02 fail"}, "-1\n": {"K02 fail"}, "1\n": {"K02 fail"}, "9\n": {"K02 warn"}, "x": {"K02 unknown"},
+	} {
+		opts := live(t, &e, proc{pid: 100, container: idWeb})
+		opts.Checks = []string{"K02"}
+		require.NoError(t, os.WriteFile(filepath.Join(opts.Proc.Root, "sys/user/max_user_namespaces"), []byte(limit), 0o644))
+		r := run(t, opts)
+		assert.Equal(t, want, bad(r), "%q: %s", limit, texts(r))
+		assert.Equal(t, limit == "0\n" || limit == "-1\n", strings.Contains(texts(r), "lets nobody make"), limit)
+	}
+}
+
+func TestTheWayToTheDataRoot(t *testing.T) {
+	for name, c := range map[string]struct {
+		modes map[string]os.FileMode
+		store string
+		want  []string
+	}{
+		"open, nothing there yet":          {map[string]os.FileMode{"var": 0o755}, "", []string{}},
+		"open, another map's store":        {map[string]os.FileMode{"var/lib/docker": 0o710}, "300000.300000", []string{}},
+		"a parent is closed":               {map[string]os.FileMode{"var/lib": 0o700}, "", []string{"D08 fail"}},
+		"a parent may not be listed":       {map[string]os.FileMode{"var/lib": 0o711}, "", []string{}},
+		"the store is closed to its owner": {map[string]os.FileMode{"var/lib/docker/165536.165536": 0o600}, "165536.165536", []string{"D08 fail"}},
+		"the store is open to all":         {map[string]os.FileMode{"var/lib/docker/165536.165536": 0o755}, "165536.165536", []string{"D08 fail"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, good)
+			require.NoError(t, os.MkdirAll(filepath.Join(h.Root, "var/lib/docker", c.store), 0o755))
+			for dir, mode := range c.modes {
+				dir = filepath.Join(h.Root, dir)
+				require.NoError(t, os.Chmod(dir, mode))
+				t.Cleanup(func() { os.Chmod(dir, 0o755) })
+			}
+			r := run(t, Options{Host: h, Checks: []string{"D08"}})
+			assert.Equal(t, c.want, bad(r), texts(r))
 		})
 	}
 }
@@ -215,7 +297,7 @@ func TestASocketThroughAParentDirectoryIsFound(t *testing.T) {
 			opts.Checks = []string{"C07"}
 			dir := filepath.Join(opts.Host.Root, "run")
 			require.NoError(t, os.MkdirAll(dir, 0o755))
-			listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "docker.sock")})
+			listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: short(t, dir) + "/docker.sock"})
 			require.NoError(t, err)
 			defer listener.Close()
 			require.NoError(t, os.Chmod(filepath.Join(dir, "docker.sock"), c.mode))
@@ -231,6 +313,33 @@ func TestASocketThroughAParentDirectoryIsFound(t *testing.T) {
 			assert.Contains(t, texts(r), "/host/run/docker.sock")
 		})
 	}
+}
+
+// The mount would lead to the socket, but another one lies over it.
+func TestASocketBehindAnotherMountIsNotReached(t *testing.T) {
+	e := remapped(web(Container{}))
+	opts := live(t, &e, proc{pid: 100, container: idWeb})
+	opts.Checks = []string{"C07"}
+	for _, dir := range []string{"run", "proc/100/root/host/run"} {
+		path := filepath.Join(opts.Host.Root, dir)
+		require.NoError(t, os.MkdirAll(path, 0o755))
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: short(t, path) + "/docker.sock"})
+		require.NoError(t, err)
+		defer listener.Close()
+	}
+	mounts(t, opts, "self", "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
+	mounts(t, opts, "100", "2 1 8:1 "+opts.Host.Root+"/run /host/run rw - ext4 /dev/sda1 rw\n")
+	assert.Empty(t, bad(run(t, opts)))
+}
+
+// short returns a link to a directory that fits into the address of a socket.
+func short(t *testing.T, dir string) string {
+	t.Helper()
+	tmp, err := os.MkdirTemp("", "s")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(tmp) })
+	require.NoError(t, os.Symlink(dir, tmp+"/l"))
+	return tmp + "/l"
 }
 
 func mounts(t *testing.T, opts Options, pid, text string) {

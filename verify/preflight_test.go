@@ -124,6 +124,19 @@ func TestWhatWillMisbehave(t *testing.T) {
 	}
 }
 
+func TestAMountOfAnotherGroupIsNotTheContainersOwn(t *testing.T) {
+	hosttest.Need(t) // to give files away
+	for _, c := range []struct{ uid, gid, troubles int }{{165536, 165536, 0}, {165536, 0, 0}, {165537, 0, 1}, {0, 165537, 1}} {
+		h := with(t, hosttest.Tree(t, good), map[string]string{"srv/d/f": "x"})
+		require.NoError(t, os.Chmod(filepath.Join(h.Root, "srv/d"), 0o700))
+		require.NoError(t, os.Chown(filepath.Join(h.Root, "srv/d"), c.uid, c.gid))
+		e := plain(Container{ID: idWeb, Name: "web", Mounts: []Mount{{Type: "bind", Source: "/srv/d", Destination: "/x"}}})
+		f, err := Preflight(t.Context(), Options{Host: h, Docker: answering(e)})
+		require.NoError(t, err)
+		assert.Len(t, f.Misbehave, c.troubles, "%v", c)
+	}
+}
+
 func TestWhatDisappearsAndWhatIsOrphaned(t *testing.T) {
 	e := plain(Container{ID: idWeb, Name: "web", Running: true, PID: 1}, Container{ID: idOld, Name: "old"})
 	e.LiveRestore = true

@@ -48,12 +48,29 @@ func (f *facts) c01(v *verdicts) {
 		return
 	}
 	for _, b := range f.boxes {
-		if !b.isOther(v) {
-			f.hostIDs(v, b)
+		if b.other != "" {
+			f.anothers(v, b)
+			continue
 		}
+		f.hostIDs(v, b)
 	}
 	f.unseenProcesses(v)
 	f.none(v)
+}
+
+// anothers judges the processes of another daemon's container. Their ranges are
+// not known here; root of the host is none of any range.
+func (f *facts) anothers(v *verdicts, b box) {
+	for _, p := range b.processes {
+		_, root := p.Mapping.UID.ToContainer(0)
+		if root || f.scan.inHostNS(p) {
+			v.fail(b.subject(), "it belongs to another daemon, and process %d (%s) is not remapped", p.PID, p.Command).
+				saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "").
+				saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID 0")
+			return
+		}
+	}
+	b.isOther(v)
 }
 
 // isOther skips a container of another daemon.
@@ -219,6 +236,11 @@ func (f *facts) boxMap(v *verdicts, b box) {
 				saw(fmt.Sprintf("/proc/%d/ns/user", p.PID), nsText(p.UserNS), "another than the host's").
 				saw(source, p.Mapping.UID.String(), want.UID.String())
 			return
+		case givesSystem(p.Mapping):
+			v.fail(b.subject(), "process %d (%s) has a map with IDs of the host's own system: it can become them", p.PID, p.Command).
+				saw(source, p.Mapping.UID.String(), "host IDs above 999").
+				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "host IDs above 999")
+			return
 		case !f.inForce(p).IsZero() || !want.IsZero() && mapWithin(p.Mapping, want):
 		default:
 			v.fail(b.subject(), "process %d (%s) has a map that is not the daemon's", p.PID, p.Command).
@@ -235,6 +257,16 @@ func (f *facts) boxMap(v *verdicts, b box) {
 	v.pass(b.subject(), "its map is the daemon's").
 		saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), want.UID.String()).
 		saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
+}
+
+// givesSystem reports whether a map leads to IDs of root or system accounts.
+func givesSystem(m userns.Mapping) bool {
+	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
+		if e.HostID <= maxSystemID {
+			return true
+		}
+	}
+	return false
 }
 
 func nsText(inode uint64) string {

@@ -137,17 +137,29 @@ func (f *facts) sortBoxes() {
 		return all[id]
 	}
 	for i, s := range f.scan.shims {
-		if strings.HasPrefix(s.Namespace, "moby") {
+		if strings.HasPrefix(s.Namespace, "moby") && s.UID == 0 && s.In.ContainerID == "" {
 			get(s.ContainerID).shim = &f.scan.shims[i]
 		}
 	}
-	for _, p := range f.scan.processes {
+	known := func(id string) bool { return all[id] != nil || byID[id] != nil }
+	for i := range f.scan.processes {
+		p := &f.scan.processes[i]
 		if p.ContainerID == "" {
 			continue
 		}
-		if all[p.ContainerID] != nil || p.Runtime == "docker" || byID[p.ContainerID] != nil {
-			b := get(p.ContainerID)
-			b.processes = append(b.processes, p)
+		p.ContainerID = owner(*p, known)
+		shim := f.shimOf(*p)
+		switch {
+		case known(p.ContainerID), p.Runtime == "docker":
+		case p.Runtime == "" && (shim == nil || strings.HasPrefix(shim.Namespace, "moby")):
+			// Another parent was chosen for its control group, and nobody else's
+			// shim holds it: it may be one of Docker's that outlived its shim.
+		default:
+			continue
+		}
+		b := get(p.ContainerID)
+		if b.processes = append(b.processes, *p); b.shim == nil {
+			b.shim = shim
 		}
 	}
 	f.boxes = nil
@@ -159,6 +171,36 @@ func (f *facts) sortBoxes() {
 		f.boxes = append(f.boxes, b)
 	}
 	f.markOthers()
+}
+
+// owner returns the container that a process is in. Of several in the path of
+// its control group it is the innermost that Docker knows, since the parent can
+// be chosen to be another container's group; else the outermost.
+func owner(p userns.Process, known func(string) bool) string {
+	id := p.ContainerID
+	for part := range strings.SplitSeq(p.Cgroup, "/") {
+		if c := userns.ParseCgroup([]byte("0::" + part)); c.ContainerID != "" && known(c.ContainerID) {
+			id = c.ContainerID
+		}
+	}
+	return id
+}
+
+// shimOf returns the shim that holds a process, or nil. Anybody can call a
+// process a shim: root's are believed, and those of users of whom the process's
+// user namespace is, as in rootless Docker.
+func (f *facts) shimOf(p userns.Process) *userns.Shim {
+	for i, s := range f.scan.shims {
+		if s.ContainerID != p.ContainerID || s.In.ContainerID != "" {
+			continue
+		}
+		_, theirs := p.Mapping.UID.ToContainer(s.UID)
+		_, roots := p.Mapping.UID.ToContainer(0)
+		if s.UID == 0 || theirs && !roots && !f.scan.inHostNS(p) {
+			return &f.scan.shims[i]
+		}
+	}
+	return nil
 }
 
 // markOthers finds the containers of another daemon on the same host: those

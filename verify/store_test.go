@@ -63,6 +63,28 @@ func TestAStoreIsReadWithTheDaemonDown(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+func TestPartsOfAStoreThatCannotBeReadAreSaid(t *testing.T) {
+	h := hosttest.Tree(t, "-- var/lib/docker/image/overlay2/repositories.json --\n{\n-- var/lib/docker/containers -> containers --\n-- var/lib/docker/volumes -> volumes --\n-- var/lib/docker/swarm/docker-state.json/x --\n")
+	e, err := readStore(h, "/var/lib/docker")
+	require.NoError(t, err)
+	for _, part := range []string{"Containers", "Images", "Volumes", "Swarm"} {
+		assert.NotEmpty(t, e.Unread[part], part)
+	}
+	r := run(t, Options{Host: with(t, h, map[string]string{"etc/passwd": "x"}), Checks: []string{"C04", "C05", "C06"}})
+	assert.Equal(t, []string{"C04 unknown", "C05 unknown", "C06 unknown"}, bad(r))
+}
+
+func TestHalfAContainerIsNotTakenForAWholeOne(t *testing.T) {
+	for broken, whole := range map[string]string{"config.v2.json": "hostconfig.json", "hostconfig.json": "config.v2.json"} {
+		dir := "var/lib/docker/containers/" + idWeb + "/"
+		h := with(t, hosttest.Tree(t, good), map[string]string{dir + broken: "{", dir + whole: "{}"})
+		e, err := readStore(h, "/var/lib/docker")
+		require.NoError(t, err)
+		require.Len(t, e.Containers, 1)
+		assert.True(t, e.Containers[0].Unread, broken)
+	}
+}
+
 func TestAContainerWhoseFilesAreBrokenIsUnknown(t *testing.T) {
 	h := with(t, hosttest.Tree(t, storeTree), map[string]string{"etc/docker/daemon.json": `{"debug": true}`})
 	r := run(t, Options{Host: h, Checks: []string{"C04", "C06"}, Docker: func(context.Context) (*Engine, error) { return nil, ErrDown }})

@@ -54,6 +54,9 @@ func (r Report) headline() string {
 	case Fail:
 		return "no"
 	case Warn:
+		if r.Summary.Allowed == 0 {
+			return "yes, for this daemon's containers; another daemon has some too"
+		}
 		return "yes, but for what was allowed"
 	case Skip:
 		if c.Live {
