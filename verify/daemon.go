@@ -273,8 +273,8 @@ func (f *facts) d07(v *verdicts) {
 	drift := 0
 	for _, b := range f.boxes {
 		p, ok := b.first()
-		if !ok || f.scan.inHostNS(p) || p.Mapping.IsZero() {
-			continue // C02 speaks of these
+		if !ok || b.other != "" || f.scan.inHostNS(p) || p.Mapping.IsZero() {
+			continue // C02 and C03 speak of these
 		}
 		if p.Mapping.Equal(want) {
 			continue

@@ -91,7 +91,7 @@ func TestStatesOfARunningHost(t *testing.T) {
 		"a container that the daemon does not know": {func(e *Engine) { e.Containers = nil }, []proc{fine}, []string{"C03 fail"}},
 		"an orphan from before remapping":           {nil, []proc{fine, shim(50, "moby", idOld, "/run/containerd/containerd.sock"), {pid: 200, container: idOld, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}, []string{"C01 fail", "C02 fail", "C03 fail"}},
 		"a shim that holds nothing":                 {nil, []proc{fine, shim(50, "moby", idOld, "/run/containerd/containerd.sock")}, []string{}},
-		"another daemon's container":                {nil, []proc{fine, shim(50, "moby", idOld, "/run/other/containerd.sock"), {pid: 200, container: idOld, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}, []string{"C03 warn"}},
+		"another daemon's container":                {nil, []proc{fine, shim(50, "moby", idOld, "/run/other/containerd.sock"), {pid: 200, container: idOld, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}, []string{"C01 fail", "C03 warn"}},
 		"the daemon lists one that is not there":    {func(e *Engine) { e.Containers[0].ID = idOld }, nil, []string{"C01 unknown", "C02 unknown"}},
 		"not remapped":                              {func(e *Engine) { e.RootDir, e.Namespace, e.SecurityOptions = "/var/lib/docker", "moby", nil }, []proc{root}, []string{"C01 fail", "C02 fail", "D05 fail", "D06 fail"}},
 		"says userns, has another data-root":        {func(e *Engine) { e.RootDir = "/var/lib/docker" }, []proc{fine}, []string{"D05 fail", "D06 fail"}},

@@ -79,7 +79,7 @@ var states = map[string]state{
 	},
 	"subid from 0": {
 		subuid: "alice:100000:65536\ndockremap:0:65536\n",
-		want:   []string{"C01", "D05", "I05", "I07"},
+		want:   []string{"C01", "C02", "D05", "I05", "I07"},
 	},
 	"userns-remap root": {
 		daemon: `"userns-remap": "root"`,
@@ -91,7 +91,7 @@ var states = map[string]state{
 	},
 	"hex start": {
 		subuid:  "alice:100000:65536\ndockremap:0x30d40:65536\n",
-		want:    []string{"C01", "D05", "I05", "I07"},
+		want:    []string{"C01", "C02", "D05", "I05", "I07"},
 		refused: true,
 	},
 	"overlap with a rootless user": {
