@@ -32,7 +32,7 @@ const lookups = 4096 // in each run of a side: pairs of a user and a group
 // TranslateRows translates a user and a group ID, both mapped, drawn from all
 // extents alike. An ID is translated to the host or back.
 func TranslateRows(extents ...int) ([]Row, error) {
-	var rows []Row
+	var rows, back []Row
 	for _, n := range extents {
 		list := mapping(n)
 		m, err := userns.NewMap(list...)
@@ -84,9 +84,9 @@ func TranslateRows(extents ...int) ([]Row, error) {
 			}),
 		}
 		row.Sides = append(row.Sides, incusOut...)
-		rows = append(rows, row)
+		back = append(back, row)
 	}
-	return rows, nil
+	return append(rows, back...), nil
 }
 
 // A draw is IDs with what they are outside, and the sums of both. An ID has a
@@ -122,22 +122,32 @@ func translate(name string, ids []uint32, want uint64, pair func(uint32) (uint64
 	return s
 }
 
-// MapFileRows reads a uid_map of n lines as the kernel prints it.
-func MapFileRows(dir string, lines ...int) ([]Row, error) {
+// MapFileRows reads a uid_map of n lines as the kernel prints it, in the order
+// of the IDs. The host IDs are in order too, as dockerd gives them, or not.
+// moby/sys/user and incus list the lines; usernskit also checks that none
+// overlap, and makes the index for lookups.
+func MapFileRows(dir string, shuffled bool, lines ...int) ([]Row, error) {
+	work := "parse uid_map"
+	if shuffled {
+		work += ", host IDs in any order"
+	}
 	var rows []Row
 	for _, n := range lines {
 		var b bytes.Buffer
 		var want uint64
-		for _, e := range mapping(n) {
+		for i, e := range mapping(n) {
+			if !shuffled {
+				e.HostID = uint32(100000 + i*2000)
+			}
 			fmt.Fprintf(&b, "%10d %10d %10d\n", e.ID, e.HostID, e.Count)
 			want += mapLine(int64(e.ID), int64(e.HostID), int64(e.Count))
 		}
-		path := filepath.Join(dir, fmt.Sprint("uid_map-", n))
+		path := filepath.Join(dir, fmt.Sprint("uid_map-", n, shuffled))
 		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 			return nil, err
 		}
 		rows = append(rows, Row{
-			Work: "parse uid_map", Size: size(n, "lines"), Units: n, Target: 8,
+			Work: work, Size: size(n, "lines"), Units: n, Target: 8,
 			Sides: append([]Side{
 				side("usernskit", func() (sum uint64, err error) {
 					m, err := userns.ParseMap(path, b.Bytes())

@@ -39,7 +39,7 @@ func VerifyNote(remapctl string, trees, times int) (string, error) {
 }
 
 func note(name, size string, times int, median, best Process) string {
-	return fmt.Sprintf("%s, %s: %s (best of %d: %s), %s of it on a CPU, %.0f MiB resident at most, exit code %d", name, size,
+	return fmt.Sprintf("%s, %s: %s on the clock (best of %d: %s), %s on CPUs, %.0f MiB resident at most, exit code %d", name, size,
 		Duration(float64(median.Wall)), times, Duration(float64(best.Wall)), Duration(float64(median.CPU)),
 		float64(median.Memory)/(1<<20), median.Code)
 }

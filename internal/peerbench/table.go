@@ -22,12 +22,15 @@ func Table(w io.Writer, results []Result) {
 	}
 }
 
-// Brief is Table with the largest input of each work, and medians only.
+// Brief is Table with the largest input of each work, where that does not grow
+// with it the smallest as well, and medians only.
 func Brief(w io.Writer, results []Result) {
 	fmt.Fprintln(w, "| work | usernskit | the others take |")
 	fmt.Fprintln(w, "|---|---|---|")
 	for i, r := range results {
-		if i+1 < len(results) && results[i+1].Work == r.Work {
+		first := i == 0 || results[i-1].Work != r.Work
+		last := i+1 == len(results) || results[i+1].Work != r.Work
+		if !last && (!first || r.Units > 0) {
 			continue
 		}
 		var peers []string

@@ -1,19 +1,24 @@
 package peerbench
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Truth says how many of the inputs that are not plain each side gets right.
 func Truth() []string {
-	var list []string
+	var json, boot []string
 	for _, s := range setters {
-		list = append(list, fmt.Sprintf("daemon.json that dockerd does not start with or reads in two ways: %s refuses %d of %d and edits the others",
-			s.name, refused(s.set), len(badDocuments)))
+		json = append(json, fmt.Sprintf("%s %d", s.name, refused(s.set)))
 	}
 	for _, s := range []struct {
 		name string
 		edit func(string) (string, error)
 	}{{"usernskit", bootOurs}, {"u-root", bootUroot}} {
-		list = append(list, fmt.Sprintf("kernel command lines: %s is right on %d of %d", s.name, bootRight(s.edit), len(bootLines)))
+		boot = append(boot, fmt.Sprintf("%s %d", s.name, bootRight(s.edit)))
 	}
-	return list
+	return []string{
+		fmt.Sprintf("of %d daemon.json that some dockerd does not start with, or reads differently, are refused instead of edited: %s", len(badDocuments), strings.Join(json, ", ")),
+		fmt.Sprintf("of %d kernel command lines with something unusual in them are edited right: %s", len(bootLines), strings.Join(boot, ", ")),
+	}
 }
