@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -11,16 +12,19 @@ import (
 )
 
 // containers lists all containers and inspects each: the list alone tells
-// nothing of user namespaces.
-func (r reader) containers(ctx context.Context) {
+// nothing of user namespaces. Those that it has not come to after patience are
+// unread.
+func (r reader) containers(ctx context.Context, patience time.Duration) {
 	list, err := r.list(ctx)
 	if err != nil {
 		r.unread("Containers", err)
 		return
 	}
 	failed := map[string]error{}
+	inspect, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for _, c := range list {
-		res, err := r.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+		res, err := r.ContainerInspect(inspect, c.ID, client.ContainerInspectOptions{})
 		if err != nil {
 			failed[c.ID] = err
 			continue
@@ -43,7 +47,7 @@ func (r reader) containers(ctx context.Context) {
 				name = strings.TrimPrefix(c.Names[0], "/")
 			}
 			r.unread("Containers/"+name, err)
-			r.engine.Containers = append(r.engine.Containers, verify.Container{ID: c.ID, Name: name, Image: c.Image, Labels: c.Labels, Running: c.State == "running", Unread: true})
+			r.engine.Containers = append(r.engine.Containers, verify.Container{ID: c.ID, Name: name, Image: c.Image, Labels: c.Labels, Running: c.State == "running" || c.State == "paused", Unread: true})
 		}
 	}
 }

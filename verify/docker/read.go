@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -20,11 +21,18 @@ import (
 // another kind, for everything that the checks look at. An empty host means the
 // one that the environment names, or Docker's default.
 //
-// The error matches [verify.ErrDown] where nothing answers. Where the daemon
+// The error matches [verify.ErrDown] where nothing listens. Where the daemon
 // answers and refuses a part, the part is in Engine.Unread and there is no
-// error. Containers that end while they are being read are left out.
+// error. Containers that end while they are being read are left out. An answer
+// that does not come in half a minute is taken for a refusal.
 func Read(ctx context.Context, host string) (*verify.Engine, error) {
-	opts := []client.Opt{client.FromEnv}
+	return read(ctx, host, 30*time.Second)
+}
+
+// read waits for each answer no longer than patience: a daemon that hangs, or
+// one container of it, accepts connections all the same.
+func read(ctx context.Context, host string, patience time.Duration) (*verify.Engine, error) {
+	opts := []client.Opt{client.FromEnv, client.WithTimeout(patience)}
 	if host != "" {
 		opts = append(opts, client.WithHost(host))
 	}
@@ -41,9 +49,12 @@ func Read(ctx context.Context, host string) (*verify.Engine, error) {
 		if client.IsErrConnectionFailed(err) {
 			return nil, fmt.Errorf("%w: %w", verify.ErrDown, err)
 		}
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return nil, fmt.Errorf("no answer within %v: %w", patience, err)
+		}
 		return nil, err
 	}
-	r.containers(ctx)
+	r.containers(ctx, 4*patience)
 	r.images(ctx)
 	r.volumes(ctx)
 	r.networks(ctx)
