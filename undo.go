@@ -54,6 +54,10 @@ func ChangedFiles(err error) []*ChangedError {
 // nothing, unless the file's path is among force, which brings the old content
 // back over whatever it holds.
 //
+// Where a later run that still stands put back a file that this one had
+// changed, as disable does after enable, undoing this one first would leave
+// half of it to come back with the other: that is an error, too.
+//
 // Undo can be interrupted like Apply can; calling it again ends it.
 func (h Host) Undo(ctx context.Context, id string, force ...string) error {
 	a := &applier{host: h}
@@ -88,6 +92,9 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 		return err
 	}
 	if r.State.sealed() {
+		if err := a.host.last(r); err != nil {
+			return err
+		}
 		// Nothing of ours is left lying about: what looks like it by now is
 		// someone else's.
 		for i := range r.Files {
@@ -136,6 +143,31 @@ func (h Host) choose(id string) (record, error) {
 		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
 	}
 	return h.record(path.Join(journalDir, found.ID+".json"))
+}
+
+// last returns an error where undoing a later run would bring back what r wrote.
+func (h Host) last(r record) error {
+	heads, err := h.heads()
+	if err != nil {
+		return err
+	}
+	for _, head := range heads {
+		if head.State != Applied || number(head.ID) <= number(r.ID) {
+			continue
+		}
+		later, err := h.record(path.Join(journalDir, head.ID+".json"))
+		if err != nil {
+			return err
+		}
+		for _, f := range later.Files {
+			if !f.Backup && h.holds(f) == HoldsAfter && slices.ContainsFunc(r.Files, func(old fileRecord) bool {
+				return old.Path == f.Path && h.holds(old) == HoldsBefore
+			}) {
+				return fmt.Errorf("%s: receipt %s has put it back already; undo that one first, or its undo would bring back what receipt %s wrote", f.Path, later.ID, r.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // undoable looks at every file before the first is written.

@@ -212,3 +212,28 @@ func TestAFileIsNotMadeLargerThanUndoCanRead(t *testing.T) {
 	require.ErrorIs(t, err, ErrTooLarge)
 	assert.Equal(t, start, tree(t, host.Root))
 }
+
+// Otherwise undoing the two in the wrong order leaves remapping on without the
+// ranges that it needs.
+func TestUndoOfARunThatALaterOneTookBackWantsThatOneFirst(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	start := tree(t, host.Root)
+	grub := func(from, to string, more ...Change) Receipt {
+		r, err := host.Apply(t.Context(), Plan{Changes: append(more, Change{Path: "/etc/real/grub", Before: []byte(from), After: []byte(to)})})
+		require.NoError(t, err)
+		return r
+	}
+	old := faultTree["etc/real/grub"]
+	on := grub(old, "on\n", Change{Path: "/etc/hosts", Before: []byte("not ours\n"), After: []byte("ours\n")})
+	off := grub("on\n", old)
+	other, err := host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/new", After: []byte("x"), Mode: 0o640}}})
+	require.NoError(t, err)
+	now := tree(t, host.Root)
+	require.ErrorContains(t, host.Undo(t.Context(), on.ID), "/etc/real/grub: receipt "+off.ID+" has put it back already")
+	assert.Equal(t, now, tree(t, host.Root))
+
+	require.NoError(t, host.Undo(t.Context(), off.ID), "a file of its own stands in nobody's way")
+	require.NoError(t, host.Undo(t.Context(), on.ID))
+	require.NoError(t, host.Undo(t.Context(), other.ID))
+	assert.Equal(t, start, tree(t, host.Root))
+}
