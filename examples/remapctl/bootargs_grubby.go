@@ -28,7 +28,7 @@ func (e *env) grubby(ctx context.Context, cmd *cli.Command, edit bootargs.Edit) 
 	if dry {
 		return errors.Join(e.report(p, usernskit.Receipt{}, dry), findings)
 	}
-	if err := e.agreed(cmd, p); err != nil {
+	if err := e.agreed(ctx, cmd, p); err != nil {
 		return err
 	}
 	if _, err := e.host.Command(ctx, run...); err != nil {

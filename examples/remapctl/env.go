@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
@@ -34,8 +35,9 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 			in:   root.Reader, out: root.Writer, err: root.ErrWriter,
 		}
 		if e.host.Root != "" {
-			if info, err := os.Stat(e.host.Root); err != nil || !info.IsDir() {
-				return fmt.Errorf("--root %s: not a directory", e.host.Root)
+			var err error
+			if e.host.Root, err = rootDir(e.host.Root); err != nil {
+				return err
 			}
 		}
 		e.prompt = terminal(e.in) && terminal(e.err)
@@ -51,6 +53,24 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 		e.reportUnfinished(cmd)
 		return do(ctx, e, cmd)
 	}
+}
+
+// rootDir returns a directory by a path without "..", which those that are
+// joined to it would not survive. Links stay unread: that of /proc/PID/root
+// reads "/" and leads elsewhere.
+func rootDir(dir string) (string, error) {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return "", fmt.Errorf("--root %s: not a directory", dir)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("--root %s: %w", dir, err)
+	}
+	if same, err := os.Stat(abs); err != nil || !os.SameFile(info, same) {
+		return "", fmt.Errorf("--root %s: \"..\" behind a symbolic link; write it without", dir)
+	}
+	return abs, nil
 }
 
 // args returns the arguments of a command that takes from min to max of them.

@@ -50,7 +50,7 @@ func runUndo(ctx context.Context, e *env, cmd *cli.Command) error {
 	if cmd.Bool("dry-run") {
 		return errors.Join(e.report(back, r, true), findings)
 	}
-	if err := e.agreed(cmd, back); err != nil {
+	if err := e.agreed(ctx, cmd, back); err != nil {
 		return err
 	}
 	if err := e.host.Undo(ctx, r.ID, force...); err != nil {

@@ -35,7 +35,7 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	if dry {
 		return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}, dry), findings)
 	}
-	if err := e.agreed(cmd, p); err != nil {
+	if err := e.agreed(ctx, cmd, p); err != nil {
 		return usernskit.Receipt{}, err
 	}
 	shown := p.Diff()
@@ -78,7 +78,7 @@ func accepted(cmd *cli.Command, p usernskit.Plan) error {
 }
 
 // agreed returns nil once the risks are accepted and the person agrees.
-func (e *env) agreed(cmd *cli.Command, p usernskit.Plan) error {
+func (e *env) agreed(ctx context.Context, cmd *cli.Command, p usernskit.Plan) error {
 	if err := accepted(cmd, p); err != nil {
 		return err
 	}
@@ -88,12 +88,24 @@ func (e *env) agreed(cmd *cli.Command, p usernskit.Plan) error {
 	if !e.prompt {
 		return errors.New("nothing was changed: not at a terminal, so say --yes to go on, or --dry-run to look")
 	}
-	fmt.Fprint(e.err, "go on? [y/N] ")
-	answer, _ := bufio.NewReader(e.in).ReadString('\n')
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was changed")
+	if e.aside != nil {
+		e.aside()
 	}
-	return nil
+	fmt.Fprint(e.err, "go on? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(e.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		if a == "y" || a == "yes" {
+			return nil
+		}
+	case <-ctx.Done(): // Ctrl-C is a no
+		fmt.Fprintln(e.err)
+	}
+	return errors.New("nothing was changed")
 }
 
 // show prints the diff, unless JSON carries it.
