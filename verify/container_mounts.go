@@ -112,7 +112,7 @@ func (f *facts) access(v *verdicts, b box, who subject, s source) {
 		v.unknown(b.subject(), "%s has an ACL, which was not asked", s.Source)
 	case !yes:
 		v.warn(b.subject(), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
-			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID)).run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], s.Source))
+			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID)).run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))
 	}
 }
 
@@ -218,7 +218,7 @@ func (f *facts) c11(v *verdicts) {
 			continue
 		}
 		v.warn("volume/"+l.volume, "%s has lost %s", l.path, l.what).saw(l.old, l.had, "").saw(l.path, l.has, l.had).
-			run(fmt.Sprintf("chmod %s %s", l.chmod, l.path))
+			run(fmt.Sprintf("chmod %s %s", l.chmod, quoted(l.path)))
 	}
 	if len(v.list) == 0 {
 		v.pass("docker", "no volume has lost a setuid bit or a capability")

@@ -181,7 +181,7 @@ func (f *facts) c12(v *verdicts) {
 		v.pass("docker", "no managed plugin is enabled")
 	default:
 		for _, p := range f.engine.Plugins {
-			v.warn("plugin/"+p, "a managed plugin, which is never remapped").saw(f.engine.Source, p, "no enabled plugin").run("docker plugin disable " + p)
+			v.warn("plugin/"+p, "a managed plugin, which is never remapped").saw(f.engine.Source, p, "no enabled plugin").run("docker plugin disable " + quoted(p))
 		}
 	}
 }

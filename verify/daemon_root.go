@@ -33,13 +33,13 @@ func (f *facts) d08(v *verdicts) {
 		}
 		owner := fmt.Sprintf("%d:%d %04o", p.UID, p.GID, p.Mode.Perm())
 		if yes, known := who.can(p.inode, 1); !yes && known {
-			v.fail(p.path, "the remapped root (%s) may not enter: dockerd does not start", want).saw(p.path, owner, "o+x").run("chmod o+x " + p.path)
+			v.fail(p.path, "the remapped root (%s) may not enter: dockerd does not start", want).saw(p.path, owner, "o+x").run("chmod o+x " + quoted(p.path))
 			return
 		}
 		if i == last && path.Base(p.path) == want {
 			switch {
 			case p.Mode.Perm()&0o006 != 0:
-				v.fail(p.path, "every user of the host may look into the store").as(Medium).saw(p.path, owner, fmt.Sprintf("0:%d 0710", gid)).run("chmod 0710 " + p.path)
+				v.fail(p.path, "every user of the host may look into the store").as(Medium).saw(p.path, owner, fmt.Sprintf("0:%d 0710", gid)).run("chmod 0710 " + quoted(p.path))
 				return
 			case p.UID != 0 && p.UID != uid || p.GID != 0 && p.GID != gid:
 				v.fail(p.path, "the store belongs to someone else").as(Medium).saw(p.path, owner, fmt.Sprintf("0:%d 0710", gid))
