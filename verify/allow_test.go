@@ -98,3 +98,11 @@ func FuzzParseAllowance(f *testing.F) {
 		require.NotEmpty(t, a.Subject)
 	})
 }
+
+func TestAnAllowanceIsNotForAContainerWhoseIDStartsLikeTheName(t *testing.T) {
+	e := remapped(Container{ID: idOld, Name: "old", Image: "trusted"}, web(Container{}))
+	e.Containers[1].Name = idOld[:12] // container/222222222222
+	assert.Equal(t, idWeb, e.Container(idOld[:12]).ID)
+	f := Finding{Check: "C01", Subject: e.Containers[1].subject()}
+	assert.False(t, Allowance{What: "C01", Subject: "image:trusted"}.covers(f, e.bySubject(f.Subject)))
+}

@@ -131,8 +131,14 @@ func (e *Engine) Container(name string) *Container {
 	if e == nil || name == "" {
 		return nil
 	}
-	for i, c := range e.Containers {
-		if c.Name == name || c.ID == name || len(name) >= 12 && strings.HasPrefix(c.ID, name) {
+	// In this order, as Docker does: a container may be called like the first
+	// digits of another's ID.
+	for _, is := range []func(Container) bool{
+		func(c Container) bool { return c.ID == name },
+		func(c Container) bool { return c.Name == name },
+		func(c Container) bool { return len(name) >= 12 && strings.HasPrefix(c.ID, name) },
+	} {
+		if i := slices.IndexFunc(e.Containers, is); i >= 0 {
 			return &e.Containers[i]
 		}
 	}
