@@ -64,6 +64,7 @@ func gather(ctx context.Context, opts Options, checks []check) *facts {
 	f.ids = readIDs(ctx, f.host, f.conf, f.engine)
 	if f.proc {
 		f.readContainers(ctx)
+		f.askNames(ctx)
 	}
 	f.kernel = readKernel(ctx, f)
 	f.disk = readDisk(f)

@@ -1,0 +1,37 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAnAccountOfADirectoryIsNamedWhereAContainerRunsAsIt(t *testing.T) {
+	e := remapped(web(Container{}))
+	for db, c := range map[string]struct {
+		p    proc
+		says string
+	}{
+		"passwd": {proc{pid: 100, container: idWeb, uids: "165636 165636 165636 165636", gids: "165536 165536 165536 165536"}, "is the user lena of the host (165636)"},
+		"group":  {proc{pid: 100, container: idWeb, groups: "165636"}, "is the group staff of the host (165636)"},
+	} {
+		o := live(t, &e, c.p)
+		var asked []string
+		o.Host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+			asked = append(asked, strings.Join(argv, " "))
+			if argv[0] != "getent" || argv[1] != db || !slices.Contains(argv, "165636") {
+				return nil, errors.New("exit status 2")
+			}
+			return []byte(map[string]string{"passwd": "lena:*:165636:100::/home/lena:/bin/sh\n", "group": "staff:*:165636:\n"}[db]), errors.New("exit status 2")
+		}
+		r := run(t, o)
+		assert.Contains(t, texts(r), c.says)
+		assert.Equal(t, Fail, r.Summary.Remapped)
+		assert.NotContains(t, asked, "getent passwd", "that would list a whole directory")
+		assert.NotContains(t, asked, "getent group")
+	}
+}
