@@ -15,8 +15,18 @@ import (
 )
 
 // ErrUnfinished is returned by Apply where an earlier run was cut off between
-// its first and its last file. [Host.Undo] with no ID takes that run back.
+// its first and its last file, or where this one failed and could not put its
+// files back. [Host.Undo] with no ID takes that run back.
 var ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
+
+// An unfinishedError is why a run that failed could not put its files back.
+type unfinishedError struct{ err error }
+
+func (e *unfinishedError) Error() string {
+	return "putting the files back failed too, undo will try again: " + e.err.Error()
+}
+func (e *unfinishedError) Unwrap() error        { return e.err }
+func (e *unfinishedError) Is(target error) bool { return target == ErrUnfinished }
 
 // Apply makes the changes of the plan, in its order, and returns a receipt for
 // [Host.Undo]. Actions are left to the caller.
@@ -25,8 +35,8 @@ var ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
 // 15 s without a deadline; looks whether every file still holds what the plan
 // was made from, else [ErrChanged]; writes a journal; replaces the files. When
 // a step fails it puts back what it had replaced and returns the error of that
-// step: nothing has changed then. Where even that fails, the error says so and
-// the journal stays open for Undo.
+// step: nothing has changed then. Where even that fails, the error matches
+// [ErrUnfinished] too and the journal stays open for Undo.
 //
 // A plan that changes nothing writes nothing, and its receipt has no ID.
 func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
@@ -61,7 +71,7 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 			return Receipt{}, nil
 		}
 		r, err := a.apply(ctx, p)
-		if !errors.Is(err, ErrChanged) || ctx.Err() != nil {
+		if !errors.Is(err, ErrChanged) || errors.Is(err, ErrUnfinished) || ctx.Err() != nil {
 			return r, err
 		}
 	}
@@ -296,7 +306,7 @@ func (a *applier) put(w hostfs.Writer, name string, before, data []byte, meta ho
 // record out of the journal. If it cannot, it leaves the record for Undo.
 func (a *applier) rollBack(r record) error {
 	if err := a.restore(r, nil); err != nil {
-		return fmt.Errorf("putting the files back failed too, undo will try again: %w", err)
+		return &unfinishedError{err}
 	}
 	if err := a.drop(r); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("every file is as it was, but its journal cannot be removed: %w", err)

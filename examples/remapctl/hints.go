@@ -18,6 +18,9 @@ func hints(err error) []string {
 		}
 	}
 	add(usernskit.ErrUnfinished, "run: remapctl undo --yes")
+	if list != nil {
+		return list // something was changed, which the others say was not
+	}
 	add(subid.ErrSmallRange, "nothing was changed; to go on all the same: --accept-risk small-range")
 	add(usernskit.ErrChanged, "another program wrote the file meanwhile; nothing was changed: look at it and run again")
 	add(usernskit.ErrImmutable, "nothing was changed; lsattr(1) shows the attribute, chattr -i clears it")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -67,4 +68,9 @@ func mustWrite(t *testing.T, name string) string {
 	t.Helper()
 	require.NoError(t, os.WriteFile(name, []byte("x"), 0o644))
 	return name
+}
+
+func TestAHalfDoneRunIsNotSaidToHaveChangedNothing(t *testing.T) {
+	err := errors.Join(usernskit.ErrReadOnly, usernskit.ErrChanged, usernskit.ErrUnfinished)
+	assert.Equal(t, []string{"run: remapctl undo --yes"}, hints(err))
 }
