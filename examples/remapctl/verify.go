@@ -7,9 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify"
-	"github.com/usernskit/usernskit/verify/docker"
 )
 
 func verifyCommand() *cli.Command {
@@ -72,21 +70,4 @@ func runVerify(ctx context.Context, e *env, cmd *cli.Command) error {
 		return err
 	}
 	return errors.Join(write(report), exit(report.Exit(gate)))
-}
-
-// look says what the looking commands look at: files, and on the running host
-// its processes and its daemon.
-func (e *env) look() verify.Options {
-	opts := verify.Options{Host: e.host, Helper: userns.Main()} // main has called it first
-	if e.host.Live() {
-		opts.Docker = func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") }
-	}
-	return opts
-}
-
-func exit(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return exitCode(code)
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/docker"
+)
+
+// look says what the looking commands look at: files, and on the running host
+// its processes and its daemon.
+func (e *env) look() verify.Options {
+	opts := verify.Options{Host: e.host, Helper: userns.Main()} // main has called it first
+	if e.host.Live() {
+		opts.Docker = func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") }
+	}
+	return opts
+}
+
+func exit(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return exitCode(code)
+}
