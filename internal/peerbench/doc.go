@@ -3,15 +3,19 @@
 // of them reaches a program that imports usernskit.
 //
 //	cd internal/peerbench
-//	go run ./cmd              # the table, as Markdown; root for the rows about programs
-//	go run ./cmd -run parse   # some rows
-//	go test -bench . -count 10 | benchstat -
+//	CGO_ENABLED=0 go run ./cmd          # the table, as Markdown; root for the rows that write to a copy of /etc
+//	CGO_ENABLED=0 go run ./cmd -brief   # the table of the README
+//	CGO_ENABLED=0 go run ./cmd -run uid_map
+//	CGO_ENABLED=0 go test -run '^$' -bench . -count 10 | benchstat -col /side -
+//
+// With cgo everything runs too, but incus, which then needs the headers of libcap.
 //
 // A [Row] is one piece of work, and its sides all do that work, on the same
 // input, in the same run. Sides take turns: what is printed is the ratio of two
 // times that were taken within a moment of each other, as a median with the
 // smallest and the largest, so that a machine that is busy with other things
-// slows both sides down and not the one that happened to run then. How far two
+// slows both sides down and not the one that happened to run then. Libraries are
+charged time on a CPU, programs the time on the clock. How far two
 // turns of the very same code are apart is printed as well; a ratio within
 // that is no difference.
 //
