@@ -15,7 +15,7 @@
 // times that were taken within a moment of each other, as a median with the
 // smallest and the largest, so that a machine that is busy with other things
 // slows both sides down and not the one that happened to run then. Libraries are
-charged time on a CPU, programs the time on the clock. How far two
+// charged time on a CPU, programs the time on the clock. How far two
 // turns of the very same code are apart is printed as well; a ratio within
 // that is no difference.
 //
