@@ -37,7 +37,7 @@ func daemonChecks() []check {
 		{Check{ID: "D06", Name: "pending-restart", Severity: High,
 			Title:  "The daemon runs with what is configured now",
 			Why:    "userns-remap is read at start only; a reload ignores it without a word, and a wrong value waits for the next start.",
-			Reads:  "docker info, the start of dockerd and the times of its files.",
+			Reads:  "docker info; daemon.json or the flags of dockerd, and both subid files.",
 			Remedy: "Restart the daemon. Look at remapctl preflight first: what the other store holds disappears.",
 		}, (*facts).d06},
 		{Check{ID: "D07", Name: "map-drift", Severity: High,
