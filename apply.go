@@ -154,9 +154,15 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.ShadowLock, error) {
 	var files []string
 	for _, c := range changes {
-		if c.Lock == LockShadow {
-			files = append(files, c.Path)
+		if c.Lock != LockShadow {
+			continue
 		}
+		// A directory that takes no lock file takes no new file either, and
+		// this says why.
+		if err := a.writer("").Check(c.Path); err != nil {
+			return nil, err
+		}
+		files = append(files, c.Path)
 	}
 	if files == nil {
 		return &hostfs.ShadowLock{}, nil

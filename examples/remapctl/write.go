@@ -59,7 +59,11 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	if receipt.ID != "" {
 		e.say("receipt %s: remapctl undo %s takes it back", receipt.ID, receipt.ID)
 	}
-	return receipt, e.report(p, receipt, dry)
+	if err := e.report(p, receipt, dry); err != nil {
+		e.note("it is done (receipt %s), but could not be told: %v", receipt.ID, err)
+		return receipt, incomplete
+	}
+	return receipt, nil
 }
 
 // accepted returns nil if every risk of the plan was accepted by its ID.

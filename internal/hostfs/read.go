@@ -147,8 +147,8 @@ func hostError(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var inner *fs.PathError
-	if errors.As(err, &inner) {
+	// Not errors.As: of joined errors that would keep one and drop the others.
+	if inner, ok := err.(*fs.PathError); ok {
 		err = inner.Err
 	}
 	return &fs.PathError{Op: op, Path: path, Err: err}

@@ -1,6 +1,7 @@
 package hostfs
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -93,4 +94,12 @@ func TestStatOfAMagicLinkOfProc(t *testing.T) {
 	assert.NoError(t, err)
 	_, err = Root("/").Stat("/proc/self/ns/nothing")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestNoneOfJoinedErrorsIsDropped(t *testing.T) {
+	err := hostError("replace", "/etc/subuid", errors.Join(ErrChanged, &fs.PathError{Op: "open", Path: "/tmp/x", Err: fs.ErrPermission}))
+	assert.ErrorIs(t, err, ErrChanged)
+	assert.ErrorIs(t, err, fs.ErrPermission)
+	assert.ErrorContains(t, err, "/etc/subuid")
+	assert.NoError(t, hostError("replace", "/etc/subuid", nil))
 }
