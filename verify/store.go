@@ -67,6 +67,9 @@ func (s storeReader) file(v any, elem ...string) error {
 
 func (s storeReader) images() {
 	for _, driver := range s.dir("Images", "image") {
+		if !driver.IsDir() {
+			continue // identity-cache.db, of Docker 29
+		}
 		var repos struct {
 			Repositories map[string]map[string]string
 		}

@@ -16,6 +16,8 @@ import (
 var storeTree = strings.NewReplacer("ID1", idWeb, "ID2", idOld).Replace(`
 -- var/lib/docker/image/overlay2/repositories.json --
 {"Repositories":{"busybox":{"busybox:latest":"sha256:aa","busybox@sha256:1111111111111111111111111111111111111111111111111111111111111111":"sha256:aa"},"mine":{"mine:1":"sha256:bb"}}}
+-- var/lib/docker/image/identity-cache.db --
+
 -- var/lib/docker/containers/ID1/config.v2.json --
 {"StreamConfig":{},"State":{"Running":true,"Paused":false,"Pid":4711,"ExitCode":0},"ID":"ID1","Created":"2026-01-01T00:00:00Z","Config":{"Hostname":"x","User":"33:33","Image":"busybox:latest","Labels":{"a":"b"}},"Image":"sha256:aa","Driver":"overlay2","Name":"/web","MountPoints":{"/data":{"Source":"","Destination":"/data","RW":true,"Name":"data","Driver":"local","Type":"volume"},"/conf":{"Source":"/srv/conf","Destination":"/conf","RW":false,"Name":"","Driver":"","Type":"bind"}}}
 -- var/lib/docker/containers/ID1/hostconfig.json --

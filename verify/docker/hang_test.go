@@ -28,11 +28,11 @@ func TestADaemonThatHangsIsGivenUpAndNotCalledDown(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
 	start := time.Now()
-	_, err = docker.ReadWithin(t.Context(), "unix://"+filepath.Join(dir, "s"), 100*time.Millisecond)
+	_, err = docker.ReadWithin(t.Context(), "unix://"+filepath.Join(dir, "s"), time.Second)
 	require.Error(t, err)
 	assert.NotErrorIs(t, err, verify.ErrDown)
-	assert.ErrorContains(t, err, "no answer within 100ms")
-	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.ErrorContains(t, err, "no answer within 1s")
+	assert.Less(t, time.Since(start), 2*time.Second, "not for each of its requests")
 }
 
 func TestAContainerThatHangsIsUnread(t *testing.T) {

@@ -45,7 +45,9 @@ func read(ctx context.Context, host string, patience time.Duration) (*verify.Eng
 		return nil, err
 	}
 	r := reader{Client: c, engine: &verify.Engine{Source: c.DaemonHost(), BuildCache: -1, Unread: map[string]string{}}}
-	if err := r.info(ctx); err != nil {
+	first, cancel := context.WithTimeout(ctx, patience) // it may ask for the version too
+	defer cancel()
+	if err := r.info(first); err != nil {
 		if client.IsErrConnectionFailed(err) {
 			return nil, fmt.Errorf("%w: %w", verify.ErrDown, err)
 		}
