@@ -3,12 +3,14 @@ package verify
 import (
 	"context"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
@@ -117,4 +119,13 @@ func FuzzContainerFilesNeverPanic(f *testing.F) {
 		require.Len(t, e.Containers, 1)
 		require.Equal(t, idWeb, e.Containers[0].ID)
 	})
+}
+
+func TestAFileBesideTheImageStoresIsNone(t *testing.T) {
+	// Read as on the running host, where a path through a file is ENOTDIR.
+	h := hosttest.Tree(t, storeTree)
+	e, err := readStore(usernskit.Host{}, filepath.Join(h.Root, "var/lib/docker"))
+	require.NoError(t, err)
+	assert.NotContains(t, e.Unread, "Images")
+	assert.Len(t, e.Images, 2)
 }
