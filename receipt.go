@@ -89,6 +89,16 @@ func (r Receipt) Reverse(force ...string) Plan {
 	return p
 }
 
+// UndoActions returns the actions of the receipt's plan that are to be run
+// again once it is undone: not those that name a file that undoing removes.
+func (r Receipt) UndoActions() []Action {
+	return slices.DeleteFunc(slices.Clone(r.Actions), func(a Action) bool {
+		return slices.ContainsFunc(r.Files, func(f FileState) bool {
+			return f.Before == nil && slices.Contains(a.Argv, f.Path)
+		})
+	})
+}
+
 func (h Host) receipt(r record) Receipt {
 	out := Receipt{ID: r.ID, Time: r.Time, Title: r.Title, State: r.State, Actions: r.Actions}
 	for _, f := range r.Files {

@@ -237,3 +237,16 @@ func TestUndoOfARunThatALaterOneTookBackWantsThatOneFirst(t *testing.T) {
 	require.NoError(t, host.Undo(t.Context(), other.ID))
 	assert.Equal(t, start, tree(t, host.Root))
 }
+
+// "sysctl -p FILE" fails once undo has removed FILE; the restart is still due.
+func TestUndoDoesNotAskForAFileThatItRemoves(t *testing.T) {
+	host := Host{Root: t.TempDir()}
+	restart := Action{Why: "it reads its file when it starts", Argv: []string{"systemctl", "restart", "docker"}}
+	r, err := host.Apply(t.Context(), Plan{
+		Changes: []Change{{Path: "/etc/sysctl.d/x.conf", After: []byte("x"), Mode: 0o644}},
+		Actions: []Action{{Why: "now", Argv: []string{"sysctl", "-p", "/etc/sysctl.d/x.conf"}}, restart},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []Action{restart}, r.UndoActions())
+	assert.Len(t, r.Actions, 2)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	udiff "github.com/aymanbagabas/go-udiff"
@@ -54,21 +55,30 @@ func runUndo(ctx context.Context, e *env, cmd *cli.Command) error {
 		return err
 	}
 	if err := e.host.Undo(ctx, r.ID, force...); err != nil {
-		e.showEdits(err)
-		return err
+		return e.showEdits(r, err)
 	}
 	for _, c := range back.Changes {
 		e.say("restored %s", c.Path)
 	}
-	e.next(r.Actions)
+	e.next(r.UndoActions())
 	return e.report(back, r, false)
 }
 
-// showEdits prints, for each file that was edited since, the edit that undo
-// would lose.
-func (e *env) showEdits(err error) {
-	for _, c := range usernskit.ChangedFiles(err) {
-		e.note("%s was edited since; undo would lose this (--force-file %s does it all the same):", c.Path, c.Path)
+// showEdits prints, for each file that was edited since, what the receipt wrote
+// and what came after it: the three states of the file, as two diffs.
+func (e *env) showEdits(r usernskit.Receipt, err error) error {
+	files := usernskit.ChangedFiles(err)
+	if len(files) == 0 {
+		return err
+	}
+	again := ""
+	for _, c := range files {
+		again += " --force-file " + c.Path
+		i := slices.IndexFunc(r.Files, func(f usernskit.FileState) bool { return f.Path == c.Path })
+		if i >= 0 {
+			e.note("%s", udiff.Unified(c.Path+" before", c.Path+" as written", string(r.Files[i].Before), string(c.Want)))
+		}
 		e.note("%s", udiff.Unified(c.Path+" as written", c.Path+" now", string(c.Want), string(c.Now)))
 	}
+	return fmt.Errorf("edited since receipt %s, as shown above, so nothing was changed; to lose these edits: remapctl undo %s%s", r.ID, r.ID, again)
 }
