@@ -33,7 +33,10 @@
 // are read are counted and left out; containers that start meanwhile may be
 // missing. A process that hides from /proc because the kernel itself was
 // subverted is not found. Containers of other programs (podman, containerd) are
-// looked at only for IDs that they share with the ranges.
+// looked at only for IDs that they share with the ranges; those of another
+// dockerd fail C01 where they are not remapped. Host root that has left its
+// container's control group is a process of the host like any other: only
+// where the daemon or a shim still names the container is it Unknown.
 //
 // # Others
 //
