@@ -37,6 +37,9 @@ func spellGRUB(a Arg, _ string) (string, error) {
 	if i := strings.IndexAny(a.Name, quote); i >= 0 {
 		return "", fmt.Errorf("%w: %q in a name means something to GRUB", ErrEncoding, a.Name[i])
 	}
+	if strings.IndexByte(a.Name, 0xA0) >= 0 {
+		return "", fmt.Errorf("%w: byte 0xa0 in a name is a blank to the kernel, and GRUB drops the quotes around a name", ErrEncoding)
+	}
 	switch {
 	case !a.HasValue:
 		return a.Name, nil

@@ -316,3 +316,13 @@ func FuzzStores(f *testing.F) {
 		parseRelease(src, src)
 	})
 }
+
+// To the kernel byte 0xa0 is a blank; GRUB drops the quotes that would keep it
+// in a name, so such a name must be refused and not written in two.
+func TestANameWithTheKernelsOtherBlankIsRefusedForGRUB(t *testing.T) {
+	e := Edit{Set: []string{"\"a\xa0b\""}}
+	_, err := e.ops(spellGRUB)
+	require.ErrorIs(t, err, ErrEncoding)
+	_, err = e.ops(spellLiteral)
+	require.NoError(t, err)
+}
