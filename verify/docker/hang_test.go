@@ -32,7 +32,7 @@ func TestADaemonThatHangsIsGivenUpAndNotCalledDown(t *testing.T) {
 	require.Error(t, err)
 	assert.NotErrorIs(t, err, verify.ErrDown)
 	assert.ErrorContains(t, err, "no answer within 1s")
-	assert.Less(t, time.Since(start), 2*time.Second, "not for each of its requests")
+	assert.Less(t, time.Since(start), 5*time.Second, "a second for all of its requests, and not for each")
 }
 
 func TestAContainerThatHangsIsUnread(t *testing.T) {
