@@ -112,7 +112,7 @@ func (t *token) next(s string, pos int32) bool {
 	equals, open, end := 0, quoted, name
 	for ; end < len(s); end++ {
 		b := s[end]
-		if b > '"' && b != '=' && b != 0xA0 { // most of them
+		if plain[b] { // most of them
 			continue
 		}
 		if b == '"' {
@@ -142,6 +142,15 @@ func (t *token) next(s string, pos int32) bool {
 	}
 	return true
 }
+
+// plain has the bytes that neither end a token nor mean anything inside it. It
+// is never written to.
+var plain = func() (table [256]bool) {
+	for b := range table {
+		table[b] = b != '"' && b != '=' && !blank(byte(b))
+	}
+	return table
+}()
 
 // blank is isspace() of the kernel, whose table is Latin-1.
 func blank(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' || b == 0xA0 }
