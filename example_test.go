@@ -2,7 +2,9 @@ package usernskit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -40,4 +42,63 @@ func Example() {
 	// receipt 1 <nil>
 	// undone <nil>
 	// open /etc/docker/daemon.json: no such file or directory
+}
+
+// Each run of the plan sees what was written last, by whomever.
+func ExampleHost_Update() {
+	root, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(root)
+	if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
+		panic(err)
+	}
+	host := usernskit.Host{Root: root}
+	count := func() (usernskit.Plan, error) {
+		now, err := host.ReadFile("/etc/count")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return usernskit.Plan{}, err
+		}
+		after := append(now[:len(now):len(now)], 'x')
+		return usernskit.Plan{Title: "count", Changes: []usernskit.Change{{Path: "/etc/count", Before: now, After: after, Mode: 0o644}}}, nil
+	}
+	for range 3 {
+		if _, err := host.Update(context.Background(), count); err != nil {
+			fmt.Println(err)
+		}
+	}
+	data, _ := host.ReadFile("/etc/count")
+	receipts, _ := host.Receipts()
+	fmt.Printf("%s, %d receipts\n", data, len(receipts))
+	// Output: xxx, 3 receipts
+}
+
+func ExampleMerge() {
+	file := usernskit.Change{Path: "/etc/subuid", After: []byte("dockremap:100000:65536\n")}
+	_, err := usernskit.Merge(usernskit.Plan{Changes: []usernskit.Change{file}}, usernskit.Plan{Changes: []usernskit.Change{file}})
+	fmt.Println(err)
+	// Output: /etc/subuid: changed by two plans
+}
+
+// A file that was edited since is named, with what it holds, and nothing is
+// changed.
+func ExampleChangedFiles() {
+	root, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(root)
+	host := usernskit.Host{Root: root}
+	receipt, err := host.Apply(context.Background(), usernskit.Plan{Changes: []usernskit.Change{{Path: "/etc/x", After: []byte("ours\n"), Mode: 0o644}}})
+	if err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "etc/x"), []byte("edited\n"), 0o644); err != nil {
+		panic(err)
+	}
+	for _, c := range usernskit.ChangedFiles(host.Undo(context.Background(), receipt.ID)) {
+		fmt.Printf("%s holds %q\n", c.Path, c.Now)
+	}
+	// Output: /etc/x holds "edited\n"
 }
