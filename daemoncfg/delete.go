@@ -39,7 +39,7 @@ func cut(text string, steps []step) string {
 	inner := span{at.value.start + 1, at.value.end - 1}
 	before, after := text[inner.start:list[0].start()], text[list[0].value.end:inner.end]
 	if line := lineBefore(text, steps); at.kind(text) == '{' && line != "" && after == line {
-		if indent, ok := strings.CutPrefix(before, line); ok && strings.Trim(indent, " \t") == "" && indent != "" {
+		if indent, ok := strings.CutPrefix(before, line); ok && indent != "" && !strings.Contains(indent, "\n") {
 			after = "" // opened by Set, or by a person who would have written {}
 		}
 	}
