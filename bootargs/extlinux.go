@@ -61,6 +61,9 @@ func editExtlinux(name string, src []byte, ops []op, pick func(stanza) bool) ([]
 		if err != nil {
 			return nil, &usernskit.FileError{File: name, Line: s.append.line, Err: err}
 		}
+		if b := src[s.append.from-1]; b != ' ' && b != '\t' && text != "" {
+			text = " " + text // "append" stood there by itself
+		}
 		out = replace(out, s.append.from, s.append.to-s.append.from, text)
 	}
 	return out, nil

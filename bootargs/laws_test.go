@@ -326,3 +326,12 @@ func TestANameWithTheKernelsOtherBlankIsRefusedForGRUB(t *testing.T) {
 	_, err = e.ops(spellLiteral)
 	require.NoError(t, err)
 }
+
+func TestAnAppendLineOfNothingGetsABlank(t *testing.T) {
+	e := Edit{Set: []string{"x=1"}}
+	ops, err := e.ops(spellUBoot)
+	require.NoError(t, err)
+	got, err := editExtlinux("f", []byte("label a\n\tlinux /v\n\tappend\n"), ops, func(stanza) bool { return true })
+	require.NoError(t, err)
+	require.Equal(t, "label a\n\tlinux /v\n\tappend x=1\n", string(got))
+}
