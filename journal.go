@@ -105,6 +105,8 @@ func (h Host) journal() ([]string, error) {
 	return names, nil
 }
 
+func recordPath(id string) string { return path.Join(journalDir, id+".json") }
+
 func idOf(name string) string { return strings.TrimSuffix(path.Base(name), ".json") }
 
 // headSize is more than the fields before Files take.
@@ -157,7 +159,7 @@ func (a *applier) keep(r record) error {
 	if err != nil {
 		return fmt.Errorf("BUG: journal: %w", err)
 	}
-	name := path.Join(journalDir, r.ID+".json")
+	name := recordPath(r.ID)
 	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxJournal)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -167,7 +169,7 @@ func (a *applier) keep(r record) error {
 
 // drop removes the record of a plan that was rolled back.
 func (a *applier) drop(r record) error {
-	name := path.Join(journalDir, r.ID+".json")
+	name := recordPath(r.ID)
 	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxJournal)
 	if err != nil {
 		return err

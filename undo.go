@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -142,7 +141,7 @@ func (h Host) choose(id string) (record, error) {
 	case found.State == Undone:
 		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
 	}
-	return h.record(path.Join(journalDir, found.ID+".json"))
+	return h.record(recordPath(found.ID))
 }
 
 // last returns an error where undoing a later run would bring back what r wrote.
@@ -155,7 +154,7 @@ func (h Host) last(r record) error {
 		if head.State != Applied || number(head.ID) <= number(r.ID) {
 			continue
 		}
-		later, err := h.record(path.Join(journalDir, head.ID+".json"))
+		later, err := h.record(recordPath(head.ID))
 		if err != nil {
 			return err
 		}

@@ -36,9 +36,7 @@ func Private(t *testing.T, programs ...string) bool {
 	if testing.Short() {
 		args = append(args, "-test.short")
 	}
-	if deadline, ok := t.Deadline(); ok {
-		_ = deadline // the parent's own deadline ends both: see Pdeathsig
-	}
+	// No timeout of the child's own: the parent's ends both, by Pdeathsig.
 	cmd := exec.Command(os.Args[0], append(args, "-test.timeout=0")...)
 	cmd.Env = append(os.Environ(), privateEnv+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}

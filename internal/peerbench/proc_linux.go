@@ -103,21 +103,30 @@ func scanOurs() (found, error) {
 	return got, nil
 }
 
-// scanProcfs skips what ends meanwhile, as all sides do.
-func scanProcfs() (found, error) {
+// procfsAll lists all processes, and the namespaces of this one.
+func procfsAll() (procfs.Procs, procfs.Namespaces, error) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	self, err := fs.Self()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mine, err := self.Namespaces()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all, err := fs.AllProcs()
+	return all, mine, err
+}
+
+// scanProcfs skips what ends meanwhile, as all sides do.
+func scanProcfs() (found, error) {
+	all, mine, err := procfsAll()
+	if err != nil {
+		return nil, err
+	}
 	got := found{}
 	for _, p := range all {
 		ns, err := p.Namespaces()
@@ -128,25 +137,16 @@ func scanProcfs() (found, error) {
 			got[p.PID] = status.UIDs[1]
 		}
 	}
-	return got, err
+	return got, nil
 }
 
 // scanProcfsWhole reads of each process what a Process of ours holds, as one
 // does who does not know that one link can tell most of them apart.
 func scanProcfsWhole() (found, error) {
-	fs, err := procfs.NewDefaultFS()
+	all, mine, err := procfsAll()
 	if err != nil {
 		return nil, err
 	}
-	self, err := fs.Self()
-	if err != nil {
-		return nil, err
-	}
-	mine, err := self.Namespaces()
-	if err != nil {
-		return nil, err
-	}
-	all, err := fs.AllProcs()
 	got := found{}
 	for _, p := range all {
 		ns, err1 := p.Namespaces()
@@ -156,7 +156,7 @@ func scanProcfsWhole() (found, error) {
 			got[p.PID] = status.UIDs[1]
 		}
 	}
-	return got, err
+	return got, nil
 }
 
 // scanPsgo has no descriptor for the user namespace: it tells all processes
