@@ -126,14 +126,14 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	}
 	defer func() { err = errors.Join(err, shadow.Unlock()) }()
 
-	r := record{Schema: 1, ID: strconv.Itoa(id), Time: time.Now().UTC().Truncate(time.Second), Title: p.Title, State: Applying, Actions: p.Actions}
+	r := record{Schema: schema, ID: strconv.Itoa(id), Time: time.Now().UTC().Truncate(time.Second), Title: p.Title, State: Applying, Actions: p.Actions}
 	if err := a.step("check"); err != nil {
 		return Receipt{}, err
 	}
 	if err := a.fill(&r, p.Changes); err != nil {
 		return Receipt{}, err
 	}
-	if err := a.keep(r); err != nil {
+	if err := a.begin(&r); err != nil {
 		return Receipt{}, errors.Join(fmt.Errorf("journal: %w", err), a.rollBack(r))
 	}
 	if begun, err := a.write(r); err != nil {
@@ -196,7 +196,7 @@ func (a *applier) fill(r *record, changes []Change) error {
 		if err := w.Check(c.Path); err != nil {
 			return err
 		}
-		f := fileRecord{Path: c.Path, Before: content(c.Before), After: content(c.After), Lock: c.Lock}
+		f := fileRecord{Path: c.Path, Before: contentOf(c.Before), After: contentOf(c.After), Lock: c.Lock}
 		if f.Meta, err = a.meta(c); err != nil {
 			return err
 		}
@@ -265,7 +265,7 @@ func (a *applier) backup(f fileRecord) (fileRecord, bool, error) {
 	case err != nil:
 		return b, false, err
 	default:
-		b.Before = content(old)
+		b.Before = contentOf(old)
 		if b.Meta, err = hostfs.Root(a.host.Root).Meta(b.Path); err != nil {
 			return b, false, err
 		}
@@ -273,7 +273,7 @@ func (a *applier) backup(f fileRecord) (fileRecord, bool, error) {
 	if b.Litter, err = a.litter(b.Path); err != nil {
 		return b, false, err
 	}
-	same := b.Before != nil && bytes.Equal(*b.Before, *b.After)
+	same := b.Before != nil && bytes.Equal(b.Before.data, b.After.data)
 	return b, !same, nil
 }
 
@@ -293,7 +293,7 @@ func (a *applier) write(r record) (begun int, err error) {
 		if _, err := w.MkdirAll(f.Path); err != nil {
 			return i + 1, err
 		}
-		if err := a.put(w, f.Path, bytesOf(f.Before), bytesOf(f.After), f.Meta); err != nil {
+		if err := a.put(w, f.Path, f.Before.bytes(), f.After.bytes(), f.Meta); err != nil {
 			return i + 1, err
 		}
 	}
@@ -314,7 +314,7 @@ func (a *applier) rollBack(r record) error {
 	if err := a.restore(r, nil); err != nil {
 		return &unfinishedError{err}
 	}
-	if err := a.drop(r); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := a.drop(r); err != nil {
 		return fmt.Errorf("every file is as it was, but its journal cannot be removed: %w", err)
 	}
 	return nil

@@ -146,6 +146,7 @@ func TestApplyThatFailsAtAnyStepChangesNothing(t *testing.T) {
 			receipts, err := host.Receipts()
 			require.NoError(t, err)
 			assert.Empty(t, receipts, "a plan that was rolled back leaves no receipt")
+			assert.Empty(t, journalFiles(t, host))
 
 			r, err := host.Apply(t.Context(), faultPlan())
 			require.NoError(t, err)
@@ -256,6 +257,9 @@ func TestKilledAtAnyStepEachFileIsOldOrNewAndUndoBringsAllBack(t *testing.T) {
 		// And whatever it was, the next run is not held up by it.
 		_, err := host.Apply(t.Context(), faultPlan())
 		require.NoError(t, err, "step %d", i)
+		for _, name := range journalFiles(t, host) {
+			require.Regexp(t, `^[12]\.(json|data)$`, name, "step %d", i)
+		}
 	}
 }
 

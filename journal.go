@@ -1,9 +1,7 @@
 package usernskit
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,12 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
-// The journal is one file for each applied plan, with all that Undo needs. It
+// The journal has a [record] for each applied plan, with all that Undo needs. It
 // may hold credentials (proxies in daemon.json), so nobody else may read it.
 const (
 	stateDir   = "/var/lib/usernskit"
@@ -28,65 +25,26 @@ const (
 // sealed reports whether the journal entry is whole: nothing is under way.
 func (s State) sealed() bool { return s == Applied || s == Undone }
 
-// record is a journal file. Its JSON form is read by later versions: fields
-// may be added, and keep their meaning.
-type record struct {
-	Schema  int
-	ID      string
-	Time    time.Time
-	Title   string
-	State   State
-	Files   []fileRecord
-	Dirs    []string // directories made, on the host, the outermost first
-	Actions []Action
-}
-
-// fileRecord is what happened to one file, in the order of writing.
-type fileRecord struct {
-	Path          string
-	Before, After *[]byte // nil: no file; JSON keeps an empty file apart
-	Meta          hostfs.Meta
-	Lock          Lock
-	Backup        bool     // the copy that shadow-utils keep, not asked for by the plan
-	Litter        []string // names that look like our temporary files and were there before
-}
-
-func content(data []byte) *[]byte {
-	if data == nil {
-		return nil
-	}
-	return &data
-}
-
-func bytesOf(data *[]byte) []byte {
-	switch {
-	case data == nil:
-		return nil
-	case *data == nil:
-		return []byte{}
-	}
-	return *data
-}
-
 // heads reads the journal, the oldest first, but for what the plans did to
 // their files: State is what Apply has to know of all that came before it.
 func (h Host) heads() ([]record, error) {
-	names, err := h.journal()
+	ids, err := h.journal()
 	if err != nil {
 		return nil, err
 	}
 	var list []record
-	for _, name := range names {
-		r, err := h.head(name)
+	for _, id := range ids {
+		r, err := h.head(id)
 		if err != nil {
 			return nil, err
 		}
+		r.Files = nil
 		list = append(list, r)
 	}
 	return list, nil
 }
 
-// journal lists the paths of all records, the oldest first.
+// journal lists the IDs of all records, the oldest first.
 func (h Host) journal() ([]string, error) {
 	entries, err := h.ReadDir(journalDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,86 +53,19 @@ func (h Host) journal() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	var ids []string
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".json") {
-			names = append(names, path.Join(journalDir, e.Name()))
+		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok && !strings.HasPrefix(id, ".") {
+			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return number(idOf(a)) - number(idOf(b)) })
-	return names, nil
+	slices.SortFunc(ids, func(a, b string) int { return number(a) - number(b) })
+	return ids, nil
 }
-
-func recordPath(id string) string { return path.Join(journalDir, id+".json") }
-
-func idOf(name string) string { return strings.TrimSuffix(path.Base(name), ".json") }
-
-// headSize is more than the fields before Files take.
-const headSize = 64 << 10
-
-// head reads the fields of a record that stand before Files.
-func (h Host) head(name string) (record, error) {
-	data, err := hostfs.Root(h.Root).ReadHead(name, headSize)
-	if err != nil {
-		return record{}, err
-	}
-	if i := bytes.Index(data, []byte(`,"Files":[`)); i >= 0 {
-		data = append(data[:i:i], '}')
-	}
-	return decode(name, data)
-}
-
-// record reads one whole record.
-func (h Host) record(name string) (record, error) {
-	data, err := hostfs.Root(h.Root).ReadFile(name, maxJournal)
-	if err != nil {
-		return record{}, err
-	}
-	return decode(name, data)
-}
-
-func decode(name string, data []byte) (record, error) {
-	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return r, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
-	}
-	if r.Schema != 1 || r.ID != idOf(name) {
-		return r, &FileError{File: name, Err: errors.New("written by a newer usernskit, or renamed: use the version that wrote it")}
-	}
-	return r, nil
-}
-
-// maxJournal bounds a journal file: before and after of a few files of
-// [MaxFileSize], in base64.
-const maxJournal = 16 * MaxFileSize
 
 func number(id string) int {
 	n, _ := strconv.Atoi(id) // other names sort first
 	return n
-}
-
-// keep writes the record, whole and on the disk, over the one that was there.
-func (a *applier) keep(r record) error {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("BUG: journal: %w", err)
-	}
-	name := recordPath(r.ID)
-	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxJournal)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600))
-}
-
-// drop removes the record of a plan that was rolled back.
-func (a *applier) drop(r record) error {
-	name := recordPath(r.ID)
-	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxJournal)
-	if err != nil {
-		return err
-	}
-	return a.writer("journal: ").Remove(name, before)
 }
 
 // lock keeps other runs of this module away from the host until unlock.
@@ -199,19 +90,35 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	unlock = func() { f.Close() }
-	entries, err := root.ReadDir(journalDir)
-	if err != nil {
+	if err := a.sweepJournal(); err != nil {
 		unlock()
 		return nil, err
 	}
+	return unlock, nil
+}
+
+// sweepJournal removes what runs left that were cut off: temporary files, and
+// contents that no record tells of. Whoever calls it holds the lock, so nobody
+// is about to need them.
+func (a *applier) sweepJournal() error {
+	entries, err := a.host.ReadDir(journalDir)
+	if err != nil {
+		return err
+	}
+	records := map[string]bool{}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") {
+		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+			records[id] = true
+		}
+	}
+	for _, e := range entries {
+		id, isContents := strings.CutSuffix(e.Name(), ".data")
+		if !strings.HasPrefix(e.Name(), ".") && (!isContents || records[id]) {
 			continue
 		}
-		// The temporary file of a run that was cut off: nobody else is here.
-		if real, err := root.Resolve(path.Join(journalDir, e.Name())); err == nil {
+		if real, err := a.host.Path(path.Join(journalDir, e.Name())); err == nil {
 			_ = os.Remove(real)
 		}
 	}
-	return unlock, nil
+	return nil
 }

@@ -50,13 +50,13 @@ const (
 // Receipts lists what was applied to the host, the newest last, and what each
 // file holds now. It takes no lock and changes nothing.
 func (h Host) Receipts() ([]Receipt, error) {
-	names, err := h.journal()
+	ids, err := h.journal()
 	if err != nil {
 		return nil, err
 	}
 	var list []Receipt
-	for _, name := range names {
-		r, err := h.record(name)
+	for _, id := range ids {
+		r, err := h.record(id)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +106,7 @@ func (h Host) receipt(r record) Receipt {
 			now, _ := h.ReadFile(f.Path) // holds says where it cannot be read
 			out.Files = append(out.Files, FileState{
 				Path: f.Path, Holds: h.holds(f),
-				Before: bytesOf(f.Before), After: bytesOf(f.After), Now: now,
+				Before: f.Before.bytes(), After: f.After.bytes(), Now: now,
 			})
 		}
 	}
@@ -119,11 +119,11 @@ func (h Host) holds(f fileRecord) Holds {
 		return HoldsUnknown
 	}
 	gone := errors.Is(err, fs.ErrNotExist)
-	is := func(data *[]byte) bool {
-		if gone || data == nil {
-			return gone && data == nil
+	is := func(c *content) bool {
+		if gone || c == nil {
+			return gone && c == nil
 		}
-		return err == nil && bytes.Equal(now, *data)
+		return err == nil && bytes.Equal(now, c.data)
 	}
 	switch {
 	case is(f.After):

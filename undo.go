@@ -141,7 +141,7 @@ func (h Host) choose(id string) (record, error) {
 	case found.State == Undone:
 		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
 	}
-	return h.record(recordPath(found.ID))
+	return h.record(found.ID)
 }
 
 // last returns an error where undoing a later run would bring back what r wrote.
@@ -154,7 +154,7 @@ func (h Host) last(r record) error {
 		if head.State != Applied || number(head.ID) <= number(r.ID) {
 			continue
 		}
-		later, err := h.record(recordPath(head.ID))
+		later, err := h.record(head.ID)
 		if err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (a *applier) undoable(r record, force []string) error {
 			continue
 		}
 		if holds == HoldsOther && !slices.Contains(force, f.Path) {
-			errs = append(errs, &ChangedError{Path: f.Path, Want: bytesOf(f.After), Now: a.now(f.Path)})
+			errs = append(errs, &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: a.now(f.Path)})
 			continue
 		}
 		if err := a.writer("").Check(f.Path); err != nil {
@@ -216,7 +216,7 @@ func (a *applier) restoreFile(f fileRecord, force bool) error {
 	case holds == HoldsBefore:
 		return nil
 	case holds == HoldsAfter:
-		return a.put(w, f.Path, bytesOf(f.After), bytesOf(f.Before), f.Meta)
+		return a.put(w, f.Path, f.After.bytes(), f.Before.bytes(), f.Meta)
 	case f.Backup:
 		return nil // useradd has written its own since: that one is the newer
 	case holds == HoldsOther && force:
@@ -227,9 +227,9 @@ func (a *applier) restoreFile(f fileRecord, force bool) error {
 		if now == nil && err == nil {
 			now = []byte{}
 		}
-		return a.put(w, f.Path, now, bytesOf(f.Before), f.Meta)
+		return a.put(w, f.Path, now, f.Before.bytes(), f.Meta)
 	}
-	return &ChangedError{Path: f.Path, Want: bytesOf(f.After), Now: a.now(f.Path)}
+	return &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: a.now(f.Path)}
 }
 
 // sweep removes the temporary file that an interrupted replacement left.

@@ -1,11 +1,8 @@
 package usernskit
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -112,10 +109,12 @@ func TestAPlanThatChangesNothingWritesNothing(t *testing.T) {
 
 func TestTheJournalIsForItsOwnerAlone(t *testing.T) {
 	host, _ := applied(t)
-	info, err := os.Stat(filepath.Join(host.Root, journalDir, "1.json"))
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o600), info.Mode())
-	info, err = os.Stat(filepath.Join(host.Root, journalDir))
+	for _, name := range []string{recordPath("1"), contentsPath("1")} {
+		info, err := os.Stat(filepath.Join(host.Root, name))
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode(), name)
+	}
+	info, err := os.Stat(filepath.Join(host.Root, journalDir))
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 }
@@ -164,35 +163,6 @@ func TestUpdatePlansAgainWhereOthersWrite(t *testing.T) {
 	data, err := host.ReadFile("/etc/subuid")
 	require.NoError(t, err)
 	assert.Len(t, data, 40)
-}
-
-// What a run looked like is told from the head of its record, however large
-// the files in it are, and an entry that is no record is refused by name.
-func TestTheJournalIsReadByItsHeads(t *testing.T) {
-	host := Host{Root: t.TempDir()}
-	big := bytes.Repeat([]byte("x"), 200_000)
-	for i, title := range []string{`one ,"Files":[ of "two"`, "two"} {
-		r, err := host.Apply(t.Context(), Plan{Title: title, Changes: []Change{{Path: fmt.Sprintf("/etc/%d", i), After: big, Mode: 0o644}}})
-		require.NoError(t, err)
-		require.Equal(t, strconv.Itoa(i+1), r.ID)
-	}
-	heads, err := host.heads()
-	require.NoError(t, err)
-	require.Len(t, heads, 2)
-	assert.Equal(t, `one ,"Files":[ of "two"`, heads[0].Title)
-	assert.Equal(t, Applied, heads[1].State)
-	assert.Empty(t, heads[1].Files)
-	r, err := host.Receipt("")
-	require.NoError(t, err)
-	assert.Equal(t, "2", r.ID)
-	assert.Len(t, r.Files[0].After, len(big))
-
-	put(t, host, journalDir+"/3.json", "not json")
-	_, err = host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/x", After: big}}})
-	assert.ErrorContains(t, err, journalDir+"/3.json")
-	put(t, host, journalDir+"/3.json", `{"Schema":2,"ID":"3"}`)
-	_, err = host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/x", After: big}}})
-	assert.ErrorContains(t, err, "newer")
 }
 
 func TestUndoKeepsAFileThatOnlyLooksLikeATemporaryOne(t *testing.T) {

@@ -71,17 +71,6 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 	}
 }
 
-// ReadHead reads the first n bytes of a regular file, or all of a shorter one.
-func (r Root) ReadHead(path string, n int64) ([]byte, error) {
-	f, _, err := r.open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, n))
-	return data, hostError("read", path, err)
-}
-
 // open opens a regular file and tells its size.
 func (r Root) open(path string) (*os.File, int64, error) {
 	real, err := r.Resolve(path)
