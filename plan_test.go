@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func TestDiffOfPartsIsTheDiffOfTheWhole(t *testing.T) {
 		if a == b {
 			return
 		}
-		require.Equal(t, b, patch(t, unified("f", "f", a, b), a))
+		require.Equal(t, b, patch(t, unified("f", "f", []byte(a), []byte(b)), a))
 	})
 }
 
@@ -92,8 +93,30 @@ func patch(t require.TestingT, diff, text string) string {
 	return out.String() + strings.Join(old[at:], "")
 }
 
+// Blocks, and what is left of them, are compared as bytes are.
+func TestDiffComparesBlocksAsBytes(t *testing.T) {
+	for _, size := range []int{0, 1, block - 1, block, block + 1, 2*block - 1, 2 * block, 3*block + 7} {
+		for _, at := range []int{0, 1, block - 1, block, block + 1, 2 * block, size - block, size - 1, size} {
+			if at < 0 || at > size {
+				continue
+			}
+			a := bytes.Repeat([]byte("x"), size)
+			b := bytes.Clone(a)
+			if at < size {
+				b[at] = 'y'
+			}
+			assert.Equal(t, at, commonPrefix(a, b), "%d of %d", at, size)
+			assert.Equal(t, at, commonPrefix(a, append(b, "more"...)), "%d of %d", at, size)
+			if at < size {
+				assert.Equal(t, size-at-1, commonSuffix(a, b), "%d of %d", at, size)
+			}
+			assert.Equal(t, min(size, size-at), commonSuffix(append([]byte("more"), a...), a[at:]), "%d of %d", at, size)
+		}
+	}
+}
+
 func TestDiffCountsLinesFromTheStartOfTheFile(t *testing.T) {
 	before := strings.Repeat("same\n", 1000)
-	got := unified("/f", "/f", before+"end\n", before+"new\nend\n")
+	got := unified("/f", "/f", []byte(before+"end\n"), []byte(before+"new\nend\n"))
 	assert.Equal(t, "--- /f\n+++ /f\n@@ -998,4 +998,5 @@\n same\n same\n same\n+new\n end\n", got)
 }
