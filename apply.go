@@ -200,8 +200,8 @@ func (a *applier) fill(r *record, changes []Change) error {
 		if f.Meta, err = a.meta(c); err != nil {
 			return err
 		}
-		if now := a.host.holds(f); now != HoldsBefore {
-			return &ChangedError{Path: c.Path, Want: c.Before, Now: a.now(c.Path)}
+		if now, holds := a.host.now(f); holds != HoldsBefore {
+			return &ChangedError{Path: c.Path, Want: c.Before, Now: now}
 		}
 		if f.Litter, err = a.litter(c.Path); err != nil {
 			return err
@@ -275,15 +275,6 @@ func (a *applier) backup(f fileRecord) (fileRecord, bool, error) {
 	}
 	same := b.Before != nil && bytes.Equal(b.Before.data, b.After.data)
 	return b, !same, nil
-}
-
-// now is what a file holds, for an error message: nil where it is unreadable.
-func (a *applier) now(name string) []byte {
-	data, err := a.host.ReadFile(name)
-	if err != nil {
-		return nil
-	}
-	return data
 }
 
 // write writes the files in order, and returns how many it has begun with.

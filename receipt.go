@@ -103,9 +103,9 @@ func (h Host) receipt(r record) Receipt {
 	out := Receipt{ID: r.ID, Time: r.Time, Title: r.Title, State: r.State, Actions: r.Actions}
 	for _, f := range r.Files {
 		if !f.Backup {
-			now, _ := h.ReadFile(f.Path) // holds says where it cannot be read
+			now, holds := h.now(f)
 			out.Files = append(out.Files, FileState{
-				Path: f.Path, Holds: h.holds(f),
+				Path: f.Path, Holds: holds,
 				Before: f.Before.bytes(), After: f.After.bytes(), Now: now,
 			})
 		}
@@ -114,9 +114,15 @@ func (h Host) receipt(r record) Receipt {
 }
 
 func (h Host) holds(f fileRecord) Holds {
+	_, holds := h.now(f)
+	return holds
+}
+
+// now reads a file of a record, nil where it cannot be, and compares.
+func (h Host) now(f fileRecord) ([]byte, Holds) {
 	now, err := h.ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotRegular) && !errors.Is(err, ErrTooLarge) {
-		return HoldsUnknown
+		return nil, HoldsUnknown
 	}
 	gone := errors.Is(err, fs.ErrNotExist)
 	is := func(c *content) bool {
@@ -127,9 +133,9 @@ func (h Host) holds(f fileRecord) Holds {
 	}
 	switch {
 	case is(f.After):
-		return HoldsAfter
+		return now, HoldsAfter
 	case is(f.Before):
-		return HoldsBefore
+		return now, HoldsBefore
 	}
-	return HoldsOther
+	return now, HoldsOther
 }

@@ -173,12 +173,12 @@ func (h Host) last(r record) error {
 func (a *applier) undoable(r record, force []string) error {
 	var errs []error
 	for _, f := range r.Files {
-		holds := a.host.holds(f)
+		now, holds := a.host.now(f)
 		if holds == HoldsBefore || f.Backup {
 			continue
 		}
 		if holds == HoldsOther && !slices.Contains(force, f.Path) {
-			errs = append(errs, &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: a.now(f.Path)})
+			errs = append(errs, &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: now})
 			continue
 		}
 		if err := a.writer("").Check(f.Path); err != nil {
@@ -212,7 +212,8 @@ func (a *applier) restoreFile(f fileRecord, force bool) error {
 	if err := a.sweep(w, f); err != nil {
 		return err
 	}
-	switch holds := a.host.holds(f); {
+	now, holds := a.host.now(f)
+	switch {
 	case holds == HoldsBefore:
 		return nil
 	case holds == HoldsAfter:
@@ -224,12 +225,9 @@ func (a *applier) restoreFile(f fileRecord, force bool) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if now == nil && err == nil {
-			now = []byte{}
-		}
 		return a.put(w, f.Path, now, f.Before.bytes(), f.Meta)
 	}
-	return &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: a.now(f.Path)}
+	return &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: now}
 }
 
 // sweep removes the temporary file that an interrupted replacement left.
