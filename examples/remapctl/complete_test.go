@@ -26,10 +26,12 @@ alice:100000:65536
 kubelet:200000:65536
 -- etc/docker/daemon.json --
 {"live-restore": true}
+-- var/lib/usernskit/journal/1.data --
 -- var/lib/usernskit/journal/1.json --
-{"Schema":1,"ID":"1","Time":"2026-01-02T03:04:05Z","Title":"enable","State":"applied","Files":[{"Path":"/etc/subuid"}]}
+{"Schema":2,"ID":"1","Time":"2026-01-02T03:04:05Z","Title":"enable","State":"applied","Files":[{"Path":"/etc/subuid"}]}
+-- var/lib/usernskit/journal/12.data --
 -- var/lib/usernskit/journal/12.json --
-{"Schema":1,"ID":"12","Time":"2026-01-02T03:04:05Z","Title":"disable","State":"undone","Files":[]}
+{"Schema":2,"ID":"12","Time":"2026-01-02T03:04:05Z","Title":"disable","State":"undone","Files":[]}
 `)
 	var list []string
 	split := strings.Split(strings.ReplaceAll(words, "DIR", h.Root), " ")
