@@ -57,6 +57,13 @@ func TestDiffOfPartsIsTheDiffOfTheWhole(t *testing.T) {
 	})
 }
 
+// What both texts start with may be what they end with as well.
+func TestDiffOfOneLineMoreAmongEqualOnes(t *testing.T) {
+	few, more := strings.Repeat("same\n", 40), strings.Repeat("same\n", 41)
+	assert.Equal(t, more, patch(t, unified("f", "f", []byte(few), []byte(more)), few))
+	assert.Equal(t, few, patch(t, unified("f", "f", []byte(more), []byte(few)), more))
+}
+
 // patch is patch(1) without any fuzz: every hunk must fit at its very line.
 func patch(t require.TestingT, diff, text string) string {
 	old := strings.SplitAfter(text, "\n")
