@@ -28,6 +28,10 @@ func Parse(name string, data []byte) *File {
 	return &File{name: name, text: string(data), absent: data == nil}
 }
 
+// ParseString is [Parse] of a text, of which it makes no copy. An empty one is
+// an empty file.
+func ParseString(name, text string) *File { return &File{name: name, text: text} }
+
 // Name returns the name that was given to [Parse].
 func (f *File) Name() string { return f.name }
 
@@ -52,52 +56,81 @@ func (f *File) entries() iter.Seq2[Line, Range] { return f.walk(false) }
 // walk is the inner loop of everything here. Nothing that it does allocates.
 func (f *File) walk(plainOnly bool) iter.Seq2[Line, Range] {
 	return func(yield func(Line, Range) bool) {
-		number, continued := 0, false
-		for rest := f.text; rest != ""; {
+		text, number, continued := f.text, 0, false
+		for at := 0; at < len(text); {
 			number++
-			end := strings.IndexByte(rest, '\n')
-			after := end + 1
-			if end < 0 {
-				end, after = len(rest), len(rest)
-			}
-			owner, r := 0, Range{}
+			owner, end, r := 0, 0, Range{}
 			if !continued {
-				owner, r = plain(rest, end)
+				owner, end, r = plain(text, at)
 			}
-			if owner == 0 { // not the line that nearly all are
-				owner, r = oddLine(rest[:end], continued)
+			if r.Count == 0 { // not the line that nearly all are
+				end = endOfLine(text, at)
+				owner, r = oddLine(text[at:end], continued)
+				owner += at
 				// After a line with a NUL byte shadow-utils goes on reading as
 				// if it had ended there: the next one is its continuation.
-				continued = strings.IndexByte(rest[:end], 0) >= 0
+				continued = strings.IndexByte(text[at:end], 0) >= 0
 			}
-			if (r.Count > 0 || !plainOnly) && !yield(Line{number, rest[:owner], rest[:end]}, r) {
+			if (r.Count > 0 || !plainOnly) && !yield(Line{number, text[at:owner], text[at:end]}, r) {
 				return
 			}
-			rest = rest[after:]
+			at = end + 1
 		}
 	}
 }
 
-// oddLine reads a line that is not obviously plain: where its owner ends, and
-// its range if all readers agree on that nevertheless, as with an owner like
-// "DOMAIN\some user".
+// endOfLine returns where the line that starts at text[at] ends.
+func endOfLine(text string, at int) int {
+	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
+		return at + i
+	}
+	return len(text)
+}
+
+// oddLine reads any line: where its owner ends, and its range if all readers
+// agree on that. That is what plain holds to where it finds a range; owners
+// like "DOMAIN\some user" and the end of the file are left to this.
 func oddLine(text string, continued bool) (owner int, r Range) {
 	if owner = strings.IndexByte(text, ':'); owner < 0 {
-		owner = len(text)
+		return len(text), Range{}
 	}
-	if !continued && plainOwner(text[:owner]) {
-		r = plainRange(text, owner, len(text))
+	if continued || len(text) > maxLine || !plainOwner(text[:owner]) {
+		return owner, Range{}
 	}
-	return owner, r
+	start, colon := decimal(text, owner+1)
+	if colon == len(text) || text[colon] != ':' {
+		return owner, Range{}
+	}
+	count, end := decimal(text, colon+1)
+	if end != len(text) || count == 0 || start+count > maxID+1 {
+		return owner, Range{}
+	}
+	return owner, Range{uint32(start), uint32(count)}
 }
 
 // strict reads a line as all readers do, or gives the empty range.
 func strict(text string) Range {
-	owner, r := plain(text, len(text))
-	if owner == 0 {
-		_, r = oddLine(text, false)
-	}
+	_, r := oddLine(text, false)
 	return r
+}
+
+// noNumber is larger than any ID, and does not overflow when one is added.
+const noNumber = 1 << 40
+
+// maxDigits is how many any ID has at most.
+const maxDigits = 10
+
+// decimal reads the plain decimal number that stands in s at i, without sign
+// or leading zeros, and returns where it ends. What is not such a number, or
+// has more digits than any ID, is noNumber.
+func decimal(s string, i int) (n uint64, end int) {
+	for end = i; end < len(s) && s[end]-'0' <= 9; end++ {
+		n = n*10 + uint64(s[end]-'0')
+	}
+	if digits := end - i; digits == 0 || digits > maxDigits || digits > 1 && s[i] == '0' {
+		return noNumber, end
+	}
+	return n, end
 }
 
 // maxLine is what fits into the buffer of shadow-utils with its final NUL.

@@ -20,6 +20,7 @@ func FuzzParseGivesBackEveryByte(f *testing.F) {
 		file := subid.Parse("subuid", data)
 		before := string(file.Bytes())
 		assert.Equal(t, string(data), before)
+		assert.Equal(t, before, string(subid.ParseString("subuid", string(data)).Bytes()))
 		for range file.Ranges() {
 		}
 		file.Problems()
@@ -34,6 +35,7 @@ func FuzzParseGivesBackEveryByte(f *testing.F) {
 func TestNoFileIsNotAnEmptyFile(t *testing.T) {
 	assert.Nil(t, subid.Parse("subuid", nil).Bytes())
 	assert.NotNil(t, subid.Parse("subuid", []byte{}).Bytes())
+	assert.NotNil(t, subid.ParseString("subuid", "").Bytes())
 }
 
 func TestOnlyPlainLinesAreRanges(t *testing.T) {
