@@ -19,9 +19,9 @@ func (d *Document) Delete(path ...string) error {
 	if !found {
 		return nil
 	}
-	d.text = cut(d.text, steps[:len(path)])
+	d.put(cut(d.text, steps[:len(path)]))
 	if d.wasBlank && len(items(d.text, root(d.text))) == 0 {
-		d.text = d.blank
+		d.put(d.blank)
 	}
 	return nil
 }

@@ -19,6 +19,10 @@ const (
 type Document struct {
 	name string
 	text string
+	// members are those of the document's object, as the gate saw them when it
+	// went over the text, to save a walk over it. They are nil, which says
+	// nothing, where the gate had to look twice, and after an edit.
+	members []item
 	// blank is what stood in the document's place before it had an object:
 	// nothing, white space or null. It comes back when the last member goes.
 	blank    string
@@ -37,7 +41,8 @@ type Document struct {
 // The name is for errors and is never opened.
 func Parse(name string, data []byte) (*Document, error) {
 	d := &Document{name: name, text: string(data)}
-	if err := gate(name, d.text); err != nil {
+	var err error
+	if d.members, err = gate(name, d.text); err != nil {
 		return nil, err
 	}
 	if text := trim(d.text); text == "" || text == "null" {
@@ -51,6 +56,9 @@ func (d *Document) Name() string { return d.name }
 
 // Bytes returns the document. Without an edit it is what Parse was given.
 func (d *Document) Bytes() []byte { return []byte(d.text) }
+
+// put makes text the document.
+func (d *Document) put(text string) { d.text, d.members = text, nil }
 
 // Get returns the value at path as it is spelled in the document, and whether
 // there is one. An element of path is a key, or an index where it leads into

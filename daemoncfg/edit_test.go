@@ -2,6 +2,7 @@ package daemoncfg_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -205,6 +206,51 @@ func TestAFailedEditChangesNothing(t *testing.T) {
 	require.Error(t, doc.Delete(), "the whole document")
 	require.ErrorIs(t, doc.Set(json.RawMessage("1"), "s", "t"), daemoncfg.ErrNotObject)
 	assert.Equal(t, in, string(doc.Bytes()))
+}
+
+// What the gate has seen of a document counts no longer after an edit of it.
+func TestAnEditIsSeenByWhatReadsAfterIt(t *testing.T) {
+	const in = `{"a": 1, "b": {"c": 2}, "d": 3}`
+	for _, test := range []struct {
+		edit func(*daemoncfg.Document) error
+		want string
+	}{
+		{func(d *daemoncfg.Document) error { return d.Set(json.RawMessage(`100`), "a") }, `{"a": 100, "b": {"c": 2}, "d": 3}`},
+		{func(d *daemoncfg.Document) error { return d.Set(json.RawMessage(`[]`), "b", "e") }, `{"a": 1, "b": {"c": 2, "e": []}, "d": 3}`},
+		{func(d *daemoncfg.Document) error { return d.Set(json.RawMessage(`4`), "e") }, `{"a": 1, "b": {"c": 2}, "d": 3, "e": 4}`},
+		{func(d *daemoncfg.Document) error { return d.Set(json.RawMessage(`{"b": 5}`)) }, `{"b": 5}`},
+		{func(d *daemoncfg.Document) error { return d.Delete("a") }, `{"b": {"c": 2}, "d": 3}`},
+		{func(d *daemoncfg.Document) error { return d.Delete("b", "c") }, `{"a": 1, "b": {}, "d": 3}`},
+	} {
+		doc, err := daemoncfg.Parse("daemon.json", []byte(in))
+		require.NoError(t, err)
+		require.NoError(t, test.edit(doc))
+		require.Equal(t, test.want, string(doc.Bytes()))
+		fresh, err := daemoncfg.Parse("daemon.json", []byte(test.want))
+		require.NoError(t, err)
+		for _, key := range []string{"a", "b", "d", "e"} {
+			got, is := doc.Get(key)
+			want, was := fresh.Get(key)
+			assert.Equal(t, was, is, "%s in %s", key, test.want)
+			assert.Equal(t, string(want), string(got), "%s in %s", key, test.want)
+		}
+	}
+}
+
+// However many members there are, they are looked at in one pass that puts
+// nothing aside for each of them.
+func TestAllocationsDoNotGrowWithTheDocument(t *testing.T) {
+	text := "{\n  \"debug\": true,\n  \"runtimes\": {"
+	for i := range 5000 {
+		text += fmt.Sprintf("\n    \"r%d\": {\"path\": \"/usr/bin/a\", \"runtimeArgs\": [\"--debug\", \"--root\", \"/run/%d\"]},", i, i)
+	}
+	data := []byte(text + "\n    \"last\": {}\n  }\n}\n")
+	assert.LessOrEqual(t, testing.AllocsPerRun(5, func() {
+		doc, err := daemoncfg.Parse("daemon.json", data)
+		require.NoError(t, err)
+		require.NoError(t, doc.Set(json.RawMessage(`"default"`), "userns-remap"))
+		doc.Bytes()
+	}), 14.0)
 }
 
 func TestADocumentNeverGrowsBeyondTheLimit(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // is its name and those of further parents that are to be made.
 func insertLast(text string, steps []step, rest []string, raw string) string {
 	at := steps[len(steps)-1]
-	style := styleOf(text, at)
+	style := styleOf(text, steps)
 	if len(at.items) == 0 {
 		inner := text[at.value.start+1 : at.value.end-1]
 		before, after := open(text, steps, inner)
@@ -57,20 +57,16 @@ type style struct {
 // space is what separates items on one line: the space after the colon.
 func (s style) space() string { return s.colon[strings.IndexByte(s.colon, ':')+1:] }
 
-func styleOf(text string, at step) style {
+func styleOf(text string, steps []step) style {
 	s := style{colon: ": ", unit: "  "}
-	top := root(text)
-	members := at.items
-	if at.value != top {
-		members = items(text, top)
-	}
-	if len(members) > 0 {
+	top, at := steps[0], steps[len(steps)-1]
+	if members := top.items; len(members) > 0 {
 		if c := colonOf(text, members[0]); c != "" {
 			s.colon = c
 		}
-		lead := text[top.start+1 : members[0].start()]
+		lead := text[top.value.start+1 : members[0].start()]
 		if i := strings.LastIndexByte(lead, '\n'); i >= 0 {
-			if unit := strings.TrimPrefix(lead[i+1:], indentBefore(text, top.start)); unit != "" {
+			if unit := strings.TrimPrefix(lead[i+1:], indentBefore(text, top.value.start)); unit != "" {
 				s.unit = unit
 			}
 		}
@@ -125,7 +121,7 @@ func newItem(kind byte, rest []string, raw string, s style) string {
 // empty object or array with inner in it.
 func open(text string, steps []step, inner string) (before, after string) {
 	at := steps[len(steps)-1]
-	unit := styleOf(text, at).unit
+	unit := styleOf(text, steps).unit
 	line := lineBefore(text, steps) // "" in a document of one line
 	switch {
 	case strings.Contains(inner, "\n"):

@@ -35,26 +35,27 @@ func (d *Document) Set(value json.RawMessage, path ...string) error {
 	if len(path) == 0 {
 		return d.setAll(raw)
 	}
-	next := *d
+	old := *d
 	if d.isBlank() {
-		next.text = openBlank(d.blank)
+		old.put(openBlank(d.blank))
 	}
-	steps, found := next.walk(path)
+	steps, found := old.walk(path)
+	var text string
 	if found {
-		if sameJSON(steps[len(path)].value.of(next.text), raw) {
+		if sameJSON(steps[len(path)].value.of(old.text), raw) {
 			return nil
 		}
-		next.text, err = replace(next.text, steps, path, raw)
+		text, err = replace(old.text, steps, path, raw)
 	} else {
-		next.text, err = insert(next.text, steps, path, raw)
+		text, err = insert(old.text, steps, path, raw)
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", d.name, err)
-	case len(next.text) > MaxSize:
+	case len(text) > MaxSize:
 		return fmt.Errorf("%s: %w", d.name, &problem{"the document would be larger than 1 MiB", ErrInvalid})
 	}
-	*d = next
+	d.put(text)
 	return nil
 }
 
@@ -65,9 +66,9 @@ func (d *Document) setAll(raw string) error {
 	}
 	old := root(d.text)
 	if d.isBlank() {
-		d.text = raw + newline(d.text)
+		d.put(raw + newline(d.text))
 	} else if !sameJSON(old.of(d.text), raw) {
-		d.text = d.text[:old.start] + raw + d.text[old.end:]
+		d.put(splice(d.text, old, raw))
 	}
 	return nil
 }

@@ -19,13 +19,16 @@ func (d *Document) walk(path []string) ([]step, bool) {
 	if d.isBlank() {
 		return nil, false
 	}
-	steps := []step{{value: root(d.text)}}
+	steps := make([]step, 1, len(path)+1)
+	steps[0] = step{value: root(d.text), items: d.members}
 	for _, name := range path {
 		s := &steps[len(steps)-1]
 		s.index = -1
 		switch s.kind(d.text) {
 		case '{':
-			s.items = items(d.text, s.value)
+			if s.items == nil { // else the gate has looked
+				s.items = items(d.text, s.value)
+			}
 			s.index = member(d.text, s.items, name)
 		case '[':
 			s.items = items(d.text, s.value)
