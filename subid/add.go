@@ -25,7 +25,14 @@ func (f *File) Add(owner string, r Range) error {
 	}
 	at, pos := -1, 0
 	var above, last Line // what the new line comes after, or would at the end
+	var met Line         // the first with some of r, where none is odd
+	var taken Range
+	odd := false
 	for l, have := range f.entries() {
+		odd = odd || have.Count == 0
+		if met.Number == 0 && have.Overlaps(r) {
+			met, taken = l, have
+		}
 		switch {
 		case l.Owner == owner && have == r:
 			return nil
@@ -44,8 +51,11 @@ func (f *File) Add(owner string, r Range) error {
 		return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: above.Number, Owner: owner, Want: r, Holder: above.Owner,
 			Why: "a NUL byte, behind which shadow-utils cannot read the line that would follow"}
 	}
-	if l, have, ok := f.meets(r); ok {
-		return overlapError(f.name, l.Number, owner, r, l.Owner, have)
+	if odd { // which takes all the readers to tell
+		met, taken, _ = f.meets(r)
+	}
+	if met.Number > 0 {
+		return overlapError(f.name, met.Number, owner, r, met.Owner, taken)
 	}
 	line := named(owner, r) + "\n"
 	switch {

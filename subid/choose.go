@@ -12,8 +12,11 @@ import (
 // ranges, and what the policy avoids.
 func (s *Set) taken(p Policy, files ...*File) spans {
 	var t spans
-	for _, f := range files {
-		t.addFile(f)
+	for i, f := range files {
+		// Whoever pairs ranges has the same text in both files.
+		if i == 0 || f.text != files[0].text {
+			t.addFile(f)
+		}
 	}
 	for _, a := range s.users {
 		t.add(a.id, a.id)

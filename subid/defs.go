@@ -11,10 +11,13 @@ import (
 const defsFile = "/etc/login.defs"
 
 // A window is the part of login.defs that is about one of the two files.
-type window struct{ min, max, count uint64 }
+type window struct {
+	min, max, count uint64
+	read            bool // the zero window is that of a host without login.defs
+}
 
 // shadowWindow is what shadow-utils takes where login.defs says nothing.
-var shadowWindow = window{min: 100000, max: 600100000, count: 65536}
+var shadowWindow = window{min: 100000, max: 600100000, count: 65536, read: true}
 
 // parseDefs reads the keys of login.defs as shadow-utils does: the last one
 // wins, a value may stand in quotes, and numbers are those of C. What is no
@@ -66,6 +69,11 @@ func windowOf(keys map[string]uint64, kind string) (window, error) {
 // resolve fills in what the policy leaves to the host. The windows of the two
 // files may differ: what is to stand in both lies in both.
 func (p Policy) resolve(uid, gid window) (Policy, error) {
+	for _, w := range []*window{&uid, &gid} {
+		if !w.read {
+			*w = shadowWindow
+		}
+	}
 	if p.Min == 0 {
 		p.Min = uint32(max(uid.min, gid.min))
 	}

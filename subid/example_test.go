@@ -2,8 +2,10 @@ package subid_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
@@ -43,6 +45,39 @@ func ExampleParse() {
 	// alice:100000:65536
 	// bob: 0x30d40:65536
 	// carl:300000:65536
+}
+
+func ExampleFile_RangesOf() {
+	f := subid.ParseString("/etc/subuid", "alice:100000:65536\nmalice:165536:65536\nalice:231072:65536\n")
+	for line, r := range f.RangesOf("alice") {
+		fmt.Println(line.Number, r)
+	}
+	// Output:
+	// 1 100000:65536
+	// 3 231072:65536
+}
+
+func ExampleParseString() {
+	var b strings.Builder // grown once, and then no copy is made of what it holds
+	if _, err := io.Copy(&b, strings.NewReader("alice:100000:65536\n")); err != nil {
+		fmt.Println(err)
+	}
+	for line, r := range subid.ParseString("/etc/subuid", b.String()).Ranges() {
+		fmt.Println(line.Owner, r)
+	}
+	// Output:
+	// alice 100000:65536
+}
+
+// Bytes that are at hand already are enough to find a range that is free in
+// both files. Accounts and limits of the host are then not known.
+func ExampleSet_Find() {
+	uids, gids := []byte("alice:100000:65536\n"), []byte("bob:165536:1000\n")
+	set := subid.Set{UID: subid.Parse(subid.UIDFile, uids), GID: subid.Parse(subid.GIDFile, gids)}
+	grant, err := set.Find(subid.Request{})
+	fmt.Println(grant.UID, grant.GID, err)
+	// Output:
+	// 166536:65536 166536:65536 <nil>
 }
 
 // A start that shadow-utils read as meant is host root to dockerd.

@@ -55,6 +55,8 @@ type job struct {
 	policy Policy
 	grant  Grant
 	plan   usernskit.Plan
+
+	refused [2]Line // for which strict readers refuse a file; see Set.files
 }
 
 func (s *Set) job(want Request) (*job, error) {
@@ -100,20 +102,19 @@ func (j *job) warn(list ...usernskit.Warning) {
 
 func (j *job) run() error {
 	o, known := j.set.owner(j.want.Owner, j.want.UID)
-	uidLines, err := j.set.existing(j.set.UID, o)
-	if err != nil {
-		return err
-	}
-	gidLines, err := j.set.existing(j.set.GID, o)
-	if err != nil {
-		return err
-	}
-	for _, lines := range [][]claim{uidLines, gidLines} {
-		if err := j.fit(lines); err != nil {
+	var lines [2][]claim
+	var err error
+	for i, f := range j.set.files() {
+		if lines[i], j.refused[i], err = j.set.existing(f, o); err != nil {
 			return err
 		}
 	}
-	uid, gid := ranges(uidLines), ranges(gidLines)
+	for _, own := range lines {
+		if err := j.fit(own); err != nil {
+			return err
+		}
+	}
+	uid, gid := ranges(lines[0]), ranges(lines[1])
 	j.grant.UIDExisting, j.grant.GIDExisting = len(uid) > 0, len(gid) > 0
 	switch {
 	case len(uid) > 0 && len(gid) > 0:

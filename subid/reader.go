@@ -72,7 +72,7 @@ func (o Owner) uid() string {
 
 // is reports whether an owner field that is not empty means o.
 func (o Owner) is(field string) bool {
-	return field != "" && (field == o.Name || field == o.uid())
+	return field != "" && (field == o.Name || field[0] <= '9' && field == o.uid())
 }
 
 // A Reading is one range as a program holds it after reading a file. The

@@ -99,16 +99,16 @@ func goEntry(text string, match func(owner string) bool) (owner string, n Readin
 }
 
 // longLine returns the first line that does not fit into a bufio.Scanner, or 0.
+// From the start of a line it goes to that of the last one that starts in the
+// size of the buffer: no line between can be too long.
 func (f *File) longLine() int {
-	if len(f.text) < bufio.MaxScanTokenSize {
-		return 0
+	at := 0
+	for at+bufio.MaxScanTokenSize <= len(f.text) {
+		last := strings.LastIndexByte(f.text[at:at+bufio.MaxScanTokenSize], '\n')
+		if last < 0 {
+			return strings.Count(f.text[:at], "\n") + 1
+		}
+		at += last + 1
 	}
-	number, lines := 1, bufio.NewScanner(strings.NewReader(f.text))
-	for lines.Scan() {
-		number++
-	}
-	if lines.Err() == nil {
-		return 0
-	}
-	return number
+	return 0
 }

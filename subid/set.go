@@ -7,6 +7,10 @@ import (
 )
 
 // A Set is all that a host says about subordinate IDs, read once by [Read].
+//
+// Set{UID: Parse(UIDFile, uid), GID: Parse(GIDFile, gid)} is a host of which
+// nothing is known but the two files: its limits are the defaults of
+// shadow-utils, and no range is kept off an account.
 type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 

@@ -30,8 +30,12 @@ func (s *spans) addFile(f *File) {
 
 // sort orders the intervals by their first ID: by three passes over 11 bits
 // of it, which for 130,000 of them in any order takes a tenth of the time of a
-// sort that compares.
+// sort that compares, but for a few a multiple.
 func (s spans) sort() spans {
+	if len(s) < 512 {
+		slices.Sort(s)
+		return s
+	}
 	if slices.IsSorted(s) {
 		return s
 	}
