@@ -44,6 +44,33 @@ func FindRows(dir string, sizes ...int) ([]Row, error) {
 	return rows, nil
 }
 
+// FindInMemoryRows is FindRows for callers that have read the two files: what
+// it takes to open files and to look at the rest of a host is left out.
+// containers/storage reads from a path only, so it cannot be asked.
+func FindInMemoryRows(sizes ...int) []Row {
+	var rows []Row
+	for _, n := range sizes {
+		h := host{held: crowded(n)}
+		data := h.file()
+		rows = append(rows, Row{
+			Work: "find a free range, files in memory", Size: size(n, "ranges"), Units: n, Target: 5,
+			Sides: []Side{
+				side("usernskit", func() (uint32, error) {
+					set := subid.Set{UID: subid.Parse(subid.UIDFile, data), GID: subid.Parse(subid.GIDFile, data)}
+					grant, err := set.Find(subid.Request{})
+					return grant.UID.Start, err
+				}, h.overlap),
+				side("moby/sys/user and a sort", func() (uint32, error) {
+					uids, err1 := user.ParseSubID(bytes.NewReader(data))
+					gids, err2 := user.ParseSubID(bytes.NewReader(data))
+					return firstGap(append(uids, gids...)), errors.Join(err1, err2)
+				}, h.overlap),
+			},
+		})
+	}
+	return rows
+}
+
 // crowded makes ranges side by side from the first ID on, then 1000 free IDs,
 // then a small range.
 func crowded(n int) []subid.Range {
@@ -56,19 +83,15 @@ func crowded(n int) []subid.Range {
 }
 
 func newHost(root string, held []subid.Range) (host, error) {
-	var b bytes.Buffer
-	for i, r := range held {
-		fmt.Fprintf(&b, "user%d:%v\n", i, r)
-	}
+	h := host{root, held}
 	files := map[string]string{
-		"/etc/subuid":        b.String(),
-		"/etc/subgid":        b.String(),
+		"/etc/subuid":        string(h.file()),
+		"/etc/subgid":        string(h.file()),
 		"/etc/passwd":        "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 		"/etc/group":         "root:x:0:\nnogroup:x:65534:\n",
 		"/etc/login.defs":    "SUB_UID_MIN 100000\nSUB_UID_MAX 600100000\nSUB_UID_COUNT 65536\nSUB_GID_MIN 100000\nSUB_GID_MAX 600100000\nSUB_GID_COUNT 65536\n",
 		"/etc/nsswitch.conf": "passwd: files\ngroup: files\n",
 	}
-	h := host{root, held}
 	for path, text := range files {
 		if err := os.MkdirAll(filepath.Dir(h.path(path)), 0o755); err != nil {
 			return host{}, err
@@ -78,6 +101,15 @@ func newHost(root string, held []subid.Range) (host, error) {
 		}
 	}
 	return h, nil
+}
+
+// file is what both files hold.
+func (h host) file() []byte {
+	var b bytes.Buffer
+	for i, r := range h.held {
+		fmt.Fprintf(&b, "user%d:%v\n", i, r)
+	}
+	return b.Bytes()
 }
 
 // overlap compares a range of 65,536 IDs with every one there is.
@@ -100,7 +132,11 @@ func (h host) findOurs() (uint32, error) {
 func (h host) findMoby() (uint32, error) {
 	uids, err1 := user.ParseSubIDFile(h.path(subid.UIDFile))
 	gids, err2 := user.ParseSubIDFile(h.path(subid.GIDFile))
-	list := append(uids, gids...)
+	return firstGap(append(uids, gids...)), errors.Join(err1, err2)
+}
+
+// firstGap sorts the ranges and returns where 65,536 IDs are free.
+func firstGap(list []user.SubID) uint32 {
 	slices.SortFunc(list, func(a, b user.SubID) int { return cmp.Compare(a.SubID, b.SubID) })
 	start := int64(firstID)
 	for _, s := range list {
@@ -109,7 +145,7 @@ func (h host) findMoby() (uint32, error) {
 		}
 		start = max(start, s.SubID+s.Count)
 	}
-	return uint32(start), errors.Join(err1, err2)
+	return uint32(start)
 }
 
 // findStorage does what containers/storage does when it makes a user, first in

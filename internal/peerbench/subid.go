@@ -3,6 +3,7 @@ package peerbench
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,8 +71,8 @@ func ParseRows(dir string, sizes ...int) ([]Row, error) {
 }
 
 func parseOurs(path string) (t tally, err error) {
-	data, err := os.ReadFile(path)
-	for l, r := range subid.Parse(path, data).Ranges() {
+	text, err := readText(path)
+	for l, r := range subid.ParseString(path, text).Ranges() {
 		t.add(l.Owner, uint64(r.Start), uint64(r.Count))
 	}
 	return t, err
@@ -120,13 +121,26 @@ func OwnerRows(dir string, sizes ...int) ([]Row, error) {
 }
 
 func ownerOurs(path, owner string) (t tally, err error) {
-	data, err := os.ReadFile(path)
-	for l, r := range subid.Parse(path, data).Ranges() {
-		if l.Owner == owner {
-			t.add("", uint64(r.Start), uint64(r.Count))
-		}
+	text, err := readText(path)
+	for _, r := range subid.ParseString(path, text).RangesOf(owner) {
+		t.add("", uint64(r.Start), uint64(r.Count))
 	}
 	return t, err
+}
+
+// readText reads a file into a string, without bytes to copy it from.
+func readText(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var b strings.Builder
+	if info, err := f.Stat(); err == nil {
+		b.Grow(int(info.Size()))
+	}
+	_, err = io.Copy(&b, f)
+	return b.String(), err
 }
 
 func ownerMoby(path, owner string) (t tally, err error) {

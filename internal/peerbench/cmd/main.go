@@ -127,6 +127,7 @@ func (b *bench) measure() error {
 	b.add("parse subuid", func() (rows, error) { return peerbench.ParseRows(files, 1e3, 65e3, 1e6) })
 	b.add("ranges of one owner", func() (rows, error) { return peerbench.OwnerRows(files, 1e3, 65e3, 1e6) })
 	b.add("find a free range", func() (rows, error) { return peerbench.FindRows(files, 10, 1e3, 65e3) })
+	b.add("find a free range, files in memory", func() (rows, error) { return peerbench.FindInMemoryRows(10, 1e3, 65e3), nil })
 	b.add("translate an ID", func() (rows, error) { return peerbench.TranslateRows(1, 5, 340) })
 	b.add("parse uid_map", func() (rows, error) { return peerbench.MapFileRows(files, false, 1, 40, 340) })
 	b.add("parse uid_map", func() (rows, error) { return peerbench.MapFileRows(files, true, 340) })
