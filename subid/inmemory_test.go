@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +90,20 @@ func TestSpansAreSortedWhateverTheirNumber(t *testing.T) {
 		got := slices.Clone(s).sort()
 		assert.True(t, slices.IsSortedFunc(got, byFirst), "%d", n)
 		assert.Equal(t, want, slices.Sorted(slices.Values(got)), "%d: others than before", n)
+	}
+}
+
+// The same host gives the same answer, to the order of its warnings.
+func TestSymlinksAreSeenInTheOrderOfTheFiles(t *testing.T) {
+	h := usernskit.Host{Root: t.TempDir()}
+	require.NoError(t, os.Mkdir(filepath.Join(h.Root, "etc"), 0o755))
+	for _, path := range []string{GIDFile, UIDFile} {
+		require.NoError(t, os.Symlink("nowhere", filepath.Join(h.Root, path)))
+	}
+	for range 20 {
+		s, err := Read(h)
+		require.NoError(t, err)
+		require.Equal(t, []string{UIDFile, GIDFile}, s.symlinks)
 	}
 }
 

@@ -25,14 +25,15 @@ func Read(h usernskit.Host) (*Set, error) {
 		failed = errors.Join(failed, err)
 		return string(data)
 	}
-	for path, file := range map[string]**File{UIDFile: &s.UID, GIDFile: &s.GID} {
+	file := func(path string) *File {
 		data, err := readOptional(h, path)
 		failed = errors.Join(failed, err)
-		*file = Parse(path, data)
 		if info, err := h.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			s.symlinks = append(s.symlinks, path)
 		}
+		return Parse(path, data)
 	}
+	s.UID, s.GID = file(UIDFile), file(GIDFile)
 	s.users = parseAccounts("/etc/passwd", text("/etc/passwd"))
 	s.groups = parseAccounts("/etc/group", text("/etc/group"))
 	nsswitch := text(nsswitchFile)
