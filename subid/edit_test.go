@@ -1,6 +1,7 @@
 package subid_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -39,6 +40,26 @@ func TestAddTouchesNoOtherByte(t *testing.T) {
 			assert.Equal(t, c.want, string(f.Bytes()), "twice is once")
 		})
 	}
+}
+
+// A file without a line that is odd is read once, others twice.
+func TestAddNamesTheFirstLineInTheWay(t *testing.T) {
+	for _, comment := range []string{"", "# x\n"} {
+		for _, last := range []string{"", "bob:1:1\n", "hex: 0x10:1\n"} {
+			file := comment + "low:5:5\nalice:110000:1000\ncarl:120000:1000\ncarl:100000:65536\n" + last
+			f := subid.ParseString("f", file)
+			assert.EqualError(t, f.Add("bob", subid.Range{Start: 100000, Count: 65536}),
+				fmt.Sprintf("f:%d: bob:100000:65536 overlaps alice:110000:1000", 2+strings.Count(comment, "\n")))
+			assert.Equal(t, file, string(f.Bytes()))
+			assert.NoError(t, f.Add("carl", subid.Range{Start: 120000, Count: 1000}), "stands there already")
+			assert.NoError(t, f.Add("bob", subid.Range{Start: 200000, Count: 65536}))
+		}
+	}
+}
+
+func TestAddSeesAnOddLineBeforePlainOnes(t *testing.T) {
+	err := subid.ParseString("f", "hex:0x40000:1\nbob:1:1\n").Add("carl", subid.Range{Start: 262144, Count: 1})
+	assert.EqualError(t, err, "f:1: carl:262144:1 overlaps hex:262144:1")
 }
 
 func TestAddRefusesAndChangesNothing(t *testing.T) {

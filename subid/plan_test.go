@@ -324,12 +324,13 @@ func TestPresets(t *testing.T) {
 }
 
 func TestPlanWarnsOfWhatStandsBesideIt(t *testing.T) {
-	h := hosttest.Tree(t, passwd+"-- etc/subuid -> /srv/subuid --\n-- srv/subuid --\nbad line\n-- etc/nsswitch.conf --\npasswd: files [NOTFOUND=continue] sss # ldap\ngroup: files\nsubid: sss\n")
+	h := hosttest.Tree(t, passwd+"-- etc/subuid -> /srv/subuid --\n-- srv/subuid --\n# x\n\nbad line\nworse\n-- etc/subgid --\nu:1:1\nno\n-- etc/nsswitch.conf --\npasswd: files [NOTFOUND=continue] sss # ldap\ngroup: files\nsubid: sss\n")
 	_, plan, err := subid.Plan(h, subid.Request{Owner: "ghost"})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"no-account", "symlink", "file-refused", "nss-ignored", "accounts-unseen"}, warnings(plan))
-	assert.Equal(t, `/etc/subuid:1: "bad line" is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it`, plan.Warnings[2].Text)
-	assert.Equal(t, `/etc/nsswitch.conf takes the passwd database from sss too: getent: not the running host: IDs of such accounts cannot be avoided`, plan.Warnings[4].Text)
+	assert.Equal(t, []string{"no-account", "symlink", "file-refused", "file-refused", "nss-ignored", "accounts-unseen"}, warnings(plan))
+	assert.Equal(t, `/etc/subuid:3: "bad line" is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it`, plan.Warnings[2].Text)
+	assert.Contains(t, plan.Warnings[3].Text, `/etc/subgid:2: "no" is not three fields`)
+	assert.Equal(t, `/etc/nsswitch.conf takes the passwd database from sss too: getent: not the running host: IDs of such accounts cannot be avoided`, plan.Warnings[5].Text)
 }
 
 func TestAccountsThatOnlyGetentLists(t *testing.T) {
