@@ -70,8 +70,8 @@ func TestFindInMemoryAllocatesLittle(t *testing.T) {
 			}
 		})
 	}
-	assert.LessOrEqual(t, allocs(10), 12.0)
-	assert.LessOrEqual(t, allocs(20000), 24.0)
+	assert.LessOrEqual(t, allocs(10), 16.0)
+	assert.LessOrEqual(t, allocs(20000), 32.0)
 }
 
 func TestSpansAreSortedWhateverTheirNumber(t *testing.T) {

@@ -51,6 +51,7 @@ func FuzzRangesOfFiltersRanges(f *testing.F) {
 		{"jörg:3:4\njörg:5:0\n", "jörg"},
 		{"#c:5:6\n#c:7:8\n", "#c"},
 		{"\xff:1:2\n\xff:3:4", "\xff"},
+		{"a:12345678", "a"}, {"a:1:12345678", "a"},
 		{odd, "carl"},
 	} {
 		f.Add(seed.text, seed.owner)

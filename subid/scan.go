@@ -30,7 +30,7 @@ func plain(s string, at int) (owner, end int, r Range) {
 	var start, count uint64
 	for range 2 {
 		i := end + 1
-		if s[end] != ':' || i+8 > len(s) {
+		if i+8 > len(s) || s[end] != ':' {
 			return 0, 0, Range{}
 		}
 		w, n := word(s, i)^ones*'0', uint64(0)
