@@ -33,7 +33,7 @@ func (d procDir) mapping() (Mapping, error) {
 		if err != nil {
 			return Mapping{}, err
 		}
-		m, err := s.read()
+		m, err := s.read(nil)
 		s.close()
 		if noLink != nil {
 			return m, err
@@ -71,15 +71,20 @@ func (f FS) view() (View, error) {
 			first.close()
 		}
 	}
+	// Nothing is hidden from root as a rule, and the mounts of a host with many
+	// containers take longer to read than its processes.
+	status, noStatus := self.read("status", nil)
+	if noStatus == nil && seesAll(status) {
+		return v, nil
+	}
 	mounts, err := self.read("mountinfo", nil)
 	if err != nil {
 		return View{}, err
 	}
 	options := f.mountOptions(mounts)
 	if options["hidepid"] != "" {
-		status, err := self.read("status", nil)
-		if err != nil {
-			return View{}, err
+		if noStatus != nil {
+			return View{}, noStatus
 		}
 		v.HidePID = hiding(options, status)
 	}
@@ -117,20 +122,24 @@ func (f FS) mountOptions(data []byte) map[string]string {
 // (fs/proc/base.c, has_pid_permissions).
 const capSysPtrace = 19
 
+// seesAll reports whether hidepid hides nothing from the reader with this
+// status.
+func seesAll(status []byte) bool {
+	for line := range bytes.Lines(status) {
+		if caps, ok := bytes.CutPrefix(line, []byte("CapEff:")); ok {
+			bits, err := strconv.ParseUint(string(bytes.TrimSpace(caps)), 16, 64)
+			return err == nil && bits>>capSysPtrace&1 == 1
+		}
+	}
+	return false
+}
+
 // hiding returns the value of hidepid where it hides processes from the reader
-// with this status.
+// with this status, who lacks CAP_SYS_PTRACE.
 func hiding(options map[string]string, status []byte) string {
 	value := options["hidepid"]
 	if value == "off" || value == "0" {
 		return ""
-	}
-	for line := range bytes.Lines(status) {
-		if caps, ok := strings.CutPrefix(string(line), "CapEff:"); ok {
-			bits, err := strconv.ParseUint(strings.TrimSpace(caps), 16, 64)
-			if err == nil && bits>>capSysPtrace&1 == 1 {
-				return ""
-			}
-		}
 	}
 	var p Process
 	if parseStatus(status, &p) != nil || value == "ptraceable" || value == "4" {

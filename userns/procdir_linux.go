@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
@@ -42,18 +41,31 @@ func (f FS) open(name string) (procDir, error) {
 	return d, nil
 }
 
-func openAt(root int, rootName, name string) (procDir, error) {
-	fd, err := unix.Openat(root, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// dir opens a directory below.
+func (d procDir) dir(name string) (procDir, error) {
+	below := procDir{name: d.name + "/" + name}
+	var err error
+	below.fd, err = unix.Openat(d.fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return procDir{}, &fs.PathError{Op: "open", Path: rootName + "/" + name, Err: err}
+		return procDir{}, &fs.PathError{Op: "open", Path: below.name, Err: err}
 	}
-	return procDir{fd: fd, name: rootName + "/" + name}, nil
+	return below, nil
 }
 
 func (d procDir) close() { unix.Close(d.fd) }
 
+// A procFile is a file of a process, open for reading. It is no [os.File], for
+// which the runtime makes two more system calls to learn that it cannot be
+// polled. Nor does anything close it but close.
+type procFile struct {
+	fd   int
+	name string // for errors
+}
+
+func (f *procFile) close() { unix.Close(f.fd) }
+
 // file opens a file of the process for reading.
-func (d procDir) file(name string) (*os.File, error) {
+func (d procDir) file(name string) (*procFile, error) {
 	path := d.name + "/" + name
 	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -64,7 +76,7 @@ func (d procDir) file(name string) (*os.File, error) {
 		}
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return &procFile{fd, path}, nil
 }
 
 // read reads a file of the process. A file that is missing although the
@@ -77,12 +89,12 @@ func (d procDir) read(name string, buf []byte) ([]byte, error) {
 		}
 		return nil, err
 	}
-	defer f.Close()
-	return readAll(f, buf)
+	defer f.close()
+	return f.read(buf)
 }
 
-// readAll reads f from its beginning, into buf as far as that goes.
-func readAll(f *os.File, buf []byte) ([]byte, error) {
+// read reads f from its beginning, into buf as far as that goes.
+func (f *procFile) read(buf []byte) ([]byte, error) {
 	buf = buf[:cap(buf)]
 	if len(buf) == 0 {
 		buf = make([]byte, 4096)
@@ -91,17 +103,16 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 	for {
 		if n == len(buf) {
 			if n >= maxProcFile {
-				return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: usernskit.ErrTooLarge}
+				return nil, &fs.PathError{Op: "read", Path: f.name, Err: usernskit.ErrTooLarge}
 			}
 			buf = append(buf, make([]byte, len(buf))...)
 		}
-		// Not os.File.Read: a file of /proc is read at an offset so that one kept
-		// open can be read again.
-		m, err := unix.Pread(int(f.Fd()), buf[n:], int64(n))
+		// At an offset, so that a file kept open can be read again.
+		m, err := unix.Pread(f.fd, buf[n:], int64(n))
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: err}
+			return nil, &fs.PathError{Op: "read", Path: f.name, Err: err}
 		case m == 0:
 			return buf[:n], nil
 		default:

@@ -3,6 +3,7 @@ package userns
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 
@@ -83,14 +84,14 @@ func (s *scan) readWithoutLink(dir procDir) (Process, error) {
 		if err != nil {
 			return Process{}, err
 		}
-		if p.Mapping.Equal(s.own) && s.isOfHost(p) {
+		if s.isOfHost(p) && s.isOwn(p.Mapping) {
 			return Process{}, errHost
 		}
 		after, err := dir.openSpace()
 		if err != nil {
 			return Process{}, err
 		}
-		m, err := after.read()
+		m, err := after.read(s.buf)
 		after.release()
 		if err != nil || m.Equal(p.Mapping) {
 			return p, err
@@ -116,7 +117,7 @@ func (s *scan) readContainer(dir procDir, p *Process) error {
 // none, so that what came before is not taken for its answer.
 func (s *scan) readIDs(dir procDir, from *space, p *Process) error {
 	var err error
-	if p.Mapping, err = from.read(); errors.Is(err, ErrUnmapped) {
+	if p.Mapping, err = from.read(s.buf); errors.Is(err, ErrUnmapped) {
 		return errForeign
 	} else if err != nil {
 		return err
@@ -148,8 +149,9 @@ func (s *scan) readThreads(dir procDir, p *Process) error {
 	if err != nil {
 		return err
 	}
-	defer task.Close()
-	names, err := task.Readdirnames(-1)
+	list := os.NewFile(uintptr(task.fd), task.name)
+	defer list.Close()
+	names, err := list.Readdirnames(-1)
 	if err != nil {
 		return err
 	}

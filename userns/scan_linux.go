@@ -17,10 +17,11 @@ import (
 type scan struct {
 	opt  Options
 	cov  Coverage
-	root *os.File
+	list *os.File // /proc, for the names in it
+	root procDir  // the same, for what is below
 	home uint64   // our own user namespace
 	link string   // the same, as the link reads: "user:[4026531837]"
-	own  Mapping  // what it looks like from inside
+	own  *Mapping // what it looks like from inside; nil: not read yet
 	mnts []string // the mount namespaces of the host itself
 
 	spaces map[uint64]*space
@@ -67,10 +68,13 @@ func (f FS) processes(ctx context.Context, opt Options) iter.Seq2[Process, error
 // false or reading fails.
 func (s *scan) visit(ctx context.Context, do func(pid int, name string) bool) (stopped bool, err error) {
 	for {
-		names, rerr := s.root.Readdirnames(256)
+		names, rerr := s.list.Readdirnames(256)
 		for _, name := range names {
+			if name[0] < '1' || name[0] > '9' {
+				continue
+			}
 			pid, err := strconv.Atoi(name)
-			if err != nil || name[0] < '1' || name[0] > '9' {
+			if err != nil {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
@@ -94,56 +98,69 @@ func (f FS) newScan(opt Options) (*scan, error) {
 	if err != nil && !isGone(err) { // a tree without "self" is read, and is a gap
 		return nil, err
 	}
-	root, err := os.Open(f.root())
+	s, err := f.openScan()
 	if err != nil {
 		return nil, err
 	}
-	s := &scan{opt: opt, root: root, spaces: map[uint64]*space{}, buf: make([]byte, 8192)}
-	s.cov.View = view
+	s.opt, s.cov.View = opt, view
 	if s.home = view.UserNS; s.home == 0 {
 		s.home = InitialUserNS
 	}
 	s.link = fmt.Sprintf("user:[%d]", s.home)
-	s.own = identity()
-	for _, name := range []string{"1", "self"} {
-		dir, err := openAt(int(root.Fd()), root.Name(), name)
-		if err != nil {
-			continue
-		}
-		s.addHost(dir, name == "self")
-		dir.close()
+	if !opt.All && !opt.NamespacedOnly {
+		s.addHost("1")
+		s.addHost("self")
 	}
 	return s, nil
 }
 
-// identity is the mapping of the initial namespace.
-func identity() Mapping {
-	all := mapOf(Extent{Count: 1<<32 - 1}, nil)
-	return Mapping{UID: all, GID: all}
+func (f FS) openScan() (*scan, error) {
+	list, err := os.Open(f.root())
+	if err != nil {
+		return nil, err
+	}
+	root := procDir{fd: int(list.Fd()), name: list.Name()}
+	return &scan{list: list, root: root, spaces: map[uint64]*space{}, buf: make([]byte, 8192)}, nil
 }
 
 // addHost learns from a process that belongs to the host: init, or ourselves
 // if no container holds us.
-func (s *scan) addHost(dir procDir, self bool) {
-	if self {
-		if m, err := dir.mapping(); err == nil && !m.IsZero() {
-			s.own = m
-		}
+func (s *scan) addHost(name string) {
+	dir, err := s.root.dir(name)
+	if err != nil {
+		return
 	}
-	cgroup, err := dir.read("cgroup", nil)
+	defer dir.close()
+	cgroup, err := dir.read("cgroup", s.buf)
 	if err != nil || ParseCgroup(cgroup).ContainerID != "" {
 		return
 	}
-	if link, err := s.readlink(dir.fd, "ns/mnt"); err == nil && !slices.Contains(s.mnts, link) {
-		s.mnts = append(s.mnts, link)
+	if link, err := s.readlink(dir, "ns/mnt"); err == nil && !slices.Contains(s.mnts, string(link)) {
+		s.mnts = append(s.mnts, string(link))
 	}
+}
+
+// isOwn reports whether m is the mapping of our own user namespace. Only a
+// reader who is not shown the links has to ask.
+func (s *scan) isOwn(m Mapping) bool {
+	if s.own == nil {
+		all := mapOf(Extent{Count: 1<<32 - 1}, nil)
+		s.own = &Mapping{UID: all, GID: all} // that of the initial one
+		if self, err := s.root.dir("self"); err == nil {
+			if own, err := self.mapping(); err == nil && !own.IsZero() {
+				s.own = &own
+			}
+			self.close()
+		}
+	}
+	return s.own.Equal(m)
 }
 
 func (s *scan) close() {
 	for _, sp := range s.spaces {
 		sp.close()
 	}
-	s.root.Close()
+	s.list.Close()
 	if s.opt.Coverage != nil {
 		*s.opt.Coverage = s.cov
 	}
@@ -177,7 +194,7 @@ func (s *scan) process(name string) (Process, error) {
 	if s.isHost(name) {
 		return Process{}, errHost
 	}
-	dir, err := openAt(int(s.root.Fd()), s.root.Name(), name)
+	dir, err := s.root.dir(name)
 	if err != nil {
 		return Process{}, err
 	}
@@ -196,21 +213,18 @@ func (s *scan) isHost(name string) bool {
 	if s.opt.All {
 		return false
 	}
-	root := int(s.root.Fd())
-	if link, err := s.readlink(root, name+"/ns/user"); err != nil || link != s.link {
+	if link, err := s.readlink(s.root, name+"/ns/user"); err != nil || string(link) != s.link {
 		return false
 	}
 	if s.opt.NamespacedOnly {
 		return true
 	}
-	link, err := s.readlink(root, name+"/ns/mnt")
-	return err == nil && slices.Contains(s.mnts, link)
+	link, err := s.readlink(s.root, name+"/ns/mnt")
+	return err == nil && slices.ContainsFunc(s.mnts, func(mnt string) bool { return mnt == string(link) })
 }
 
-func (s *scan) readlink(dir int, name string) (string, error) {
-	n, err := unix.Readlinkat(dir, name, s.buf)
-	if err != nil {
-		return "", err
-	}
-	return string(s.buf[:n]), nil
+// readlink returns what a link says, until buf is used again.
+func (s *scan) readlink(dir procDir, name string) ([]byte, error) {
+	n, err := unix.Readlinkat(dir.fd, name, s.buf)
+	return s.buf[:max(n, 0)], err
 }

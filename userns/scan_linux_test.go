@@ -297,9 +297,11 @@ func TestMappingOfOneProcess(t *testing.T) {
 
 func TestShimsOfATree(t *testing.T) {
 	argv := "containerd-shim-runc-v2\x00-namespace\x00moby\x00-id\x00" + idA + "\x00"
-	tree := hosttest.Tree(t, "-- proc/30/comm --\ncontainerd-shim\n-- proc/30/status --\nUid:\t7\t1000\t8\t9\nGid:\t0\t0\t0\t0\n-- proc/30/cgroup --\n0::/docker/"+idB+"\n-- proc/31/comm --\nsleep\n-- proc/31/cmdline --\nx\n-- proc/32/comm --\nconmon\n-- proc/32/cmdline --\nx\n")
+	tree := hosttest.Tree(t, "-- proc/30/comm --\ncontainerd-shim\n-- proc/30/status --\nUid:\t7\t1000\t8\t9\nGid:\t0\t0\t0\t0\n-- proc/30/cgroup --\n0::/docker/"+idB+"\n-- proc/31/comm --\nsleep\n-- proc/31/status --\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n-- proc/32/comm --\nconmon\n-- proc/32/cmdline --\nx\n")
 	root := filepath.Join(tree.Root, "proc")
-	require.NoError(t, os.WriteFile(filepath.Join(root, "30/cmdline"), []byte(argv), 0o644))
+	for _, name := range []string{"30/cmdline", "31/cmdline"} { // 31 is called otherwise, and plays one
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(argv), 0o644))
+	}
 	var got []userns.Shim
 	for s, err := range (userns.FS{Root: root}).Shims(t.Context()) {
 		require.NoError(t, err)

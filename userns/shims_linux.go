@@ -3,18 +3,16 @@ package userns
 import (
 	"context"
 	"iter"
-	"os"
 	"strings"
 )
 
 func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 	return func(yield func(Shim, error) bool) {
-		root, err := os.Open(f.root())
+		s, err := f.openScan()
 		if err != nil {
 			yield(Shim{}, err)
 			return
 		}
-		s := &scan{root: root, buf: make([]byte, 8192)}
 		defer s.close()
 		stopped, err := s.visit(ctx, func(pid int, name string) bool {
 			shim, ok, err := s.shim(name)
@@ -30,18 +28,20 @@ func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 	}
 }
 
-// shim reads the arguments of a process if its name lets them be worth it.
+// shim reads the arguments of a process if its name lets them be worth it. The
+// PID could change hands after that, so all that counts is read through one
+// directory, and whoever is turned away has only just started or is none.
 func (s *scan) shim(name string) (Shim, bool, error) {
-	dir, err := openAt(int(s.root.Fd()), s.root.Name(), name)
-	if err != nil {
-		return Shim{}, false, err
-	}
-	defer dir.close()
-	comm, err := dir.read("comm", s.buf)
+	comm, err := s.root.read(name+"/comm", s.buf)
 	// The kernel cuts comm to 15 bytes.
 	if err != nil || !strings.HasPrefix(string(comm), "containerd-shim") && string(comm) != "conmon\n" {
 		return Shim{}, false, err
 	}
+	dir, err := s.root.dir(name)
+	if err != nil {
+		return Shim{}, false, err
+	}
+	defer dir.close()
 	argv, err := dir.read("cmdline", s.buf)
 	if err != nil {
 		return Shim{}, false, err

@@ -2,7 +2,6 @@ package userns
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +10,7 @@ import (
 // processes. As long as the files are open the namespace exists, with or
 // without a process, and so its inode number is not given to another one.
 type space struct {
-	uid, gid *os.File // nil: the kernel has no such file
+	uid, gid *procFile // nil: the kernel has no such file
 	mapping  Mapping
 	final    bool // both maps are written, which happens once
 	kept     bool // a scan keeps it open for the next process
@@ -19,18 +18,23 @@ type space struct {
 
 func (d procDir) openSpace() (*space, error) {
 	s := &space{}
-	for name, to := range map[string]**os.File{"uid_map": &s.uid, "gid_map": &s.gid} {
-		f, err := d.file(name)
-		if errors.Is(err, unix.ENOENT) && d.alive() {
-			continue
-		}
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		*to = f
+	var err error
+	if s.uid, err = d.mapFile("uid_map"); err == nil {
+		s.gid, err = d.mapFile("gid_map")
+	}
+	if err != nil {
+		s.close()
+		return nil, err
 	}
 	return s, nil
+}
+
+func (d procDir) mapFile(name string) (*procFile, error) {
+	f, err := d.file(name)
+	if errors.Is(err, unix.ENOENT) && d.alive() {
+		return nil, nil
+	}
+	return f, err
 }
 
 // release closes s unless it is kept. It may be nil.
@@ -41,34 +45,39 @@ func (s *space) release() {
 }
 
 func (s *space) close() {
-	for _, f := range []*os.File{s.uid, s.gid} {
+	for _, f := range []*procFile{s.uid, s.gid} {
 		if f != nil {
-			f.Close()
+			f.close()
 		}
 	}
 }
 
 // read returns the maps, and reads them again as long as one is not written.
-func (s *space) read() (Mapping, error) {
+// It may use buf meanwhile.
+func (s *space) read(buf []byte) (Mapping, error) {
 	if s.final {
 		return s.mapping, nil
 	}
-	s.mapping = Mapping{}
-	for _, m := range []struct {
-		file *os.File
-		to   *Map
-	}{{s.uid, &s.mapping.UID}, {s.gid, &s.mapping.GID}} {
-		if m.file == nil {
-			continue
-		}
-		data, err := readAll(m.file, nil)
-		if err == nil {
-			*m.to, err = ParseMap(m.file.Name(), data)
-		}
-		if err != nil {
-			return Mapping{}, err
-		}
+	var m Mapping
+	var err error
+	if m.UID, err = s.uid.readMap(buf); err == nil {
+		m.GID, err = s.gid.readMap(buf)
 	}
-	s.final = !s.mapping.UID.IsZero() && !s.mapping.GID.IsZero()
-	return s.mapping, nil
+	if err != nil {
+		return Mapping{}, err
+	}
+	s.mapping, s.final = m, !m.UID.IsZero() && !m.GID.IsZero()
+	return m, nil
+}
+
+// readMap reads a map. A file that the kernel does not have holds none.
+func (f *procFile) readMap(buf []byte) (Map, error) {
+	if f == nil {
+		return Map{}, nil
+	}
+	data, err := f.read(buf)
+	if err != nil {
+		return Map{}, err
+	}
+	return ParseMap(f.name, data)
 }
