@@ -28,14 +28,14 @@ func effective(doc *Document) []string {
 		return nil
 	}
 	var keys []string
-	l := linter{text: doc.text}
-	for _, it := range items(doc.text, root(doc.text)) {
+	l := linter{text: doc.text()}
+	for _, it := range items(l.text, root(l.text)) {
 		key := l.key(it)
 		if l.kind(it.value) != '{' || flat[key] {
 			keys = append(keys, key)
 			continue
 		}
-		for _, inner := range items(doc.text, it.value) {
+		for _, inner := range items(l.text, it.value) {
 			keys = append(keys, l.key(inner))
 		}
 	}

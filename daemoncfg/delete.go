@@ -15,19 +15,23 @@ func (d *Document) Delete(path ...string) error {
 	if len(path) == 0 {
 		return fmt.Errorf("%s: %w", d.name, errors.New("the whole document cannot be deleted"))
 	}
-	steps, found := d.walk(path)
+	text := d.text()
+	steps, found := d.walk(text, path)
 	if !found {
 		return nil
 	}
-	d.put(cut(d.text, steps[:len(path)]))
-	if d.wasBlank && len(items(d.text, root(d.text))) == 0 {
-		d.put(d.blank)
+	next := cut(text, steps[:len(path)])
+	if d.wasBlank {
+		if text := next.join(); len(items(text, root(text))) == 0 {
+			next = pieces{head: d.blank}
+		}
 	}
+	d.put(next)
 	return nil
 }
 
 // cut removes the item that the last of steps points to.
-func cut(text string, steps []step) string {
+func cut(text string, steps []step) pieces {
 	at := steps[len(steps)-1]
 	list, i := at.items, at.index
 	switch {

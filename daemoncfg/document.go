@@ -18,7 +18,7 @@ const (
 // of one member and keeps all others; a failed edit changes nothing.
 type Document struct {
 	name string
-	text string
+	now  pieces
 	// members are those of the document's object, as the gate saw them when it
 	// went over the text, to save a walk over it. They are nil, which says
 	// nothing, where the gate had to look twice, and after an edit.
@@ -40,13 +40,14 @@ type Document struct {
 //
 // The name is for errors and is never opened.
 func Parse(name string, data []byte) (*Document, error) {
-	d := &Document{name: name, text: string(data)}
-	var err error
-	if d.members, err = gate(name, d.text); err != nil {
+	text := string(data)
+	members, err := gate(name, text)
+	if err != nil {
 		return nil, err
 	}
-	if text := trim(d.text); text == "" || text == "null" {
-		d.blank, d.wasBlank = d.text, true
+	d := &Document{name: name, now: pieces{head: text}, members: members}
+	if inner := trim(text); inner == "" || inner == "null" {
+		d.blank, d.wasBlank = text, true
 	}
 	return d, nil
 }
@@ -55,26 +56,36 @@ func Parse(name string, data []byte) (*Document, error) {
 func (d *Document) Name() string { return d.name }
 
 // Bytes returns the document. Without an edit it is what Parse was given.
-func (d *Document) Bytes() []byte { return []byte(d.text) }
+func (d *Document) Bytes() []byte {
+	out := make([]byte, 0, d.now.size())
+	out = append(out, d.now.head...)
+	out = append(out, d.now.with...)
+	return append(out, d.now.tail...)
+}
 
 // put makes text the document.
-func (d *Document) put(text string) { d.text, d.members = text, nil }
+func (d *Document) put(text pieces) { d.now, d.members = text, nil }
+
+// text is the document for those who look into it.
+func (d *Document) text() string { return d.now.join() }
 
 // Get returns the value at path as it is spelled in the document, and whether
 // there is one. An element of path is a key, or an index where it leads into
 // an array. No path at all is the whole document.
 func (d *Document) Get(path ...string) (json.RawMessage, bool) {
-	steps, ok := d.walk(path)
+	text := d.text()
+	steps, ok := d.walk(text, path)
 	if !ok {
 		return nil, false
 	}
-	return json.RawMessage(steps[len(steps)-1].value.of(d.text)), true
+	return json.RawMessage(steps[len(steps)-1].value.of(text)), true
 }
 
 // Position returns line and column, both from 1, of the key at path, or of the
 // value where it is no member of an object. It returns 0, 0 for what is absent.
 func (d *Document) Position(path ...string) (line, col int) {
-	steps, ok := d.walk(path)
+	text := d.text()
+	steps, ok := d.walk(text, path)
 	if !ok {
 		return 0, 0
 	}
@@ -82,11 +93,26 @@ func (d *Document) Position(path ...string) (line, col int) {
 	if n := len(steps) - 1; n > 0 {
 		start = steps[n-1].items[steps[n-1].index].start()
 	}
-	return position(d.text, start)
+	return position(text, start)
 }
 
 // isBlank reports whether the document has no object to put members in.
-func (d *Document) isBlank() bool { return d.wasBlank && d.text == d.blank }
+func (d *Document) isBlank() bool { return d.wasBlank && d.text() == d.blank }
+
+// Pieces are a text as an edit leaves it: what stands before it, what it has
+// put in, and what stands behind. They are joined when they are read. A
+// document is as a rule edited once and written then, which is one copy of it
+// instead of two.
+type pieces struct{ head, with, tail string }
+
+func (p pieces) size() int { return len(p.head) + len(p.with) + len(p.tail) }
+
+func (p pieces) join() string {
+	if p.size() == len(p.head) {
+		return p.head
+	}
+	return p.head + p.with + p.tail
+}
 
 // A span is a stretch of the document, by byte offsets.
 type span struct{ start, end int }

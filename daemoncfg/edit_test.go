@@ -142,6 +142,7 @@ func TestReplaceTouchesOnlyTheValue(t *testing.T) {
 		{"a wildcard is a key", `{"ab":1,"a*":2}`, `{"ab":1,"a*":9}`, "/a*", `9`},
 		{"a modifier is a key", `{"@this":{"#":1,"|":2,"x.y":3,":0":4}}`, `{"@this":{"#":1,"|":2,"x.y":3,":0":9}}`, "/@this/:0", `9`},
 		{"the document", "\n{\"a\":1}\n", "\n{\"b\":2}\n", "", `{"b":2}`},
+		{"a document of white space", " \r\n", "{\"b\":2}\r\n", "", `{"b":2}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			doc, err := daemoncfg.Parse("daemon.json", []byte(test.in))
@@ -263,6 +264,11 @@ func TestADocumentNeverGrowsBeyondTheLimit(t *testing.T) {
 		_, ok := doc.Get("new")
 		assert.False(t, ok)
 	}
+	in := strings.Repeat(" ", daemoncfg.MaxSize-2) + "{}"
+	doc, err := daemoncfg.Parse("daemon.json", []byte(in))
+	require.NoError(t, err)
+	require.EqualError(t, doc.Set(json.RawMessage(`{"k": 1}`)), "daemon.json: the document would be larger than 1 MiB")
+	require.Equal(t, in, string(doc.Bytes()))
 }
 
 func TestPointersThatAreNone(t *testing.T) {

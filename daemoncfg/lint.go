@@ -32,14 +32,14 @@ type Finding struct {
 // A key that came after 20.10, like "proxies", is not reported.
 func (d *Document) Lint() []Finding {
 	if d.isBlank() {
-		if trim(d.text) == "null" {
+		if trim(d.text()) == "null" {
 			return []Finding{{ID: "null-document", Line: 1, Col: 1, Text: "null is an empty configuration"}}
 		}
 		return []Finding{{ID: "empty-file", Line: 1, Col: 1, Fatal: true,
 			Text: "the file is empty: dockerd 20.10 does not start with it, later ones take it for {}"}}
 	}
-	l := linter{text: d.text}
-	for _, it := range items(d.text, root(d.text)) {
+	l := linter{text: d.text()}
+	for _, it := range items(l.text, root(l.text)) {
 		l.top(it)
 	}
 	return l.found

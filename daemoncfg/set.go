@@ -37,26 +37,23 @@ func (d *Document) Set(value json.RawMessage, path ...string) error {
 	}
 	old := *d
 	if d.isBlank() {
-		old.put(openBlank(d.blank))
+		old.put(pieces{head: openBlank(d.blank)})
 	}
-	steps, found := old.walk(path)
-	var text string
+	text := old.text()
+	steps, found := old.walk(text, path)
+	var next pieces
 	if found {
-		if sameJSON(steps[len(path)].value.of(old.text), raw) {
+		if sameJSON(steps[len(path)].value.of(text), raw) {
 			return nil
 		}
-		text, err = replace(old.text, steps, path, raw)
+		next, err = replace(text, steps, path, raw)
 	} else {
-		text, err = insert(old.text, steps, path, raw)
+		next, err = insert(text, steps, path, raw)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
-	case len(text) > MaxSize:
-		return fmt.Errorf("%s: %w", d.name, &problem{"the document would be larger than 1 MiB", ErrInvalid})
 	}
-	d.put(text)
-	return nil
+	return d.grow(next)
 }
 
 // setAll replaces the whole document, and leaves the white space around it.
@@ -64,12 +61,23 @@ func (d *Document) setAll(raw string) error {
 	if raw[0] != '{' {
 		return fmt.Errorf("%s: %w", d.name, &problem{"the whole document must be an object", ErrInvalid})
 	}
-	old := root(d.text)
-	if d.isBlank() {
-		d.put(raw + newline(d.text))
-	} else if !sameJSON(old.of(d.text), raw) {
-		d.put(splice(d.text, old, raw))
+	text := d.text()
+	old := root(text)
+	switch {
+	case d.isBlank():
+		return d.grow(pieces{head: raw + newline(text)})
+	case sameJSON(old.of(text), raw):
+		return nil
 	}
+	return d.grow(splice(text, old, raw))
+}
+
+// grow is put for a text that may be too large.
+func (d *Document) grow(text pieces) error {
+	if text.size() > MaxSize {
+		return fmt.Errorf("%s: %w", d.name, &problem{"the document would be larger than 1 MiB", ErrInvalid})
+	}
+	d.put(text)
 	return nil
 }
 
@@ -109,7 +117,7 @@ func judgeValue(name, raw string, parents int) error {
 // path that sjson sees is made here of elements that are known to exist: a
 // colon says "a key, not an index", and Escape takes the meaning from all
 // characters of its path syntax.
-func replace(text string, steps []step, path []string, raw string) (string, error) {
+func replace(text string, steps []step, path []string, raw string) (pieces, error) {
 	elements := make([]string, len(path))
 	for i, name := range path {
 		if steps[i].kind(text) == '{' {
@@ -118,21 +126,22 @@ func replace(text string, steps []step, path []string, raw string) (string, erro
 			elements[i] = strconv.Itoa(steps[i].index)
 		}
 	}
-	return sjson.SetRaw(text, strings.Join(elements, "."), raw)
+	text, err := sjson.SetRaw(text, strings.Join(elements, "."), raw)
+	return pieces{head: text}, err
 }
 
 // insert puts raw, and the parents that it lacks, into the last of steps.
-func insert(text string, steps []step, path []string, raw string) (string, error) {
+func insert(text string, steps []step, path []string, raw string) (pieces, error) {
 	n := len(steps) - 1
 	parent, name := steps[n], path[n]
 	switch parent.kind(text) {
 	case '{':
 	case '[':
 		if i, ok := arrayIndex(name); name != "-" && (!ok || i > len(parent.items)) {
-			return "", fmt.Errorf("%s: an array of %d elements has no such place; \"-\" is the place behind the last", pointer(path[:n+1]), len(parent.items))
+			return pieces{}, fmt.Errorf("%s: an array of %d elements has no such place; \"-\" is the place behind the last", pointer(path[:n+1]), len(parent.items))
 		}
 	default:
-		return "", fmt.Errorf("%s: %w: it is %.20s", pointer(path[:n]), ErrNotObject, parent.value.of(text))
+		return pieces{}, fmt.Errorf("%s: %w: it is %.20s", pointer(path[:n]), ErrNotObject, parent.value.of(text))
 	}
 	return insertLast(text, steps, path[n:], raw), nil
 }

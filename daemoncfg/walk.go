@@ -15,23 +15,23 @@ func (s step) kind(text string) byte { return text[s.value.start] }
 // walk goes down path from the root, as far as there are values. The steps are
 // the root and one for each element that was found; it reports whether that is
 // all of them. The last step of an incomplete walk has its items, and -1.
-func (d *Document) walk(path []string) ([]step, bool) {
+func (d *Document) walk(text string, path []string) ([]step, bool) {
 	if d.isBlank() {
 		return nil, false
 	}
 	steps := make([]step, 1, len(path)+1)
-	steps[0] = step{value: root(d.text), items: d.members}
+	steps[0] = step{value: root(text), items: d.members}
 	for _, name := range path {
 		s := &steps[len(steps)-1]
 		s.index = -1
-		switch s.kind(d.text) {
+		switch s.kind(text) {
 		case '{':
 			if s.items == nil { // else the gate has looked
-				s.items = items(d.text, s.value)
+				s.items = items(text, s.value)
 			}
-			s.index = member(d.text, s.items, name)
+			s.index = member(text, s.items, name)
 		case '[':
-			s.items = items(d.text, s.value)
+			s.items = items(text, s.value)
 			if i, ok := arrayIndex(name); ok && i < len(s.items) {
 				s.index = i
 			}
