@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 
@@ -77,6 +78,17 @@ func (d procDir) file(name string) (*procFile, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return &procFile{fd, path}, nil
+}
+
+// names lists a directory of the process.
+func (d procDir) names(name string) ([]string, error) {
+	f, err := d.file(name)
+	if err != nil {
+		return nil, err
+	}
+	list := os.NewFile(uintptr(f.fd), f.name)
+	defer list.Close()
+	return list.Readdirnames(-1)
 }
 
 // read reads a file of the process. A file that is missing although the

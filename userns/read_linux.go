@@ -3,7 +3,6 @@ package userns
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 
@@ -145,13 +144,7 @@ func (s *scan) readStatus(dir procDir, name string, p *Process) error {
 // readThreads reads the threads whose IDs are not the process's. One that has
 // ended meanwhile is passed over.
 func (s *scan) readThreads(dir procDir, p *Process) error {
-	task, err := dir.file("task")
-	if err != nil {
-		return err
-	}
-	list := os.NewFile(uintptr(task.fd), task.name)
-	defer list.Close()
-	names, err := list.Readdirnames(-1)
+	names, err := dir.names("task")
 	if err != nil {
 		return err
 	}
