@@ -28,6 +28,8 @@ func TestParseMapReadsWhatTheKernelPrints(t *testing.T) {
 	}
 }
 
+const kernelLine = "         0     100000      65536\n"
+
 func TestParseMapSaysWhereItCannotRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"0 100000\n":                     `uid_map:1:9: not a valid ID map: a number is missing`,
@@ -47,6 +49,11 @@ func TestParseMapSaysWhereItCannotRead(t *testing.T) {
 		"0 1 10\n10 5 10\n":              `uid_map:2: not a valid ID map: it shares host IDs with 0 1 10`,
 		"0 0 0\n":                        `uid_map:1: not a valid ID map: it maps no ID`,
 		"0 0 1\x00\n":                    `uid_map:1:5: not a valid ID map: "1\x00" is not a decimal number`,
+		kernelLine + "0 0x1 1\n":         `uid_map:2:3: not a valid ID map: "0x1" is not a decimal number`,
+		kernelLine + kernelLine:          `uid_map:2: not a valid ID map: it shares IDs inside the namespace with 0 100000 65536`,
+		kernelLine + kernelLine[:32]:     `uid_map:2: not a valid ID map: it shares IDs inside the namespace with 0 100000 65536`,
+		kernelLine + "\n":                `uid_map:2:1: not a valid ID map: a number is missing`,
+		strings.Repeat(kernelLine, 341):  `uid_map:341: not a valid ID map: more than 340 lines`,
 		strings.Repeat("0 0 1\n", 341):   `uid_map:341: not a valid ID map: more than 340 lines`,
 		strings.Repeat("0 0 1\n", 1<<16): `uid_map:341: not a valid ID map: more than 340 lines`,
 	} {
