@@ -27,16 +27,13 @@ func (e Extent) check() string {
 	switch {
 	case e.Count == 0:
 		return "maps no ID"
-	case uint64(e.ID)+uint64(e.Count) > math.MaxUint32:
+	case e.ID > math.MaxUint32-e.Count:
 		return "reaches past 4294967294 inside the namespace"
-	case uint64(e.HostID)+uint64(e.Count) > math.MaxUint32:
+	case e.HostID > math.MaxUint32-e.Count:
 		return "reaches past 4294967294 on the host"
 	}
 	return ""
 }
-
-// flipped returns e seen from the host.
-func (e Extent) flipped() Extent { return Extent{ID: e.HostID, HostID: e.ID, Count: e.Count} }
 
 // cut returns the part of e for the IDs from lo to hi, both included. The
 // caller knows that there is one.

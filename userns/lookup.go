@@ -33,7 +33,7 @@ func (m Map) HostRanges(id, count uint32) []Extent {
 	}
 	sorted := []Extent{m.first()}
 	if m.more != nil {
-		sorted = m.more.byID.extents[m.more.byID.find(id):]
+		sorted = m.more.extents[m.more.find(id):]
 	}
 	var out []Extent
 	for _, e := range sorted {

@@ -4,18 +4,45 @@ import "slices"
 
 // A table holds the extents of a map that has several.
 type table struct {
-	given  []Extent // in the order in which they were given
-	byID   index
-	byHost index // its extents are flipped: ID is the host's
+	given   []Extent // in the order in which they were given
+	extents []Extent // in the order of ID; the very slice if that is the same
+	byID    index    // of the extents
+	order   []uint16 // the places of the extents, in the order of HostID
+	byHost  index    // of order
 }
 
-// newTable keeps the slice.
-func newTable(extents []Extent) *table {
-	byHost := make([]Extent, len(extents))
-	for i, e := range extents {
-		byHost[i] = e.flipped()
+// newTable keeps the slice. It fails if two extents share an ID on either side.
+func newTable(given []Extent) (*table, error) {
+	n := len(given)
+	// To allocate takes longer than all that follows. So there is no second list
+	// of extents for the other side, and the small numbers share one piece.
+	numbers := make([]uint16, 3*n+2)
+	t := &table{given: given, extents: inOrder(given), order: numbers[:n]}
+	var buf [MaxExtents]uint32
+	ids, end := buf[:n], uint32(0)
+	for i, e := range t.extents {
+		if e.ID < end {
+			return nil, clash(given, t.extents[i-1], e, "shares IDs inside the namespace with")
+		}
+		ids[i], end = e.ID, e.ID+e.Count
 	}
-	return &table{given: extents, byID: newIndex(inOrder(extents)), byHost: newIndex(inOrder(byHost))}
+	t.byID = newIndex(ids, ids[0], ids[n-1], numbers[n:2*n+1])
+
+	low, high := ^uint32(0), uint32(0)
+	for i, e := range t.extents {
+		ids[i], low, high = e.HostID, min(low, e.HostID), max(high, e.HostID)
+	}
+	t.byHost = newIndex(ids, low, high, numbers[2*n+1:])
+	t.byHost.sort(ids, t.order)
+	end = 0
+	for i, place := range t.order {
+		e := &t.extents[place]
+		if e.HostID < end {
+			return nil, clash(given, t.extents[t.order[i-1]], *e, "shares host IDs with")
+		}
+		end = e.HostID + e.Count
+	}
+	return t, nil
 }
 
 // inOrder returns the extents in the order of ID: the very slice if they are,
@@ -49,91 +76,59 @@ func (t *table) toHost(id uint32) (uint32, bool) {
 	if t == nil {
 		return 0, false
 	}
-	return t.byID.lookup(id)
+	at := t.reach(id)
+	e := &t.extents[at-below(id, t.extents[at].ID)]
+	if off := id - e.ID; off < e.Count {
+		return e.HostID + off, true
+	}
+	return 0, false
 }
 
-// toContainer is kept out of line as toHost is.
+// toContainer is toHost by the other side. Code for both sides, told which one
+// as it runs, takes twice the time.
 //
 //go:noinline
 func (t *table) toContainer(host uint32) (uint32, bool) {
 	if t == nil {
 		return 0, false
 	}
-	return t.byHost.lookup(host)
-}
-
-// An index finds the extent of an ID. It cuts the span of the extents into
-// slots of equal width and notes for each where the search begins, so that it
-// mostly ends there as well; where many extents crowd into one slot it halves.
-type index struct {
-	extents []Extent // in the order of ID
-	base    uint32   // the lowest ID
-	shift   uint8    // a slot is 1<<shift IDs wide
-	slots   []uint16 // the last extent that begins at or before the slot; one more at the end
-}
-
-// newIndex makes the index of extents in the order of ID. They may share IDs,
-// if only to find that out: see [index.crossing].
-func newIndex(extents []Extent) index {
-	x := index{extents: extents, base: extents[0].ID}
-	last := extents[len(extents)-1]
-	span := last.ID + last.Count - 1 - x.base
-	for slots := uint32(4 * len(extents)); span>>x.shift >= slots; {
-		x.shift++
-	}
-	x.slots = make([]uint16, span>>x.shift+2)
-	done := uint64(0)
-	for i, e := range extents[1:] {
-		// Extent i holds for the slots that begin before the next extent does.
-		// A slot that begins past 32 bits is beyond every ID.
-		first := min((uint64(e.ID-x.base)+1<<x.shift-1)>>x.shift, uint64(len(x.slots)))
-		for ; done < first; done++ {
-			x.slots[done] = uint16(i)
-		}
-	}
-	for ; done < uint64(len(x.slots)); done++ {
-		x.slots[done] = uint16(len(extents) - 1)
-	}
-	return x
-}
-
-// crossing returns two neighbours that share an ID, if there are any.
-func (x *index) crossing() (a, b Extent, ok bool) {
-	for i := 1; i < len(x.extents); i++ {
-		a, b = x.extents[i-1], x.extents[i]
-		if a.ID+a.Count > b.ID {
-			return a, b, true
-		}
-	}
-	return a, b, false
-}
-
-// find returns the last extent that begins at or before id; the first if none
-// does.
-func (x *index) find(id uint32) int {
-	slot := int((id - x.base) >> x.shift)
-	if slot >= len(x.slots)-1 {
-		if id < x.base {
-			return 0
-		}
-		return len(x.extents) - 1
-	}
-	lo, hi := int(x.slots[slot]), int(x.slots[slot+1])
-	for lo < hi {
-		mid := (lo + hi + 1) >> 1
-		if x.extents[mid].ID <= id {
+	lo, hi := t.byHost.slot(host)
+	for hi-lo > 1 {
+		if mid := (lo + hi) >> 1; t.extents[t.order[mid]].HostID <= host {
 			lo = mid
 		} else {
-			hi = mid - 1
+			hi = mid
 		}
 	}
-	return lo
-}
-
-func (x *index) lookup(id uint32) (uint32, bool) {
-	e := &x.extents[x.find(id)]
-	if off := id - e.ID; off < e.Count {
-		return e.HostID + off, true
+	e := &t.extents[t.order[hi-below(host, t.extents[t.order[hi]].HostID)]]
+	if off := host - e.HostID; off < e.Count {
+		return e.ID + off, true
 	}
 	return 0, false
 }
+
+// find returns the place of the last extent that begins at or before id, or 0.
+func (t *table) find(id uint32) int {
+	if id < t.byID.base {
+		return 0
+	}
+	at := t.reach(id)
+	return at - below(id, t.extents[at].ID)
+}
+
+// reach is find, or one more. For an ID below all extents it is the last place.
+func (t *table) reach(id uint32) int {
+	lo, hi := t.byID.slot(id)
+	for hi-lo > 1 {
+		if mid := (lo + hi) >> 1; t.extents[mid].ID <= id {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return hi
+}
+
+// below is 1 if id is below first, else 0: without a branch, which IDs in no
+// order would often send the wrong way.
+func below(id, first uint32) int { return int((uint64(id) - uint64(first)) >> 63) }
