@@ -3,6 +3,7 @@ package subid
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 )
@@ -11,12 +12,17 @@ import (
 // that any reader reads there, the accounts, what is reserved but for the soft
 // ranges, and what the policy avoids.
 func (s *Set) taken(p Policy, files ...*File) spans {
-	var t spans
-	for i, f := range files {
-		// Whoever pairs ranges has the same text in both files.
-		if i == 0 || f.text != files[0].text {
-			t.addFile(f)
-		}
+	// Whoever pairs ranges has the same text in both files.
+	if len(files) == 2 && files[0].text == files[1].text {
+		files = files[:1]
+	}
+	room := 2*len(s.users) + len(s.groups) + len(p.Avoid) + len(reservedTable)
+	for _, f := range files {
+		room += strings.Count(f.text, "\n") + 1
+	}
+	t := make(spans, 0, room)
+	for _, f := range files {
+		t.addFile(f)
 	}
 	for _, a := range s.users {
 		t.add(a.id, a.id)

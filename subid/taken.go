@@ -4,7 +4,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"strings"
 )
 
 // A spans is a set of IDs as unsorted intervals, each packed into one number,
@@ -22,7 +21,6 @@ func (s *spans) addRange(r Range) {
 // addFile adds all that any reader finds for any owner. What stands in
 // comments is in nobody's way, but there are enough IDs to stay out of it.
 func (s *spans) addFile(f *File) {
-	*s = slices.Grow(*s, strings.Count(f.text, "\n")+1)
 	for _, r := range f.allClaims() {
 		s.addRange(r)
 	}
