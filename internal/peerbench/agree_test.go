@@ -23,6 +23,7 @@ func rows(t testing.TB, parts ...func(dir string) ([]Row, error)) []Row {
 }
 
 func parseRows(dir string) ([]Row, error)    { return ParseRows(dir, 1000) }
+func textRows(string) ([]Row, error)         { return ParseTextRows(1000), nil }
 func ownerRows(dir string) ([]Row, error)    { return OwnerRows(dir, 1000) }
 func findRows(dir string) ([]Row, error)     { return FindRows(dir, 10, 1000) }
 func findInMemory(string) ([]Row, error)     { return FindInMemoryRows(10, 1000), nil }
@@ -33,7 +34,7 @@ func setRows(string) ([]Row, error)          { return SetRows(300, 1<<16), nil }
 func bootRows(string) ([]Row, error)         { return BootRows(10, 40), nil }
 
 func TestUsernskitIsRightOnEveryRow(t *testing.T) {
-	for _, r := range rows(t, parseRows, ownerRows, findRows, findInMemory, translateRows, mapFileRows, anyOrderRows, setRows, bootRows) {
+	for _, r := range rows(t, parseRows, textRows, ownerRows, findRows, findInMemory, translateRows, mapFileRows, anyOrderRows, setRows, bootRows) {
 		assert.Empty(t, r.Sides[0].Wrong(), "%s, %s", r.Work, r.Size)
 		assert.NoError(t, r.Sides[0].Run(), "%s, %s", r.Work, r.Size)
 	}
@@ -41,7 +42,7 @@ func TestUsernskitIsRightOnEveryRow(t *testing.T) {
 
 // What peers are compared on has to be work that they do as well.
 func TestPeersAgreeOnWellFormedFiles(t *testing.T) {
-	for _, r := range rows(t, parseRows, ownerRows, findInMemory, translateRows, mapFileRows, anyOrderRows, bootRows) {
+	for _, r := range rows(t, parseRows, textRows, ownerRows, findInMemory, translateRows, mapFileRows, anyOrderRows, bootRows) {
 		require.Greater(t, len(r.Sides), 1)
 		for _, s := range r.Sides[1:] {
 			assert.Empty(t, s.Wrong(), "%s, %s: %s", r.Work, r.Size, s.Name)

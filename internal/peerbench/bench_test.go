@@ -8,6 +8,7 @@ import "testing"
 func BenchmarkSides(b *testing.B) {
 	list := rows(b,
 		func(dir string) ([]Row, error) { return ParseRows(dir, 1e3, 65e3, 1e6) },
+		func(string) ([]Row, error) { return ParseTextRows(1e3, 65e3, 1e6), nil },
 		func(dir string) ([]Row, error) { return OwnerRows(dir, 1e3, 65e3, 1e6) },
 		func(dir string) ([]Row, error) { return FindRows(dir, 10, 65e3) },
 		translateRows, mapFileRows,

@@ -51,19 +51,19 @@ func FindInMemoryRows(sizes ...int) []Row {
 	var rows []Row
 	for _, n := range sizes {
 		h := host{held: crowded(n)}
-		data := h.file()
+		uids, gids := h.uids(), h.gids()
 		rows = append(rows, Row{
 			Work: "find a free range, files in memory", Size: size(n, "ranges"), Units: n, Target: 5,
 			Sides: []Side{
 				side("usernskit", func() (uint32, error) {
-					set := subid.Set{UID: subid.Parse(subid.UIDFile, data), GID: subid.Parse(subid.GIDFile, data)}
+					set := subid.Set{UID: subid.Parse(subid.UIDFile, uids), GID: subid.Parse(subid.GIDFile, gids)}
 					grant, err := set.Find(subid.Request{})
 					return grant.UID.Start, err
 				}, h.overlap),
 				side("moby/sys/user and a sort", func() (uint32, error) {
-					uids, err1 := user.ParseSubID(bytes.NewReader(data))
-					gids, err2 := user.ParseSubID(bytes.NewReader(data))
-					return firstGap(append(uids, gids...)), errors.Join(err1, err2)
+					list, err1 := user.ParseSubID(bytes.NewReader(uids))
+					more, err2 := user.ParseSubID(bytes.NewReader(gids))
+					return firstGap(append(list, more...)), errors.Join(err1, err2)
 				}, h.overlap),
 			},
 		})
@@ -85,8 +85,8 @@ func crowded(n int) []subid.Range {
 func newHost(root string, held []subid.Range) (host, error) {
 	h := host{root, held}
 	files := map[string]string{
-		"/etc/subuid":        string(h.file()),
-		"/etc/subgid":        string(h.file()),
+		"/etc/subuid":        string(h.uids()),
+		"/etc/subgid":        string(h.gids()),
 		"/etc/passwd":        "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 		"/etc/group":         "root:x:0:\nnogroup:x:65534:\n",
 		"/etc/login.defs":    "SUB_UID_MIN 100000\nSUB_UID_MAX 600100000\nSUB_UID_COUNT 65536\nSUB_GID_MIN 100000\nSUB_GID_MAX 600100000\nSUB_GID_COUNT 65536\n",
@@ -103,12 +103,17 @@ func newHost(root string, held []subid.Range) (host, error) {
 	return h, nil
 }
 
-// file is what both files hold.
-func (h host) file() []byte {
+// uids and gids are what the two files hold: the same ranges, of which the last
+// is not of the same owner. Of two equal texts usernskit would read one only.
+func (h host) uids() []byte { return h.file("alice") }
+func (h host) gids() []byte { return h.file("staff") }
+
+func (h host) file(last string) []byte {
 	var b bytes.Buffer
-	for i, r := range h.held {
+	for i, r := range h.held[:len(h.held)-1] {
 		fmt.Fprintf(&b, "user%d:%v\n", i, r)
 	}
+	fmt.Fprintf(&b, "%s:%v\n", last, h.held[len(h.held)-1])
 	return b.Bytes()
 }
 

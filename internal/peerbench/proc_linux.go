@@ -52,7 +52,7 @@ func ScanProgramsRow(sleepers *Sleepers, remapctl string, processes int) Row {
 		return s
 	}
 	return Row{
-		Work: "the same, as programs", Size: size(processes, "processes"), Units: processes,
+		Work: "the same, as programs", Size: size(processes, "processes"), Units: processes, Target: 8,
 		Sides: []Side{
 			program("remapctl ps", 0, remapctl, "ps"),
 			program("lsns -t user", 3, "lsns", "-t", "user"),

@@ -1,7 +1,6 @@
 package peerbench
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -22,10 +21,7 @@ import (
 func AllocateRow(remapctl string, lines int) (Row, error) {
 	const user = "peerbench"
 	held := crowded(lines)
-	var text bytes.Buffer
-	for i, r := range held {
-		fmt.Fprintf(&text, "user%d:%v\n", i, r)
-	}
+	files := host{held: held}
 	if out, err := exec.Command("useradd", "-r", user).CombinedOutput(); err != nil {
 		return Row{}, fmt.Errorf("useradd: %w: %s", err, out)
 	}
@@ -37,7 +33,7 @@ func AllocateRow(remapctl string, lines int) (Row, error) {
 		}
 		saved[path] = data
 	}
-	saved[subid.UIDFile], saved[subid.GIDFile] = text.Bytes(), text.Bytes()
+	saved[subid.UIDFile], saved[subid.GIDFile] = files.uids(), files.gids()
 	before := func() error {
 		err := os.RemoveAll("/var/lib/usernskit") // a first run has no receipts behind it
 		for path, data := range saved {

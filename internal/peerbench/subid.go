@@ -44,7 +44,46 @@ func (t *tally) add(owner string, start, count uint64) {
 	t.counts += count
 }
 
-// ParseRows reads every range of a file, from the disk, with its owner.
+// count adds a line and spares moby/sys/user the list.
+func (t *tally) count(s user.SubID) bool {
+	t.add(s.Name, uint64(s.SubID), uint64(s.Count))
+	return false
+}
+
+// tallyOf is that of subidFile.
+func tallyOf(lines int) (t tally) {
+	for i := range lines {
+		t.add("user"+strconv.Itoa(i), uint64(firstID+i*perLine), perLine)
+	}
+	return t
+}
+
+// ParseTextRows reads every range of a text in memory, with its owner. Only
+// moby/sys/user can be asked: the others read from a path.
+func ParseTextRows(sizes ...int) []Row {
+	var rows []Row
+	for _, n := range sizes {
+		text, all := subidFile(n), tallyOf(n)
+		rows = append(rows, Row{
+			Work: "parse subuid, text in memory", Size: size(n, "lines"), Units: n, Target: 8,
+			Sides: []Side{
+				side("usernskit", func() (t tally, err error) {
+					for l, r := range subid.Parse(subid.UIDFile, text).Ranges() {
+						t.add(l.Owner, uint64(r.Start), uint64(r.Count))
+					}
+					return t, nil
+				}, equals(all)),
+				side("moby/sys/user", func() (t tally, err error) {
+					_, err = user.ParseSubIDFilter(bytes.NewReader(text), t.count)
+					return t, err
+				}, equals(all)),
+			},
+		})
+	}
+	return rows
+}
+
+// ParseRows is ParseTextRows with the file on the disk.
 func ParseRows(dir string, sizes ...int) ([]Row, error) {
 	var rows []Row
 	for _, n := range sizes {
@@ -52,11 +91,8 @@ func ParseRows(dir string, sizes ...int) ([]Row, error) {
 		if err := os.WriteFile(path, subidFile(n), 0o644); err != nil {
 			return nil, err
 		}
-		var all, noOwners tally
-		for i := range n {
-			all.add("user"+strconv.Itoa(i), uint64(firstID+i*perLine), perLine)
-		}
-		noOwners = all
+		all := tallyOf(n)
+		noOwners := all
 		noOwners.owners = 0 // containers/storage does not tell them
 		rows = append(rows, Row{
 			Work: "parse subuid", Size: size(n, "lines"), Units: n, Target: 8,
@@ -78,12 +114,8 @@ func parseOurs(path string) (t tally, err error) {
 	return t, err
 }
 
-// parseMoby counts in the filter, which spares moby/sys/user the list.
 func parseMoby(path string) (t tally, err error) {
-	_, err = user.ParseSubIDFileFilter(path, func(s user.SubID) bool {
-		t.add(s.Name, uint64(s.SubID), uint64(s.Count))
-		return false
-	})
+	_, err = user.ParseSubIDFileFilter(path, t.count)
 	return t, err
 }
 
@@ -135,12 +167,23 @@ func readText(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	var b strings.Builder
-	if info, err := f.Stat(); err == nil {
-		b.Grow(int(info.Size()))
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
 	}
-	_, err = io.Copy(&b, f)
-	return b.String(), err
+	var b strings.Builder
+	b.Grow(int(info.Size()))
+	part := make([]byte, min(info.Size()+1, 32<<10))
+	for {
+		n, err := f.Read(part)
+		b.Write(part[:n])
+		if err == io.EOF {
+			return b.String(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
 }
 
 func ownerMoby(path, owner string) (t tally, err error) {

@@ -125,6 +125,7 @@ func (b *bench) measure() error {
 	}
 	type rows = []peerbench.Row
 	b.add("parse subuid", func() (rows, error) { return peerbench.ParseRows(files, 1e3, 65e3, 1e6) })
+	b.add("parse subuid, text in memory", func() (rows, error) { return peerbench.ParseTextRows(1e3, 65e3, 1e6), nil })
 	b.add("ranges of one owner", func() (rows, error) { return peerbench.OwnerRows(files, 1e3, 65e3, 1e6) })
 	b.add("find a free range", func() (rows, error) { return peerbench.FindRows(files, 10, 1e3, 65e3) })
 	b.add("find a free range, files in memory", func() (rows, error) { return peerbench.FindInMemoryRows(10, 1e3, 65e3), nil })
