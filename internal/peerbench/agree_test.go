@@ -88,6 +88,20 @@ func TestLosslessSeesALostByte(t *testing.T) {
 	assert.NotEmpty(t, lossless(doc, doc))
 }
 
+// A reader of the short table must not think that all aims were met.
+func TestTheBriefTableHasEveryRowWhoseAimWasNotMet(t *testing.T) {
+	row := func(size string, ratio float64) Result {
+		peer := Measured{Side: Side{Name: "peer"}, Ratio: Spread{ratio, ratio, ratio}}
+		return Result{Row: Row{Work: "work", Size: size, Units: 1, Target: 8}, Sides: []Measured{{}, peer}}
+	}
+	var b strings.Builder
+	Brief(&b, []Result{row("small", 2), row("middle", 9), row("large", 10)})
+	assert.Contains(t, b.String(), "| work, small |")
+	assert.Contains(t, b.String(), "peer 2x, aim 8x: **not met** |")
+	assert.NotContains(t, b.String(), "middle")
+	assert.Contains(t, b.String(), "peer 10x |")
+}
+
 func TestRatiosAreOfTheSameRound(t *testing.T) {
 	wait := func(d time.Duration) Side {
 		s := side(d.String(), func() (int, error) { time.Sleep(d); return 0, nil }, equals(0))

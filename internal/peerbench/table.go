@@ -23,19 +23,24 @@ func Table(w io.Writer, results []Result) {
 }
 
 // Brief is Table with the largest input of each work, where that does not grow
-// with it the smallest as well, and medians only.
+// with it the smallest as well, and medians only. A row whose aim was not met is
+// never left out, and says so.
 func Brief(w io.Writer, results []Result) {
 	fmt.Fprintln(w, "| work | usernskit | the others take |")
 	fmt.Fprintln(w, "|---|---|---|")
 	for i, r := range results {
 		first := i == 0 || results[i-1].Work != r.Work
 		last := i+1 == len(results) || results[i+1].Work != r.Work
-		if !last && (!first || r.Units > 0) {
+		verdict, met := r.judge()
+		if !last && (!first || r.Units > 0) && met {
 			continue
 		}
 		var peers []string
 		for _, m := range r.Sides[1:] {
 			peers = append(peers, fmt.Sprintf("%s %sx%s", m.Name, digits(m.Ratio.Median), m.wrong()))
+		}
+		if !met {
+			peers = append(peers, "aim "+verdict)
 		}
 		fmt.Fprintf(w, "| %s, %s | %s | %s |\n", r.Work, r.Row.Size, r.own(), strings.Join(peers, ", "))
 	}
@@ -97,10 +102,17 @@ func digits(x float64) string {
 // to the fastest peer whose answer is right, and next to those with an aim of
 // their own.
 func (r Result) Verdict() string {
+	verdict, _ := r.judge()
+	return verdict
+}
+
+// judge is Verdict, and whether nothing was missed.
+func (r Result) judge() (verdict string, met bool) {
 	if r.Row.Target == 0 {
-		return ""
+		return "", true
 	}
-	aim, met := digits(r.Row.Target)+"x", r.Fastest().Ratio.Median >= r.Row.Target
+	aim := digits(r.Row.Target) + "x"
+	met = r.Fastest().Ratio.Median >= r.Row.Target
 	for _, m := range r.Sides[1:] {
 		if m.Target > 0 {
 			aim += fmt.Sprintf(", %s %sx", m.Name, digits(m.Target))
@@ -109,11 +121,11 @@ func (r Result) Verdict() string {
 	}
 	switch {
 	case r.Fastest().Name == "":
-		return aim + ": no peer is right"
+		return aim + ": no peer is right", true
 	case met:
-		return aim + ": met"
+		return aim + ": met", true
 	}
-	return aim + ": **not met**"
+	return aim + ": **not met**", false
 }
 
 // Fastest returns the fastest peer whose answer is right and that has no aim of
