@@ -134,7 +134,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 		return Receipt{}, err
 	}
 	if err := a.begin(&r); err != nil {
-		return Receipt{}, errors.Join(fmt.Errorf("journal: %w", err), a.rollBack(r))
+		return Receipt{}, errors.Join(err, a.rollBack(record{ID: r.ID})) // no file is touched yet
 	}
 	if begun, err := a.write(r); err != nil {
 		// What comes after is as it was, whoever may have edited it by now.
@@ -146,7 +146,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	}
 	r.State = Applied
 	if err := a.keep(r); err != nil {
-		return Receipt{}, errors.Join(fmt.Errorf("journal: %w", err), a.rollBack(r))
+		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
 	return a.host.receipt(r), nil
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +55,7 @@ func (h Host) journal() ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok && !strings.HasPrefix(id, ".") {
+		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok && !strings.HasPrefix(e.Name(), ".") {
 			ids = append(ids, id)
 		}
 	}
@@ -101,7 +101,11 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 // contents that no record tells of. Whoever calls it holds the lock, so nobody
 // is about to need them.
 func (a *applier) sweepJournal() error {
-	entries, err := a.host.ReadDir(journalDir)
+	dir, err := a.host.Path(journalDir)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -112,13 +116,14 @@ func (a *applier) sweepJournal() error {
 		}
 	}
 	for _, e := range entries {
-		id, isContents := strings.CutSuffix(e.Name(), ".data")
-		if !strings.HasPrefix(e.Name(), ".") && (!isContents || records[id]) {
+		id, ok := strings.CutSuffix(e.Name(), ".data")
+		orphan := ok && number(id) > 0 && !records[id]
+		if e.IsDir() || !orphan && !strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if real, err := a.host.Path(path.Join(journalDir, e.Name())); err == nil {
-			_ = os.Remove(real)
-		}
+		// The name, and not what it may be a link to. One that stays is in nobody's
+		// way, or whoever needs the place will say so.
+		_ = os.Remove(filepath.Join(dir, e.Name()))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"path"
 	"time"
@@ -16,14 +17,15 @@ import (
 // files, written once. Its JSON form is read by later versions: fields may be
 // added, and keep their meaning.
 type record struct {
-	Schema  int
-	ID      string
-	Time    time.Time
-	Title   string
-	State   State
-	Files   []fileRecord
-	Dirs    []string // directories made, on the host, the outermost first
-	Actions []Action
+	Schema   int
+	ID       string
+	Time     time.Time
+	Title    string
+	State    State
+	Files    []fileRecord
+	Checksum uint32   // of "ID.data"
+	Dirs     []string // directories made, on the host, the outermost first
+	Actions  []Action
 }
 
 // A fileRecord is what happened to one file, in the order of writing.
@@ -85,19 +87,26 @@ func (r *record) place() int {
 	return size
 }
 
-// unpack takes the contents from what "ID.data" holds, and reports whether
-// they are all there.
+// unpack takes the contents from what "ID.data" holds, and reports whether it
+// is that: each content behind the one before, or one that was there already,
+// up to the end.
 func (r *record) unpack(data []byte) bool {
 	size := 0
+	known := map[[2]int]bool{}
 	for _, c := range r.contents() {
-		if c.At < 0 || c.Size < 0 || c.Size > len(data)-c.At {
+		if c.At == size && c.Size >= 0 && c.Size <= len(data)-size {
+			size += c.Size
+		} else if !known[[2]int{c.At, c.Size}] {
 			return false
 		}
+		known[[2]int{c.At, c.Size}] = true
 		c.data = data[c.At : c.At+c.Size : c.At+c.Size]
-		size = max(size, c.At+c.Size)
 	}
-	return size == len(data)
+	return size == len(data) && r.Checksum == checksum(data)
 }
+
+// checksum is CRC-32C, which tells damage, and takes next to no time.
+func checksum(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) }
 
 func recordPath(id string) string   { return path.Join(journalDir, id+".json") }
 func contentsPath(id string) string { return path.Join(journalDir, id+".data") }
@@ -113,12 +122,19 @@ func (h Host) head(id string) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return record{}, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
+	var first struct { // what records of all forms have
+		Schema int
+		ID     string
 	}
-	if r.Schema != schema || r.ID != id {
+	if err = json.Unmarshal(data, &first); err == nil && (first.Schema != schema || first.ID != id) {
 		return record{}, &FileError{File: name, Err: errors.New("written by another version of usernskit, or renamed: use the version that wrote it")}
+	}
+	var r record
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	if err != nil {
+		return record{}, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
 	}
 	return r, nil
 }
@@ -137,7 +153,7 @@ func (h Host) record(id string) (record, error) {
 		return record{}, err
 	}
 	if !r.unpack(data) {
-		return record{}, &FileError{File: contentsPath(id), Err: fmt.Errorf("has %d bytes, and not what %s says", len(data), recordPath(id))}
+		return record{}, &FileError{File: contentsPath(id), Err: fmt.Errorf("damaged, or not the one that belongs to %s", recordPath(id))}
 	}
 	return r, nil
 }
@@ -153,9 +169,13 @@ func (a *applier) begin(r *record) error {
 	for _, c := range r.contents() {
 		data = append(data, c.data...)
 	}
+	r.Checksum = checksum(data)
 	err := a.writer("journal: contents: ").Replace(contentsPath(r.ID), nil, data, hostfs.NewMeta(0o600))
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, ErrChanged): // not a sign to plan again, see journalError
+		return fmt.Errorf("journal: %s is in the way and cannot be removed", contentsPath(r.ID))
+	case err != nil:
+		return journalError(err)
 	}
 	return a.keep(*r)
 }
@@ -167,11 +187,27 @@ func (a *applier) keep(r record) error {
 		return fmt.Errorf("BUG: journal: %w", err)
 	}
 	name := recordPath(r.ID)
+	if len(data) > MaxFileSize {
+		return journalError(fmt.Errorf("%s: %w: it would have more than %d bytes", name, ErrTooLarge, MaxFileSize))
+	}
 	before, err := a.host.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return journalError(err)
 	}
-	return a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600))
+	return journalError(a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600)))
+}
+
+// journalError says that it is the journal that cannot be written. That of a
+// plan's files one has changed is another matter: then [Host.Update] would plan
+// again, and meet the same.
+func journalError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrChanged):
+		return fmt.Errorf("journal: %v", err)
+	}
+	return fmt.Errorf("journal: %w", err)
 }
 
 // drop removes the record of a plan that was rolled back, and then what no

@@ -104,14 +104,14 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	}
 	r.State = Undoing
 	if err := a.keep(r); err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	if err := a.restore(r, force); err != nil {
 		return err
 	}
 	r.State = Undone
 	if err := a.keep(r); err != nil {
-		return fmt.Errorf("every file is as it was, but the journal cannot be written: %w", err)
+		return fmt.Errorf("every file is as it was, but the receipt does not say so: %w", err)
 	}
 	return nil
 }
