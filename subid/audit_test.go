@@ -213,7 +213,7 @@ func TestReservedRangesAreInOrderAndTheirNamesSay(t *testing.T) {
 		assert.NotEmpty(t, r.Name)
 		end = uint64(r.Start) + uint64(r.Count)
 	}
-	assert.EqualValues(t, 4294967295, end)
+	assert.Equal(t, uint64(4294967295), end)
 	list[0].Start = 5
 	assert.Zero(t, subid.ReservedRanges()[0].Start, "a copy")
 }

@@ -36,7 +36,7 @@ func newIndex(ids []uint32, low, high uint32, room []uint16) index {
 // slot returns the places lo and hi between which the last ID is that is not
 // above id, both included. An id below all IDs is taken for one above all.
 func (x *index) slot(id uint32) (lo, hi int) {
-	slot := min(int((id-x.base)>>(x.shift&31)), len(x.last)-2)
+	slot := min((id-x.base)>>(x.shift&31), uint32(len(x.last)-2)) // an int of 32 bits does not hold an ID
 	return int(x.last[slot]), int(x.last[slot+1])
 }
 

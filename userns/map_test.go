@@ -189,3 +189,28 @@ func TestAMapIsTextInJSON(t *testing.T) {
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"UID":"0 100000 65536\n65536 300000 10\n","GID":""}`, string(data))
 }
+
+// The usual map of rootless containers, asked for IDs that an int of 32 bits
+// does not hold, and for host root, which is below all that it maps.
+func TestIDsFarFromAllExtentsAreNotMapped(t *testing.T) {
+	m := mustMap(t, userns.Extent{ID: 0, HostID: 1000, Count: 1}, userns.Extent{ID: 1, HostID: 100000, Count: 65536})
+	for _, id := range []uint32{65537, 1<<31 - 1, 1 << 31, 1<<31 + 1, 1<<32 - 2, 1<<32 - 1} {
+		_, ok := m.ToHost(id)
+		assert.False(t, ok, "%d", id)
+		assert.Empty(t, m.HostRanges(id, 1), "%d", id)
+	}
+	for _, host := range []uint32{0, 999, 1001, 99999, 165536, 1 << 31, 1<<32 - 2, 1<<32 - 1} {
+		_, ok := m.ToContainer(host)
+		assert.False(t, ok, "%d", host)
+	}
+}
+
+// An ID below the first extent was once looked for behind the last one, where
+// that reaches the end of the IDs, and the first extents were left out.
+func TestHostRangesFromBelowTheFirstExtent(t *testing.T) {
+	first := userns.Extent{ID: 1, HostID: 1, Count: 1}
+	rest := userns.Extent{ID: 2, HostID: 2, Count: 4294967293}
+	m := mustMap(t, first, rest)
+	assert.Equal(t, []userns.Extent{first}, m.HostRanges(0, 2))
+	assert.Equal(t, []userns.Extent{first, rest}, m.HostRanges(0, 4294967295))
+}

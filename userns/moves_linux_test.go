@@ -272,7 +272,7 @@ func TestAScanOfManyProcessesHoldsNoMoreThanOneOfFew(t *testing.T) {
 func TestAProcessInEveryGroupThereIsCanBeRead(t *testing.T) {
 	var groups bytes.Buffer
 	for i := range 65536 {
-		fmt.Fprintf(&groups, "%d ", 4_000_000_000+i)
+		fmt.Fprintf(&groups, "%d ", 4_000_000_000+int64(i))
 	}
 	f := fakeFS(t, fakeProc{pid: 20, user: 1, uidMap: "0 100000 65536\n", groups: groups.String()})
 	procs, _ := collect(t, f, userns.Options{})

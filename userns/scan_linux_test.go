@@ -2,6 +2,7 @@ package userns_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,10 +38,10 @@ type fakeFile struct {
 func (p fakeProc) files() map[string]fakeFile {
 	user, mnt := "4026531837", "4026531832"
 	if p.user != 0 {
-		user = strconv.Itoa(4026532000 + p.user)
+		user = fmt.Sprint(4026532000 + int64(p.user))
 	}
 	if p.mnt != 0 {
-		mnt = strconv.Itoa(4026532000 + p.mnt)
+		mnt = fmt.Sprint(4026532000 + int64(p.mnt))
 	}
 	if p.uidMap == "" && p.user == 0 {
 		p.uidMap, p.gidMap = fullMap, fullMap
@@ -151,7 +152,7 @@ func TestTheZeroOptionsFindEveryContainerAndEveryNamespace(t *testing.T) {
 	p := procs[1]
 	assert.Equal(t, "p12", p.Command)
 	assert.Equal(t, byte('S'), p.State)
-	assert.EqualValues(t, 4026532002, p.UserNS)
+	assert.EqualValues(t, uint64(4026532002), p.UserNS)
 	assert.Equal(t, "0 100000 65536", p.Mapping.String())
 	assert.Equal(t, [4]uint32{100000, 100000, 100000, 100000}, p.UID)
 	assert.Equal(t, []uint32{100010}, p.Groups)

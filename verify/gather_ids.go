@@ -129,7 +129,7 @@ func readFiles(h usernskit.Host, c config, reader subid.Reader) ids {
 	i.account = account
 	i.owner = subid.Owner{Name: account}
 	for _, u := range i.passwd.value {
-		if u.Name == account && u.Uid >= 0 && u.Uid <= math.MaxUint32 {
+		if u.Name == account && u.Uid >= 0 && int64(u.Uid) <= math.MaxUint32 {
 			uid := uint32(u.Uid)
 			i.owner.UID = &uid
 			break
