@@ -1,6 +1,9 @@
 package daemoncfg
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // A source is a JSON text that has not passed the gate. Its methods are given
 // the offset of what they go past, and return the one behind it, or nowhere
@@ -84,11 +87,7 @@ func (s source) plain(i int) int {
 }
 
 // word returns the eight bytes at i, the first one lowest.
-func (s source) word(i int) uint64 {
-	s = s[i : i+8]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
+func (s source) word(i int) uint64 { return binary.LittleEndian.Uint64([]byte(s[i : i+8])) }
 
 func (s source) literal(i int, word string) int {
 	if end := i + len(word); end <= len(s) && string(s[i:end]) == word {
