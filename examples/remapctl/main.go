@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
@@ -78,21 +77,24 @@ func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cli.Command {
 	return root
 }
 
+// The package would print help itself where --help stands before a command or
+// among wrong options. Then all of it would have to be written beforehand, which
+// takes as long as many a command.
+func init() { cli.HelpFlag = nil }
+
 // setUp gives every command its help, and the handling of errors that the
 // contract asks for.
 func setUp(n node) {
 	n.OnUsageError = usageError
 	n.HideHelp, n.HideHelpCommand = true, true // ours is shorter
 	n.DisableSliceFlagSeparator = true         // a comma is a byte like any other
-	// The package prints these itself where --help stands before a command.
-	n.CustomHelpTemplate = strings.ReplaceAll(n.help(), "{{", `{{"{{"}}`)
-	n.CustomRootCommandHelpTemplate = n.CustomHelpTemplate
 	do := n.Action
 	if do == nil {
 		do = noCommand
 	}
 	n.Action = func(ctx context.Context, cmd *cli.Command) error {
-		if cmd.Bool("help") {
+		unknown := len(cmd.Commands) > 0 && cmd.Args().Present()
+		if cmd.Bool("help") && !unknown {
 			_, err := io.WriteString(cmd.Root().Writer, n.help())
 			return err
 		}

@@ -53,6 +53,8 @@ func TestHelpIsTheSameWhereverItIsAskedFor(t *testing.T) {
 	assert.Equal(t, help("plan", "--help"), help("plan", "-h"))
 	assert.Equal(t, help("plan", "--help"), help("plan", "--help", "--count", "7"))
 	assert.Equal(t, help("subid", "--help"), help("--help", "subid"))
+	assert.Equal(t, help("subid", "find", "--help"), help("--help", "subid", "find"))
+	assert.Equal(t, help("subid", "find", "--help"), help("subid", "--help", "find"))
 	root := help("--help")
 	assert.Contains(t, root, "\n  enable ")
 	assert.LessOrEqual(t, strings.Count(root, "\n"), 30, root)
