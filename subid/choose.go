@@ -9,14 +9,14 @@ import (
 )
 
 // taken is what may not be given in the files named, in one sorted set: all
-// that any reader reads there, the accounts, what is reserved but for the soft
-// ranges, and what the policy avoids.
+// that any reader reads there, the accounts, and what the policy avoids. What
+// is reserved is not among it.
 func (s *Set) taken(p Policy, files ...*File) spans {
 	// Whoever pairs ranges has the same text in both files.
 	if len(files) == 2 && files[0].text == files[1].text {
 		files = files[:1]
 	}
-	room := 2*len(s.users) + len(s.groups) + len(p.Avoid) + len(reservedTable)
+	room := 2*len(s.users) + len(s.groups) + len(p.Avoid)
 	for _, f := range files {
 		room += strings.Count(f.text, "\n") + 1
 	}
@@ -34,11 +34,6 @@ func (s *Set) taken(p Policy, files ...*File) spans {
 	for _, r := range p.Avoid {
 		t.addRange(r)
 	}
-	for _, x := range reservedTable {
-		if !x.Soft {
-			t.addRange(x.Range)
-		}
-	}
 	return t.sort()
 }
 
@@ -46,19 +41,13 @@ func (s *Set) taken(p Policy, files ...*File) spans {
 // the soft reserved IDs only where nothing else is free, and says so, or where
 // the limits start in there: then that is what the administrator wants.
 func (s *Set) choose(p Policy, owner string, files ...*File) (Range, []usernskit.Warning, error) {
-	hard := s.taken(p, files...)
+	taken := s.taken(p, files...)
 	if !softAt(p.Min) {
-		soft := hard
-		for _, x := range reservedTable {
-			if x.Soft {
-				soft = soft.with(x.Range)
-			}
-		}
-		if r, ok := soft.choose(p.Min, p.Max, p.Count, p.Align); ok {
+		if r, ok := taken.choose(reservedSpans, p); ok {
 			return r, nil, nil
 		}
 	}
-	r, ok := hard.choose(p.Min, p.Max, p.Count, p.Align)
+	r, ok := taken.choose(hardSpans, p)
 	if !ok {
 		return Range{}, nil, &ExhaustedError{Min: p.Min, Max: p.Max, Count: p.Count, Align: p.Align, Largest: r}
 	}

@@ -61,7 +61,6 @@ type job struct {
 
 func (s *Set) job(want Request) (*job, error) {
 	j := &job{set: s, want: want, grant: Grant{Owner: want.Owner}}
-	j.plan.Title = "give " + want.Owner + " subordinate IDs"
 	if want.Count != 0 {
 		want.Policy.Count = want.Count
 	}
@@ -101,6 +100,7 @@ func (j *job) warn(list ...usernskit.Warning) {
 }
 
 func (j *job) run() error {
+	j.plan.Title = "give " + j.want.Owner + " subordinate IDs"
 	o, known := j.set.owner(j.want.Owner, j.want.UID)
 	var lines [2][]claim
 	var err error

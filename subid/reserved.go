@@ -32,3 +32,14 @@ var reservedTable = [...]Reserved{
 	{Range{2147352576, 65536}, "foreign IDs of systemd", false},
 	{Range{2147483648, 2147483647}, "IDs from 2^31 on, which programs with signed numbers get wrong", false},
 }
+
+// reservedSpans are all of the table, and hardSpans all but the soft ones.
+var reservedSpans, hardSpans = func() (all, hard spans) {
+	for _, x := range reservedTable {
+		all.addRange(x.Range)
+		if !x.Soft {
+			hard.addRange(x.Range)
+		}
+	}
+	return all.sort(), hard.sort()
+}()

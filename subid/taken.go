@@ -57,50 +57,44 @@ func (s spans) sort() spans {
 	return s
 }
 
-// with returns sorted intervals with one more among them.
-func (s spans) with(r Range) spans {
-	var one spans
-	one.addRange(r)
-	at, _ := slices.BinarySearch(s, one[0])
-	return slices.Insert(slices.Clip(s), at, one...)
-}
-
-// holes returns what is free between first and last, both included, in order.
-// The intervals must be sorted.
-func (s spans) holes(first, last uint32) iter.Seq[Range] {
+// holes returns what is free of both lists between first and last, both
+// included, in order. The intervals must be sorted.
+func (s spans) holes(more spans, first, last uint32) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
 		low := uint64(first)
 		hole := func(end uint64) bool { // up to end, not included
 			end = min(end, uint64(last)+1)
 			return end <= low || yield(Range{uint32(low), uint32(min(end-low, math.MaxUint32))})
 		}
-		for _, v := range s {
-			if !hole(v >> 32) {
+		a, b := s, more
+		for len(a)+len(b) > 0 {
+			if len(a) == 0 || len(b) > 0 && b[0] < a[0] {
+				a, b = b, a
+			}
+			if !hole(a[0] >> 32) {
 				return
 			}
-			if next := v&math.MaxUint32 + 1; next > low {
-				low = next
-			}
+			low = max(low, a[0]&math.MaxUint32+1)
+			a = a[1:]
 		}
 		hole(math.MaxUint64)
 	}
 }
 
-// choose returns the lowest free range of count IDs between first and last that
-// starts at a multiple of align, or else the largest that is free there. The
-// intervals must be sorted.
-func (s spans) choose(first, last, count, align uint32) (r Range, ok bool) {
+// choose returns the lowest range as the policy wants it that is free of both
+// lists, or else the largest that is free there. The intervals must be sorted.
+func (s spans) choose(more spans, p Policy) (r Range, ok bool) {
 	var largest Range
-	for hole := range s.holes(first, last) {
-		if off := hole.Start % max(align, 1); off != 0 {
-			skip := align - off
+	for hole := range s.holes(more, p.Min, p.Max) {
+		if off := hole.Start % max(p.Align, 1); off != 0 {
+			skip := p.Align - off
 			if skip >= hole.Count {
 				continue
 			}
 			hole.Start, hole.Count = hole.Start+skip, hole.Count-skip
 		}
-		if hole.Count >= count {
-			return Range{hole.Start, count}, true
+		if hole.Count >= p.Count {
+			return Range{hole.Start, p.Count}, true
 		}
 		if hole.Count > largest.Count {
 			largest = hole
