@@ -12,6 +12,10 @@ type File struct {
 	name   string
 	text   string
 	absent bool // there is no file, which Plan writes differently from an empty one
+
+	// read is what Read has read from the host, for the Before of a change; a
+	// large file is not copied for it once more.
+	read []byte
 }
 
 // A Line is one line of a [File].

@@ -103,11 +103,12 @@ func (j *job) run() error {
 	j.plan.Title = "give " + j.want.Owner + " subordinate IDs"
 	o, known := j.set.owner(j.want.Owner, j.want.UID)
 	var lines [2][]claim
-	var err error
-	for i, f := range j.set.files() {
-		if lines[i], j.refused[i], err = j.set.existing(f, o); err != nil {
-			return err
-		}
+	err := j.set.both(func(i int, f *File) (err error) {
+		lines[i], j.refused[i], err = j.set.existing(f, o)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	for _, own := range lines {
 		if err := j.fit(own); err != nil {
@@ -134,10 +135,7 @@ func (j *job) run() error {
 		return err
 	}
 	j.grant.UID, j.grant.GID = uid[0], gid[0]
-	if err := j.write(j.set.UID, uid); err != nil {
-		return err
-	}
-	if err := j.write(j.set.GID, gid); err != nil {
+	if err := j.write(uid, gid); err != nil {
 		return err
 	}
 	j.advise(known)
@@ -195,23 +193,37 @@ func (j *job) mirror(f *File, have []Range) ([]Range, error) {
 	return have, nil
 }
 
-// write plans the lines that a file does not have yet.
-func (j *job) write(f *File, ranges []Range) error {
-	edited := *f
-	for _, r := range ranges {
-		if f == j.set.UID && j.grant.UIDExisting || f == j.set.GID && j.grant.GIDExisting {
+// write plans the lines that the files do not have yet.
+func (j *job) write(ranges ...[]Range) error {
+	existing := [2]bool{j.grant.UIDExisting, j.grant.GIDExisting}
+	var changes [2]usernskit.Change
+	err := j.set.both(func(i int, f *File) error {
+		if existing[i] {
 			return nil
 		}
-		if err := edited.Add(j.want.Owner, r); err != nil {
-			return err
+		edited := *f
+		for _, r := range ranges[i] {
+			if err := edited.Add(j.want.Owner, r); err != nil {
+				return err
+			}
+		}
+		changes[i] = change(f, &edited)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, c := range changes {
+		if !existing[i] {
+			j.plan.Changes = append(j.plan.Changes, c)
 		}
 	}
-	j.plan.Changes = append(j.plan.Changes, change(f, &edited))
 	return nil
 }
 
+// change is that of a file as Read has read it.
 func change(before, after *File) usernskit.Change {
-	return usernskit.Change{Path: before.name, Before: before.Bytes(), After: after.Bytes(), Mode: 0o644, Lock: usernskit.LockShadow}
+	return usernskit.Change{Path: before.name, Before: before.read, After: after.Bytes(), Mode: 0o644, Lock: usernskit.LockShadow}
 }
 
 func join(list []Range) string {

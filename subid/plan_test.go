@@ -147,6 +147,32 @@ func TestPlanRefusesWhatIsNotSafe(t *testing.T) {
 	}
 }
 
+// The files are looked at side by side. The answer does not depend on which of
+// the two is done first, nor does the order of the changes.
+func TestPlanIsTheSameEveryTime(t *testing.T) {
+	long := strings.Repeat("user:4000000000:1\n", 20000)
+	for _, c := range [][2]string{{long, ""}, {"", long}} {
+		for range 20 {
+			_, _, err := subid.Plan(host(t, c[0]+"dockremap:0:1\n", c[1]+"dockremap:1:65536\n"), subid.Docker())
+			var conflict *subid.ConflictError
+			require.ErrorAs(t, err, &conflict)
+			require.Equal(t, "/etc/subuid", conflict.File)
+
+			h := host(t, c[0], c[1])
+			_, plan, err := subid.Plan(h, subid.Docker())
+			require.NoError(t, err)
+			require.Len(t, plan.Changes, 2)
+			for i, path := range []string{"/etc/subuid", "/etc/subgid"} {
+				before, err := h.ReadFile(path)
+				require.NoError(t, err)
+				require.Equal(t, path, plan.Changes[i].Path)
+				require.Equal(t, before, plan.Changes[i].Before)
+				require.NotNil(t, plan.Changes[i].Before, "an empty file is not a missing one")
+			}
+		}
+	}
+}
+
 func TestPlanAvoidsWhatTheCallerSays(t *testing.T) {
 	want := subid.Docker()
 	want.Policy.Avoid = []subid.Range{{Start: 100000, Count: 1}, {Start: 165537, Count: 1}}

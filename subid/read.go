@@ -31,7 +31,9 @@ func Read(h usernskit.Host) (*Set, error) {
 		if info, err := h.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			s.symlinks = append(s.symlinks, path)
 		}
-		return Parse(path, data)
+		f := Parse(path, data)
+		f.read = data
+		return f
 	}
 	s.UID, s.GID = file(UIDFile), file(GIDFile)
 	s.users = parseAccounts("/etc/passwd", text("/etc/passwd"))

@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/usernskit/usernskit"
@@ -23,6 +24,15 @@ type Set struct {
 
 // files returns both files, each with the accounts that use IDs of its kind.
 func (s *Set) files() []*File { return []*File{s.UID, s.GID} }
+
+// both calls do for both files at once, each with its place in files. Of two
+// errors it returns that of the first file.
+func (s *Set) both(do func(i int, f *File) error) error {
+	second := make(chan error)
+	go func() { second <- do(1, s.GID) }()
+	err := do(0, s.UID)
+	return cmp.Or(err, <-second)
+}
 
 // A Claim is a hold on some IDs: a range of one of the two files, or a single
 // ID in /etc/passwd or /etc/group.
