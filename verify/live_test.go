@@ -186,6 +186,17 @@ func TestAContainerThatCameMeanwhileIsNoOrphan(t *testing.T) {
 	assert.Equal(t, 2, asked)
 }
 
+// verify --json said "namespaces": 1 on a host where nothing was remapped.
+func TestTheHostsOwnNamespaceIsNotCountedAmongTheOthers(t *testing.T) {
+	e := remapped(web(Container{}))
+	for want, list := range [][]proc{
+		{hostRoot(100, idWeb)},
+		{hostRoot(100, idWeb), {pid: 200, container: idOld, userNS: 4026532700}, {pid: 201, container: idOld, userNS: 4026532700}},
+	} {
+		assert.Equal(t, want, run(t, live(t, &e, list...)).Coverage.Namespaces)
+	}
+}
+
 func TestRoomForUserNamespaces(t *testing.T) {
 	e := remapped(web(Container{}))
 	for limit, want := range map[string][]string{

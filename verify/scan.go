@@ -38,6 +38,8 @@ func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
 			continue
 		}
 		s.processes = append(s.processes, p)
+	}
+	for _, p := range s.processes {
 		if p.UserNS != 0 && p.UserNS != s.coverage.UserNS {
 			s.namespaces[p.UserNS] = true
 		}
