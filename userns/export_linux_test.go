@@ -27,12 +27,13 @@ func (f FS) Follow(pid int) (*Follower, error) {
 
 // Read forgets what was read before. Vanished tells what the scan's books say.
 func (f *Follower) Read() (p Process, err error, vanished bool) {
-	for _, sp := range f.s.spaces {
+	r := f.s.readers[0]
+	for _, sp := range r.spaces {
 		sp.close()
 	}
-	clear(f.s.spaces)
+	clear(r.spaces)
 	f.s.cov = Coverage{View: f.s.cov.View}
-	p, err = f.s.read(f.dir)
+	p, err = r.read(f.dir)
 	f.s.count(err)
 	return p, err, f.s.cov.Vanished == 1
 }
@@ -41,3 +42,15 @@ func (f *Follower) Close() {
 	f.dir.close()
 	f.s.close()
 }
+
+// A Scan reads the processes that a test says, when it says so.
+type Scan struct{ s *scan }
+
+func (f FS) Scan(opt Options) (*Scan, error) {
+	s, err := f.newScan(opt)
+	return &Scan{s}, err
+}
+
+func (s *Scan) Process(name string) (Process, error) { return s.s.readers[0].process(name) }
+
+func (s *Scan) Close() { s.s.close() }

@@ -120,27 +120,29 @@ func TestANamespaceThatGetsTheNumberOfAnotherIsNotTakenForIt(t *testing.T) {
 	first := spawn(0)
 	was := number(first)
 	link(first.Process.Pid)
-	want, n := "0 200000 1000", 0
-	for p, err := range (userns.FS{Root: dir}).Processes(t.Context(), userns.Options{}) {
-		require.NoError(t, err)
-		require.Equal(t, want, p.Mapping.UID.String())
-		if n++; n == 2 {
+	scan, err := userns.FS{Root: dir}.Scan(userns.Options{})
+	require.NoError(t, err)
+	t.Cleanup(scan.Close)
+	p, err := scan.Process("100")
+	require.NoError(t, err)
+	require.Equal(t, "0 200000 1000", p.Mapping.UID.String())
+
+	require.NoError(t, first.Process.Kill())
+	first.Wait()
+	want := ""
+	// Those that get another number stay, so that it becomes the lowest free.
+	for i := 1; i <= 40; i++ {
+		next := spawn(i)
+		link(next.Process.Pid)
+		want = fmt.Sprintf("0 %d 1000", 200000+i*1000)
+		if number(next) == was {
+			t.Log("the number was given out again")
 			break
 		}
-		require.NoError(t, first.Process.Kill())
-		first.Wait()
-		// Those that get another number stay, so that it becomes the lowest free.
-		for i := 1; i <= 40; i++ {
-			next := spawn(i)
-			link(next.Process.Pid)
-			want = fmt.Sprintf("0 %d 1000", 200000+i*1000)
-			if number(next) == was {
-				t.Log("the number was given out again")
-				break
-			}
-		}
 	}
-	require.Equal(t, 2, n)
+	p, err = scan.Process("200")
+	require.NoError(t, err)
+	require.Equal(t, want, p.Mapping.UID.String())
 }
 
 // runc makes a namespace first and writes its maps then.
@@ -151,11 +153,15 @@ func TestMapsThatAreWrittenDuringTheScanAreSeen(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(f.Root, pid, name), []byte("0 100000 65536\n"), 0))
 		}
 	}
+	scan, err := f.Scan(userns.Options{})
+	require.NoError(t, err)
+	t.Cleanup(scan.Close)
 	var got []string
-	for p, err := range f.Processes(t.Context(), userns.Options{}) {
+	for i, pid := range []string{"20", "21", "22"} {
+		p, err := scan.Process(pid)
 		require.NoError(t, err)
 		got = append(got, p.Mapping.UID.String()+"/"+p.Mapping.GID.String())
-		write([]string{"uid_map", "gid_map", "gid_map"}[len(got)-1])
+		write([]string{"uid_map", "gid_map", "gid_map"}[i])
 	}
 	assert.Equal(t, []string{"no IDs/no IDs", "0 100000 65536/no IDs", "0 100000 65536/0 100000 65536"}, got)
 }

@@ -139,14 +139,20 @@ func (d procDir) alive() bool {
 	return unix.Fstatat(d.fd, "status", &st, 0) == nil
 }
 
+// readlink returns what a link says, in buf.
+func (d procDir) readlink(name string, buf []byte) ([]byte, error) {
+	n, err := unix.Readlinkat(d.fd, name, buf)
+	return buf[:max(n, 0)], err
+}
+
 // namespace returns the inode of a namespace link, as in "user:[4026531837]".
 func (d procDir) namespace(kind string) (uint64, error) {
 	var buf [64]byte
-	n, err := unix.Readlinkat(d.fd, "ns/"+kind, buf[:])
+	link, err := d.readlink("ns/"+kind, buf[:])
 	if err != nil {
 		return 0, &fs.PathError{Op: "readlink", Path: d.name + "/ns/" + kind, Err: err}
 	}
-	return parseNamespace(kind, string(buf[:n]))
+	return parseNamespace(kind, string(link))
 }
 
 func parseNamespace(kind, link string) (uint64, error) {

@@ -9,6 +9,55 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
+// maxSpaces is how many user namespaces a scan keeps open, two files each.
+// Those of further namespaces are read again for each process, so that neither
+// memory nor open files grow with the machine.
+const maxSpaces = 256
+
+// A reader reads processes, one at a time. A scan has several, each with what
+// it remembers of its own.
+type reader struct {
+	*scan
+	own    *Mapping          // of our own user namespace, from inside; nil: not read yet
+	spaces map[uint64]*space // kept open, by the inode of the namespace
+	noLink int               // processes whose namespace links are not shown to us
+	buf    []byte
+}
+
+// process reads one process, or says with an error why it is not yielded.
+func (r *reader) process(name string) (Process, error) {
+	if r.isHost(name) {
+		return Process{}, errHost
+	}
+	dir, err := r.root.dir(name)
+	if err != nil {
+		return Process{}, err
+	}
+	defer dir.close()
+	return r.read(dir)
+}
+
+// isHost is the gate that nearly every process is turned away at, by one or two
+// readlinks. The PID could change hands between them; but whoever is let in is
+// read again, and whoever is kept out for an answer of its predecessor has
+// only just started, as if the scan had come by a moment earlier.
+//
+// A container has a mount namespace of its own even where it shares the host's
+// user namespace. It is only a hint: services of the host have one too.
+func (r *reader) isHost(name string) bool {
+	if r.opt.All {
+		return false
+	}
+	if link, err := r.root.readlink(name+"/ns/user", r.buf); err != nil || string(link) != r.link {
+		return false
+	}
+	if r.opt.NamespacedOnly {
+		return true
+	}
+	link, err := r.root.readlink(name+"/ns/mnt", r.buf)
+	return err == nil && slices.ContainsFunc(r.mnts, func(mnt string) bool { return mnt == string(link) })
+}
+
 // moves bounds how often a process is read again because it went to another
 // user namespace meanwhile. It can do so 32 times: namespaces nest that deep
 // (user_namespaces(7)), and there is no way up.
@@ -17,21 +66,21 @@ const moves = 34
 // read reads a process through its directory, or says with an error why it is
 // not yielded. All that is read belongs together, because the process is in the
 // same user namespace before and after.
-func (s *scan) read(dir procDir) (Process, error) {
+func (r *reader) read(dir procDir) (Process, error) {
 	for range moves {
 		ns, err := dir.namespace("user")
 		if isDenied(err) || isGone(err) && dir.alive() {
-			s.cov.NoLink++
-			return s.readWithoutLink(dir)
+			r.noLink++
+			return r.readWithoutLink(dir)
 		}
 		if err != nil {
 			return Process{}, err
 		}
-		p, from, err := s.readIn(dir, ns)
+		p, from, err := r.readIn(dir, ns)
 		after, gone := dir.namespace("user")
 		if gone == nil && after == ns {
 			if err == nil {
-				s.keep(ns, from)
+				r.keep(ns, from)
 			}
 			from.release()
 			return p, err
@@ -46,22 +95,22 @@ func (s *scan) read(dir procDir) (Process, error) {
 
 // readIn reads a process that is in the namespace ns as far as is known. The
 // space is the one that its mapping came from; nil if none was needed.
-func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
+func (r *reader) readIn(dir procDir, ns uint64) (Process, *space, error) {
 	p := Process{UserNS: ns}
-	if err := s.readContainer(dir, &p); err != nil {
+	if err := r.readContainer(dir, &p); err != nil {
 		return Process{}, nil, err
 	}
-	if ns == s.home && s.isOfHost(p) {
+	if ns == r.home && r.isOfHost(p) {
 		return Process{}, nil, errHost
 	}
-	from := s.spaces[ns]
+	from := r.spaces[ns]
 	if from == nil {
 		var err error
 		if from, err = dir.openSpace(); err != nil {
 			return Process{}, nil, err
 		}
 	}
-	if err := s.readIDs(dir, from, &p); err != nil {
+	if err := r.readIDs(dir, from, &p); err != nil {
 		return Process{}, from, err
 	}
 	return p, from, nil
@@ -69,28 +118,28 @@ func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
 
 // readWithoutLink reads a process whose namespace links we may not see. Its
 // maps tell where it is: they are open to everyone.
-func (s *scan) readWithoutLink(dir procDir) (Process, error) {
+func (r *reader) readWithoutLink(dir procDir) (Process, error) {
 	for range moves {
 		var p Process
 		from, err := dir.openSpace()
 		if err != nil {
 			return Process{}, err
 		}
-		if err = s.readContainer(dir, &p); err == nil {
-			err = s.readIDs(dir, from, &p)
+		if err = r.readContainer(dir, &p); err == nil {
+			err = r.readIDs(dir, from, &p)
 		}
 		from.release()
 		if err != nil {
 			return Process{}, err
 		}
-		if s.isOfHost(p) && s.isOwn(p.Mapping) {
+		if r.isOfHost(p) && r.isOwn(p.Mapping) {
 			return Process{}, errHost
 		}
 		after, err := dir.openSpace()
 		if err != nil {
 			return Process{}, err
 		}
-		m, err := after.read(s.buf)
+		m, err := after.read(r.buf)
 		after.release()
 		if err != nil || m.Equal(p.Mapping) {
 			return p, err
@@ -100,12 +149,12 @@ func (s *scan) readWithoutLink(dir procDir) (Process, error) {
 }
 
 // isOfHost reports whether to leave out a process of our own user namespace.
-func (s *scan) isOfHost(p Process) bool {
-	return !s.opt.All && (p.ContainerID == "" || s.opt.NamespacedOnly)
+func (r *reader) isOfHost(p Process) bool {
+	return !r.opt.All && (p.ContainerID == "" || r.opt.NamespacedOnly)
 }
 
-func (s *scan) readContainer(dir procDir, p *Process) error {
-	data, err := dir.read("cgroup", s.buf)
+func (r *reader) readContainer(dir procDir, p *Process) error {
+	data, err := dir.read("cgroup", r.buf)
 	if err == nil {
 		p.Container = ParseCgroup(data)
 	}
@@ -114,24 +163,24 @@ func (s *scan) readContainer(dir procDir, p *Process) error {
 
 // readIDs reads the mapping, and then status: a process that ended before has
 // none, so that what came before is not taken for its answer.
-func (s *scan) readIDs(dir procDir, from *space, p *Process) error {
+func (r *reader) readIDs(dir procDir, from *space, p *Process) error {
 	var err error
-	if p.Mapping, err = from.read(s.buf); errors.Is(err, ErrUnmapped) {
+	if p.Mapping, err = from.read(r.buf); errors.Is(err, ErrUnmapped) {
 		return errForeign
 	} else if err != nil {
 		return err
 	}
-	if err := s.readStatus(dir, "status", p); err != nil {
+	if err := r.readStatus(dir, "status", p); err != nil {
 		return err
 	}
-	if s.opt.Deep {
-		return s.readThreads(dir, p)
+	if r.opt.Deep {
+		return r.readThreads(dir, p)
 	}
 	return nil
 }
 
-func (s *scan) readStatus(dir procDir, name string, p *Process) error {
-	data, err := dir.read(name, s.buf)
+func (r *reader) readStatus(dir procDir, name string, p *Process) error {
+	data, err := dir.read(name, r.buf)
 	if err != nil {
 		return err
 	}
@@ -141,9 +190,9 @@ func (s *scan) readStatus(dir procDir, name string, p *Process) error {
 	return nil
 }
 
-// readThreads reads the threads whose IDs are not the process's. One that has
+// readThreads reads the threads whose IDs are not the process'r. One that has
 // ended meanwhile is passed over.
-func (s *scan) readThreads(dir procDir, p *Process) error {
+func (r *reader) readThreads(dir procDir, p *Process) error {
 	names, err := dir.names("task")
 	if err != nil {
 		return err
@@ -154,7 +203,7 @@ func (s *scan) readThreads(dir procDir, p *Process) error {
 			continue
 		}
 		var t Process
-		err = s.readStatus(dir, "task/"+name+"/status", &t)
+		err = r.readStatus(dir, "task/"+name+"/status", &t)
 		if isGone(err) {
 			continue
 		}
@@ -169,9 +218,25 @@ func (s *scan) readThreads(dir procDir, p *Process) error {
 }
 
 // keep keeps a space for the next process of its namespace.
-func (s *scan) keep(ns uint64, from *space) {
-	if from != nil && !from.kept && len(s.spaces) < maxSpaces {
+func (r *reader) keep(ns uint64, from *space) {
+	if from != nil && !from.kept && len(r.spaces) < maxSpaces/len(r.readers) {
 		from.kept = true
-		s.spaces[ns] = from
+		r.spaces[ns] = from
 	}
+}
+
+// isOwn reports whether m is the mapping of our own user namespace. Only a
+// reader who is not shown the links has to ask.
+func (r *reader) isOwn(m Mapping) bool {
+	if r.own == nil {
+		all := mapOf(Extent{Count: 1<<32 - 1}, nil)
+		r.own = &Mapping{UID: all, GID: all} // that of the initial one
+		if self, err := r.root.dir("self"); err == nil {
+			if own, err := self.mapping(); err == nil && !own.IsZero() {
+				r.own = &own
+			}
+			self.close()
+		}
+	}
+	return r.own.Equal(m)
 }

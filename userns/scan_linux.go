@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
+	"runtime"
 	"slices"
-	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
-// A scan is one run over /proc.
+// A scan is one run over /proc. But for cov, nothing of it changes once the
+// first process is read.
 type scan struct {
 	opt  Options
 	cov  Coverage
@@ -21,17 +19,10 @@ type scan struct {
 	root procDir  // the same, for what is below
 	home uint64   // our own user namespace
 	link string   // the same, as the link reads: "user:[4026531837]"
-	own  *Mapping // what it looks like from inside; nil: not read yet
 	mnts []string // the mount namespaces of the host itself
 
-	spaces map[uint64]*space
-	buf    []byte
+	readers []*reader
 }
-
-// maxSpaces is how many user namespaces a scan keeps open, two files each.
-// Those of further namespaces are read again for each process, so that neither
-// memory nor open files grow with the machine.
-const maxSpaces = 256
 
 // errHost and errForeign say why a process is not yielded.
 var (
@@ -48,9 +39,8 @@ func (f FS) processes(ctx context.Context, opt Options) iter.Seq2[Process, error
 		}
 		defer s.close()
 		s.cov.Cut = true
-		stopped, err := s.visit(ctx, func(pid int, name string) bool {
+		stopped, err := visit(ctx, s, (*reader).process, func(pid int, p Process, err error) bool {
 			s.cov.Seen++
-			p, err := s.process(name)
 			p.PID = pid
 			return !s.count(err) || yield(p, err)
 		})
@@ -60,35 +50,6 @@ func (f FS) processes(ctx context.Context, opt Options) iter.Seq2[Process, error
 			yield(Process{}, err)
 		default:
 			s.cov.Cut = false
-		}
-	}
-}
-
-// visit calls do with every process in /proc, a few at a time, until it returns
-// false or reading fails.
-func (s *scan) visit(ctx context.Context, do func(pid int, name string) bool) (stopped bool, err error) {
-	for {
-		names, rerr := s.list.Readdirnames(256)
-		for _, name := range names {
-			if name[0] < '1' || name[0] > '9' {
-				continue
-			}
-			pid, err := strconv.Atoi(name)
-			if err != nil {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return false, err
-			}
-			if !do(pid, name) {
-				return true, nil
-			}
-		}
-		if rerr == io.EOF {
-			return false, nil
-		}
-		if rerr != nil {
-			return false, rerr
 		}
 	}
 }
@@ -119,8 +80,11 @@ func (f FS) openScan() (*scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := procDir{fd: int(list.Fd()), name: list.Name()}
-	return &scan{list: list, root: root, spaces: map[uint64]*space{}, buf: make([]byte, 8192)}, nil
+	s := &scan{list: list, root: procDir{fd: int(list.Fd()), name: list.Name()}}
+	for range min(runtime.GOMAXPROCS(0), maxReaders) {
+		s.readers = append(s.readers, &reader{scan: s, spaces: map[uint64]*space{}, buf: make([]byte, 8192)})
+	}
+	return s, nil
 }
 
 // addHost learns from a process that belongs to the host: init, or ourselves
@@ -131,34 +95,21 @@ func (s *scan) addHost(name string) {
 		return
 	}
 	defer dir.close()
-	cgroup, err := dir.read("cgroup", s.buf)
+	cgroup, err := dir.read("cgroup", nil)
 	if err != nil || ParseCgroup(cgroup).ContainerID != "" {
 		return
 	}
-	if link, err := s.readlink(dir, "ns/mnt"); err == nil && !slices.Contains(s.mnts, string(link)) {
+	if link, err := dir.readlink("ns/mnt", make([]byte, 64)); err == nil && !slices.Contains(s.mnts, string(link)) {
 		s.mnts = append(s.mnts, string(link))
 	}
 }
 
-// isOwn reports whether m is the mapping of our own user namespace. Only a
-// reader who is not shown the links has to ask.
-func (s *scan) isOwn(m Mapping) bool {
-	if s.own == nil {
-		all := mapOf(Extent{Count: 1<<32 - 1}, nil)
-		s.own = &Mapping{UID: all, GID: all} // that of the initial one
-		if self, err := s.root.dir("self"); err == nil {
-			if own, err := self.mapping(); err == nil && !own.IsZero() {
-				s.own = &own
-			}
-			self.close()
-		}
-	}
-	return s.own.Equal(m)
-}
-
 func (s *scan) close() {
-	for _, sp := range s.spaces {
-		sp.close()
+	for _, r := range s.readers {
+		s.cov.NoLink += r.noLink
+		for _, sp := range r.spaces {
+			sp.close()
+		}
 	}
 	s.list.Close()
 	if s.opt.Coverage != nil {
@@ -187,44 +138,4 @@ func (s *scan) count(err error) bool {
 		s.cov.Failed++
 	}
 	return true
-}
-
-// process reads one process, or says with an error why it is not yielded.
-func (s *scan) process(name string) (Process, error) {
-	if s.isHost(name) {
-		return Process{}, errHost
-	}
-	dir, err := s.root.dir(name)
-	if err != nil {
-		return Process{}, err
-	}
-	defer dir.close()
-	return s.read(dir)
-}
-
-// isHost is the gate that nearly every process is turned away at, by one or two
-// readlinks. The PID could change hands between them; but whoever is let in is
-// read again, and whoever is kept out for an answer of its predecessor has
-// only just started, as if the scan had come by a moment earlier.
-//
-// A container has a mount namespace of its own even where it shares the host's
-// user namespace. It is only a hint: services of the host have one too.
-func (s *scan) isHost(name string) bool {
-	if s.opt.All {
-		return false
-	}
-	if link, err := s.readlink(s.root, name+"/ns/user"); err != nil || string(link) != s.link {
-		return false
-	}
-	if s.opt.NamespacedOnly {
-		return true
-	}
-	link, err := s.readlink(s.root, name+"/ns/mnt")
-	return err == nil && slices.ContainsFunc(s.mnts, func(mnt string) bool { return mnt == string(link) })
-}
-
-// readlink returns what a link says, until buf is used again.
-func (s *scan) readlink(dir procDir, name string) ([]byte, error) {
-	n, err := unix.Readlinkat(dir.fd, name, s.buf)
-	return s.buf[:max(n, 0)], err
 }

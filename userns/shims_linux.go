@@ -2,6 +2,7 @@ package userns
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
 )
@@ -14,9 +15,8 @@ func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 			return
 		}
 		defer s.close()
-		stopped, err := s.visit(ctx, func(pid int, name string) bool {
-			shim, ok, err := s.shim(name)
-			if isGone(err) || isDenied(err) || err == nil && !ok {
+		stopped, err := visit(ctx, s, (*reader).shim, func(pid int, shim Shim, err error) bool {
+			if isGone(err) || isDenied(err) || err == errNoShim {
 				return true
 			}
 			shim.PID = pid
@@ -28,35 +28,40 @@ func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 	}
 }
 
+var errNoShim = errors.New("not a shim")
+
 // shim reads the arguments of a process if its name lets them be worth it. The
 // PID could change hands after that, so all that counts is read through one
 // directory, and whoever is turned away has only just started or is none.
-func (s *scan) shim(name string) (Shim, bool, error) {
-	comm, err := s.root.read(name+"/comm", s.buf)
+func (r *reader) shim(name string) (Shim, error) {
+	comm, err := r.root.read(name+"/comm", r.buf)
 	// The kernel cuts comm to 15 bytes.
-	if err != nil || !strings.HasPrefix(string(comm), "containerd-shim") && string(comm) != "conmon\n" {
-		return Shim{}, false, err
+	if err == nil && !strings.HasPrefix(string(comm), "containerd-shim") && string(comm) != "conmon\n" {
+		err = errNoShim
 	}
-	dir, err := s.root.dir(name)
 	if err != nil {
-		return Shim{}, false, err
+		return Shim{}, err
+	}
+	dir, err := r.root.dir(name)
+	if err != nil {
+		return Shim{}, err
 	}
 	defer dir.close()
-	argv, err := dir.read("cmdline", s.buf)
+	argv, err := dir.read("cmdline", r.buf)
 	if err != nil {
-		return Shim{}, false, err
+		return Shim{}, err
 	}
 	shim, ok := ParseShim(strings.Split(strings.TrimSuffix(string(argv), "\x00"), "\x00"))
 	if !ok {
-		return Shim{}, false, nil
+		return Shim{}, errNoShim
 	}
 	var p Process
-	if err := s.readContainer(dir, &p); err != nil {
-		return Shim{}, false, err
+	if err := r.readContainer(dir, &p); err != nil {
+		return Shim{}, err
 	}
-	if err := s.readStatus(dir, "status", &p); err != nil {
-		return Shim{}, false, err
+	if err := r.readStatus(dir, "status", &p); err != nil {
+		return Shim{}, err
 	}
 	shim.UID, shim.In = p.UID[1], p.Container
-	return shim, true, nil
+	return shim, nil
 }
