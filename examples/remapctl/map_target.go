@@ -39,10 +39,18 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 		return target{}, err
 	}
 	if len(name) >= 6 && strings.Trim(name, "0123456789abcdef") == "" {
+		first := userns.Process{}
 		for p, err := range proc.Processes(ctx, userns.Options{}) {
-			if err == nil && strings.HasPrefix(p.ContainerID, name) {
-				return target{name, p.Mapping}, nil
+			switch {
+			case err != nil || !strings.HasPrefix(p.ContainerID, name):
+			case first.PID == 0:
+				first = p
+			case p.ContainerID != first.ContainerID:
+				return target{}, fmt.Errorf("the IDs of several containers begin so, as %s and %s; give more of it", first.ContainerID, p.ContainerID)
 			}
+		}
+		if first.PID != 0 {
+			return target{name, first.Mapping}, nil
 		}
 	}
 	if !e.host.Live() {
