@@ -1,7 +1,5 @@
 package userns
 
-import "slices"
-
 // A table holds the extents of a map that has several.
 type table struct {
 	given   []Extent // in the order in which they were given
@@ -17,18 +15,32 @@ func newTable(given []Extent) (*table, error) {
 	// To allocate takes longer than all that follows. So there is no second list
 	// of extents for the other side, and the small numbers share one piece.
 	numbers := make([]uint16, 3*n+2)
-	t := &table{given: given, extents: inOrder(given), order: numbers[:n]}
+	t := &table{given: given, extents: given, order: numbers[:n]}
 	var buf [MaxExtents]uint32
-	ids, end := buf[:n], uint32(0)
+	ids := buf[:n]
+
+	inOrder, low, high := true, ^uint32(0), uint32(0)
+	for i, e := range given {
+		inOrder = inOrder && e.ID >= high
+		ids[i], low, high = e.ID, min(low, e.ID), max(high, e.ID)
+	}
+	t.byID = newIndex(ids, low, high, numbers[n:2*n+1])
+	if !inOrder { // the kernel shows more than five in order
+		t.byID.sort(ids, t.order)
+		t.extents = make([]Extent, n)
+		for i, place := range t.order {
+			t.extents[i] = given[place]
+		}
+	}
+	end := uint32(0)
 	for i, e := range t.extents {
 		if e.ID < end {
 			return nil, clash(given, t.extents[i-1], e, "shares IDs inside the namespace with")
 		}
-		ids[i], end = e.ID, e.ID+e.Count
+		end = e.ID + e.Count
 	}
-	t.byID = newIndex(ids, ids[0], ids[n-1], numbers[n:2*n+1])
 
-	low, high := ^uint32(0), uint32(0)
+	low, high = ^uint32(0), 0
 	for i, e := range t.extents {
 		ids[i], low, high = e.HostID, min(low, e.HostID), max(high, e.HostID)
 	}
@@ -43,29 +55,6 @@ func newTable(given []Extent) (*table, error) {
 		end = e.HostID + e.Count
 	}
 	return t, nil
-}
-
-// inOrder returns the extents in the order of ID: the very slice if they are,
-// as the kernel shows more than five. Sorting numbers, ID above place, takes a
-// third of the time of sorting extents.
-func inOrder(extents []Extent) []Extent {
-	sorted := true
-	for i := 1; i < len(extents); i++ {
-		sorted = sorted && extents[i-1].ID <= extents[i].ID
-	}
-	if sorted {
-		return extents
-	}
-	keys := make([]uint64, len(extents))
-	for i, e := range extents {
-		keys[i] = uint64(e.ID)<<32 | uint64(i)
-	}
-	slices.Sort(keys)
-	list := make([]Extent, len(extents))
-	for i, k := range keys {
-		list[i] = extents[uint32(k)]
-	}
-	return list
 }
 
 // toHost is kept out of line so that Map.ToHost, which nearly always ends
