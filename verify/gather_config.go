@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/json"
 	"path"
 	"strconv"
 	"strings"
@@ -79,6 +80,26 @@ func (c config) inFile(keys ...string) bool { return c.raw(keys...) != "" }
 // is reports whether a key of daemon.json is true.
 func (c config) is(keys ...string) bool {
 	return c.raw(keys...) == "true"
+}
+
+// hosts returns what daemon.json has the daemon listen on.
+func (c config) hosts() []string {
+	var list []string
+	_ = json.Unmarshal([]byte(c.raw("hosts")), &list) // what is no list is for D01
+	return list
+}
+
+// namespace returns the containerd namespace that the daemon is told to use, or
+// "".
+func (c config) namespace() string {
+	name := ""
+	_ = json.Unmarshal([]byte(c.raw("containerd-namespace")), &name)
+	for _, flag := range c.startup.Flags {
+		if flag.Name == "containerd-namespace" {
+			name = flag.Value
+		}
+	}
+	return name
 }
 
 // storeName returns the UID.GID of the configured map, where there is one.

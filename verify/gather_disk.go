@@ -178,6 +178,9 @@ func (d *disk) readSockets(f *facts) {
 			add(flag.Value)
 		}
 	}
+	for _, url := range f.conf.hosts() {
+		add(url)
+	}
 	seen := map[[2]uint64]bool{}
 	for p := range paths {
 		s := socket{}

@@ -189,3 +189,19 @@ func (i ids) userAt(id uint32) (string, bool) { return i.users[id], i.passwd.err
 
 // groupAt is userAt for groups.
 func (i ids) groupAt(id uint32) (string, bool) { return i.groups[id], i.group.err == nil }
+
+// accountIn returns an account or a group of the host with an ID that the map
+// gives out.
+func (i ids) accountIn(m userns.Mapping) (name string, id uint32, ok bool) {
+	for _, u := range i.passwd.value {
+		if _, ok := m.UID.ToContainer(uint32(u.Uid)); ok {
+			return "the user " + u.Name, uint32(u.Uid), true
+		}
+	}
+	for _, g := range i.group.value {
+		if _, ok := m.GID.ToContainer(uint32(g.Gid)); ok {
+			return "the group " + g.Name, uint32(g.Gid), true
+		}
+	}
+	return "", 0, false
+}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,6 +145,9 @@ func (f *facts) exposed(p userns.Process) string {
 			}
 		}
 	}
+	if f.scan.inHostNS(p) { // with such IDs it is nobody there, and may still mount and trace what others may not
+		return "is in the host's user namespace"
+	}
 	return ""
 }
 
@@ -183,16 +187,22 @@ func (f *facts) inForce(p userns.Process) userns.Mapping {
 }
 
 // unseenProcesses adds what is not known of containers: those that the daemon
-// says run and that no process was found of.
+// says run and that no process was found of, or not the one that they were
+// started with. One that has ended since is no loss.
 func (f *facts) unseenProcesses(v *verdicts) {
-	seen := map[string]bool{}
+	boxes := map[string]box{}
 	for _, b := range f.boxes {
-		seen[b.id] = len(b.processes) > 0 || b.shim != nil
+		boxes[b.id] = b
 	}
 	if f.engine != nil && f.noEngine == nil {
 		for _, c := range f.engine.Containers {
-			if c.Running && !seen[c.ID] {
+			b := boxes[c.ID]
+			switch {
+			case !c.Running:
+			case len(b.processes) == 0 && b.shim == nil:
 				v.unknown(c.subject(), "the daemon says it runs, but no process of it was found").saw("State.Pid", strconv.Itoa(c.PID), "")
+			case len(b.processes) > 0 && !b.holds(c.PID) && exists(path.Join(root(f.opts.Proc), strconv.Itoa(c.PID))):
+				v.unknown(c.subject(), "process %d, which the daemon started it with, is not in its control group", c.PID).saw("State.Pid", strconv.Itoa(c.PID), "")
 			}
 		}
 	}
@@ -241,7 +251,14 @@ func (f *facts) boxMap(v *verdicts, b box) {
 				saw(source, p.Mapping.UID.String(), "host IDs above 999").
 				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "host IDs above 999")
 			return
-		case !f.inForce(p).IsZero() || !want.IsZero() && mapWithin(p.Mapping, want):
+		case !want.IsZero() && mapWithin(p.Mapping, want):
+		case !f.inForce(p).IsZero():
+			if name, id, ok := f.ids.accountIn(p.Mapping); ok {
+				v.fail(b.subject(), "process %d (%s) has a map with %s of the host (%d): it can become them", p.PID, p.Command, name, id).
+					saw(source, p.Mapping.UID.String(), want.UID.String()).
+					saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
+				return
+			}
 		default:
 			v.fail(b.subject(), "process %d (%s) has a map that is not the daemon's", p.PID, p.Command).
 				saw(source, p.Mapping.UID.String(), want.UID.String()).

@@ -131,9 +131,13 @@ func (r *Report) remapped() Verdict {
 		if v, ok := seen[f.Check]; !ok || rank(f.Verdict) < rank(v) {
 			seen[f.Check] = f.Verdict
 		}
-		// An allowed container is not remapped, which its skip must not hide.
+		// An allowed container is not remapped, which its skip must not hide. Nor
+		// is any where the daemon does not remap, whatever was allowed.
 		v := f.Verdict
-		if f.Allowed != "" {
+		switch {
+		case f.Allowed != "" && f.Check == "D05":
+			v = Fail
+		case f.Allowed != "":
 			v = Warn
 		}
 		if rank(v) < rank(worst) {

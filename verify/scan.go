@@ -107,6 +107,10 @@ func (b box) subject() string {
 	return containerSubject + shortID(b.id)
 }
 
+func (b box) holds(pid int) bool {
+	return slices.ContainsFunc(b.processes, func(p userns.Process) bool { return p.PID == pid })
+}
+
 // first returns the process that the container was started with, as far as it
 // can be told.
 func (b box) first() (userns.Process, bool) {
@@ -139,7 +143,7 @@ func (f *facts) sortBoxes() {
 		return all[id]
 	}
 	for i, s := range f.scan.shims {
-		if strings.HasPrefix(s.Namespace, "moby") && s.UID == 0 && s.In.ContainerID == "" {
+		if f.isDockers(s) && s.UID == 0 && s.In.ContainerID == "" {
 			get(s.ContainerID).shim = &f.scan.shims[i]
 		}
 	}
@@ -153,7 +157,7 @@ func (f *facts) sortBoxes() {
 		shim := f.shimOf(*p)
 		switch {
 		case known(p.ContainerID), p.Runtime == "docker":
-		case p.Runtime == "" && (shim == nil || strings.HasPrefix(shim.Namespace, "moby")):
+		case p.Runtime == "" && (shim == nil || f.isDockers(*shim)):
 			// Another parent was chosen for its control group, and nobody else's
 			// shim holds it: it may be one of Docker's that outlived its shim.
 		default:
@@ -173,6 +177,30 @@ func (f *facts) sortBoxes() {
 		f.boxes = append(f.boxes, b)
 	}
 	f.markOthers()
+}
+
+// isDockers reports whether a shim holds a container of Docker: its namespace is
+// the one that this daemon has or is to have, with or without the UID.GID of
+// remapping, or that of a Docker of which nothing else is known.
+func (f *facts) isDockers(s userns.Shim) bool {
+	names := []string{f.conf.namespace()}
+	if f.engine != nil {
+		names = append(names, f.engine.Namespace)
+	}
+	for _, name := range names {
+		if name != "" && withoutStore(name) == withoutStore(s.Namespace) {
+			return true
+		}
+	}
+	return strings.HasPrefix(s.Namespace, "moby")
+}
+
+// withoutStore returns "moby" of "moby-100000.100000".
+func withoutStore(namespace string) string {
+	if i := strings.LastIndexByte(namespace, '-'); i >= 0 && storeName.MatchString(namespace[i+1:]) {
+		return namespace[:i]
+	}
+	return namespace
 }
 
 // owner returns the container that a process is in. Of several in the path of

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -54,8 +55,17 @@ func (r Report) headline() string {
 	case Fail:
 		return "no"
 	case Warn:
-		if r.Summary.Allowed == 0 {
+		allowed, other := false, false
+		for _, f := range r.Findings {
+			if slices.Contains(proof[:], f.Check) {
+				allowed, other = allowed || f.Allowed != "", other || f.Verdict == Warn
+			}
+		}
+		switch {
+		case !allowed:
 			return "yes, for this daemon's containers; another daemon has some too"
+		case other:
+			return "yes, but for what was allowed; and another daemon has containers too"
 		}
 		return "yes, but for what was allowed"
 	case Skip:
