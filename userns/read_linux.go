@@ -9,18 +9,13 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// maxSpaces is how many user namespaces a scan keeps open, two files each.
-// Those of further namespaces are read again for each process, so that neither
-// memory nor open files grow with the machine.
-const maxSpaces = 256
-
 // A reader reads processes, one at a time. A scan has several, each with what
 // it remembers of its own.
 type reader struct {
 	*scan
 	own    *Mapping          // of our own user namespace, from inside; nil: not read yet
 	spaces map[uint64]*space // kept open, by the inode of the namespace
-	noLink int               // processes whose namespace links are not shown to us
+	noLink bool              // the namespace links of the process last read are not shown to us
 	buf    []byte
 }
 
@@ -70,7 +65,7 @@ func (r *reader) read(dir procDir) (Process, error) {
 	for range moves {
 		ns, err := dir.namespace("user")
 		if isDenied(err) || isGone(err) && dir.alive() {
-			r.noLink++
+			r.noLink = true
 			return r.readWithoutLink(dir)
 		}
 		if err != nil {
@@ -210,6 +205,9 @@ func (r *reader) readThreads(dir procDir, p *Process) error {
 		if err != nil {
 			return err
 		}
+		if slices.Equal(t.Groups, p.Groups) {
+			t.Groups = p.Groups // they may be 65,536
+		}
 		if t.UID != p.UID || t.GID != p.GID || !slices.Equal(t.Groups, p.Groups) {
 			p.Threads = append(p.Threads, Thread{TID: tid, UID: t.UID, GID: t.GID, Groups: t.Groups})
 		}
@@ -219,7 +217,7 @@ func (r *reader) readThreads(dir procDir, p *Process) error {
 
 // keep keeps a space for the next process of its namespace.
 func (r *reader) keep(ns uint64, from *space) {
-	if from != nil && !from.kept && len(r.spaces) < maxSpaces/len(r.readers) {
+	if from != nil && !from.kept && len(r.spaces) < r.spacesEach {
 		from.kept = true
 		r.spaces[ns] = from
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // A scan is one run over /proc. But for cov, nothing of it changes once the
@@ -21,8 +23,19 @@ type scan struct {
 	link string   // the same, as the link reads: "user:[4026531837]"
 	mnts []string // the mount namespaces of the host itself
 
-	readers []*reader
+	readers    []*reader
+	spacesEach int // how many user namespaces a reader keeps open
 }
+
+const (
+	// maxReaders and maxSpaces bound what a scan holds open and in memory: how
+	// many read at a time, and how many user namespaces are kept open, two files
+	// each. Those of further namespaces are read again for each process.
+	maxReaders = 8
+	maxSpaces  = 256
+	// filesEach is how many open files a reader is sure to have to itself.
+	filesEach = 16
+)
 
 // errHost and errForeign say why a process is not yielded.
 var (
@@ -81,9 +94,15 @@ func (f FS) openScan() (*scan, error) {
 		return nil, err
 	}
 	s := &scan{list: list, root: procDir{fd: int(list.Fd()), name: list.Name()}}
-	for range min(runtime.GOMAXPROCS(0), maxReaders) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		files.Cur = 1024
+	}
+	limit := int(min(files.Cur, 1<<20))
+	for range max(1, min(runtime.GOMAXPROCS(0), maxReaders, limit/filesEach)) {
 		s.readers = append(s.readers, &reader{scan: s, spaces: map[uint64]*space{}, buf: make([]byte, 8192)})
 	}
+	s.spacesEach = min(maxSpaces, limit/filesEach*2) / len(s.readers)
 	return s, nil
 }
 
@@ -106,7 +125,6 @@ func (s *scan) addHost(name string) {
 
 func (s *scan) close() {
 	for _, r := range s.readers {
-		s.cov.NoLink += r.noLink
 		for _, sp := range r.spaces {
 			sp.close()
 		}

@@ -17,8 +17,6 @@ const (
 	// portion is how many a reader takes at a time. To wake a reader takes as
 	// long as a few of them.
 	portion = 16
-	// maxReaders bounds what a scan holds open and in memory.
-	maxReaders = 8
 )
 
 // visit has every process in /proc looked at by a reader, several at once, and
@@ -26,13 +24,18 @@ const (
 // false or listing fails.
 func visit[T any](ctx context.Context, s *scan, look func(r *reader, name string) (T, error), do func(pid int, v T, err error) bool) (stopped bool, err error) {
 	var seen [atOnce]struct {
-		v   T
-		err error
+		v      T
+		err    error
+		noLink bool
 	}
 	for {
 		names, rerr := s.list.Readdirnames(atOnce)
 		names = slices.DeleteFunc(names, func(name string) bool { return name[0] < '1' || name[0] > '9' })
-		s.share(len(names), func(r *reader, i int) { seen[i].v, seen[i].err = look(r, names[i]) })
+		s.share(len(names), func(r *reader, i int) {
+			r.noLink = false
+			seen[i].v, seen[i].err = look(r, names[i])
+			seen[i].noLink = r.noLink
+		})
 		for i, name := range names {
 			pid, err := strconv.Atoi(name)
 			if err != nil {
@@ -40,6 +43,9 @@ func visit[T any](ctx context.Context, s *scan, look func(r *reader, name string
 			}
 			if err := ctx.Err(); err != nil {
 				return false, err
+			}
+			if seen[i].noLink {
+				s.cov.NoLink++
 			}
 			if !do(pid, seen[i].v, seen[i].err) {
 				return true, nil
@@ -55,6 +61,8 @@ func visit[T any](ctx context.Context, s *scan, look func(r *reader, name string
 }
 
 // share calls do for each of n places, by as many readers as there is work for.
+// A reader whose thread has not the rights of the caller's might see less, and
+// takes none.
 func (s *scan) share(n int, do func(r *reader, i int)) {
 	var taken atomic.Int64
 	work := func(r *reader) {
@@ -69,8 +77,13 @@ func (s *scan) share(n int, do func(r *reader, i int)) {
 		}
 	}
 	var others sync.WaitGroup
+	asking := threadRights()
 	for i := 1; i < len(s.readers) && i*portion < n; i++ {
-		others.Go(func() { work(s.readers[i]) })
+		others.Go(func() {
+			if threadRights() == asking {
+				work(s.readers[i])
+			}
+		})
 	}
 	work(s.readers[0])
 	others.Wait()

@@ -3,6 +3,7 @@ package userns_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,6 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -86,14 +90,18 @@ func TestAScanThatIsLeftEarlyLeavesNothingBehind(t *testing.T) {
 		files, routines := open(), runtime.NumGoroutine()
 		for left := range 40 {
 			var cov userns.Coverage
-			seen := 0
-			for _, err := range f.Processes(t.Context(), userns.Options{Coverage: &cov}) {
+			seen, noLink := 0, 0
+			for p, err := range f.Processes(t.Context(), userns.Options{Coverage: &cov}) {
 				require.NoError(t, err)
+				if p.UserNS == 0 {
+					noLink++
+				}
 				if seen++; seen > left*7 {
 					break
 				}
 			}
 			require.Equal(t, seen, cov.Yielded)
+			require.Equal(t, noLink, cov.NoLink)
 			require.True(t, cov.Cut)
 			requireSum(t, cov)
 			require.Equal(t, files, open())
@@ -101,4 +109,47 @@ func TestAScanThatIsLeftEarlyLeavesNothingBehind(t *testing.T) {
 			require.Eventually(t, func() bool { return runtime.NumGoroutine() <= routines+1 }, time.Second, time.Millisecond)
 		}
 	})
+}
+
+// A program may have raised the thread that it asks from, or lowered it, and
+// locked it. What the other threads may see is not what was asked for.
+func TestAScanSeesWhatTheThreadThatAsksMaySee(t *testing.T) {
+	hosttest.Need(t)
+	f := crowd(t, 300)
+	for dir := f.Root; dir != os.TempDir(); dir = filepath.Dir(dir) {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	for pid := range 300 {
+		require.NoError(t, os.Chmod(fmt.Sprintf("%s/%d/status", f.Root, 1000+pid), 0o600))
+	}
+	onProcessors(8, func() {
+		var cov userns.Coverage
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // for good: the thread ends with this
+			err := unix.Setfsuid(1000)
+			for range f.Processes(t.Context(), userns.Options{All: true, Coverage: &cov}) {
+			}
+			done <- err
+		}()
+		require.NoError(t, <-done)
+		requireSum(t, cov)
+		assert.Equal(t, 300, cov.Denied, "%+v", cov)
+	})
+}
+
+// Files that may be open are shared out among the readers.
+func TestAScanWithFewOpenFilesMissesNothing(t *testing.T) {
+	f := crowd(t, 400)
+	_, want := collect(t, f, userns.Options{All: true})
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	for _, files := range []uint64{32, 64, 256} {
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: limit.Max}))
+		onProcessors(8, func() {
+			_, got := collect(t, f, userns.Options{All: true})
+			assert.Equal(t, want, got, "%d files", files)
+		})
+	}
 }
