@@ -16,7 +16,7 @@ func (f *facts) d01(v *verdicts) {
 		v.unknown("dockerd", "%s", why)
 	}
 	if c.startupErr != nil {
-		v.unknown("dockerd", "how it is started is not known: %v", c.startupErr)
+		v.unknown("dockerd", "%v", c.unread())
 	}
 	switch {
 	case c.docErr != nil && errors.Is(c.docErr, daemoncfg.ErrInvalid):
@@ -42,6 +42,8 @@ func (f *facts) d01(v *verdicts) {
 		}
 	}
 	switch {
+	case c.startupErr != nil && c.value == "":
+		// a flag may set it, or name another file
 	case f.rootless() && c.value == "":
 		v.skip("docker", rootlessText)
 	case c.value == "" && c.missing:
@@ -63,7 +65,7 @@ func (f *facts) d01(v *verdicts) {
 func (f *facts) d02(v *verdicts) {
 	c := f.conf
 	if c.startupErr != nil {
-		v.unknown("dockerd", "how it is started is not known: %v", c.startupErr)
+		v.unknown("dockerd", "%v", c.unread())
 		return
 	}
 	flag, given := c.startup.Flag("userns-remap")
@@ -230,8 +232,8 @@ func (f *facts) d06(v *verdicts) {
 		return
 	}
 	e, c := f.engine, f.conf
-	if c.docErr != nil && !errors.Is(c.docErr, daemoncfg.ErrInvalid) {
-		v.unknown(c.file, "what is configured is not known: %v", c.docErr)
+	if err := c.unread(); err != nil {
+		v.unknown(c.file, "what is configured is not known: %v", err)
 		return
 	}
 	force := "no remapping"

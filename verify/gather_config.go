@@ -2,6 +2,8 @@ package verify
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
@@ -63,6 +65,18 @@ func readConfig(h usernskit.Host, override string) config {
 		c.on = c.err == nil
 	}
 	return c
+}
+
+// unread is why it is not known what is configured, or nil. What can be read
+// and makes dockerd refuse is known.
+func (c config) unread() error {
+	switch {
+	case c.startupErr != nil: // a flag may name another daemon.json
+		return fmt.Errorf("how dockerd is started is not known: %w", c.startupErr)
+	case errors.Is(c.docErr, daemoncfg.ErrInvalid):
+		return nil
+	}
+	return c.docErr
 }
 
 // raw returns a key of daemon.json as it stands there, else "".

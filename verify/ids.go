@@ -20,13 +20,15 @@ func (i *ids) sides() []*side { return []*side{&i.uid, &i.gid} }
 // noConfig is why checks that need daemon.json have nothing to look at. It adds
 // the finding itself.
 func (f *facts) noConfig(v *verdicts) bool {
-	switch err := f.conf.docErr; {
-	case err == nil:
+	switch c := f.conf; {
+	case c.startupErr != nil:
+		v.unknown("dockerd", "%v", c.unread())
+	case c.docErr == nil:
 		return false
-	case errors.Is(err, daemoncfg.ErrInvalid):
-		v.skip(f.conf.file, "dockerd does not start with this file, see D01")
+	case c.unread() == nil:
+		v.skip(c.file, "dockerd does not start with this file, see D01")
 	default:
-		v.unknown(f.conf.file, "%v", err)
+		v.unknown(c.file, "%v", c.docErr)
 	}
 	return true
 }
