@@ -173,6 +173,8 @@ func (f *facts) d05(v *verdicts) {
 		fi = v.fail("docker", "data-root and containerd namespace name different maps")
 	case want != "" && storeOf(uid, gid) != want:
 		fi = v.fail("docker", "the daemon remaps to %s, the files say %s", storeOf(uid, gid), want)
+	case want == "" && f.wantUnread():
+		fi = v.unknown("docker", "the daemon remaps to %s, and whether that is what is configured is not known: %s", storeOf(uid, gid), why)
 	case want == "":
 		fi = v.fail("docker", "the daemon remaps to %s, which is not what is configured: %s", storeOf(uid, gid), why)
 	default:
@@ -191,6 +193,12 @@ func (f *facts) d05(v *verdicts) {
 	if want != "" {
 		fi.saw(subid.UIDFile+" and "+subid.GIDFile, want, "")
 	}
+}
+
+// wantUnread reports whether noWant is because something could not be read.
+func (f *facts) wantUnread() bool {
+	c, i := f.conf, f.ids
+	return c.unread() != nil || c.on && (i.uid.file == nil || i.gid.file == nil || i.account == "" && !errors.Is(i.ownerErr, daemoncfg.ErrAccount))
 }
 
 // noWant is why it is not known which map containers are to have, or "".
@@ -234,6 +242,10 @@ func (f *facts) d06(v *verdicts) {
 	e, c := f.engine, f.conf
 	if err := c.unread(); err != nil {
 		v.unknown(c.file, "what is configured is not known: %v", err)
+		return
+	}
+	if !f.ids.mapped() && f.wantUnread() {
+		v.unknown("host", "what is configured is not known: %s", f.noWant())
 		return
 	}
 	force := "no remapping"
@@ -313,18 +325,21 @@ func (f *facts) d10(v *verdicts) {
 		v.pass("docker", "live-restore is off").saw(source, "false", "")
 	case f.noEngine != nil:
 		v.warn("docker", "live-restore is on: containers that run while remapping is switched survive unmanaged").as(Low).saw(source, "true", "")
-	case f.switching():
+	case f.atRestart() == Unknown:
+		v.unknown("docker", "live-restore is on, and whether the next restart switches the map is not known, see D06").saw(source, "true", "")
+	case f.atRestart() == Fail:
 		v.fail("docker", "live-restore is on and the next restart switches the map: running containers survive it unmanaged").saw(source, "true", "false")
 	default:
 		v.pass("docker", "live-restore is on, and the next restart does not switch the map").saw(source, "true", "")
 	}
 }
 
-// switching reports whether the next start of the daemon changes the map.
-func (f *facts) switching() bool {
+// atRestart is Fail where the next start of the daemon changes the map, and
+// Unknown where that is not known.
+func (f *facts) atRestart() Verdict {
 	var v verdicts
 	f.d06(&v)
-	return v.troubled()
+	return v.list[0].Verdict
 }
 
 // d11: who may opt out.

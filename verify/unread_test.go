@@ -1,10 +1,14 @@
 package verify
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
@@ -29,4 +33,28 @@ func TestADropInThatCannotBeReadIsNoFailureAndNoPass(t *testing.T) {
 	e.RootDir, e.Namespace, e.SecurityOptions = "/var/lib/docker", "moby", nil
 	r = run(t, Options{Host: h, Docker: answering(e), Checks: []string{"D06", "I06"}})
 	assert.ElementsMatch(t, []string{"D06 unknown", "I06 unknown"}, bad(r), texts(r))
+}
+
+// As for somebody who may not read the file: the daemon remaps all the same.
+func TestARemappingDaemonIsNotWrongBecauseAFileCannotBeRead(t *testing.T) {
+	for _, name := range []string{"etc/docker/daemon.json", "etc/subuid", "etc/subgid"} {
+		t.Run(name, func(t *testing.T) {
+			e := remapped()
+			e.LiveRestore = true
+			opts := live(t, &e)
+			unreadable(t, opts.Host, name)
+			opts.Checks = []string{"D05", "D06", "D10"}
+			assert.ElementsMatch(t, []string{"D05 unknown", "D06 unknown", "D10 unknown"}, bad(run(t, opts)))
+		})
+	}
+}
+
+// unreadable puts a link to itself in the place of a file, which root cannot
+// read either.
+func unreadable(t *testing.T, h usernskit.Host, name string) {
+	t.Helper()
+	path := filepath.Join(h.Root, name)
+	require.NoError(t, os.RemoveAll(path))
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.Symlink(filepath.Base(path), path))
 }
