@@ -41,16 +41,16 @@ func systemdRuns(h usernskit.Host) bool {
 }
 
 // findUnit finds the unit that starts dockerd.
-func findUnit(h usernskit.Host) (unitFiles, bool) {
+func findUnit(h usernskit.Host) (unitFiles, bool, error) {
 	for _, name := range dockerUnits {
 		if u, ok := askSystemd(h, name); ok {
-			return u, true
+			return u, true, nil
 		}
-		if u, ok := searchUnit(h, name); ok {
-			return u, true
+		if u, ok, err := searchUnit(h, name); ok || err != nil {
+			return u, ok, err
 		}
 	}
-	return unitFiles{}, false
+	return unitFiles{}, false, nil
 }
 
 // askSystemd asks the systemd that runs which files it has read for a unit.
@@ -80,24 +80,32 @@ func askSystemd(h usernskit.Host, name string) (unitFiles, bool) {
 	return u, true
 }
 
-// searchUnit does the same from files.
-func searchUnit(h usernskit.Host, name string) (unitFiles, bool) {
+// searchUnit does the same from files. A directory that cannot be read may hold
+// what counts.
+func searchUnit(h usernskit.Host, name string) (unitFiles, bool, error) {
 	u := unitFiles{name: name}
 	for _, dir := range unitDirs {
-		if _, err := h.Lstat(path.Join(dir, name)); err == nil {
+		_, err := h.Lstat(path.Join(dir, name))
+		if err == nil {
 			u.files = []string{path.Join(dir, name)}
 			break
 		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return unitFiles{}, false, err
+		}
 	}
 	if u.files == nil {
-		return unitFiles{}, false
+		return unitFiles{}, false, nil
 	}
 	// A drop-in hides those of the same name in later directories, and all
 	// directories together are sorted by name.
 	at := map[string]string{}
 	for _, sub := range []string{name + ".d", "service.d"} {
 		for _, dir := range unitDirs {
-			list, _ := h.ReadDir(path.Join(dir, sub))
+			list, err := h.ReadDir(path.Join(dir, sub))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return unitFiles{}, false, err
+			}
 			for _, entry := range list {
 				if base := entry.Name(); strings.HasSuffix(base, ".conf") && at[base] == "" {
 					at[base] = path.Join(dir, sub, base)
@@ -113,7 +121,7 @@ func searchUnit(h usernskit.Host, name string) (unitFiles, bool) {
 	for _, base := range names {
 		u.files = append(u.files, at[base])
 	}
-	return u, true
+	return u, true, nil
 }
 
 // readService reads the flags from a unit.

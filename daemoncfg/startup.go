@@ -51,14 +51,18 @@ type Startup struct {
 // systemd.unit(5). No unit at all is no error: such a host has the defaults.
 func ReadStartup(h usernskit.Host) (Startup, error) {
 	s := Startup{ConfigFile: DefaultFile, DataRoot: DefaultDataRoot, noSystemd: !systemdRuns(h)}
-	var err error
-	switch unit, found := findUnit(h); {
-	case found && systemdRuns(h):
+	unit, found, err := findUnit(h)
+	if err != nil {
+		return Startup{}, err
+	}
+	_, noScript := h.Stat("/etc/init.d/docker")
+	switch {
+	case found && (systemdRuns(h) || errors.Is(noScript, fs.ErrNotExist)):
 		err = s.readService(h, unit)
-	case exists(h, "/etc/init.d/docker"):
+	case noScript == nil:
 		err = s.readScript(h)
-	case found:
-		err = s.readService(h, unit)
+	case !errors.Is(noScript, fs.ErrNotExist):
+		err = noScript
 	}
 	if err != nil {
 		return Startup{}, err

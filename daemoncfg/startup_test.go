@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -296,5 +297,21 @@ func TestKeysOfFlags(t *testing.T) {
 		"graph": "data-root", "userns-remap": "userns-remap", "dns": "dns", "feature": "features",
 	} {
 		assert.Equal(t, want, daemoncfg.Flag{Name: name}.Key())
+	}
+}
+
+// What cannot be listed may hold the drop-in that sets userns-remap.
+func TestAUnitThatCannotBeReadWholeIsAnError(t *testing.T) {
+	const unit = "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd\n"
+	for name, tree := range map[string]string{
+		"its drop-ins":         unit + "-- etc/systemd/system/docker.service.d -> docker.service.d --\n",
+		"those of all units":   unit + "-- etc/systemd/system/service.d -> service.d --\n",
+		"a directory of units": unit + "-- etc/systemd/system -> system --\n",
+		"the init scripts":     "-- etc/init.d -> init.d --\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := daemoncfg.ReadStartup(hosttest.Tree(t, tree))
+			assert.ErrorIs(t, err, syscall.ELOOP)
+		})
 	}
 }

@@ -24,15 +24,22 @@ ExecStart=/usr/bin/dockerd
 
 // The drop-in may set --userns-remap, and only root may read it.
 func TestADropInThatCannotBeReadIsNoFailureAndNoPass(t *testing.T) {
-	h := hosttest.Tree(t, unit+"-- etc/systemd/system/docker.service.d/x.conf -> x.conf --\n")
-	r := run(t, Options{Host: h, Checks: []string{"D01", "D02", "D03", "D10", "I06"}})
-	assert.ElementsMatch(t, []string{"D01 unknown", "D02 unknown", "D03 unknown", "D10 unknown", "I06 unknown"}, bad(r), texts(r))
-	assert.Equal(t, ExitIncomplete, r.Exit(Gate{}))
+	for name, tree := range map[string]string{
+		"the file":      unit + "-- etc/systemd/system/docker.service.d/x.conf -> x.conf --\n",
+		"its directory": unit + "-- etc/systemd/system/docker.service.d -> docker.service.d --\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, tree)
+			r := run(t, Options{Host: h, Checks: []string{"D01", "D02", "D03", "D10", "I06"}})
+			assert.ElementsMatch(t, []string{"D01 unknown", "D02 unknown", "D03 unknown", "D10 unknown", "I06 unknown"}, bad(r), texts(r))
+			assert.Equal(t, ExitIncomplete, r.Exit(Gate{}))
 
-	e := remapped()
-	e.RootDir, e.Namespace, e.SecurityOptions = "/var/lib/docker", "moby", nil
-	r = run(t, Options{Host: h, Docker: answering(e), Checks: []string{"D06", "I06"}})
-	assert.ElementsMatch(t, []string{"D06 unknown", "I06 unknown"}, bad(r), texts(r))
+			e := remapped()
+			e.RootDir, e.Namespace, e.SecurityOptions = "/var/lib/docker", "moby", nil
+			r = run(t, Options{Host: h, Docker: answering(e), Checks: []string{"D06", "I06"}})
+			assert.ElementsMatch(t, []string{"D06 unknown", "I06 unknown"}, bad(r), texts(r))
+		})
+	}
 }
 
 // As for somebody who may not read the file: the daemon remaps all the same.
