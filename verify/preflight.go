@@ -31,9 +31,16 @@ func Preflight(ctx context.Context, opts Options) (Forecast, error) {
 	if f.engine == nil {
 		p.store()
 	}
+	if f.storeErr != nil {
+		p.out.Unknown = append(p.out.Unknown, f.storeErr.Error())
+	}
 	if f.engine == nil {
-		if !f.live && errors.Is(f.noEngine, errNotAsked) {
-			return Forecast{}, nil // a tree without a store: there is nothing to lose
+		switch {
+		case !f.live && errors.Is(f.noEngine, errNotAsked):
+			return p.out, nil // a tree without a store has nothing to lose
+		case f.storeErr != nil:
+			p.out.Unknown = append(p.out.Unknown, f.noEngine.Error())
+			return p.out, nil
 		}
 		return Forecast{}, fmt.Errorf("%w, and there is no store below %s", f.noEngine, f.conf.dataRoot)
 	}
@@ -72,9 +79,13 @@ type preflight struct {
 // store reads the store from before remapping: with remapping configured and
 // the daemon down, that is what holds the data still.
 func (p *preflight) store() {
-	if e, err := readStore(p.host, p.conf.dataRoot); err == nil {
+	e, err := readStore(p.host, p.conf.dataRoot)
+	switch {
+	case err == nil:
 		e.Down = p.noEngine.Error()
 		p.engine = e
+	case p.storeErr == nil && !isNotExist(err):
+		p.storeErr = err
 	}
 }
 

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -64,4 +66,26 @@ func unreadable(t *testing.T, h usernskit.Host, name string) {
 	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.Symlink(filepath.Base(path), path))
+}
+
+// "nothing breaks and nothing disappears" was said of a store that only root
+// may list.
+func TestAForecastSaysThatTheStoreCannotBeRead(t *testing.T) {
+	down := func(context.Context) (*Engine, error) { return nil, ErrDown }
+	for name, put := range map[string]func(*testing.T, usernskit.Host){
+		"a data-root that is a loop": func(t *testing.T, h usernskit.Host) { unreadable(t, h, "var/lib/docker") },
+		"a data-root that is a file": func(t *testing.T, h usernskit.Host) { with(t, h, map[string]string{"var/lib/docker": "x"}) },
+		"the store of the map":       func(t *testing.T, h usernskit.Host) { unreadable(t, h, "var/lib/docker/165536.165536") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, ask := range []func(context.Context) (*Engine, error){nil, down} {
+				h := hosttest.Tree(t, good)
+				put(t, h)
+				f, err := Preflight(t.Context(), Options{Host: h, Docker: ask})
+				require.NoError(t, err)
+				assert.Contains(t, strings.Join(f.Unknown, "\n"), "/var/lib/docker")
+				assert.Equal(t, ExitIncomplete, f.Exit())
+			}
+		})
+	}
 }
