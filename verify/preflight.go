@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/userns"
 )
@@ -20,14 +21,25 @@ import (
 // that is configured, or else the one that subid.Plan would grant to dockremap.
 //
 // What could not be looked at is in Forecast.Unknown. An error is returned only
-// for a context that has ended and where there is neither daemon nor store.
+// for an [Options.Remap] that dockerd would not remap to, for a context that has
+// ended, and where there is neither daemon nor store.
 func Preflight(ctx context.Context, opts Options) (Forecast, error) {
+	if opts.Remap != "" {
+		remap, err := daemoncfg.ParseRemap(opts.Remap)
+		if err == nil {
+			err = remap.Check(opts.Host)
+		}
+		if err != nil {
+			return Forecast{}, err
+		}
+	}
 	checks, _ := choose([]string{"C09"}) // no check is run; nothing is probed
 	f := gather(ctx, opts, checks)
 	if err := ctx.Err(); err != nil {
 		return Forecast{}, err
 	}
 	p := preflight{facts: f, want: f.ids.want()}
+	p.configured()
 	if f.engine == nil {
 		p.store()
 	}
@@ -74,6 +86,18 @@ type preflight struct {
 	*facts
 	want userns.Mapping
 	out  Forecast
+}
+
+// configured adds why it is not known what is configured: the map to reckon
+// with, and maybe the data-root. A value that dockerd takes for no remapping is
+// as good as none.
+func (p *preflight) configured() {
+	for _, err := range []error{p.conf.unread(), p.conf.docErr, p.conf.err, p.ids.ownerErr} {
+		if err != nil && !errors.Is(err, daemoncfg.ErrFailOpen) {
+			p.out.Unknown = append(p.out.Unknown, err.Error())
+			return // the others follow from it
+		}
+	}
 }
 
 // store reads the store from before remapping: with remapping configured and

@@ -89,3 +89,39 @@ func TestAForecastSaysThatTheStoreCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// A forecast for somebody else than was asked for is none.
+func TestAForecastIsRefusedForAUserThatCannotBeRemappedTo(t *testing.T) {
+	for _, user := range []string{"a:b:c", "root", "0", ":", "nosuch", "4711", "alice:nosuch"} {
+		_, err := Preflight(t.Context(), Options{Host: hosttest.Tree(t, good), Remap: user, Docker: answering(plain())})
+		assert.Error(t, err, user)
+	}
+	f, err := Preflight(t.Context(), Options{Host: hosttest.Tree(t, good), Remap: "alice", Docker: answering(plain())})
+	require.NoError(t, err)
+	assert.Equal(t, "0 100000 65536", f.Map)
+}
+
+func TestAForecastSaysThatTheConfigurationIsNotKnown(t *testing.T) {
+	for text, said := range map[string]string{
+		`{`:                             "/etc/docker/daemon.json:1:2",
+		`{"userns-remap": "a:b:c"}`:     "a:b:c",
+		`{"userns-remap": 5}`:           "no string",
+		`{"userns-remap": "nosuch"}`:    "nosuch",
+		`{"userns-remap": "root"}`:      "", // off, as without it
+		`{"userns-remap": ""}`:          "",
+		`{"userns-remap": "dockremap"}`: "",
+	} {
+		f := forecast(t, plain(), map[string]string{"etc/docker/daemon.json": text})
+		if said == "" {
+			assert.Empty(t, f.Unknown, text)
+			continue
+		}
+		assert.Contains(t, strings.Join(f.Unknown, "\n"), said, text)
+		assert.Equal(t, ExitIncomplete, f.Exit(), text)
+	}
+	h := hosttest.Tree(t, unit)
+	unreadable(t, h, "etc/systemd/system/docker.service.d")
+	f, err := Preflight(t.Context(), Options{Host: h}) // not even where the data-root is
+	require.NoError(t, err)
+	assert.Equal(t, ExitIncomplete, f.Exit())
+}
