@@ -18,17 +18,26 @@ func (f *facts) d08(v *verdicts) {
 	who := subject{UID: uid, GIDs: []uint32{gid}}
 	want := storeOf(uid, gid)
 	last := len(f.disk.parents) - 1
-	inUse := path.Base(f.disk.parents[last].path) == want && f.disk.parents[last].err == nil
+	end := f.disk.parents[last]
+	inUse := path.Base(end.path) == want && end.err == nil
+	unseen := end.err != nil && !isNotExist(end.err)
 	for i, p := range f.disk.parents {
+		switch {
+		case i == last && unseen:
+			v.unknown(p.path, "cannot be looked at: %v", p.err)
+			return
+		case p.err == nil && !p.Mode.IsDir():
+			v.fail(p.path, "is no directory: dockerd does not start").saw(p.path, p.Mode.String(), "a directory")
+			return
+		}
 		if p.path == f.conf.dataRoot && !inUse {
+			if unseen {
+				continue // to what is below it
+			}
 			break // dockerd sets its owner and mode when it starts with this map
 		}
-		switch {
-		case isNotExist(p.err):
+		if p.err != nil {
 			v.skip(p.path, "not made yet")
-			return
-		case p.err != nil:
-			v.unknown(p.path, "cannot be looked at: %v", p.err)
 			return
 		}
 		owner := fmt.Sprintf("%d:%d %04o", p.UID, p.GID, p.Mode.Perm())
