@@ -41,7 +41,11 @@ func (f *facts) d08(v *verdicts) {
 			return
 		}
 		owner := fmt.Sprintf("%d:%d %04o", p.UID, p.GID, p.Mode.Perm())
-		if yes, known := who.can(p.inode, 1); !yes && known {
+		yes, known := who.can(p.inode, 1)
+		switch {
+		case !known:
+			v.unknown(p.path, "has an ACL, which was not read: whether the remapped root (%s) may enter is not known", want).saw(p.path, owner, "")
+		case !yes:
 			v.fail(p.path, "the remapped root (%s) may not enter: dockerd does not start", want).saw(p.path, owner, "o+x").run("chmod o+x " + quoted(p.path))
 			return
 		}
@@ -54,11 +58,15 @@ func (f *facts) d08(v *verdicts) {
 				v.fail(p.path, "the store belongs to someone else").as(Medium).saw(p.path, owner, fmt.Sprintf("0:%d 0710", gid))
 				return
 			}
-			v.pass(p.path, "open to the remapped root, closed to others").saw(p.path, owner, fmt.Sprintf("0:%d 0710", gid))
+			if len(v.list) == 0 {
+				v.pass(p.path, "open to the remapped root, closed to others").saw(p.path, owner, fmt.Sprintf("0:%d 0710", gid))
+			}
 			return
 		}
 	}
-	v.pass(f.conf.dataRoot, "open to the remapped root")
+	if len(v.list) == 0 {
+		v.pass(f.conf.dataRoot, "open to the remapped root")
+	}
 }
 
 // d09: no other store is left behind.

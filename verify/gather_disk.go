@@ -105,6 +105,9 @@ func (d *disk) readParents(h usernskit.Host, root string) {
 		e := dir{path: at, err: err}
 		if err == nil {
 			e.inode = inodeOf(info)
+			if real, err := h.Path(at); err == nil {
+				e.ACL = hasACL(real)
+			}
 		}
 		d.parents = append(d.parents, e)
 		if err != nil {
