@@ -92,8 +92,11 @@ func (k *kernel) runProbes(ctx context.Context, f *facts) {
 
 func readBootConfigs(h usernskit.Host) []bootConfig {
 	list, err := h.ReadDir("/boot")
-	if err != nil {
+	switch {
+	case isNotExist(err):
 		return nil
+	case err != nil: // there may be one in it
+		return []bootConfig{{file: "/boot", err: err}}
 	}
 	var configs []bootConfig
 	for _, e := range list {
@@ -101,12 +104,28 @@ func readBootConfigs(h usernskit.Host) []bootConfig {
 			continue
 		}
 		c := bootConfig{file: "/boot/" + e.Name()}
-		var data []byte
-		data, c.err = h.ReadFile(c.file)
-		c.userns = strings.Contains("\n"+string(data), "\nCONFIG_USER_NS=y\n")
+		c.userns, c.err = readBootConfig(h, c.file)
 		configs = append(configs, c)
 	}
 	return configs
+}
+
+// readBootConfig reports whether a kernel's configuration has user namespaces.
+// One with no option at all, as an empty file, is none.
+func readBootConfig(h usernskit.Host, file string) (bool, error) {
+	data, err := h.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	if !strings.Contains(string(data), "CONFIG_") {
+		return false, errors.New("no kernel's configuration")
+	}
+	for line := range strings.Lines(string(data)) {
+		if strings.TrimSpace(line) == "CONFIG_USER_NS=y" {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // refused reports whether a probe says what the kernel did, and not that it

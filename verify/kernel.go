@@ -18,7 +18,7 @@ func (f *facts) k01(v *verdicts) {
 		for _, c := range k.configs {
 			switch {
 			case c.err != nil:
-				v.unknown(c.file, "cannot be read: %v", c.err)
+				v.unknown(c.file, "cannot be told: %v", c.err)
 			case c.userns:
 				v.pass(c.file, "this kernel has user namespaces").saw(c.file, "CONFIG_USER_NS=y", "CONFIG_USER_NS=y")
 			default:

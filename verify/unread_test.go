@@ -125,3 +125,28 @@ func TestAForecastSaysThatTheConfigurationIsNotKnown(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, ExitIncomplete, f.Exit())
 }
+
+// A kernel without user namespaces was passed over where /boot cannot be listed.
+func TestABootConfigurationThatCannotBeReadIsUnknown(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string // of /boot/config-6.1
+		want []string
+	}{
+		"a last line without an end": {"CONFIG_X=y\nCONFIG_USER_NS=y", []string{}},
+		"lines that end in CR LF":    {"CONFIG_X=y\r\nCONFIG_USER_NS=y\r\n", []string{}},
+		"switched off":               {"# CONFIG_USER_NS is not set\n", []string{"K01 fail"}},
+		"not even asked for":         {"# CONFIG_NAMESPACES is not set\n", []string{"K01 fail"}},
+		"another name":               {"CONFIG_USER_NS=yes\nXCONFIG_USER_NS=y\n", []string{"K01 fail"}},
+		"no line":                    {"\n", []string{"K01 unknown"}},
+		"something else":             {"\x00\x00\x00", []string{"K01 unknown"}},
+	} {
+		h := with(t, hosttest.Tree(t, good), map[string]string{"boot/config-6.1": c.text})
+		r := run(t, Options{Host: h, Checks: []string{"K01"}})
+		assert.Equal(t, c.want, bad(r), "%s: %s", name, texts(r))
+	}
+	for _, name := range []string{"boot", "boot/config-6.1"} {
+		h := hosttest.Tree(t, good)
+		unreadable(t, h, name)
+		assert.Equal(t, []string{"K01 unknown"}, bad(run(t, Options{Host: h, Checks: []string{"K01"}})), name)
+	}
+}
