@@ -212,6 +212,9 @@ func (f *facts) c11(v *verdicts) {
 	case f.engine.Unread["Volumes"] != "":
 		v.unknown("docker", "%s", f.engine.Unread["Volumes"])
 	}
+	if err := f.disk.noStore; err != nil && !isNotExist(err) {
+		v.unknown(f.conf.dataRoot, "which other stores there are is not known: %v", err)
+	}
 	for _, l := range f.lost {
 		if l.err != nil {
 			v.unknown("volume/"+l.volume, "%v", l.err)

@@ -150,3 +150,27 @@ func TestABootConfigurationThatCannotBeReadIsUnknown(t *testing.T) {
 		assert.Equal(t, []string{"K01 unknown"}, bad(run(t, Options{Host: h, Checks: []string{"K01"}})), name)
 	}
 }
+
+// The store of before is where the setuid bits were.
+func TestNoSetuidBitIsSaidToBeKeptWhereAStoreCannotBeRead(t *testing.T) {
+	const now, before = "var/lib/docker/165536.165536/volumes/v/_data", "var/lib/docker/volumes/v/_data"
+	for _, name := range []string{"", "var/lib/docker", before, now} {
+		t.Run(name, func(t *testing.T) {
+			e := remapped()
+			e.Volumes = []Volume{{Name: "v", Driver: "local", Mountpoint: "/" + now}}
+			opts := live(t, &e)
+			opts.Deep, opts.Checks = true, []string{"C11"}
+			with(t, opts.Host, map[string]string{before + "/su": "x", now + "/su": "x"})
+			for _, dir := range []string{before, now} {
+				require.NoError(t, os.Chmod(filepath.Join(opts.Host.Root, dir, "su"), 0o4755))
+			}
+			want := []string{}
+			if name != "" {
+				unreadable(t, opts.Host, name)
+				want = []string{"C11 unknown"}
+			}
+			r := run(t, opts)
+			assert.Equal(t, want, bad(r), texts(r))
+		})
+	}
+}

@@ -104,6 +104,9 @@ func findLosses(ctx context.Context, name, dir, old string) []loss {
 		}
 		now := filepath.Join(dir, strings.TrimPrefix(p, old))
 		after, err := os.Lstat(now)
+		if err != nil && !isNotExist(err) && !errors.Is(err, unix.ENOTDIR) {
+			return err
+		}
 		if err != nil || !after.Mode().IsRegular() {
 			return nil // not there any more: nothing was lost in place
 		}
@@ -233,15 +236,23 @@ func (f *facts) walkVolumes(ctx context.Context) {
 		}
 		dir, err := f.host.Path(vol.Mountpoint)
 		if err != nil {
+			f.lost = append(f.lost, loss{volume: vol.Name, err: err})
 			continue
 		}
 		for _, s := range f.disk.stores {
 			other := path.Join(f.conf.dataRoot, s.name, "volumes", vol.Name, "_data")
-			old, err := f.host.Path(other)
-			if err != nil || other == vol.Mountpoint {
+			if other == vol.Mountpoint {
 				continue
 			}
-			if _, err := os.Lstat(old); err != nil {
+			old, err := f.host.Path(other)
+			if err == nil {
+				_, err = f.host.Stat(other)
+			}
+			switch {
+			case isNotExist(err):
+				continue
+			case err != nil:
+				f.lost = append(f.lost, loss{volume: vol.Name, err: err})
 				continue
 			}
 			for _, l := range findLosses(ctx, vol.Name, dir, old) {
