@@ -256,7 +256,7 @@ func (f *facts) d06(v *verdicts) {
 	switch {
 	case f.ids.mapped() && f.ids.root() != "0.0":
 		want = f.ids.root()
-	case c.docErr != nil, c.on && !f.ids.mapped():
+	case c.docErr != nil, c.on && !f.ids.mapped(), c.err != nil && !errors.Is(c.err, daemoncfg.ErrFailOpen):
 		want = f.noWant() // the next start fails
 	}
 	if force != want {
