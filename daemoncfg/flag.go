@@ -3,6 +3,7 @@ package daemoncfg
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -42,6 +43,13 @@ func (f Flag) Key() string {
 		return "data-root"
 	}
 	return f.Name
+}
+
+// off reports whether a switch is given a value that is false for dockerd, which
+// reads it as pflag does. It does not start with one that is neither.
+func (f Flag) off() bool {
+	on, err := strconv.ParseBool(f.Value)
+	return err == nil && !on
 }
 
 // A word is one argument of a command line, and where it was written.

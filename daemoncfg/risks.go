@@ -75,7 +75,7 @@ func risks(h usernskit.Host, s Startup, doc *Document, from, to bool) ([]usernsk
 // isOn reads a switch from the flags or the document.
 func isOn(s Startup, doc *Document, key string) bool {
 	if f, ok := s.Flag(key); ok {
-		return f.Value != "false" && f.Value != "0"
+		return !f.off()
 	}
 	raw, _ := doc.Get(key)
 	return string(raw) == "true"

@@ -33,6 +33,7 @@ func TestRisks(t *testing.T) {
 		{"live-restore in the file", config(`{"live-restore": true}`), []string{"live-restore: live-restore is on"}},
 		{"live-restore among the flags", "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --live-restore\n", []string{"live-restore: live-restore is on"}},
 		{"live-restore switched off", "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --live-restore=false\n" + config(`{}`), nil},
+		{"live-restore switched off in other words", "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --live-restore=F --rootless=0\n" + config(`{}`), nil},
 		{"live-restore false", config(`{"live-restore": false}`), nil},
 		{"swarm", base + "-- var/lib/docker/swarm/docker-state.json --\n{}\n", []string{"swarm: /var/lib/docker/swarm: the node is part of a swarm"}},
 		{"swarm below another data-root", config(`{"data-root": "/srv/d"}`) + "-- srv/d/swarm/docker-state.json --\n{}\n-- var/lib/docker/plugins/" + idA + "/config.json --\n{}\n", []string{"swarm: /srv/d/swarm: "}},

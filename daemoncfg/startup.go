@@ -73,7 +73,7 @@ func ReadStartup(h usernskit.Host) (Startup, error) {
 	if f, ok := s.byName("config-file"); ok {
 		s.ConfigFile, s.ConfigFileGiven = path.Join("/", f.Value), true
 	}
-	if f, ok := s.byName("rootless"); ok && f.Value != "false" {
+	if f, ok := s.byName("rootless"); ok && !f.off() {
 		s.Rootless = true
 	}
 	s.readDataRoot(h)

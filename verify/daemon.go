@@ -310,14 +310,13 @@ func (f *facts) d07(v *verdicts) {
 // d10: the next restart leaves no orphans.
 func (f *facts) d10(v *verdicts) {
 	c := f.conf
-	flag, given := c.startup.Flag("live-restore")
-	on, source := c.is("live-restore"), c.file
-	if given && flag.Value != "false" {
-		on, source = true, flag.Place()
-	}
+	on, source, err := c.liveRestore()
 	if f.engine != nil && f.noEngine == nil {
 		on, source = f.engine.LiveRestore, "docker info LiveRestoreEnabled"
 	} else if f.noConfig(v) {
+		return
+	} else if err != nil {
+		v.unknown(source, "dockerd does not start with this: %v", err)
 		return
 	}
 	switch {

@@ -1,9 +1,13 @@
 package verify
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
 // The daemon runs on as it was started, and the next start fails.
@@ -24,4 +28,25 @@ func TestAValueThatDockerdRefusesIsNotInForce(t *testing.T) {
 		r := run(t, opts)
 		assert.Equal(t, want, bad(r), "%s: %s", value, texts(r))
 	}
+}
+
+// dockerd reads its flags with strconv.ParseBool.
+func TestLiveRestoreIsOffHoweverTheFlagSaysSo(t *testing.T) {
+	for flag, want := range map[string]string{
+		"": "", "=false": "", "=0": "", "=f": "", "=FALSE": "",
+		"=true": "D10 warn", "=1": "D10 warn", "=T": "D10 warn", "=no": "D10 unknown", "=": "D10 unknown",
+	} {
+		if flag != "" {
+			flag = " --live-restore" + flag
+		}
+		h := with(t, hosttest.Tree(t, unit), map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd" + flag + "\n"})
+		r := run(t, Options{Host: h, Checks: []string{"D10"}})
+		assert.Equal(t, want, strings.Join(bad(r), " "), "%q: %s", flag, texts(r))
+	}
+	h := with(t, hosttest.Tree(t, storeTree), map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd --live-restore\n"})
+	r := run(t, Options{Host: h, Checks: []string{"D10"}})
+	assert.Equal(t, []string{"D10 warn"}, bad(r))
+	f, err := Preflight(t.Context(), Options{Host: h})
+	require.NoError(t, err)
+	assert.NotEmpty(t, f.Orphans, "a switch without a value is on")
 }

@@ -103,6 +103,24 @@ func (c config) hosts() []string {
 	return list
 }
 
+// liveRestore reports whether live-restore is on, and what says so. dockerd does
+// not start with a flag that strconv.ParseBool does not take.
+func (c config) liveRestore() (on bool, source string, err error) {
+	on, source = c.is("live-restore"), c.file
+	flag, given := c.startup.Flag("live-restore")
+	if !given {
+		return on, source, nil
+	}
+	flagged, err := strconv.ParseBool(flag.Value)
+	if err != nil {
+		return false, flag.Place(), fmt.Errorf("--live-restore=%s: %w", flag.Value, err)
+	}
+	if flagged {
+		on, source = true, flag.Place()
+	}
+	return on, source, nil
+}
+
 // namespace returns the containerd namespace that the daemon is told to use, or
 // "".
 func (c config) namespace() string {

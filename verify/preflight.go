@@ -157,7 +157,14 @@ func (p *preflight) daemon() {
 
 // orphans adds the containers that live-restore would leave behind.
 func (p *preflight) orphans() {
-	if !p.engine.LiveRestore && (p.noEngine == nil || !p.conf.is("live-restore")) {
+	on := p.engine.LiveRestore
+	if p.noEngine != nil { // the files of the store do not say
+		var err error
+		if on, _, err = p.conf.liveRestore(); err != nil {
+			p.out.Unknown = append(p.out.Unknown, err.Error())
+		}
+	}
+	if !on {
 		return
 	}
 	for i := range p.engine.Containers {
