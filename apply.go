@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
 )
@@ -182,6 +183,9 @@ func (a *applier) fill(r *record, changes []Change) error {
 		if path.Clean(c.Path) != c.Path || !path.IsAbs(c.Path) {
 			return fmt.Errorf("BUG: %q is not a clean absolute path", c.Path)
 		}
+		if err := recordable(c.Path); err != nil {
+			return err
+		}
 		place, err := a.host.Path(c.Path)
 		if err != nil {
 			return err
@@ -221,6 +225,9 @@ func (a *applier) fill(r *record, changes []Change) error {
 			if err != nil {
 				return err
 			}
+			if err := recordable("/" + rel); err != nil {
+				return err
+			}
 			r.Dirs = append(r.Dirs, "/"+rel)
 		}
 	}
@@ -233,8 +240,20 @@ func (a *applier) litter(name string) ([]string, error) {
 	list, err := a.writer("").Litter(name)
 	for i := range list {
 		list[i] = filepath.Base(list[i])
+		if err := recordable(list[i]); err != nil {
+			return nil, err
+		}
 	}
 	return list, err
+}
+
+// recordable returns an error for a name that Undo would not find again: JSON,
+// which a record is, has no bytes but UTF-8.
+func recordable(name string) error {
+	if utf8.ValidString(name) {
+		return nil
+	}
+	return fmt.Errorf("%q: the name is not UTF-8, and the journal cannot hold it", name)
 }
 
 // meta is what the file keeps, or gets where it is new.

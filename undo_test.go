@@ -23,6 +23,11 @@ func put(t *testing.T, h Host, path, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(h.Root, path), []byte(text), 0o644))
 }
 
+func link(t *testing.T, h Host, to, path string) {
+	t.Helper()
+	require.NoError(t, os.Symlink(to, filepath.Join(h.Root, path)))
+}
+
 func TestUndoRefusesWhereAFileWasEditedSinceAndChangesNothing(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/subuid", "alice:100000:65536\ncarol:300000:65536\n")

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 
 	"github.com/google/renameio/v2"
 )
@@ -186,10 +186,10 @@ func (w Writer) Litter(path string) ([]string, error) {
 		return nil, hostError("readdir", path, err)
 	}
 	// renameio's names: a dot, the name, a random int64 that is not negative.
-	temp := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(real)) + `[0-9]{1,19}$`)
 	var litter []string
 	for _, e := range list {
-		if e.Type().IsRegular() && temp.MatchString(e.Name()) {
+		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(real))
+		if ok && e.Type().IsRegular() && 1 <= len(number) && len(number) <= 19 && strings.Trim(number, "0123456789") == "" {
 			litter = append(litter, filepath.Join(filepath.Dir(real), e.Name()))
 		}
 	}

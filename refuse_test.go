@@ -1,0 +1,41 @@
+package usernskit
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A boot loader entry can be named in Latin-1. The journal is JSON, and would
+// have another name for Undo.
+func TestApplyRefusesANameThatTheJournalCannotHold(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	entry := Change{Path: "/etc/caf\xe9.conf", Before: []byte("options a\n"), After: []byte("options a foo=1\n")}
+	put(t, host, entry.Path, string(entry.Before))
+	start := withoutState(t, host.Root)
+	hosts := Change{Path: "/etc/hosts", Before: []byte(faultTree["etc/hosts"]), After: []byte("ours\n")}
+	_, err := host.Apply(t.Context(), Plan{Changes: []Change{hosts, entry}})
+	require.ErrorContains(t, err, `"/etc/caf\xe9.conf": the name is not UTF-8`)
+	assert.Equal(t, start, withoutState(t, host.Root))
+	assert.Empty(t, journalFiles(t, host))
+}
+
+// So can what a symbolic link leads to: directories on the way that are to be
+// made, and files beside it that look like temporary ones of ours.
+func TestApplyRefusesALinkToANameThatTheJournalCannotHold(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	link(t, host, "/srv/caf\xe9/daemon.json", "/etc/a")
+	link(t, host, "/etc/caf\xe9", "/etc/b")
+	put(t, host, "/etc/.caf\xe91", "there before")
+	start := withoutState(t, host.Root)
+	for _, path := range []string{"/etc/a", "/etc/b"} {
+		_, err := host.Apply(t.Context(), makeFile(path, []byte("x")))
+		require.ErrorContains(t, err, "the name is not UTF-8", path)
+		assert.Equal(t, start, withoutState(t, host.Root))
+	}
+	remove(t, host, "/etc/.caf\xe91")
+	r, err := host.Apply(t.Context(), makeFile("/etc/b", []byte("x")))
+	require.NoError(t, err, "nothing of the name is kept")
+	require.NoError(t, host.Undo(t.Context(), r.ID))
+}
