@@ -181,6 +181,12 @@ func (a *applier) undoable(r record, force []string) error {
 			errs = append(errs, &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: now})
 			continue
 		}
+		if holds == HoldsOther || holds == HoldsUnknown { // restoring reads it again
+			if _, err := a.host.ReadFile(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+				continue
+			}
+		}
 		if err := a.writer("").Check(f.Path); err != nil {
 			errs = append(errs, err)
 		}

@@ -225,3 +225,30 @@ func TestUndoDoesNotAskForAFileThatItRemoves(t *testing.T) {
 	assert.Equal(t, []Action{restart}, r.UndoActions())
 	assert.Len(t, r.Actions, 2)
 }
+
+// What restoring would stop over half way is told before the first file.
+func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
+	for name, spoil := range map[string]func(*testing.T, Host) error{
+		"too large": func(_ *testing.T, h Host) error {
+			return os.Truncate(filepath.Join(h.Root, "/etc/subuid"), MaxFileSize+1)
+		},
+		"unreadable": func(t *testing.T, h Host) error {
+			if os.Geteuid() == 0 {
+				t.Skip("root reads everything")
+			}
+			return os.Chmod(filepath.Join(h.Root, "/etc/subuid"), 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host, r := applied(t)
+			require.NoError(t, spoil(t, host))
+			require.Error(t, host.Undo(t.Context(), r.ID, "/etc/subuid"))
+			after, err := host.Receipt(r.ID)
+			require.NoError(t, err)
+			assert.Equal(t, Applied, after.State)
+			for _, f := range after.Files {
+				assert.NotEqual(t, HoldsBefore, f.Holds, f.Path)
+			}
+		})
+	}
+}
