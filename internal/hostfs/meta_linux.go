@@ -33,10 +33,10 @@ func (r Root) Meta(path string) (Meta, error) {
 // content, and the kernel makes its own.
 func readXattrs(real string) (map[string][]byte, error) {
 	list, err := getx(func(buf []byte) (int, error) { return unix.Llistxattr(real, buf) })
-	if errors.Is(err, unix.ENOTSUP) || len(list) == 0 {
+	switch {
+	case errors.Is(err, unix.ENOTSUP):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil || len(list) == 0:
 		return nil, err
 	}
 	xattrs := map[string][]byte{}
