@@ -261,11 +261,25 @@ func (a *applier) meta(c Change) (hostfs.Meta, error) {
 	if c.Before == nil {
 		return hostfs.NewMeta(c.Mode), nil
 	}
-	meta, err := hostfs.Root(a.host.Root).Meta(c.Path)
+	meta, err := a.metaOf(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return meta, &ChangedError{Path: c.Path, Want: c.Before}
 	}
 	return meta, err
+}
+
+// metaOf reads what a file that exists has besides its content.
+func (a *applier) metaOf(name string) (hostfs.Meta, error) {
+	meta, err := hostfs.Root(a.host.Root).Meta(name)
+	if err != nil {
+		return hostfs.Meta{}, err
+	}
+	for attribute := range meta.Xattrs {
+		if err := recordable(attribute); err != nil {
+			return hostfs.Meta{}, fmt.Errorf("%s: extended attribute %w", name, err)
+		}
+	}
+	return meta, nil
 }
 
 // backup is the old content under the name "FILE-", which shadow-utils keep
@@ -285,7 +299,7 @@ func (a *applier) backup(f fileRecord) (fileRecord, bool, error) {
 		return b, false, err
 	default:
 		b.Before = contentOf(old)
-		if b.Meta, err = hostfs.Root(a.host.Root).Meta(b.Path); err != nil {
+		if b.Meta, err = a.metaOf(b.Path); err != nil {
 			return b, false, err
 		}
 	}

@@ -1,10 +1,12 @@
 package usernskit
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // A boot loader entry can be named in Latin-1. The journal is JSON, and would
@@ -38,4 +40,17 @@ func TestApplyRefusesALinkToANameThatTheJournalCannotHold(t *testing.T) {
 	r, err := host.Apply(t.Context(), makeFile("/etc/b", []byte("x")))
 	require.NoError(t, err, "nothing of the name is kept")
 	require.NoError(t, host.Undo(t.Context(), r.ID))
+}
+
+func TestApplyRefusesAnAttributeThatTheJournalCannotHold(t *testing.T) {
+	for _, path := range []string{"/etc/subuid", "/etc/subuid-"} {
+		host := faultHost(t, t.TempDir())
+		if err := unix.Setxattr(filepath.Join(host.Root, path), "user.\xffz", []byte("x"), 0); err != nil {
+			t.Skipf("this file system has no user attributes: %v", err)
+		}
+		start := withoutState(t, host.Root)
+		_, err := host.Apply(t.Context(), faultPlan())
+		require.ErrorContains(t, err, path+`: extended attribute "user.\xffz": the name is not UTF-8`)
+		assert.Equal(t, start, withoutState(t, host.Root))
+	}
 }
