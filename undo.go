@@ -223,7 +223,7 @@ func (a *applier) restoreFile(f fileRecord, force bool) error {
 	case holds == HoldsBefore:
 		return nil
 	case holds == HoldsAfter:
-		return a.put(w, f.Path, f.After.bytes(), f.Before.bytes(), f.Meta)
+		return a.putBack(w, f, f.After.bytes())
 	case f.Backup:
 		return nil // useradd has written its own since: that one is the newer
 	case holds == HoldsOther && force:
@@ -231,9 +231,19 @@ func (a *applier) restoreFile(f fileRecord, force bool) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return a.put(w, f.Path, now, f.Before.bytes(), f.Meta)
+		return a.putBack(w, f, now)
 	}
 	return &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: now}
+}
+
+// putBack restores a file that holds now. Its directory may be gone with it.
+func (a *applier) putBack(w hostfs.Writer, f fileRecord, now []byte) error {
+	if f.Before != nil {
+		if _, err := w.MkdirAll(f.Path); err != nil {
+			return err
+		}
+	}
+	return a.put(w, f.Path, now, f.Before.bytes(), f.Meta)
 }
 
 // sweep removes the temporary file that an interrupted replacement left.

@@ -252,3 +252,20 @@ func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+// Whoever tidies up removes the empty directory that a removed file left.
+func TestUndoMakesTheDirectoryOfARemovedFileAgain(t *testing.T) {
+	host := Host{Root: t.TempDir()}
+	require.NoError(t, os.MkdirAll(filepath.Join(host.Root, "etc/default/grub.d"), 0o755))
+	put(t, host, "/etc/first", "a")
+	put(t, host, "/etc/default/grub.d/99.cfg", "a")
+	start := withoutState(t, host.Root)
+	r, err := host.Apply(t.Context(), Plan{Changes: []Change{
+		{Path: "/etc/first", Before: []byte("a"), After: []byte("b")},
+		{Path: "/etc/default/grub.d/99.cfg", Before: []byte("a")},
+	}})
+	require.NoError(t, err)
+	remove(t, host, "/etc/default/grub.d")
+	require.NoError(t, host.Undo(t.Context(), r.ID))
+	assert.Equal(t, start, withoutState(t, host.Root))
+}
