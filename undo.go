@@ -205,8 +205,10 @@ func (a *applier) restore(r record, force []string) error {
 		return err
 	}
 	for _, dir := range slices.Backward(r.Dirs) {
-		// A directory that others use by now is not empty, and stays.
-		if real, err := a.host.Path(dir); err == nil {
+		// A directory that others use by now is not empty, and stays. So does one
+		// that a symbolic link leads to: no link led to those that were made.
+		real, err := a.host.Path(dir)
+		if err == nil && real == filepath.Join(hostfs.Root(a.host.Root).Dir(), dir) {
 			_ = os.Remove(real)
 		}
 	}

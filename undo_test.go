@@ -269,3 +269,16 @@ func TestUndoMakesTheDirectoryOfARemovedFileAgain(t *testing.T) {
 	require.NoError(t, host.Undo(t.Context(), r.ID))
 	assert.Equal(t, start, withoutState(t, host.Root))
 }
+
+// A directory that was made is removed where it was made, and not what stands
+// there by now.
+func TestUndoRemovesNoDirectoryThroughALink(t *testing.T) {
+	for _, moved := range []string{"/etc/docker", "/etc/docker/conf"} {
+		host, r := applied(t)
+		require.NoError(t, os.Rename(filepath.Join(host.Root, moved), filepath.Join(host.Root, "moved")))
+		link(t, host, "/moved", moved)
+		require.NoError(t, host.Undo(t.Context(), r.ID))
+		assert.NoFileExists(t, filepath.Join(host.Root, "etc/docker/conf/daemon.json"))
+		assert.DirExists(t, filepath.Join(host.Root, "moved"), "the link leads somewhere")
+	}
+}
