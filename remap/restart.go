@@ -60,7 +60,8 @@ func (e *RestartError) Unwrap() []error { return []error{e.Err, e.Undo} }
 
 // Run restarts docker, waits for it, and looks whether it is remapped as
 // wanted. If not, it undoes the receipt, restarts docker again and returns a
-// [*RestartError]. A receipt without a restart action is nothing to do.
+// [*RestartError]; so it does where ctx ends before the daemon has answered. A
+// receipt without a restart action is nothing to do.
 func (r Restart) Run(ctx context.Context) error {
 	argv := r.argv()
 	if argv == nil {
@@ -73,8 +74,16 @@ func (r Restart) Run(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	fail := &RestartError{Err: err, Log: r.log(ctx)}
-	if fail.Undo = r.Host.Undo(ctx, r.Receipt.ID); fail.Undo != nil {
+	if ctx.Err() != nil {
+		err = fmt.Errorf("given up before it did (%w): %w", context.Cause(ctx), err)
+	}
+	// Whoever does not wait any longer wants things back all the same.
+	ctx = context.WithoutCancel(ctx)
+	undone := r.Host.Undo(ctx, r.Receipt.ID) // has a limit of its own
+	ctx, cancel := context.WithTimeout(ctx, backWait+r.Wait)
+	defer cancel()
+	fail := &RestartError{Err: err, Log: r.log(ctx), Undo: undone}
+	if fail.Undo != nil {
 		return fail
 	}
 	// Three failed starts in a minute and systemd refuses a fourth.
@@ -86,6 +95,10 @@ func (r Restart) Run(ctx context.Context) error {
 	}
 	return fail
 }
+
+// backWait bounds what is run once the files are back. Docker's unit has no
+// limit on how long a start takes.
+const backWait = 5 * time.Minute
 
 func (r Restart) argv() []string {
 	i := slices.IndexFunc(r.Receipt.Actions, func(a usernskit.Action) bool {
@@ -125,15 +138,18 @@ func (r Restart) answer(ctx context.Context) (Daemon, error) {
 	if wait == 0 {
 		wait = time.Minute
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	limit, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
-		d, err := r.Ask(ctx)
+		d, err := r.Ask(limit)
 		if err == nil {
 			return d, nil
 		}
 		select {
-		case <-ctx.Done():
+		case <-limit.Done():
+			if ctx.Err() != nil {
+				return Daemon{}, err
+			}
 			return Daemon{}, fmt.Errorf("no answer within %v: %w", wait, err)
 		case <-time.After(100 * time.Millisecond):
 		}

@@ -114,3 +114,39 @@ func TestRestartWithoutSystemdNamesTheCommandAndRunsNothing(t *testing.T) {
 	assert.Empty(t, ran)
 	assert.Contains(t, text(t, host), "userns-remap", "the change stands")
 }
+
+// Ctrl-C ends the waiting, and not what puts things back.
+func TestRestartThatIsInterruptedPutsEverythingBack(t *testing.T) {
+	for _, during := range []string{"the restart", "the waiting"} {
+		t.Run(during, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			host := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n")
+			var ran []string
+			host.Run = func(ctx context.Context, argv ...string) ([]byte, error) {
+				if ran = append(ran, argv[0]+" "+argv[1]); len(ran) == 1 && during == "the restart" {
+					interrupt()
+				}
+				return nil, ctx.Err()
+			}
+			receipt, err := host.Apply(t.Context(), usernskit.Plan{
+				Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte("{}\n"), After: []byte("{\"userns-remap\":\"default\"}\n")}},
+				Actions: []usernskit.Action{{Argv: systemctl}},
+			})
+			require.NoError(t, err)
+			err = remap.Restart{Host: host, Receipt: receipt, Store: "1.1", Ask: func(ctx context.Context) (remap.Daemon, error) {
+				interrupt()
+				if len(ran) == 1 {
+					return remap.Daemon{}, errors.New("connection refused")
+				}
+				return remap.Daemon{}, ctx.Err()
+			}}.Run(ctx)
+			var fail *remap.RestartError
+			require.ErrorAs(t, err, &fail)
+			require.NoError(t, fail.Undo)
+			require.ErrorIs(t, err, context.Canceled)
+			assert.NotContains(t, err.Error(), "no answer within", "it was not waited for that long")
+			assert.Equal(t, "{}\n", text(t, host))
+			assert.Equal(t, []string{"systemctl restart", "journalctl --unit", "systemctl reset-failed", "systemctl restart"}, ran)
+		})
+	}
+}
