@@ -74,7 +74,7 @@ func PlanEnable(h usernskit.Host, want Request) (Enable, error) {
 	if err != nil {
 		return Enable{}, err
 	}
-	if was.On && was.Remap != want.Remap {
+	if was.On && !sameAccount(h, was.Remap, account) {
 		daemon.Warnings = append(daemon.Warnings, usernskit.Warning{ID: "remap-changed", Risk: true, Text: fmt.Sprintf(
 			"%s: userns-remap is %q now: the images, containers and volumes of its store are not seen under %q", was.Place, was.Value, want.Remap)})
 	}
@@ -87,6 +87,13 @@ func PlanEnable(h usernskit.Host, want Request) (Enable, error) {
 		plan.Warnings = without(plan.Warnings, "no-account")
 	}
 	return Enable{Remap: want.Remap, Grant: grant, Plan: plan}, nil
+}
+
+// sameAccount reports whether r stands for the account, and so for the store that
+// begins with its ranges. One that cannot be looked up may be another.
+func sameAccount(h usernskit.Host, r daemoncfg.Remap, account string) bool {
+	name, err := r.Account(h)
+	return err == nil && name == account
 }
 
 // planGates plans kernel settings. A host on which nobody can tell where boot

@@ -158,3 +158,24 @@ func TestAnotherAccountThanBeforeHidesAStoreAndIsARisk(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, slices.ContainsFunc(p.Plan.Warnings, risk))
 }
+
+// dockerd reads the ranges of the same account for both, so the store is the same.
+func TestAnotherNameForTheSameAccountHidesNoStore(t *testing.T) {
+	tree := strings.NewReplacer("-- etc/group --", "dockremap:x:997:997::/:/bin/false\n-- etc/group --",
+		"-- etc/subuid --", "dockremap:x:997:\n-- etc/subuid --").Replace(tree)
+	risk := func(w usernskit.Warning) bool { return w.ID == "remap-changed" }
+	for _, tt := range []struct {
+		was, want string
+		risk      bool
+	}{
+		{"default", "dockremap", false}, {"997", "default", false}, {"dockremap", "997", false}, {"shifted", "shifted:alice", false},
+		{"990", "default", true}, {"4444", "default", true}, {"gone", "default", true},
+	} {
+		host := hosttest.Tree(t, strings.Replace(tree, "\"debug\": false", "\"userns-remap\": \""+tt.was+"\"", 1))
+		value, err := daemoncfg.ParseRemap(tt.want)
+		require.NoError(t, err)
+		p, err := remap.PlanEnable(host, remap.Request{Remap: value})
+		require.NoError(t, err)
+		assert.Equal(t, tt.risk, slices.ContainsFunc(p.Plan.Warnings, risk), "%s to %s: %v", tt.was, tt.want, p.Plan.Warnings)
+	}
+}
