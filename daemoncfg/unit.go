@@ -14,7 +14,9 @@ type setting struct {
 // readUnit returns the settings of [Service] in a unit file or drop-in, in
 // order, as systemd.syntax(7) has it: a backslash at the end joins lines with a
 // space, and comments in between are dropped without ending the join. Some
-// readers of unit files take such a comment for part of the value.
+// readers of unit files take such a comment for part of the value. A backslash
+// that another one escapes joins nothing, and the end of the file ends a join
+// (config_parse in systemd's conf-parser.c).
 func readUnit(file, text string) []setting {
 	var (
 		list    []setting
@@ -22,6 +24,18 @@ func readUnit(file, text string) []setting {
 		joined  strings.Builder
 		first   int // line that the joined one began on
 	)
+	end := func() {
+		whole := strings.TrimSpace(joined.String())
+		joined.Reset()
+		if strings.HasPrefix(whole, "[") {
+			section = whole
+			return
+		}
+		key, value, ok := strings.Cut(whole, "=")
+		if ok && section == "[Service]" {
+			list = append(list, setting{strings.TrimSpace(key), strings.TrimSpace(value), file, first})
+		}
+	}
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		start := strings.TrimLeft(line, " \t")
@@ -32,22 +46,14 @@ func readUnit(file, text string) []setting {
 			first = i + 1
 			line = start
 		}
-		if before, ok := strings.CutSuffix(line, `\`); ok {
-			joined.WriteString(before + " ")
+		if backslashes := len(line) - len(strings.TrimRight(line, `\`)); backslashes%2 == 1 {
+			joined.WriteString(line[:len(line)-1] + " ")
 			continue
 		}
 		joined.WriteString(line)
-		whole := strings.TrimSpace(joined.String())
-		joined.Reset()
-		if strings.HasPrefix(whole, "[") {
-			section = whole
-			continue
-		}
-		key, value, ok := strings.Cut(whole, "=")
-		if ok && section == "[Service]" {
-			list = append(list, setting{strings.TrimSpace(key), strings.TrimSpace(value), file, first})
-		}
+		end()
 	}
+	end()
 	return list
 }
 
