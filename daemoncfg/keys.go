@@ -26,7 +26,7 @@ var flat = map[string]bool{
 }
 
 // knownKeys has the kind of value that each key takes, by the first letter of
-// its name: string, number, bool, array, object, or any.
+// its name: string, number, bool, array or object.
 var knownKeys = map[string]byte{
 	"allow-direct-routing": 'b', "allow-nondistributable-artifacts": 'a', "api-cors-header": 's',
 	"apparmor-profile": 's', "authorization-plugins": 'a', "bip": 's', "bip6": 's', "bridge": 's', "bridge-accept-fwmark": 's', "builder": 'o',
@@ -34,7 +34,7 @@ var knownKeys = map[string]byte{
 	"containerd": 's', "containerd-namespace": 's', "containerd-plugins-namespace": 's',
 	"cpu-rt-period": 'n', "cpu-rt-runtime": 'n', "cri-containerd": 'b', "data-root": 's', "debug": 'b',
 	"default-address-pools": 'a', "default-cgroupns-mode": 's', "default-gateway": 's', "default-gateway-v6": 's',
-	"default-ipc-mode": 's', "default-network-opts": 'o', "default-runtime": 's', "default-shm-size": 'x',
+	"default-ipc-mode": 's', "default-network-opts": 'o', "default-runtime": 's', "default-shm-size": 's',
 	"default-stop-timeout": 'n', "default-ulimits": 'o', "deprecated-key-path": 's', "dns": 'a', "dns-opts": 'a',
 	"dns-search": 'a', "exec-opts": 'a', "exec-root": 's', "experimental": 'b', "extension-config": 'o', "extension-dirs": 'a',
 	"features": 'o', "firewall-backend": 's', "fixed-cidr": 's', "fixed-cidr-v6": 's', "graph": 's', "group": 's',
@@ -54,8 +54,31 @@ var knownKeys = map[string]byte{
 // remapKey is the key that this package is for.
 const remapKey = "userns-remap"
 
-// removed are keys that an upgrade takes away, and the version that did.
+// removed are keys that an upgrade takes away, and which dockerd it was.
 var removed = map[string]string{
-	"graph": "23.0", "cluster-store": "23.0", "cluster-advertise": "23.0", "cluster-store-opts": "23.0",
-	"oom-score-adjust": "25.0",
+	"graph": "dockerd from 23.0 on", "cluster-store": "dockerd from 23.0 on", "cluster-advertise": "dockerd from 23.0 on",
+	"cluster-store-opts": "dockerd from 23.0 on", "oom-score-adjust": "dockerd from 25.0 on", "api-cors-header": "a current dockerd",
+}
+
+// A keyReading says which dockerd puts the value of a key anywhere. The others
+// know the name as that of a flag, or not at all, and take values of any type.
+type keyReading int
+
+const (
+	allRead  keyReading = iota
+	someRead            // 20.10 does, and a current one does not
+	noneRead            // neither does
+)
+
+func reading(key string) keyReading {
+	switch key {
+	case "containerd-plugins-namespace", "http-proxy", "https-proxy", "no-proxy":
+		return noneRead
+	case "allow-nondistributable-artifacts", "deprecated-key-path":
+		return someRead
+	}
+	if removed[key] != "" {
+		return someRead
+	}
+	return allRead
 }

@@ -3,6 +3,7 @@ package daemoncfg
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,7 +74,7 @@ func (l *linter) top(it item) {
 	}
 	if l.kind(it.value) == '{' && !flat[key] {
 		if knownKeys[key] != 0 {
-			l.add(it, path, "wrong-type", true, "%s is %s, not an object; no dockerd starts with it", key, kindName(knownKeys[key]))
+			l.wrongType(it, path, key)
 		} else if key != "proxies" {
 			l.add(it, path, "ignored-object", false, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
 		}
@@ -91,24 +92,38 @@ func (l *linter) top(it item) {
 func (l *linter) known(it item, key string, path []string) {
 	switch want := knownKeys[key]; {
 	case removed[key] != "":
-		l.add(it, path, "removed-key", true, "dockerd from %s on does not know %s and does not start with it", removed[key], key)
+		l.add(it, path, "removed-key", true, "%s does not know %s and does not start with it", removed[key], key)
 	case want == 0:
 		l.unknown(it, path, key)
-	case !l.fits(it.value, want):
-		l.add(it, path, "wrong-type", true, "%s is %s, and no dockerd starts with %.30s", key, kindName(want), it.value.of(l.text))
+	case !l.fits(it.value, want), key == "default-shm-size" && it.value.of(l.text) == "null": // it reads null itself
+		l.wrongType(it, path, key)
 	default:
 		l.elements(it, key, path)
 	}
 }
 
-// elements checks what the lists and maps of strings, and features, hold.
+func (l *linter) wrongType(it item, path []string, key string) {
+	kind, value := kindName(knownKeys[key]), it.value.of(l.text)
+	switch reads := reading(key); {
+	case reads == noneRead:
+		l.add(it, path, "wrong-type", false, "%s is %s, and not %.30s", key, kind, value)
+	case reads == someRead:
+		l.add(it, path, "wrong-type", true, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
+	case l.kind(it.value) == '{':
+		l.add(it, path, "wrong-type", true, "%s is %s, not an object; no dockerd starts with it", key, kind)
+	default:
+		l.add(it, path, "wrong-type", true, "%s is %s, and no dockerd starts with %.30s", key, kind, value)
+	}
+}
+
+// elements checks what lists and maps hold.
 func (l *linter) elements(it item, key string, path []string) {
 	want := byte('s')
 	switch {
 	case key == "features":
 		want = 'b'
-	case key == "default-address-pools":
-		return
+	case key == "default-address-pools", key == "default-network-opts", key == "default-ulimits", key == "runtimes":
+		want = 'o'
 	case key != "log-opts" && knownKeys[key] != 'a':
 		return
 	}
@@ -185,7 +200,7 @@ func (l *linter) fits(s span, want byte) bool {
 	case 'n':
 		return true
 	case '"':
-		return want == 's' || want == 'x'
+		return want == 's'
 	case 't', 'f':
 		return want == 'b'
 	case '[':
@@ -193,7 +208,8 @@ func (l *linter) fits(s span, want byte) bool {
 	case '{':
 		return want == 'o'
 	}
-	return want == 'x' || want == 'n' && !strings.ContainsAny(raw, ".eE")
+	_, err := strconv.ParseInt(raw, 10, 64)
+	return want == 'n' && err == nil
 }
 
 func kindName(kind byte) string {
@@ -206,8 +222,6 @@ func kindName(kind byte) string {
 		return "true or false"
 	case 'a':
 		return "a list"
-	case 'o':
-		return "an object"
 	}
-	return "a string or a number"
+	return "an object"
 }
