@@ -37,7 +37,7 @@ func (f *facts) i08(v *verdicts) {
 
 // others returns the claims of other owners on a range, one for each line.
 func (f *facts) others(s *side, r subid.Reading) []subid.Claim {
-	if r.Start < 0 || r.Count <= 0 || r.Start+r.Count > 1<<32 {
+	if r.Start < 0 || r.Start > math.MaxUint32 || r.Count <= 0 {
 		return nil
 	}
 	uid := ""
@@ -46,6 +46,7 @@ func (f *facts) others(s *side, r subid.Reading) []subid.Claim {
 	}
 	var list []subid.Claim
 	seen := map[int]bool{}
+	// What reaches past the last ID, K07's, has the IDs up to there.
 	have := subid.Range{Start: uint32(r.Start), Count: uint32(min(r.Count, math.MaxUint32))}
 	for _, c := range f.ids.claims[s.path] {
 		if !c.Range.Overlaps(have) || c.Owner == f.ids.account || c.Owner == uid || seen[c.Line] {
