@@ -330,7 +330,7 @@ func (f *facts) i09(v *verdicts) {
 }
 
 func meets(r subid.Reading, s subid.Range) bool {
-	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start) < r.Start+r.Count
+	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start)-r.Start < r.Count // a sum could overflow
 }
 
 // i10: one range each.

@@ -136,7 +136,7 @@ func TestOfflineStatesOfAHost(t *testing.T) {
 		"overlap with an odd line":         {both("alice:0x28000:65536\ndockremap:165536:65536\n"), []string{"I08 fail"}, "of alice"},
 		"overlap in subgid only":           {map[string]string{"etc/subgid": "alice:170000:1\ndockremap:165536:65536\n"}, []string{"I08 fail"}, "of alice"},
 		"overlap of a count past the last": {both("alice:200000:65536\ndockremap:100000:4294967295\n"), []string{"I08 fail", "I09 warn", "K07 fail"}, "overlaps 200000:65536 of alice"},
-		"overlap of an endless count":      {both("alice:200000:65536\ndockremap:100000:9223372036854775807\n"), []string{"I08 fail", "K07 fail"}, "overlaps 200000:65536 of alice"},
+		"overlap of an endless count":      {both("alice:200000:65536\ndockremap:100000:9223372036854775807\n"), []string{"I08 fail", "I09 warn", "K07 fail"}, "overlaps 200000:65536 of alice"},
 		"in the range of machines":         {both("dockremap:524288:65536\n"), []string{"I09 warn"}, "systemd-nspawn"},
 		"past 2^31":                        {both("dockremap:2147483648:65536\n"), []string{"I09 warn"}, "2^31"},
 		"past the last ID":                 {both("dockremap:4294967290:65536\n"), []string{"I09 warn", "K07 fail"}, ""},
