@@ -69,7 +69,10 @@ func (f *facts) foreignMaps(v *verdicts) {
 	first := map[string]userns.Process{}
 	var order []string
 	for _, p := range f.foreign() {
-		if p.Mapping.Equal(want) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
+		// With the very map it is one of Docker's own outside of any container,
+		// as a build, unless it is in another runtime's.
+		ours := p.Mapping.Equal(want) && (p.Runtime == "" || p.Runtime == "docker")
+		if ours || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
 			continue
 		}
 		key := p.Mapping.String()
