@@ -33,6 +33,8 @@ type facts struct {
 	strangers    []stranger
 	strangersErr error
 	nssUsers     []string // accounts of a name service inside the ranges
+	nssSkip      string   // why no name service was asked
+	nssErr       error    // why one could not be asked
 
 	engine *Engine // what Docker says; nil where nobody could tell
 	// storeErr is why the files below the data-root could not be read instead.

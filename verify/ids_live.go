@@ -119,7 +119,9 @@ func (f *facts) i11(v *verdicts) {
 		v.unknown("host", "%v", f.strangersErr)
 		return
 	}
-	if n := len(f.strangers); n > 0 {
+	if n := len(f.strangers); n == 0 {
+		v.pass("host", "no process outside containers uses them")
+	} else {
 		fi := v.fail("host", "%d processes outside containers run with IDs of the ranges", n)
 		for _, s := range f.strangers[:min(n, shown)] {
 			fi.saw(fmt.Sprintf("/proc/%d", s.pid), fmt.Sprintf("%d:%d", s.uid, s.gid), "IDs outside the ranges")
@@ -128,7 +130,12 @@ func (f *facts) i11(v *verdicts) {
 	for _, n := range f.nssUsers {
 		v.fail("getent", "a name service knows %s", n).saw("getent passwd", n, "no account inside the ranges")
 	}
-	if len(v.list) == 0 {
-		v.pass("host", "no process outside containers uses them, and no name service knows the first")
+	switch {
+	case f.nssErr != nil:
+		v.unknown("getent", "whether a name service knows the first is not known: %v", f.nssErr)
+	case f.nssSkip != "":
+		v.skip("getent", "no name service was asked: %s", f.nssSkip)
+	case len(f.nssUsers) == 0:
+		v.pass("getent", "no name service knows the first")
 	}
 }

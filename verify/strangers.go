@@ -57,9 +57,10 @@ func (f *facts) findStrangers(ctx context.Context) {
 		}
 		f.strangers = append(f.strangers, stranger{pid, n.UID, n.GID})
 	}
-	if !f.live && f.host.Run == nil {
+	if f.nssSkip = offline; !f.live && f.host.Run == nil {
 		return
 	}
+	f.nssSkip = "the first IDs are the host's own, see I05 and I07"
 	for _, s := range []struct {
 		db string
 		*side
@@ -68,13 +69,24 @@ func (f *facts) findStrangers(ctx context.Context) {
 			if ext.HostID <= maxSystemID || f.ids.users[ext.HostID] != "" && s.db == "passwd" || f.ids.groups[ext.HostID] != "" && s.db == "group" {
 				continue
 			}
+			f.nssSkip = ""
 			out, err := f.host.Command(ctx, "getent", s.db, strconv.FormatUint(uint64(ext.HostID), 10))
 			if errors.Is(err, ctx.Err()) && ctx.Err() != nil {
 				return
 			}
-			if line, _, _ := strings.Cut(string(out), "\n"); err == nil && line != "" {
+			switch line, _, _ := strings.Cut(string(out), "\n"); {
+			case err == nil && line != "":
 				f.nssUsers = append(f.nssUsers, line)
+			case err != nil && !notFound(err) && f.nssErr == nil:
+				f.nssErr = err
 			}
 		}
 	}
+}
+
+// notFound reports whether getent(1) has looked and found nothing: 2 is its exit
+// status then, and of no other error.
+func notFound(err error) bool {
+	var exit interface{ ExitCode() int }
+	return errors.As(err, &exit) && exit.ExitCode() == 2
 }
