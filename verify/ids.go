@@ -216,12 +216,16 @@ func (f *facts) i04(v *verdicts) {
 		return
 	}
 	a, b := u.readings[0].Start, g.readings[0].Start
-	if a == b && len(u.readings) == len(g.readings) {
+	switch {
+	case u.ok() && u.m.Equal(g.m), spans(u.readings) == spans(g.readings):
 		v.pass("host", "both start at %d", a)
-		return
+	case a == b:
+		v.warn("host", "user IDs are %s, group IDs are %s", spans(u.readings), spans(g.readings)).
+			saw(u.path, spans(u.readings), "").saw(g.path, spans(g.readings), "")
+	default:
+		v.warn("host", "user IDs start at %d, group IDs at %d", a, b).
+			saw(u.line(u.readings[0]), span(u.readings[0]), "").saw(g.line(g.readings[0]), span(g.readings[0]), "")
 	}
-	v.warn("host", "user IDs start at %d, group IDs at %d", a, b).
-		saw(u.line(u.readings[0]), span(u.readings[0]), "").saw(g.line(g.readings[0]), span(g.readings[0]), "")
 }
 
 // i05: nobody of the host's own is mapped.
