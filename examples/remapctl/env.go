@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +34,9 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 			host: usernskit.Host{Root: cmd.String("root")},
 			json: cmd.Bool("json"),
 			in:   root.Reader, out: root.Writer, err: root.ErrWriter,
+		}
+		if cmd.IsSet("root") && e.host.Root == "" {
+			return errors.New("--root is empty: leave it out for the running host")
 		}
 		if e.host.Root != "" {
 			var err error
