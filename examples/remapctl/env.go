@@ -20,7 +20,8 @@ type env struct {
 	json   bool
 	color  bool
 	in     io.Reader
-	out    io.Writer // data
+	out    io.Writer // data; an output
+	done   string    // what was changed, once something was
 	err    io.Writer // for people
 	prompt bool      // there is a person at a terminal to ask
 	aside  func()    // tells that person more before the question; nil: nothing
@@ -33,7 +34,7 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 		e := &env{
 			host: usernskit.Host{Root: cmd.String("root")},
 			json: cmd.Bool("json"),
-			in:   root.Reader, out: root.Writer, err: root.ErrWriter,
+			in:   root.Reader, out: &output{w: root.Writer}, err: root.ErrWriter,
 		}
 		if cmd.IsSet("root") && e.host.Root == "" {
 			return errors.New("--root is empty: leave it out for the running host")
@@ -55,7 +56,7 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 			return fmt.Errorf("--color %s: must be auto, always or never", when)
 		}
 		e.reportUnfinished(cmd)
-		return do(ctx, e, cmd)
+		return e.told(do(ctx, e, cmd))
 	}
 }
 
@@ -110,7 +111,7 @@ func (e *env) say(format string, a ...any) {
 func (e *env) note(format string, a ...any) { fmt.Fprintf(e.err, format+"\n", a...) }
 
 func terminal(stream any) bool {
-	f, ok := stream.(*os.File)
+	f, ok := file(stream)
 	if !ok {
 		return false
 	}

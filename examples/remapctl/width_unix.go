@@ -15,7 +15,7 @@ func (e *env) width() int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
 	}
-	if f, ok := e.out.(*os.File); ok && terminal(f) {
+	if f, ok := file(e.out); ok && terminal(f) {
 		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
 			return int(size.Col)
 		}

@@ -52,6 +52,9 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	if err != nil {
 		return receipt, err
 	}
+	if receipt.ID != "" {
+		e.done = fmt.Sprintf("it is done (receipt %s)", receipt.ID)
+	}
 	for _, f := range receipt.Files {
 		e.say("wrote %s", f.Path)
 	}
@@ -59,11 +62,7 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	if receipt.ID != "" {
 		e.say("receipt %s: remapctl undo %s takes it back", receipt.ID, receipt.ID)
 	}
-	if err := e.report(p, receipt, dry); err != nil {
-		e.note("it is done (receipt %s), but could not be told: %v", receipt.ID, err)
-		return receipt, incomplete
-	}
-	return receipt, nil
+	return receipt, e.report(p, receipt, dry)
 }
 
 // accepted returns nil if every risk of the plan was accepted by its ID.
@@ -91,6 +90,9 @@ func (e *env) agreed(ctx context.Context, cmd *cli.Command, p usernskit.Plan) er
 	}
 	if !e.prompt {
 		return errors.New("nothing was changed: not at a terminal, so say --yes to go on, or --dry-run to look")
+	}
+	if err := e.lost(); err != nil {
+		return fmt.Errorf("nothing was changed: what would be could not be shown: %w", err)
 	}
 	if e.aside != nil {
 		e.aside()
