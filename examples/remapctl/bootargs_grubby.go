@@ -34,6 +34,7 @@ func (e *env) grubby(ctx context.Context, cmd *cli.Command, edit bootargs.Edit) 
 	if _, err := e.host.Command(ctx, run...); err != nil {
 		return err
 	}
+	e.done = "grubby has done it"
 	if err := bootargs.Confirm(ctx, e.host, edit); err != nil {
 		return err
 	}

@@ -55,3 +55,10 @@ func TestGrubbyRunsOnlyWhenAgreedAndIsLookedAfter(t *testing.T) {
 	e, _ = grubbyHost(t, false)
 	require.ErrorIs(t, runGrubby(t, e, "--yes"), bootargs.ErrNotApplied)
 }
+
+func TestGrubbyThatHasRunIsNotSaidToHaveChangedNothing(t *testing.T) {
+	e, _ := grubbyHost(t, true)
+	e.out, e.json = &output{w: &full{}}, true
+	require.ErrorIs(t, e.told(runGrubby(t, e, "--yes")), incomplete)
+	assert.Contains(t, e.err.(*bytes.Buffer).String(), "grubby has done it, but could not be told: no space left on device")
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
@@ -77,11 +78,18 @@ func TestDataThatCouldNotBePrintedIsAnError(t *testing.T) {
 func TestFilesThatWereWrittenAreNotSaidToBeUnchanged(t *testing.T) {
 	for _, flags := range [][]string{{"--yes"}, {"--yes", "--json"}} {
 		h := hosttest.Tree(t, sampleHost)
+		subuid := func() string {
+			data, err := h.ReadFile("/etc/subuid")
+			require.NoError(t, err)
+			return string(data)
+		}
 		code, stderr := onFullDisk(h, 0, append([]string{"subid", "add", "bob"}, flags...)...)
 		assert.Equal(t, 3, code, "%v: %s", flags, stderr)
 		assert.Contains(t, stderr, "it is done (receipt 1), but could not be told: no space left on device")
-		data, err := h.ReadFile("/etc/subuid")
-		assert.NoError(t, err)
-		assert.Contains(t, string(data), "bob:")
+		assert.Contains(t, subuid(), "bob:")
+		code, stderr = onFullDisk(h, 0, append([]string{"undo"}, flags...)...)
+		assert.Equal(t, 3, code, "%v: %s", flags, stderr)
+		assert.Contains(t, stderr, "it is undone (receipt 1), but could not be told: no space left on device")
+		assert.NotContains(t, subuid(), "bob:")
 	}
 }

@@ -57,6 +57,7 @@ func runUndo(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err := e.host.Undo(ctx, r.ID, force...); err != nil {
 		return e.showEdits(r, err)
 	}
+	e.done = fmt.Sprintf("it is undone (receipt %s)", r.ID)
 	for _, c := range back.Changes {
 		e.say("restored %s", c.Path)
 	}
