@@ -162,7 +162,7 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 			return nil, err
 		}
 		src = replace(src, s.from, s.to-s.from, text)
-		if text == "" {
+		if !new(token).next(text, 0) { // blanks at most
 			if src, err = e.dropLine(src, s, grub); err != nil {
 				return nil, err
 			}

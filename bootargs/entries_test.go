@@ -50,6 +50,7 @@ func TestEntriesKeepEverythingButTheirOptions(t *testing.T) {
 		{"systemd-boot reads both", "options ro x=0\noptions x=0", Edit{Set: []string{"x=1"}}, false, nil, "options ro x=1\noptions x=1"},
 		{"new ones go into the last line", "options ro x=0\noptions quiet", Edit{Set: []string{"y=1"}}, false, nil, "options ro x=0\noptions quiet y=1"},
 		{"an empty line goes", "options ro\noptions x=0", Edit{Remove: []string{"x"}}, false, nil, "options ro"},
+		{"an empty line goes with its trailing blanks", "options ro\noptions x=0 \t", Edit{Remove: []string{"x"}}, false, nil, "options ro"},
 		{"a quoted value goes whole", `options ro dyndbg="file a.c +p" quiet`, Edit{Remove: []string{"dyndbg"}}, true, nil, "options ro quiet"},
 		{"not the whole argument in quotes", "options ro", Edit{Set: []string{`"x=a b"`}}, false, nil, `options ro x="a b"`},
 	} {
@@ -79,6 +80,7 @@ func TestEntriesThatAreNotEdited(t *testing.T) {
 		{"no options for GRUB", "linux /a", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"a blank line before them", "title a\n\noptions ro", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"nothing left", "options x", Edit{Remove: []string{"x"}}, true, nil, ErrUnsupported},
+		{"nothing left but a trailing blank", "options x ", Edit{Remove: []string{"x"}}, true, map[string]string{"default_kernelopts": "ro"}, ErrUnsupported},
 		{"a command behind the line", "options ro; reboot", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"quotes of GRUB only", "options a='b c'", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"an open quote", `options a="b c`, Edit{Set: []string{"x=1"}}, false, nil, ErrUnsupportedSyntax},
