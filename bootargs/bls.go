@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -147,19 +148,23 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 		return append(src, "options "+text+"\n"...), nil
 	}
 	o = o.missingFrom(whole)
+	lines, edit := e.options, e.editJoined
+	if grub {
+		lines = lines[:1]
+		edit = func(o op) ([]string, error) { return e.editFirst(o, vars) }
+	}
+	texts, err := edit(o)
+	if err != nil {
+		return nil, err
+	}
 	src := e.src
-	for i := len(e.options) - 1; i >= 0; i-- {
-		s := e.options[i]
-		if grub && i > 0 {
+	for i, s := range slices.Backward(lines) {
+		text := texts[i]
+		if text == e.text(s) {
 			continue
 		}
-		p := o
-		if !grub && i < len(e.options)-1 {
-			p = o.within(e.text(s)) // what is new goes into the last line
-		}
-		text, err := e.editLine(p, s, grub, vars)
-		if err != nil {
-			return nil, err
+		if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
+			return nil, e.errorAt(s, e.column(s), fmt.Errorf("%w: systemd-boot takes off quotes around a whole line", ErrEncoding))
 		}
 		src = replace(src, s.from, s.to-s.from, text)
 		if !new(token).next(text, 0) { // blanks at most
@@ -174,32 +179,89 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 	return src, nil
 }
 
-// editLine edits one options line, and sees to it that what was set is behind
-// a variable that holds something else.
-func (e *entry) editLine(o op, s span, grub bool, vars map[string]string) (string, error) {
+// editFirst edits the line that GRUB reads, and sees to it that what was set
+// is behind a variable that holds something else.
+func (e *entry) editFirst(o op, vars map[string]string) ([]string, error) {
+	s := e.options[0]
 	text := e.text(s)
 	list, err := o.on(text)
-	if err == nil && len(list) > 0 && grub {
+	if err != nil {
+		return nil, e.errorAt(s, 0, err)
+	}
+	if len(list) > 0 {
 		if col, bad := checkGRUB(text); bad != nil {
-			return "", e.errorAt(s, e.column(s)+col-1, bad)
+			return nil, e.errorAt(s, e.column(s)+col-1, bad)
 		}
 	}
-	if err != nil {
-		return "", e.errorAt(s, 0, err)
-	}
 	after := splices(text, list)
-	if grub && o.verb == verbSet && !o.inForce(expandGRUB(after, vars)) {
+	if o.verb == verbSet && !o.inForce(expandGRUB(after, vars)) {
 		gone, _ := op{verbRemove, o.words}.on(after)
 		after = splices(after, gone)
 		if list, err = add(after, nil, o.words); err != nil {
-			return "", e.errorAt(s, 0, err)
+			return nil, e.errorAt(s, 0, err)
 		}
 		after = splices(after, list)
 	}
-	if n := len(after); n > 1 && after != text && after[0] == after[n-1] && (after[0] == '"' || after[0] == '\'') {
-		return "", e.errorAt(s, e.column(s), fmt.Errorf("%w: systemd-boot takes off quotes around a whole line", ErrEncoding))
+	return []string{after}, nil
+}
+
+// editJoined edits what systemd-boot reads, the lines joined by a blank, and
+// parts it again. A group of values and "--" are those of the whole.
+func (e *entry) editJoined(o op) ([]string, error) {
+	whole := e.cmdline(false, nil)
+	if s, open := e.quoteAcross(whole); open {
+		return nil, e.errorAt(s, 0, fmt.Errorf("%w: a quote is closed in a later line only", ErrUnsupportedSyntax))
 	}
-	return after, nil
+	list, err := o.on(whole)
+	if err != nil {
+		return nil, e.errorAt(e.options[len(e.options)-1], 0, err)
+	}
+	var texts []string
+	from := 0 // of the line in whole
+	for _, s := range e.options {
+		text := e.text(s)
+		to := from + len(text)
+		for len(list) > 0 && list[0].at+list[0].del < from {
+			list = list[1:]
+		}
+		var own []splice
+		for _, p := range list {
+			if p.at > to {
+				break
+			}
+			at, end := max(p.at, from), min(p.at+p.del, to)
+			across := p.at < from || p.at+p.del > to // an argument that goes, and blanks of the line before or after
+			if across && !new(token).next(whole[at:end], 0) {
+				continue
+			}
+			own = append(own, splice{at - from, end - at, p.text})
+		}
+		if own != nil {
+			text = strings.TrimLeft(splices(text, own), " \t")
+		}
+		texts = append(texts, text)
+		from = to + 1
+	}
+	return texts, nil
+}
+
+// quoteAcross finds an argument that goes on in the next line, for its quote
+// is not closed in the one where it begins.
+func (e *entry) quoteAcross(whole string) (s span, open bool) {
+	i, end := 0, 0 // the line, and where it ends in whole
+	var t token
+	for t.next(whole, t.to) && !t.ends(whole) {
+		for ; end < int(t.to); i++ {
+			if end > int(t.from) {
+				return e.options[i-1], true
+			}
+			end += e.options[i].to - e.options[i].from
+			if i > 0 {
+				end++
+			}
+		}
+	}
+	return span{}, false
 }
 
 func (e *entry) column(s span) int {
@@ -235,17 +297,4 @@ func (o op) missingFrom(line string) op {
 		return op{o.verb, list}
 	}
 	return o
-}
-
-// within is what o does to a line that is one of several: nothing is added, and
-// what is set is set only where its name stands.
-func (o op) within(line string) op {
-	p := op{verb: o.verb}
-	for _, w := range o.words {
-		_, here := Parse(line).Effective(w.Name)
-		if here && o.verb != verbAppend && o.verb != verbAdd {
-			p.words = append(p.words, w)
-		}
-	}
-	return p
 }

@@ -47,7 +47,14 @@ func TestEntriesKeepEverythingButTheirOptions(t *testing.T) {
 		{"an ampersand", "options ro", Edit{Set: []string{"x=a&b"}}, true, nil, `options ro x="a&b"`},
 		{"an ampersand without GRUB", "options ro", Edit{Set: []string{"x=a&b"}}, false, nil, "options ro x=a&b"},
 		{"GRUB reads the first line", "options ro x=0\noptions x=0", Edit{Set: []string{"x=1"}}, true, nil, "options ro x=1\noptions x=0"},
-		{"systemd-boot reads both", "options ro x=0\noptions x=0", Edit{Set: []string{"x=1"}}, false, nil, "options ro x=1\noptions x=1"},
+		{"systemd-boot joins both", "options ro x=0\noptions x=0", Edit{Set: []string{"x=1"}}, false, nil, "options ro x=1"},
+		{"one value for each console, over all lines", "options ro console=tty0\noptions quiet", Edit{Replace: []string{"console=ttyS0", "console=tty1"}}, false, nil, "options ro console=ttyS0\noptions quiet console=tty1"},
+		{"set once, over all lines", "options ro x=0\noptions quiet", Edit{Set: []string{"x=1"}}, false, nil, "options ro x=1\noptions quiet"},
+		{"the end mark of the first line", "options ro -- single\noptions quiet", Edit{Set: []string{"x=1"}}, false, nil, "options ro x=1 -- single\noptions quiet"},
+		{"the end mark begins the second line", "options ro \noptions -- single", Edit{Append: []string{"x=1"}}, false, nil, "options ro x=1 \noptions -- single"},
+		{"what is behind the end mark stays", "options ro -- single\noptions x=0", Edit{Remove: []string{"x"}}, false, nil, "options ro -- single\noptions x=0"},
+		{"the first of a line goes", "options ro  \noptions x=0  b", Edit{Remove: []string{"x"}}, false, nil, "options ro  \noptions b"},
+		{"a whole line goes, and blanks stay", "options x=0 \noptions ro  b\noptions x=2 x=3", Edit{Remove: []string{"x"}}, false, nil, "options ro  b"},
 		{"new ones go into the last line", "options ro x=0\noptions quiet", Edit{Set: []string{"y=1"}}, false, nil, "options ro x=0\noptions quiet y=1"},
 		{"an empty line goes", "options ro\noptions x=0", Edit{Remove: []string{"x"}}, false, nil, "options ro"},
 		{"an empty line goes with its trailing blanks", "options ro\noptions x=0 \t", Edit{Remove: []string{"x"}}, false, nil, "options ro"},
@@ -84,6 +91,7 @@ func TestEntriesThatAreNotEdited(t *testing.T) {
 		{"a command behind the line", "options ro; reboot", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"quotes of GRUB only", "options a='b c'", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"an open quote", `options a="b c`, Edit{Set: []string{"x=1"}}, false, nil, ErrUnsupportedSyntax},
+		{"a quote over two lines", "options ro \"a=b\noptions c\" d", Edit{Set: []string{"x=1"}}, false, nil, ErrUnsupportedSyntax},
 		{"a line in quotes", `options "a=b" x="c d" y`, Edit{Remove: []string{"y"}}, false, nil, ErrEncoding},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -27,6 +27,27 @@ func TestPropertiesOfAnEntryThatGRUBReads(t *testing.T) {
 	})
 }
 
+// systemd-boot joins the lines of an entry. The kernel sees what the same edit
+// makes of that one line.
+func TestPropertiesOfAnEntryThatSystemdBootReads(t *testing.T) {
+	manyTimes(t, func(t *rapid.T) {
+		src, e := drawEntry(t), drawVerb(t)
+		after, err := editEntry(src, e, false, nil)
+		if err != nil {
+			require.Empty(t, after)
+			return
+		}
+		again, err := editEntry(after, e, false, nil)
+		require.NoError(t, err)
+		require.Equal(t, after, again, "twice is once")
+		before, now := parseEntry("e", []byte(src)).cmdline(false, nil), parseEntry("e", []byte(after)).cmdline(false, nil)
+		want, err := e.Apply(before)
+		require.NoError(t, err)
+		require.True(t, Parse(want).Equal(Parse(now)), "%q to %q, and not to %q", before, now, want)
+		local(t, e, before, now)
+	})
+}
+
 // manyTimes is for what goes wrong in one draw of hundreds only.
 func manyTimes(t *testing.T, check func(t *rapid.T)) {
 	rapid.Check(t, func(t *rapid.T) {
