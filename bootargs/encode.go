@@ -10,8 +10,12 @@ import (
 // argument, so that no line begins with one (systemd-boot takes a pair of
 // quotes around a whole line off).
 func spellLiteral(a Arg, text string) (string, error) {
-	if text[0] == '"' {
-		text = a.String()
+	if text[0] != '"' {
+		return text, nil
+	}
+	text = a.String()
+	if b, err := ParseArg(text); err != nil || b != a {
+		return "", fmt.Errorf("%w: without the quotes around all of it the quote inside means another thing", ErrEncoding)
 	}
 	return text, nil
 }
