@@ -55,5 +55,6 @@ func (e *env) printProcesses(list []jsonProcess) error {
 	return w.Flush()
 }
 
-// plain keeps a name that a process gave itself from moving the cursor.
+// plain keeps a name that a process gave itself, or that stands in a file, from
+// moving the cursor.
 func plain(s string) string { return strings.Trim(strconv.QuoteToGraphic(s), `"`) }

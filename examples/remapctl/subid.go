@@ -85,7 +85,7 @@ func (e *env) printClaims(claims []subid.Claim) error {
 		if c.File != "" {
 			place = fmt.Sprintf("%s:%d", c.File, c.Line)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d-%d\t(%d)\n", place, c.Owner, c.Range.Start, c.Range.Last(), c.Range.Count)
+		fmt.Fprintf(w, "%s\t%s\t%d-%d\t(%d)\n", place, plain(c.Owner), c.Range.Start, c.Range.Last(), c.Range.Count)
 	}
 	return w.Flush()
 }
