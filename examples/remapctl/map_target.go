@@ -39,15 +39,23 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 		return target{}, err
 	}
 	if len(name) >= 6 && strings.Trim(name, "0123456789abcdef") == "" {
-		first := userns.Process{}
+		first, nested := userns.Process{}, false
 		for p, err := range proc.Processes(ctx, userns.Options{}) {
 			switch {
 			case err != nil || !strings.HasPrefix(p.ContainerID, name):
+				continue
 			case first.PID == 0:
 				first = p
 			case p.ContainerID != first.ContainerID:
 				return target{}, fmt.Errorf("the IDs of several containers begin so, as %s and %s; give more of it", first.ContainerID, p.ContainerID)
 			}
+			nested = nested || !p.Mapping.Equal(first.Mapping)
+			if begins(p) && (!begins(first) || len(p.NSPID) < len(first.NSPID)) {
+				first = p
+			}
+		}
+		if nested && !begins(first) {
+			return target{}, errors.New("its processes are in several user namespaces, and none is its first; give one of them as --pid")
 		}
 		if first.PID != 0 {
 			return target{name, first.Mapping}, nil
@@ -70,6 +78,11 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 	m, err := proc.Mapping(c.PID)
 	return target{name, m}, err
 }
+
+// begins reports whether a process is the first of its PID namespace. Of those in
+// a container the outermost is the one that the container was started with, and
+// has its user namespace; others may have made one of their own.
+func begins(p userns.Process) bool { return len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 }
 
 // mapFile reads a file of this machine, not of the --root.
 func (e *env) mapFile(name string) (target, error) {
