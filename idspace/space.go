@@ -124,7 +124,9 @@ func (s *Space) claims(from Sources) {
 	if s.IDs == Groups {
 		list = groups
 	}
-	inside := uint32(0) // dockerd gives out the lines of its account in the order of the file
+	// dockerd gives out the lines of its account in the order of the file, each
+	// once. Where readers find several ranges on a line, the largest is taken.
+	line, inside, count := 0, uint32(0), uint32(0)
 	for _, c := range list {
 		// A range may run past the end: not every reader minds.
 		c.Range.Count = uint32(min(uint64(c.Range.Count), 1<<32-uint64(c.Range.Start)))
@@ -135,8 +137,11 @@ func (s *Space) claims(from Sources) {
 				v.Names[0] = name
 			}
 			if v.Names[0] == from.Remap {
+				if c.Line != line {
+					line, inside, count = c.Line, inside+count, 0
+				}
 				v.Kind, v.Uses = Remap, []Use{{ID: inside}}
-				inside += c.Range.Count
+				count = max(count, c.Range.Count)
 			}
 		}
 		s.intervals = append(s.intervals, v)

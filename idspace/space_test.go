@@ -67,6 +67,17 @@ func TestAnIDIsToldInWords(t *testing.T) {
 	assert.NotContains(t, strings.Join(words(groups, 100999), ""), "dockremap", "the ranges of users are none of groups")
 }
 
+// Readers find two ranges on such a line, and dockerd gives out one.
+func TestALineThatIsReadDifferentlyIsOneLineOfTheContainer(t *testing.T) {
+	for odd, size := range map[string]string{"0x100:10": "10", "010:010": "10", "300:10": "10"} {
+		s := space(t, idspace.Users, "-- etc/subuid --\ndockremap:"+odd+"\ndockremap:200000:65536\n-- remap --\ndockremap\n")
+		assert.Contains(t, words(s, 200000), "container UID "+size+" of dockremap (subuid line 2)", odd)
+	}
+	s := space(t, idspace.Users, "-- etc/subuid --\ndockremap:0x100:10\n-- remap --\ndockremap\n")
+	assert.Contains(t, words(s, 5), "container UID 5 of dockremap (subuid line 1)")
+	assert.Contains(t, words(s, 256+5), "container UID 5 of dockremap (subuid line 1)")
+}
+
 func words(s idspace.Space, id uint32) []string {
 	var list []string
 	for _, m := range s.Describe(id) {
