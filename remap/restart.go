@@ -22,10 +22,29 @@ type Daemon struct {
 	DataRoot string // DockerRootDir: ends in UID.GID while remapped
 }
 
+// Check returns nil where the daemon is as wanted: remapped to the store of that
+// name, or not remapped where it is empty. See [Restart.Store].
+func (d Daemon) Check(store string) error {
+	last := d.DataRoot[strings.LastIndexByte(d.DataRoot, '/')+1:]
+	switch {
+	case store == "" && d.Remapped:
+		return errors.New("it says that it is remapped (name=userns)")
+	case store == "":
+		return nil
+	case !d.Remapped:
+		return errors.New("it does not say that it is remapped (no name=userns)")
+	case last != store:
+		return fmt.Errorf("its data-root is %s, not .../%s", d.DataRoot, store)
+	}
+	return nil
+}
+
 // A Restart is a restart of docker that has to end in a daemon as wanted.
 type Restart struct {
-	Host    usernskit.Host
-	Receipt usernskit.Receipt // what was applied, and is undone if it fails
+	Host usernskit.Host
+	// Receipt is what was applied, and is undone if it fails. One without an ID
+	// has nothing to undo: it is for its restart action alone.
+	Receipt usernskit.Receipt
 	// Store is the data-root's last element that the daemon has to come back
 	// with, "165536.165536"; empty where remapping was turned off.
 	Store string
@@ -40,14 +59,18 @@ type RestartError struct {
 	Err  error  // what was wrong
 	Log  string // what the unit logged, as far as journalctl(1) tells
 	Undo error  // nil: the files are back and docker was restarted with them
+	Kept bool   // nothing had been applied, so nothing was put back
 }
 
 func (e *RestartError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "docker did not come back as wanted: %v", e.Err)
-	if e.Undo == nil {
+	switch {
+	case e.Kept:
+		b.WriteString("; no file had been changed for it, and none was put back")
+	case e.Undo == nil:
 		b.WriteString("; the files are as they were, and docker was restarted with them")
-	} else {
+	default:
 		fmt.Fprintf(&b, "; putting things back failed too: %v", e.Undo)
 	}
 	if e.Log != "" {
@@ -79,11 +102,14 @@ func (r Restart) Run(ctx context.Context) error {
 	}
 	// Whoever does not wait any longer wants things back all the same.
 	ctx = context.WithoutCancel(ctx)
-	undone := r.Host.Undo(ctx, r.Receipt.ID) // has a limit of its own
+	fail := &RestartError{Err: err, Kept: r.Receipt.ID == ""}
+	if !fail.Kept { // an empty ID would undo the last run, whatever that was
+		fail.Undo = r.Host.Undo(ctx, r.Receipt.ID) // has a limit of its own
+	}
 	ctx, cancel := context.WithTimeout(ctx, backWait+r.Wait)
 	defer cancel()
-	fail := &RestartError{Err: err, Log: r.log(ctx), Undo: undone}
-	if fail.Undo != nil {
+	fail.Log = r.log(ctx)
+	if fail.Kept || fail.Undo != nil {
 		return fail
 	}
 	// Three failed starts in a minute and systemd refuses a fourth.
@@ -118,18 +144,7 @@ func (r Restart) try(ctx context.Context, argv []string) error {
 	if err != nil {
 		return err
 	}
-	last := d.DataRoot[strings.LastIndexByte(d.DataRoot, '/')+1:]
-	switch {
-	case r.Store == "" && d.Remapped:
-		return errors.New("it says that it is remapped (name=userns)")
-	case r.Store == "":
-		return nil
-	case !d.Remapped:
-		return errors.New("it does not say that it is remapped (no name=userns)")
-	case last != r.Store:
-		return fmt.Errorf("its data-root is %s, not .../%s", d.DataRoot, r.Store)
-	}
-	return nil
+	return d.Check(r.Store)
 }
 
 // answer waits until the daemon answers.

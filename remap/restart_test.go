@@ -150,3 +150,29 @@ func TestRestartThatIsInterruptedPutsEverythingBack(t *testing.T) {
 		})
 	}
 }
+
+// An empty ID stands for the last run to Undo. Here that is none of the restart's.
+func TestRestartWithoutAChangeTakesNoOtherChangeBack(t *testing.T) {
+	host, _, err := restart(t, systemctl, works, func(context.Context) (remap.Daemon, error) {
+		return remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/165536.165536"}, nil
+	})
+	require.NoError(t, err)
+	restarts := 0
+	host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		if argv[0] == "systemctl" {
+			restarts++
+		}
+		return nil, nil
+	}
+	err = remap.Restart{
+		Host: host, Receipt: usernskit.Receipt{Actions: []usernskit.Action{{Argv: systemctl}}}, Store: "165536.165536",
+		Ask: func(context.Context) (remap.Daemon, error) { return remap.Daemon{DataRoot: "/var/lib/docker"}, nil },
+	}.Run(t.Context())
+	var fail *remap.RestartError
+	require.ErrorAs(t, err, &fail)
+	assert.True(t, fail.Kept)
+	assert.ErrorContains(t, err, "no name=userns")
+	assert.NotContains(t, err.Error(), "as they were")
+	assert.Contains(t, text(t, host), "userns-remap", "the earlier change stands")
+	assert.Equal(t, 1, restarts)
+}
