@@ -31,8 +31,8 @@ func runDisable(ctx context.Context, e *env, cmd *cli.Command) error {
 	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
 		return remap.PlanDisable(e.host, cmd.Bool("release"))
 	})
-	if err != nil || !cmd.Bool("restart") || receipt.ID == "" {
+	if err != nil {
 		return err
 	}
-	return e.restart(ctx, receipt, "")
+	return e.restart(ctx, cmd, receipt, "")
 }

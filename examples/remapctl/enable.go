@@ -37,8 +37,8 @@ func runEnable(ctx context.Context, e *env, cmd *cli.Command) error {
 		last, err = remap.PlanEnable(e.host, want)
 		return last.Plan, err
 	})
-	if err != nil || !cmd.Bool("restart") || receipt.ID == "" {
+	if err != nil {
 		return err
 	}
-	return e.restart(ctx, receipt, last.Store())
+	return e.restart(ctx, cmd, receipt, last.Store())
 }

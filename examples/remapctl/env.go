@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/remap"
 )
 
 // An env is what the commands share: the host, and how to talk.
@@ -25,6 +26,7 @@ type env struct {
 	err    io.Writer // for people
 	prompt bool      // there is a person at a terminal to ask
 	aside  func()    // tells that person more before the question; nil: nothing
+	ask    func(context.Context) (remap.Daemon, error)
 }
 
 // action makes a function on an env into the action of a command.
@@ -35,6 +37,7 @@ func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.Ac
 			host: usernskit.Host{Root: cmd.String("root")},
 			json: cmd.Bool("json"),
 			in:   root.Reader, out: &output{w: root.Writer}, err: root.ErrWriter,
+			ask: askDocker,
 		}
 		if cmd.IsSet("root") && e.host.Root == "" {
 			return errors.New("--root is empty: leave it out for the running host")

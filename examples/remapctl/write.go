@@ -25,7 +25,9 @@ func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernsk
 	dry := cmd.Bool("dry-run")
 	if p.Empty() {
 		e.warn(p)
-		e.say("nothing to do")
+		if !cmd.Bool("restart") { // which has yet to look
+			e.say("nothing to do")
+		}
 		return usernskit.Receipt{}, e.report(p, usernskit.Receipt{}, dry)
 	}
 	if !cmd.Bool("yes") || dry {

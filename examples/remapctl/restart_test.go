@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/urfave/cli/v3"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/remap"
+)
+
+// Enable wrote the files some time ago, without --restart. Now it is run with it.
+func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
+	const store = "165536.165536"
+	old := remap.Daemon{DataRoot: "/var/lib/docker"}
+	good := remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/" + store}
+	for name, c := range map[string]struct {
+		before remap.Daemon
+		down   bool
+		after  remap.Daemon
+		flags  []string
+		want   error
+		ran    string
+		says   string
+	}{
+		"behind":             {before: old, after: good, flags: []string{"--yes"}, ran: "systemctl restart docker", says: "docker is not: it does not say that it is remapped"},
+		"as configured":      {before: good, flags: []string{"--yes"}, says: "nothing to do\n"},
+		"in another store":   {before: remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/1.1"}, after: good, flags: []string{"--yes"}, ran: "systemctl restart docker", says: "not .../165536.165536"},
+		"does not answer":    {down: true, flags: []string{"--yes"}, want: incomplete, says: "docker was not restarted: whether it has to be is not known: no such socket\nthen run: systemctl restart docker"},
+		"dry":                {before: old, flags: []string{"--dry-run"}, want: findings, says: "then run: systemctl restart docker"},
+		"nobody was asked":   {before: old, want: errors.New("say --yes"), says: "docker is not"},
+		"the restart fails":  {before: old, after: old, flags: []string{"--yes"}, want: errors.New("none was put back"), ran: "systemctl restart docker"},
+		"without --restart ": {before: old},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var text bytes.Buffer
+			var ran []string
+			e := &env{host: hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n-- run/systemd/system/x --\n"), out: &text, err: &text}
+			e.host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+				if slices.Contains(argv, "restart") {
+					ran = append(ran, strings.Join(argv, " "))
+				}
+				return nil, nil
+			}
+			e.ask = func(context.Context) (remap.Daemon, error) {
+				switch {
+				case c.down:
+					return remap.Daemon{}, errors.New("no such socket")
+				case ran == nil:
+					return c.before, nil
+				}
+				return c.after, nil
+			}
+			cmd := &cli.Command{
+				Flags:          writeFlags(restartFlag()),
+				ExitErrHandler: func(context.Context, *cli.Command, error) {},
+				Action: func(ctx context.Context, cmd *cli.Command) error {
+					return e.restart(ctx, cmd, usernskit.Receipt{}, store)
+				},
+			}
+			args := append([]string{"enable"}, c.flags...)
+			if c.flags != nil || c.want != nil {
+				args = append(args, "--restart")
+			}
+			err := cmd.Run(t.Context(), args)
+			var code exitCode
+			switch {
+			case c.want == nil:
+				assert.NoError(t, err)
+			case errors.As(c.want, &code):
+				assert.ErrorIs(t, err, c.want)
+			default:
+				assert.ErrorContains(t, err, c.want.Error())
+			}
+			assert.Equal(t, c.ran, strings.Join(ran, "; "))
+			assert.Contains(t, text.String(), c.says)
+		})
+	}
+}
