@@ -22,6 +22,7 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 	old := remap.Daemon{DataRoot: "/var/lib/docker"}
 	good := remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/" + store}
 	for name, c := range map[string]struct {
+		init   string // files of another than systemd
 		before remap.Daemon
 		down   bool
 		after  remap.Daemon
@@ -37,12 +38,13 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 		"dry":                {before: old, flags: []string{"--dry-run"}, want: findings, says: "then run: systemctl restart docker"},
 		"nobody was asked":   {before: old, want: errors.New("say --yes"), says: "docker is not"},
 		"the restart fails":  {before: old, after: old, flags: []string{"--yes"}, want: errors.New("none was put back"), ran: "systemctl restart docker"},
+		"no systemd":         {init: "-- etc/init.d/docker --\n#!/sbin/openrc-run\n", before: old, flags: []string{"--yes"}, want: findings, says: "docker was not restarted: docker is not started by systemd here; run: service docker restart\n"},
 		"without --restart ": {before: old},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer
 			var ran []string
-			e := &env{host: hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n-- run/systemd/system/x --\n"), out: &text, err: &text}
+			e := &env{host: hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n-- run/systemd/system/x --\n"+c.init), out: &text, err: &text}
 			e.host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
 				if slices.Contains(argv, "restart") {
 					ran = append(ran, strings.Join(argv, " "))
