@@ -147,6 +147,7 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 		}
 		return append(src, "options "+text+"\n"...), nil
 	}
+	asked := o
 	o = o.missingFrom(whole)
 	lines, edit := e.options, e.editJoined
 	if grub {
@@ -173,8 +174,15 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 			}
 		}
 	}
-	if left := parseEntry(e.path, src).cmdline(grub, vars); (o.verb == verbRemove || o.verb == verbRemoveExact) && !o.done(left) {
-		return nil, e.errorAt(e.options[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
+	left := parseEntry(e.path, src).cmdline(grub, vars)
+	w, lost := asked.lost(left)
+	switch {
+	case lost:
+		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would stand behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
+	case grub && Parse(left).InitArgs() != Parse(whole).InitArgs():
+		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: what init gets, behind the \"--\" of a GRUB variable, would change too", ErrUnsupportedSyntax))
+	case (o.verb == verbRemove || o.verb == verbRemoveExact) && !o.done(left):
+		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
 	}
 	return src, nil
 }

@@ -45,6 +45,17 @@ func (c Cmdline) InitArgs() string {
 	return ""
 }
 
+// stops reports whether there is a "--".
+func (c Cmdline) stops() bool {
+	var t token
+	for t.next(c.text, t.to) {
+		if t.ends(c.text) {
+			return true
+		}
+	}
+	return false
+}
+
 // Effective returns the last argument of that name, which for a name that does
 // not accumulate is the one in force. "-" and "_" are the same in names.
 func (c Cmdline) Effective(name string) (last Arg, ok bool) {

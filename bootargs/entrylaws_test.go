@@ -7,12 +7,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What holds for a line holds for an entry: twice is once. An entry that had
-// options keeps some, or GRUB would take its own $default_kernelopts.
+// What holds for a line holds for an entry: twice is once, what was
+// asked for is so, and the rest stays. An entry that had options keeps some, or GRUB would take its own $default_kernelopts.
 func TestPropertiesOfAnEntryThatGRUBReads(t *testing.T) {
 	manyTimes(t, func(t *rapid.T) {
 		src, e := drawEntry(t), drawVerb(t)
-		vars := map[string]string{"default_kernelopts": "ro default"}
+		vars := map[string]string{
+			"default_kernelopts": "ro default",
+			"kernelopts":         rapid.SampledFrom([]string{"", "ro", "ro x=0 console=tty0", "ro -- single"}).Draw(t, "kernelopts"),
+		}
 		after, err := editEntry(src, e, true, vars)
 		if err != nil {
 			require.Empty(t, after)
@@ -21,9 +24,11 @@ func TestPropertiesOfAnEntryThatGRUBReads(t *testing.T) {
 		again, err := editEntry(after, e, true, vars)
 		require.NoError(t, err)
 		require.Equal(t, after, again, "twice is once")
-		if len(parseEntry("e", []byte(src)).options) > 0 {
-			require.NotEmpty(t, parseEntry("e", []byte(after)).options, "%q to %q", src, after)
+		before, now := parseEntry("e", []byte(src)), parseEntry("e", []byte(after))
+		if len(before.options) > 0 {
+			require.NotEmpty(t, now.options, "%q to %q", src, after)
 		}
+		local(t, e, before.cmdline(true, vars), now.cmdline(true, vars))
 	})
 }
 

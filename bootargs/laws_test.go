@@ -270,6 +270,8 @@ func TestShAgreesWithOurReadingOfAnyAssignments(t *testing.T) {
 // FuzzStores lets every parser and editor loose on any bytes.
 func FuzzStores(f *testing.F) {
 	f.Add([]byte("GRUB_CMDLINE_LINUX=\"a ${GRUB_CMDLINE_LINUX}\"\nif x; then y; fi"), "x=1")
+	f.Add([]byte("GRUB_CMDLINE_LINUX=\"a --\"\nGRUB_CMDLINE_LINUX=${GRUB_CMDLINE_LINUX}"), "x=1")
+	f.Add([]byte("title a\noptions a -- b\noptions c"), "x=1")
 	f.Add([]byte("title a\noptions a b\r\noptions\n\n#x\noptions c"), "x=1")
 	f.Add([]byte(envHeader+"kernelopts=a\\\\b\n####"), "x")
 	f.Add([]byte("default a\nlabel a\n\tappend x\nlabel b\n  linux y\n"), "console=a")

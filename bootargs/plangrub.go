@@ -241,6 +241,9 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 		return nil
 	}
 	for _, o := range ops {
+		if w, lost := o.lost(line); lost && holds(Parse(line).InitArgs(), w.Arg) && ours.stop.File != "" {
+			return ours.behind(w) // of a file that comes after ours
+		}
 		for _, w := range o.words {
 			have, ok := Parse(line).Effective(w.Name)
 			switch takes := o.verb == verbRemove || o.verb == verbRemoveExact; {

@@ -27,6 +27,7 @@ const (
 // the file does it; otherwise the error matches [ErrUnsupportedSyntax].
 func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, error) {
 	g := f
+	init := Parse(f.value(name, before).text).InitArgs()
 	for _, o := range ops {
 		src, err := g.editOne(name, o, before)
 		if err != nil {
@@ -35,13 +36,16 @@ func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, e
 		if g, err = parseShell(f.name, src); err != nil {
 			return nil, fmt.Errorf("BUG: after an edit: %w", err)
 		}
+		if err := g.check(name, o, before, init); err != nil {
+			return nil, err
+		}
 	}
 	return g.src, nil
 }
 
 func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, error) {
 	steps, whole := f.live(name)
-	value := evaluate(append(slices.Clone(before), f)...)[name]
+	value := f.value(name, before)
 	if !value.unknown && o.done(value.text) {
 		return f.src, nil
 	}
@@ -90,30 +94,24 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	return f.settle(src, name, o, before)
 }
 
-// settle looks whether the edit has come about. What was set may not be in
-// force, for a variable behind it in the same value holds another; then it
-// moves behind. What was to go may come from a variable; then nothing can be
-// done here.
+// value is what a variable holds once the files before this one, and this one,
+// were sourced.
+func (f *shellFile) value(name string, before []*shellFile) shellValue {
+	return evaluate(append(slices.Clone(before), f)...)[name]
+}
+
+// settle moves what was set behind a variable in the same value that holds
+// another.
 func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
-	takes := o.verb == verbRemove || o.verb == verbRemoveExact || o.verb == verbSet && o.replacesGroup()
-	if o.verb != verbSet && !takes {
+	if o.verb != verbSet || o.replacesGroup() {
 		return src, nil
 	}
 	g, err := parseShell(f.name, src)
 	if err != nil {
 		return nil, fmt.Errorf("BUG: after an edit: %w", err)
 	}
-	value := evaluate(append(slices.Clone(before), g)...)[name]
+	value := g.value(name, before)
 	steps, _ := g.live(name)
-	if takes {
-		if value.unknown {
-			return nil, f.blame(name)
-		}
-		if !o.done(value.text) && len(steps) > 0 {
-			return nil, f.errorAt(steps[0], fmt.Errorf("%w: what is to go comes from another variable", ErrUnsupportedSyntax))
-		}
-		return src, nil
-	}
 	if value.unknown || o.inForce(value.text) || len(steps) == 0 {
 		return src, nil
 	}
@@ -133,6 +131,57 @@ func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) (
 	}
 	steps, _ = g.live(name)
 	return steps[0].word.splice(back), nil
+}
+
+// check looks whether the edit has come about. What was added may stand behind
+// a "--" of an earlier assignment, or of a file before this one; what was to go
+// may come from a variable, or from an assignment that others put behind a
+// "--", where init gets it. Then nothing can be done here.
+func (f *shellFile) check(name string, o op, before []*shellFile, init string) error {
+	value := f.value(name, before)
+	steps, _ := f.live(name)
+	takes := o.verb == verbRemove || o.verb == verbRemoveExact || o.verb == verbSet && o.replacesGroup()
+	w, lost := o.lost(value.text)
+	switch {
+	case len(steps) == 0 || value.unknown && !takes:
+		return nil
+	case value.unknown:
+		return f.blame(name)
+	case lost && value.stop.File != "":
+		return value.behind(w)
+	case Parse(value.text).InitArgs() != init:
+		return f.errorAt(steps[0], fmt.Errorf("%w: what init gets, behind \"--\", would change too", ErrUnsupportedSyntax))
+	case lost:
+		return f.errorAt(steps[0], fmt.Errorf("%w: the kernel would not find %s in this value, for what comes before it", ErrUnsupportedSyntax, w.text))
+	case takes && !o.done(value.text):
+		return f.errorAt(steps[0], fmt.Errorf("%w: what is to go comes from another variable", ErrUnsupportedSyntax))
+	}
+	return nil
+}
+
+// behind is the error for what would stand behind the "--" of a value.
+func (v shellValue) behind(w word) error {
+	at := v.stop
+	at.Err = fmt.Errorf("%w: \"--\" ends the kernel's part here, and %s would stand behind it", ErrUnsupportedSyntax, w.text)
+	return &at
+}
+
+// lost returns the first argument that o gives and that the kernel does not
+// find in text, a whole value.
+func (o op) lost(text string) (word, bool) {
+	for _, w := range o.words {
+		ok := true
+		switch o.verb {
+		case verbSet, verbAppend:
+			ok = holds(text, w.Arg)
+		case verbAdd:
+			_, ok = Parse(text).Effective(w.Name)
+		}
+		if !ok {
+			return w, true
+		}
+	}
+	return word{}, false
 }
 
 // done reports whether o would leave text, a whole value, as it is.

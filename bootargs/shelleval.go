@@ -3,6 +3,8 @@ package bootargs
 import (
 	"slices"
 	"strings"
+
+	"github.com/usernskit/usernskit"
 )
 
 // A shellValue is what a variable holds after the files so far were sourced.
@@ -11,6 +13,7 @@ type shellValue struct {
 	unknown bool
 	file    string // where it was last assigned
 	line    int
+	stop    usernskit.FileError // where "--" came into the text, if it has one
 }
 
 // evaluate sources files one after the other, as grub-mkconfig does, by
@@ -25,6 +28,12 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 				v := shellValue{file: f.name, line: s.line, unknown: s.odd != nil}
 				if s.odd == nil {
 					v.text, v.unknown = s.word.expand(env, lost)
+				}
+				if Parse(v.text).stops() {
+					v.stop = usernskit.FileError{File: f.name, Line: s.line}
+					if old := env[s.name].stop; old.File != "" && s.word.refers(s.name) {
+						v.stop = old
+					}
 				}
 				env[s.name] = v
 			case s.name != "":
