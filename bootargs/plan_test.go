@@ -143,6 +143,27 @@ func TestArchitectureIsTheTreesOwn(t *testing.T) {
 	assert.Contains(t, err.Error(), "895 on s390x")
 }
 
+// Someone may have commented out what our drop-in says. What is added there
+// anew must not take the place of the main file's arguments.
+func TestADropInOfCommentsKeepsTheMainFilesArguments(t *testing.T) {
+	for _, e := range []Edit{{Set: []string{arg}}, {Append: []string{arg}}, {AddIfMissing: []string{arg}}, {Replace: []string{"console=hvc0"}}} {
+		h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"root=/dev/x ro\"\n"+
+			"-- etc/default/grub.d/99-usernskit.cfg --\n#GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} x\"\n")
+		plan, err := PlanEdit(h, e)
+		require.NoError(t, err)
+		_, err = h.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		report, err := Status(h)
+		require.NoError(t, err)
+		want, err := e.Apply("root=/dev/x ro")
+		require.NoError(t, err)
+		assert.True(t, Parse(want).Equal(Parse(report.Future.Line)), "%+v: %s", e, report.Future.Line)
+		plan, err = PlanEdit(h, e)
+		require.NoError(t, err)
+		assert.Empty(t, plan.Changes)
+	}
+}
+
 func TestVendorDropInsAreNamedAndLeft(t *testing.T) {
 	h := tree(t, "debian-12")
 	write(t, h, "/etc/default/grub.d/60-vendor.cfg", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX vendor.x=1\"\n")

@@ -49,17 +49,6 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	if !value.unknown && o.done(value.text) {
 		return f.src, nil
 	}
-	switch {
-	case !whole && (o.verb == verbRemove || o.verb == verbRemoveExact):
-		return nil, f.blame(name)
-	case !whole && (len(steps) == 0 || steps[0].odd != nil || o.replacesGroup()):
-		return f.append(name, o, true)
-	case len(steps) == 0:
-		if o.verb == verbRemove || o.verb == verbRemoveExact {
-			return f.src, nil
-		}
-		return f.append(name, o, false)
-	}
 	if !value.unknown && o.verb == verbAppend {
 		o.words = absent(value.text, o.words)
 	}
@@ -68,6 +57,17 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 			_, ok := Parse(value.text).Effective(w.Name)
 			return ok
 		})
+	}
+	takes := o.verb == verbRemove || o.verb == verbRemoveExact
+	switch {
+	case !whole && (takes || o.replacesGroup()):
+		return nil, f.blame(name)
+	case !whole && (len(steps) == 0 || steps[0].odd != nil):
+		return f.append(name, o, true)
+	case len(steps) == 0 && takes:
+		return f.src, nil
+	case len(steps) == 0: // the files before may have a value
+		return f.append(name, o, value.unknown || value.text != "")
 	}
 	src := f.src
 	// The last assignment comes first, so the offsets of the others hold.
@@ -229,9 +229,6 @@ func (o op) earlier() op {
 // append adds an assignment of our own at the end of the file. builds says
 // that there is a value to keep.
 func (f *shellFile) append(name string, o op, builds bool) ([]byte, error) {
-	if builds && o.replacesGroup() {
-		return nil, f.blame(name)
-	}
 	for _, s := range f.steps {
 		if s.exits {
 			return nil, f.errorAt(s, fmt.Errorf("%w: the shell may stop reading here", ErrUnsupportedSyntax))
