@@ -85,6 +85,7 @@ func TestEntriesThatAreNotEdited(t *testing.T) {
 	}{
 		{"in a variable of all entries", "options $kernelopts", Edit{Remove: []string{"x"}}, true, map[string]string{"kernelopts": "x=0"}, ErrUnsupported},
 		{"behind the end mark of a variable", "options $kernelopts", Edit{Append: []string{"x=1"}}, true, map[string]string{"kernelopts": "ro -- single"}, ErrUnsupportedSyntax},
+		{"a console in a variable of all entries", "options $kernelopts", Edit{Replace: []string{"console=hvc0"}}, true, map[string]string{"kernelopts": "ro console=tty0"}, ErrUnsupported},
 		{"no options for GRUB", "linux /a", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"a blank line before them", "title a\n\noptions ro", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"nothing left", "options x", Edit{Remove: []string{"x"}}, true, nil, ErrUnsupported},
