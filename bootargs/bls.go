@@ -181,7 +181,7 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would stand behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
 	case grub && Parse(left).InitArgs() != Parse(whole).InitArgs():
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: what init gets, behind the \"--\" of a GRUB variable, would change too", ErrUnsupportedSyntax))
-	case (o.verb == verbRemove || o.verb == verbRemoveExact || o.verb == verbSet && o.replacesGroup()) && !o.done(left):
+	case (o.removes() || o.verb == verbSet && o.replacesGroup()) && !o.done(left):
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
 	}
 	return src, nil

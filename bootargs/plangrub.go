@@ -163,7 +163,7 @@ func (p *planner) editMain(o op, after map[string][]byte) error {
 // go is taken from there and from the main file, where administrators write;
 // files that packages and images put into grub.d are left.
 func (p *planner) editDropIn(o op, after map[string][]byte) error {
-	takes := o.verb == verbRemove || o.verb == verbRemoveExact
+	takes := o.removes()
 	if takes || o.verb == verbSet && o.replacesGroup() {
 		files, err := p.sources(after)
 		if err != nil {
@@ -246,7 +246,7 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 		}
 		for _, w := range o.words {
 			have, ok := Parse(line).Effective(w.Name)
-			switch takes := o.verb == verbRemove || o.verb == verbRemoveExact; {
+			switch takes := o.removes(); {
 			case takes && o.verb == verbRemove && ok, takes && holds(line, w.Arg):
 				where := ours
 				if _, ok := Parse(theirs.text).Effective(w.Name); ok {

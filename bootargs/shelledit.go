@@ -58,13 +58,12 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 			return ok
 		})
 	}
-	takes := o.verb == verbRemove || o.verb == verbRemoveExact
 	switch {
-	case !whole && (takes || o.replacesGroup()):
+	case !whole && (o.removes() || o.replacesGroup()):
 		return nil, f.blame(name)
 	case !whole && (len(steps) == 0 || steps[0].odd != nil):
 		return f.append(name, o, true)
-	case len(steps) == 0 && takes:
+	case len(steps) == 0 && o.removes():
 		return f.src, nil
 	case len(steps) == 0: // the files before may have a value
 		return f.append(name, o, value.unknown || value.text != "")
@@ -140,7 +139,7 @@ func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) (
 func (f *shellFile) check(name string, o op, before []*shellFile, init string) error {
 	value := f.value(name, before)
 	steps, _ := f.live(name)
-	takes := o.verb == verbRemove || o.verb == verbRemoveExact || o.verb == verbSet && o.replacesGroup()
+	takes := o.removes() || o.verb == verbSet && o.replacesGroup()
 	w, lost := o.lost(value.text)
 	switch {
 	case len(steps) == 0 || value.unknown && !takes:
@@ -203,6 +202,9 @@ func (o op) inForce(text string) bool {
 	}
 	return true
 }
+
+// removes reports whether o is for arguments to go and for nothing else.
+func (o op) removes() bool { return o.verb == verbRemove || o.verb == verbRemoveExact }
 
 // replacesGroup reports whether o has to take arguments away that it cannot see.
 func (o op) replacesGroup() bool {
