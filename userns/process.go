@@ -40,6 +40,10 @@ type Process struct {
 	Threads []Thread
 }
 
+// IsInit reports whether p is the first process of a PID namespace below the
+// reader's, pid_namespaces(7), as is the one that a container was started with.
+func (p Process) IsInit() bool { return len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 }
+
 // A Thread holds the IDs of one thread; they are per thread in Linux, see
 // credentials(7).
 type Thread struct {

@@ -38,3 +38,11 @@ func TestOutsideLooksAtEveryIDOfEveryThread(t *testing.T) {
 	uids, _ = in.Outside(userns.Mapping{})
 	assert.Len(t, uids, 4, "no mapping gives out nothing")
 }
+
+func TestTheFirstProcessOfAContainerIsAnInit(t *testing.T) {
+	for want, list := range map[bool][][]int{true: {{100, 1}, {100, 7, 1}}, false: {nil, {1}, {100}, {100, 7}, {100, 1, 2}}} {
+		for _, pids := range list {
+			assert.Equal(t, want, userns.Process{NSPID: pids}.IsInit(), "%v", pids)
+		}
+	}
+}

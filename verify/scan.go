@@ -115,7 +115,7 @@ func (b box) holds(pid int) bool {
 // can be told.
 func (b box) first() (userns.Process, bool) {
 	for _, p := range b.processes {
-		if b.container != nil && p.PID == b.container.PID || len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 {
+		if b.container != nil && p.PID == b.container.PID || p.IsInit() {
 			return p, true
 		}
 	}

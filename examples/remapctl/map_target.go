@@ -50,11 +50,13 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 				return target{}, fmt.Errorf("the IDs of several containers begin so, as %s and %s; give more of it", first.ContainerID, p.ContainerID)
 			}
 			nested = nested || !p.Mapping.Equal(first.Mapping)
-			if begins(p) && (!begins(first) || len(p.NSPID) < len(first.NSPID)) {
+			// The outermost is the container's first, and has its user namespace;
+			// others may have made one of their own.
+			if p.IsInit() && (!first.IsInit() || len(p.NSPID) < len(first.NSPID)) {
 				first = p
 			}
 		}
-		if nested && !begins(first) {
+		if nested && !first.IsInit() {
 			return target{}, errors.New("its processes are in several user namespaces, and none is its first; give one of them as --pid")
 		}
 		if first.PID != 0 {
@@ -78,11 +80,6 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 	m, err := proc.Mapping(c.PID)
 	return target{name, m}, err
 }
-
-// begins reports whether a process is the first of its PID namespace. Of those in
-// a container the outermost is the one that the container was started with, and
-// has its user namespace; others may have made one of their own.
-func begins(p userns.Process) bool { return len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 }
 
 // mapFile reads a file of this machine, not of the --root.
 func (e *env) mapFile(name string) (target, error) {
