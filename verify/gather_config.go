@@ -124,13 +124,11 @@ func (c config) liveRestore() (on bool, source string, err error) {
 // namespace returns the containerd namespace that the daemon is told to use, or
 // "".
 func (c config) namespace() string {
+	if flag, ok := c.startup.Flag("containerd-namespace"); ok {
+		return flag.Value
+	}
 	name := ""
 	_ = json.Unmarshal([]byte(c.raw("containerd-namespace")), &name)
-	for _, flag := range c.startup.Flags {
-		if flag.Name == "containerd-namespace" {
-			name = flag.Value
-		}
-	}
 	return name
 }
 
