@@ -29,10 +29,10 @@ func (f FS) View() (View, error) { return f.view() }
 // A process that is of no interest costs one or two readlinks, and the maps of
 // a user namespace are mostly read once. Several processes are read at a time,
 // on up to 8 processors, and up to 256 before the first of them is yielded: who
-// takes long over each is told what it was then. What ends while it is read is counted in
-// [Coverage.Vanished] and not yielded. An error comes with a Process of which
-// only PID is set when it is about that one, and the scan goes on; with a zero
-// Process it is about the whole scan, which ends there.
+// takes long over each is told what it was then. What ends while it is read is
+// counted in [Coverage.Vanished] and not yielded. An error comes with a Process
+// of which only PID is set when it is about that one, and the scan goes on; with
+// a zero Process it is about the whole scan, which ends there.
 //
 // A process that is there all the time is seen; one that starts during the scan
 // may be missed.
