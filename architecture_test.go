@@ -22,10 +22,11 @@ const module = "github.com/usernskit/usernskit"
 // mayImport is the policy: what each package may import of this module and of
 // others, outside its tests. Packages of this module stand without its path.
 var mayImport = map[string][]string{
-	".":               {"internal/hostfs", "github.com/aymanbagabas/go-udiff"},
-	"internal/hostfs": {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
-	"userns":          {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
-	"subid":           {".", "github.com/moby/sys/user"},
+	".":                 {"internal/hostfs", "github.com/aymanbagabas/go-udiff"},
+	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
+	"userns":            {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
+	"internal/accounts": {"internal/answer"},
+	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
 	"daemoncfg": {".", "github.com/moby/sys/user", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
 		"mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"},
 	"bootargs": {".", "mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix"},

@@ -1,0 +1,231 @@
+// Package accounts answers whether a host has an account or a group, and whose
+// an ID is: from passwd(5) and group(5), and by getent(1) from the sources that
+// nsswitch.conf(5) names besides them.
+//
+// An account that a directory does not list still exists, and a getent that
+// fails has not said "no": answers are found, absent after a complete look, or
+// cannot tell (see [answer.Answer]).
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/usernskit/usernskit/internal/answer"
+)
+
+// A Host is what accounts are read from. usernskit.Host is one.
+type Host interface {
+	ReadFile(path string) ([]byte, error)
+	Command(ctx context.Context, argv ...string) ([]byte, error)
+	Live() bool
+}
+
+// A DB is one of the two databases.
+type DB int
+
+// The databases.
+const (
+	Passwd DB = iota // users
+	Group            // groups
+)
+
+// String returns the name that getent(1) and nsswitch.conf(5) use.
+func (db DB) String() string {
+	switch db {
+	case Passwd:
+		return "passwd"
+	case Group:
+		return "group"
+	}
+	return "DB(" + strconv.Itoa(int(db)) + ")"
+}
+
+// An Account is an entry of passwd(5) or group(5).
+type Account struct {
+	Name    string
+	ID      uint32   // the UID of a user, the GID of a group
+	GID     uint32   // the primary group of a user
+	File    string   // "" where getent told it
+	Line    int      // from 1; 0 where there is no File
+	Members []string // of a group
+}
+
+// A Lookup answers questions about one host. It remembers what it has read and
+// asked, so it is for one call of the library and not to be kept.
+// It may be used by several goroutines.
+type Lookup struct {
+	host Host
+
+	mu  sync.Mutex
+	dbs [2]*database
+	ask asker
+}
+
+// New returns a Lookup that has read nothing yet.
+func New(h Host) *Lookup { return &Lookup{host: h} }
+
+// A database is what is known of passwd or group.
+type database struct {
+	db      DB
+	list    []Account // of the files, in their order
+	byName  map[string]int
+	byID    map[uint32]int
+	gap     error // why the files are not all that there is to read
+	others  []string
+	asked   map[string]answer.Answer[Account] // by getent's key
+	listing *listing
+}
+
+// A listing is what getent lists without a key.
+type listing struct {
+	list []Account
+	err  error
+}
+
+// ByName looks an account up by its name.
+func (l *Lookup) ByName(ctx context.Context, db DB, name string) answer.Answer[Account] {
+	if name == "" || strings.ContainsAny(name, ":\n\x00") {
+		return answer.Absent[Account]() // no database can hold it
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.read(db)
+	if i, ok := d.byName[name]; ok {
+		return answer.Found(d.list[i])
+	}
+	switch {
+	case len(d.others) == 0:
+		return d.absent()
+	case strings.HasPrefix(name, "-") || strings.Trim(name, "0123456789") == "":
+		return answer.Unknown[Account](fmt.Errorf("getent cannot ask for the name %q", name))
+	}
+	return l.getent(ctx, d, name)
+}
+
+// ByID looks an account up by its number. Where several have it, the first one
+// in the file is found.
+func (l *Lookup) ByID(ctx context.Context, db DB, id uint32) answer.Answer[Account] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.read(db)
+	if i, ok := d.byID[id]; ok {
+		return answer.Found(d.list[i])
+	}
+	if len(d.others) == 0 {
+		return d.absent()
+	}
+	return l.getent(ctx, d, strconv.FormatUint(uint64(id), 10))
+}
+
+// All returns every account that the host tells of: those of the files in their
+// order, then those that only getent lists. The gap is why there may be more of
+// them; it is nil where the list is complete.
+func (l *Lookup) All(ctx context.Context, db DB) (list []Account, gap error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.read(db)
+	if len(d.others) == 0 {
+		return slices.Clip(d.list), d.gap
+	}
+	if d.listing == nil {
+		more, err := l.list(ctx, d)
+		if ctx.Err() != nil {
+			return slices.Clip(d.list), ctx.Err()
+		}
+		d.listing = &listing{more, err}
+	}
+	return append(slices.Clip(d.list), d.listing.list...), errors.Join(d.gap, d.listing.err)
+}
+
+// absent is the answer where no more sources can be asked.
+func (d *database) absent() answer.Answer[Account] {
+	if d.gap != nil {
+		return answer.Unknown[Account](d.gap)
+	}
+	return answer.Absent[Account]()
+}
+
+// read reads the files of a database once.
+func (l *Lookup) read(db DB) *database {
+	if l.dbs[db] != nil {
+		return l.dbs[db]
+	}
+	d := &database{db: db, byName: map[string]int{}, byID: map[uint32]int{}, asked: map[string]answer.Answer[Account]{}}
+	l.dbs[db] = d
+	main := "/etc/" + db.String()
+	data, err := l.host.ReadFile(main)
+	d.gap = err
+	d.list = parse(db, main, string(data))
+	names, err := Sources(l.host, db.String())
+	d.gap = errors.Join(d.gap, err)
+	for _, name := range names {
+		switch name {
+		case "files":
+		case "compat": // the file, and NIS where it has an entry that says so
+			text := "\n" + string(data)
+			if strings.Contains(text, "\n+") || strings.Contains(text, "\n-") {
+				d.others = append(d.others, name)
+			}
+		case "altfiles":
+			path := "/usr/lib/" + db.String()
+			data, err := l.host.ReadFile(path)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				d.gap = errors.Join(d.gap, err)
+			}
+			d.list = append(d.list, parse(db, path, string(data))...)
+		case "systemd":
+			// It makes its accounts up while it runs: a tree has none of them.
+			if l.host.Live() {
+				d.others = append(d.others, name)
+			}
+		default:
+			d.others = append(d.others, name)
+		}
+	}
+	for i, a := range d.list {
+		if _, ok := d.byName[a.Name]; !ok {
+			d.byName[a.Name] = i
+		}
+		if _, ok := d.byID[a.ID]; !ok {
+			d.byID[a.ID] = i
+		}
+	}
+	return d
+}
+
+// Sources returns what nsswitch.conf(5) names for a database ("passwd",
+// "subid"), the actions in brackets left out. Without the file or an entry in
+// it there are none, which programs take for "files".
+func Sources(h Host, database string) ([]string, error) {
+	data, err := h.ReadFile("/etc/nsswitch.conf")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for line := range strings.Lines(string(data)) {
+		line, _, _ = strings.Cut(line, "#")
+		name, rest, ok := strings.Cut(line, ":")
+		if !ok || strings.TrimSpace(name) != database {
+			continue
+		}
+		list = nil
+		for rest != "" {
+			before, after, action := strings.Cut(rest, "[")
+			list = append(list, strings.Fields(before)...)
+			if rest = ""; action {
+				_, rest, _ = strings.Cut(after, "]")
+			}
+		}
+	}
+	return list, nil
+}
