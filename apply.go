@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -42,6 +41,9 @@ func (e *unfinishedError) Is(target error) bool { return target == ErrUnfinished
 // A plan that changes nothing writes nothing, and its receipt has no ID.
 func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 	a := &applier{host: h}
+	if err := p.check(); err != nil {
+		return Receipt{}, err
+	}
 	if !a.changes(p) {
 		return Receipt{}, nil
 	}
@@ -66,6 +68,9 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 	for {
 		p, err := plan()
 		if err != nil {
+			return Receipt{}, err
+		}
+		if err := p.check(); err != nil {
 			return Receipt{}, err
 		}
 		if !a.changes(p) {
@@ -127,7 +132,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	}
 	defer func() { err = errors.Join(err, shadow.Unlock()) }()
 
-	r := record{Schema: schema, ID: strconv.Itoa(id), Time: time.Now().UTC().Truncate(time.Second), Title: p.Title, State: Applying, Actions: p.Actions}
+	r := record{Schema: schema, ID: strconv.Itoa(id), Time: time.Now().UTC().Truncate(time.Second), Title: p.Title, State: StateApplying, Actions: p.Actions}
 	if err := a.step("check"); err != nil {
 		return Receipt{}, err
 	}
@@ -145,7 +150,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 		}
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
-	r.State = Applied
+	r.State = StateApplied
 	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
@@ -179,12 +184,6 @@ func (a *applier) fill(r *record, changes []Change) error {
 	for _, c := range changes {
 		if c.none() {
 			continue
-		}
-		if path.Clean(c.Path) != c.Path || !path.IsAbs(c.Path) {
-			return fmt.Errorf("BUG: %q is not a clean absolute path", c.Path)
-		}
-		if err := recordable(c.Path); err != nil {
-			return err
 		}
 		place, err := a.host.Path(c.Path)
 		if err != nil {
@@ -259,7 +258,7 @@ func recordable(name string) error {
 // meta is what the file keeps, or gets where it is new.
 func (a *applier) meta(c Change) (hostfs.Meta, error) {
 	if c.Before == nil {
-		return hostfs.NewMeta(c.Mode), nil
+		return hostfs.NewMeta(c.mode()), nil
 	}
 	meta, err := a.metaOf(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {

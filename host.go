@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
 )
@@ -70,7 +71,11 @@ func (h Host) Command(ctx context.Context, argv ...string) ([]byte, error) {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second // a grandchild may keep our pipes open
 	out, err := cmd.Output()
+	if ctx.Err() != nil && err != nil {
+		return out, fmt.Errorf("%s: %w (%v)", argv[0], context.Cause(ctx), err)
+	}
 	if err != nil {
 		if text := strings.TrimSpace(stderr.String()); text != "" {
 			return out, fmt.Errorf("%s: %w: %s", argv[0], err, text)
@@ -78,4 +83,30 @@ func (h Host) Command(ctx context.Context, argv ...string) ([]byte, error) {
 		return out, fmt.Errorf("%s: %w", argv[0], err)
 	}
 	return out, nil
+}
+
+// askTimeout is how long a program may take to answer a question of a plan.
+const askTimeout = 5 * time.Second
+
+// Ask runs a program for the answer that it gives, as getent or systemctl
+// is-active do, for at most 5 s. A program that ran to its end gives its output
+// and exit status, and no error whatever the status is. An error says that it
+// could not be asked: it was not found, a signal or the time limit ended it, or
+// the host is a tree. Then nothing is known, and that is not a "no".
+func (h Host) Ask(ctx context.Context, argv ...string) (out []byte, exit int, err error) {
+	limited, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	out, err = h.Command(limited, argv...)
+	var status interface{ ExitCode() int } // as *exec.ExitError has
+	switch {
+	case err == nil:
+		return out, 0, nil
+	case ctx.Err() != nil:
+		return nil, 0, err
+	case limited.Err() != nil:
+		return nil, 0, fmt.Errorf("%s: no answer within %v: %w", argv[0], askTimeout, limited.Err())
+	case errors.As(err, &status) && status.ExitCode() >= 0:
+		return out, status.ExitCode(), nil
+	}
+	return nil, 0, err
 }

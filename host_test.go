@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -42,4 +43,43 @@ func TestAFileBeyondTheBoundIsAnErrorAndNotHalfAFile(t *testing.T) {
 	assert.ErrorIs(t, err, ErrTooLarge)
 	assert.Nil(t, data)
 	assert.ErrorContains(t, err, "/big")
+}
+
+func TestAsk(t *testing.T) {
+	t.Run("an exit status is an answer", func(t *testing.T) {
+		out, exit, err := Host{}.Ask(t.Context(), "sh", "-c", "echo no; exit 2")
+		require.NoError(t, err)
+		assert.Equal(t, 2, exit)
+		assert.Equal(t, "no\n", string(out))
+	})
+	for name, argv := range map[string][]string{
+		"not found": {"/does/not/exist"},
+		"killed":    {"sh", "-c", "kill -9 $$"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := Host{}.Ask(t.Context(), argv...)
+			assert.Error(t, err)
+		})
+	}
+	t.Run("a tree has no programs", func(t *testing.T) {
+		_, _, err := Host{Root: t.TempDir()}.Ask(t.Context(), "true")
+		assert.ErrorIs(t, err, ErrNotLive)
+	})
+	t.Run("it ends with its context", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, _, err := Host{}.Ask(ctx, "sh", "-c", "sleep 30 & wait")
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Less(t, time.Since(start), 5*time.Second)
+	})
+	t.Run("it gets a limit of its own", func(t *testing.T) {
+		_, _, err := Host{Run: func(ctx context.Context, _ ...string) ([]byte, error) {
+			limit, ok := ctx.Deadline()
+			assert.True(t, ok)
+			assert.LessOrEqual(t, time.Until(limit), askTimeout)
+			return nil, nil
+		}}.Ask(t.Context(), "x")
+		assert.NoError(t, err)
+	})
 }

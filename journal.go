@@ -23,7 +23,7 @@ const (
 )
 
 // sealed reports whether the journal entry is whole: nothing is under way.
-func (s State) sealed() bool { return s == Applied || s == Undone }
+func (s State) sealed() bool { return s == StateApplied || s == StateUndone }
 
 // heads reads the journal, the oldest first, but for what the plans did to
 // their files: State is what Apply has to know of all that came before it.

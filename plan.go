@@ -1,26 +1,186 @@
 package usernskit
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
+	"strconv"
+	"unicode/utf8"
 )
+
+// A Plan is everything that is going to happen to a host, in order.
+type Plan struct {
+	// Title says in a few words what the plan is for; receipts keep it.
+	Title    string    `json:"title,omitempty"`
+	Changes  []Change  `json:"changes"`
+	Actions  []Action  `json:"actions"`
+	Warnings []Warning `json:"warnings"`
+}
+
+// Empty reports whether the plan changes no file.
+func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
 // A Change is what happens to one file, as a value: dry run, diff, apply, undo
 // and tests all use it.
 type Change struct {
-	// Path is the file's path on the host: "/etc/subuid".
+	// Path is the file's path on the host, absolute and clean: "/etc/subuid".
 	Path string
 	// Before is what the change was planned from. Nil means that there was no
 	// file; an empty file is empty and not nil.
 	Before []byte
 	// After is what the file is to hold. Nil removes it.
 	After []byte
-	// Mode is for a file that is made new; a file that exists keeps its own.
+	// Mode is for a file that is made new, 0 for 0644; a file that exists keeps
+	// its own.
 	Mode fs.FileMode
 	// Lock is the protocol that other writers of this file follow.
 	Lock Lock
+	// Form says what an undo can take out of the file by itself, where others
+	// have written to it since.
+	Form Form
 }
+
+// ErrBadChange is returned by Apply for a [Change] that cannot be meant: its
+// path is not absolute, clean and UTF-8, or its mode is not one of a file.
+var ErrBadChange = errors.New("bad change")
+
+// mode is the mode of a file that is made new.
+func (c Change) mode() fs.FileMode {
+	if c.Mode == 0 {
+		return 0o644
+	}
+	return c.Mode
+}
+
+func (c Change) check() error {
+	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+	switch {
+	case !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || c.Path == "/":
+		return fmt.Errorf("%w: %q is not the clean absolute path of a file", ErrBadChange, c.Path)
+	case !utf8.ValidString(c.Path):
+		return fmt.Errorf("%w: %q: the name is not UTF-8, and the journal cannot hold it", ErrBadChange, c.Path)
+	case c.Mode&^bits != 0:
+		return fmt.Errorf("%w: %s: mode %v is not that of a regular file", ErrBadChange, c.Path, c.Mode)
+	}
+	return nil
+}
+
+func (p Plan) check() error {
+	for _, c := range p.Changes {
+		if err := c.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An Action is a program to run after the files have changed. Nothing runs an
+// Action unless it is asked to.
+type Action struct {
+	// Why says what it is good for: "dockerd reads daemon.json when it starts".
+	Why string `json:"why"`
+	// Argv is the program and its arguments, for no shell.
+	Argv  []string   `json:"argv"`
+	When  When       `json:"when"`
+	Where Where      `json:"where"`
+	Kind  ActionKind `json:"kind"`
+}
+
+// A Warning is something that a person should know before a plan is applied.
+type Warning struct {
+	ID  string `json:"id"` // stable, for scripts: a constant of the package that gives it
+	Pos Pos    `json:"pos,omitzero"`
+	// Text does not repeat the ID or the position.
+	Text string `json:"text"`
+	// Risk is set where going on can lose data or protection: programs ask
+	// for the ID to be accepted by name before they apply.
+	Risk bool `json:"risk,omitempty"`
+}
+
+// String returns the text with its position before it.
+func (w Warning) String() string {
+	if pos := w.Pos.String(); pos != "" {
+		return pos + ": " + w.Text
+	}
+	return w.Text
+}
+
+// A Pos is a place in a file of the host. Line and Col count from 1, Col in
+// bytes; 0 is left out. The zero Pos is nowhere.
+type Pos struct {
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	Col  int    `json:"column,omitempty"`
+}
+
+// String returns "file:line:col", as far as it is known.
+func (p Pos) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Col == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+}
+
+// Merge joins plans in the order given. Equal actions and warnings are kept
+// once; the first title stays. Two plans that change one file are a
+// [*ConflictError], since the second was planned from bytes that the first
+// replaces: to change a file twice in one plan, edit the file's own value
+// (a document, a set of ranges) twice and plan once.
+func Merge(plans ...Plan) (Plan, error) {
+	var all Plan
+	titles := map[string]string{}
+	for _, p := range plans {
+		if all.Title == "" {
+			all.Title = p.Title
+		}
+		for _, c := range p.Changes {
+			if first, ok := titles[c.Path]; ok {
+				return Plan{}, &ConflictError{Path: c.Path, Titles: [2]string{first, p.Title}}
+			}
+			titles[c.Path] = p.Title
+			all.Changes = append(all.Changes, c)
+		}
+		for _, a := range p.Actions {
+			if !slices.ContainsFunc(all.Actions, a.same) {
+				all.Actions = append(all.Actions, a)
+			}
+		}
+		for _, w := range p.Warnings {
+			if !slices.Contains(all.Warnings, w) {
+				all.Warnings = append(all.Warnings, w)
+			}
+		}
+	}
+	return all, nil
+}
+
+// same reports whether two actions do the same, for whatever reason.
+func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.Where == b.Where }
+
+// ErrConflict is matched by every [*ConflictError].
+var ErrConflict = errors.New("changed by two plans")
+
+// A ConflictError is why [Merge] cannot join plans: two of them change a file.
+type ConflictError struct {
+	Path   string
+	Titles [2]string // of the two plans; they may be empty
+}
+
+func (e *ConflictError) Error() string {
+	text := e.Path + ": " + ErrConflict.Error()
+	if e.Titles[0] != "" && e.Titles[1] != "" {
+		text += fmt.Sprintf(" (%s; %s)", e.Titles[0], e.Titles[1])
+	}
+	return text
+}
+
+// Is reports whether target is [ErrConflict].
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // A Lock is a protocol between the programs that write a file.
 type Lock int
@@ -33,80 +193,123 @@ const (
 	LockShadow
 )
 
-// An Action is a program to run after the files have changed. Nothing runs an
-// Action unless it is asked to.
-type Action struct {
-	Why  string   // what it is good for: "dockerd reads daemon.json when it starts"
-	Argv []string // the program and its arguments, for no shell
-	When When
-}
+// A Form says what the parts of a file are that can be taken out singly.
+type Form int
+
+const (
+	// FormLines is for files in which each line means something by itself.
+	FormLines Form = iota
+	// FormJSON is for a JSON object: its members are the parts.
+	FormJSON
+)
 
 // When says how soon an [Action] is needed for the plan to take effect.
 type When int
 
 const (
-	// Now is for actions that follow directly: restart docker, update-grub.
-	Now When = iota
-	// Later is for actions that a person chooses the time of: a reboot.
-	Later
+	// WhenNow is for actions that follow directly: restart docker, update-grub.
+	WhenNow When = iota
+	// WhenLater is for actions that a person chooses the time of: a reboot.
+	WhenLater
 )
 
-// String returns "now" or "later".
-func (w When) String() string {
-	if w == Later {
-		return "later"
+// Where says which system an [Action] is for.
+type Where int
+
+const (
+	// WhereHost is the running host.
+	WhereHost Where = iota
+	// WhereTree is the tree of files that was planned for, by chroot(8).
+	WhereTree
+	// WhereBoot is the system in the tree, when it first runs.
+	WhereBoot
+)
+
+// An ActionKind says what an [Action] does, so that nobody has to guess it from
+// the program's name.
+type ActionKind int
+
+const (
+	ActionRun ActionKind = iota // any other program
+	ActionRestartDocker
+	ActionReloadDocker
+	ActionReboot
+)
+
+var (
+	lockNames  = []string{"none", "shadow"}
+	formNames  = []string{"lines", "json"}
+	whenNames  = []string{"now", "later"}
+	whereNames = []string{"host", "tree", "boot"}
+	kindNames  = []string{"run", "restart-docker", "reload-docker", "reboot"}
+)
+
+// String returns the text form, or "Lock(9)" for an unknown value.
+func (l Lock) String() string { return enumString("Lock", lockNames, l) }
+
+// MarshalText returns the text form.
+func (l Lock) MarshalText() ([]byte, error) { return enumText("Lock", lockNames, l) }
+
+// UnmarshalText reads what MarshalText writes.
+func (l *Lock) UnmarshalText(text []byte) error { return enumParse("Lock", lockNames, text, l) }
+
+// String returns the text form, or "Form(9)" for an unknown value.
+func (f Form) String() string { return enumString("Form", formNames, f) }
+
+// MarshalText returns the text form.
+func (f Form) MarshalText() ([]byte, error) { return enumText("Form", formNames, f) }
+
+// UnmarshalText reads what MarshalText writes.
+func (f *Form) UnmarshalText(text []byte) error { return enumParse("Form", formNames, text, f) }
+
+// String returns the text form, or "When(9)" for an unknown value.
+func (w When) String() string { return enumString("When", whenNames, w) }
+
+// MarshalText returns the text form.
+func (w When) MarshalText() ([]byte, error) { return enumText("When", whenNames, w) }
+
+// UnmarshalText reads what MarshalText writes.
+func (w *When) UnmarshalText(text []byte) error { return enumParse("When", whenNames, text, w) }
+
+// String returns the text form, or "Where(9)" for an unknown value.
+func (w Where) String() string { return enumString("Where", whereNames, w) }
+
+// MarshalText returns the text form.
+func (w Where) MarshalText() ([]byte, error) { return enumText("Where", whereNames, w) }
+
+// UnmarshalText reads what MarshalText writes.
+func (w *Where) UnmarshalText(text []byte) error { return enumParse("Where", whereNames, text, w) }
+
+// String returns the text form, or "ActionKind(9)" for an unknown value.
+func (k ActionKind) String() string { return enumString("ActionKind", kindNames, k) }
+
+// MarshalText returns the text form.
+func (k ActionKind) MarshalText() ([]byte, error) { return enumText("ActionKind", kindNames, k) }
+
+// UnmarshalText reads what MarshalText writes.
+func (k *ActionKind) UnmarshalText(text []byte) error {
+	return enumParse("ActionKind", kindNames, text, k)
+}
+
+func enumString[T ~int](kind string, names []string, v T) string {
+	if v < 0 || int(v) >= len(names) {
+		return kind + "(" + strconv.Itoa(int(v)) + ")"
 	}
-	return "now"
+	return names[v]
 }
 
-// A Warning is something that a person should know before a plan is applied.
-type Warning struct {
-	ID   string // stable, for scripts: "live-restore"
-	Text string
-	// Risk is set where going on can lose data or protection: programs ask
-	// for the ID to be accepted by name before they apply.
-	Risk bool
-}
-
-// A Plan is everything that is going to happen to a host, in order.
-type Plan struct {
-	// Title says in a few words what the plan is for; receipts keep it.
-	Title    string
-	Changes  []Change
-	Actions  []Action
-	Warnings []Warning
-}
-
-// Empty reports whether the plan changes no file.
-func (p Plan) Empty() bool { return len(p.Changes) == 0 }
-
-// Merge joins plans in the order given. Equal actions and warnings are kept
-// once; the first title stays. Two plans that change one file are an error,
-// since the second was planned from bytes that the first replaces.
-func Merge(plans ...Plan) (Plan, error) {
-	var all Plan
-	files := map[string]bool{}
-	for _, p := range plans {
-		if all.Title == "" {
-			all.Title = p.Title
-		}
-		for _, c := range p.Changes {
-			if files[c.Path] {
-				return Plan{}, fmt.Errorf("%s: changed by two plans", c.Path)
-			}
-			files[c.Path] = true
-			all.Changes = append(all.Changes, c)
-		}
-		for _, a := range p.Actions {
-			if !slices.ContainsFunc(all.Actions, func(b Action) bool { return slices.Equal(a.Argv, b.Argv) }) {
-				all.Actions = append(all.Actions, a)
-			}
-		}
-		for _, w := range p.Warnings {
-			if !slices.Contains(all.Warnings, w) {
-				all.Warnings = append(all.Warnings, w)
-			}
-		}
+func enumText[T ~int](kind string, names []string, v T) ([]byte, error) {
+	if v < 0 || int(v) >= len(names) {
+		return nil, fmt.Errorf("%s has no text form", enumString(kind, names, v))
 	}
-	return all, nil
+	return []byte(names[v]), nil
+}
+
+func enumParse[T ~int](kind string, names []string, text []byte, v *T) error {
+	i := slices.Index(names, string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not a %s: one of %q", text, kind, names)
+	}
+	*v = T(i)
+	return nil
 }

@@ -3,6 +3,9 @@ package usernskit
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -126,4 +129,94 @@ func TestDiffCountsLinesFromTheStartOfTheFile(t *testing.T) {
 	before := strings.Repeat("same\n", 1000)
 	got := unified("/f", "/f", []byte(before+"end\n"), []byte(before+"new\nend\n"))
 	assert.Equal(t, "--- /f\n+++ /f\n@@ -998,4 +998,5 @@\n same\n same\n same\n+new\n end\n", got)
+}
+
+// An enum is what Lock, Form and the others have in common.
+type enum interface {
+	String() string
+	MarshalText() ([]byte, error)
+}
+
+func TestEnums(t *testing.T) {
+	testEnum[Lock](t, lockNames)
+	testEnum[Form](t, formNames)
+	testEnum[When](t, whenNames)
+	testEnum[Where](t, whereNames)
+	testEnum[ActionKind](t, kindNames)
+}
+
+func testEnum[T interface {
+	~int
+	enum
+}, P interface {
+	*T
+	UnmarshalText([]byte) error
+}](t *testing.T, names []string) {
+	kind := reflect.TypeFor[T]().Name()
+	t.Run(kind, func(t *testing.T) {
+		for i, name := range names {
+			text, err := T(i).MarshalText()
+			require.NoError(t, err)
+			assert.Equal(t, name, string(text))
+			assert.Equal(t, name, T(i).String())
+			var back T
+			require.NoError(t, P(&back).UnmarshalText(text))
+			assert.Equal(t, T(i), back)
+		}
+		for _, i := range []int{-1, 9} {
+			assert.Equal(t, fmt.Sprintf("%s(%d)", kind, i), T(i).String())
+			_, err := T(i).MarshalText()
+			assert.ErrorContains(t, err, kind)
+		}
+		var v T
+		assert.ErrorContains(t, P(&v).UnmarshalText([]byte("no such")), "no such")
+	})
+}
+
+func TestWarning(t *testing.T) {
+	assert.Equal(t, "text", Warning{ID: "id", Text: "text"}.String())
+	assert.Equal(t, "/f: text", Warning{Pos: Pos{File: "/f"}, Text: "text"}.String())
+	assert.Equal(t, "/f:3: text", Warning{Pos: Pos{File: "/f", Line: 3}, Text: "text"}.String())
+	assert.Equal(t, "/f:3:7: text", Warning{Pos: Pos{"/f", 3, 7}, Text: "text"}.String())
+}
+
+func TestMergeConflict(t *testing.T) {
+	file := Change{Path: "/etc/subuid", After: []byte("x")}
+	_, err := Merge(Plan{Title: "a", Changes: []Change{file}}, Plan{Title: "b", Changes: []Change{file}})
+	require.ErrorIs(t, err, ErrConflict)
+	var conflict *ConflictError
+	require.ErrorAs(t, err, &conflict)
+	assert.Equal(t, ConflictError{"/etc/subuid", [2]string{"a", "b"}}, *conflict)
+	assert.EqualError(t, err, "/etc/subuid: changed by two plans (a; b)")
+}
+
+func TestBadChange(t *testing.T) {
+	for name, c := range map[string]Change{
+		"relative":         {Path: "etc/x"},
+		"not clean":        {Path: "/etc/../x"},
+		"the root":         {Path: "/"},
+		"empty":            {},
+		"slash at the end": {Path: "/etc/"},
+		"not UTF-8":        {Path: "/\xff"},
+		"a directory":      {Path: "/x", Mode: fs.ModeDir | 0o755},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := Host{Root: t.TempDir()}
+			c.After = []byte("x")
+			_, err := h.Apply(t.Context(), Plan{Changes: []Change{c}})
+			assert.ErrorIs(t, err, ErrBadChange)
+			list, err := os.ReadDir(h.Root)
+			require.NoError(t, err)
+			assert.Empty(t, list, "nothing is made")
+		})
+	}
+}
+
+func TestModeOfANewFileIs0644(t *testing.T) {
+	h := Host{Root: t.TempDir()}
+	_, err := h.Apply(t.Context(), Plan{Changes: []Change{{Path: "/x", After: []byte("x")}}})
+	require.NoError(t, err)
+	info, err := h.Stat("/x")
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o644), info.Mode())
 }

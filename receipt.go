@@ -12,10 +12,10 @@ import (
 type State string
 
 const (
-	Applying State = "applying" // begun, and not ended: a crash, or it runs right now
-	Applied  State = "applied"
-	Undoing  State = "undoing" // taking back was begun, and not ended
-	Undone   State = "undone"
+	StateApplying State = "applying" // begun, and not ended: a crash, or it runs right now
+	StateApplied  State = "applied"
+	StateUndoing  State = "undoing" // taking back was begun, and not ended
+	StateUndone   State = "undone"
 )
 
 // A Receipt tells what a plan did.

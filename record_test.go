@@ -51,7 +51,7 @@ func TestTheJournalIsReadByItsHeads(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, heads, 2)
 	assert.Equal(t, "make /etc/0", heads[0].Title)
-	assert.Equal(t, Applied, heads[1].State)
+	assert.Equal(t, StateApplied, heads[1].State)
 	assert.Empty(t, heads[1].Files, "they would be without contents")
 
 	put(t, host, recordPath("3"), "not json")

@@ -102,14 +102,14 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 			}
 		}
 	}
-	r.State = Undoing
+	r.State = StateUndoing
 	if err := a.keep(r); err != nil {
 		return err
 	}
 	if err := a.restore(r, force); err != nil {
 		return err
 	}
-	r.State = Undone
+	r.State = StateUndone
 	if err := a.keep(r); err != nil {
 		return fmt.Errorf("every file is as it was, but the receipt does not say so: %w", err)
 	}
@@ -129,7 +129,7 @@ func (h Host) choose(id string) (record, error) {
 			if r.ID == id {
 				found = r
 			}
-		case r.State == Applied && (found.ID == "" || found.State.sealed()), !r.State.sealed():
+		case r.State == StateApplied && (found.ID == "" || found.State.sealed()), !r.State.sealed():
 			found = r // the last that stands, but one that was cut off before all
 		}
 	}
@@ -138,7 +138,7 @@ func (h Host) choose(id string) (record, error) {
 		return record{}, ErrNoReceipt
 	case found.ID == "":
 		return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
-	case found.State == Undone:
+	case found.State == StateUndone:
 		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
 	}
 	return h.record(found.ID)
@@ -151,7 +151,7 @@ func (h Host) last(r record) error {
 		return err
 	}
 	for _, head := range heads {
-		if head.State != Applied || number(head.ID) <= number(r.ID) {
+		if head.State != StateApplied || number(head.ID) <= number(r.ID) {
 			continue
 		}
 		later, err := h.record(head.ID)

@@ -245,7 +245,7 @@ func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
 			require.Error(t, host.Undo(t.Context(), r.ID, "/etc/subuid"))
 			after, err := host.Receipt(r.ID)
 			require.NoError(t, err)
-			assert.Equal(t, Applied, after.State)
+			assert.Equal(t, StateApplied, after.State)
 			for _, f := range after.Files {
 				assert.NotEqual(t, HoldsBefore, f.Holds, f.Path)
 			}

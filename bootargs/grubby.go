@@ -30,9 +30,9 @@ func (p *planner) viaGrubby() error {
 	if unmet(ops, entries) == nil {
 		return nil
 	}
-	p.act(usernskit.Now, "grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
+	p.act(usernskit.WhenNow, "grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
 	if p.Kind == KindZipl {
-		p.act(usernskit.Now, "zipl(8) copies the arguments to the boot record, which grubby does not", "zipl")
+		p.act(usernskit.WhenNow, "zipl(8) copies the arguments to the boot record, which grubby does not", "zipl")
 	}
 	p.reboot()
 	all := p.grubbyKernel() == All

@@ -121,7 +121,10 @@ func (p *planner) act(when usernskit.When, why string, argv ...string) {
 
 // reboot is needed by everything that is written here.
 func (p *planner) reboot() {
-	p.act(usernskit.Later, "the kernel reads its arguments when it starts", "reboot")
+	p.plan.Actions = append(p.plan.Actions, usernskit.Action{
+		Why: "the kernel reads its arguments when it starts", Argv: []string{"reboot"},
+		When: usernskit.WhenLater, Kind: usernskit.ActionReboot,
+	})
 }
 
 // fits holds a whole command line against the length limit.
@@ -223,9 +226,9 @@ func (p *planner) onExtlinux() error {
 	}
 	switch {
 	case store.Path == "/etc/update-extlinux.conf":
-		p.act(usernskit.Now, "extlinux.conf is made from "+store.Path, "update-extlinux")
+		p.act(usernskit.WhenNow, "extlinux.conf is made from "+store.Path, "update-extlinux")
 	case p.files["/etc/default/u-boot"] != nil:
-		p.act(usernskit.Now, "extlinux.conf is made from "+store.Path, "u-boot-update")
+		p.act(usernskit.WhenNow, "extlinux.conf is made from "+store.Path, "u-boot-update")
 	}
 	p.reboot()
 	return nil

@@ -164,7 +164,7 @@ func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 		p.change(own, after) // new: /usr/lib belongs to the packages
 	}
 	if p.changes(defaultGrub) && !p.changes(own) && p.kernel == own {
-		p.act(usernskit.Now, "kernel-install takes "+own+" for outdated when it is older than "+defaultGrub, "touch", own)
+		p.act(usernskit.WhenNow, "kernel-install takes "+own+" for outdated when it is older than "+defaultGrub, "touch", own)
 	}
 	return nil
 }

@@ -74,14 +74,14 @@ func (p *planner) limits(gates Gates) {
 			after = setSysctl(after, gate.Name, value)
 			continue
 		}
-		p.act(usernskit.Now, gate.Name+" is lower now than "+gate.Where+" has it", "sysctl", "-w", gate.Name+"="+value)
+		p.act(usernskit.WhenNow, gate.Name+" is lower now than "+gate.Where+" has it", "sysctl", "-w", gate.Name+"="+value)
 	}
 	if after == nil || string(after) == string(before) {
 		p.lastWord(gates, before)
 		return
 	}
 	p.change(sysctlPath, after)
-	p.act(usernskit.Now, "the kernel reads the limits when it is told to", "sysctl", "-p", sysctlPath)
+	p.act(usernskit.WhenNow, "the kernel reads the limits when it is told to", "sysctl", "-p", sysctlPath)
 	p.lastWord(gates, after)
 }
 

@@ -24,7 +24,7 @@ func (p *planner) onGRUB() error {
 		return err
 	}
 	if stale := p.staleMenu(); !p.plan.Empty() || stale {
-		p.act(usernskit.Now, "grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
+		p.act(usernskit.WhenNow, "grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
 		p.reboot()
 	}
 	return nil

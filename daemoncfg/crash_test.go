@@ -164,7 +164,7 @@ func takeBack(t *testing.T, h usernskit.Host) (n int) {
 	receipts, err := h.Receipts()
 	require.NoError(t, err)
 	for _, r := range receipts {
-		if r.State == usernskit.Applying {
+		if r.State == usernskit.StateApplying {
 			require.NoError(t, h.Undo(context.Background(), r.ID))
 			n++
 		}

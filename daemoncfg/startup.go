@@ -115,7 +115,7 @@ func (s Startup) Restart() usernskit.Action {
 	}
 	return usernskit.Action{
 		Why:  "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
-		Argv: argv, When: usernskit.Now,
+		Argv: argv, Kind: usernskit.ActionRestartDocker,
 	}
 }
 

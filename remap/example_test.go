@@ -100,7 +100,7 @@ func ExampleRestart_Run() {
 	}
 	receipt, err := host.Apply(context.Background(), usernskit.Plan{
 		Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", After: []byte("{\"userns-remap\":\"default\"}\n"), Mode: 0o644}},
-		Actions: []usernskit.Action{{Why: "dockerd reads it when it starts", Argv: []string{"systemctl", "restart", "docker"}}},
+		Actions: []usernskit.Action{{Why: "dockerd reads it when it starts", Argv: []string{"systemctl", "restart", "docker"}, Kind: usernskit.ActionRestartDocker}},
 	})
 	if err != nil {
 		fmt.Println(err)

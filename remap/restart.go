@@ -128,7 +128,7 @@ const backWait = 5 * time.Minute
 
 func (r Restart) argv() []string {
 	i := slices.IndexFunc(r.Receipt.Actions, func(a usernskit.Action) bool {
-		return slices.Contains(a.Argv, "restart")
+		return a.Kind == usernskit.ActionRestartDocker
 	})
 	if i < 0 {
 		return nil

@@ -29,7 +29,7 @@ func restart(t *testing.T, argv []string, run func(string) ([]byte, error), ask 
 	receipt, err := host.Apply(t.Context(), usernskit.Plan{
 		Title:   "enable",
 		Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte("{}\n"), After: []byte("{\"userns-remap\":\"default\"}\n")}},
-		Actions: []usernskit.Action{{Why: "dockerd reads it when it starts", Argv: argv}},
+		Actions: []usernskit.Action{{Why: "dockerd reads it when it starts", Argv: argv, Kind: usernskit.ActionRestartDocker}},
 	})
 	require.NoError(t, err)
 	err = remap.Restart{Host: host, Receipt: receipt, Store: "165536.165536", Ask: ask, Wait: 300 * time.Millisecond}.Run(t.Context())
@@ -130,7 +130,7 @@ func TestRestartThatIsInterruptedPutsEverythingBack(t *testing.T) {
 			}
 			receipt, err := host.Apply(t.Context(), usernskit.Plan{
 				Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte("{}\n"), After: []byte("{\"userns-remap\":\"default\"}\n")}},
-				Actions: []usernskit.Action{{Argv: systemctl}},
+				Actions: []usernskit.Action{{Argv: systemctl, Kind: usernskit.ActionRestartDocker}},
 			})
 			require.NoError(t, err)
 			err = remap.Restart{Host: host, Receipt: receipt, Store: "1.1", Ask: func(ctx context.Context) (remap.Daemon, error) {
@@ -165,7 +165,7 @@ func TestRestartWithoutAChangeTakesNoOtherChangeBack(t *testing.T) {
 		return nil, nil
 	}
 	err = remap.Restart{
-		Host: host, Receipt: usernskit.Receipt{Actions: []usernskit.Action{{Argv: systemctl}}}, Store: "165536.165536",
+		Host: host, Receipt: usernskit.Receipt{Actions: []usernskit.Action{{Argv: systemctl, Kind: usernskit.ActionRestartDocker}}}, Store: "165536.165536",
 		Ask: func(context.Context) (remap.Daemon, error) { return remap.Daemon{DataRoot: "/var/lib/docker"}, nil },
 	}.Run(t.Context())
 	var fail *remap.RestartError

@@ -39,7 +39,7 @@ func install(ctx context.Context, image usernskit.Host, dry bool) error {
 		return err
 	}
 	for _, w := range p.Warnings {
-		fmt.Fprintf(os.Stderr, "installer: %s: %s\n", w.ID, w.Text)
+		fmt.Fprintf(os.Stderr, "installer: %s: %s\n", w.ID, w)
 		if w.Risk {
 			return fmt.Errorf("this image is not for us: %s", w.ID)
 		}

@@ -58,7 +58,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 	}
 	e.show(p.Plan)
 	for _, w := range p.Plan.Warnings {
-		e.say("%s", fold("warning: "+w.ID+": "+w.Text, 2, e.width()))
+		e.say("%s", fold("warning: "+w.ID+": "+w.String(), 2, e.width()))
 	}
 
 	e.say("\n== apply ==")

@@ -42,7 +42,7 @@ func planJSON(p usernskit.Plan) jsonPlan {
 		out.Actions = append(out.Actions, jsonAction{a.Why, a.Argv, a.When.String()})
 	}
 	for _, w := range p.Warnings {
-		out.Warnings = append(out.Warnings, jsonWarning{w.ID, w.Text, w.Risk})
+		out.Warnings = append(out.Warnings, jsonWarning{w.ID, w.String(), w.Risk})
 	}
 	return out
 }

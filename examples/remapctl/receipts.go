@@ -17,7 +17,7 @@ func (e *env) reportUnfinished(cmd *cli.Command) {
 		return
 	}
 	r, err := e.host.Receipt("") // the interrupted run, if there is one
-	if err == nil && (r.State == usernskit.Applying || r.State == usernskit.Undoing) {
+	if err == nil && (r.State == usernskit.StateApplying || r.State == usernskit.StateUndoing) {
 		e.note("interrupted, or under way: %s (receipt %s); remapctl undo takes it back", r.Title, r.ID)
 	}
 }
@@ -66,7 +66,7 @@ func holdsText(holds, state string) string {
 	case usernskit.HoldsBefore:
 		return "as before"
 	case usernskit.HoldsOther:
-		if usernskit.State(state) == usernskit.Undone {
+		if usernskit.State(state) == usernskit.StateUndone {
 			return "changed since it was undone"
 		}
 		return "edited since"

@@ -49,7 +49,7 @@ func (e *env) restart(ctx context.Context, cmd *cli.Command, receipt usernskit.R
 	return err
 }
 
-func restarts(a usernskit.Action) bool { return slices.Contains(a.Argv, "restart") }
+func restarts(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker }
 
 // behind returns the restart of a docker that has not taken up what the files
 // have said for longer than this run, and no action where it has.

@@ -143,7 +143,7 @@ func (v values) risks() []candidate {
 	p, _ := remap.PlanEnable(v.host, remap.Request{})
 	for _, w := range p.Plan.Warnings {
 		if w.Risk {
-			out = addOnce(out, candidate{w.ID, w.Text})
+			out = addOnce(out, candidate{w.ID, w.String()})
 		}
 	}
 	return out

@@ -152,7 +152,7 @@ func (e *env) warn(p usernskit.Plan) {
 		if w.Risk {
 			kind = "risk"
 		}
-		text := kind + ": " + w.ID + ": " + w.Text
+		text := kind + ": " + w.ID + ": " + w.String()
 		if terminal(e.err) { // in a log it is one line
 			text = fold(text, 2, e.width())
 		}
@@ -164,7 +164,7 @@ func (e *env) warn(p usernskit.Plan) {
 func (e *env) next(actions []usernskit.Action) {
 	for _, a := range actions {
 		when := "then"
-		if a.When == usernskit.Later {
+		if a.When == usernskit.WhenLater {
 			when = "later"
 		}
 		e.say("%s run: %s", when, strings.Join(a.Argv, " "))
