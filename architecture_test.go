@@ -32,9 +32,11 @@ var mayImport = map[string][]string{
 	"bootargs": {".", "mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix"},
 	"remap":    {".", "subid", "daemoncfg", "bootargs"},
 	"idspace":  {".", "subid", "userns"},
-	"verify": {".", "userns", "subid", "daemoncfg", "bootargs",
+	"verify": {".", "internal/text", "verify/engine", "userns", "subid", "daemoncfg", "bootargs",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},
-	"verify/docker": {"verify", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
+	"verify/engine": {},
+	"verify/format": {"internal/text", "verify"},
+	"verify/docker": {"verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
 }
 
 func TestPackagesImportWhatTheirFloorAllows(t *testing.T) {

@@ -1,17 +1,17 @@
 package verify
 
 import (
-	"fmt"
 	"strings"
 	"time"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // An Allowance lets one known exception pass. It turns a failure or a warning
 // into a [Skip] that carries the reason, so that the exception stays visible
 // and [Summary.Remapped] stays honest.
 type Allowance struct {
-	// What is "userns-host" for a container that runs in the host's user
-	// namespace, or the ID of a check.
+	// What is [UsernsHost] for a container that runs with --userns=host, or the ID of a check.
 	What string `json:"what"`
 	// Subject names the container: "web", "image:REPO:TAG" or
 	// "label:KEY=VALUE". For a check of another kind it is the finding's
@@ -22,56 +22,8 @@ type Allowance struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// ParseAllowance reads the argument of a flag:
-//
-//	userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]
-//
-// NAME and what else may stand for userns-host are those of [Allowance]. A
-// comma in TEXT belongs to it unless "reason=" or "until=" follows.
-func ParseAllowance(text string) (Allowance, error) {
-	head, rest := text, ""
-	for _, key := range []string{",reason=", ",until="} {
-		if i := strings.Index(head, key); i >= 0 {
-			head, rest = text[:i], text[i:]
-		}
-	}
-	what, subject, ok := strings.Cut(head, "=")
-	if !ok || what == "" || subject == "" {
-		return Allowance{}, fmt.Errorf("%q: want userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]", text)
-	}
-	a := Allowance{What: what, Subject: subject}
-	if what != usernsHost {
-		c, err := Explain(what)
-		if err != nil {
-			return Allowance{}, err
-		}
-		a.What = c.ID
-	}
-	for rest != "" {
-		rest = rest[1:]
-		key, value, _ := strings.Cut(rest, "=")
-		next := len(value)
-		for _, k := range []string{",reason=", ",until="} {
-			if i := strings.Index(value, k); i >= 0 && i < next {
-				next = i
-			}
-		}
-		value, rest = value[:next], value[next:]
-		switch key {
-		case "reason":
-			a.Reason = value
-		case "until":
-			day, err := time.Parse(time.DateOnly, value)
-			if err != nil {
-				return Allowance{}, fmt.Errorf("%q: until: want YYYY-MM-DD", text)
-			}
-			a.Until = day
-		}
-	}
-	return a, nil
-}
-
-const usernsHost = "userns-host"
+// UsernsHost is the [Allowance.What] of containers that run with --userns=host.
+const UsernsHost = "userns-host"
 
 // usernsHostChecks are the checks that fail for a container because it runs in
 // the host's user namespace, and for no other reason.
@@ -84,8 +36,8 @@ func (a Allowance) expired(now time.Time) bool {
 
 // covers reports whether a is about the finding. The container is the one that
 // the finding's subject names, where it names one.
-func (a Allowance) covers(f Finding, c *Container) bool {
-	if a.What == usernsHost {
+func (a Allowance) covers(f Finding, c *engine.Container) bool {
+	if a.What == UsernsHost {
 		// What is allowed is the option, not a root that came about otherwise.
 		if c == nil || c.Userns != "host" {
 			return false
@@ -118,14 +70,14 @@ func (a Allowance) covers(f Finding, c *Container) bool {
 }
 
 // allow applies the allowances to the findings.
-func allow(findings []Finding, list []Allowance, e *Engine, now time.Time) {
+func allow(findings []Finding, list []Allowance, e *engine.Engine, now time.Time) {
 	for i := range findings {
 		f := &findings[i]
 		if f.Verdict != Fail && f.Verdict != Warn {
 			continue
 		}
 		for _, a := range list {
-			if !a.covers(*f, e.bySubject(f.Subject)) {
+			if !a.covers(*f, containerOf(e, f.Subject)) {
 				continue
 			}
 			if a.expired(now) {

@@ -128,6 +128,12 @@ func (f *Finding) run(command string) *Finding {
 	return f
 }
 
+// fix names the repair that puts it right.
+func (f *Finding) fix(id FixID, arg string) *Finding {
+	f.Remedy.Fix, f.Remedy.Arg = id, arg
+	return f
+}
+
 // as lowers or raises the severity of this one finding.
 func (f *Finding) as(s Severity) *Finding {
 	f.Severity = s

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // noContainers is why the checks of options have nothing to look at.
@@ -17,7 +19,7 @@ func (f *facts) noContainers(v *verdicts) bool {
 	}
 	for i := range f.engine.Containers {
 		if c := &f.engine.Containers[i]; c.Unread {
-			v.unknown(c.subject(), "its options are not known: %s", f.unreadContainer(c))
+			v.unknown(subjectOf(c), "its options are not known: %s", f.engine.WhyUnread(c))
 		}
 	}
 	return false
@@ -38,17 +40,8 @@ func (f *facts) noStore(v *verdicts) bool {
 	return true
 }
 
-func (f *facts) unreadContainer(c *Container) string {
-	for _, key := range []string{c.Name, shortID(c.ID), c.ID} {
-		if why := f.engine.Unread["Containers/"+key]; why != "" {
-			return why
-		}
-	}
-	return "the daemon did not say"
-}
-
 // source names where the options of a container stand.
-func (f *facts) source(c *Container, field string) string {
+func (f *facts) source(c *engine.Container, field string) string {
 	if f.noEngine == nil {
 		return "docker inspect HostConfig." + field
 	}
@@ -63,7 +56,7 @@ func (f *facts) c04(v *verdicts) {
 	for i := range f.engine.Containers {
 		c := &f.engine.Containers[i]
 		if c.Userns == "host" {
-			fi := v.fail(c.subject(), "runs with --userns=host: its root is the host's, its cgroup is writable, its setuid programs are broken").
+			fi := v.fail(subjectOf(c), "runs with --userns=host: its root is the host's, its cgroup is writable, its setuid programs are broken").
 				saw(f.source(c, "UsernsMode"), "host", `""`)
 			if !c.Running {
 				fi.Text = strings.Replace(fi.Text, "runs with", "is not running, and would run with", 1)
@@ -83,7 +76,7 @@ func (f *facts) c05(v *verdicts) {
 	}
 	for i := range f.engine.Containers {
 		c := &f.engine.Containers[i]
-		for _, m := range c.joins() {
+		for _, m := range c.Joins() {
 			f.joined(v, c, m)
 		}
 	}
@@ -92,41 +85,26 @@ func (f *facts) c05(v *verdicts) {
 	}
 }
 
-// A join is an option of the form container:NAME.
-type join struct{ option, field, target string }
-
-func (c *Container) joins() []join {
-	var list []join
-	for _, m := range []struct{ option, field, mode string }{
-		{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode},
-	} {
-		if target, ok := strings.CutPrefix(m.mode, "container:"); ok {
-			list = append(list, join{m.option, m.field, target})
-		}
-	}
-	return list
-}
-
 // joined follows a chain of joins to its end.
-func (f *facts) joined(v *verdicts, c *Container, first join) {
-	source := f.source(c, first.field)
+func (f *facts) joined(v *verdicts, c *engine.Container, first engine.Join) {
+	source := f.source(c, first.Field)
 	seen := map[string]bool{c.ID: true}
-	for next := []string{first.target}; len(next) > 0; next = next[1:] {
+	for next := []string{first.Target}; len(next) > 0; next = next[1:] {
 		t := f.engine.Container(next[0])
 		switch {
 		case t == nil:
-			v.warn(c.subject(), "joins %s, which does not exist: it does not start", shortID(next[0])).as(Medium).saw(source, "container:"+next[0], "")
+			v.warn(subjectOf(c), "joins %s, which does not exist: it does not start", engine.ShortID(next[0])).as(Medium).saw(source, "container:"+next[0], "")
 			continue
 		case seen[t.ID]:
 			continue
 		case t.Userns == "host" && c.Userns != "host":
-			v.fail(c.subject(), "%s joins %s, which is in the host's user namespace: it does not start, or is the host's root", first.option, t.Name).
-				saw(source, "container:"+first.target, "a remapped container").saw(f.source(t, "UsernsMode"), "host", `""`)
+			v.fail(subjectOf(c), "%s joins %s, which is in the host's user namespace: it does not start, or is the host's root", first.Option, t.Name).
+				saw(source, "container:"+first.Target, "a remapped container").saw(f.source(t, "UsernsMode"), "host", `""`)
 			return
 		}
 		seen[t.ID] = true
-		for _, j := range t.joins() {
-			next = append(next, j.target)
+		for _, j := range t.Joins() {
+			next = append(next, j.Target)
 		}
 	}
 }
@@ -153,7 +131,7 @@ func (f *facts) c06(v *verdicts) {
 		if len(bad) == 0 {
 			continue
 		}
-		fi := v.fail(c.subject(), "has %s", strings.Join(bad, " "))
+		fi := v.fail(subjectOf(c), "has %s", strings.Join(bad, " "))
 		if c.Privileged {
 			fi.saw(f.source(c, "Privileged"), "true", "false")
 		}
@@ -201,7 +179,7 @@ func (f *facts) c13(v *verdicts) {
 		fi.saw("dockerd", fmt.Sprintf("process %d", f.conf.startup.PID), "")
 	}
 	for _, s := range f.scan.shims[:min(len(f.scan.shims), shown)] {
-		fi.saw(s.Program, fmt.Sprintf("process %d of %s in %s", s.PID, shortID(s.ContainerID), orNone(s.Namespace)), "")
+		fi.saw(s.Program, fmt.Sprintf("process %d of %s in %s", s.PID, engine.ShortID(s.ContainerID), orNone(s.Namespace)), "")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // d01: the configuration can be read and sets userns-remap.
@@ -47,9 +48,9 @@ func (f *facts) d01(v *verdicts) {
 	case f.rootless() && c.value == "":
 		v.skip("docker", rootlessText)
 	case c.value == "" && c.missing:
-		v.fail(c.file, "there is no such file, and no flag sets userns-remap").saw(c.file, "no such file", `"userns-remap": "default"`).run("remapctl enable --yes")
+		v.fail(c.file, "there is no such file, and no flag sets userns-remap").saw(c.file, "no such file", `"userns-remap": "default"`).fix(FixEnable, "")
 	case c.value == "" && c.err == nil:
-		v.fail(c.file, "userns-remap is not set").saw(c.file, "no userns-remap", `"userns-remap": "default"`).run("remapctl enable --yes")
+		v.fail(c.file, "userns-remap is not set").saw(c.file, "no userns-remap", `"userns-remap": "default"`).fix(FixEnable, "")
 	case c.value != "" && errors.Is(c.err, daemoncfg.ErrFailOpen):
 		v.skip(orFile(c.place, c.file), "userns-remap is %q, see I06", c.value)
 	case !c.on && !errors.Is(c.err, daemoncfg.ErrFailOpen):
@@ -93,8 +94,8 @@ func (f *facts) d03(v *verdicts) {
 		v.fail("docker", "a rootless daemon cannot remap: containers fail to start").saw("docker info SecurityOptions", "name=rootless", "no userns-remap")
 	}
 	if c.is("features", "containerd-snapshotter") {
-		before29, known := f.engine.before(52)
-		before26, _ := f.engine.before(45)
+		before29, known := f.engine.Before(52)
+		before26, _ := f.engine.Before(45)
 		switch {
 		case !c.on && c.err == nil:
 			v.skip(c.file, "userns-remap is not configured")
@@ -127,7 +128,7 @@ func (f *facts) d04(v *verdicts) {
 		}
 	case !f.live && errors.Is(f.noEngine, errNotAsked):
 		v.skip("docker", offline)
-	case errors.Is(f.noEngine, ErrDown):
+	case errors.Is(f.noEngine, engine.ErrDown):
 		v.fail("docker", "%v", f.noEngine).run("journalctl -u docker")
 	default:
 		v.unknown("docker", "%v", f.noEngine)

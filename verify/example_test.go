@@ -8,6 +8,8 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
 // image writes the files of a host that is prepared in a directory.
@@ -48,27 +50,10 @@ func ExampleRun() {
 		fmt.Println(err)
 		return
 	}
-	_ = report.WriteText(os.Stdout, verify.Text{})
-	fmt.Println("exit code", report.Exit(verify.Gate{}))
+	_ = format.Text(os.Stdout, report, format.Options{})
 	// Output:
 	// fail    I06 critical  /etc/docker/daemon.json:1  userns-remap is "root": dockerd starts and does not remap
 	// 4 passed, 1 failed, 0 warnings, 0 unknown, 39 skipped
-	// remapped: not asked, this is not a running host
-	// exit code 1
-}
-
-func ExampleReport_WriteText() {
-	host := image(`{"userns-remap": "default"}`)
-	defer os.RemoveAll(host.Root)
-
-	report, _ := verify.Run(context.Background(), verify.Options{Host: host, Checks: []string{"I02"}})
-	_ = report.WriteText(os.Stdout, verify.Text{All: true, Evidence: true})
-	// Output:
-	// pass    I02 -         /etc/subgid  dockremap has 165536:65536
-	//           /etc/subgid: 165536:65536
-	// pass    I02 -         /etc/subuid  dockremap has 165536:65536
-	//           /etc/subuid: 165536:65536
-	// 2 passed, 0 failed, 0 warnings, 0 unknown, 0 skipped
 	// remapped: not asked, this is not a running host
 }
 
@@ -80,11 +65,11 @@ func ExamplePreflight() {
 
 	forecast, err := verify.Preflight(context.Background(), verify.Options{
 		Host: host,
-		Docker: func(context.Context) (*verify.Engine, error) {
-			return &verify.Engine{
+		Docker: func(context.Context) (*engine.Engine, error) {
+			return &engine.Engine{
 				RootDir:    "/var/lib/docker",
-				Containers: []verify.Container{{ID: "1", Name: "proxy", Network: "host"}},
-				Volumes:    []verify.Volume{{Name: "letters"}},
+				Containers: []engine.Container{{ID: "1", Name: "proxy", Network: "host"}},
+				Volumes:    []engine.Volume{{Name: "letters"}},
 			}, nil
 		},
 	})
@@ -117,24 +102,4 @@ func ExampleExplain() {
 	// For information: these restrictions do not reach a daemon that runs as root, and remapping needs none of them lifted.
 	//
 	// Reads: kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns. Skipped where the kernel has neither.
-}
-
-func ExampleParseAllowance() {
-	a, err := verify.ParseAllowance("userns-host=backup,reason=reads all disks,until=2027-01-31")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(a.Subject, "until", a.Until.Format("2 January 2006")+":", a.Reason)
-	// Output: backup until 31 January 2027: reads all disks
-}
-
-func ExampleReport_Exit() {
-	report := verify.Report{Findings: []verify.Finding{
-		{Check: "I04", Verdict: verify.Warn, Severity: verify.Low},
-		{Check: "K07", Verdict: verify.Unknown, Severity: verify.Critical},
-	}}
-	strict, _ := verify.ParseGate("warn")
-	fmt.Println(report.Exit(verify.Gate{}), report.Exit(strict), report.Exit(verify.Gate{Partial: true}))
-	// Output: 3 1 0
 }

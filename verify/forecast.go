@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // A Forecast is what [Preflight] expects of the restart that turns remapping
@@ -51,34 +53,17 @@ type Loss struct {
 	Where string   `json:"where"`           // they stay here
 }
 
-// Exit returns the exit code for the forecast: [ExitFindings] where anything
-// breaks, disappears or is orphaned.
-func (f Forecast) Exit() int {
-	switch {
-	case len(f.WillNotStart)+len(f.Misbehave)+len(f.Disappear)+len(f.Orphans) > 0:
-		return ExitFindings
-	case len(f.Unknown) > 0:
-		return ExitIncomplete
-	}
-	return ExitOK
-}
-
-// WriteJSON writes the forecast as one JSON object with "schema".
-func (f Forecast) WriteJSON(w io.Writer) error {
-	// Lists to those who read them, never null.
-	f.WillNotStart, f.Misbehave, f.Orphans = orEmpty(f.WillNotStart), orEmpty(f.Misbehave), orEmpty(f.Orphans)
-	f.Disappear, f.Unknown = orEmpty(f.Disappear), orEmpty(f.Unknown)
-	return writeJSON(w, struct {
-		Schema int `json:"schema"`
-		Forecast
-	}{SchemaVersion, f})
+// Clear reports whether nothing breaks, disappears or is orphaned, as far as
+// it could be seen: see Forecast.Unknown.
+func (f Forecast) Clear() bool {
+	return len(f.WillNotStart)+len(f.Misbehave)+len(f.Disappear)+len(f.Orphans) == 0
 }
 
 // WriteText writes the forecast for people.
 func (f Forecast) WriteText(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	if f.Down != "" {
-		fmt.Fprintf(b, "read from %s: %s\n", f.Source, printable(f.Down))
+		fmt.Fprintf(b, "read from %s: %s\n", f.Source, text.Visible(f.Down))
 	}
 	if f.InForce {
 		fmt.Fprintf(b, "remapping is in force already (%s): nothing disappears\n", f.Map)
@@ -99,23 +84,23 @@ func (f Forecast) WriteText(w io.Writer) error {
 			if who == "" {
 				who = "dockerd"
 			}
-			fmt.Fprintf(b, "  %s  %s: %s\n", printable(who), printable(t.Option), printable(t.Text))
+			fmt.Fprintf(b, "  %s  %s: %s\n", text.Visible(who), text.Visible(t.Option), text.Visible(t.Text))
 			if t.Fix != "" {
-				fmt.Fprintf(b, "      %s\n", printable(t.Fix))
+				fmt.Fprintf(b, "      %s\n", text.Visible(t.Fix))
 			}
 		}
 	}
 	if len(f.Disappear) > 0 {
 		b.WriteString("Will disappear until remapping is turned off again:\n")
 		for _, l := range f.Disappear {
-			fmt.Fprintf(b, "  %s\n", printable(l.Text))
+			fmt.Fprintf(b, "  %s\n", text.Visible(l.Text))
 		}
 		fmt.Fprintf(b, "      all of it stays in %s; delete nothing there that you have no copy of\n", f.Disappear[0].Where)
 	}
 	for _, u := range f.Unknown {
-		fmt.Fprintf(b, "not seen: %s\n", printable(u))
+		fmt.Fprintf(b, "not seen: %s\n", text.Visible(u))
 	}
-	if f.Exit() == ExitOK {
+	if f.Clear() && len(f.Unknown) == 0 {
 		b.WriteString("nothing breaks and nothing disappears\n")
 	}
 	return b.Flush()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // facts are all that the checks judge by, read once. A check is a function of
@@ -36,7 +37,7 @@ type facts struct {
 	nssSkip      string   // why no name service was asked
 	nssErr       error    // why one could not be asked
 
-	engine *Engine // what Docker says; nil where nobody could tell
+	engine *engine.Engine // what Docker says; nil where nobody could tell
 	// storeErr is why the files below the data-root could not be read instead.
 	storeErr error
 	// noEngine is why the daemon's word is missing; nil where it was heard.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A disk is what the checks look at in the file system, but for the
@@ -65,7 +66,7 @@ type found struct {
 
 // A source is what a mount of a container leads to.
 type source struct {
-	Mount
+	engine.Mount
 	inode
 	fstype string
 	err    error

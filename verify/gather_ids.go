@@ -12,6 +12,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // ids are the accounts and ranges of the host, and what dockerd makes of them.
@@ -59,10 +60,10 @@ func (i ids) root() string {
 	return storeOf(uid, gid)
 }
 
-func readIDs(ctx context.Context, h usernskit.Host, c config, e *Engine) ids {
+func readIDs(ctx context.Context, h usernskit.Host, c config, e *engine.Engine) ids {
 	reader := subid.Dockerd
 	if e != nil {
-		if before, known := e.before(48); known && before {
+		if before, known := e.Before(48); known && before {
 			reader = subid.Dockerd27
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 func TestAnAccountOfADirectoryIsNamedWhereAContainerRunsAsIt(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	for db, c := range map[string]struct {
 		p    proc
 		says string

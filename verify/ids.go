@@ -9,6 +9,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // maxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
@@ -196,13 +197,13 @@ func (f *facts) i03(v *verdicts) {
 }
 
 // fits fails where a numeric ID of a container is not mapped.
-func (f *facts) fits(v *verdicts, c *Container, id string, toHost func(uint32) (uint32, bool)) {
+func (f *facts) fits(v *verdicts, c *engine.Container, id string, toHost func(uint32) (uint32, bool)) {
 	n, err := strconv.ParseUint(id, 10, 32)
 	if err != nil || c.Userns == "host" {
 		return
 	}
 	if _, ok := toHost(uint32(n)); !ok {
-		v.fail(c.subject(), "is to run as %d, which is not mapped: it does not start", n).saw("Config.User", c.User, "an ID below the size of the range")
+		v.fail(subjectOf(c), "is to run as %d, which is not mapped: it does not start", n).saw("Config.User", c.User, "an ID below the size of the range")
 	}
 }
 

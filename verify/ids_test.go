@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // Docker's own may run with the map of its containers outside of any, as builds
@@ -20,7 +22,7 @@ func TestAContainerOfPodmanWithDockersMapMeetsTheRanges(t *testing.T) {
 		"/machine.slice/libpod-" + idOld + ".scope": {"I08 fail"},
 		"/system.slice/docker.service":              {},
 	} {
-		e := remapped(web(Container{}))
+		e := remapped(web(engine.Container{}))
 		opts := live(t, &e, proc{pid: 100, container: idWeb}, proc{pid: 300})
 		require.NoError(t, os.WriteFile(filepath.Join(opts.Proc.Root, "300/cgroup"), []byte("0::"+cgroup+"\n"), 0o644))
 		r := run(t, opts)
@@ -46,7 +48,7 @@ func TestANameServiceThatCouldNotBeAskedKnowsNobodyForAll(t *testing.T) {
 		"there is no getent":    {func(context.Context, ...string) ([]byte, error) { return nil, exec.ErrNotFound }, Unknown, "not found"},
 		"a mounted host":        {nil, Skip, offline},
 	} {
-		e := remapped(web(Container{}))
+		e := remapped(web(engine.Container{}))
 		opts := live(t, &e, proc{pid: 100, container: idWeb})
 		opts.Checks, opts.Host.Run = []string{"I11"}, c.run
 		list := run(t, opts).Findings

@@ -152,8 +152,7 @@ func (f *facts) k05(v *verdicts) {
 		case g.Now == g.Want:
 			v.pass(g.Name, "the running kernel was booted with %s", arg).saw("/proc/cmdline", g.Name+"="+g.Now, arg)
 		default:
-			v.fail(g.Name, "the running kernel was not booted with %s: %s", arg, g.Text).saw("/proc/cmdline", orNone(g.Now), arg).
-				run("remapctl bootargs set " + arg)
+			v.fail(g.Name, "the running kernel was not booted with %s: %s", arg, g.Text).saw("/proc/cmdline", orNone(g.Now), arg).fix(FixBootArg, arg)
 		}
 	}
 }
@@ -176,7 +175,7 @@ func (f *facts) k06(v *verdicts) {
 		case g.AtBoot == g.Want:
 			v.fail(g.Name, "%s is configured and takes a reboot", arg).saw(source, g.AtBoot, g.Want).saw("/proc/cmdline", orNone(g.Now), g.Want).run("reboot")
 		default:
-			v.fail(g.Name, "%s is not configured for the next boot", arg).saw(source, orNone(g.AtBoot), g.Want).run("remapctl bootargs set " + arg)
+			v.fail(g.Name, "%s is not configured for the next boot", arg).saw(source, orNone(g.AtBoot), g.Want).fix(FixBootArg, arg)
 		}
 	}
 }

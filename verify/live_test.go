@@ -14,11 +14,12 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // remapped is what a current daemon says that remaps as good has it.
-func remapped(containers ...Container) Engine {
-	return Engine{
+func remapped(containers ...engine.Container) engine.Engine {
+	return engine.Engine{
 		Source: "unix:///run/docker.sock", Version: "29.7.2", API: "1.52",
 		RootDir: "/var/lib/docker/165536.165536", Namespace: "moby-165536.165536", Containerd: "/run/containerd/containerd.sock",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns", "name=userns"}, Authz: []string{"opa"},
@@ -26,14 +27,14 @@ func remapped(containers ...Container) Engine {
 	}
 }
 
-func web(c Container) Container {
+func web(c engine.Container) engine.Container {
 	c.ID, c.Name, c.Running, c.PID = idWeb, "web", true, 100
 	return c
 }
 
 // live is a host as good has it, with a /proc of its own. What the kernel
 // itself is asked is left out: it is not that host's kernel.
-func live(t *testing.T, e *Engine, procs ...proc) Options {
+func live(t *testing.T, e *engine.Engine, procs ...proc) Options {
 	t.Helper()
 	h := hosttest.Tree(t, good)
 	writeProc(t, h, procs...)
@@ -52,11 +53,11 @@ func run(t *testing.T, opts Options) Report {
 }
 
 func TestARemappedHostIsSaidToBeOne(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	r := run(t, live(t, &e, proc{pid: 100, container: idWeb}, proc{pid: 101, nspid: 2, container: idWeb, uids: "165569 165569 165569 165569", groups: "165541 165569"}))
 	assert.Empty(t, bad(r), texts(r))
 	assert.Equal(t, Pass, r.Summary.Remapped)
-	assert.Equal(t, ExitOK, r.Exit(Gate{Warnings: true}))
+	assert.Equal(t, 0, exit(r))
 	assert.Equal(t, 1, r.Coverage.Containers)
 	assert.Empty(t, r.Coverage.Missing)
 }
@@ -66,14 +67,14 @@ func TestNoContainerIsNoProofAndNoFailure(t *testing.T) {
 	r := run(t, live(t, &e))
 	assert.Empty(t, bad(r), texts(r))
 	assert.Equal(t, Pass, r.Summary.Remapped)
-	assert.Contains(t, r.headline(), "no container runs")
+	assert.Contains(t, r.Summary.Text, "no container runs")
 }
 
 func TestStatesOfARunningHost(t *testing.T) {
 	fine := proc{pid: 100, container: idWeb}
 	root := proc{pid: 100, container: idWeb, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}
 	for name, c := range map[string]struct {
-		engine func(*Engine)
+		engine func(*engine.Engine)
 		procs  []proc
 		want   []string
 	}{
@@ -88,59 +89,59 @@ func TestStatesOfARunningHost(t *testing.T) {
 		"a map that is nobody's":                    {nil, []proc{{pid: 100, container: idWeb, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}}, []string{"C01 fail", "C02 fail", "D07 fail"}},
 		"group map elsewhere":                       {nil, []proc{{pid: 100, container: idWeb, maps: "0 165536 65536|0 0 65536"}}, []string{"C02 fail", "D07 fail"}},
 		"a namespace inside the container":          {nil, []proc{fine, {pid: 101, nspid: 2, container: idWeb, uids: "166536 166536 166536 166536", maps: "0 166536 10"}}, []string{}},
-		"a container that the daemon does not know": {func(e *Engine) { e.Containers = nil }, []proc{fine}, []string{"C03 fail"}},
+		"a container that the daemon does not know": {func(e *engine.Engine) { e.Containers = nil }, []proc{fine}, []string{"C03 fail"}},
 		"an orphan from before remapping":           {nil, []proc{fine, shim(50, "moby", idOld, "/run/containerd/containerd.sock"), {pid: 200, container: idOld, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}, []string{"C01 fail", "C02 fail", "C03 fail"}},
 		"a shim that holds nothing":                 {nil, []proc{fine, shim(50, "moby", idOld, "/run/containerd/containerd.sock")}, []string{}},
 		"another daemon's container":                {nil, []proc{fine, shim(50, "moby", idOld, "/run/other/containerd.sock"), {pid: 200, container: idOld, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}, []string{"C01 fail", "C03 warn"}},
-		"the daemon lists one that is not there":    {func(e *Engine) { e.Containers[0].ID = idOld }, nil, []string{"C01 unknown", "C02 unknown"}},
-		"not remapped":                              {func(e *Engine) { e.RootDir, e.Namespace, e.SecurityOptions = "/var/lib/docker", "moby", nil }, []proc{root}, []string{"C01 fail", "C02 fail", "D05 fail", "D06 fail"}},
-		"says userns, has another data-root":        {func(e *Engine) { e.RootDir = "/var/lib/docker" }, []proc{fine}, []string{"D05 fail", "D06 fail"}},
-		"data-root of another map":                  {func(e *Engine) { e.RootDir, e.Namespace = "/var/lib/docker/300000.300000", "moby-300000.300000" }, []proc{{pid: 100, container: idWeb, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}}, []string{"D05 fail", "D06 fail", "D07 fail"}},
-		"containerd namespace of another map":       {func(e *Engine) { e.Namespace = "moby-300000.300000" }, []proc{fine}, []string{"D05 fail"}},
-		"an engine that names no namespace":         {func(e *Engine) { e.Namespace, e.Containerd, e.API = "", "", "1.41" }, []proc{fine}, []string{}},
-		"namespace set by hand":                     {func(e *Engine) { e.Namespace = "mine" }, []proc{fine}, []string{}},
-		"live-restore and all in force":             {func(e *Engine) { e.LiveRestore = true }, []proc{fine}, []string{}},
-		"live-restore and a switch to come": {func(e *Engine) {
+		"the daemon lists one that is not there":    {func(e *engine.Engine) { e.Containers[0].ID = idOld }, nil, []string{"C01 unknown", "C02 unknown"}},
+		"not remapped":                              {func(e *engine.Engine) { e.RootDir, e.Namespace, e.SecurityOptions = "/var/lib/docker", "moby", nil }, []proc{root}, []string{"C01 fail", "C02 fail", "D05 fail", "D06 fail"}},
+		"says userns, has another data-root":        {func(e *engine.Engine) { e.RootDir = "/var/lib/docker" }, []proc{fine}, []string{"D05 fail", "D06 fail"}},
+		"data-root of another map":                  {func(e *engine.Engine) { e.RootDir, e.Namespace = "/var/lib/docker/300000.300000", "moby-300000.300000" }, []proc{{pid: 100, container: idWeb, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}}, []string{"D05 fail", "D06 fail", "D07 fail"}},
+		"containerd namespace of another map":       {func(e *engine.Engine) { e.Namespace = "moby-300000.300000" }, []proc{fine}, []string{"D05 fail"}},
+		"an engine that names no namespace":         {func(e *engine.Engine) { e.Namespace, e.Containerd, e.API = "", "", "1.41" }, []proc{fine}, []string{}},
+		"namespace set by hand":                     {func(e *engine.Engine) { e.Namespace = "mine" }, []proc{fine}, []string{}},
+		"live-restore and all in force":             {func(e *engine.Engine) { e.LiveRestore = true }, []proc{fine}, []string{}},
+		"live-restore and a switch to come": {func(e *engine.Engine) {
 			e.LiveRestore, e.RootDir, e.Namespace, e.SecurityOptions = true, "/var/lib/docker", "moby", nil
 		}, nil, []string{"C01 unknown", "C02 unknown", "D05 fail", "D06 fail", "D10 fail"}},
-		"rootless":                                {func(e *Engine) { e.SecurityOptions = []string{"name=rootless"} }, nil, []string{"D03 fail"}},
-		"no authorization plugin":                 {func(e *Engine) { e.Authz = nil }, []proc{fine}, []string{"D11 warn"}},
+		"rootless":                                {func(e *engine.Engine) { e.SecurityOptions = []string{"name=rootless"} }, nil, []string{"D03 fail"}},
+		"no authorization plugin":                 {func(e *engine.Engine) { e.Authz = nil }, []proc{fine}, []string{"D11 warn"}},
 		"an ID of the system that nobody has":     {nil, []proc{{pid: 100, container: idWeb, gids: "165536 165536 7 165536"}}, []string{"C01 fail"}},
-		"remapped store, and does not say userns": {func(e *Engine) { e.SecurityOptions = nil }, []proc{fine}, []string{"D05 fail"}},
+		"remapped store, and does not say userns": {func(e *engine.Engine) { e.SecurityOptions = nil }, []proc{fine}, []string{"D05 fail"}},
 		"a build, in no container":                {nil, []proc{fine, {pid: 300, command: "runc"}}, []string{}},
-		"both opted out, and one joins the other": {func(e *Engine) {
+		"both opted out, and one joins the other": {func(e *engine.Engine) {
 			e.Containers[0].Userns = "host"
-			e.Containers = append(e.Containers, Container{ID: idOld, Name: "a", Userns: "host", Network: "container:web"})
+			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "a", Userns: "host", Network: "container:web"})
 		}, []proc{root}, []string{"C01 fail", "C04 fail"}},
-		"two that join each other, seen from a third": {func(e *Engine) {
+		"two that join each other, seen from a third": {func(e *engine.Engine) {
 			e.Containers[0].Network = "container:a"
-			e.Containers = append(e.Containers, Container{ID: idOld, Name: "a", Network: "container:b"}, Container{ID: strings.Repeat("3", 64), Name: "b", Network: "container:a"})
+			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "a", Network: "container:b"}, engine.Container{ID: strings.Repeat("3", 64), Name: "b", Network: "container:a"})
 		}, []proc{fine}, []string{}},
-		"managed plugins":              {func(e *Engine) { e.Plugins = []string{"vieux/sshfs"} }, []proc{fine}, []string{"C12 warn"}},
-		"a proxy hides the containers": {func(e *Engine) { e.Containers, e.Unread = nil, map[string]string{"Containers": "403"} }, []proc{fine}, []string{"C03 unknown", "C04 unknown", "C05 unknown", "C06 unknown", "D04 unknown"}},
-		"opted out":                    {func(e *Engine) { e.Containers[0].Userns = "host" }, []proc{root}, []string{"C01 fail", "C04 fail"}},
-		"opted out and stopped": {func(e *Engine) {
-			e.Containers = append(e.Containers, Container{ID: idOld, Name: "old", Userns: "host"})
+		"managed plugins":              {func(e *engine.Engine) { e.Plugins = []string{"vieux/sshfs"} }, []proc{fine}, []string{"C12 warn"}},
+		"a proxy hides the containers": {func(e *engine.Engine) { e.Containers, e.Unread = nil, map[string]string{"Containers": "403"} }, []proc{fine}, []string{"C03 unknown", "C04 unknown", "C05 unknown", "C06 unknown", "D04 unknown"}},
+		"opted out":                    {func(e *engine.Engine) { e.Containers[0].Userns = "host" }, []proc{root}, []string{"C01 fail", "C04 fail"}},
+		"opted out and stopped": {func(e *engine.Engine) {
+			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "old", Userns: "host"})
 		}, []proc{fine}, []string{"C04 fail"}},
-		"joins one that opted out": {func(e *Engine) {
-			e.Containers = append(e.Containers, Container{ID: idOld, Name: "mid", Network: "container:" + idWeb}, Container{ID: strings.Repeat("3", 64), Name: "end", IPCMode: "container:mid"})
+		"joins one that opted out": {func(e *engine.Engine) {
+			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "mid", Network: "container:" + idWeb}, engine.Container{ID: strings.Repeat("3", 64), Name: "end", IPCMode: "container:mid"})
 			e.Containers[0].Userns = "host"
 		}, []proc{root}, []string{"C01 fail", "C04 fail", "C05 fail"}},
-		"two that join each other": {func(e *Engine) {
-			e.Containers = append(e.Containers, Container{ID: idOld, Name: "a", Network: "container:web"})
+		"two that join each other": {func(e *engine.Engine) {
+			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "a", Network: "container:web"})
 			e.Containers[0].PIDMode = "container:a"
 		}, []proc{fine}, []string{}},
-		"privileged":            {func(e *Engine) { e.Containers[0].Privileged = true }, []proc{fine}, []string{"C06 fail"}},
-		"host network":          {func(e *Engine) { e.Containers[0].Network = "host" }, []proc{fine}, []string{"C06 fail"}},
-		"a user beyond the map": {func(e *Engine) { e.Containers[0].User = "70000:0" }, []proc{fine}, []string{"I03 fail"}},
-		"a volume on NFS": {func(e *Engine) {
-			e.Volumes = []Volume{{Name: "v", Driver: "local", Options: map[string]string{"type": "nfs"}}}
+		"privileged":            {func(e *engine.Engine) { e.Containers[0].Privileged = true }, []proc{fine}, []string{"C06 fail"}},
+		"host network":          {func(e *engine.Engine) { e.Containers[0].Network = "host" }, []proc{fine}, []string{"C06 fail"}},
+		"a user beyond the map": {func(e *engine.Engine) { e.Containers[0].User = "70000:0" }, []proc{fine}, []string{"I03 fail"}},
+		"a volume on NFS": {func(e *engine.Engine) {
+			e.Volumes = []engine.Volume{{Name: "v", Driver: "local", Options: map[string]string{"type": "nfs"}}}
 		}, []proc{fine}, []string{"C09 warn"}},
 		"a rootless container in the range": {nil, []proc{fine, {pid: 300, command: "podman", uids: "165540 165540 165540 165540", maps: "0 165540 100"}}, []string{"I08 fail"}},
 		"a rootless container elsewhere":    {nil, []proc{fine, {pid: 300, command: "podman", uids: "100000 100000 100000 100000", maps: "0 100000 100"}}, []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := remapped(web(Container{}))
+			e := remapped(web(engine.Container{}))
 			if c.engine != nil {
 				c.engine(&e)
 			}
@@ -158,7 +159,7 @@ func TestStatesOfARunningHost(t *testing.T) {
 }
 
 func TestWhoAProcessIsOnTheHost(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	for text, p := range map[string]proc{
 		"process 100 (sleep) is root of the host (user 0)":                    {pid: 100, container: idWeb, uids: "0 0 0 0"},
 		"process 100 (sleep) is root of the host (group 0)":                   {pid: 100, container: idWeb, gids: "165536 165536 165536 0"},
@@ -174,10 +175,10 @@ func TestWhoAProcessIsOnTheHost(t *testing.T) {
 func TestAContainerThatCameMeanwhileIsNoOrphan(t *testing.T) {
 	opts := live(t, nil, proc{pid: 100, container: idWeb})
 	asked := 0
-	opts.Docker = func(context.Context) (*Engine, error) {
+	opts.Docker = func(context.Context) (*engine.Engine, error) {
 		e := remapped()
 		if asked++; asked > 1 {
-			e.Containers = []Container{web(Container{})}
+			e.Containers = []engine.Container{web(engine.Container{})}
 		}
 		return &e, nil
 	}
@@ -188,7 +189,7 @@ func TestAContainerThatCameMeanwhileIsNoOrphan(t *testing.T) {
 
 // verify --json said "namespaces": 1 on a host where nothing was remapped.
 func TestTheHostsOwnNamespaceIsNotCountedAmongTheOthers(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	for want, list := range [][]proc{
 		{hostRoot(100, idWeb)},
 		{hostRoot(100, idWeb), {pid: 200, container: idOld, userNS: 4026532700}, {pid: 201, container: idOld, userNS: 4026532700}},
@@ -198,7 +199,7 @@ func TestTheHostsOwnNamespaceIsNotCountedAmongTheOthers(t *testing.T) {
 }
 
 func TestRoomForUserNamespaces(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	for limit, want := range map[string][]string{
 		"15000\n": {}, "0\n": {"K02 fail"}, "-1\n": {"K02 fail"}, "1\n": {"K02 fail"}, "9\n": {"K02 warn"}, "x": {"K02 unknown"},
 	} {
@@ -242,7 +243,7 @@ func TestAnOrdinaryUserIsToldWhatWasNotSeen(t *testing.T) {
 	opts := live(t, nil, proc{pid: 100, container: idWeb})
 	opts.Docker = refusing
 	r := run(t, opts)
-	assert.Equal(t, ExitIncomplete, r.Exit(Gate{}), texts(r))
+	assert.Equal(t, 3, exit(r), texts(r))
 	assert.Equal(t, Unknown, r.Summary.Remapped)
 	assert.Contains(t, r.Coverage.Missing, "permission denied")
 }
@@ -253,7 +254,7 @@ func TestADaemonThatIsDownIsAFindingAndItsFilesAreRead(t *testing.T) {
 		"var/lib/docker/165536.165536/containers/" + idWeb + "/config.v2.json":  `{"ID":"` + idWeb + `","Name":"/web","Config":{"Image":"busybox","User":"70000"}}`,
 		"var/lib/docker/165536.165536/containers/" + idWeb + "/hostconfig.json": `{"UsernsMode":"host","Privileged":true}`,
 	})
-	opts.Docker = func(context.Context) (*Engine, error) { return nil, ErrDown }
+	opts.Docker = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }
 	r := run(t, opts)
 	got := bad(r)
 	for _, want := range []string{"D04 fail", "C04 fail", "C06 fail", "D05 unknown", "C03 unknown"} {
@@ -261,18 +262,18 @@ func TestADaemonThatIsDownIsAFindingAndItsFilesAreRead(t *testing.T) {
 	}
 	assert.Contains(t, texts(r), "container/web")
 	assert.Equal(t, "/var/lib/docker/165536.165536", r.Coverage.Docker)
-	assert.Equal(t, ExitFindings, r.Exit(Gate{}))
+	assert.Equal(t, 1, exit(r))
 }
 
 func TestAnAllowedContainerPassesAndStaysVisible(t *testing.T) {
-	e := remapped(web(Container{Userns: "host"}))
+	e := remapped(web(engine.Container{Userns: "host"}))
 	opts := live(t, &e, proc{pid: 100, container: idWeb, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"})
 	opts.Allow = []Allowance{{What: "userns-host", Subject: "web", Reason: "backup"}}
 	r := run(t, opts)
 	assert.Empty(t, bad(r), texts(r))
 	assert.Equal(t, 2, r.Summary.Allowed)
 	assert.Equal(t, Warn, r.Summary.Remapped)
-	assert.Equal(t, "yes, but for what was allowed", r.headline())
+	assert.Equal(t, "yes, but for what was allowed", r.Summary.Text)
 }
 
 func TestOnlyTheChecksThatWereAskedFor(t *testing.T) {
@@ -303,7 +304,7 @@ func TestASocketThroughAParentDirectoryIsFound(t *testing.T) {
 		"for a remapped root, if open": {proc{pid: 100, container: idWeb}, 0o666, []string{"C07 fail"}, Critical},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := remapped(web(Container{}))
+			e := remapped(web(engine.Container{}))
 			opts := live(t, &e, c.proc)
 			opts.Checks = []string{"C07"}
 			dir := filepath.Join(opts.Host.Root, "run")
@@ -328,7 +329,7 @@ func TestASocketThroughAParentDirectoryIsFound(t *testing.T) {
 
 // The mount would lead to the socket, but another one lies over it.
 func TestASocketBehindAnotherMountIsNotReached(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	opts := live(t, &e, proc{pid: 100, container: idWeb})
 	opts.Checks = []string{"C07"}
 	for _, dir := range []string{"run", "proc/100/root/host/run"} {
@@ -361,10 +362,10 @@ func mounts(t *testing.T, opts Options, pid, text string) {
 // A container that is being started has its first process in the control group
 // before that is in its namespaces.
 func TestAContainerOnItsWayInIsLookedAtAgain(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	opts := live(t, nil, proc{pid: 100, command: "runc:[1:CHILD]", container: idWeb, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"})
 	asked := 0
-	opts.Docker = func(context.Context) (*Engine, error) {
+	opts.Docker = func(context.Context) (*engine.Engine, error) {
 		asked++
 		return &e, nil
 	}

@@ -69,6 +69,18 @@ func bad(r Report) []string {
 	return slices.Compact(list)
 }
 
+// exit is the code that a program ends with that counts warnings: 1 for any
+// finding, 3 where something was not seen.
+func exit(r Report) int {
+	switch s := r.Summary; {
+	case s.Fail+s.Warn > 0:
+		return 1
+	case s.Unknown > 0:
+		return 3
+	}
+	return 0
+}
+
 func texts(r Report) string {
 	var b strings.Builder
 	for _, f := range r.Findings {
@@ -83,7 +95,7 @@ func TestAnImageThatIsPreparedWellPasses(t *testing.T) {
 	r, err := Run(t.Context(), Options{Host: hosttest.Tree(t, good)})
 	require.NoError(t, err)
 	assert.Empty(t, bad(r), texts(r))
-	assert.Equal(t, ExitOK, r.Exit(Gate{Warnings: true}))
+	assert.Equal(t, 0, exit(r))
 	assert.Equal(t, Skip, r.Summary.Remapped, "no kernel was asked")
 	assert.Equal(t, 0, r.Summary.Unknown)
 	assert.Greater(t, r.Summary.Pass, 15)
@@ -186,5 +198,5 @@ func TestWhatCannotBeReadNeverPasses(t *testing.T) {
 		assert.True(t, slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Check == id && f.Verdict == Unknown }), "%s is not unknown", id)
 	}
 	assert.Equal(t, Unknown, r.Summary.Remapped)
-	assert.Equal(t, ExitIncomplete, r.Exit(Gate{}), texts(r))
+	assert.Equal(t, 3, exit(r), texts(r))
 }

@@ -38,7 +38,9 @@ func Preflight(ctx context.Context, opts Options) (Forecast, error) {
 	if err := ctx.Err(); err != nil {
 		return Forecast{}, err
 	}
-	p := preflight{facts: f, want: f.ids.want()}
+	p := preflight{facts: f, want: f.ids.want(), out: Forecast{ // lists to those who read them, never null
+		WillNotStart: []Trouble{}, Misbehave: []Trouble{}, Disappear: []Loss{}, Orphans: []Trouble{}, Unknown: []string{},
+	}}
 	p.configured()
 	if f.engine == nil {
 		p.store()
@@ -139,7 +141,7 @@ func (p *preflight) plannedMap() {
 // daemon adds what keeps dockerd itself from starting.
 func (p *preflight) daemon() {
 	if p.conf.is("features", "containerd-snapshotter") {
-		if before, known := p.engine.before(52); !known || !before {
+		if before, known := p.engine.Before(52); !known || !before {
 			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
 				Option: "features.containerd-snapshotter",
 				Text:   "containerd-snapshotter is explicitly enabled, but is not compatible with userns remapping. Please disable userns remapping or containerd-snapshotter",
@@ -170,18 +172,10 @@ func (p *preflight) orphans() {
 	for i := range p.engine.Containers {
 		if c := &p.engine.Containers[i]; c.Running {
 			p.out.Orphans = append(p.out.Orphans, Trouble{
-				Container: c.name(), Option: "live-restore",
+				Container: c.String(), Option: "live-restore",
 				Text: "keeps running as it is when dockerd restarts, and docker ps does not list it any more",
-				Fix:  "docker stop " + c.name() + ", or set live-restore to false and reload dockerd first",
+				Fix:  "docker stop " + c.String() + ", or set live-restore to false and reload dockerd first",
 			})
 		}
 	}
-}
-
-// name is what people call the container.
-func (c *Container) name() string {
-	if c.Name == "" {
-		return shortID(c.ID)
-	}
-	return c.Name
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // listed is how many names stand in a [Loss].
@@ -32,9 +34,9 @@ func (p *preflight) disappears() {
 	var running, stopped []string
 	for i := range e.Containers {
 		if c := &e.Containers[i]; c.Running {
-			running = append(running, c.name())
+			running = append(running, c.String())
 		} else {
-			stopped = append(stopped, c.name())
+			stopped = append(stopped, c.String())
 		}
 	}
 	if all := append(slices.Clone(running), stopped...); len(all) > 0 {
@@ -63,9 +65,9 @@ func (p *preflight) disappears() {
 
 // images returns the names of all images, of those that no registry has, and
 // how large they are together, -1 where that is not known.
-func images(list []Image) (names, lost []string, size int64) {
+func images(list []engine.Image) (names, lost []string, size int64) {
 	for _, i := range list {
-		name := shortID(strings.TrimPrefix(i.ID, "sha256:"))
+		name := engine.ShortID(strings.TrimPrefix(i.ID, "sha256:"))
 		if len(i.Tags) > 0 {
 			name = i.Tags[0]
 		}

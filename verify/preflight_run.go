@@ -5,12 +5,14 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // misbehaves adds what a container will start with and not be able to use.
-func (p *preflight) misbehaves(c *Container) {
+func (p *preflight) misbehaves(c *engine.Container) {
 	add := func(option, fix, format string, args ...any) {
-		p.out.Misbehave = append(p.out.Misbehave, Trouble{c.name(), option, fmt.Sprintf(format, args...), fix})
+		p.out.Misbehave = append(p.out.Misbehave, Trouble{c.String(), option, fmt.Sprintf(format, args...), fix})
 	}
 	if c.Userns == "host" {
 		add("--userns=host", "leave the option out where the container can do without",
@@ -28,7 +30,7 @@ func (p *preflight) misbehaves(c *Container) {
 	}
 }
 
-func (p *preflight) mount(c *Container, m Mount, add func(option, fix, format string, args ...any)) {
+func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, fix, format string, args ...any)) {
 	option := "--volume " + m.Source + ":" + m.Destination
 	if m.Type == "volume" {
 		option = "--volume " + m.Name + ":" + m.Destination
@@ -43,7 +45,7 @@ func (p *preflight) mount(c *Container, m Mount, add func(option, fix, format st
 		if isNotExist(err) {
 			return // dockerd makes it, or refuses it, as it did before
 		}
-		p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("%s: %s: %v", c.name(), m.Source, err))
+		p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("%s: %s: %v", c.String(), m.Source, err))
 		return
 	}
 	if p.leadsToSocket(m.Source) {
@@ -66,7 +68,7 @@ func (p *preflight) mount(c *Container, m Mount, add func(option, fix, format st
 }
 
 // owner compares who owns the source with who will use it.
-func (p *preflight) owner(c *Container, m Mount, option string, n inode, add func(option, fix, format string, args ...any)) {
+func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n inode, add func(option, fix, format string, args ...any)) {
 	if _, mapped := p.want.UID.ToContainer(n.UID); mapped {
 		if _, mapped := p.want.GID.ToContainer(n.GID); mapped {
 			return
@@ -106,7 +108,7 @@ func (p *preflight) owner(c *Container, m Mount, option string, n inode, add fun
 
 // containerUser returns the IDs that a container runs as; named where they are
 // names, which only its image can tell.
-func containerUser(c *Container) (uid, gid uint32, named bool) {
+func containerUser(c *engine.Container) (uid, gid uint32, named bool) {
 	user, group, _ := strings.Cut(c.User, ":")
 	for _, s := range []struct {
 		text string
@@ -125,7 +127,7 @@ func containerUser(c *Container) (uid, gid uint32, named bool) {
 }
 
 // volume adds what is known of a volume by its options.
-func (p *preflight) volume(m Mount, option string, add func(option, fix, format string, args ...any)) {
+func (p *preflight) volume(m engine.Mount, option string, add func(option, fix, format string, args ...any)) {
 	for _, v := range p.engine.Volumes {
 		if v.Name != m.Name {
 			continue

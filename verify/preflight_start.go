@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 const optOut = `--userns=host (compose: userns_mode: "host")`
 
 // willNotStart adds the options of a container that dockerd or the runtime
 // refuses under remapping. The texts are theirs.
-func (p *preflight) willNotStart(c *Container) {
+func (p *preflight) willNotStart(c *engine.Container) {
 	add := func(option, text, fix string) {
 		if c.Service() {
 			fix = strings.ReplaceAll(fix, ", or "+optOut, "") + "; a swarm service cannot opt out"
 		}
-		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{c.name(), option, text, fix})
+		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{c.String(), option, text, fix})
 	}
 	if c.Userns != "host" {
 		if c.Privileged {
@@ -42,16 +44,16 @@ func (p *preflight) willNotStart(c *Container) {
 		}
 		p.unmapped(c, add)
 	}
-	for _, j := range c.joins() {
-		if t := p.engine.Container(j.target); t != nil && t.Userns == "host" && c.Userns != "host" {
-			add(j.option+"=container:"+t.name(), "joining a container of the host's user namespace: \"can't get final child's PID from pipe: EOF\", or \"namespace path and non-matching mapping specified\"",
+	for _, j := range c.Joins() {
+		if t := p.engine.Container(j.Target); t != nil && t.Userns == "host" && c.Userns != "host" {
+			add(j.Option+"=container:"+t.String(), "joining a container of the host's user namespace: \"can't get final child's PID from pipe: EOF\", or \"namespace path and non-matching mapping specified\"",
 				"join a container that is remapped, or "+optOut)
 		}
 	}
 }
 
 // unmapped adds the IDs of a container that the map has not.
-func (p *preflight) unmapped(c *Container, add func(option, text, fix string)) {
+func (p *preflight) unmapped(c *engine.Container, add func(option, text, fix string)) {
 	if p.want.IsZero() {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 const hostNS = userns.InitialUserNS
@@ -25,10 +26,10 @@ var (
 
 func procAt(h usernskit.Host) userns.FS { return userns.FS{Root: filepath.Join(h.Root, "proc")} }
 
-func refusing(context.Context) (*Engine, error) { return nil, errors.New("permission denied") }
+func refusing(context.Context) (*engine.Engine, error) { return nil, errors.New("permission denied") }
 
-func answering(e Engine) func(context.Context) (*Engine, error) {
-	return func(context.Context) (*Engine, error) { return &e, nil }
+func answering(e engine.Engine) func(context.Context) (*engine.Engine, error) {
+	return func(context.Context) (*engine.Engine, error) { return &e, nil }
 }
 
 // A proc is a process of a fixture: what it leaves empty is as on a host where

@@ -200,9 +200,9 @@ func (f *facts) unseenProcesses(v *verdicts) {
 			switch {
 			case !c.Running:
 			case len(b.processes) == 0 && b.shim == nil:
-				v.unknown(c.subject(), "the daemon says it runs, but no process of it was found").saw("State.Pid", strconv.Itoa(c.PID), "")
+				v.unknown(subjectOf(&c), "the daemon says it runs, but no process of it was found").saw("State.Pid", strconv.Itoa(c.PID), "")
 			case len(b.processes) > 0 && !b.holds(c.PID) && exists(path.Join(root(f.opts.Proc), strconv.Itoa(c.PID))):
-				v.unknown(c.subject(), "process %d, which the daemon started it with, is not in its control group", c.PID).saw("State.Pid", strconv.Itoa(c.PID), "")
+				v.unknown(subjectOf(&c), "process %d, which the daemon started it with, is not in its control group", c.PID).saw("State.Pid", strconv.Itoa(c.PID), "")
 			}
 		}
 	}

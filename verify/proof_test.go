@@ -8,32 +8,34 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // docker run --userns=host --user 165536:165536: its IDs are of the range, and
 // it is in the host's user namespace all the same.
 func TestAContainerInTheHostsNamespaceIsNotRemappedWhateverItsIDs(t *testing.T) {
-	e := remapped(web(Container{Userns: "host", User: "165536:165536"}))
+	e := remapped(web(engine.Container{Userns: "host", User: "165536:165536"}))
 	opts := live(t, &e, proc{pid: 100, container: idWeb, userNS: hostNS, uids: "165536 165536 165536 165536", maps: "0 0 4294967295"})
 	r := run(t, opts)
 	assert.Equal(t, Fail, r.Summary.Remapped)
 	assert.Contains(t, bad(r), "C01 fail")
 	assert.Contains(t, texts(r), "process 100 (sleep) is in the host's user namespace")
 
-	opts.Allow = []Allowance{{What: usernsHost, Subject: "web"}}
+	opts.Allow = []Allowance{{What: UsernsHost, Subject: "web"}}
 	r = run(t, opts)
-	assert.Equal(t, "yes, but for what was allowed", r.headline())
+	assert.Equal(t, "yes, but for what was allowed", r.Summary.Text)
 }
 
 // The process that the daemon started went to another control group, and one of
 // its children is remapped.
 func TestAFirstProcessThatLeftItsControlGroupIsNotOverlooked(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	opts := live(t, &e, hostRoot(100, idWeb), proc{pid: 101, nspid: 2, container: idWeb})
 	under(t, opts, 100, "/moved")
 	r := run(t, opts)
 	assert.Equal(t, Unknown, r.Summary.Remapped, texts(r))
-	assert.Equal(t, ExitIncomplete, r.Exit(Gate{}))
+	assert.Equal(t, 3, exit(r))
 	assert.Contains(t, texts(r), "process 100, which the daemon started it with, is not in its control group")
 
 	require.NoError(t, os.RemoveAll(filepath.Join(opts.Proc.Root, "100"))) // it has ended, and came back as another
@@ -52,7 +54,7 @@ func TestAnOrphanInANamespaceOfAnotherNameIsFound(t *testing.T) {
 		"under its old one": {"mine", "", "moby"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := remapped(web(Container{}))
+			e := remapped(web(engine.Container{}))
 			e.Namespace = c.now
 			opts := live(t, &e, proc{pid: 100, container: idWeb}, shim(50, c.orphan, idOld, e.Containerd), hostRoot(200, idOld))
 			under(t, opts, 200, "/custom/"+idOld)
@@ -65,7 +67,7 @@ func TestAnOrphanInANamespaceOfAnotherNameIsFound(t *testing.T) {
 		})
 	}
 	// Those of others on the same containerd are none of Docker's.
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	opts := live(t, &e, proc{pid: 100, container: idWeb}, shim(50, "k8s.io", idOld, e.Containerd), hostRoot(200, idOld))
 	under(t, opts, 200, "/kubepods/"+idOld)
 	assert.Empty(t, bad(run(t, opts)))
@@ -73,7 +75,7 @@ func TestAnOrphanInANamespaceOfAnotherNameIsFound(t *testing.T) {
 
 // A second socket that daemon.json names gives the daemon away like the first.
 func TestASocketThatDaemonJSONNamesIsKnown(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	opts := live(t, &e, proc{pid: 100, container: idWeb})
 	root := opts.Host.Root
 	with(t, opts.Host, map[string]string{
@@ -98,12 +100,12 @@ func TestNoAllowanceMakesADaemonThatDoesNotRemapOneThatDoes(t *testing.T) {
 	opts.Allow = []Allowance{{What: "D05", Subject: "docker"}, {What: "D06", Subject: "docker"}}
 	r := run(t, opts)
 	assert.Equal(t, Fail, r.Summary.Remapped)
-	assert.Equal(t, "no", r.headline())
+	assert.Equal(t, "no", r.Summary.Text)
 }
 
 // Only what was allowed of the proof itself is told beside its answer.
 func TestAnAllowanceElsewhereDoesNotHideAnotherDaemon(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	e.Authz = nil
 	other := shim(300, "moby-100000.100000", idOld, "/run/other/containerd.sock")
 	opts := live(t, &e, proc{pid: 100, container: idWeb}, other, proc{pid: 200, container: idOld})
@@ -111,12 +113,12 @@ func TestAnAllowanceElsewhereDoesNotHideAnotherDaemon(t *testing.T) {
 	r := run(t, opts)
 	assert.Equal(t, 1, r.Summary.Allowed)
 	assert.Equal(t, Warn, r.Summary.Remapped, texts(r))
-	assert.Contains(t, r.headline(), "another daemon has some too")
+	assert.Contains(t, r.Summary.Text, "another daemon has some too")
 }
 
 // The first extent is the one that the daemon says, and the next one is alice.
 func TestAMapThatHoldsAnAccountIsNotTheDaemons(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	r := run(t, live(t, &e, proc{pid: 100, container: idWeb, maps: "0 165536 1\n1 1000 65535"}))
 	assert.Contains(t, bad(r), "C02 fail", texts(r))
 	assert.Equal(t, Fail, r.Summary.Remapped)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 func TestANameInACommandStaysOneWord(t *testing.T) {
@@ -23,11 +24,11 @@ func TestANameInACommandStaysOneWord(t *testing.T) {
 }
 
 func TestTheCommandOfARemedyRunsNothingThatAContainerNamed(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	o := live(t, &e, proc{pid: 100, container: idWeb})
 	dir := "/srv/x; touch y"
 	require.NoError(t, os.MkdirAll(filepath.Join(o.Host.Root, dir), 0o755))
-	e.Containers[0].Mounts = []Mount{{Type: "bind", Source: dir, Destination: "/x"}}
+	e.Containers[0].Mounts = []engine.Mount{{Type: "bind", Source: dir, Destination: "/x"}}
 	o.Docker = answering(e)
 	var got []string
 	for _, f := range run(t, o).Findings {

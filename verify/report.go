@@ -2,6 +2,7 @@ package verify
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -44,7 +45,20 @@ type Evidence struct {
 type Remedy struct {
 	Text    string `json:"text"`
 	Command string `json:"command"` // for a shell, where one command does it
+	// Fix names a repair that a program words in its own way, with Arg where it
+	// has one; empty where there is none.
+	Fix FixID  `json:"fix,omitempty"`
+	Arg string `json:"arg,omitempty"`
 }
+
+// A FixID names a repair that this module can make.
+type FixID string
+
+const (
+	FixEnable    FixID = "enable"     // turn remapping on: package remap
+	FixBootArg   FixID = "boot-arg"   // set Remedy.Arg on the kernel command line: package bootargs
+	FixFindRange FixID = "find-range" // move the range to free IDs: package subid
+)
 
 // Coverage says what there was to see, and how much of it was seen.
 type Coverage struct {
@@ -80,6 +94,8 @@ type Summary struct {
 	// is so but for what was allowed; Skip where no running host was looked at
 	// or none of these checks was asked for; Unknown where something was not seen.
 	Remapped Verdict `json:"remapped"`
+	// Text says the same in a few words, for people.
+	Text string `json:"text"`
 }
 
 // proof lists the checks that [Summary.Remapped] stands on.
@@ -99,6 +115,7 @@ func (r *Report) finish() {
 			cmp.Compare(a.Subject, b.Subject))
 	})
 	s := Summary{Remapped: r.remapped()}
+	s.Text = r.headline(s.Remapped)
 	for _, f := range r.Findings {
 		switch f.Verdict {
 		case Pass:
@@ -144,13 +161,47 @@ func (r *Report) remapped() Verdict {
 			worst = v
 		}
 	}
-	if len(seen) > 0 && len(seen) < len(proof) {
-		return Unknown // not all were asked for
+	if len(seen) < len(proof) && rank(worst) > rank(Unknown) {
+		return Skip // not all were asked for, and those that were found nothing
 	}
 	if worst == Pass && seen["D05"] != Pass {
 		return Unknown
 	}
 	return worst
+}
+
+// headline says in words what Summary.Remapped says in one.
+func (r *Report) headline(remapped Verdict) string {
+	c := r.Coverage
+	switch remapped {
+	case Pass:
+		if c.Containers == 0 {
+			return "yes, by the daemon's word; no container runs that the kernel could show it for"
+		}
+		return fmt.Sprintf("yes, every process of %d containers, as the kernel says", c.Containers)
+	case Fail:
+		return "no"
+	case Warn:
+		allowed, other := false, false
+		for _, f := range r.Findings {
+			if slices.Contains(proof[:], f.Check) {
+				allowed, other = allowed || f.Allowed != "", other || f.Verdict == Warn
+			}
+		}
+		switch {
+		case !allowed:
+			return "yes, for this daemon's containers; another daemon has some too"
+		case other:
+			return "yes, but for what was allowed; and another daemon has containers too"
+		}
+		return "yes, but for what was allowed"
+	case Skip:
+		if c.Live {
+			return "not asked"
+		}
+		return "not asked, this is not a running host"
+	}
+	return "cannot tell"
 }
 
 // rank orders verdicts, the one that a person must see first lowest.

@@ -2,17 +2,13 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
-
-// ErrDown is matched by the error of [Options.Docker] where nothing answers at
-// the daemon's address. Any other error means that it could not be asked.
-var ErrDown = errors.New("the Docker daemon does not answer")
 
 // Options say what to look at. The zero Options look at the running host
 // without asking Docker.
@@ -29,7 +25,7 @@ type Options struct {
 	// Docker asks the daemon, as verify/docker.Read does. It may be called
 	// twice. If nil, the daemon is not asked and what only it can tell is
 	// unknown.
-	Docker func(context.Context) (*Engine, error)
+	Docker func(context.Context) (*engine.Engine, error)
 
 	// Helper answers what only a process inside a namespace can: see
 	// [userns.Main]. Without it K08 is skipped, and C08 reckons with owners and

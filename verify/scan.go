@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A scan is what /proc holds of containers and user namespaces.
@@ -93,7 +94,7 @@ func (s *scan) inHostNS(p userns.Process) bool {
 // A box is a container as the kernel shows it.
 type box struct {
 	id        string
-	container *Container // as Docker shows it; nil where it does not know it
+	container *engine.Container // as Docker shows it; nil where it does not know it
 	processes []userns.Process
 	shim      *userns.Shim
 	// other is the containerd of another daemon that the container belongs to.
@@ -102,9 +103,9 @@ type box struct {
 
 func (b box) subject() string {
 	if b.container != nil {
-		return b.container.subject()
+		return subjectOf(b.container)
 	}
-	return containerSubject + shortID(b.id)
+	return containerSubject + engine.ShortID(b.id)
 }
 
 func (b box) holds(pid int) bool {
@@ -129,7 +130,7 @@ func (b box) first() (userns.Process, bool) {
 // says so, and those that the daemon lists whatever their group is called.
 // Containers of other programs are not among them.
 func (f *facts) sortBoxes() {
-	byID := map[string]*Container{}
+	byID := map[string]*engine.Container{}
 	if f.engine != nil {
 		for i, c := range f.engine.Containers {
 			byID[c.ID] = &f.engine.Containers[i]

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // hostRoot is a process of a container that was never remapped.
@@ -24,7 +26,7 @@ func under(t *testing.T, o Options, pid int, group string) {
 }
 
 func TestAShimPlayedByAnotherUserHidesNoOrphan(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	fine := proc{pid: 100, container: idWeb}
 	for name, forger := range map[string]proc{
 		"an ordinary user":           {uids: "1000 1000 1000 1000", userNS: hostNS, maps: "0 0 4294967295"},
@@ -39,7 +41,7 @@ func TestAShimPlayedByAnotherUserHidesNoOrphan(t *testing.T) {
 				"from 0": {pid: 200, container: idOld, uids: "0 0 0 0", maps: "0 0 65536"},
 			} {
 				r := run(t, live(t, &e, fine, orphan, s))
-				assert.Contains(t, texts(r), "C03 container/"+shortID(idOld), name)
+				assert.Contains(t, texts(r), "C03 container/"+engine.ShortID(idOld), name)
 				assert.NotContains(t, bad(r), "C03 warn", name)
 				assert.Equal(t, Fail, r.Summary.Remapped, name)
 			}
@@ -48,16 +50,16 @@ func TestAShimPlayedByAnotherUserHidesNoOrphan(t *testing.T) {
 }
 
 func TestRootlessDockersContainersAreAnotherDaemons(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	s := shim(300, "moby", idOld, "/run/user/1000/docker/containerd/containerd.sock")
 	s.uids, s.userNS, s.maps = "1000 1000 1000 1000", 4026532900, "0 1000 1\n1 100000 65536"
 	r := run(t, live(t, &e, proc{pid: 100, container: idWeb}, s, proc{pid: 200, container: idOld, uids: "1000 1000 1000 1000", userNS: 4026532900, maps: s.maps}))
 	assert.Equal(t, []string{"C03 warn"}, bad(r), texts(r))
-	assert.Equal(t, "yes, for this daemon's containers; another daemon has some too", r.headline())
+	assert.Equal(t, "yes, for this daemon's containers; another daemon has some too", r.Summary.Text)
 }
 
 func TestADockerInAContainerIsNoOrphan(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	inner := shim(300, "moby", idOld, "/run/containerd/containerd.sock")
 	inner.uids, inner.maps, inner.userNS, inner.container, inner.nspid = "", "", 0, idWeb, 8
 	o := live(t, &e, proc{pid: 100, container: idWeb}, proc{pid: 101, nspid: 9, container: idWeb}, inner)
@@ -67,14 +69,14 @@ func TestADockerInAContainerIsNoOrphan(t *testing.T) {
 }
 
 func TestAnotherDaemonsHostRootIsFound(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	r := run(t, live(t, &e, proc{pid: 100, container: idWeb}, shim(50, "moby", idOld, "/run/other/containerd.sock"), hostRoot(200, idOld)))
 	assert.Equal(t, []string{"C01 fail", "C03 warn"}, bad(r), texts(r))
-	assert.Equal(t, "no", r.headline())
+	assert.Equal(t, "no", r.Summary.Text)
 }
 
 func TestAnOrphanThatLostItsShimIsFoundWhateverItsGroupIsCalled(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	fine := proc{pid: 100, container: idWeb}
 	o := live(t, &e, fine, hostRoot(200, idOld))
 	under(t, o, 200, "/custom/"+idOld)
@@ -88,7 +90,7 @@ func TestAnOrphanThatLostItsShimIsFoundWhateverItsGroupIsCalled(t *testing.T) {
 }
 
 func TestAContainerInAnothersControlGroupIsItself(t *testing.T) {
-	e := remapped(web(Container{}), Container{ID: idOld, Name: "inner", Running: true, PID: 200})
+	e := remapped(web(engine.Container{}), engine.Container{ID: idOld, Name: "inner", Running: true, PID: 200})
 	for _, parent := range []string{idWeb, strings.Repeat("a", 64), "libpod-conmon-" + strings.Repeat("a", 64)} {
 		o := live(t, &e, proc{pid: 100, container: idWeb}, proc{pid: 200, container: idOld})
 		under(t, o, 200, "/docker/"+parent+"/"+idOld)
@@ -99,8 +101,8 @@ func TestAContainerInAnothersControlGroupIsItself(t *testing.T) {
 }
 
 func TestAMapThatReachesRootFurtherOnIsNoProof(t *testing.T) {
-	e := remapped(web(Container{}))
+	e := remapped(web(engine.Container{}))
 	r := run(t, live(t, &e, proc{pid: 100, container: idWeb, maps: "0 165536 1\n1 0 65535"}))
 	assert.True(t, slices.Contains(bad(r), "C02 fail"), texts(r))
-	assert.Equal(t, "no", r.headline())
+	assert.Equal(t, "no", r.Summary.Text)
 }

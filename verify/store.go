@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // storeName is the name of a remapped store below the data-root: UID.GID.
@@ -21,11 +22,11 @@ var storeName = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})$`)
 // files are Docker's own and not documented; what is not as expected is unread.
 //
 // It returns fs.ErrNotExist where there is no such store.
-func readStore(h usernskit.Host, root string) (*Engine, error) {
+func readStore(h usernskit.Host, root string) (*engine.Engine, error) {
 	if _, err := h.ReadDir(root); err != nil {
 		return nil, err
 	}
-	s := storeReader{h, root, &Engine{Source: root, RootDir: root, BuildCache: -1, Unread: map[string]string{}}}
+	s := storeReader{h, root, &engine.Engine{Source: root, RootDir: root, BuildCache: -1, Unread: map[string]string{}}}
 	s.containers()
 	s.images()
 	s.volumes()
@@ -40,7 +41,7 @@ func readStore(h usernskit.Host, root string) (*Engine, error) {
 type storeReader struct {
 	host usernskit.Host
 	root string
-	*Engine
+	*engine.Engine
 }
 
 // dir lists a directory of the store. A missing one is empty.
@@ -82,12 +83,12 @@ func (s storeReader) images() {
 			continue
 		}
 		s.Driver = driver.Name()
-		byID := map[string]*Image{}
+		byID := map[string]*engine.Image{}
 		for _, refs := range repos.Repositories {
 			for ref, id := range refs {
 				i := byID[id]
 				if i == nil {
-					i = &Image{ID: id, Size: -1}
+					i = &engine.Image{ID: id, Size: -1}
 					byID[id] = i
 				}
 				if strings.Contains(ref, "@sha256:") {
@@ -103,7 +104,7 @@ func (s storeReader) images() {
 			s.Images = append(s.Images, *i)
 		}
 	}
-	slices.SortFunc(s.Images, func(a, b Image) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(s.Images, func(a, b engine.Image) int { return strings.Compare(a.ID, b.ID) })
 }
 
 func (s storeReader) volumes() {
@@ -111,7 +112,7 @@ func (s storeReader) volumes() {
 		if !e.IsDir() {
 			continue // metadata.db, backingFsBlockDev
 		}
-		v := Volume{Name: e.Name(), Driver: "local", Mountpoint: path.Join(s.root, "volumes", e.Name(), "_data")}
+		v := engine.Volume{Name: e.Name(), Driver: "local", Mountpoint: path.Join(s.root, "volumes", e.Name(), "_data")}
 		var opts struct{ MountType, MountOpts, MountDevice string }
 		err := s.file(&opts, "volumes", e.Name(), "opts.json")
 		switch {

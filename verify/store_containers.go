@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // Docker's own files of a container, as far as they are looked at.
@@ -43,14 +45,14 @@ func (s storeReader) containers() {
 			continue
 		}
 		var conf configV2
-		c := Container{ID: id}
+		c := engine.Container{ID: id}
 		if err := s.file(&conf, "containers", id, "config.v2.json"); err != nil {
-			s.Unread["Containers/"+shortID(id)] = err.Error()
+			s.Unread["Containers/"+engine.ShortID(id)] = err.Error()
 			c.Unread = true
 		}
 		var host hostConfig
 		if err := s.file(&host, "containers", id, "hostconfig.json"); err != nil {
-			s.Unread["Containers/"+shortID(id)] = err.Error()
+			s.Unread["Containers/"+engine.ShortID(id)] = err.Error()
 			c.Unread = true
 		}
 		c.Name = strings.TrimPrefix(conf.Name, "/")
@@ -60,16 +62,16 @@ func (s storeReader) containers() {
 		c.Userns, c.Network, c.IPCMode, c.PIDMode = host.UsernsMode, host.NetworkMode, host.IpcMode, host.PidMode
 		c.Privileged, c.GroupAdd, c.Restart = host.Privileged, host.GroupAdd, host.RestartPolicy.Name
 		for _, d := range host.Devices {
-			c.Devices = append(c.Devices, Device{d.PathOnHost, d.PathInContainer})
+			c.Devices = append(c.Devices, engine.Device{Host: d.PathOnHost, Container: d.PathInContainer})
 		}
 		for dst, m := range conf.MountPoints {
 			source := m.Source
 			if source == "" && m.Type == "volume" {
 				source = path.Join(s.root, "volumes", m.Name, "_data")
 			}
-			c.Mounts = append(c.Mounts, Mount{Type: m.Type, Name: m.Name, Source: source, Destination: dst, Driver: m.Driver, ReadOnly: !m.RW})
+			c.Mounts = append(c.Mounts, engine.Mount{Type: m.Type, Name: m.Name, Source: source, Destination: dst, Driver: m.Driver, ReadOnly: !m.RW})
 		}
-		slices.SortFunc(c.Mounts, func(a, b Mount) int { return strings.Compare(a.Destination, b.Destination) })
+		slices.SortFunc(c.Mounts, func(a, b engine.Mount) int { return strings.Compare(a.Destination, b.Destination) })
 		s.Containers = append(s.Containers, c)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // store is what dockerd leaves below its data-root, by the files of a real one.
@@ -41,22 +42,22 @@ func TestAStoreIsReadWithTheDaemonDown(t *testing.T) {
 	h := hosttest.Tree(t, storeTree)
 	e, err := readStore(h, "/var/lib/docker")
 	require.NoError(t, err)
-	assert.Equal(t, []Image{
+	assert.Equal(t, []engine.Image{
 		{ID: "sha256:aa", Tags: []string{"busybox:latest"}, Digests: []string{"busybox@sha256:" + strings.Repeat("1", 64)}, Size: -1},
 		{ID: "sha256:bb", Tags: []string{"mine:1"}, Size: -1},
 	}, e.Images)
 	require.Len(t, e.Containers, 2)
-	assert.Equal(t, Container{
+	assert.Equal(t, engine.Container{
 		ID: idWeb, Name: "web", Image: "busybox:latest", Labels: map[string]string{"a": "b"}, Running: true, PID: 4711,
 		User: "33:33", GroupAdd: []string{"44"}, Restart: "always", Network: "default", IPCMode: "private",
-		Mounts: []Mount{
+		Mounts: []engine.Mount{
 			{Type: "bind", Source: "/srv/conf", Destination: "/conf", ReadOnly: true},
 			{Type: "volume", Name: "data", Driver: "local", Source: "/var/lib/docker/volumes/data/_data", Destination: "/data"},
 		},
-		Devices: []Device{{"/dev/a", "/dev/b"}},
+		Devices: []engine.Device{{Host: "/dev/a", Container: "/dev/b"}},
 	}, e.Containers[0])
 	assert.True(t, e.Containers[1].Unread, "half a file is no container without options")
-	assert.Contains(t, e.Unread, "Containers/"+shortID(idOld))
+	assert.Contains(t, e.Unread, "Containers/"+engine.ShortID(idOld))
 	assert.Equal(t, "active", e.Swarm)
 	assert.Equal(t, []string{"vieux/sshfs:latest"}, e.Plugins)
 	require.Len(t, e.Volumes, 2)
@@ -91,9 +92,9 @@ func TestHalfAContainerIsNotTakenForAWholeOne(t *testing.T) {
 
 func TestAContainerWhoseFilesAreBrokenIsUnknown(t *testing.T) {
 	h := with(t, hosttest.Tree(t, storeTree), map[string]string{"etc/docker/daemon.json": `{"debug": true}`})
-	r := run(t, Options{Host: h, Checks: []string{"C04", "C06"}, Docker: func(context.Context) (*Engine, error) { return nil, ErrDown }})
+	r := run(t, Options{Host: h, Checks: []string{"C04", "C06"}, Docker: func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }})
 	assert.Equal(t, []string{"C04 unknown", "C06 unknown"}, bad(r), texts(r))
-	assert.Contains(t, texts(r), "container/"+shortID(idOld))
+	assert.Contains(t, texts(r), "container/"+engine.ShortID(idOld))
 }
 
 func TestNamesOfStores(t *testing.T) {

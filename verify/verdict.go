@@ -3,6 +3,8 @@ package verify
 import (
 	"fmt"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A Verdict is the answer of one check about one subject.
@@ -80,4 +82,18 @@ func indexOf(names []string, name, what string) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("%q is no %s: want one of %s", name, what, strings.Join(names, ", "))
+}
+
+const containerSubject = "container/"
+
+// subjectOf names the container in findings.
+func subjectOf(c *engine.Container) string { return containerSubject + c.String() }
+
+// containerOf returns the container that a finding's subject names, or nil.
+func containerOf(e *engine.Engine, subject string) *engine.Container {
+	name, ok := strings.CutPrefix(subject, containerSubject)
+	if !ok {
+		return nil
+	}
+	return e.Container(name)
 }

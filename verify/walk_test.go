@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 func TestFilesOfNobodyInAVolume(t *testing.T) {
@@ -66,7 +68,7 @@ func TestASetuidBitThatWasLost(t *testing.T) {
 
 func TestLostSetuidBitsAreReportedWhenAskedToLookDeep(t *testing.T) {
 	e := remapped()
-	e.Volumes = []Volume{{Name: "data", Driver: "local", Mountpoint: "/var/lib/docker/165536.165536/volumes/data/_data"}}
+	e.Volumes = []engine.Volume{{Name: "data", Driver: "local", Mountpoint: "/var/lib/docker/165536.165536/volumes/data/_data"}}
 	opts := live(t, &e)
 	for _, dir := range []string{"", "165536.165536/"} {
 		with(t, opts.Host, map[string]string{"var/lib/docker/" + dir + "volumes/data/_data/bin/su": "x", "var/lib/docker/" + dir + "image/overlay2/x": "x"})

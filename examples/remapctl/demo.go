@@ -16,6 +16,7 @@ import (
 
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
 //go:embed sample
@@ -76,7 +77,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := report.WriteText(e.out, verify.Text{Color: e.color}); err != nil {
+	if err := format.Text(e.out, worded(report), format.Options{Color: e.color}); err != nil {
 		return err
 	}
 

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
 func explainCommand() *cli.Command {
@@ -37,7 +38,7 @@ func runExplain(_ context.Context, e *env, cmd *cli.Command) error {
 		return e.printJSON(struct {
 			Schema int            `json:"schema"`
 			Checks []verify.Check `json:"checks"`
-		}{verify.SchemaVersion, checks})
+		}{format.SchemaVersion, checks})
 	case len(list) == 1:
 		fmt.Fprint(e.out, checks[0])
 	default:

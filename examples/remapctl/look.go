@@ -6,6 +6,7 @@ import (
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // look says what the looking commands look at: files, and on the running host
@@ -13,7 +14,7 @@ import (
 func (e *env) look() verify.Options {
 	opts := verify.Options{Host: e.host, Helper: userns.Main()} // main has called it first
 	if e.host.Live() {
-		opts.Docker = func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") }
+		opts.Docker = func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") }
 	}
 	return opts
 }

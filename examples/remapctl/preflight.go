@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
 func preflightCommand() *cli.Command {
@@ -32,11 +33,20 @@ func runPreflight(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	print := forecast.WriteText
-	if e.json {
-		print = forecast.WriteJSON
+	var code error
+	switch {
+	case !forecast.Clear():
+		code = exitCode(1)
+	case len(forecast.Unknown) > 0:
+		code = exitCode(3)
 	}
-	return errors.Join(print(e.out), exit(forecast.Exit()))
+	if e.json {
+		return errors.Join(e.printJSON(struct {
+			Schema int `json:"schema"`
+			verify.Forecast
+		}{format.SchemaVersion, forecast}), code)
+	}
+	return errors.Join(forecast.WriteText(e.out), code)
 }
 
 // forecast looks ahead to remapping to a user, or to what is configured where

@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit/userns"
-	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 func psCommand() *cli.Command {
@@ -32,9 +32,9 @@ func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	var engine *verify.Engine // for the names only: without them IDs are shown
+	var daemon *engine.Engine // for the names only: without them IDs are shown
 	if e.host.Live() {
-		if engine, err = docker.Read(ctx, ""); err != nil && !errors.Is(err, verify.ErrDown) {
+		if daemon, err = docker.Read(ctx, ""); err != nil && !errors.Is(err, engine.ErrDown) {
 			e.note("names of containers are not known: %v", err)
 		}
 	}
@@ -46,7 +46,7 @@ func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
 			continue
 		}
 		row := jsonProcess{PID: p.PID, HostUID: p.UID[1], HostGID: p.GID[1], Container: p.ContainerID, Command: p.Command, UserNS: p.UserNS}
-		if c := engine.Container(p.ContainerID); c != nil {
+		if c := daemon.Container(p.ContainerID); c != nil {
 			row.Name = c.Name
 		}
 		row.UID, row.GID = inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1])

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/usernskit/usernskit/userns"
-	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
 type jsonProcess struct {
@@ -35,7 +35,7 @@ func (e *env) printProcesses(list []jsonProcess) error {
 		return e.printJSON(struct {
 			Schema    int           `json:"schema"`
 			Processes []jsonProcess `json:"processes"`
-		}{verify.SchemaVersion, list})
+		}{format.SchemaVersion, list})
 	}
 	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "PID\tHOST\tIN\tCONTAINER\tCOMMAND")

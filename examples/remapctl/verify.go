@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
 func verifyCommand() *cli.Command {
@@ -35,32 +36,32 @@ func verifyCommand() *cli.Command {
 func runVerify(ctx context.Context, e *env, cmd *cli.Command) error {
 	opts := e.look()
 	opts.Checks, opts.Deep = cmd.Args().Slice(), cmd.Bool("deep")
-	gate, err := verify.ParseGate(cmd.String("fail-on"))
+	gate, err := parseGate(cmd.String("fail-on"))
 	if err != nil {
 		return fmt.Errorf("--fail-on: %w", err)
 	}
-	gate.Partial = cmd.Bool("allow-incomplete")
+	gate.partial = cmd.Bool("allow-incomplete")
 	for _, text := range cmd.StringSlice("allow") {
-		a, err := verify.ParseAllowance(text)
+		a, err := parseAllowance(text)
 		if err != nil {
 			return fmt.Errorf("--allow: %w", err)
 		}
 		opts.Allow = append(opts.Allow, a)
 	}
-	format := cmd.String("format")
+	name := cmd.String("format")
 	if e.json && !cmd.IsSet("format") {
-		format = "json"
+		name = "json"
 	}
 	write := map[string]func(verify.Report) error{
 		"text": func(r verify.Report) error {
-			return r.WriteText(e.out, verify.Text{All: cmd.Bool("all"), Evidence: cmd.Bool("evidence"), Color: e.color})
+			return format.Text(e.out, r, format.Options{All: cmd.Bool("all"), Evidence: cmd.Bool("evidence"), Color: e.color})
 		},
-		"json":  func(r verify.Report) error { return r.WriteJSON(e.out) },
-		"junit": func(r verify.Report) error { return r.WriteJUnit(e.out) },
-		"sarif": func(r verify.Report) error { return r.WriteSARIF(e.out) },
-	}[format]
-	if write == nil || e.json && format != "json" {
-		return fmt.Errorf("--format %s: must be text, json, junit or sarif, and json with --json", format)
+		"json":  func(r verify.Report) error { return format.JSON(e.out, r) },
+		"junit": func(r verify.Report) error { return format.JUnit(e.out, r) },
+		"sarif": func(r verify.Report) error { return format.SARIF(e.out, r) },
+	}[name]
+	if write == nil || e.json && name != "json" {
+		return fmt.Errorf("--format %s: must be text, json, junit or sarif, and json with --json", name)
 	}
 	var report verify.Report
 	if err := e.during("looking at every process", func() (err error) {
@@ -69,5 +70,5 @@ func runVerify(ctx context.Context, e *env, cmd *cli.Command) error {
 	}); err != nil {
 		return err
 	}
-	return errors.Join(write(report), exit(report.Exit(gate)))
+	return errors.Join(write(worded(report)), exit(gate.exitOf(report)))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A state is a host as it can be met, really set up, and what verify has to say
@@ -205,7 +206,7 @@ func TestEveryStateOfAHostIsToldApart(t *testing.T) {
 func check(t *testing.T, d *hosttest.Docker, s state) {
 	t.Helper()
 	report, err := verify.Run(t.Context(), verify.Options{
-		Docker: func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, d.Host) },
+		Docker: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, d.Host) },
 		Deep:   s.deep,
 		Helper: helper,
 	})

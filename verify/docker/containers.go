@@ -8,7 +8,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // containers lists all containers and inspects each: the list alone tells
@@ -47,7 +47,7 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 				name = strings.TrimPrefix(c.Names[0], "/")
 			}
 			r.unread("Containers/"+name, err)
-			r.engine.Containers = append(r.engine.Containers, verify.Container{ID: c.ID, Name: name, Image: c.Image, Labels: c.Labels, Running: c.State == "running" || c.State == "paused", Unread: true})
+			r.engine.Containers = append(r.engine.Containers, engine.Container{ID: c.ID, Name: name, Image: c.Image, Labels: c.Labels, Running: c.State == "running" || c.State == "paused", Unread: true})
 		}
 	}
 }
@@ -57,8 +57,8 @@ func (r reader) list(ctx context.Context) ([]container.Summary, error) {
 	return res.Items, err
 }
 
-func convert(i container.InspectResponse) verify.Container {
-	c := verify.Container{ID: i.ID, Name: strings.TrimPrefix(i.Name, "/"), Image: i.Image}
+func convert(i container.InspectResponse) engine.Container {
+	c := engine.Container{ID: i.ID, Name: strings.TrimPrefix(i.Name, "/"), Image: i.Image}
 	if i.State != nil {
 		// A paused container runs; a restarting one has no process.
 		c.Running = i.State.Running && i.State.Pid > 0
@@ -71,13 +71,13 @@ func convert(i container.InspectResponse) verify.Container {
 		c.Userns, c.Network, c.IPCMode, c.PIDMode = string(h.UsernsMode), string(h.NetworkMode), string(h.IpcMode), string(h.PidMode)
 		c.Privileged, c.GroupAdd, c.Restart = h.Privileged, h.GroupAdd, string(h.RestartPolicy.Name)
 		for _, d := range h.Devices {
-			c.Devices = append(c.Devices, verify.Device{Host: d.PathOnHost, Container: d.PathInContainer})
+			c.Devices = append(c.Devices, engine.Device{Host: d.PathOnHost, Container: d.PathInContainer})
 		}
 	} else {
 		c.Unread = true
 	}
 	for _, m := range i.Mounts {
-		c.Mounts = append(c.Mounts, verify.Mount{
+		c.Mounts = append(c.Mounts, engine.Mount{
 			Type: string(m.Type), Name: m.Name, Source: m.Source, Destination: m.Destination, Driver: m.Driver, ReadOnly: !m.RW,
 		})
 	}

@@ -2,7 +2,7 @@
 // It is the only package here that speaks to the daemon.
 //
 //	report, err := verify.Run(ctx, verify.Options{
-//		Docker: func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") },
+//		Docker: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") },
 //	})
 //
 // It only reads, with GET requests: a proxy in front of the socket that lets

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A daemon that was stopped in its tracks still has its connections accepted,
@@ -30,7 +30,7 @@ func TestADaemonThatHangsIsGivenUpAndNotCalledDown(t *testing.T) {
 	start := time.Now()
 	_, err = docker.ReadWithin(t.Context(), "unix://"+filepath.Join(dir, "s"), time.Second)
 	require.Error(t, err)
-	assert.NotErrorIs(t, err, verify.ErrDown)
+	assert.NotErrorIs(t, err, engine.ErrDown)
 	assert.ErrorContains(t, err, "no answer within 1s")
 	assert.Less(t, time.Since(start), 5*time.Second, "a second for all of its requests, and not for each")
 }

@@ -14,24 +14,24 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // Read asks the daemon at host, "unix:///var/run/docker.sock" or a URL of
 // another kind, for everything that the checks look at. An empty host means the
 // one that the environment names, or Docker's default.
 //
-// The error matches [verify.ErrDown] where nothing listens. Where the daemon
+// The error matches [engine.ErrDown] where nothing listens. Where the daemon
 // answers and refuses a part, the part is in Engine.Unread and there is no
 // error. Containers that end while they are being read are left out. An answer
 // that does not come in half a minute is taken for a refusal.
-func Read(ctx context.Context, host string) (*verify.Engine, error) {
+func Read(ctx context.Context, host string) (*engine.Engine, error) {
 	return read(ctx, host, 30*time.Second)
 }
 
 // read waits for each answer no longer than patience: a daemon that hangs, or
 // one container of it, accepts connections all the same.
-func read(ctx context.Context, host string, patience time.Duration) (*verify.Engine, error) {
+func read(ctx context.Context, host string, patience time.Duration) (*engine.Engine, error) {
 	opts := []client.Opt{client.FromEnv, client.WithTimeout(patience)}
 	if host != "" {
 		opts = append(opts, client.WithHost(host))
@@ -44,12 +44,12 @@ func read(ctx context.Context, host string, patience time.Duration) (*verify.Eng
 	if err := reachable(ctx, c.DaemonHost()); err != nil {
 		return nil, err
 	}
-	r := reader{Client: c, engine: &verify.Engine{Source: c.DaemonHost(), BuildCache: -1, Unread: map[string]string{}}}
+	r := reader{Client: c, engine: &engine.Engine{Source: c.DaemonHost(), BuildCache: -1, Unread: map[string]string{}}}
 	first, cancel := context.WithTimeout(ctx, patience) // it may ask for the version too
 	defer cancel()
 	if err := r.info(first); err != nil {
 		if client.IsErrConnectionFailed(err) {
-			return nil, fmt.Errorf("%w: %w", verify.ErrDown, err)
+			return nil, fmt.Errorf("%w: %w", engine.ErrDown, err)
 		}
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return nil, fmt.Errorf("no answer within %v: %w", patience, err)
@@ -77,14 +77,14 @@ func reachable(ctx context.Context, host string) error {
 		return conn.Close()
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: %w", verify.ErrDown, err)
+		return fmt.Errorf("%w: %w", engine.ErrDown, err)
 	}
 	return err
 }
 
 type reader struct {
 	*client.Client
-	engine *verify.Engine
+	engine *engine.Engine
 }
 
 // unread notes that a part could not be read.
@@ -118,7 +118,7 @@ func (r reader) images(ctx context.Context) {
 		return
 	}
 	for _, i := range res.Items {
-		image := verify.Image{ID: i.ID, Size: i.Size}
+		image := engine.Image{ID: i.ID, Size: i.Size}
 		// Old engines say "<none>:<none>" and "<none>@<none>" for none.
 		for _, t := range i.RepoTags {
 			if !strings.HasPrefix(t, "<none>") {
@@ -141,7 +141,7 @@ func (r reader) volumes(ctx context.Context) {
 		return
 	}
 	for _, v := range res.Items {
-		r.engine.Volumes = append(r.engine.Volumes, verify.Volume{
+		r.engine.Volumes = append(r.engine.Volumes, engine.Volume{
 			Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Options: v.Options,
 		})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // answers are what a daemon says, by path without the API version. What is
@@ -90,22 +90,22 @@ func TestReadAsksForAllThatTheChecksLookAt(t *testing.T) {
 	host := serve(t, "1.52", whole())
 	e, err := docker.Read(t.Context(), host)
 	require.NoError(t, err)
-	assert.Equal(t, &verify.Engine{
+	assert.Equal(t, &engine.Engine{
 		Source: host, Version: "29.7.2", API: "1.52", RootDir: "/var/lib/docker/165536.165536", Driver: "overlay2",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=userns"}, LiveRestore: true, Swarm: "active", Authz: []string{"opa"},
 		Namespace: "moby-165536.165536", Containerd: "/run/containerd/containerd.sock",
-		Containers: []verify.Container{{
+		Containers: []engine.Container{{
 			ID: id, Name: "web", Image: "busybox:1", Labels: map[string]string{"a": "b"}, Running: true, PID: 4711, User: "33:33",
 			Userns: "host", Network: "container:x", IPCMode: "private", PIDMode: "host", Privileged: true, GroupAdd: []string{"44"}, Restart: "always",
-			Devices: []verify.Device{{Host: "/dev/a", Container: "/dev/b"}},
-			Mounts:  []verify.Mount{{Type: "bind", Source: "/srv", Destination: "/x", ReadOnly: true}},
+			Devices: []engine.Device{{Host: "/dev/a", Container: "/dev/b"}},
+			Mounts:  []engine.Mount{{Type: "bind", Source: "/srv", Destination: "/x", ReadOnly: true}},
 			Layers:  []string{"/u", "/l1", "/l2"},
 		}},
-		Images: []verify.Image{
+		Images: []engine.Image{
 			{ID: "sha256:aa", Tags: []string{"busybox:1"}, Digests: []string{"busybox@sha256:1"}, Size: 7},
 			{ID: "sha256:bb", Size: 8},
 		},
-		Volumes:  []verify.Volume{{Name: "v", Driver: "local", Mountpoint: "/m", Options: map[string]string{"type": "nfs"}}},
+		Volumes:  []engine.Volume{{Name: "v", Driver: "local", Mountpoint: "/m", Options: map[string]string{"type": "nfs"}}},
 		Networks: []string{"front"}, Plugins: []string{"p:latest"}, BuildCache: 99, Unread: map[string]string{},
 	}, e)
 	assert.True(t, e.Remaps())
@@ -142,7 +142,7 @@ func TestWhatAProxyRefusesIsUnreadAndNotEmpty(t *testing.T) {
 	delete(a, "/info")
 	_, err = docker.Read(t.Context(), serve(t, "1.52", a))
 	assert.ErrorContains(t, err, "not through this proxy")
-	assert.NotErrorIs(t, err, verify.ErrDown)
+	assert.NotErrorIs(t, err, engine.ErrDown)
 }
 
 func TestAnOldDaemonIsNotMadeToMeasureItsVolumes(t *testing.T) {
@@ -156,21 +156,21 @@ func TestAnOldDaemonIsNotMadeToMeasureItsVolumes(t *testing.T) {
 func TestADaemonThatIsDown(t *testing.T) {
 	dir := t.TempDir()
 	_, err := docker.Read(t.Context(), "unix://"+dir+"/none")
-	assert.ErrorIs(t, err, verify.ErrDown)
+	assert.ErrorIs(t, err, engine.ErrDown)
 
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/s"})
 	require.NoError(t, err)
 	listener.SetUnlinkOnClose(false)
 	listener.Close() // the socket stays, as after a crash
 	_, err = docker.Read(t.Context(), "unix://"+dir+"/s")
-	assert.ErrorIs(t, err, verify.ErrDown)
+	assert.ErrorIs(t, err, engine.ErrDown)
 
 	_, err = docker.Read(t.Context(), "tcp://127.0.0.1:1")
-	assert.ErrorIs(t, err, verify.ErrDown)
+	assert.ErrorIs(t, err, engine.ErrDown)
 
 	_, err = docker.Read(t.Context(), "nonsense")
 	assert.Error(t, err)
-	assert.NotErrorIs(t, err, verify.ErrDown, "an address that is none says nothing of a daemon")
+	assert.NotErrorIs(t, err, engine.ErrDown, "an address that is none says nothing of a daemon")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

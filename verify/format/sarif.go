@@ -1,10 +1,12 @@
-package verify
+package format
 
 import (
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify"
 )
 
 type sarifLog struct {
@@ -93,14 +95,14 @@ type sarifLogical struct {
 	Kind string `json:"kind"`
 }
 
-// WriteSARIF writes the report as a SARIF 2.1.0 log of one run. Passed and
+// SARIF writes the report as a SARIF 2.1.0 log of one run. Passed and
 // skipped checks are results of the kinds "pass" and "notApplicable", what is
 // unknown is of the kind "open"; none of them has a level.
-func (r Report) WriteSARIF(w io.Writer) error {
+func SARIF(w io.Writer, r verify.Report) error {
 	run := sarifRun{Results: []sarifResult{}, Invocations: []sarifInvocation{{Successful: true}}}
 	run.Tool.Driver.Name = "usernskit verify"
 	index := map[string]int{}
-	for i, c := range Checks() {
+	for i, c := range verify.Checks() {
 		index[c.ID] = i
 		rule := sarifRule{ID: c.ID, Name: c.Name, Short: sarifText{c.Title + "."}, Full: sarifText{c.Why}, Help: sarifText{"Reads: " + c.Reads}}
 		if c.Remedy != "" {
@@ -118,7 +120,7 @@ func (r Report) WriteSARIF(w io.Writer) error {
 	for _, f := range r.Findings {
 		res := sarifResult{
 			RuleID: f.Check, RuleIndex: index[f.Check], Kind: "fail", Level: "none",
-			Message:     sarifText{strings.TrimSuffix(f.Text+"\n"+f.details(), "\n")},
+			Message:     sarifText{strings.TrimSuffix(f.Text+"\n"+details(f), "\n")},
 			Locations:   []sarifLocation{location(f.Subject)},
 			Fingerprint: map[string]string{"usernskit/v1": f.Check + ":" + f.Subject},
 		}
@@ -127,16 +129,16 @@ func (r Report) WriteSARIF(w io.Writer) error {
 			// What was allowed is a failure that someone has answered for.
 			res.Level = level(f.Severity)
 			res.Suppressions = []sarifSuppression{{Kind: "external", Justification: f.Allowed}}
-		case f.Verdict == Fail:
+		case f.Verdict == verify.Fail:
 			res.Level = level(f.Severity)
-		case f.Verdict == Warn:
+		case f.Verdict == verify.Warn:
 			res.Level = "warning"
-			if f.Severity == Info {
+			if f.Severity == verify.Info {
 				res.Level = "note"
 			}
-		case f.Verdict == Pass:
+		case f.Verdict == verify.Pass:
 			res.Kind = "pass"
-		case f.Verdict == Skip:
+		case f.Verdict == verify.Skip:
 			res.Kind = "notApplicable"
 		default:
 			res.Kind = "open"
@@ -149,11 +151,11 @@ func (r Report) WriteSARIF(w io.Writer) error {
 	})
 }
 
-func level(s Severity) string {
+func level(s verify.Severity) string {
 	switch s {
-	case High, Critical:
+	case verify.High, verify.Critical:
 		return "error"
-	case Medium, Low:
+	case verify.Medium, verify.Low:
 		return "warning"
 	}
 	return "note"
@@ -163,7 +165,7 @@ func level(s Severity) string {
 func location(subject string) sarifLocation {
 	if !strings.HasPrefix(subject, "/") {
 		kind := "resource"
-		if strings.HasPrefix(subject, containerSubject) {
+		if strings.HasPrefix(subject, "container/") {
 			kind = "module"
 		}
 		return sarifLocation{Logical: []sarifLogical{{Name: subject, Kind: kind}}}

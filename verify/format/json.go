@@ -1,19 +1,21 @@
-package verify
+package format
 
 import (
 	"encoding/json"
 	"io"
+
+	"github.com/usernskit/usernskit/verify"
 )
 
 // SchemaVersion is the "schema" of the JSON that this package writes. Fields may
 // be added under the same number; none goes away or changes its meaning.
 const SchemaVersion = 1
 
-// WriteJSON writes the report as one JSON object: schema, findings, coverage
-// and summary, as the fields of [Report] are tagged.
-func (r Report) WriteJSON(w io.Writer) error {
+// JSON writes the report as one JSON object: schema, findings, coverage
+// and summary, as the fields of [verify.Report] are tagged.
+func JSON(w io.Writer, r verify.Report) error {
 	// Lists to those who read them, never null.
-	findings := make([]Finding, len(r.Findings))
+	findings := make([]verify.Finding, len(r.Findings))
 	for i, f := range r.Findings {
 		f.Evidence, f.Refs = orEmpty(f.Evidence), orEmpty(f.Refs)
 		findings[i] = f
@@ -22,7 +24,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 	r.Coverage.Missing = orEmpty(r.Coverage.Missing)
 	return writeJSON(w, struct {
 		Schema int `json:"schema"`
-		Report
+		verify.Report
 	}{SchemaVersion, r})
 }
 

@@ -1,15 +1,23 @@
-package verify
+// Package engine holds what Docker says about itself, as plain data.
+//
+// Package verify/docker reads an [Engine] from a running daemon. It is a claim
+// that package verify holds against the kernel.
+package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
+// ErrDown is matched by the error of a reader where nothing answers at the
+// daemon's address. Any other error means that it could not be asked.
+var ErrDown = errors.New("the Docker daemon does not answer")
+
 // An Engine is what Docker says about itself and its containers, as plain
-// data. Package verify/docker reads it from the daemon; with the daemon down it
-// is read from the files below the data-root. It is a claim: [Run] holds it
-// against the kernel.
+// data: from the daemon, or with the daemon down from the files below its
+// data-root.
 type Engine struct {
 	// Source says where this is from: "unix:///var/run/docker.sock", or the
 	// directory whose files were read.
@@ -111,10 +119,11 @@ func (e *Engine) option(name string) bool {
 	})
 }
 
-// before reports whether the daemon is older than API 1.minor, which tells
-// engines apart better than their version: builds from source call themselves
-// what they like. API 1.45 is Docker 26.0, 1.48 is 28.0, 1.52 is 29.0.
-func (e *Engine) before(minor int) (before, known bool) {
+// Before reports whether the daemon is older than API 1.minor; known is false
+// where it did not say its version. The API version tells engines apart better
+// than their own version does: builds from source call themselves what they
+// like. API 1.45 is Docker 26.0, 1.48 is 28.0, 1.52 is 29.0.
+func (e *Engine) Before(minor int) (before, known bool) {
 	if e == nil {
 		return false, false
 	}
@@ -145,23 +154,43 @@ func (e *Engine) Container(name string) *Container {
 	return nil
 }
 
-const containerSubject = "container/"
+// WhyUnread says why the options of a container are not known.
+func (e *Engine) WhyUnread(c *Container) string {
+	for _, key := range []string{c.Name, ShortID(c.ID), c.ID} {
+		if why := e.Unread["Containers/"+key]; why != "" {
+			return why
+		}
+	}
+	return "the daemon did not say"
+}
 
-// subject names the container in findings.
-func (c *Container) subject() string {
+// String returns what people call the container: its name, or its short ID.
+func (c *Container) String() string {
 	if c.Name == "" {
-		return containerSubject + shortID(c.ID)
+		return ShortID(c.ID)
 	}
-	return containerSubject + c.Name
+	return c.Name
 }
 
-func (e *Engine) bySubject(subject string) *Container {
-	name, ok := strings.CutPrefix(subject, containerSubject)
-	if !ok {
-		return nil
-	}
-	return e.Container(name)
+// A Join is an option of the form container:NAME.
+type Join struct {
+	Option string // "--network"
+	Field  string // of HostConfig: "NetworkMode"
+	Target string // name or ID of the other container
 }
 
-// shortID is an ID as docker ps shows it.
-func shortID(id string) string { return id[:min(12, len(id))] }
+// Joins returns the containers whose namespaces the container joins.
+func (c *Container) Joins() []Join {
+	var list []Join
+	for _, m := range []struct{ option, field, mode string }{
+		{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode},
+	} {
+		if target, ok := strings.CutPrefix(m.mode, "container:"); ok {
+			list = append(list, Join{m.option, m.field, target})
+		}
+	}
+	return list
+}
+
+// ShortID is an ID as docker ps shows it.
+func ShortID(id string) string { return id[:min(12, len(id))] }

@@ -1,10 +1,12 @@
-package verify
+package format
 
 import (
 	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/usernskit/usernskit/verify"
 )
 
 type junitSuite struct {
@@ -31,22 +33,22 @@ type junitTag struct {
 	Text    string `xml:",chardata"`
 }
 
-// WriteJUnit writes the report as a JUnit test suite: a test case for each
+// JUnit writes the report as a JUnit test suite: a test case for each
 // finding, named by check and subject. What is unknown or skipped is skipped
 // with the reason; a warning passes and says so in its output.
-func (r Report) WriteJUnit(w io.Writer) error {
+func JUnit(w io.Writer, r verify.Report) error {
 	suite := junitSuite{Name: "usernskit verify", Tests: len(r.Findings)}
 	for _, f := range r.Findings {
 		c := junitCase{Class: "usernskit." + f.Check + "." + f.Name, Name: xmlText(f.Subject)}
 		switch f.Verdict {
-		case Fail:
+		case verify.Fail:
 			suite.Failures++
-			c.Failure = &junitTag{Message: xmlText(f.Text), Type: f.Severity.String(), Text: xmlText(f.details())}
-		case Unknown, Skip:
+			c.Failure = &junitTag{Message: xmlText(f.Text), Type: f.Severity.String(), Text: xmlText(details(f))}
+		case verify.Unknown, verify.Skip:
 			suite.Skipped++
 			c.Skipped = &junitTag{Message: xmlText(f.Verdict.String() + ": " + f.Text)}
-		case Warn:
-			c.Out = xmlText("warning: " + f.Text + "\n" + f.details())
+		case verify.Warn:
+			c.Out = xmlText("warning: " + f.Text + "\n" + details(f))
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
@@ -63,7 +65,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 }
 
 // details is the evidence and the remedy, a line each.
-func (f Finding) details() string {
+func details(f verify.Finding) string {
 	var b strings.Builder
 	for _, e := range f.Evidence {
 		fmt.Fprintf(&b, "%s: %s", e.Source, e.Got)

@@ -1,4 +1,4 @@
-package verify
+package format
 
 import (
 	"bytes"
@@ -11,26 +11,28 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/verify"
 )
 
 // sampleReport has every verdict, and names that try to break out of the format.
-func sampleReport() Report {
-	r := Report{
-		Findings: []Finding{
-			{Check: "I05", Name: "root-not-identity", Verdict: Fail, Severity: Critical, Subject: "/etc/subuid:3", Text: `"0:65536" <&> ]]>`,
-				Evidence: []Evidence{{"/etc/subuid:3", "dockremap:0:65536", "a start above 999"}, {"docker info", "x", ""}},
-				Remedy:   Remedy{"Move it.", "vi /etc/subuid"}, Refs: []string{"CIS Docker 1.6.0: 2.9"}},
-			{Check: "I04", Name: "uid-gid-aligned", Verdict: Warn, Severity: Low, Subject: "host", Text: "differ"},
-			{Check: "K07", Name: "selftest-map", Verdict: Unknown, Severity: Critical, Subject: "host", Text: "needs root"},
-			{Check: "K02", Name: "max-userns", Verdict: Pass, Severity: Critical, Subject: "host", Text: "15000"},
-			{Check: "K08", Name: "selftest-ipc", Verdict: Skip, Subject: "host", Text: "not the running host"},
-			{Check: "C04", Name: "userns-host", Verdict: Skip, Severity: High, Subject: "container/backup", Text: "runs with --userns=host; allowed: disks", Allowed: "disks"},
-			{Check: "C01", Name: "process-host-ids", Verdict: Fail, Severity: Critical, Subject: "container/a\x1b[2J\nPASS b", Text: "process 7 (\x07\u202eevil) is root"},
-			{Check: "D01", Name: "config-valid", Verdict: Fail, Severity: Critical, Subject: "/etc/a file/daemon.json:3:14", Text: "comment"},
+func sampleReport() verify.Report {
+	r := verify.Report{
+		Findings: []verify.Finding{
+			{Check: "K02", Name: "max-userns", Verdict: verify.Pass, Severity: verify.Critical, Subject: "host", Text: "15000"},
+			{Check: "K07", Name: "selftest-map", Verdict: verify.Unknown, Severity: verify.Critical, Subject: "host", Text: "needs root"},
+			{Check: "K08", Name: "selftest-ipc", Verdict: verify.Skip, Subject: "host", Text: "not the running host"},
+			{Check: "I04", Name: "uid-gid-aligned", Verdict: verify.Warn, Severity: verify.Low, Subject: "host", Text: "differ"},
+			{Check: "I05", Name: "root-not-identity", Verdict: verify.Fail, Severity: verify.Critical, Subject: "/etc/subuid:3", Text: `"0:65536" <&> ]]>`,
+				Evidence: []verify.Evidence{{Source: "/etc/subuid:3", Got: "dockremap:0:65536", Want: "a start above 999"}, {Source: "docker info", Got: "x"}},
+				Remedy:   verify.Remedy{Text: "Move it.", Command: "vi /etc/subuid"}, Refs: []string{"CIS Docker 1.6.0: 2.9"}},
+			{Check: "D01", Name: "config-valid", Verdict: verify.Fail, Severity: verify.Critical, Subject: "/etc/a file/daemon.json:3:14", Text: "comment"},
+			{Check: "C01", Name: "process-host-ids", Verdict: verify.Fail, Severity: verify.Critical, Subject: "container/a\x1b[2J\nPASS b", Text: "process 7 (\x07\u202eevil) is root"},
+			{Check: "C04", Name: "userns-host", Verdict: verify.Skip, Severity: verify.High, Subject: "container/backup", Text: "runs with --userns=host; allowed: disks", Allowed: "disks"},
 		},
-		Coverage: Coverage{Host: "/", Live: true, Docker: "unix:///run/docker.sock", Processes: 12, Missing: []string{"2 processes"}},
+		Coverage: verify.Coverage{Host: "/", Live: true, Docker: "unix:///run/docker.sock", Processes: 12, Missing: []string{"2 processes"}},
 	}
-	r.finish()
+	r.Summary = verify.Summary{Pass: 1, Fail: 3, Warn: 1, Skip: 2, Unknown: 1, Allowed: 1, Text: "cannot tell"}
 	return r
 }
 
@@ -47,14 +49,14 @@ func TestTextForPeople(t *testing.T) {
 warn    I04 low       host                          differ
 fail    I05 critical  /etc/subuid:3                 "0:65536" <&> ]]>
 fail    D01 critical  /etc/a file/daemon.json:3:14  comment
-fail    C01 critical  container/a�[2J�PASS b        process 7 (��evil) is root
+fail    C01 critical  container/a\x1b[2J\nPASS b    process 7 (\a\u202eevil) is root
 skip    C04 -         container/backup              runs with --userns=host; allowed: disks
 1 passed, 3 failed, 1 warnings, 1 unknown, 2 skipped (1 allowed)
 not seen: 2 processes
 remapped: cannot tell
-`, render(t, func(b *bytes.Buffer) error { return r.WriteText(b, Text{}) }))
+`, render(t, func(b *bytes.Buffer) error { return Text(b, r, Options{}) }))
 
-	all := render(t, func(b *bytes.Buffer) error { return r.WriteText(b, Text{All: true, Evidence: true}) })
+	all := render(t, func(b *bytes.Buffer) error { return Text(b, r, Options{All: true, Evidence: true}) })
 	assert.Contains(t, all, `fail    I05 critical  /etc/subuid:3                 "0:65536" <&> ]]>
           /etc/subuid:3: dockremap:0:65536 (want a start above 999)
           docker info: x
@@ -63,12 +65,12 @@ remapped: cannot tell
 `)
 	assert.Contains(t, all, "pass    K02 -         host")
 	assert.NotContains(t, all, "\x1b")
-	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return r.WriteText(b, Text{Color: true}) }), "\x1b[31;1mfail   \x1b[0m")
+	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return Text(b, r, Options{Color: true}) }), "\x1b[31;1mfail   \x1b[0m")
 }
 
 func TestNoNameMovesTheCursorOrStartsALine(t *testing.T) {
 	lines := 0
-	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteText(b, Text{All: true}) })
+	text := render(t, func(b *bytes.Buffer) error { return Text(b, sampleReport(), Options{All: true}) })
 	for line := range strings.Lines(text) {
 		lines++
 		for _, c := range strings.TrimSuffix(line, "\n") {
@@ -78,18 +80,8 @@ func TestNoNameMovesTheCursorOrStartsALine(t *testing.T) {
 	assert.Equal(t, 8+3, lines, "one line for each finding, and three for the summary")
 }
 
-func FuzzPrintable(f *testing.F) {
-	f.Add("web\x1b[2J")
-	f.Add("a\r\nfail\u202e\u2028\x9b\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		for _, c := range printable(s) {
-			require.False(t, unicode.IsControl(c) || unicode.Is(unicode.Zl, c) || unicode.Is(unicode.Bidi_Control, c) && c != '\u061c' && c != '\u200e' && c != '\u200f', "%q", c)
-		}
-	})
-}
-
 func TestJSONHasTheFieldsOfTheContract(t *testing.T) {
-	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteJSON(b) })
+	text := render(t, func(b *bytes.Buffer) error { return JSON(b, sampleReport()) })
 	var doc struct {
 		Schema   int
 		Findings []map[string]any
@@ -111,15 +103,15 @@ func TestJSONHasTheFieldsOfTheContract(t *testing.T) {
 	assert.EqualValues(t, 3, doc.Summary["fail"])
 	assert.Equal(t, true, doc.Coverage["live"])
 
-	var back Report
+	var back verify.Report
 	require.NoError(t, json.Unmarshal([]byte(text), &back))
-	assert.Equal(t, text, render(t, func(b *bytes.Buffer) error { return back.WriteJSON(b) }), "reads back as itself")
+	assert.Equal(t, text, render(t, func(b *bytes.Buffer) error { return JSON(b, back) }), "reads back as itself")
 	assert.NotContains(t, text, "null")
-	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return Report{}.WriteJSON(b) }), `"findings": []`)
+	assert.Contains(t, render(t, func(b *bytes.Buffer) error { return JSON(b, verify.Report{}) }), `"findings": []`)
 }
 
 func TestJUnitHasACaseForEachFinding(t *testing.T) {
-	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteJUnit(b) })
+	text := render(t, func(b *bytes.Buffer) error { return JUnit(b, sampleReport()) })
 	var suite junitSuite
 	require.NoError(t, xml.Unmarshal([]byte(text), &suite))
 	assert.Equal(t, 8, suite.Tests)
@@ -145,7 +137,7 @@ func TestJUnitHasACaseForEachFinding(t *testing.T) {
 func TestSARIFIsValidByItsSchema(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("testdata/sarif-2.1.0.schema.json")
 	require.NoError(t, err)
-	text := render(t, func(b *bytes.Buffer) error { return sampleReport().WriteSARIF(b) })
+	text := render(t, func(b *bytes.Buffer) error { return SARIF(b, sampleReport()) })
 	var doc any
 	require.NoError(t, json.Unmarshal([]byte(text), &doc))
 	assert.NoError(t, schema.Validate(doc))
@@ -169,14 +161,14 @@ func TestSARIFIsValidByItsSchema(t *testing.T) {
 	})
 	t.Run("empty report", func(t *testing.T) {
 		var doc any
-		require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return Report{}.WriteSARIF(b) })), &doc))
+		require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return SARIF(b, verify.Report{}) })), &doc))
 		assert.NoError(t, schema.Validate(doc))
 	})
 }
 
 func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 	var log sarifLog
-	require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return sampleReport().WriteSARIF(b) })), &log))
+	require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return SARIF(b, sampleReport()) })), &log))
 	results := map[string]sarifResult{}
 	for _, r := range log.Runs[0].Results {
 		results[r.RuleID] = r
@@ -194,6 +186,6 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 	for id, want := range map[string]string{"I05": "fail error", "I04": "fail warning", "K07": "open none", "K02": "pass none", "K08": "notApplicable none"} {
 		assert.Equal(t, want, results[id].Kind+" "+results[id].Level, id)
 	}
-	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(Checks()))
+	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(verify.Checks()))
 	assert.Contains(t, log.Runs[0].Invocations[0].Notifications[0].Message.Text, "2 processes")
 }

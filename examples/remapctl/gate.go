@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/usernskit/usernskit/verify"
+)
+
+// A gate says which findings make a program fail. The zero gate lets warnings
+// pass and nothing else: every failure counts from low on.
+type gate struct {
+	warnings bool            // warnings count as failures do
+	least    verify.Severity // less severe findings do not count; info ones never do
+	partial  bool            // a finding that is unknown does not count
+}
+
+// parseGate reads the word of a flag: "fail" for any failure, "warn" for
+// warnings too, or a severity, "high", for failures and warnings at least that
+// severe.
+func parseGate(word string) (gate, error) {
+	switch word {
+	case "", "fail":
+		return gate{}, nil
+	case "warn":
+		return gate{warnings: true}, nil
+	}
+	var s verify.Severity
+	if err := s.UnmarshalText([]byte(word)); err != nil || s == verify.Info {
+		return gate{}, fmt.Errorf("%q: want fail, warn, low, medium, high or critical", word)
+	}
+	return gate{warnings: true, least: s}, nil
+}
+
+// exitOf returns the exit code for the report. A finding outweighs what could
+// not be seen: 1 is certain, 3 is not.
+func (g gate) exitOf(r verify.Report) int {
+	code := 0
+	for _, f := range r.Findings {
+		switch {
+		case f.Verdict == verify.Unknown:
+			if !g.partial {
+				code = 3
+			}
+		case f.Severity == verify.Info || f.Severity < g.least:
+		case f.Verdict == verify.Fail, f.Verdict == verify.Warn && g.warnings:
+			return 1
+		}
+	}
+	return code
+}
+
+// parseAllowance reads the argument of a flag:
+//
+//	userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]
+//
+// NAME and what else may stand for userns-host are those of [verify.Allowance]. A
+// comma in TEXT belongs to it unless "reason=" or "until=" follows.
+func parseAllowance(text string) (verify.Allowance, error) {
+	head, rest := text, ""
+	for _, key := range []string{",reason=", ",until="} {
+		if i := strings.Index(head, key); i >= 0 {
+			head, rest = text[:i], text[i:]
+		}
+	}
+	what, subject, ok := strings.Cut(head, "=")
+	if !ok || what == "" || subject == "" {
+		return verify.Allowance{}, fmt.Errorf("%q: want userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]", text)
+	}
+	a := verify.Allowance{What: what, Subject: subject}
+	if what != verify.UsernsHost {
+		c, err := verify.Explain(what)
+		if err != nil {
+			return verify.Allowance{}, err
+		}
+		a.What = c.ID
+	}
+	for rest != "" {
+		rest = rest[1:]
+		key, value, _ := strings.Cut(rest, "=")
+		next := len(value)
+		for _, k := range []string{",reason=", ",until="} {
+			if i := strings.Index(value, k); i >= 0 && i < next {
+				next = i
+			}
+		}
+		value, rest = value[:next], value[next:]
+		switch key {
+		case "reason":
+			a.Reason = value
+		case "until":
+			day, err := time.Parse(time.DateOnly, value)
+			if err != nil {
+				return verify.Allowance{}, fmt.Errorf("%q: until: want YYYY-MM-DD", text)
+			}
+			a.Until = day
+		}
+	}
+	return a, nil
+}
+
+// worded fills in the command for what remapctl itself can put right.
+func worded(r verify.Report) verify.Report {
+	for i := range r.Findings {
+		fix := &r.Findings[i].Remedy
+		switch fix.Fix {
+		case verify.FixEnable:
+			fix.Command = "remapctl enable --yes"
+		case verify.FixBootArg:
+			fix.Command = "remapctl bootargs set " + fix.Arg
+		case verify.FixFindRange:
+			fix.Command = "remapctl subid find"
+		}
+	}
+	return r
+}

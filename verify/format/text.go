@@ -1,0 +1,84 @@
+// Package format writes a report of package verify: for people, and as JSON,
+// JUnit and SARIF for programs.
+package format
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/verify"
+)
+
+// Options say how [Text] writes. The zero Options write what a person has to
+// know: failures, warnings and what is unknown, one line each.
+type Options struct {
+	All      bool // passed and skipped checks too
+	Evidence bool // what was read, and the remedy, below each line
+	Color    bool // with the escape sequences of a terminal
+}
+
+// Text writes the report for people.
+func Text(w io.Writer, r verify.Report, t Options) error {
+	b := bufio.NewWriter(w)
+	width := 0
+	for _, f := range r.Findings {
+		if t.shows(f) {
+			width = max(width, len(f.Subject))
+		}
+	}
+	for _, f := range r.Findings {
+		if t.shows(f) {
+			t.finding(b, f, min(width, 32))
+		}
+	}
+	s := r.Summary
+	fmt.Fprintf(b, "%d passed, %d failed, %d warnings, %d unknown, %d skipped", s.Pass, s.Fail, s.Warn, s.Unknown, s.Skip)
+	if s.Allowed > 0 {
+		fmt.Fprintf(b, " (%d allowed)", s.Allowed)
+	}
+	b.WriteString("\n")
+	for _, m := range r.Coverage.Missing {
+		fmt.Fprintf(b, "not seen: %s\n", text.Visible(m))
+	}
+	fmt.Fprintf(b, "remapped: %s\n", r.Summary.Text)
+	return b.Flush()
+}
+
+func (t Options) shows(f verify.Finding) bool {
+	return t.All || f.Allowed != "" || f.Verdict == verify.Fail || f.Verdict == verify.Warn || f.Verdict == verify.Unknown
+}
+
+func (t Options) finding(b *bufio.Writer, f verify.Finding, width int) {
+	word := f.Verdict.String()
+	severity := f.Severity.String()
+	if f.Verdict == verify.Pass || f.Verdict == verify.Skip {
+		severity = "-"
+	}
+	fmt.Fprintf(b, "%s %s %-8s  %-*s  %s\n", t.paint(f.Verdict, fmt.Sprintf("%-7s", word)), f.Check, severity, width, text.Visible(f.Subject), text.Visible(f.Text))
+	if !t.Evidence {
+		return
+	}
+	for _, e := range f.Evidence {
+		fmt.Fprintf(b, "          %s: %s", text.Visible(e.Source), text.Visible(e.Got))
+		if e.Want != "" {
+			fmt.Fprintf(b, " (want %s)", text.Visible(e.Want))
+		}
+		b.WriteString("\n")
+	}
+	if f.Remedy.Text != "" {
+		fmt.Fprintf(b, "          remedy: %s\n", f.Remedy.Text)
+	}
+	if f.Remedy.Command != "" {
+		fmt.Fprintf(b, "          # %s\n", text.Visible(f.Remedy.Command))
+	}
+}
+
+func (t Options) paint(v verify.Verdict, s string) string {
+	if !t.Color {
+		return s
+	}
+	color := [...]string{verify.Unknown: "35", verify.Pass: "32", verify.Fail: "31;1", verify.Warn: "33", verify.Skip: "2"}[v]
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
