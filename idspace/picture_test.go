@@ -36,7 +36,7 @@ func sources(t testing.TB, files []txtar.File) idspace.Sources {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, f.Data, 0o644))
 	}
-	set, err := subid.Read(usernskit.Host{Root: root})
+	set, err := subid.Read(t.Context(), usernskit.Host{Root: root})
 	require.NoError(t, err)
 	from := idspace.Sources{Set: set, Remap: strings.TrimSpace(text["remap"])}
 	for line := range strings.Lines(text["namespaces"]) {

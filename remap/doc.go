@@ -1,7 +1,7 @@
 // Package remap joins the plans of the other packages into the two that an
 // administrator asks for: remapping on, and remapping off.
 //
-//	p, err := remap.PlanEnable(host, remap.Request{})
+//	p, err := remap.PlanEnable(ctx, host, remap.Request{})
 //	fmt.Print(p.Plan.Diff())
 //	receipt, err := host.Apply(ctx, p.Plan)
 //

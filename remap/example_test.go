@@ -37,7 +37,7 @@ func image() usernskit.Host {
 func ExamplePlanEnable() {
 	host := image()
 	defer os.RemoveAll(host.Root)
-	on, err := remap.PlanEnable(host, remap.Request{})
+	on, err := remap.PlanEnable(context.Background(), host, remap.Request{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -59,7 +59,7 @@ func ExamplePlanEnable() {
 func ExamplePlanDisable() {
 	host := image()
 	defer os.RemoveAll(host.Root)
-	on, err := remap.PlanEnable(host, remap.Request{Start: 300000})
+	on, err := remap.PlanEnable(context.Background(), host, remap.Request{Start: 300000})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -68,7 +68,7 @@ func ExamplePlanDisable() {
 		fmt.Println(err)
 		return
 	}
-	off, err := remap.PlanDisable(host, true) // and give the ranges back
+	off, err := remap.PlanDisable(context.Background(), host, true) // and give the ranges back
 	fmt.Print(off.Diff(), err, "\n")
 	// Output:
 	// --- /etc/docker/daemon.json

@@ -1,6 +1,7 @@
 package remap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -42,7 +43,7 @@ func (e Enable) Store() string {
 // PlanEnable plans everything that turns remapping on: ranges, kernel settings
 // where this kernel needs them, and daemon.json last. On a host that has all
 // of it the plan is empty.
-func PlanEnable(h usernskit.Host, want Request) (Enable, error) {
+func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, error) {
 	if want.Remap == (daemoncfg.Remap{}) {
 		want.Remap = daemoncfg.Remap{User: "default"}
 	}
@@ -58,7 +59,7 @@ func PlanEnable(h usernskit.Host, want Request) (Enable, error) {
 	if want.Count != 0 {
 		request.Count = want.Count
 	}
-	grant, ranges, err := subid.Plan(h, request)
+	grant, ranges, err := subid.Plan(ctx, h, request)
 	if err != nil {
 		return Enable{}, err
 	}
@@ -120,7 +121,7 @@ func without(list []usernskit.Warning, id string) []usernskit.Warning {
 // PlanDisable plans userns-remap out of daemon.json. With release the ranges of
 // the account that was remapped to go too; without it they stay, so that
 // turning remapping on again finds the same image store.
-func PlanDisable(h usernskit.Host, release bool) (usernskit.Plan, error) {
+func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit.Plan, error) {
 	setting, err := daemoncfg.Current(h)
 	if err != nil {
 		return usernskit.Plan{}, err
@@ -139,7 +140,7 @@ func PlanDisable(h usernskit.Host, release bool) (usernskit.Plan, error) {
 			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
 		}
 	}
-	ranges, err := subid.PlanRelease(h, account)
+	ranges, err := subid.PlanRelease(ctx, h, account)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

@@ -45,19 +45,19 @@ func TestEnableThenDisableWithReleaseGivesTheFilesBack(t *testing.T) {
 			start := hosttest.Snapshot(t, host)
 			value, err := daemoncfg.ParseRemap(user)
 			require.NoError(t, err)
-			on, err := remap.PlanEnable(host, remap.Request{Remap: value})
+			on, err := remap.PlanEnable(t.Context(), host, remap.Request{Remap: value})
 			require.NoError(t, err)
 			assert.Equal(t, uint32(165536), on.Grant.UID.Start)
 			assert.Equal(t, "165536.165536", on.Store())
 			_, err = host.Apply(t.Context(), on.Plan)
 			require.NoError(t, err)
 
-			again, err := remap.PlanEnable(host, remap.Request{Remap: value})
+			again, err := remap.PlanEnable(t.Context(), host, remap.Request{Remap: value})
 			require.NoError(t, err)
 			assert.True(t, again.Plan.Empty(), again.Plan.Diff())
 			assert.True(t, again.Grant.UIDExisting)
 
-			off, err := remap.PlanDisable(host, true)
+			off, err := remap.PlanDisable(t.Context(), host, true)
 			require.NoError(t, err)
 			_, err = host.Apply(t.Context(), off)
 			require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestEnableThenDisableWithReleaseGivesTheFilesBack(t *testing.T) {
 }
 
 func TestDaemonJSONIsWrittenLast(t *testing.T) {
-	p, err := remap.PlanEnable(hosttest.Tree(t, tree), remap.Request{})
+	p, err := remap.PlanEnable(t.Context(), hosttest.Tree(t, tree), remap.Request{})
 	require.NoError(t, err)
 	var order []string
 	for _, c := range p.Plan.Changes {
@@ -115,7 +115,7 @@ func TestEnableRefusesAndSaysWhy(t *testing.T) {
 				text = tt.edit(tree)
 				require.NotEqual(t, tree, text)
 			}
-			p, err := remap.PlanEnable(hosttest.Tree(t, text), tt.want)
+			p, err := remap.PlanEnable(t.Context(), hosttest.Tree(t, text), tt.want)
 			require.Error(t, err)
 			for _, word := range tt.says {
 				assert.ErrorContains(t, err, word)
@@ -126,23 +126,23 @@ func TestEnableRefusesAndSaysWhy(t *testing.T) {
 }
 
 func TestASmallRangeIsPlannedWhereItIsAccepted(t *testing.T) {
-	p, err := remap.PlanEnable(hosttest.Tree(t, tree), remap.Request{Count: 1000, AllowSmall: true})
+	p, err := remap.PlanEnable(t.Context(), hosttest.Tree(t, tree), remap.Request{Count: 1000, AllowSmall: true})
 	require.NoError(t, err)
 	assert.Equal(t, subid.Range{Start: 165536, Count: 1000}, p.Grant.UID)
 }
 
 func TestDisableKeepsTheRangesForNextTime(t *testing.T) {
 	host := hosttest.Tree(t, tree)
-	on, err := remap.PlanEnable(host, remap.Request{Start: 300000})
+	on, err := remap.PlanEnable(t.Context(), host, remap.Request{Start: 300000})
 	require.NoError(t, err)
 	_, err = host.Apply(t.Context(), on.Plan)
 	require.NoError(t, err)
-	off, err := remap.PlanDisable(host, false)
+	off, err := remap.PlanDisable(t.Context(), host, false)
 	require.NoError(t, err)
 	require.Len(t, off.Changes, 1)
 	_, err = host.Apply(t.Context(), off)
 	require.NoError(t, err)
-	on, err = remap.PlanEnable(host, remap.Request{})
+	on, err = remap.PlanEnable(t.Context(), host, remap.Request{})
 	require.NoError(t, err)
 	assert.Equal(t, uint32(300000), on.Grant.UID.Start)
 	require.Len(t, on.Plan.Changes, 1)
@@ -150,11 +150,11 @@ func TestDisableKeepsTheRangesForNextTime(t *testing.T) {
 
 func TestAnotherAccountThanBeforeHidesAStoreAndIsARisk(t *testing.T) {
 	host := hosttest.Tree(t, strings.Replace(tree, "\"debug\": false", "\"userns-remap\": \"shifted\"", 1))
-	p, err := remap.PlanEnable(host, remap.Request{})
+	p, err := remap.PlanEnable(t.Context(), host, remap.Request{})
 	require.NoError(t, err)
 	risk := func(w usernskit.Warning) bool { return w.ID == "remap-changed" && w.Risk }
 	assert.True(t, slices.ContainsFunc(p.Plan.Warnings, risk), "%v", p.Plan.Warnings)
-	p, err = remap.PlanEnable(host, remap.Request{Remap: daemoncfg.Remap{User: "shifted"}})
+	p, err = remap.PlanEnable(t.Context(), host, remap.Request{Remap: daemoncfg.Remap{User: "shifted"}})
 	require.NoError(t, err)
 	assert.False(t, slices.ContainsFunc(p.Plan.Warnings, risk))
 }
@@ -174,7 +174,7 @@ func TestAnotherNameForTheSameAccountHidesNoStore(t *testing.T) {
 		host := hosttest.Tree(t, strings.Replace(tree, "\"debug\": false", "\"userns-remap\": \""+tt.was+"\"", 1))
 		value, err := daemoncfg.ParseRemap(tt.want)
 		require.NoError(t, err)
-		p, err := remap.PlanEnable(host, remap.Request{Remap: value})
+		p, err := remap.PlanEnable(t.Context(), host, remap.Request{Remap: value})
 		require.NoError(t, err)
 		assert.Equal(t, tt.risk, slices.ContainsFunc(p.Plan.Warnings, risk), "%s to %s: %v", tt.was, tt.want, p.Plan.Warnings)
 	}

@@ -1,84 +1,110 @@
 package subid
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/usernskit/usernskit/internal/accounts"
 )
 
-// An account is a line of passwd(5) or group(5).
-type account struct {
-	file string // "" where getent(1) told
-	line int
-	name string
-	id   uint32
-	gid  uint32 // of passwd: the primary group
+// readAccounts reads the accounts that the host lists, and looks up every owner
+// of the two files that is not among them, by name or by number.
+func (s *Set) readAccounts(ctx context.Context, l *accounts.Lookup) error {
+	s.lookup, s.open = l, map[string]error{}
+	if !l.Asks(accounts.Passwd) {
+		_, s.noPasswd = l.All(ctx, accounts.Passwd)
+	}
+	for db, list := range map[accounts.DB]*[]accounts.Account{accounts.Passwd: &s.users, accounts.Group: &s.groups} {
+		var gap error
+		if *list, gap = l.All(ctx, db); gap != nil {
+			s.unseen = append(s.unseen, gap.Error())
+		}
+	}
+	slices.Sort(s.unseen)
+	if l.Asks(accounts.Passwd) {
+		s.find(ctx, s.unlisted()...)
+	}
+	return ctx.Err()
 }
 
-// parseAccounts reads passwd or group lines. A line without a name or a number
-// is no account to anyone and is left out.
-func parseAccounts(file, text string) []account {
-	list := make([]account, 0, strings.Count(text, "\n")+1)
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		name, rest, _ := strings.Cut(strings.TrimLeft(line, blanks), ":")
-		_, rest, _ = strings.Cut(rest, ":") // the password
-		rest = strings.TrimRight(rest, "\r\n")
-		id, end := accountID(rest, 0)
-		if name == "" || name[0] == '#' || id > maxID || end < len(rest) && rest[end] != ':' {
-			continue
-		}
-		a := account{file: file, line: number, name: name, id: uint32(id)}
-		if gid, _ := accountID(rest, min(end+1, len(rest))); gid <= maxID {
-			a.gid = uint32(gid)
-		}
-		list = append(list, a)
+// whyOpen is why nobody can tell whether an owner exists who is not among the
+// accounts; nil where there is none.
+func (s *Set) whyOpen(owner string) error {
+	if s.lookup == nil {
+		return nil
 	}
-	return list
+	return cmp.Or(s.open[owner], s.noPasswd)
 }
 
-// blanks are what isspace(3) takes for white space.
-const blanks = " \t\v\f\r\n"
+// unlisted returns the owners of the two files that no listed account is.
+func (s *Set) unlisted() []string {
+	known := make(map[string]bool, 2*len(s.users))
+	for _, a := range s.users {
+		known[a.Name], known[strconv.FormatUint(uint64(a.ID), 10)] = true, true
+	}
+	var owners []string
+	for _, f := range s.files() {
+		for l := range f.claims() {
+			if owner := strings.TrimSpace(l.Owner); !known[owner] {
+				known[owner] = true
+				owners = append(owners, owner)
+			}
+		}
+	}
+	return owners
+}
 
-// accountID reads the number at i as the C library does, with strtoul(3) and
-// base 10: " 01000" and "+1000" are 1000 to getpwnam(3).
-func accountID(s string, i int) (id uint64, end int) {
-	if id, end = decimal(s, i); id <= maxID {
-		return id, end
+// find looks owners up that are not among the accounts that are listed. Those
+// that exist join them; of others it may stay open whether they do.
+func (s *Set) find(ctx context.Context, owners ...string) {
+	s.lookup.Ask(ctx, accounts.Passwd, owners...)
+	for _, owner := range owners {
+		found := s.lookup.ByName(ctx, accounts.Passwd, owner)
+		if uid, err := strconv.ParseUint(owner, 10, 32); err == nil {
+			found = s.lookup.ByID(ctx, accounts.Passwd, uint32(uid))
+		}
+		switch a, ok, err := found.Get(); {
+		case err != nil:
+			s.open[owner] = err
+		case ok && !slices.ContainsFunc(s.users, func(b accounts.Account) bool { return a.Name == b.Name && a.ID == b.ID }):
+			s.users = append(s.users, a)
+		}
 	}
-	digits := strings.TrimPrefix(strings.TrimLeft(s[i:], blanks), "+")
-	zeros := len(digits) - len(strings.TrimLeft(digits, "0"))
-	i = len(s) - len(digits) + zeros
-	if id, end = decimal(s, i); end == i && zeros > 0 {
-		return 0, end
+}
+
+// findOwner looks the owner of a request up.
+func (s *Set) findOwner(ctx context.Context, name string) {
+	if _, known := s.user(name); !known {
+		s.find(ctx, name)
 	}
-	return id, end
 }
 
 // where says where an account comes from.
-func (a account) where(group bool) string {
+func where(a accounts.Account, group bool) string {
 	kind := "account"
 	if group {
 		kind = "group"
 	}
-	if a.file == "" {
-		return fmt.Sprintf("the %s %s, which getent lists", kind, a.name)
+	if a.File == "" {
+		return fmt.Sprintf("the %s %s, which getent knows", kind, a.Name)
 	}
-	return fmt.Sprintf("the %s %s", kind, a.name)
+	return fmt.Sprintf("the %s %s", kind, a.Name)
 }
 
 // user finds the account that an owner field means: a number is a UID first,
 // as it is to shadow-utils.
-func (s *Set) user(owner string) (account, bool) {
+func (s *Set) user(owner string) (accounts.Account, bool) {
 	uid, err := strconv.ParseUint(owner, 10, 32)
-	i := slices.IndexFunc(s.users, func(a account) bool { return err == nil && uint64(a.id) == uid })
+	i := slices.IndexFunc(s.users, func(a accounts.Account) bool { return err == nil && uint64(a.ID) == uid })
 	if i < 0 {
-		i = slices.IndexFunc(s.users, func(a account) bool { return a.name == owner })
+		i = slices.IndexFunc(s.users, func(a accounts.Account) bool { return a.Name == owner })
 	}
 	if i < 0 {
-		return account{}, false
+		return accounts.Account{}, false
 	}
 	return s.users[i], true
 }
@@ -89,32 +115,12 @@ func (s *Set) owner(name string, uid *uint32) (o Owner, known bool) {
 	o = Owner{Name: name, UID: uid}
 	a, known := s.user(name)
 	if known {
-		o.Name = a.name
+		o.Name = a.Name
 		if uid == nil {
-			o.UID = &a.id
+			o.UID = &a.ID
 		}
 	} else if n, err := strconv.ParseUint(name, 10, 32); err == nil && uid == nil {
 		o.UID = new(uint32(n))
 	}
 	return o, known
-}
-
-// sources returns what a database of nsswitch.conf(5) is read from, the
-// actions in brackets left out.
-func sources(nsswitch, database string) []string {
-	var list []string
-	for line := range strings.Lines(nsswitch) {
-		line, _, _ = strings.Cut(line, "#")
-		name, rest, ok := strings.Cut(line, ":")
-		if !ok || strings.TrimSpace(name) != database {
-			continue
-		}
-		list = nil
-		for _, word := range strings.Fields(rest) {
-			if !strings.HasPrefix(word, "[") && !strings.HasSuffix(word, "]") {
-				list = append(list, word)
-			}
-		}
-	}
-	return list
 }

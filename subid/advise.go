@@ -9,7 +9,11 @@ import (
 // advise adds what a person should know about the host before the plan is
 // applied, though it does not stand in the way.
 func (j *job) advise(known bool) {
-	if !known {
+	switch err := j.set.open[j.want.Owner]; {
+	case known || j.set.noPasswd != nil:
+	case err != nil:
+		j.warn(usernskit.Warning{ID: AccountsUnseen, Text: fmt.Sprintf("whether there is an account %s cannot be told: %v", j.want.Owner, err)})
+	default:
 		j.warn(usernskit.Warning{ID: "no-account", Text: fmt.Sprintf(
 			"there is no account %s: dockerd refuses to start with it until there is, and userdel will never take the lines away", j.want.Owner)})
 	}
@@ -26,7 +30,12 @@ func (j *job) advise(known bool) {
 	if s.subidSource != "" {
 		j.warn(usernskit.Warning{ID: NSSIgnored, Text: s.nssText()})
 	}
-	for _, text := range s.unseen {
+	j.warnUnseen()
+}
+
+// warnUnseen says that there may be accounts of which nothing is known.
+func (j *job) warnUnseen() {
+	for _, text := range j.set.unseen {
 		j.warn(usernskit.Warning{ID: AccountsUnseen, Text: text + ": IDs of such accounts cannot be avoided"})
 	}
 }

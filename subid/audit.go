@@ -2,18 +2,20 @@ package subid
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/accounts"
 )
 
 // Audit returns all that is wrong with the subordinate IDs of a host, by file
 // and line: [Set.Problems] of what [Read] reads.
-func Audit(h usernskit.Host) ([]Problem, error) {
-	s, err := Read(h)
+func Audit(ctx context.Context, h usernskit.Host) ([]Problem, error) {
+	s, err := Read(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -51,20 +53,20 @@ func (s *Set) loginUsers(f *File) []Problem {
 	if f == s.GID {
 		held = slices.Clone(s.groups)
 		for _, a := range s.users {
-			a.id = a.gid
+			a.ID = a.GID
 			held = append(held, a)
 		}
 	}
 	held = slices.Clone(held)
-	slices.SortStableFunc(held, func(a, b account) int { return cmp.Compare(a.id, b.id) })
+	slices.SortStableFunc(held, func(a, b accounts.Account) int { return cmp.Compare(a.ID, b.ID) })
 	var list []Problem
 	for l, r := range f.claims() {
-		first, _ := slices.BinarySearchFunc(held, max(r.Start, 1), func(a account, id uint32) int { return cmp.Compare(a.id, id) })
-		after, _ := slices.BinarySearchFunc(held, r.end(), func(a account, end uint64) int { return cmp.Compare(uint64(a.id), end) })
+		first, _ := slices.BinarySearchFunc(held, max(r.Start, 1), func(a accounts.Account, id uint32) int { return cmp.Compare(a.ID, id) })
+		after, _ := slices.BinarySearchFunc(held, r.end(), func(a accounts.Account, end uint64) int { return cmp.Compare(uint64(a.ID), end) })
 		if first >= after || len(list) > 0 && list[len(list)-1].Line == l.Number {
 			continue
 		}
-		text := fmt.Sprintf("%s gives away ID %d, that of %s", named(l.Owner, r), held[first].id, held[first].name)
+		text := fmt.Sprintf("%s gives away ID %d, that of %s", named(l.Owner, r), held[first].ID, held[first].Name)
 		if more := after - first - 1; more > 0 {
 			text += fmt.Sprintf(", and %d more", more)
 		}
@@ -103,9 +105,9 @@ func (s *Set) holdings(key func(owner string) string) (order []*holding, held ma
 
 // owners finds what is wrong with an owner over all its lines.
 func (s *Set) owners() []Problem {
-	byName, byUID := map[string]account{}, map[string]account{}
+	byName, byUID := map[string]accounts.Account{}, map[string]accounts.Account{}
 	for _, a := range s.users {
-		byName[a.name], byUID[strconv.FormatUint(uint64(a.id), 10)] = a, a
+		byName[a.Name], byUID[strconv.FormatUint(uint64(a.ID), 10)] = a, a
 	}
 	var list []Problem
 	// at puts a problem under the first line of an owner in a file.
@@ -120,11 +122,11 @@ func (s *Set) owners() []Problem {
 			if h.first[i] == 0 {
 				continue
 			}
-			if !named && !numbered {
+			if !named && !numbered && s.whyOpen(h.owner) == nil {
 				at(h, i, DanglingOwner, "no account %q: userdel will never take its lines away, and shadow-utils from 4.20 on sees none of them", h.owner)
 			}
-			if other := held[a.name]; numbered && other != nil && other.first[i] > 0 {
-				at(h, i, NameAndUIDBoth, "%s is the UID of %s, who has line %d too: dockerd 27 and earlier read this one only, dockerd 28 both", h.owner, a.name, other.first[i])
+			if other := held[a.Name]; numbered && other != nil && other.first[i] > 0 {
+				at(h, i, NameAndUIDBoth, "%s is the UID of %s, who has line %d too: dockerd 27 and earlier read this one only, dockerd 28 both", h.owner, a.Name, other.first[i])
 			}
 			if h.owner == "kubelet" && len(h.has[i]) > 1 {
 				at(h, i, KubeletUnaligned, "the kubelet takes one range only, not %s", join(h.has[i]))
@@ -134,7 +136,7 @@ func (s *Set) owners() []Problem {
 	// A line of the UID in one file pairs with one of the name in the other.
 	order, _ = s.holdings(func(owner string) string {
 		if a, ok := byUID[owner]; ok {
-			return a.name
+			return a.Name
 		}
 		return owner
 	})

@@ -110,7 +110,17 @@ kubelet:786432:65536
 passwd: files ldap
 subid: sss
 `)
-	list, err := subid.Audit(h)
+	list, err := subid.Audit(t.Context(), h)
+	require.NoError(t, err)
+	assert.Empty(t, where(list, subid.DanglingOwner), "nobody asked the directory")
+
+	h.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		if len(argv) > 2 {
+			return nil, noSuchKey{}
+		}
+		return nil, nil
+	}
+	list, err = subid.Audit(t.Context(), h)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"subuid:0"}, where(list, subid.Symlink))
 	assert.Equal(t, []string{"subuid:2 ghost", "subuid:5 same", "subgid:2 ghost", "subgid:3 kubelet"}, where(list, subid.DanglingOwner))
@@ -133,43 +143,43 @@ subid: sss
 }
 
 func TestHostRootIsOneProblemAndNotTwo(t *testing.T) {
-	list, err := subid.Audit(host(t, "alice:0:900\n", "alice:0:900\n"))
+	list, err := subid.Audit(t.Context(), host(t, "alice:0:900\n", "alice:0:900\n"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"subuid:1 alice", "subgid:1 alice"}, where(list, subid.RootMapped))
 	assert.Empty(t, where(list, subid.LoginUserMapped))
 }
 
 func TestAuditOfAGoodHostFindsNothing(t *testing.T) {
-	list, err := subid.Audit(host(t, "# x\nalice:100000:65536\n\ndockremap:165536:65536\n", "alice:100000:65536\ndockremap:165536:65536\n"))
+	list, err := subid.Audit(t.Context(), host(t, "# x\nalice:100000:65536\n\ndockremap:165536:65536\n", "alice:100000:65536\ndockremap:165536:65536\n"))
 	require.NoError(t, err)
 	assert.Empty(t, list)
-	list, err = subid.Audit(host(t, "alice:100000:65536\n", "1000:100000:65536\n"))
+	list, err = subid.Audit(t.Context(), host(t, "alice:100000:65536\n", "1000:100000:65536\n"))
 	require.NoError(t, err)
 	assert.Empty(t, list, "name and UID of one account")
-	list, err = subid.Audit(hosttest.Tree(t, passwd))
+	list, err = subid.Audit(t.Context(), hosttest.Tree(t, passwd))
 	require.NoError(t, err)
 	assert.Empty(t, list, "no files, no subordinate IDs")
 }
 
 func TestOwnersOfAnIDAsAnyReaderSeesThem(t *testing.T) {
 	h := host(t, "alice:100000:65536\nhex:0x18700:1\n#old:100000:65536\n", "1000:100000:65536\n")
-	list, err := subid.Owners(h, 100096)
+	list, err := subid.Owners(t.Context(), h, 100096)
 	require.NoError(t, err)
 	assert.Equal(t, []subid.Claim{
 		{"/etc/subuid", 1, "alice", subid.Range{Start: 100000, Count: 65536}},
 		{"/etc/subuid", 2, "hex", subid.Range{Start: 100096, Count: 1}},
 		{"/etc/subgid", 1, "1000", subid.Range{Start: 100000, Count: 65536}},
 	}, list)
-	list, err = subid.Owners(h, 1000)
+	list, err = subid.Owners(t.Context(), h, 1000)
 	require.NoError(t, err)
 	assert.Equal(t, []subid.Claim{
 		{"/etc/passwd", 3, "alice", subid.Range{Start: 1000, Count: 1}}, {"/etc/group", 3, "alice", subid.Range{Start: 1000, Count: 1}},
 	}, list)
-	list, err = subid.Owners(h, 165536)
+	list, err = subid.Owners(t.Context(), h, 165536)
 	require.NoError(t, err)
 	assert.Empty(t, list)
 
-	s, err := subid.Read(h)
+	s, err := subid.Read(t.Context(), h)
 	require.NoError(t, err)
 	for _, owner := range []string{"alice", "1000"} {
 		held := s.Held(owner)

@@ -66,12 +66,12 @@ func BenchmarkParse(b *testing.B) {
 func BenchmarkOn65000Lines(b *testing.B) {
 	text := string(manyLines(65000))
 	h := hosttest.Tree(b, "-- etc/subuid --\n"+text+"-- etc/subgid --\n"+text+"-- etc/passwd --\nroot:x:0:0::/:\n-- etc/group --\nroot:x:0:\n")
-	s, err := subid.Read(h)
+	s, err := subid.Read(b.Context(), h)
 	require.NoError(b, err)
 	b.Run("Find", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := s.Find(subid.Docker()); err != nil {
+			if _, _, err := s.Find(subid.Docker()); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -79,7 +79,7 @@ func BenchmarkOn65000Lines(b *testing.B) {
 	b.Run("Plan", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := subid.Plan(h, subid.Docker()); err != nil {
+			if _, _, err := subid.Plan(b.Context(), h, subid.Docker()); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -87,7 +87,7 @@ func BenchmarkOn65000Lines(b *testing.B) {
 	b.Run("Audit", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := subid.Audit(h); err != nil {
+			if _, err := subid.Audit(b.Context(), h); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -117,7 +117,7 @@ func TestPlanAllocatesLittleOnManyLines(t *testing.T) {
 	var plan usernskit.Plan
 	allocs := testing.AllocsPerRun(3, func() {
 		var err error
-		_, plan, err = subid.Plan(h, subid.Docker())
+		_, plan, err = subid.Plan(t.Context(), h, subid.Docker())
 		require.NoError(t, err)
 	})
 	assert.Less(t, allocs, 2000.0, "some per file, none per line")

@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,11 +26,11 @@ func (s *Set) taken(p Policy, files ...*File) spans {
 		t.addFile(f)
 	}
 	for _, a := range s.users {
-		t.add(a.id, a.id)
-		t.add(a.gid, a.gid)
+		t.add(a.ID, a.ID)
+		t.add(a.GID, a.GID)
 	}
 	for _, a := range s.groups {
-		t.add(a.id, a.id)
+		t.add(a.ID, a.ID)
 	}
 	for _, r := range p.Avoid {
 		t.addRange(r)
@@ -97,26 +98,28 @@ func (s *Set) free(p Policy, owner string, r Range, files ...*File) error {
 }
 
 // Find returns a free range for nobody in particular: what [Plan] would give
-// to an owner who has none. The request's owner is ignored.
-func Find(h usernskit.Host, want Request) (Grant, error) {
-	s, err := Read(h)
+// to an owner who has none, and what there is to know about it. The request's
+// owner is ignored.
+func Find(ctx context.Context, h usernskit.Host, want Request) (Grant, []usernskit.Warning, error) {
+	s, err := Read(ctx, h)
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, nil, err
 	}
 	return s.Find(want)
 }
 
 // Find is the function [Find] on what was read already.
-func (s *Set) Find(want Request) (Grant, error) {
+func (s *Set) Find(want Request) (Grant, []usernskit.Warning, error) {
 	want.Owner, want.UID = "", nil
 	j, err := s.job(want)
 	if err == nil {
 		err = j.fresh()
 	}
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, nil, err
 	}
-	return j.grant, nil
+	j.warnUnseen()
+	return j.grant, j.plan.Warnings, nil
 }
 
 // fresh finds ranges for an owner who has none in either file.

@@ -1,6 +1,7 @@
 package subid_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -74,7 +75,7 @@ func ExampleParseString() {
 func ExampleSet_Find() {
 	uids, gids := []byte("alice:100000:65536\n"), []byte("bob:165536:1000\n")
 	set := subid.Set{UID: subid.Parse(subid.UIDFile, uids), GID: subid.Parse(subid.GIDFile, gids)}
-	grant, err := set.Find(subid.Request{})
+	grant, _, err := set.Find(subid.Request{})
 	fmt.Println(grant.UID, grant.GID, err)
 	// Output:
 	// 166536:65536 166536:65536 <nil>
@@ -107,7 +108,7 @@ func ExampleFile_Problems() {
 func ExamplePlan() {
 	host, done := exampleHost("alice:100000:65536\n", "")
 	defer done()
-	grant, plan, err := subid.Plan(host, subid.Docker())
+	grant, plan, err := subid.Plan(context.Background(), host, subid.Docker())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -130,7 +131,7 @@ func ExamplePlan() {
 func ExamplePlanRelease() {
 	host, done := exampleHost("alice:100000:65536\n990:165536:65536\n", "dockremap:165536:65536\n")
 	defer done()
-	plan, err := subid.PlanRelease(host, "dockremap")
+	plan, err := subid.PlanRelease(context.Background(), host, "dockremap")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -151,7 +152,7 @@ func ExamplePlanRelease() {
 func ExampleOwners() {
 	host, done := exampleHost("alice:100000:65536\n", "")
 	defer done()
-	list, err := subid.Owners(host, 100999)
+	list, err := subid.Owners(context.Background(), host, 100999)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,6 +1,10 @@
 package subid
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/usernskit/usernskit/internal/accounts"
+)
 
 // existing returns the lines that an owner has in a file, in order, where
 // they are fit to be built on: every reader reads them alike, nobody else has
@@ -88,22 +92,22 @@ func checkReserved(file string, line int, owner string, r Range) error {
 // files, of groups for subgid only.
 func (s *Set) meetsAccount(uid bool, owner string, r Range) error {
 	for _, a := range s.users {
-		if id := a.id; r.Contains(id) && uid {
-			return accountError(a, false, owner, r, id)
+		if r.Contains(a.ID) && uid {
+			return accountError(a, false, owner, r, a.ID)
 		}
-		if r.Contains(a.gid) && !uid {
-			return accountError(a, false, owner, r, a.gid)
+		if r.Contains(a.GID) && !uid {
+			return accountError(a, false, owner, r, a.GID)
 		}
 	}
 	for _, a := range s.groups {
-		if r.Contains(a.id) && !uid {
-			return accountError(a, true, owner, r, a.id)
+		if r.Contains(a.ID) && !uid {
+			return accountError(a, true, owner, r, a.ID)
 		}
 	}
 	return nil
 }
 
-func accountError(a account, group bool, owner string, r Range, id uint32) error {
-	return &ConflictError{Err: ErrOverlap, File: a.file, Line: a.line, Owner: owner, Want: r, Holder: a.name, Have: Range{id, 1},
-		Why: fmt.Sprintf("%s overlaps %d, the ID of %s", named(owner, r), id, a.where(group))}
+func accountError(a accounts.Account, group bool, owner string, r Range, id uint32) error {
+	return &ConflictError{Err: ErrOverlap, File: a.File, Line: a.Line, Owner: owner, Want: r, Holder: a.Name, Have: Range{id, 1},
+		Why: fmt.Sprintf("%s overlaps %d, the ID of %s", named(owner, r), id, where(a, group))}
 }

@@ -33,18 +33,18 @@ func TestSetOfTwoFilesAlone(t *testing.T) {
 		{"a:100000:65536\nb:166536:1000", "", 167536},
 		{"", "a:0x186a0:65536\n", 165536},
 	} {
-		grant, err := set(c.uid, c.gid).Find(Request{})
+		grant, _, err := set(c.uid, c.gid).Find(Request{})
 		require.NoError(t, err)
 		assert.Equal(t, Grant{UID: Range{c.want, 65536}, GID: Range{c.want, 65536}}, grant, "%q %q", c.uid, c.gid)
 		h := usernskit.Host{Root: t.TempDir()}
-		read, err := Read(h)
+		read, err := Read(t.Context(), h)
 		require.NoError(t, err)
 		read.UID, read.GID = ParseString(UIDFile, c.uid), ParseString(GIDFile, c.gid)
-		same, err := read.Find(Request{})
+		same, _, err := read.Find(Request{})
 		require.NoError(t, err)
 		assert.Equal(t, same, grant, "not as on a host with nothing else")
 	}
-	_, err := set("a:100000:600000000\n", "").Find(Request{})
+	_, _, err := set("a:100000:600000000\n", "").Find(Request{})
 	assert.EqualError(t, err, "no 65536 free IDs in both files between 100000 and 600100000; the largest hole is 600100000:1")
 }
 
@@ -65,7 +65,7 @@ func TestFindInMemoryAllocatesLittle(t *testing.T) {
 		}
 		s := &Set{UID: ParseString(UIDFile, b.String()), GID: ParseString(GIDFile, b.String()+"\n")}
 		return testing.AllocsPerRun(10, func() {
-			if _, err := s.Find(Request{}); err != nil {
+			if _, _, err := s.Find(Request{}); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -101,7 +101,7 @@ func TestSymlinksAreSeenInTheOrderOfTheFiles(t *testing.T) {
 		require.NoError(t, os.Symlink("nowhere", filepath.Join(h.Root, path)))
 	}
 	for range 20 {
-		s, err := Read(h)
+		s, err := Read(t.Context(), h)
 		require.NoError(t, err)
 		require.Equal(t, []string{UIDFile, GIDFile}, s.symlinks)
 	}

@@ -82,8 +82,8 @@ func TestPlanAgreesWithTheModel(t *testing.T) {
 		h := hosttest.Tree(t, "-- etc/subuid --\n"+files[0]+"-- etc/subgid --\n"+files[1]+"-- etc/passwd --\n"+passwd+"-- etc/group --\n"+group)
 		start, largest := taken.free(base, base+span-1, int64(want.Policy.Count), int64(max(want.Policy.Align, 1)))
 
-		grant, plan, err := subid.Plan(h, want)
-		again, _, err2 := subid.Plan(h, want)
+		grant, plan, err := subid.Plan(t.Context(), h, want)
+		again, _, err2 := subid.Plan(t.Context(), h, want)
 		require.Equal(rt, grant, again, "the same host, another answer")
 		if start < 0 {
 			var exhausted *subid.ExhaustedError
@@ -106,7 +106,7 @@ func TestPlanAgreesWithTheModel(t *testing.T) {
 		if strings.Contains(files[0]+files[1], "#") {
 			return
 		}
-		_, _, err = subid.Plan(h, want)
+		_, _, err = subid.Plan(t.Context(), h, want)
 		isFree := true
 		uids, gids := model{}, model{} // accounts count in their own file only
 		for _, line := range strings.Split(files[0]+files[1], "\n") {
@@ -141,13 +141,13 @@ func TestEveryAllocationInASmallSpace(t *testing.T) {
 			}
 		}
 		h := hosttest.Tree(t, "-- etc/subuid --\n"+text+"-- etc/subgid --\n")
-		s, err := subid.Read(h)
+		s, err := subid.Read(t.Context(), h)
 		require.NoError(t, err)
 		for count := uint32(1); count <= size; count++ {
 			for align := uint32(1); align <= 3; align++ {
 				want := subid.Request{AllowSmall: true, Policy: subid.Policy{Min: base, Max: base + size - 1, Count: count, Align: align}}
 				start, largest := taken.free(base, base+size-1, int64(count), int64(align))
-				grant, err := s.Find(want)
+				grant, _, err := s.Find(want)
 				if start >= 0 {
 					granted++
 					require.NoError(t, err)

@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,15 +30,15 @@ type Grant struct {
 //
 // A request that cannot be met is a [*ConflictError] or [*ExhaustedError] and
 // plans nothing.
-func Plan(h usernskit.Host, want Request) (Grant, usernskit.Plan, error) {
-	s, err := Read(h)
+func Plan(ctx context.Context, h usernskit.Host, want Request) (Grant, usernskit.Plan, error) {
+	s, err := Read(ctx, h)
 	if err != nil {
 		return Grant{}, usernskit.Plan{}, err
 	}
 	if err := checkOwner(want.Owner); err != nil {
 		return Grant{}, usernskit.Plan{}, err
 	}
-	s.findOwner(h, want.Owner)
+	s.findOwner(ctx, want.Owner)
 	j, err := s.job(want)
 	if err == nil {
 		err = j.run()

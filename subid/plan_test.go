@@ -40,7 +40,7 @@ func warnings(p usernskit.Plan) (ids []string) {
 
 func TestPlanGivesTheSameFreeRangeInBothFiles(t *testing.T) {
 	h := host(t, "# Users\r\nalice:100000:65536\n", "bob:165536:10")
-	grant, plan, err := subid.Plan(h, subid.Docker())
+	grant, plan, err := subid.Plan(t.Context(), h, subid.Docker())
 	require.NoError(t, err)
 	free := subid.Range{Start: 165546, Count: 65536}
 	assert.Equal(t, subid.Grant{Owner: "dockremap", UID: free, GID: free}, grant)
@@ -57,7 +57,7 @@ func TestPlanGivesTheSameFreeRangeInBothFiles(t *testing.T) {
 func TestPlanTakesTheStartThatIsAskedFor(t *testing.T) {
 	want := subid.Docker()
 	want.Start = 123000
-	grant, plan, err := subid.Plan(host(t, "alice:300000:65536\n", ""), want)
+	grant, plan, err := subid.Plan(t.Context(), host(t, "alice:300000:65536\n", ""), want)
 	require.NoError(t, err)
 	assert.Equal(t, "123000:65536", grant.UID.String())
 	assert.Equal(t, "123000:65536", grant.GID.String())
@@ -66,7 +66,7 @@ func TestPlanTakesTheStartThatIsAskedFor(t *testing.T) {
 }
 
 func TestPlanMakesMissingFiles(t *testing.T) {
-	_, plan, err := subid.Plan(hosttest.Tree(t, passwd), subid.Docker())
+	_, plan, err := subid.Plan(t.Context(), hosttest.Tree(t, passwd), subid.Docker())
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 2)
 	for _, c := range plan.Changes {
@@ -89,7 +89,7 @@ func TestPlanKeepsAGoodRange(t *testing.T) {
 		"commented out above":   {"#dockremap:231072:65536\ndockremap:231072:65536\n", "dockremap:231072:65536\n", "231072:65536", "231072:65536", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			grant, plan, err := subid.Plan(host(t, c.subuid, c.subgid), subid.Docker())
+			grant, plan, err := subid.Plan(t.Context(), host(t, c.subuid, c.subgid), subid.Docker())
 			require.NoError(t, err)
 			assert.Equal(t, c.uid, grant.UID.String())
 			assert.Equal(t, c.gid, grant.GID.String())
@@ -138,7 +138,7 @@ func TestPlanRefusesWhatIsNotSafe(t *testing.T) {
 		"a start between the kubelet's": {"", "", subid.Request{Owner: "kubelet", Start: 100000, Policy: subid.Kubelet(1).Policy}, subid.ErrRange, "kubelet:100000:65536 does not start at a multiple of 65536"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			grant, plan, err := subid.Plan(host(t, c.subuid, c.subgid), c.want)
+			grant, plan, err := subid.Plan(t.Context(), host(t, c.subuid, c.subgid), c.want)
 			assert.ErrorIs(t, err, c.is)
 			assert.EqualError(t, err, c.text)
 			assert.Zero(t, grant)
@@ -153,13 +153,13 @@ func TestPlanIsTheSameEveryTime(t *testing.T) {
 	long := strings.Repeat("user:4000000000:1\n", 20000)
 	for _, c := range [][2]string{{long, ""}, {"", long}} {
 		for range 20 {
-			_, _, err := subid.Plan(host(t, c[0]+"dockremap:0:1\n", c[1]+"dockremap:1:65536\n"), subid.Docker())
+			_, _, err := subid.Plan(t.Context(), host(t, c[0]+"dockremap:0:1\n", c[1]+"dockremap:1:65536\n"), subid.Docker())
 			var conflict *subid.ConflictError
 			require.ErrorAs(t, err, &conflict)
 			require.Equal(t, "/etc/subuid", conflict.File)
 
 			h := host(t, c[0], c[1])
-			_, plan, err := subid.Plan(h, subid.Docker())
+			_, plan, err := subid.Plan(t.Context(), h, subid.Docker())
 			require.NoError(t, err)
 			require.Len(t, plan.Changes, 2)
 			for i, path := range []string{"/etc/subuid", "/etc/subgid"} {
@@ -176,11 +176,11 @@ func TestPlanIsTheSameEveryTime(t *testing.T) {
 func TestPlanAvoidsWhatTheCallerSays(t *testing.T) {
 	want := subid.Docker()
 	want.Policy.Avoid = []subid.Range{{Start: 100000, Count: 1}, {Start: 165537, Count: 1}}
-	grant, _, err := subid.Plan(host(t, "", ""), want)
+	grant, _, err := subid.Plan(t.Context(), host(t, "", ""), want)
 	require.NoError(t, err)
 	assert.Equal(t, "100001:65536", grant.UID.String())
 	want.Start = 165000
-	_, _, err = subid.Plan(host(t, "", ""), want)
+	_, _, err = subid.Plan(t.Context(), host(t, "", ""), want)
 	assert.ErrorIs(t, err, subid.ErrOverlap)
 }
 
@@ -201,7 +201,7 @@ func TestWhereDockerOverlapsWeDoNot(t *testing.T) {
 			overlaps = overlaps || r.Overlaps(theirs)
 		}
 		assert.True(t, overlaps, "%s: Docker's answer is wrong", c.name)
-		grant, _, err := subid.Plan(host(t, c.subuid, ""), subid.Docker())
+		grant, _, err := subid.Plan(t.Context(), host(t, c.subuid, ""), subid.Docker())
 		require.NoError(t, err)
 		assert.Equal(t, subid.Range{Start: c.wants, Count: 65536}, grant.UID, c.name)
 	}
@@ -218,15 +218,15 @@ func TestPlanFollowsLoginDefs(t *testing.T) {
 		"a larger count":         {"SUB_UID_COUNT 100000\n", "100000:100000"},
 		"not a smaller one":      {"SUB_UID_COUNT 0\nSUB_GID_COUNT 1000\n", "100000:65536"},
 	} {
-		grant, plan, err := subid.Plan(host(t, "", "", "-- etc/login.defs --\n"+c.defs), subid.Request{Owner: "alice"})
+		grant, plan, err := subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\n"+c.defs), subid.Request{Owner: "alice"})
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, grant.UID.String(), name)
 		assert.Empty(t, plan.Warnings)
 	}
-	_, _, err := subid.Plan(host(t, "", "", "-- etc/login.defs --\nSUB_GID_MIN 9\nSUB_GID_MAX 8\n"), subid.Docker())
+	_, _, err := subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\nSUB_GID_MIN 9\nSUB_GID_MAX 8\n"), subid.Docker())
 	assert.EqualError(t, err, "/etc/login.defs: SUB_GID_MIN 9 is above SUB_GID_MAX 8 or any ID")
 
-	grant, _, err := subid.Plan(hosttest.Tree(t, "-- usr/etc/login.defs --\nSUB_UID_MIN 300000\nSUB_UID_COUNT 70000\n-- etc/login.defs.d/a.defs --\nSUB_UID_MIN 400000\n-- etc/login.defs.d/b.conf --\nSUB_UID_MIN 1\n"), subid.Request{Owner: "x"})
+	grant, _, err := subid.Plan(t.Context(), hosttest.Tree(t, "-- usr/etc/login.defs --\nSUB_UID_MIN 300000\nSUB_UID_COUNT 70000\n-- etc/login.defs.d/a.defs --\nSUB_UID_MIN 400000\n-- etc/login.defs.d/b.conf --\nSUB_UID_MIN 1\n"), subid.Request{Owner: "x"})
 	require.NoError(t, err)
 	assert.Equal(t, "400000:70000", grant.UID.String(), "the vendor's, and what is on top")
 }
@@ -237,68 +237,68 @@ func TestPlanGoesWhereNspawnPicksOnlyWhenItMust(t *testing.T) {
 	for start := 100000; start < 450000; start += 65536 {
 		full += fmt.Sprintf("u%d:%d:65536\n", start, start)
 	}
-	grant, plan, err := subid.Plan(host(t, full, ""), subid.Docker())
+	grant, plan, err := subid.Plan(t.Context(), host(t, full, ""), subid.Docker())
 	require.NoError(t, err)
 	assert.Equal(t, "493216:65536", grant.UID.String())
 	assert.Equal(t, []string{"reserved"}, warnings(plan))
 
-	grant, plan, err = subid.Plan(host(t, "core:524288:65536\n", "", "-- etc/login.defs --\nSUB_UID_MIN 524288\nSUB_GID_MIN 524288\n"), subid.Docker())
+	grant, plan, err = subid.Plan(t.Context(), host(t, "core:524288:65536\n", "", "-- etc/login.defs --\nSUB_UID_MIN 524288\nSUB_GID_MIN 524288\n"), subid.Docker())
 	require.NoError(t, err)
 	assert.Equal(t, "589824:65536", grant.UID.String(), "Fedora's login.defs points there")
 	assert.Empty(t, plan.Warnings)
 
-	grant, plan, err = subid.Plan(host(t, "", "", "-- etc/login.defs --\nSUB_UID_MIN 1000000\nSUB_UID_MAX 2000000000\nSUB_GID_MAX 2000000000\n"), subid.Docker())
+	grant, plan, err = subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\nSUB_UID_MIN 1000000\nSUB_UID_MAX 2000000000\nSUB_GID_MAX 2000000000\n"), subid.Docker())
 	require.NoError(t, err)
 	assert.Equal(t, "1000000:65536", grant.UID.String(), "and not behind all that nspawn has")
 	assert.Empty(t, plan.Warnings)
 
 	want := subid.Docker()
 	want.Start = 1000000
-	_, plan, err = subid.Plan(host(t, "", ""), want)
+	_, plan, err = subid.Plan(t.Context(), host(t, "", ""), want)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"reserved"}, warnings(plan))
 }
 
 func TestExhaustedNamesTheLargestHole(t *testing.T) {
 	want := subid.Request{Owner: "x", Policy: subid.Policy{Min: 100000, Max: 299999, Count: 100001}}
-	_, plan, err := subid.Plan(host(t, "a:100010:1\nb:200011:1\n", "c:200009:1\n"), want)
+	_, plan, err := subid.Plan(t.Context(), host(t, "a:100010:1\nb:200011:1\n", "c:200009:1\n"), want)
 	assert.Zero(t, plan)
 	assert.ErrorIs(t, err, subid.ErrExhausted)
 	assert.EqualError(t, err, "no 100001 free IDs in both files between 100000 and 299999; the largest hole is 100011:99998")
 	want.Policy.Max = 100010
 	want.Policy.Min = 100010
-	_, _, err = subid.Plan(host(t, "a:100010:1\n", ""), want)
+	_, _, err = subid.Plan(t.Context(), host(t, "a:100010:1\n", ""), want)
 	assert.EqualError(t, err, "no 100001 free IDs in both files between 100010 and 100010, where nothing is free")
 	want.Policy = subid.Policy{Min: 5, Max: 4}
-	_, _, err = subid.Plan(host(t, "", ""), want)
+	_, _, err = subid.Plan(t.Context(), host(t, "", ""), want)
 	assert.ErrorIs(t, err, subid.ErrRange)
 }
 
 func TestUnpairedRangesOnlyWhereAllowed(t *testing.T) {
 	want := subid.Request{Owner: "x", Policy: subid.Policy{Min: 100000, Max: 199999}}
 	h := host(t, "a:100000:30000\n", "b:170000:30000\n")
-	_, _, err := subid.Plan(h, want)
+	_, _, err := subid.Plan(t.Context(), h, want)
 	assert.ErrorIs(t, err, subid.ErrExhausted)
 	want.UnpairedOK = true
-	grant, plan, err := subid.Plan(h, want)
+	grant, plan, err := subid.Plan(t.Context(), h, want)
 	require.NoError(t, err)
 	assert.Equal(t, "130000:65536", grant.UID.String())
 	assert.Equal(t, "100000:65536", grant.GID.String())
 	assert.Equal(t, "a:100000:30000\nx:130000:65536\n", after(plan)["/etc/subuid"])
 
 	h = host(t, "x:130000:65536\n", "b:190000:10000\n")
-	grant, plan, err = subid.Plan(h, want)
+	grant, plan, err = subid.Plan(t.Context(), h, want)
 	require.NoError(t, err)
 	assert.Equal(t, "100000:65536", grant.GID.String())
 	assert.Len(t, plan.Changes, 1)
 	h = host(t, "a:100000:90000\n", "")
-	_, _, err = subid.Plan(h, want)
+	_, _, err = subid.Plan(t.Context(), h, want)
 	assert.ErrorIs(t, err, subid.ErrExhausted)
 }
 
 func TestSmallRangesAreARiskToAccept(t *testing.T) {
 	want := subid.Request{Owner: "alice", Count: 1000, AllowSmall: true}
-	grant, plan, err := subid.Plan(host(t, "", ""), want)
+	grant, plan, err := subid.Plan(t.Context(), host(t, "", ""), want)
 	require.NoError(t, err)
 	assert.Equal(t, "100000:1000", grant.UID.String())
 	require.Len(t, plan.Warnings, 1)
@@ -307,7 +307,7 @@ func TestSmallRangesAreARiskToAccept(t *testing.T) {
 }
 
 func TestPresets(t *testing.T) {
-	grant, plan, err := subid.Plan(host(t, "alice:100000:65536\n", ""), subid.Kubelet(110))
+	grant, plan, err := subid.Plan(t.Context(), host(t, "alice:100000:65536\n", ""), subid.Kubelet(110))
 	require.NoError(t, err)
 	assert.Equal(t, grant.UID, grant.GID)
 	assert.Zero(t, grant.UID.Start%65536)
@@ -315,18 +315,18 @@ func TestPresets(t *testing.T) {
 	assert.Equal(t, []string{"reserved", "no-account"}, warnings(plan), "110 pods do not fit elsewhere")
 	assert.Empty(t, subid.Parse("f", []byte(after(plan)["/etc/subgid"])).Problems())
 
-	grant, _, err = subid.Plan(host(t, "", ""), subid.PodmanAuto())
+	grant, _, err = subid.Plan(t.Context(), host(t, "", ""), subid.PodmanAuto())
 	require.NoError(t, err)
 	assert.Equal(t, "100000:4194304", grant.UID.String())
-	_, _, err = subid.Plan(host(t, "", ""), subid.Kubelet(4294967295))
+	_, _, err = subid.Plan(t.Context(), host(t, "", ""), subid.Kubelet(4294967295))
 	assert.ErrorIs(t, err, subid.ErrExhausted)
 }
 
 func TestPlanWarnsOfWhatStandsBesideIt(t *testing.T) {
 	h := hosttest.Tree(t, passwd+"-- etc/subuid -> /srv/subuid --\n-- srv/subuid --\n# x\n\nbad line\nworse\n-- etc/subgid --\nu:1:1\nno\n-- etc/nsswitch.conf --\npasswd: files [NOTFOUND=continue] sss # ldap\ngroup: files\nsubid: sss\n")
-	_, plan, err := subid.Plan(h, subid.Request{Owner: "ghost"})
+	_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: "ghost"})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"no-account", "symlink", "file-refused", "file-refused", "nss-ignored", "accounts-unseen"}, warnings(plan))
+	assert.Equal(t, []string{"accounts-unseen", "symlink", "file-refused", "file-refused", "nss-ignored", "accounts-unseen"}, warnings(plan))
 	assert.Equal(t, `/etc/subuid:3: "bad line" is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it`, plan.Warnings[2].Text)
 	assert.Contains(t, plan.Warnings[3].Text, `/etc/subgid:2: "no" is not three fields`)
 	assert.Equal(t, `/etc/nsswitch.conf takes the passwd database from sss too: getent: not the running host: IDs of such accounts cannot be avoided`, plan.Warnings[5].Text)
@@ -334,31 +334,31 @@ func TestPlanWarnsOfWhatStandsBesideIt(t *testing.T) {
 
 func TestReleaseGivesEverythingBack(t *testing.T) {
 	h := host(t, "# x\ndockremap:231072:65536\nalice:100000:65536\n", "990:231072:65536\r\n")
-	plan, err := subid.PlanRelease(h, "dockremap")
+	plan, err := subid.PlanRelease(t.Context(), h, "dockremap")
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"/etc/subuid": "# x\nalice:100000:65536\n", "/etc/subgid": ""}, after(plan))
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "files that belong to IDs of dockremap keep them, and whoever gets the range next owns those files: 231072:65536", plan.Warnings[0].Text)
 	assert.NotNil(t, plan.Changes[1].After, "the file stays, empty")
 
-	plan, err = subid.PlanRelease(h, "nobody-here")
+	plan, err = subid.PlanRelease(t.Context(), h, "nobody-here")
 	require.NoError(t, err)
 	assert.True(t, plan.Empty())
-	_, err = subid.PlanRelease(h, "")
+	_, err = subid.PlanRelease(t.Context(), h, "")
 	assert.ErrorIs(t, err, subid.ErrOwner)
 }
 
 func TestFindGivesWhatPlanWould(t *testing.T) {
-	grant, err := subid.Find(host(t, "dockremap:100000:65536\n", "bob:165536:4464\n"), subid.Request{Owner: "dockremap"})
+	grant, _, err := subid.Find(t.Context(), host(t, "dockremap:100000:65536\n", "bob:165536:4464\n"), subid.Request{Owner: "dockremap"})
 	require.NoError(t, err)
 	assert.Equal(t, "170000:65536", grant.UID.String())
 	assert.Empty(t, grant.Owner)
-	_, err = subid.Find(host(t, "alice:100000:65536\n", ""), subid.Request{Start: 100000})
+	_, _, err = subid.Find(t.Context(), host(t, "alice:100000:65536\n", ""), subid.Request{Start: 100000})
 	assert.EqualError(t, err, "/etc/subuid:1: 100000:65536 overlaps alice:100000:65536")
 }
 
 func TestUnreadableFilesAreErrors(t *testing.T) {
-	_, _, err := subid.Plan(hosttest.Tree(t, "-- etc/subuid/x --\n"), subid.Docker())
+	_, _, err := subid.Plan(t.Context(), hosttest.Tree(t, "-- etc/subuid/x --\n"), subid.Docker())
 	assert.ErrorIs(t, err, usernskit.ErrNotRegular)
 	assert.ErrorContains(t, err, "/etc/subuid")
 }

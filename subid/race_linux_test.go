@@ -72,7 +72,7 @@ func TestManyAllocateAtOnce(t *testing.T) {
 	all.Wait()
 	failed.Range(func(what, _ any) bool { return assert.Fail(t, "failed", what) })
 
-	s, err := subid.Read(usernskit.Host{})
+	s, err := subid.Read(t.Context(), usernskit.Host{})
 	require.NoError(t, err)
 	for _, f := range []*subid.File{s.UID, s.GID} {
 		assert.True(t, strings.Contains(string(f.Bytes()), "# kept\n"), "the comment")
@@ -123,14 +123,14 @@ func raceWorker(t *testing.T, worker string) {
 	for n := range racePerWorker {
 		owner := fmt.Sprintf("w%sn%d", worker, n)
 		_, err := h.Update(ctx, func() (usernskit.Plan, error) {
-			_, plan, err := subid.Plan(h, subid.Request{Owner: owner})
+			_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: owner})
 			return plan, err
 		})
 		require.NoError(t, err, owner)
 		if n%5 != 4 {
 			continue
 		}
-		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return subid.PlanRelease(h, owner) })
+		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return subid.PlanRelease(t.Context(), h, owner) })
 		require.NoError(t, err, owner)
 	}
 }

@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/usernskit/usernskit"
@@ -12,15 +13,15 @@ import (
 //
 // What containers left behind keeps its owner: whoever gets the range next
 // owns those files, of which the plan warns.
-func PlanRelease(h usernskit.Host, owner string) (usernskit.Plan, error) {
+func PlanRelease(ctx context.Context, h usernskit.Host, owner string) (usernskit.Plan, error) {
 	if err := checkOwner(owner); err != nil {
 		return usernskit.Plan{}, err
 	}
-	s, err := Read(h)
+	s, err := Read(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	s.findOwner(h, owner)
+	s.findOwner(ctx, owner)
 	o, _ := s.owner(owner, nil)
 	plan := usernskit.Plan{Title: "release the subordinate IDs of " + owner}
 	for _, f := range s.files() {

@@ -2,9 +2,12 @@ package subid
 
 import (
 	"cmp"
+	"context"
 	"slices"
+	"strconv"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/accounts"
 )
 
 // A Set is all that a host says about subordinate IDs, read once by [Read].
@@ -15,7 +18,10 @@ import (
 type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 
-	users, groups []account
+	lookup        *accounts.Lookup   // nil where nothing is known but the files
+	users, groups []accounts.Account // that are listed, and owners that are not
+	open          map[string]error   // owners of whom nobody can tell whether they exist
+	noPasswd      error              // the same for all owners that are not listed
 	uid, gid      window
 	symlinks      []string // which of the two files is a symbolic link
 	subidSource   string   // what nsswitch.conf names for subid, if not files
@@ -47,11 +53,11 @@ type Claim struct {
 // reader reads them, then accounts and groups of that very ID. A UID and a GID
 // of one number are one ID here.
 func (s *Set) Owners(id uint32) []Claim {
-	list := s.find(func(_ string, r Range) bool { return r.Contains(id) })
-	for _, accounts := range [][]account{s.users, s.groups} {
-		for _, a := range accounts {
-			if a.id == id {
-				list = append(list, Claim{a.file, a.line, a.name, Range{id, 1}})
+	list := s.claimsOf(func(_ string, r Range) bool { return r.Contains(id) })
+	for _, holders := range [][]accounts.Account{s.users, s.groups} {
+		for _, a := range holders {
+			if a.ID == id {
+				list = append(list, Claim{a.File, a.Line, a.Name, Range{id, 1}})
 			}
 		}
 	}
@@ -66,7 +72,7 @@ func (s *Set) Claims() (users, groups []Claim) {
 	return s.UID.held(s.users), s.GID.held(s.groups)
 }
 
-func (f *File) held(accounts []account) []Claim {
+func (f *File) held(holders []accounts.Account) []Claim {
 	var list []Claim
 	line := 0 // where the claims of the last line begin
 	for l, r := range f.claims() {
@@ -77,8 +83,8 @@ func (f *File) held(accounts []account) []Claim {
 			list = append(list, c)
 		}
 	}
-	for _, a := range accounts {
-		list = append(list, Claim{a.file, a.line, a.name, Range{a.id, 1}})
+	for _, a := range holders {
+		list = append(list, Claim{a.File, a.Line, a.Name, Range{a.ID, 1}})
 	}
 	return list
 }
@@ -87,11 +93,11 @@ func (f *File) held(accounts []account) []Claim {
 // under the one are found by the other too where there is an account.
 func (s *Set) Held(owner string) []Claim {
 	o, _ := s.owner(owner, nil)
-	return s.find(func(owner string, _ Range) bool { return o.is(owner) })
+	return s.claimsOf(func(owner string, _ Range) bool { return o.is(owner) })
 }
 
-// find returns the lines' claims that want.
-func (s *Set) find(want func(owner string, r Range) bool) []Claim {
+// claimsOf returns the lines' claims that want.
+func (s *Set) claimsOf(want func(owner string, r Range) bool) []Claim {
 	var list []Claim
 	for _, f := range s.files() {
 		for _, c := range f.held(nil) {
@@ -104,10 +110,12 @@ func (s *Set) find(want func(owner string, r Range) bool) []Claim {
 }
 
 // Owners returns who holds an ID on a host: [Set.Owners] of what [Read] reads.
-func Owners(h usernskit.Host, id uint32) ([]Claim, error) {
-	s, err := Read(h)
+// An account that the host does not list is asked for by its number.
+func Owners(ctx context.Context, h usernskit.Host, id uint32) ([]Claim, error) {
+	s, err := Read(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	return s.Owners(id), nil
+	s.find(ctx, strconv.FormatUint(uint64(id), 10))
+	return s.Owners(id), ctx.Err()
 }

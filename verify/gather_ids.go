@@ -68,7 +68,7 @@ func readIDs(ctx context.Context, h usernskit.Host, c config, e *engine.Engine) 
 		}
 	}
 	i := readFiles(h, c, reader)
-	i.readClaims(h)
+	i.readClaims(ctx, h)
 	if i.account != "" {
 		i.ownerErr = c.remap.Check(h)
 	}
@@ -76,8 +76,8 @@ func readIDs(ctx context.Context, h usernskit.Host, c config, e *engine.Engine) 
 }
 
 // readClaims reads the claims of both files. Accounts are looked at in I07.
-func (i *ids) readClaims(h usernskit.Host) {
-	set, err := subid.Read(h)
+func (i *ids) readClaims(ctx context.Context, h usernskit.Host) {
+	set, err := subid.Read(ctx, h)
 	if i.claimsErr = err; err != nil {
 		return
 	}

@@ -58,7 +58,7 @@ func Preflight(ctx context.Context, opts Options) (Forecast, error) {
 		}
 		return Forecast{}, fmt.Errorf("%w, and there is no store below %s", f.noEngine, f.conf.dataRoot)
 	}
-	p.plannedMap()
+	p.plannedMap(ctx)
 	p.out.Source, p.out.Down, p.out.Map = f.engine.Source, f.engine.Down, p.want.UID.String()
 	_, uid, gid, suffixed := parseStore(f.engine.RootDir)
 	p.out.InForce = suffixed && uid > 0 && gid > 0 && (f.noEngine != nil || f.engine.Remaps())
@@ -116,7 +116,7 @@ func (p *preflight) store() {
 }
 
 // plannedMap finds the map where none is configured yet.
-func (p *preflight) plannedMap() {
+func (p *preflight) plannedMap(ctx context.Context) {
 	if !p.want.IsZero() {
 		return
 	}
@@ -124,7 +124,7 @@ func (p *preflight) plannedMap() {
 	if p.ids.account != "" {
 		owner = p.ids.account
 	}
-	grant, _, err := subid.Plan(p.host, subid.Request{Owner: owner})
+	grant, _, err := subid.Plan(ctx, p.host, subid.Request{Owner: owner})
 	if err != nil {
 		p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("no map to reckon with: %v", err))
 		return

@@ -34,7 +34,7 @@ func main() {
 }
 
 func install(ctx context.Context, image usernskit.Host, dry bool) error {
-	p, err := plan(image)
+	p, err := plan(ctx, image)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func install(ctx context.Context, image usernskit.Host, dry bool) error {
 
 // plan puts ranges first and daemon.json last: a daemon that finds userns-remap
 // and no range would choose one itself, without a look at the other owners.
-func plan(image usernskit.Host) (usernskit.Plan, error) {
+func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	remap := daemoncfg.Remap{User: "default"}
 	account, err := remap.Account(image)
 	if err != nil {
@@ -68,7 +68,7 @@ func plan(image usernskit.Host) (usernskit.Plan, error) {
 	}
 	want := subid.Docker()
 	want.Owner = account
-	_, ranges, err := subid.Plan(image, want)
+	_, ranges, err := subid.Plan(ctx, image, want)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

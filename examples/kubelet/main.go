@@ -32,13 +32,13 @@ func main() {
 
 func give(ctx context.Context, h usernskit.Host, pods uint32, yes bool) error {
 	if !yes {
-		_, p, err := subid.Plan(h, subid.Kubelet(pods))
+		_, p, err := subid.Plan(ctx, h, subid.Kubelet(pods))
 		fmt.Print(p.Diff())
 		return err
 	}
 	var grant subid.Grant
 	receipt, err := h.Update(ctx, func() (p usernskit.Plan, err error) {
-		grant, p, err = subid.Plan(h, subid.Kubelet(pods))
+		grant, p, err = subid.Plan(ctx, h, subid.Kubelet(pods))
 		return p, err
 	})
 	if err != nil {

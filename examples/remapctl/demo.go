@@ -53,7 +53,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 		"indents by hand, and a hardening guide's sysctl file. It is in %s\n\n", root)
 
 	e.say("== plan ==")
-	p, err := remap.PlanEnable(e.host, remap.Request{})
+	p, err := remap.PlanEnable(ctx, e.host, remap.Request{})
 	if err != nil {
 		return err
 	}

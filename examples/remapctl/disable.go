@@ -29,7 +29,7 @@ func runDisable(ctx context.Context, e *env, cmd *cli.Command) error {
 		return err
 	}
 	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		return remap.PlanDisable(e.host, cmd.Bool("release"))
+		return remap.PlanDisable(ctx, e.host, cmd.Bool("release"))
 	})
 	if err != nil {
 		return err

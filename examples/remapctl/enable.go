@@ -34,7 +34,7 @@ func runEnable(ctx context.Context, e *env, cmd *cli.Command) error {
 	e.aside = func() { e.foresee(ctx, want.Remap.String()) }
 	var last remap.Enable
 	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		last, err = remap.PlanEnable(e.host, want)
+		last, err = remap.PlanEnable(ctx, e.host, want)
 		return last.Plan, err
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // sources gathers what the ID space is made of, and says on stderr what of it
 // cannot be seen; seen is then false.
 func (e *env) sources(ctx context.Context) (from idspace.Sources, seen bool, err error) {
-	if from.Set, err = subid.Read(e.host); err != nil {
+	if from.Set, err = subid.Read(ctx, e.host); err != nil {
 		return from, false, err
 	}
 	seen = true

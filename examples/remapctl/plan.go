@@ -57,7 +57,7 @@ func runPlan(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	p, err := remap.PlanEnable(e.host, want)
+	p, err := remap.PlanEnable(ctx, e.host, want)
 	if err != nil {
 		return err
 	}

@@ -36,12 +36,12 @@ func subidListCommand() *cli.Command {
 	}
 }
 
-func runSubidList(_ context.Context, e *env, cmd *cli.Command) error {
+func runSubidList(ctx context.Context, e *env, cmd *cli.Command) error {
 	list, err := args(cmd, 0, 1)
 	if err != nil {
 		return err
 	}
-	s, err := subid.Read(e.host)
+	s, err := subid.Read(ctx, e.host)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func runSubidAdd(ctx context.Context, e *env, cmd *cli.Command) error {
 		return err
 	}
 	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		_, plan, err := subid.Plan(e.host, want)
+		_, plan, err := subid.Plan(ctx, e.host, want)
 		return plan, err
 	})
 	return err
@@ -52,6 +52,6 @@ func runSubidRelease(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) { return subid.PlanRelease(e.host, list[0]) })
+	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) { return subid.PlanRelease(ctx, e.host, list[0]) })
 	return err
 }

@@ -26,11 +26,11 @@ type jsonProblem struct {
 	Text  string `json:"text"`
 }
 
-func runSubidAudit(_ context.Context, e *env, cmd *cli.Command) error {
+func runSubidAudit(ctx context.Context, e *env, cmd *cli.Command) error {
 	if _, err := args(cmd, 0, 0); err != nil {
 		return err
 	}
-	problems, err := subid.Audit(e.host)
+	problems, err := subid.Audit(ctx, e.host)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func subidRequest(cmd *cli.Command, owner string) (subid.Request, error) {
 	}, nil
 }
 
-func runSubidFind(_ context.Context, e *env, cmd *cli.Command) error {
+func runSubidFind(ctx context.Context, e *env, cmd *cli.Command) error {
 	if _, err := args(cmd, 0, 0); err != nil {
 		return err
 	}
@@ -51,18 +51,28 @@ func runSubidFind(_ context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	grant, err := subid.Find(e.host, want)
+	grant, warnings, err := subid.Find(ctx, e.host, want)
 	if err != nil {
 		return err
 	}
+	var code error
+	for _, w := range warnings {
+		e.note("%s: %s", w.ID, w.Text)
+		if w.ID == subid.AccountsUnseen {
+			code = incomplete
+		}
+	}
 	if e.json {
-		return e.printJSON(struct {
+		if err := e.printJSON(struct {
 			Schema int    `json:"schema"`
 			UID    uint32 `json:"uid"`
 			GID    uint32 `json:"gid"`
 			Count  uint32 `json:"count"`
-		}{1, grant.UID.Start, grant.GID.Start, grant.UID.Count})
+		}{1, grant.UID.Start, grant.GID.Start, grant.UID.Count}); err != nil {
+			return err
+		}
+		return code
 	}
 	e.say("%v", grant.UID)
-	return nil
+	return code
 }

@@ -22,7 +22,7 @@ func subidOwnerCommand() *cli.Command {
 	}
 }
 
-func runSubidOwner(_ context.Context, e *env, cmd *cli.Command) error {
+func runSubidOwner(ctx context.Context, e *env, cmd *cli.Command) error {
 	list, err := args(cmd, 1, 1)
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func runSubidOwner(_ context.Context, e *env, cmd *cli.Command) error {
 		return fmt.Errorf("%q is not an ID: 0 to 4294967295", list[0])
 	}
 	id := uint32(n)
-	owners, err := subid.Owners(e.host, id)
+	owners, err := subid.Owners(ctx, e.host, id)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (v values) files() []candidate {
 
 // claims splits what subid tells of users into accounts and owners of ranges.
 func (v values) claims() (accounts, owners []candidate) {
-	set, err := subid.Read(v.host)
+	set, err := subid.Read(v.ctx, v.host)
 	if err != nil {
 		return nil, nil
 	}
@@ -140,7 +140,7 @@ func (v values) containers(prefix string) []candidate {
 // risks lists those that enabling would meet now.
 func (v values) risks() []candidate {
 	out := []candidate{{"small-range", "fewer than 65536 IDs"}}
-	p, _ := remap.PlanEnable(v.host, remap.Request{})
+	p, _ := remap.PlanEnable(v.ctx, v.host, remap.Request{})
 	for _, w := range p.Plan.Warnings {
 		if w.Risk {
 			out = addOnce(out, candidate{w.ID, w.String()})

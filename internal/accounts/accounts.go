@@ -144,6 +144,13 @@ func (l *Lookup) All(ctx context.Context, db DB) (list []Account, gap error) {
 	return append(slices.Clip(d.list), d.listing.list...), errors.Join(d.gap, d.listing.err)
 }
 
+// Asks reports whether a look-up of what the files do not have asks getent.
+func (l *Lookup) Asks(db DB) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.read(db).others) > 0
+}
+
 // absent is the answer where no more sources can be asked.
 func (d *database) absent() answer.Answer[Account] {
 	if d.gap != nil {

@@ -42,7 +42,7 @@ func TestARestartThatFailsPutsTheHostBack(t *testing.T) {
 		return usernskit.Host{}.Command(ctx, argv...)
 	}}
 	restart := func() error {
-		p, err := remap.PlanEnable(host, remap.Request{})
+		p, err := remap.PlanEnable(t.Context(), host, remap.Request{})
 		require.NoError(t, err)
 		for i := range p.Plan.Actions {
 			if slices.Contains(p.Plan.Actions[i].Argv, "restart") {

@@ -3,6 +3,7 @@ package peerbench
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -57,7 +58,7 @@ func FindInMemoryRows(sizes ...int) []Row {
 			Sides: []Side{
 				side("usernskit", func() (uint32, error) {
 					set := subid.Set{UID: subid.Parse(subid.UIDFile, uids), GID: subid.Parse(subid.GIDFile, gids)}
-					grant, err := set.Find(subid.Request{})
+					grant, _, err := set.Find(subid.Request{})
 					return grant.UID.Start, err
 				}, h.overlap),
 				side("moby/sys/user and a sort", func() (uint32, error) {
@@ -128,7 +129,7 @@ func (h host) overlap(start uint32) string {
 }
 
 func (h host) findOurs() (uint32, error) {
-	grant, err := subid.Find(usernskit.Host{Root: h.root}, subid.Request{})
+	grant, _, err := subid.Find(context.Background(), usernskit.Host{Root: h.root}, subid.Request{})
 	return grant.UID.Start, err
 }
 
