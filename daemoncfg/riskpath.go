@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/fstype"
 )
 
 // pathRisks looks at the way to the data-root, and at what it is mounted from.
@@ -37,13 +38,11 @@ func pathRisks(h usernskit.Host, dataRoot string, warn func(id, format string, a
 	if err != nil {
 		return err
 	}
-	switch kind {
-	case "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre", "beegfs", "afs", "gpfs":
+	switch {
+	case fstype.Remote(kind) && strings.HasPrefix(kind, "fuse"):
+		warn("data-root-nfs", "%s is on %s, which may refuse the changes of owner that every image needs", dataRoot, kind)
+	case fstype.Remote(kind):
 		warn("data-root-nfs", "%s is on %s, whose server knows nothing of user namespaces: it refuses the changes of owner that every image needs", dataRoot, kind)
-	default:
-		if strings.HasPrefix(kind, "fuse.") {
-			warn("data-root-nfs", "%s is on %s, which may refuse the changes of owner that every image needs", dataRoot, kind)
-		}
 	}
 	return nil
 }

@@ -87,11 +87,13 @@ func (m Map) Extents() []Extent {
 	return []Extent{m.first()}
 }
 
+const noIDs = "no IDs"
+
 // String returns the extents on one line, as in "0 100000 65536, 65536 200000 10",
 // or "no IDs".
 func (m Map) String() string {
 	if m.IsZero() {
-		return "no IDs"
+		return noIDs
 	}
 	var b strings.Builder
 	for i, e := range m.Extents() {

@@ -1,5 +1,10 @@
 package userns
 
+import (
+	"fmt"
+	"math"
+)
+
 // A Mapping is what remapping means for a namespace: a Map for its users and
 // one for its groups.
 type Mapping struct{ UID, GID Map }
@@ -16,4 +21,65 @@ func (m Mapping) String() string {
 		return m.UID.String()
 	}
 	return "users " + m.UID.String() + "; groups " + m.GID.String()
+}
+
+// ToHost returns what a user and a group of the namespace are on the host, as
+// chown and tar code has them: in an int. The error matches [ErrUnmapped] where
+// the namespace lacks one of them, and where a number is not an ID: -1, which
+// chown(2) takes for "leave it", and all that is past 4294967294.
+func (m Mapping) ToHost(uid, gid int) (hostUID, hostGID int, err error) {
+	return pairOf(uid, gid, m.UID.ToHost, m.GID.ToHost, "in the namespace")
+}
+
+// ToContainer is the way back of [Mapping.ToHost], from the host's IDs.
+func (m Mapping) ToContainer(hostUID, hostGID int) (uid, gid int, err error) {
+	return pairOf(hostUID, hostGID, m.UID.ToContainer, m.GID.ToContainer, "on the host")
+}
+
+func pairOf(uid, gid int, user, group func(uint32) (uint32, bool), where string) (toUID, toGID int, err error) {
+	if toUID, err = translate(uid, user, "user", where); err != nil {
+		return 0, 0, err
+	}
+	if toGID, err = translate(gid, group, "group", where); err != nil {
+		return 0, 0, err
+	}
+	return toUID, toGID, nil
+}
+
+func translate(id int, by func(uint32) (uint32, bool), what, where string) (int, error) {
+	if id < 0 || uint64(id) >= math.MaxUint32 {
+		return 0, fmt.Errorf("%w: %d is not a %s ID", ErrUnmapped, id, what)
+	}
+	to, ok := by(uint32(id))
+	if !ok {
+		return 0, fmt.Errorf("%w: %s %d %s", ErrUnmapped, what, id, where)
+	}
+	return int(to), nil
+}
+
+// FromRanges returns the map that dockerd makes of ranges of host IDs, as lines
+// of /etc/subuid give them: the namespace's IDs count up from 0 through one
+// range after the other. A subid.Range is such a range.
+func FromRanges[R ~struct{ Start, Count uint32 }](ranges ...R) (Map, error) {
+	extents := make([]Extent, len(ranges))
+	next := uint64(0)
+	for i, r := range ranges {
+		host := struct{ Start, Count uint32 }(r)
+		if next > math.MaxUint32 {
+			return Map{}, &ExtentError{Index: i, Extent: Extent{HostID: host.Start, Count: host.Count}, Why: "has no IDs left inside the namespace"}
+		}
+		extents[i] = Extent{ID: uint32(next), HostID: host.Start, Count: host.Count}
+		next += uint64(host.Count)
+	}
+	return newMap(extents)
+}
+
+// HostIDs returns the host IDs that a map gives out as ranges, one for each
+// extent, in the order of [Map.Extents].
+func HostIDs[R ~struct{ Start, Count uint32 }](m Map) []R {
+	var ranges []R
+	for _, e := range m.Extents() {
+		ranges = append(ranges, R(struct{ Start, Count uint32 }{e.HostID, e.Count}))
+	}
+	return ranges
 }

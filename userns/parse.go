@@ -136,3 +136,33 @@ func (m Map) MarshalText() ([]byte, error) {
 	}
 	return b, nil
 }
+
+// UnmarshalText reads what [Map.MarshalText] and [Map.String] write: extents of
+// three numbers, one a line or with commas between them. It is as strict as
+// [ParseMap]. Nothing at all, and "no IDs", is the zero Map.
+func (m *Map) UnmarshalText(text []byte) error {
+	if string(text) == noIDs {
+		text = nil
+	}
+	parsed, err := ParseMap("ID map", bytes.ReplaceAll(text, []byte(","), []byte("\n")))
+	if err == nil {
+		*m = parsed
+	}
+	return err
+}
+
+// MarshalText returns the extent as [Extent.String] does.
+func (e Extent) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads one line of uid_map. It does not ask whether the kernel
+// would take it, which [NewMap] does.
+func (e *Extent) UnmarshalText(text []byte) error {
+	parsed, end, err := parseExtent(text, 0)
+	if err == nil && end < len(text) {
+		err = fmt.Errorf("%w: more than one line", ErrInvalidMap)
+	}
+	if err == nil {
+		*e = parsed
+	}
+	return err
+}

@@ -2,6 +2,7 @@ package userns
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -43,6 +44,21 @@ type Process struct {
 // IsInit reports whether p is the first process of a PID namespace below the
 // reader's, pid_namespaces(7), as is the one that a container was started with.
 func (p Process) IsInit() bool { return len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 }
+
+// InHostUserNS reports whether p is in the host's own user namespace, the
+// initial one of the machine: what is root there is root of the host. The error
+// says why it cannot be told, where the kernel shows us neither the namespace
+// nor a map that only another one can have.
+func (p Process) InHostUserNS() (bool, error) {
+	if p.UserNS != 0 {
+		return p.UserNS == InitialUserNS, nil
+	}
+	all := mapOf(Extent{Count: math.MaxUint32}, nil)
+	if !p.Mapping.IsZero() && !p.Mapping.Equal(Mapping{UID: all, GID: all}) {
+		return false, nil
+	}
+	return false, fmt.Errorf("the user namespace of process %d is not shown to this user", p.PID)
+}
 
 // A Thread holds the IDs of one thread; they are per thread in Linux, see
 // credentials(7).

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/usernskit/usernskit/internal/fstype"
 )
 
 // c07: nobody reaches the daemon's socket.
@@ -119,13 +121,13 @@ func (f *facts) access(v *verdicts, b box, who subject, s source) {
 // c09: no mount of a file system that knows nothing of user namespaces.
 func (f *facts) c09(v *verdicts) {
 	if f.disk.mounts.err == nil && f.proc {
-		if m := f.disk.mounts.value.at(f.conf.dataRoot); m != nil && foreignFS(m.FSType) {
+		if m := f.disk.mounts.value.at(f.conf.dataRoot); m != nil && fstype.Remote(m.FSType) {
 			v.warn(f.conf.dataRoot, "the data-root is on %s", m.FSType).saw("mountinfo", m.Source+" "+m.FSType, "a local file system")
 		}
 	}
 	if f.engine != nil {
 		for _, vol := range f.engine.Volumes {
-			if t := vol.Options["type"]; foreignFS(t) {
+			if t := vol.Options["type"]; fstype.Remote(t) {
 				v.warn("volume/"+vol.Name, "a volume on %s", t).saw("options of the volume", fmt.Sprintf("type=%s device=%s", t, vol.Options["device"]), "a local file system")
 			}
 		}
@@ -140,7 +142,7 @@ func (f *facts) c09(v *verdicts) {
 			continue
 		}
 		for _, s := range in.sources {
-			if s.Type == "bind" && foreignFS(s.fstype) {
+			if s.Type == "bind" && fstype.Remote(s.fstype) {
 				v.warn(b.subject(), "%s, mounted on %s, is on %s", s.Source, s.Destination, s.fstype).saw("mountinfo", s.fstype, "a local file system")
 			}
 		}

@@ -54,13 +54,3 @@ func within(p, dir string) bool {
 	dir = strings.TrimSuffix(dir, "/")
 	return p == dir || strings.HasPrefix(p, dir+"/")
 }
-
-// foreignFS reports whether a file system of that type leaves it to a server,
-// which knows nothing of user namespaces, who may do what.
-func foreignFS(fstype string) bool {
-	switch fstype {
-	case "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "beegfs", "afs", "ocfs2", "gfs2", "virtiofs":
-		return true
-	}
-	return fstype == "fuse" || strings.HasPrefix(fstype, "fuse.")
-}

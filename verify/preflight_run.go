@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/fstype"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -56,7 +57,7 @@ func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, 
 		}
 	}
 	if real, err := p.host.Path(m.Source); err == nil {
-		if at := p.disk.mounts.value.at(real); at != nil && foreignFS(at.FSType) {
+		if at := p.disk.mounts.value.at(real); at != nil && fstype.Remote(at.FSType) {
 			add(option, "let the server map the IDs, or "+optOut,
 				"is on %s, whose server sees the shifted IDs and ignores what the container's root may do; root_squash makes it nobody", at.FSType)
 		}
@@ -134,7 +135,7 @@ func (p *preflight) volume(m engine.Mount, option string, add func(option, fix, 
 		}
 		t := v.Options["type"]
 		switch {
-		case foreignFS(t):
+		case fstype.Remote(t):
 			add(option, "let the server map the IDs, or "+optOut,
 				"is a volume on %s: the server sees the shifted IDs, and a new volume cannot be given to the remapped root (chown: operation not permitted)", t)
 		case t == "tmpfs" && (strings.Contains(v.Options["o"], "uid=") || strings.Contains(v.Options["o"], "gid=")):
