@@ -124,9 +124,7 @@ func (s *Space) claims(from Sources) {
 	if s.IDs == Groups {
 		list = groups
 	}
-	// dockerd gives out the lines of its account in the order of the file, each
-	// once. Where readers find several ranges on a line, the largest is taken.
-	line, inside, count := 0, uint32(0), uint32(0)
+	extents := s.extents(from)
 	for _, c := range list {
 		// A range may run past the end: not every reader minds.
 		c.Range.Count = uint32(min(uint64(c.Range.Count), 1<<32-uint64(c.Range.Start)))
@@ -136,16 +134,28 @@ func (s *Space) claims(from Sources) {
 			if name := names[c.Owner]; name != "" {
 				v.Names[0] = name
 			}
-			if v.Names[0] == from.Remap {
-				if c.Line != line {
-					line, inside, count = c.Line, inside+count, 0
-				}
-				v.Kind, v.Uses = Remap, []Use{{ID: inside}}
-				count = max(count, c.Range.Count)
+			if e, ok := extents[c.Line]; ok && e.Start == int64(c.Range.Start) && (c.Owner == from.Remap || v.Names[0] == from.Remap) {
+				v.Kind, v.Uses = Remap, []Use{{ID: uint32(e.ID)}}
 			}
 		}
 		s.intervals = append(s.intervals, v)
 	}
+}
+
+// extents returns what dockerd maps containers to, by line.
+func (s *Space) extents(from Sources) map[int]subid.Reading {
+	lines := map[int]subid.Reading{}
+	if from.Remap == "" {
+		return lines
+	}
+	m, gid := from.Set.Mapped(subid.Dockerd, from.Remap)
+	if s.IDs == Groups {
+		m = gid
+	}
+	for _, r := range m.Readings {
+		lines[r.Line] = r
+	}
+	return lines
 }
 
 // reserved adds the reserved ranges but for those that only say where accounts

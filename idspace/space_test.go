@@ -75,7 +75,7 @@ func TestALineThatIsReadDifferentlyIsOneLineOfTheContainer(t *testing.T) {
 	}
 	s := space(t, idspace.Users, "-- etc/subuid --\ndockremap:0x100:10\n-- remap --\ndockremap\n")
 	assert.Contains(t, words(s, 5), "container UID 5 of dockremap (subuid line 1)")
-	assert.Contains(t, words(s, 256+5), "container UID 5 of dockremap (subuid line 1)")
+	assert.Contains(t, words(s, 256+5), "subordinate UID 5 of dockremap (subuid line 1)", "which dockerd does not read")
 }
 
 func words(s idspace.Space, id uint32) []string {

@@ -81,6 +81,7 @@ func (o Owner) is(field string) bool {
 type Reading struct {
 	Line         int
 	Start, Count int64
+	ID           int64 // the container's ID for Start; 0 unless [Set.Mapped] says it
 }
 
 // As returns what a reader finds for an owner in these very bytes, in the
