@@ -30,10 +30,12 @@ var mayImport = map[string][]string{
 	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
 	"daemoncfg": {".", "internal/fstype", "github.com/moby/sys/user", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
 		"mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"},
-	"bootargs": {".", "mvdan.cc/sh/v3/syntax", "golang.org/x/sys/unix"},
-	"remap":    {".", "subid", "daemoncfg", "bootargs"},
-	"idspace":  {".", "subid", "userns"},
-	"verify": {".", "internal/fstype", "internal/text", "verify/engine", "userns", "subid", "daemoncfg", "bootargs",
+	"bootargs":        {".", "internal/distro", "internal/text", "mvdan.cc/sh/v3/syntax"},
+	"bootargs/gates":  {".", "bootargs", "internal/distro"},
+	"internal/distro": {},
+	"remap":           {".", "subid", "daemoncfg", "bootargs/gates"},
+	"idspace":         {".", "subid", "userns"},
+	"verify": {".", "internal/fstype", "internal/text", "verify/engine", "userns", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},
 	"verify/engine": {},
 	"verify/format": {"internal/text", "verify"},
@@ -84,7 +86,7 @@ func short(path string) string {
 var hostFiles = map[string][]string{
 	"subid":     {"audit.go", "choose.go", "nss.go", "plan.go", "read.go", "release.go", "set.go"},
 	"daemoncfg": {"account.go", "config.go", "current.go", "plan.go", "process.go", "riskpath.go", "risks.go", "service.go", "startup.go"},
-	"bootargs":  {"gates.go", "grubby.go", "loader.go", "plan.go", "plangates.go", "status.go"},
+	"bootargs":  {"grubby.go", "loader.go", "plan.go", "status.go"},
 	"userns":    {"cause_linux.go", "helper_linux.go", "interop_linux.go", "probe_linux.go", "procdir_linux.go", "rights_linux.go", "scan_linux.go", "space_linux.go"},
 }
 

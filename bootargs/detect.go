@@ -119,7 +119,7 @@ func (s *site) loadShell() {
 	if s.read(defaultGrub) != nil {
 		s.shell = append(s.shell, defaultGrub)
 	}
-	if !s.release.is("debian", "ubuntu") || !s.exists(dropInDir) {
+	if !s.release.Is("debian", "ubuntu") || !s.exists(dropInDir) {
 		return
 	}
 	s.dropIn = true

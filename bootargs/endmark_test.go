@@ -29,7 +29,7 @@ func TestAnEndMarkThatComesBeforeIsRefused(t *testing.T) {
 			"set": {Set: []string{"x.y=1"}}, "append": {Append: []string{"x.y=1"}}, "add": {AddIfMissing: []string{"x.y=1"}}, "replace": {Replace: []string{"console=hvc0"}},
 		} {
 			t.Run(tt.name+"/"+verb, func(t *testing.T) {
-				plan, err := PlanEdit(hosttest.Tree(t, tt.tree), e)
+				plan, err := PlanEdit(t.Context(), hosttest.Tree(t, tt.tree), e)
 				require.ErrorIs(t, err, ErrUnsupportedSyntax)
 				assert.Equal(t, usernskit.Plan{}, plan)
 				assert.Contains(t, err.Error(), tt.want)
@@ -37,7 +37,7 @@ func TestAnEndMarkThatComesBeforeIsRefused(t *testing.T) {
 		}
 	}
 	h := hosttest.Tree(t, debian+"GRUB_CMDLINE_LINUX=\"ro x.y=1 -- --flag\"\n-- etc/default/grub.d/x.cfg --\n\n")
-	plan, err := PlanEdit(h, Edit{Set: []string{"x.y=1"}})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{"x.y=1"}})
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes, "it is there already, before the mark")
 }

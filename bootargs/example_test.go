@@ -20,7 +20,6 @@ func host() (usernskit.Host, func()) {
 	for name, text := range map[string]string{
 		"etc/os-release":            "ID=debian\nVERSION_ID=\"12\"\n",
 		"etc/default/grub":          "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"\"\n",
-		"etc/sysctl.d/99-stig.conf": "user.max_user_namespaces = 0\n",
 		"boot/grub/grub.cfg":        "menuentry Debian {\n\tlinux /vmlinuz root=/dev/sda1 ro quiet\n}\n",
 		"etc/default/grub.d/README": "",
 		"proc/cmdline":              "BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n",
@@ -39,7 +38,7 @@ func host() (usernskit.Host, func()) {
 func Example() {
 	h, remove := host()
 	defer remove()
-	plan, err := bootargs.PlanEdit(h, bootargs.Edit{Set: []string{"user_namespace.enable=1"}})
+	plan, err := bootargs.PlanEdit(context.Background(), h, bootargs.Edit{Set: []string{"user_namespace.enable=1"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -97,7 +96,7 @@ func ExampleParseArg() {
 func ExampleDetect() {
 	h, remove := host()
 	defer remove()
-	loader, err := bootargs.Detect(h)
+	loader, err := bootargs.Detect(context.Background(), h)
 	fmt.Println(loader.Kind, loader.Distro, err)
 	for _, s := range loader.Stores {
 		fmt.Println(s.Path, s.What)
@@ -111,30 +110,11 @@ func ExampleDetect() {
 func ExampleStatus() {
 	h, remove := host()
 	defer remove()
-	r, err := bootargs.Status(h, "user_namespace.enable=1")
+	r, err := bootargs.Status(context.Background(), h, "user_namespace.enable=1")
 	fmt.Println(r.State, err)
-	r, err = bootargs.Status(h, "quiet")
+	r, err = bootargs.Status(context.Background(), h, "quiet")
 	fmt.Println(r.State, err)
 	// Output:
 	// missing <nil>
 	// active <nil>
-}
-
-func ExamplePlanGates() {
-	h, remove := host()
-	defer remove()
-	gates, err := bootargs.ReadGates(h)
-	for _, g := range gates.Shut() {
-		fmt.Println(g.Name, g.State, g.Where, err)
-	}
-	plan, err := bootargs.PlanGates(h)
-	fmt.Print(plan.Diff(), err)
-	// Output:
-	// user.max_user_namespaces shut /etc/sysctl.d/99-stig.conf:1 <nil>
-	// --- /dev/null
-	// +++ /etc/sysctl.d/99-usernskit.conf
-	// @@ -0,0 +1,2 @@
-	// +# Made by usernskit: a remapped container needs a user namespace of root's.
-	// +user.max_user_namespaces = 15000
-	// <nil>
 }

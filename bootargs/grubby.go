@@ -11,7 +11,7 @@ import (
 
 // viaGrubby plans one call of grubby, after looking at what this grubby is
 // known to break. It asks grubby itself how things are now.
-func (p *planner) viaGrubby() error {
+func (p *planner) viaGrubby(ctx context.Context) error {
 	if p.Grubby == "" {
 		return fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
 	}
@@ -19,7 +19,7 @@ func (p *planner) viaGrubby() error {
 	if err != nil {
 		return err
 	}
-	entries, err := grubbyInfo(context.Background(), p.h, p.Grubby, p.grubbyKernel())
+	entries, err := grubbyInfo(ctx, p.h, p.Grubby, p.grubbyKernel())
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func Confirm(ctx context.Context, h usernskit.Host, e Edit) error {
 	if err != nil {
 		return err
 	}
-	s, err := load(h)
+	s, err := load(ctx, h)
 	if err != nil {
 		return err
 	}
@@ -177,9 +177,12 @@ func unmet(ops []op, entries []info) error {
 type info struct{ index, kernel, args string }
 
 func grubbyInfo(ctx context.Context, h usernskit.Host, grubby, kernel string) ([]info, error) {
-	out, err := h.Command(ctx, grubby, "--info="+kernel)
+	out, exit, err := h.Ask(ctx, grubby, "--info="+kernel)
 	if err != nil {
 		return nil, err
+	}
+	if exit != 0 {
+		return nil, fmt.Errorf("%s --info=%s ended with exit code %d", grubby, kernel, exit)
 	}
 	list := parseInfo(string(out))
 	if len(list) == 0 {

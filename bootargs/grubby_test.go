@@ -19,7 +19,7 @@ func TestWhereGrubbyGoesWrong(t *testing.T) {
 	plan := func(t *testing.T, h usernskit.Host, e Edit) map[string]string {
 		t.Helper()
 		e.Arch = "amd64"
-		p, err := PlanEdit(h, e)
+		p, err := PlanEdit(t.Context(), h, e)
 		require.NoError(t, err)
 		after := map[string]string{}
 		for _, c := range p.Changes {
@@ -76,7 +76,7 @@ func TestWhereGrubbyGoesWrong(t *testing.T) {
 		write(t, h, "/etc/sysconfig/grub", "GRUB_CMDLINE_LINUX=\"\"\n")
 		require.NoError(t, os.Remove(filepath.Join(h.Root, defaultGrub)))
 		require.NoError(t, os.Symlink("/etc/sysconfig/grub", filepath.Join(h.Root, defaultGrub)))
-		p, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+		p, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 		require.NoError(t, err)
 		_, err = h.Apply(t.Context(), p)
 		require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestWhereGrubbyGoesWrong(t *testing.T) {
 		assert.Equal(t, "GRUB_CMDLINE_LINUX=\""+arg+"\"\n", files["/etc/sysconfig/grub"])
 	})
 	t.Run("a full environment block changes no other file", func(t *testing.T) { // 9
-		_, err := PlanEdit(tree(t, "rhel-8"), Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, Arch: "amd64"})
+		_, err := PlanEdit(t.Context(), tree(t, "rhel-8"), Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, Arch: "amd64"})
 		assert.ErrorIs(t, err, ErrNoRoom)
 	})
 	t.Run("blanks and the place of $tuned_params stay", func(t *testing.T) { // 11
@@ -127,7 +127,7 @@ func TestGrubbyIsAskedAndLookedAfter(t *testing.T) {
 	const bad = "index=0\nkernel=/boot/vmlinuz-3.10.0\nargs=\"ro quiet user_namespace.enable=1 user-namespace.enable=0\"\n"
 	h, calls := fakeGrubby(t, tree(t, "rhel-7.9"), "\x7fELF", before, good, bad)
 	e := Edit{Set: []string{arg}, Kernel: Default, Via: Grubby}
-	plan, err := PlanEdit(h, e)
+	plan, err := PlanEdit(t.Context(), h, e)
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes, "grubby writes, not we")
 	require.Len(t, plan.Actions, 2)
@@ -140,7 +140,7 @@ func TestGrubbyIsAskedAndLookedAfter(t *testing.T) {
 	_, err = h.Command(t.Context(), plan.Actions[0].Argv...)
 	require.NoError(t, err)
 	require.NoError(t, Confirm(t.Context(), h, e))
-	again, err := PlanEdit(h, e)
+	again, err := PlanEdit(t.Context(), h, e)
 	require.NoError(t, err)
 	assert.Empty(t, again.Actions, "nothing is left to do")
 	_, err = h.Command(t.Context(), plan.Actions[0].Argv...)
@@ -151,7 +151,7 @@ func TestGrubbyIsAskedAndLookedAfter(t *testing.T) {
 
 	assert.NoError(t, unmet(mustOps(t, e), []info{{args: "user-namespace.enable=0 user_namespace.enable=1"}}), "the last of a name is in force")
 
-	plan, err = PlanEdit(h, Edit{Remove: []string{"user_namespace.enable"}, Kernel: Default, Via: Grubby})
+	plan, err = PlanEdit(t.Context(), h, Edit{Remove: []string{"user_namespace.enable"}, Kernel: Default, Via: Grubby})
 	require.NoError(t, err)
 	assert.Equal(t, "--remove-args=user_namespace.enable", plan.Actions[0].Argv[2])
 }
@@ -186,7 +186,7 @@ func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
 				write(t, h, name, text)
 			}
 			tt.edit.Via = Grubby
-			_, err := PlanEdit(h, tt.edit)
+			_, err := PlanEdit(t.Context(), h, tt.edit)
 			require.ErrorIs(t, err, tt.want)
 			for _, call := range *calls {
 				assert.Contains(t, call, "--info")
@@ -195,9 +195,9 @@ func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
 	}
 	h, _ := fakeGrubby(t, tree(t, "rhel-8"), "#!/bin/bash\n", info)
 	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"\"\n")
-	_, err := PlanEdit(h, Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, Via: Grubby})
+	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, Via: Grubby})
 	assert.ErrorIs(t, err, ErrNoRoom, "grubby would say so and exit with 0")
 	h, _ = fakeGrubby(t, tree(t, "rhel-9"), "#!/bin/bash\n", "")
-	_, err = PlanEdit(h, Edit{Set: []string{arg}, Kernel: "/boot/none", Via: Grubby})
+	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: "/boot/none", Via: Grubby})
 	assert.ErrorIs(t, err, ErrUnknownKernel)
 }

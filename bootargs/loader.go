@@ -2,6 +2,7 @@ package bootargs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"path"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/distro"
 )
 
 // A Loader is how a host boots, and where its kernel arguments are kept.
@@ -36,8 +38,8 @@ type Store struct {
 // Detect finds out how a host boots. A host that shows nothing we know has
 // [KindUnknown], which is no error: containers and virtual machines with a
 // kernel from outside have no boot loader.
-func Detect(h usernskit.Host) (Loader, error) {
-	s, err := load(h)
+func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
+	s, err := load(ctx, h)
 	if err != nil {
 		return Loader{}, err
 	}
@@ -48,7 +50,7 @@ func Detect(h usernskit.Host) (Loader, error) {
 type site struct {
 	Loader
 	h       usernskit.Host
-	release release
+	release distro.Release
 	files   map[string][]byte // nil: not there
 	err     error             // the first read that failed
 
@@ -125,9 +127,12 @@ func (s *site) list(dir, suffix string) []string {
 }
 
 // load reads everything that says how a host boots.
-func load(h usernskit.Host) (*site, error) {
+func load(ctx context.Context, h usernskit.Host) (*site, error) {
 	s := newSite(h)
 	s.findLoader()
+	if s.err == nil {
+		s.err = ctx.Err()
+	}
 	return s, s.err
 }
 
@@ -135,7 +140,7 @@ func load(h usernskit.Host) (*site, error) {
 func newSite(h usernskit.Host) *site {
 	s := &site{h: h, files: map[string][]byte{}}
 	release := s.first("/etc/os-release", "/usr/lib/os-release")
-	s.release = parseRelease(s.read(release), s.read("/etc/redhat-release"))
+	s.release = distro.Parse(s.read(release), s.read("/etc/redhat-release"))
 	s.Distro = s.release.String()
 	return s
 }

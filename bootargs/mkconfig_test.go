@@ -26,7 +26,7 @@ func TestMkconfigAcceptsWhatWasWritten(t *testing.T) {
 	for _, name := range []string{"debian-12", "suse", "ubuntu-24.04"} {
 		t.Run(name, func(t *testing.T) {
 			h := tree(t, name)
-			plan, err := PlanEdit(h, Edit{Set: []string{"user_namespace.enable=1", `y="a b;c"`}, Append: []string{"console=hvc0"}, Arch: "amd64"})
+			plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{"user_namespace.enable=1", `y="a b;c"`}, Append: []string{"console=hvc0"}, Arch: "amd64"})
 			require.NoError(t, err)
 			_, err = h.Apply(t.Context(), plan)
 			require.NoError(t, err)

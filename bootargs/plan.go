@@ -2,6 +2,7 @@ package bootargs
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -21,11 +22,11 @@ import (
 //
 // On a host whose arguments belong to another program the error is an
 // [*OwnedError]; without any boot loader it is [ErrNoLoader].
-func PlanEdit(h usernskit.Host, e Edit) (usernskit.Plan, error) {
+func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, error) {
 	if err := e.Check(); err != nil {
 		return usernskit.Plan{}, err
 	}
-	s, err := load(h)
+	s, err := load(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -34,7 +35,7 @@ func PlanEdit(h usernskit.Host, e Edit) (usernskit.Plan, error) {
 	}
 	p := &planner{site: s, edit: e}
 	p.plan.Title = "kernel arguments " + strings.Join(e.names(), " ")
-	if err := p.run(); err != nil {
+	if err := p.run(ctx); err != nil {
 		return usernskit.Plan{}, err
 	}
 	if s.err != nil { // a file was asked for on the way, and could not be read
@@ -50,10 +51,10 @@ type planner struct {
 	plan usernskit.Plan
 }
 
-func (p *planner) run() error {
+func (p *planner) run(ctx context.Context) error {
 	switch {
 	case p.edit.Via == Grubby:
-		return p.viaGrubby()
+		return p.viaGrubby(ctx)
 	case p.Kind == KindUnknown:
 		return fmt.Errorf("%w: %s", ErrNoLoader, p.Why)
 	case p.Kind == KindGRUB:

@@ -45,7 +45,7 @@ func TestNothingIsPlannedWhereOneStoreCannot(t *testing.T) {
 				write(t, h, name, text)
 			}
 			tt.edit.Arch = "amd64"
-			plan, err := PlanEdit(h, tt.edit)
+			plan, err := PlanEdit(t.Context(), h, tt.edit)
 			require.ErrorIs(t, err, tt.want)
 			assert.Equal(t, usernskit.Plan{}, plan)
 			if tt.file != "" {
@@ -70,7 +70,7 @@ func TestHostsOfOtherProgramsAreExplained(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := hosttest.Tree(t, tt.files)
-			plan, err := PlanEdit(h, Edit{Set: []string{"a=1"}, Remove: []string{"b"}})
+			plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{"a=1"}, Remove: []string{"b"}})
 			require.ErrorIs(t, err, ErrOwned)
 			assert.Equal(t, usernskit.Plan{}, plan)
 			var owned *OwnedError
@@ -80,7 +80,7 @@ func TestHostsOfOtherProgramsAreExplained(t *testing.T) {
 			assert.NotEmpty(t, owned.Why)
 		})
 	}
-	_, err := PlanEdit(hosttest.Tree(t, "-- etc/os-release --\nID=alpine\n"), Edit{Set: []string{"a=1"}})
+	_, err := PlanEdit(t.Context(), hosttest.Tree(t, "-- etc/os-release --\nID=alpine\n"), Edit{Set: []string{"a=1"}})
 	assert.ErrorIs(t, err, ErrNoLoader)
 }
 
@@ -97,21 +97,21 @@ func TestOneKernelIsFoundByEachOfItsNames(t *testing.T) {
 		"Fedora Linux (6.14.0-63.fc42.x86_64) 42": newest,
 	} {
 		h := tree(t, "fedora-42")
-		plan, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: kernel, Arch: "amd64"})
+		plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: kernel, Arch: "amd64"})
 		require.NoError(t, err, kernel)
 		require.Len(t, plan.Changes, 1)
 		assert.Equal(t, "/boot/loader/entries/"+want+".conf", plan.Changes[0].Path, kernel)
 	}
 	h := tree(t, "fedora-42")
 	write(t, h, defaultGrub, "GRUB_DEFAULT=1\nGRUB_CMDLINE_LINUX=\"\"\n")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
 	require.NoError(t, err)
 	assert.Equal(t, "/boot/loader/entries/"+older+".conf", plan.Changes[0].Path)
 }
 
 func TestRescueEntriesAreEditedOnlyWhenAsked(t *testing.T) {
 	h := tree(t, "fedora-42")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Rescue: true, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Rescue: true, Arch: "amd64"})
 	require.NoError(t, err)
 	assert.Contains(t, plan.Diff(), "0-rescue")
 }
@@ -119,14 +119,14 @@ func TestRescueEntriesAreEditedOnlyWhenAsked(t *testing.T) {
 func TestKernelInstallKeepsBelievingItsFile(t *testing.T) {
 	h := tree(t, "rhel-9")
 	write(t, h, "/etc/kernel/cmdline", "ro "+arg+"\n")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	require.NotEmpty(t, plan.Actions)
 	assert.Equal(t, []string{"touch", "/etc/kernel/cmdline"}, plan.Actions[0].Argv, "it must not be older than /etc/default/grub")
 }
 
 func TestLongLinesWarn(t *testing.T) {
-	plan, err := PlanEdit(tree(t, "raspberry-pi-os"), Edit{Set: []string{"y=" + strings.Repeat("y", 750)}, Arch: "arm64"})
+	plan, err := PlanEdit(t.Context(), tree(t, "raspberry-pi-os"), Edit{Set: []string{"y=" + strings.Repeat("y", 750)}, Arch: "arm64"})
 	require.NoError(t, err)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "long-line", plan.Warnings[0].ID)
@@ -138,7 +138,7 @@ func TestArchitectureIsTheTreesOwn(t *testing.T) {
 	copy(elf, "\x7fELF\x02\x02")
 	elf[19] = 22 // s390x, big endian
 	write(t, h, "/usr/bin/env", string(elf))
-	_, err := PlanEdit(h, Edit{Set: []string{"y=" + strings.Repeat("y", 850)}})
+	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 850)}})
 	require.ErrorIs(t, err, ErrTooLong)
 	assert.Contains(t, err.Error(), "895 on s390x")
 }
@@ -149,16 +149,16 @@ func TestADropInOfCommentsKeepsTheMainFilesArguments(t *testing.T) {
 	for _, e := range []Edit{{Set: []string{arg}}, {Append: []string{arg}}, {AddIfMissing: []string{arg}}, {Replace: []string{"console=hvc0"}}} {
 		h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"root=/dev/x ro\"\n"+
 			"-- etc/default/grub.d/99-usernskit.cfg --\n#GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} x\"\n")
-		plan, err := PlanEdit(h, e)
+		plan, err := PlanEdit(t.Context(), h, e)
 		require.NoError(t, err)
 		_, err = h.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		report, err := Status(h)
+		report, err := Status(t.Context(), h)
 		require.NoError(t, err)
 		want, err := e.Apply("root=/dev/x ro")
 		require.NoError(t, err)
 		assert.True(t, Parse(want).Equal(Parse(report.Future.Line)), "%+v: %s", e, report.Future.Line)
-		plan, err = PlanEdit(h, e)
+		plan, err = PlanEdit(t.Context(), h, e)
 		require.NoError(t, err)
 		assert.Empty(t, plan.Changes)
 	}
@@ -167,18 +167,18 @@ func TestADropInOfCommentsKeepsTheMainFilesArguments(t *testing.T) {
 func TestVendorDropInsAreNamedAndLeft(t *testing.T) {
 	h := tree(t, "debian-12")
 	write(t, h, "/etc/default/grub.d/60-vendor.cfg", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX vendor.x=1\"\n")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	_, err = h.Apply(t.Context(), plan)
 	require.NoError(t, err)
-	plan, err = PlanEdit(h, Edit{Remove: []string{"vendor.x", "net.ifnames"}, Arch: "amd64"})
+	plan, err = PlanEdit(t.Context(), h, Edit{Remove: []string{"vendor.x", "net.ifnames"}, Arch: "amd64"})
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1)
 	assert.Equal(t, defaultGrub, plan.Changes[0].Path, "where the administrator writes")
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "still-set", plan.Warnings[0].ID)
 	assert.Contains(t, plan.Warnings[0].Text, "vendor.x")
-	plan, err = PlanEdit(h, Edit{Set: []string{"vendor.x=2"}, Arch: "amd64"})
+	plan, err = PlanEdit(t.Context(), h, Edit{Set: []string{"vendor.x=2"}, Arch: "amd64"})
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1)
 	assert.Contains(t, string(plan.Changes[0].After), arg+" vendor.x=2\"\n", "ours comes later and wins")
@@ -189,7 +189,7 @@ func TestConsolesOnDebianAreReplacedWhereTheyStand(t *testing.T) {
 	h := tree(t, "debian-12")
 	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0 a\"\n")
 	require.NoError(t, os.Remove(filepath.Join(h.Root, "/etc/default/grub.d/50-cloudimg-settings.cfg")))
-	plan, err := PlanEdit(h, Edit{Replace: []string{"console=hvc0"}, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Replace: []string{"console=hvc0"}, Arch: "amd64"})
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1)
 	assert.Equal(t, "GRUB_CMDLINE_LINUX=\"console=hvc0 a\"\n", string(plan.Changes[0].After))
@@ -199,11 +199,11 @@ func TestMenuOnTheESPIsTheOneThatIsMade(t *testing.T) {
 	h := tree(t, "rhel-7.9")
 	write(t, h, "/sys/firmware/efi/fw_platform_size", "64\n")
 	write(t, h, "/boot/efi/EFI/redhat/grub.cfg", "menuentry x {\n\tlinuxefi /v ro\n}\n")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"grub2-mkconfig", "-o", "/boot/efi/EFI/redhat/grub.cfg"}, plan.Actions[0].Argv)
 	write(t, h, "/boot/efi/EFI/redhat/grub.cfg", "search --set x\nconfigfile $prefix/grub.cfg\n")
-	plan, err = PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	plan, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"}, plan.Actions[0].Argv, "a wrapper is not overwritten")
 }
@@ -212,14 +212,14 @@ func TestDropInsAfterOursHaveTheLastWord(t *testing.T) {
 	h := tree(t, "debian-12")
 	write(t, h, "/etc/default/grub.d/hetzner.cfg", "GRUB_CMDLINE_LINUX=\"consoleblank=0\"\n")
 	e := Edit{Set: []string{arg}, Arch: "amd64"}
-	plan, err := PlanEdit(h, e)
+	plan, err := PlanEdit(t.Context(), h, e)
 	require.NoError(t, err)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "overridden", plan.Warnings[0].ID)
 	assert.Contains(t, plan.Warnings[0].Text, "/etc/default/grub.d/hetzner.cfg:1: GRUB_CMDLINE_LINUX ")
 	_, err = h.Apply(t.Context(), plan)
 	require.NoError(t, err)
-	again, err := PlanEdit(h, e)
+	again, err := PlanEdit(t.Context(), h, e)
 	require.NoError(t, err)
 	assert.Empty(t, again.Changes)
 	assert.Equal(t, plan.Warnings, again.Warnings)
@@ -234,14 +234,14 @@ func TestEachDistributionMakesItsMenuInItsOwnWay(t *testing.T) {
 		{"an EL image without a menu", "-- etc/os-release --\nID=rocky\nID_LIKE=\"rhel centos fedora\"\n" + grub, "grub2-mkconfig -o /boot/grub2/grub.cfg"},
 		{"MicroOS", "-- etc/os-release --\nID=opensuse-microos\nID_LIKE=\"suse opensuse\"\n-- usr/sbin/transactional-update --\n" + grub, "transactional-update grub.cfg"},
 	} {
-		plan, err := PlanEdit(hosttest.Tree(t, tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
+		plan, err := PlanEdit(t.Context(), hosttest.Tree(t, tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
 		require.NoError(t, err, tt.name)
 		require.NotEmpty(t, plan.Actions, tt.name)
 		assert.Equal(t, tt.want, strings.Join(plan.Actions[0].Argv, " "), tt.name)
 		require.Len(t, plan.Changes, 1)
 		assert.Equal(t, defaultGrub, plan.Changes[0].Path, "without grub.d the file itself")
 	}
-	_, err := PlanEdit(hosttest.Tree(t, "-- boot/loader/loader.conf --\ntimeout 3\n"), Edit{Set: []string{arg}})
+	_, err := PlanEdit(t.Context(), hosttest.Tree(t, "-- boot/loader/loader.conf --\ntimeout 3\n"), Edit{Set: []string{arg}})
 	assert.ErrorIs(t, err, ErrUnsupported)
 }
 
@@ -253,14 +253,14 @@ func TestExtlinuxIsEditedWhereItIsMadeFrom(t *testing.T) {
 		{"u-boot-menu by kernel-install's file", "-- etc/default/u-boot --\n#\n-- etc/kernel/cmdline --\nro\n", "/etc/kernel/cmdline", "ro " + arg + "\n", "u-boot-update"},
 		{"Alpine", "-- etc/update-extlinux.conf --\ndefault_kernel_opts=\"quiet\"\nmodules=ext4\n", "/etc/update-extlinux.conf", "default_kernel_opts=\"quiet " + arg + "\"\nmodules=ext4\n", "update-extlinux"},
 	} {
-		plan, err := PlanEdit(hosttest.Tree(t, conf+tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
+		plan, err := PlanEdit(t.Context(), hosttest.Tree(t, conf+tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
 		require.NoError(t, err, tt.name)
 		require.Len(t, plan.Changes, 1, tt.name)
 		assert.Equal(t, tt.path, plan.Changes[0].Path)
 		assert.Equal(t, tt.after, string(plan.Changes[0].After))
 		assert.Equal(t, []string{tt.run}, plan.Actions[0].Argv)
 	}
-	_, err := PlanEdit(hosttest.Tree(t, conf+"-- etc/default/u-boot --\n# U_BOOT_PARAMETERS=\"\"\n"), Edit{Set: []string{arg}, Arch: "amd64"})
+	_, err := PlanEdit(t.Context(), hosttest.Tree(t, conf+"-- etc/default/u-boot --\n# U_BOOT_PARAMETERS=\"\"\n"), Edit{Set: []string{arg}, Arch: "amd64"})
 	assert.ErrorIs(t, err, ErrUnsupported)
 }
 
@@ -268,7 +268,7 @@ func TestExtlinuxIsEditedWhereItIsMadeFrom(t *testing.T) {
 func TestDefaultEntryOfSystemdBoot(t *testing.T) {
 	h := tree(t, "arch-systemd-boot")
 	planned := func() string {
-		plan, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+		plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
 		require.NoError(t, err)
 		require.Len(t, plan.Changes, 1)
 		return filepath.Base(plan.Changes[0].Path)
@@ -282,14 +282,14 @@ func TestDefaultEntryOfSystemdBoot(t *testing.T) {
 	assert.Equal(t, "arch-fallback.conf", planned())
 	require.NoError(t, os.RemoveAll(filepath.Join(h.Root, "sys")))
 	write(t, h, "/boot/loader/loader.conf", "default @saved\n")
-	_, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
 	assert.ErrorIs(t, err, ErrUnknownKernel, "it is kept where we cannot look")
 }
 
 func TestLeftoversOfGRUBDoNotHideSystemdBoot(t *testing.T) {
 	h := tree(t, "arch-systemd-boot")
 	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"\"\n")
-	loader, err := Detect(h)
+	loader, err := Detect(t.Context(), h)
 	require.NoError(t, err)
 	assert.Equal(t, KindSDBoot, loader.Kind)
 }

@@ -53,15 +53,15 @@ func (p *planner) mkconfig() []string {
 	switch {
 	case p.exists("/usr/sbin/transactional-update"):
 		return []string{"transactional-update", "grub.cfg"}
-	case p.release.is("debian", "ubuntu"):
+	case p.release.Is("debian", "ubuntu"):
 		return []string{"update-grub"}
-	case path == "" && (p.release.is("fedora", "rhel", "suse", "opensuse") || p.exists("/boot/grub2")):
+	case path == "" && (p.release.Is("fedora", "rhel", "suse", "opensuse") || p.exists("/boot/grub2")):
 		path = "/boot/grub2/grub.cfg"
 	case path == "":
 		path = "/boot/grub/grub.cfg"
 	}
 	tool := "grub-mkconfig"
-	if p.release.is("fedora", "rhel", "suse", "opensuse") || bytes.Contains([]byte(path), []byte("/grub2/")) {
+	if p.release.Is("fedora", "rhel", "suse", "opensuse") || bytes.Contains([]byte(path), []byte("/grub2/")) {
 		tool = "grub2-mkconfig"
 	}
 	return []string{tool, "-o", path}

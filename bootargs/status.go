@@ -1,6 +1,7 @@
 package bootargs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,12 +53,12 @@ type Place struct {
 // each boot entry, and for kernels to come. An argument that accumulates is
 // looked for anywhere in a line, any other must be the last of its name, and
 // nothing behind "--" counts. Without want it only collects the lines.
-func Status(h usernskit.Host, want ...string) (Report, error) {
+func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, error) {
 	w, err := words(want, nil)
 	if err != nil {
 		return Report{}, err
 	}
-	s, err := load(h)
+	s, err := load(ctx, h)
 	if err != nil {
 		return Report{}, err
 	}

@@ -25,7 +25,7 @@ func write(t *testing.T, h usernskit.Host, name, text string) {
 
 func state(t *testing.T, h usernskit.Host, want ...string) State {
 	t.Helper()
-	r, err := Status(h, want...)
+	r, err := Status(t.Context(), h, want...)
 	require.NoError(t, err)
 	return r.State
 }
@@ -36,7 +36,7 @@ func TestStatusFollowsAnArgumentToTheKernel(t *testing.T) {
 			h := tree(t, name)
 			write(t, h, "/proc/cmdline", "ro quiet\n")
 			assert.Equal(t, Missing, state(t, h, arg))
-			plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+			plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 			require.NoError(t, err)
 			_, err = h.Apply(t.Context(), plan)
 			require.NoError(t, err)
@@ -53,16 +53,16 @@ func TestStatusFollowsAnArgumentToTheKernel(t *testing.T) {
 
 func TestStatusTellsThatUpdateGrubIsDue(t *testing.T) {
 	h := tree(t, "debian-12")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	_, err = h.Apply(t.Context(), plan)
 	require.NoError(t, err)
-	r, err := Status(h, arg)
+	r, err := Status(t.Context(), h, arg)
 	require.NoError(t, err)
 	assert.Equal(t, Partial, r.State)
 	assert.Equal(t, Active, r.Future.State)
 	assert.Equal(t, Missing, r.Default.State)
-	again, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	again, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	assert.Empty(t, again.Changes)
 	require.NotEmpty(t, again.Actions, "what is left to do is still named")
@@ -73,7 +73,7 @@ func TestStatusSeesWhoHasTheLastWord(t *testing.T) {
 	h := tree(t, "ubuntu-24.04")
 	write(t, h, "/boot/grub/grub.cfg", "menuentry x {\n\tlinux /v ro user_namespace.enable=1 user_namespace.enable=0\n}\n")
 	write(t, h, "/etc/default/grub.d/zz-vendor.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=\"user_namespace.enable=0\"\n")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
 	require.NoError(t, err)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "overridden", plan.Warnings[0].ID)
@@ -85,7 +85,7 @@ func TestStatusSeesWhoHasTheLastWord(t *testing.T) {
 
 func TestStatusOfOneKernelIsPartial(t *testing.T) {
 	h := tree(t, "fedora-42")
-	plan, err := PlanEdit(h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1)
 	assert.Equal(t, "/boot/loader/entries/b1a2c3-6.14.0-63.fc42.x86_64.conf", plan.Changes[0].Path)
@@ -108,10 +108,10 @@ func TestStatusWithoutABootLoader(t *testing.T) {
 func TestStatusKnowsWhatItCannotRead(t *testing.T) {
 	h := tree(t, "suse")
 	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"$(cat /etc/args)\"\n")
-	r, err := Status(h, arg)
+	r, err := Status(t.Context(), h, arg)
 	require.NoError(t, err)
 	assert.Equal(t, CannotTell, r.Future.State)
-	_, err = Status(h, "a b")
+	_, err = Status(t.Context(), h, "a b")
 	assert.ErrorIs(t, err, ErrSyntax)
 	assert.True(t, strings.HasPrefix(State(99).String(), "cannot"))
 }

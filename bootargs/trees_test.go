@@ -60,7 +60,7 @@ func TestEachDistributionIsEditedInItsOwnPlacesAndUndone(t *testing.T) {
 	for _, tt := range trees {
 		t.Run(tt.name, func(t *testing.T) {
 			h := tree(t, tt.name)
-			loader, err := Detect(h)
+			loader, err := Detect(t.Context(), h)
 			require.NoError(t, err)
 			assert.Equal(t, tt.kind, loader.Kind.String())
 			assert.Equal(t, tt.distro, loader.Distro)
@@ -70,7 +70,7 @@ func TestEachDistributionIsEditedInItsOwnPlacesAndUndone(t *testing.T) {
 			}
 			before := hosttest.Snapshot(t, h)
 
-			plan, err := PlanEdit(h, edit)
+			plan, err := PlanEdit(t.Context(), h, edit)
 			require.NoError(t, err)
 			var writes, actions, warnings []string
 			for _, c := range plan.Changes {
@@ -97,7 +97,7 @@ func TestEachDistributionIsEditedInItsOwnPlacesAndUndone(t *testing.T) {
 					assert.Len(t, c.After, len(c.Before))
 				}
 			}
-			again, err := PlanEdit(h, edit)
+			again, err := PlanEdit(t.Context(), h, edit)
 			require.NoError(t, err)
 			assert.Empty(t, again.Diff(), "twice is once")
 			require.NoError(t, h.Undo(t.Context(), receipt.ID))
@@ -105,11 +105,11 @@ func TestEachDistributionIsEditedInItsOwnPlacesAndUndone(t *testing.T) {
 
 			// And back by the opposite edit, where nothing was taken away.
 			set := Edit{Set: []string{"fresh.one=1"}, Arch: "amd64"}
-			plan, err = PlanEdit(h, set)
+			plan, err = PlanEdit(t.Context(), h, set)
 			require.NoError(t, err)
 			_, err = h.Apply(t.Context(), plan)
 			require.NoError(t, err)
-			plan, err = PlanEdit(h, Edit{Remove: []string{"fresh.one"}, Arch: "amd64"})
+			plan, err = PlanEdit(t.Context(), h, Edit{Remove: []string{"fresh.one"}, Arch: "amd64"})
 			require.NoError(t, err)
 			_, err = h.Apply(t.Context(), plan)
 			require.NoError(t, err)

@@ -2,11 +2,10 @@ package remap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/bootargs/gates"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
 )
@@ -63,7 +62,7 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	gates, err := planGates(h)
+	kernel, err := gates.Plan(ctx, h)
 	if err != nil {
 		return Enable{}, err
 	}
@@ -79,7 +78,7 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 		daemon.Warnings = append(daemon.Warnings, usernskit.Warning{ID: "remap-changed", Risk: true, Text: fmt.Sprintf(
 			"%s: userns-remap is %q now: the images, containers and volumes of its store are not seen under %q", was.Place, was.Value, want.Remap)})
 	}
-	plan, err := usernskit.Merge(usernskit.Plan{Title: "enable userns-remap " + want.Remap.String()}, ranges, gates, daemon)
+	plan, err := usernskit.Merge(usernskit.Plan{Title: "enable userns-remap " + want.Remap.String()}, ranges, kernel, daemon)
 	if err != nil {
 		return Enable{}, err
 	}
@@ -95,17 +94,6 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 func sameAccount(h usernskit.Host, r daemoncfg.Remap, account string) bool {
 	name, err := r.Account(h)
 	return err == nil && name == account
-}
-
-// planGates plans kernel settings. A host on which nobody can tell where boot
-// arguments are kept gets a warning and not an error: on every kernel since
-// EL 7.6 none is needed, and verify says whether the kernel is fine.
-func planGates(h usernskit.Host) (usernskit.Plan, error) {
-	plan, err := bootargs.PlanGates(h)
-	if errors.Is(err, bootargs.ErrNoLoader) || errors.Is(err, bootargs.ErrOwned) {
-		return usernskit.Plan{Warnings: []usernskit.Warning{{ID: "boot-arguments", Text: err.Error()}}}, nil
-	}
-	return plan, err
 }
 
 func without(list []usernskit.Warning, id string) []usernskit.Warning {

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/bootargs/gates"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -21,7 +21,7 @@ type kernel struct {
 	maxUserns reading[string]
 	configs   []bootConfig // of a tree of files
 
-	gates reading[bootargs.Gates]
+	gates reading[gates.Report]
 
 	// What the kernel said to a child with the configured map, and to one that
 	// joined the host's IPC namespace. notProbed is why there was none.
@@ -50,7 +50,7 @@ func readKernel(ctx context.Context, f *facts) kernel {
 		data, err := f.readProc("sys/user/max_user_namespaces")
 		k.maxUserns = reading[string]{strings.TrimSpace(string(data)), err}
 	}
-	k.gates.value, k.gates.err = bootargs.ReadGates(f.host)
+	k.gates.value, k.gates.err = gates.Read(ctx, f.host)
 	k.runProbes(ctx, f)
 	return k
 }

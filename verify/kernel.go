@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/bootargs/gates"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -67,13 +67,13 @@ func (f *facts) k02(v *verdicts) {
 
 // gate returns the gate of that name; where there is none it does not matter to
 // this kernel.
-func (f *facts) gate(name string) (bootargs.Gate, bool) {
+func (f *facts) gate(name string) (gates.Gate, bool) {
 	for _, g := range f.kernel.gates.value.List {
 		if g.Name == name {
 			return g, true
 		}
 	}
-	return bootargs.Gate{}, false
+	return gates.Gate{}, false
 }
 
 // k03: no file takes that away at the next boot.
@@ -87,9 +87,9 @@ func (f *facts) k03(v *verdicts) {
 	switch {
 	case !ok:
 		v.skip("host", "this kernel has no such limit")
-	case g.AtBoot == "" && g.State == bootargs.Shut && f.kernel.maxUserns.value == g.Now && g.Now != "":
+	case g.AtBoot == "" && g.State == gates.StateShut && f.kernel.maxUserns.value == g.Now && g.Now != "":
 		v.skip("host", "no file sets it, see K02 for what it is now")
-	case g.AtBoot == "" && g.State == bootargs.Shut:
+	case g.AtBoot == "" && g.State == gates.StateShut:
 		v.fail("host", "user.max_user_namespaces is %s", g.Text).run(repair)
 	case g.AtBoot == "":
 		v.pass("host", "no file sets user.max_user_namespaces")
@@ -111,7 +111,7 @@ func (f *facts) k04(v *verdicts) {
 	}
 	var fi *Finding
 	for _, g := range f.kernel.gates.value.List {
-		if g.State != bootargs.Harmless {
+		if g.State != gates.StateHarmless {
 			continue
 		}
 		if fi == nil {
@@ -125,12 +125,12 @@ func (f *facts) k04(v *verdicts) {
 }
 
 // bootGates are the arguments that this kernel needs.
-func (f *facts) bootGates(v *verdicts) []bootargs.Gate {
+func (f *facts) bootGates(v *verdicts) []gates.Gate {
 	if err := f.kernel.gates.err; err != nil {
 		v.unknown("host", "%v", err)
 		return nil
 	}
-	var list []bootargs.Gate
+	var list []gates.Gate
 	for _, g := range f.kernel.gates.value.List {
 		if g.Arg {
 			list = append(list, g)
@@ -166,7 +166,7 @@ func (f *facts) k06(v *verdicts) {
 			source = g.Where
 		}
 		switch {
-		case g.State == bootargs.Unknown:
+		case g.State == gates.StateUnknown:
 			v.unknown(g.Name, "%s", g.Text)
 		case !f.proc && g.AtBoot == g.Want:
 			v.pass(g.Name, "%s is configured", arg).saw(source, g.AtBoot, g.Want)

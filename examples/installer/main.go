@@ -14,7 +14,7 @@ import (
 	"slices"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/bootargs/gates"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
 )
@@ -72,7 +72,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	kernel, err := bootargs.PlanGates(image)
+	kernel, err := gates.Plan(ctx, image)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

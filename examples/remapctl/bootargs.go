@@ -57,9 +57,9 @@ type jsonBootargs struct {
 	Future  jsonPlace   `json:"future"`
 }
 
-func runBootargsShow(_ context.Context, e *env, cmd *cli.Command) error {
+func runBootargsShow(ctx context.Context, e *env, cmd *cli.Command) error {
 	want := cmd.Args().Slice()
-	r, err := bootargs.Status(e.host, want...)
+	r, err := bootargs.Status(ctx, e.host, want...)
 	if err != nil {
 		return err
 	}

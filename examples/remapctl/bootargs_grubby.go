@@ -13,7 +13,7 @@ import (
 
 // grubby has grubby(8) make an edit, and looks at what it did.
 func (e *env) grubby(ctx context.Context, cmd *cli.Command, edit bootargs.Edit) error {
-	p, err := bootargs.PlanEdit(e.host, edit)
+	p, err := bootargs.PlanEdit(ctx, e.host, edit)
 	if err != nil {
 		return err
 	}

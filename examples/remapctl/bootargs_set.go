@@ -84,7 +84,7 @@ func (e *env) editBootargs(ctx context.Context, cmd *cli.Command, edit bootargs.
 	}
 	var last usernskit.Plan
 	_, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		p, err := bootargs.PlanEdit(e.host, edit)
+		p, err := bootargs.PlanEdit(ctx, e.host, edit)
 		last = p
 		return p, err
 	})

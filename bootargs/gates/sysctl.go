@@ -1,4 +1,4 @@
-package bootargs
+package gates
 
 import (
 	"bytes"
@@ -30,15 +30,19 @@ type sysctlFile struct {
 }
 
 // sysctlFiles reads the files in the order in which they are applied.
-func sysctlFiles(s *site) []sysctlFile {
+func (r *reader) sysctlFiles() []sysctlFile {
 	seen := map[string]bool{}
 	var list []sysctlFile
 	for _, dir := range sysctlDirs() {
-		for _, name := range s.list(dir, ".conf") {
-			if base := path.Base(name); !seen[base] {
-				seen[base] = true
-				list = append(list, sysctlFile{name, s.readUnmasked(name)})
+		entries, err := r.h.ReadDir(dir)
+		r.note(err)
+		for _, e := range entries {
+			name := e.Name()
+			if !strings.HasSuffix(name, ".conf") || strings.HasPrefix(name, ".") || e.IsDir() || seen[name] {
+				continue
 			}
+			seen[name] = true
+			list = append(list, sysctlFile{path.Join(dir, name), r.readUnmasked(path.Join(dir, name))})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b sysctlFile) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
@@ -47,11 +51,11 @@ func sysctlFiles(s *site) []sysctlFile {
 
 // readUnmasked reads a file that may be a link to /dev/null, which hides those
 // of its name and holds nothing.
-func (s *site) readUnmasked(name string) []byte {
-	if info, err := s.h.Stat(name); err == nil && !info.Mode().IsRegular() {
+func (r *reader) readUnmasked(name string) []byte {
+	if info, err := r.h.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil
 	}
-	return s.read(name)
+	return r.read(name)
 }
 
 // with returns the list with one file put into its place.
@@ -106,14 +110,14 @@ func setSysctl(src []byte, key, value string) []byte {
 	at, from, to := 0, -1, -1
 	for line := range bytes.Lines(src) {
 		if name, old, ok := sysctlLine(string(line)); ok && name == key {
-			eq := bytes.IndexByte(line, '=')
-			from = at + eq + 1 + bytes.Index(line[eq+1:], []byte(old))
+			value := bytes.IndexByte(line, '=') + 1
+			from = at + value + bytes.Index(line[value:], []byte(old))
 			to = from + len(old)
 		}
 		at += len(line)
 	}
 	if from >= 0 {
-		return replace(src, from, to-from, value)
+		return slices.Concat(src[:from], []byte(value), src[to:])
 	}
 	out := bytes.Clone(src)
 	if n := len(out); n > 0 && out[n-1] != '\n' {
@@ -123,6 +127,6 @@ func setSysctl(src []byte, key, value string) []byte {
 }
 
 // procSys reads a sysctl as it is now, "" where this host does not show it.
-func procSys(s *site, key string) string {
-	return strings.TrimSpace(string(s.read("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))))
+func (r *reader) procSys(key string) string {
+	return strings.TrimSpace(string(r.read("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))))
 }

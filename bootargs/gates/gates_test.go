@@ -1,6 +1,8 @@
-package bootargs
+package gates
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
@@ -36,7 +39,7 @@ menuentry 'CentOS' {
 
 func shut(t *testing.T, h usernskit.Host) string {
 	t.Helper()
-	g, err := ReadGates(h)
+	g, err := Read(t.Context(), h)
 	require.NoError(t, err)
 	var list []string
 	for _, gate := range g.Shut() {
@@ -69,9 +72,11 @@ func TestEachKernelOfEL7HasItsGates(t *testing.T) {
 
 func TestModernHostsNeedNothing(t *testing.T) {
 	for _, name := range []string{"debian-12", "ubuntu-24.04", "fedora-42", "rhel-8", "rhel-10", "suse", "arch-systemd-boot", "raspberry-pi-os"} {
-		h := tree(t, name)
+		text, err := os.ReadFile("../testdata/trees/" + name + ".txtar")
+		require.NoError(t, err)
+		h := hosttest.Tree(t, string(text))
 		assert.Empty(t, shut(t, h), name)
-		plan, err := PlanGates(h)
+		plan, err := Plan(t.Context(), h)
 		require.NoError(t, err)
 		assert.Equal(t, usernskit.Plan{}, plan, name)
 	}
@@ -80,7 +85,7 @@ func TestModernHostsNeedNothing(t *testing.T) {
 func TestEL74GetsItsArgumentAndItsLimit(t *testing.T) {
 	h := el7(t, "7.4.1708", "3.10.0-693.el7.x86_64")
 	before := hosttest.Snapshot(t, h)
-	plan, err := PlanGates(h)
+	plan, err := Plan(t.Context(), h)
 	require.NoError(t, err)
 	assert.Equal(t, `--- /etc/default/grub
 +++ /etc/default/grub
@@ -90,7 +95,7 @@ func TestEL74GetsItsArgumentAndItsLimit(t *testing.T) {
 --- /dev/null
 +++ /etc/sysctl.d/99-usernskit.conf
 @@ -0,0 +1,2 @@
-+# Made by usernskit: a remapped container needs a user namespace of root's.
++# Made by usernskit: each remapped container needs a user namespace on root's account.
 +user.max_user_namespaces = 15000
 `, plan.Diff())
 	var actions []string
@@ -104,7 +109,7 @@ func TestEL74GetsItsArgumentAndItsLimit(t *testing.T) {
 
 	receipt, err := h.Apply(t.Context(), plan)
 	require.NoError(t, err)
-	again, err := PlanGates(h)
+	again, err := Plan(t.Context(), h)
 	require.NoError(t, err)
 	assert.Empty(t, again.Changes)
 	require.NoError(t, h.Undo(t.Context(), receipt.ID))
@@ -142,10 +147,10 @@ func TestLimitsThatAreResetAtTheNextBoot(t *testing.T) {
 				write(t, h, name, text)
 			}
 			assert.Equal(t, tt.shut, shut(t, h))
-			g, err := ReadGates(h)
+			g, err := Read(t.Context(), h)
 			require.NoError(t, err)
 			assert.Equal(t, tt.where, g.List[0].Where)
-			plan, err := PlanGates(h)
+			plan, err := Plan(t.Context(), h)
 			require.NoError(t, err)
 			warned := ""
 			for _, w := range plan.Warnings {
@@ -160,7 +165,7 @@ func TestLimitsThatAreResetAtTheNextBoot(t *testing.T) {
 			assert.Equal(t, sysctlPath, plan.Changes[0].Path)
 			_, err = h.Apply(t.Context(), plan)
 			require.NoError(t, err)
-			again, err := PlanGates(h)
+			again, err := Plan(t.Context(), h)
 			require.NoError(t, err)
 			assert.Empty(t, again.Changes)
 			if tt.warn == "" {
@@ -174,12 +179,12 @@ func TestGatesOfTheRunningKernel(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- proc/sys/user/max_user_namespaces --\n0\n-- proc/sys/kernel/osrelease --\n6.1.0\n"+
 		"-- proc/sys/kernel/unprivileged_userns_clone --\n0\n-- proc/sys/kernel/apparmor_restrict_unprivileged_userns --\n1\n-- proc/self/ns/mnt --\n")
 	assert.Equal(t, "CONFIG_USER_NS user.max_user_namespaces", shut(t, h))
-	g, err := ReadGates(h)
+	g, err := Read(t.Context(), h)
 	require.NoError(t, err)
 	assert.Equal(t, "6.1.0", g.Kernel)
 	var harmless []string
 	for _, gate := range g.List {
-		if gate.State == Harmless {
+		if gate.State == StateHarmless {
 			harmless = append(harmless, gate.Name+"="+gate.Now)
 		}
 	}
@@ -187,7 +192,7 @@ func TestGatesOfTheRunningKernel(t *testing.T) {
 
 	write(t, h, "/proc/self/ns/user", "")
 	write(t, h, "/etc/sysctl.d/10-containers.conf", "user.max_user_namespaces=28633\n")
-	plan, err := PlanGates(h)
+	plan, err := Plan(t.Context(), h)
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes, "the next boot is fine already")
 	require.Len(t, plan.Actions, 1)
@@ -196,7 +201,7 @@ func TestGatesOfTheRunningKernel(t *testing.T) {
 
 func TestOurOwnSysctlFileIsEditedInPlace(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/sysctl.d/99-usernskit.conf --\n# mine\nuser.max_user_namespaces\t=  10 \nkernel.x=1\n")
-	plan, err := PlanGates(h)
+	plan, err := Plan(t.Context(), h)
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1)
 	assert.Equal(t, "# mine\nuser.max_user_namespaces\t=  15000 \nkernel.x=1\n", string(plan.Changes[0].After))
@@ -210,15 +215,22 @@ func TestMaskedSysctlFilesHoldNothing(t *testing.T) {
 func TestGatesDoNotNeedTheBootLoadersFiles(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/os-release --\nID=fedora\nVERSION_ID=42\n-- boot/grub2/grub.cfg/is-a-directory --\n")
 	assert.Empty(t, shut(t, h))
-	_, err := Detect(h)
+	_, err := bootargs.Detect(t.Context(), h)
 	assert.ErrorIs(t, err, usernskit.ErrNotRegular)
 }
 
 func TestArgumentsThatAreNotOursToSetAreAWarning(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/os-release --\nID=centos\nID_LIKE=rhel\nVERSION_ID=7\n-- etc/redhat-release --\nCentOS Linux release 7.3.1611 (Core)\n")
-	plan, err := PlanGates(h)
+	plan, err := Plan(t.Context(), h)
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "boot-arguments", plan.Warnings[0].ID)
+}
+
+func write(t *testing.T, h usernskit.Host, name, text string) {
+	t.Helper()
+	path := filepath.Join(h.Root, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }

@@ -1,0 +1,341 @@
+// Package gates tells what the kernel of a host needs before user namespaces
+// work for a Docker daemon that runs as root, and plans it.
+//
+//	report, err := gates.Read(ctx, host)
+//	for _, gate := range report.Shut() {
+//		fmt.Println(gate.Name, gate.Text)
+//	}
+//	plan, err := gates.Plan(ctx, host)
+//
+// Hosts of today need nothing. The kernels of EL 7.2 to 7.5 need an argument,
+// those of EL 7.4 and later a limit above the 0 that they start with, and a
+// hardening guide may have set that limit to 0 anywhere.
+package gates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/internal/distro"
+)
+
+// A Report lists the settings of one host that can block user namespaces:
+// kernel arguments and sysctls that switch them off or limit them.
+type Report struct {
+	Distro string // "centos 7.4"
+	Kernel string // "3.10.0-693.el7.x86_64", "" where it is not known
+	List   []Gate
+}
+
+// A Gate is one argument or sysctl.
+type Gate struct {
+	Name   string // "user_namespace.enable", "user.max_user_namespaces"
+	Arg    bool   // a kernel argument, not a sysctl
+	Want   string // the least value that will do; "" for gates that are only shown
+	Now    string // "" where it is not known: in the tree of another host
+	AtBoot string // what the files set for the next boot; "" for the kernel's default
+	Where  string // file:line of AtBoot
+	State  State
+	Text   string // why it matters, or why not
+}
+
+// A State tells whether a gate is open.
+type State int
+
+const (
+	StateUnknown  State = iota // this host does not show it
+	StateOpen                  // now and from the next boot on
+	StateShut                  // now, or from the next boot on
+	StateHarmless              // shown because people ask: it does not concern root
+)
+
+var stateNames = [...]string{"unknown", "open", "shut", "harmless"}
+
+// String returns "open", "shut", "unknown" or "harmless".
+func (s State) String() string {
+	if s < 0 || int(s) >= len(stateNames) {
+		return fmt.Sprintf("State(%d)", int(s))
+	}
+	return stateNames[s]
+}
+
+// MarshalText returns what String returns.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *State) UnmarshalText(text []byte) error {
+	for i, name := range stateNames {
+		if name == string(text) {
+			*s = State(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown state %q", text)
+}
+
+// Shut returns the gates that keep user namespaces from working.
+func (r Report) Shut() []Gate {
+	var list []Gate
+	for _, gate := range r.List {
+		if gate.State == StateShut {
+			list = append(list, gate)
+		}
+	}
+	return list
+}
+
+// MaxUserNamespaces is what Plan sets user.max_user_namespaces to. Each
+// remapped container takes one, all of them on root's account.
+const MaxUserNamespaces = 15000
+
+// Fewer user namespaces than this are too few for a host of containers.
+const leastUserNamespaces = 1024
+
+// Read looks at the gates of a host. The files below /proc and /sys that it
+// reads are the host's own: a tree without them is judged by its release, its
+// newest kernel and its configuration, never by the kernel that runs here.
+func Read(ctx context.Context, h usernskit.Host) (Report, error) {
+	r := newReader(h)
+	report := r.report(ctx)
+	if r.err == nil {
+		r.err = ctx.Err()
+	}
+	if r.err != nil {
+		return Report{}, r.err
+	}
+	return report, nil
+}
+
+// A reader reads files of a host and keeps the first error.
+type reader struct {
+	h   usernskit.Host
+	err error
+}
+
+func newReader(h usernskit.Host) *reader { return &reader{h: h} }
+
+// read returns a file's bytes, nil where there is none.
+func (r *reader) read(name string) []byte {
+	data, err := r.h.ReadFile(name)
+	if err != nil {
+		r.note(err)
+		return nil
+	}
+	if data == nil {
+		data = []byte{}
+	}
+	return data
+}
+
+func (r *reader) exists(name string) bool {
+	_, err := r.h.Stat(name)
+	r.note(err)
+	return err == nil
+}
+
+func (r *reader) note(err error) {
+	if r.err == nil && err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		r.err = err
+	}
+}
+
+func (r *reader) release() distro.Release {
+	osRelease := r.read("/etc/os-release")
+	if osRelease == nil {
+		osRelease = r.read("/usr/lib/os-release")
+	}
+	return distro.Parse(osRelease, r.read("/etc/redhat-release"))
+}
+
+// report looks for the boot loader only where an argument is needed: its files
+// are often readable by root alone.
+func (r *reader) report(ctx context.Context) Report {
+	release := r.release()
+	report := Report{Distro: release.String(), Kernel: r.kernelRelease()}
+	era := enterprise7(release, report.Kernel)
+	switch {
+	case era == beforeUserNS:
+		report.List = append(report.List, Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "the kernels of EL 7.0 and 7.1 have no user namespaces: update to 7.6 or later"})
+	case r.exists("/proc/self/ns") && !r.exists("/proc/self/ns/user"):
+		report.List = append(report.List, Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "this kernel is built without user namespaces: another kernel is needed"})
+	}
+	for _, arg := range era.args() {
+		report.List = append(report.List, r.argGate(ctx, arg, era))
+	}
+	files := r.sysctlFiles()
+	if era != beforeUserNS && era != el72 {
+		report.List = append(report.List, r.limitGate(files, "user.max_user_namespaces", leastUserNamespaces, era.zeroByDefault()))
+		for _, kind := range []string{"mnt", "pid", "ipc", "uts", "net", "cgroup"} {
+			if gate := r.limitGate(files, "user.max_"+kind+"_namespaces", 1, false); gate.State == StateShut {
+				report.List = append(report.List, gate)
+			}
+		}
+	}
+	for _, info := range []struct{ name, text string }{
+		{"kernel.unprivileged_userns_clone", "0 is the hardened value and fine: dockerd makes its namespaces as root"},
+		{"kernel.apparmor_restrict_unprivileged_userns", "1 is the hardened value and fine: dockerd makes its namespaces as root"},
+	} {
+		if now := r.procSys(info.name); now != "" {
+			report.List = append(report.List, Gate{Name: info.name, Now: now, State: StateHarmless, Text: info.text})
+		}
+	}
+	return report
+}
+
+// kernelRelease is the release of the kernel that runs, or in a tree of the
+// newest one that is installed.
+func (r *reader) kernelRelease() string {
+	if now := r.procSys("kernel.osrelease"); now != "" {
+		return now
+	}
+	if r.h.Live() {
+		return ""
+	}
+	best := ""
+	for _, dir := range []string{"/usr/lib/modules", "/lib/modules"} {
+		list, err := r.h.ReadDir(dir)
+		r.note(err)
+		for _, d := range list {
+			if best == "" || distro.CompareVersions(d.Name(), best) > 0 {
+				best = d.Name()
+			}
+		}
+	}
+	return best
+}
+
+// An era is a range of EL7 releases with the same gates.
+type era int
+
+const (
+	notEL7       era = iota
+	beforeUserNS     // 7.0, 7.1
+	el72             // 7.2, 7.3: off by default
+	el74             // 7.4, 7.5: limit 0 by default, mount namespaces off inside
+	el76             // 7.6 and later: limit 0 by default
+	someEL7          // not known which: both arguments do no harm
+)
+
+// enterprise7 goes by the build number of the kernel, since a release of 7.9
+// may still run the kernel of 7.3; without one by the release.
+func enterprise7(r distro.Release, kernel string) era {
+	major, minor, ok := r.Enterprise()
+	rest, old := strings.CutPrefix(kernel, "3.10.0-")
+	switch {
+	case !ok || major != 7 || kernel != "" && !old: // a newer kernel than its own
+		return notEL7
+	case old:
+		n, _, _ := strings.Cut(rest, ".")
+		build, err := strconv.Atoi(n)
+		switch {
+		case err != nil:
+			return someEL7
+		case build < 327:
+			return beforeUserNS
+		case build < 693:
+			return el72
+		case build < 957:
+			return el74
+		}
+		return el76
+	case minor < 0:
+		return someEL7
+	}
+	return [...]era{beforeUserNS, beforeUserNS, el72, el72, el74, el74, el76}[min(minor, 6)]
+}
+
+// args are the kernel arguments that an era needs.
+func (e era) args() []string {
+	switch e {
+	case el72:
+		return []string{"user_namespace.enable=1"}
+	case el74:
+		return []string{"namespace.unpriv_enable=1"}
+	case someEL7:
+		return []string{"user_namespace.enable=1", "namespace.unpriv_enable=1"}
+	}
+	return nil
+}
+
+func (e era) zeroByDefault() bool { return e == el74 || e == el76 || e == someEL7 }
+
+func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
+	name, value, _ := strings.Cut(arg, "=")
+	gate := Gate{Name: name, Arg: true, Want: value, State: StateShut}
+	switch era {
+	case someEL7:
+		gate.Text = "kernels of EL 7.2 to 7.5 need it and others ignore it; which kernel this is could not be read"
+	case el72:
+		gate.Text = "the kernels of EL 7.2 and 7.3 have user namespaces switched off without it"
+	default:
+		gate.Text = "the kernels of EL 7.4 and 7.5 refuse mount namespaces inside user namespaces without it"
+	}
+	now := r.read("/proc/cmdline")
+	if a, ok := bootargs.Parse(string(now)).Effective(name); ok {
+		gate.Now = a.Value
+		if !a.HasValue {
+			gate.Now = "1"
+		}
+	}
+	if param := r.read("/sys/module/user_namespace/parameters/enable"); param != nil && era == el72 {
+		gate.Now = strings.TrimSpace(string(param)) // "Y": what the kernel made of it
+	}
+	plan, err := bootargs.PlanEdit(ctx, r.h, bootargs.Edit{Set: []string{arg}})
+	configured := err == nil && plan.Empty() && len(plan.Actions) == 0
+	if configured {
+		gate.AtBoot = value
+	}
+	foreign := errors.Is(err, bootargs.ErrOwned) || errors.Is(err, bootargs.ErrNoLoader)
+	switch {
+	case err != nil:
+		gate.Text += "; where it is configured could not be read: " + err.Error()
+		switch {
+		case !foreign:
+			gate.State = StateUnknown
+		case truthy(gate.Now):
+			gate.State = StateOpen
+		}
+	case configured && (now == nil || truthy(gate.Now)):
+		gate.State = StateOpen
+	}
+	return gate
+}
+
+// truthy is kstrtobool() for what people write.
+func truthy(v string) bool { return v == "1" || v == "y" || v == "Y" }
+
+func (r *reader) limitGate(files []sysctlFile, name string, least int, zero bool) Gate {
+	gate := Gate{Name: name, Want: strconv.Itoa(least), Now: r.procSys(name), State: StateOpen}
+	gate.Text = "each remapped container takes one, all on root's account"
+	if set, ok := lookup(files, name); ok {
+		gate.AtBoot, gate.Where = set.value, fmt.Sprintf("%s:%d", set.file, set.line)
+	}
+	switch {
+	case gate.Now == "" && r.exists("/proc/sys/kernel"):
+		gate.Text = "this kernel has no such limit"
+	case gate.AtBoot != "" && !atLeast(gate.AtBoot, gate.Want):
+		gate.State = StateShut
+		gate.Text = "set too low at the next boot by " + gate.Where
+	case gate.Now != "" && !atLeast(gate.Now, gate.Want):
+		gate.State = StateShut
+		gate.Text = "too low now; " + gate.Text
+	case gate.AtBoot == "" && zero:
+		gate.State = StateShut
+		gate.Text = "0 by default in the kernels of EL 7.4 and later, and no file sets it"
+	}
+	return gate
+}
+
+// atLeast compares two numbers as sysctl(8) takes them.
+func atLeast(have, want string) bool {
+	n, err := strconv.ParseInt(strings.TrimSpace(have), 0, 64)
+	least, wrong := strconv.ParseInt(want, 10, 64)
+	return err == nil && wrong == nil && n >= least
+}

@@ -1,0 +1,154 @@
+package gates
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+)
+
+// The file of our own below /etc/sysctl.d. Its name sorts after
+// 99-sysctl.conf, the link that distributions have for /etc/sysctl.conf.
+const (
+	sysctlPath  = "/etc/sysctl.d/99-usernskit.conf"
+	sysctlStart = "# Made by usernskit: each remapped container needs a user namespace on root's account.\n"
+)
+
+// IDs of the warnings that a plan can have.
+const (
+	WarnNoUserNamespaces = "no-user-namespaces" // only another kernel helps
+	WarnBootArguments    = "boot-arguments"     // needed, and take a reboot or a person
+	WarnOverridden       = "sysctl-overridden"  // a later file has the last word
+	WarnSysctlConf       = "sysctl-conf"        // programs disagree about /etc/sysctl.conf
+)
+
+// Plan plans what a host needs for its gates to be open: nothing on hosts of
+// today, the kernel arguments of EL 7.2 to 7.5, and a file in /etc/sysctl.d
+// where a limit is too low, now or from the next boot on. Where a later file
+// has the last word over ours, a warning names it.
+//
+// A host whose kernel arguments another program keeps gets a warning with what
+// to do, not an error.
+func Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+	r := newReader(h)
+	report := r.report(ctx)
+	if r.err != nil {
+		return usernskit.Plan{}, r.err
+	}
+	p := &planner{reader: r}
+	if err := p.arguments(ctx, report); err != nil {
+		return usernskit.Plan{}, err
+	}
+	p.limits(report)
+	if r.err != nil {
+		return usernskit.Plan{}, r.err
+	}
+	if len(p.plan.Changes)+len(p.plan.Actions) > 0 {
+		p.plan.Title = "user namespaces"
+	}
+	return p.plan, ctx.Err()
+}
+
+// A planner collects the plan.
+type planner struct {
+	*reader
+	plan usernskit.Plan
+}
+
+func (p *planner) warn(w usernskit.Warning) { p.plan.Warnings = append(p.plan.Warnings, w) }
+
+func (p *planner) run(why string, argv ...string) {
+	p.plan.Actions = append(p.plan.Actions, usernskit.Action{Why: why, Argv: argv})
+}
+
+// arguments plans the kernel arguments. A gate of which nobody can tell whether
+// it is open is planned too: then the error that hides it stops the plan.
+func (p *planner) arguments(ctx context.Context, report Report) error {
+	var args []string
+	for _, gate := range report.List {
+		switch {
+		case gate.Arg && gate.State != StateOpen:
+			args = append(args, gate.Name+"="+gate.Want)
+		case gate.State == StateShut && gate.Want == "":
+			p.warn(usernskit.Warning{ID: WarnNoUserNamespaces, Text: gate.Name + ": " + gate.Text})
+		}
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	plan, err := bootargs.PlanEdit(ctx, p.h, bootargs.Edit{Set: args})
+	needs := ""
+	for _, arg := range args {
+		needs += " " + arg
+	}
+	switch {
+	case errors.Is(err, bootargs.ErrOwned), errors.Is(err, bootargs.ErrNoLoader):
+		p.warn(usernskit.Warning{ID: WarnBootArguments, Text: "kernel " + report.Kernel + " needs" + needs + " and a reboot; set it by hand: " + err.Error()})
+		return nil
+	case err != nil:
+		return err
+	}
+	plan.Warnings = append(p.plan.Warnings, plan.Warnings...)
+	p.plan = plan
+	p.warn(usernskit.Warning{ID: WarnBootArguments,
+		Text: report.Distro + ", kernel " + report.Kernel + ": remapped containers start only after a reboot with" + needs})
+	return nil
+}
+
+// limits plans the sysctls that are too low.
+func (p *planner) limits(report Report) {
+	before := p.read(sysctlPath)
+	after := before
+	for _, gate := range report.Shut() {
+		if gate.Arg || gate.Want == "" {
+			continue
+		}
+		value := strconv.Itoa(MaxUserNamespaces)
+		if gate.AtBoot == "" || gate.Where != "" && !atLeast(gate.AtBoot, gate.Want) {
+			if after == nil {
+				after = []byte(sysctlStart)
+			}
+			after = setSysctl(after, gate.Name, value)
+			continue
+		}
+		p.run(gate.Name+" is lower now than "+gate.Where+" sets it", "sysctl", "-w", gate.Name+"="+value)
+	}
+	if after == nil || string(after) == string(before) {
+		p.lastWord(report, before)
+		return
+	}
+	p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: sysctlPath, Before: before, After: after, Mode: 0o644})
+	p.run("the kernel takes the limits when sysctl(8) sets them", "sysctl", "-p", sysctlPath)
+	p.lastWord(report, after)
+}
+
+// lastWord warns where our file does not decide.
+func (p *planner) lastWord(report Report, ours []byte) {
+	files := p.sysctlFiles()
+	if ours != nil {
+		files = with(files, sysctlFile{sysctlPath, ours})
+	}
+	for _, gate := range report.Shut() {
+		if gate.Arg || gate.Want == "" {
+			continue
+		}
+		set, ok := lookup(files, gate.Name)
+		if ok && !atLeast(set.value, gate.Want) {
+			p.warn(usernskit.Warning{ID: WarnOverridden, Pos: usernskit.Pos{File: set.file, Line: set.line},
+				Text: "sets " + gate.Name + " to " + set.value + " after our file: change it there, or remapped containers stop starting at the next boot"})
+		}
+	}
+	src := p.read("/etc/sysctl.conf")
+	if src == nil || p.exists("/etc/sysctl.d/99-sysctl.conf") {
+		return
+	}
+	for _, gate := range report.List {
+		set, ok := lookup([]sysctlFile{{"/etc/sysctl.conf", src}}, gate.Name)
+		if ok && gate.Want != "" && !gate.Arg && !atLeast(set.value, gate.Want) {
+			p.warn(usernskit.Warning{ID: WarnSysctlConf, Pos: usernskit.Pos{File: "/etc/sysctl.conf", Line: set.line},
+				Text: "sets " + gate.Name + " to " + set.value + ": `sysctl --system` applies that last, systemd does not"})
+		}
+	}
+}
