@@ -40,6 +40,8 @@ var mayImport = map[string][]string{
 	"verify/engine": {},
 	"verify/format": {"internal/text", "verify"},
 	"verify/docker": {"verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
+	"fleet":         {".", "subid"},
+	"fleet/file":    {".", "subid", "fleet", "internal/hostfs"},
 }
 
 func TestPackagesImportWhatTheirFloorAllows(t *testing.T) {
@@ -137,4 +139,12 @@ func TestNoFileIsPast400Lines(t *testing.T) {
 		assert.LessOrEqual(t, strings.Count(string(data), "\n"), 400, "%s wants a second noun", path)
 		return err
 	}))
+}
+
+// A fleet's registry in etcd is a module of its own: no importer of this one gets it.
+func TestModuleNeedsNoEtcd(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "all").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), module)
+	assert.NotContains(t, string(out), "etcd")
 }

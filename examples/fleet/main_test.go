@@ -1,0 +1,13 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"fleet": main}) }
+
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{Files: []string{"fleet.txtar"}, RequireExplicitExec: true})
+}

@@ -1,0 +1,248 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit/subid"
+)
+
+// An Export is what one host says of its subordinate IDs: the JSON object of
+// "subid list", with the machine and the host it came from.
+type Export struct {
+	Machine string       `json:"machine"`
+	Host    string       `json:"host"`
+	Ranges  []ExportLine `json:"ranges"`
+}
+
+// An ExportLine is one range of a host's /etc/subuid or /etc/subgid.
+type ExportLine struct {
+	File  string `json:"file"`
+	Line  int    `json:"line"`
+	Owner string `json:"owner"`
+	Start uint32 `json:"start"`
+	Count uint32 `json:"count"`
+}
+
+// maxExport bounds one export in bytes.
+const maxExport = 16 << 20
+
+// ReadExport reads one export. The name is for errors.
+func ReadExport(name string, r io.Reader) (Export, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxExport+1))
+	if err != nil {
+		return Export{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(data) > maxExport {
+		return Export{}, fmt.Errorf("%s: larger than %d bytes", name, maxExport)
+	}
+	var e struct {
+		Schema int `json:"schema"`
+		Export
+	}
+	if err := json.Unmarshal(data, &e); err != nil {
+		return Export{}, fmt.Errorf("%s: not an export: %w", name, err)
+	}
+	if e.Schema != 1 {
+		return Export{}, fmt.Errorf("%s: not an export: schema is %d, want 1", name, e.Schema)
+	}
+	if !isMachineID(e.Machine) {
+		return Export{}, fmt.Errorf("%s: %q is not a machine ID: the export cannot be told from others", name, e.Machine)
+	}
+	return e.Export, nil
+}
+
+// ReadExports yields the exports in the named files, one at a time, and ends
+// after the first that cannot be read.
+func ReadExports(names ...string) iter.Seq2[Export, error] {
+	return func(yield func(Export, error) bool) {
+		for _, name := range names {
+			f, err := os.Open(name)
+			if err != nil {
+				yield(Export{}, err)
+				return
+			}
+			e, err := ReadExport(name, f)
+			f.Close()
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// A ProblemID names what [Audit] found, for scripts.
+type ProblemID string
+
+// What Audit can find.
+const (
+	ProblemNotApplied ProblemID = "not-applied" // claimed or applied, and the host's files do not have it
+	ProblemNotClaimed ProblemID = "not-claimed" // in a host's files, and nobody claimed it for that host
+	ProblemOverlap    ProblemID = "overlap"     // IDs of a slot that another host or owner has
+	ProblemReleased   ProblemID = "released"    // released, and still in a host's files
+	ProblemCloned     ProblemID = "cloned"      // several exports have one machine ID
+	ProblemUnseen     ProblemID = "unseen"      // claimed by a machine of which no export was given
+)
+
+// A Problem is a difference between the registry and the hosts' files.
+type Problem struct {
+	ID   ProblemID `json:"id"`
+	Slot int       `json:"slot"` // -1 where it is about no slot
+	Host string    `json:"host"` // the host's name, else its machine ID
+	Text string    `json:"text"`
+}
+
+// Audit holds the registry's claims against what hosts exported, and the exports
+// against each other. It keeps a few words for each claim and each line inside
+// the space, and none for lines outside it. An error of the registry or of an
+// export ends it: part of an audit would look like a clean one.
+func Audit(ctx context.Context, reg Registry, space Space, exports iter.Seq2[Export, error]) ([]Problem, error) {
+	if err := space.Check(); err != nil {
+		return nil, err
+	}
+	a := auditor{space: space, claims: map[int]Claim{}, machines: map[string]string{}, uses: map[int][]use{}}
+	for c, err := range reg.List(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		a.claims[c.Slot] = c
+	}
+	for e, err := range exports {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		a.export(e)
+	}
+	for slot := range a.claims {
+		a.claim(slot)
+	}
+	for slot := range a.uses {
+		a.slot(slot)
+	}
+	slices.SortFunc(a.problems, func(x, y Problem) int {
+		return cmp.Or(cmp.Compare(x.Slot, y.Slot), cmp.Compare(x.ID, y.ID), cmp.Compare(x.Host, y.Host), cmp.Compare(x.Text, y.Text))
+	})
+	return slices.Compact(a.problems), nil
+}
+
+// An auditor collects who uses which slot.
+type auditor struct {
+	space    Space
+	claims   map[int]Claim
+	machines map[string]string // the host of each machine ID seen
+	uses     map[int][]use     // by slot
+	problems []Problem
+}
+
+// A use is a slot in one host's files.
+type use struct {
+	machine, host, owner string
+	files                int // bits: 1 subuid, 2 subgid
+	whole                bool
+	text                 string // the range, where it is not the whole slot
+}
+
+func (u use) name() string { return cmp.Or(u.host, u.machine) }
+
+func (a *auditor) report(id ProblemID, slot int, host, format string, args ...any) {
+	a.problems = append(a.problems, Problem{ID: id, Slot: slot, Host: host, Text: fmt.Sprintf(format, args...)})
+}
+
+// export takes in the lines of one host that have IDs of the space.
+func (a *auditor) export(e Export) {
+	name := cmp.Or(e.Host, e.Machine)
+	if other, ok := a.machines[e.Machine]; ok {
+		a.report(ProblemCloned, -1, name, "machine ID %s is also that of %s: cloned images need IDs of their own, see machine-id(5)", e.Machine, other)
+	}
+	a.machines[e.Machine] = name
+	for _, line := range e.Ranges {
+		bit := map[string]int{subid.UIDFile: 1, subid.GIDFile: 2}[line.File]
+		r := subid.Range{Start: line.Start, Count: line.Count}
+		first, last, ok := a.space.overlaps(r)
+		if bit == 0 || !ok {
+			continue // an account, or IDs outside the space
+		}
+		_, whole := a.space.SlotOf(r)
+		for slot := first; slot <= last; slot++ {
+			a.use(slot, use{e.Machine, e.Host, line.Owner, bit, whole, r.String()})
+		}
+	}
+}
+
+// use adds one use of a slot, joined with that of the other file.
+func (a *auditor) use(slot int, u use) {
+	for i, have := range a.uses[slot] {
+		if have.machine == u.machine && have.host == u.host && have.owner == u.owner && have.whole == u.whole && have.text == u.text {
+			a.uses[slot][i].files |= u.files
+			return
+		}
+	}
+	a.uses[slot] = append(a.uses[slot], u)
+}
+
+// mine reports whether a use is what a claim allows.
+func (a *auditor) mine(c Claim, u use) bool {
+	if a.space.Policy == Same {
+		return c.Owner == u.owner
+	}
+	return c.Held(Claim{Machine: u.machine, Host: u.host, Owner: u.owner})
+}
+
+// claim judges one claim by the uses of its slot.
+func (a *auditor) claim(slot int) {
+	c := a.claims[slot]
+	held := slices.ContainsFunc(a.uses[slot], func(u use) bool { return a.mine(c, u) && u.whole && u.files == 3 })
+	switch {
+	case c.State == Released || held:
+	case a.space.Policy == Disjoint && !a.seen(c):
+		a.report(ProblemUnseen, slot, cmp.Or(c.Host, c.Machine), "%s by %s, of which there is no export", c.State, c.holder())
+	default:
+		a.report(ProblemNotApplied, slot, cmp.Or(c.Host, c.Machine), "%s by %s, whose files do not have it in both /etc/subuid and /etc/subgid", c.State, c.holder())
+	}
+}
+
+// seen reports whether the claim's machine exported something.
+func (a *auditor) seen(c Claim) bool {
+	if _, ok := a.machines[c.Machine]; ok || c.Machine != "" {
+		return ok
+	}
+	return slices.Contains(slices.Collect(maps.Values(a.machines)), c.Host)
+}
+
+// slot judges the uses of one slot by its claim and by each other.
+func (a *auditor) slot(slot int) {
+	uses := a.uses[slot]
+	c, claimed := a.claims[slot]
+	for _, u := range uses {
+		mine := claimed && a.mine(c, u)
+		switch {
+		case !mine:
+			a.report(ProblemNotClaimed, slot, u.name(), "%s has %s there, and nobody claimed it for that host", u.owner, u.text)
+		case c.State == Released:
+			a.report(ProblemReleased, slot, u.name(), "released, and %s still has %s there", u.owner, u.text)
+		}
+	}
+	holders := map[string]bool{}
+	for _, u := range uses {
+		if a.space.Policy == Same {
+			holders[u.owner] = true
+		} else {
+			holders[u.owner+" on "+u.name()] = true
+		}
+	}
+	if len(holders) > 1 {
+		names := slices.Sorted(maps.Keys(holders))
+		a.report(ProblemOverlap, slot, uses[0].name(), "used by %s", strings.Join(names, ", "))
+	}
+}

@@ -1,0 +1,234 @@
+// Package file keeps the claims of a fleet in one text file, for fleets whose
+// configuration management distributes files.
+//
+//	# web servers
+//	web1 = 0
+//	web2 = 1 dockremap released
+//
+// A line is HOST = SLOT, then the owner ("dockremap" if left out) and the state
+// ("applied" if left out). Under the policy of one slot for each owner HOST is
+// "*". What follows a "#" is a comment. Comments, blank lines and order are kept.
+package file
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/fleet"
+	"github.com/usernskit/usernskit/internal/hostfs"
+	"github.com/usernskit/usernskit/subid"
+)
+
+// A Registry is a file of claims. It tells hosts by name alone: two hosts of one
+// name are one host here. Two programs that change the file at the same time
+// wait for each other by a lock on "PATH.lock"; an editor that takes no lock is
+// noticed, and then nothing is written.
+type Registry struct {
+	Path string // of the file, on this machine, absolute; it need not exist
+}
+
+// everywhere is the host of a claim that is its owner's on every host.
+const everywhere = "*"
+
+// A line of the file: its bytes, and the claim they hold.
+type line struct {
+	raw   string // its newline included
+	claim *fleet.Claim
+}
+
+// List yields the claims in the order of the lines.
+func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
+	return func(yield func(fleet.Claim, error) bool) {
+		_, lines, err := r.read()
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			yield(fleet.Claim{}, err)
+			return
+		}
+		for _, l := range lines {
+			if l.claim != nil && !yield(*l.claim, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Claim writes a line for c, or changes the state in the line that there is. A
+// line that says the same already is not touched.
+func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
+	return r.edit(ctx, c, func(have *fleet.Claim) (*fleet.Claim, error) {
+		if err := c.May(have); err != nil {
+			return nil, err
+		}
+		return &c, nil
+	})
+}
+
+// Release changes the state in c's line to "released".
+func (r Registry) Release(ctx context.Context, c fleet.Claim) error {
+	return r.edit(ctx, c, func(have *fleet.Claim) (*fleet.Claim, error) {
+		if have == nil {
+			return nil, nil
+		}
+		if !have.Held(named(c)) {
+			return nil, &fleet.TakenError{By: *have}
+		}
+		released := *have
+		released.State = fleet.Released
+		return &released, nil
+	})
+}
+
+// named is the claim as the file has it, without a machine ID.
+func named(c fleet.Claim) fleet.Claim {
+	c.Machine = ""
+	return c
+}
+
+// edit changes the line of c's slot to what decide returns; nil leaves it.
+func (r Registry) edit(ctx context.Context, c fleet.Claim, decide func(have *fleet.Claim) (*fleet.Claim, error)) error {
+	if c.Machine != "" && c.Host == "" {
+		return fmt.Errorf("%s: the host has no name, and this file tells hosts by name", r.Path)
+	}
+	root := hostfs.Root("")
+	lock, err := root.Flock(ctx, r.Path+".lock")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	before, lines, err := r.read()
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(lines, func(l line) bool { return l.claim != nil && l.claim.Slot == c.Slot })
+	var have *fleet.Claim
+	if at >= 0 {
+		have = lines[at].claim
+	}
+	next, err := decide(have)
+	if err != nil || next == nil {
+		return err
+	}
+	after := write(lines, at, named(*next))
+	if bytes.Equal(before, after) {
+		return nil
+	}
+	meta := hostfs.NewMeta(0o644)
+	if before != nil {
+		if meta, err = root.Meta(r.Path); err != nil {
+			return err
+		}
+	}
+	return hostfs.Writer{Root: root}.Replace(r.Path, before, after, meta)
+}
+
+// read returns the file's bytes, nil where there is none, and its lines.
+func (r Registry) read() ([]byte, []line, error) {
+	data, err := hostfs.Root("").ReadFile(r.Path, usernskit.MaxFileSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	lines, err := parse(r.Path, data)
+	return data, lines, err
+}
+
+// parse reads every line. Two claims of one slot are an error: the file would
+// give IDs twice.
+func parse(name string, data []byte) ([]line, error) {
+	var lines []line
+	slots := map[int]int{}
+	for raw := range strings.Lines(string(data)) {
+		c, err := parseLine(raw)
+		number := len(lines) + 1
+		if err == nil && c != nil {
+			if first, ok := slots[c.Slot]; ok {
+				err = fmt.Errorf("slot %d is claimed by line %d too", c.Slot, first)
+			}
+			slots[c.Slot] = number
+		}
+		if err != nil {
+			return nil, &usernskit.FileError{File: name, Line: number, Err: err}
+		}
+		lines = append(lines, line{raw, c})
+	}
+	return lines, nil
+}
+
+// parseLine returns nil for a line of blanks or of a comment.
+func parseLine(raw string) (*fleet.Claim, error) {
+	text, _, _ := strings.Cut(raw, "#")
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	host, rest, ok := strings.Cut(text, "=")
+	host = strings.TrimSpace(host)
+	words := strings.Fields(rest)
+	if !ok || host == "" || strings.ContainsAny(host, " \t") || len(words) < 1 || len(words) > 3 {
+		return nil, errors.New("not HOST = SLOT [OWNER [STATE]]")
+	}
+	slot, err := strconv.Atoi(words[0])
+	if err != nil || strings.Trim(words[0], "0123456789") != "" {
+		return nil, fmt.Errorf("%q is not the number of a slot", words[0])
+	}
+	words = append(words, "", "")
+	state, err := fleet.ParseState(cmp.Or(words[2], string(fleet.Applied)))
+	if err != nil {
+		return nil, err
+	}
+	if host == everywhere {
+		host = ""
+	}
+	return &fleet.Claim{Slot: slot, Host: host, Owner: cmp.Or(words[1], subid.Docker().Owner), State: state, Time: time.Time{}}, nil
+}
+
+// write returns the file with the claim in line at, or in a new last line where
+// at is -1. The comment of a changed line, its blanks before the comment and its
+// line ending stay.
+func write(lines []line, at int, c fleet.Claim) []byte {
+	var b strings.Builder
+	ending := "\n"
+	for i, l := range lines {
+		if strings.HasSuffix(l.raw, "\r\n") {
+			ending = "\r\n"
+		}
+		if i == at && !same(*l.claim, c) {
+			body := strings.TrimRight(l.raw, "\r\n")
+			text, _, _ := strings.Cut(body, "#")
+			blanks := len(text) - len(strings.TrimRight(text, " \t"))
+			b.WriteString(format(c) + text[len(text)-blanks:] + l.raw[len(text):])
+		} else {
+			b.WriteString(l.raw)
+		}
+	}
+	if at < 0 {
+		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
+			b.WriteString(ending)
+		}
+		b.WriteString(format(c) + ending)
+	}
+	return []byte(b.String())
+}
+
+// same reports whether the file would say the same of both.
+func same(a, b fleet.Claim) bool {
+	return a.Slot == b.Slot && a.Host == b.Host && a.Owner == b.Owner && a.State == b.State
+}
+
+func format(c fleet.Claim) string {
+	return fmt.Sprintf("%s = %d %s %s", cmp.Or(c.Host, everywhere), c.Slot, c.Owner, c.State)
+}

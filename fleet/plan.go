@@ -1,0 +1,209 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid"
+)
+
+// A Request is what [Plan] is asked for.
+type Request struct {
+	// Space is the fleet's.
+	Space Space
+	// Owner is the name in /etc/subuid and /etc/subgid. If empty, it is
+	// Docker's "dockremap".
+	Owner string
+	// Slot is the slot wanted. If nil, it is the one that the owner's ranges
+	// on the host already are, then the one claimed before, then the first
+	// free one in an order of the host's own.
+	Slot *int
+	// Reclaim also takes the Slot if its last holder released it.
+	Reclaim bool
+}
+
+// WarnClaimStays is the ID of the warning that undoing a plan keeps the claim.
+const WarnClaimStays = "fleet-claim-stays"
+
+// ErrFull says that every slot of the space is taken or released.
+var ErrFull = errors.New("no free slot")
+
+// Plan claims a slot of the fleet for an owner on a host and plans the host's
+// files for it. The host's files have the last word: if the slot meets anything
+// there, the claim is released and the error is the [*subid.ConflictError] that
+// names the line.
+//
+// The claim is made before Plan returns, and the plan is like any other: apply
+// it, then call [Confirm]. After a crash in between, a second Plan finds the
+// same claim. Planning on a host that has its slot changes no file.
+func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Claim, usernskit.Plan, error) {
+	if err := want.Space.Check(); err != nil {
+		return Claim{}, usernskit.Plan{}, err
+	}
+	want.Owner = cmp.Or(want.Owner, subid.Docker().Owner)
+	c := Claim{Owner: want.Owner, State: Claimed, Reclaim: want.Reclaim}
+	if want.Space.Policy == Disjoint {
+		var err error
+		if c.Machine, c.Host, err = identity(h); err != nil {
+			return Claim{}, usernskit.Plan{}, err
+		}
+	}
+	slot, local, err := localSlot(ctx, h, want)
+	if err != nil {
+		return Claim{}, usernskit.Plan{}, err
+	}
+	switch {
+	case want.Slot != nil:
+		c.Slot = *want.Slot
+		err = claim(ctx, reg, want.Space, &c)
+	case local:
+		c.Slot, c.Reclaim = slot, true
+		err = claim(ctx, reg, want.Space, &c)
+	default:
+		err = choose(ctx, reg, want.Space, &c)
+	}
+	if err != nil {
+		return Claim{}, usernskit.Plan{}, err
+	}
+	r, err := want.Space.Slot(c.Slot)
+	if err != nil {
+		return Claim{}, usernskit.Plan{}, err
+	}
+	_, plan, err := subid.Plan(ctx, h, subid.Request{Owner: want.Owner, Start: r.Start, Count: r.Count, AllowSmall: true})
+	if err != nil {
+		if !local {
+			err = errors.Join(err, giveBack(ctx, reg, c))
+		}
+		return Claim{}, usernskit.Plan{}, err
+	}
+	plan.Title = fmt.Sprintf("give %s slot %d of the fleet", want.Owner, c.Slot)
+	if !plan.Empty() {
+		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: WarnClaimStays, Text: fmt.Sprintf(
+			"undoing this plan leaves slot %d claimed, since data with its IDs may be left on the disks", c.Slot)})
+	}
+	return c, plan, nil
+}
+
+// Confirm records that the host's files have the claimed range. Until then the
+// claim is only [Claimed].
+func Confirm(ctx context.Context, reg Registry, c Claim) error {
+	c.State, c.Time = Applied, now()
+	return reg.Claim(ctx, c)
+}
+
+// now is the time that claims carry. Seconds tell enough, and survive every
+// text form.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// giveBack releases a claim that could not be used, also after ctx has ended.
+func giveBack(ctx context.Context, reg Registry, c Claim) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := reg.Release(ctx, c); err != nil {
+		return fmt.Errorf("slot %d stays claimed: %w", c.Slot, err)
+	}
+	return nil
+}
+
+// claim claims the very slot of c.
+func claim(ctx context.Context, reg Registry, space Space, c *Claim) error {
+	if _, err := space.Slot(c.Slot); err != nil {
+		return err
+	}
+	c.Time = now()
+	return reg.Claim(ctx, *c)
+}
+
+// choose claims the first slot in the holder's order that is free or the
+// holder's own. After a few misses it lists the claims once, so that a crowded
+// space does not cost a question for each slot.
+func choose(ctx context.Context, reg Registry, space Space, c *Claim) error {
+	var taken map[int]bool
+	misses := 0
+	for slot := range space.order(c.Machine + "/" + c.Owner) {
+		if taken[slot] {
+			continue
+		}
+		c.Slot = slot
+		err := claim(ctx, reg, space, c)
+		if !errors.Is(err, ErrTaken) {
+			return err
+		}
+		if misses++; misses%8 == 0 {
+			if taken, err = others(ctx, reg, *c); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("%w: all %d slots are claimed or released", ErrFull, space.Slots)
+}
+
+// others lists the slots that c's holder cannot have.
+func others(ctx context.Context, reg Registry, c Claim) (map[int]bool, error) {
+	taken := map[int]bool{}
+	for have, err := range reg.List(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if c.May(&have) != nil {
+			taken[have.Slot] = true
+		}
+	}
+	return taken, nil
+}
+
+// localSlot returns the slot that the owner's ranges in both files are.
+func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, ok bool, err error) {
+	s, err := subid.Read(ctx, h)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, r := range s.UID.RangesOf(want.Owner) {
+		if n, ok := want.Space.SlotOf(r); ok {
+			for _, g := range s.GID.RangesOf(want.Owner) {
+				if g == r {
+					return n, true, nil
+				}
+			}
+		}
+	}
+	return 0, false, nil
+}
+
+// ErrNoMachineID says that a host cannot be told from others: its
+// /etc/machine-id is missing, empty or "uninitialized", as in an image that was
+// never booted.
+var ErrNoMachineID = errors.New("the host has no machine ID")
+
+// identity reads machine-id(5) and hostname(5).
+func identity(h usernskit.Host) (machine, host string, err error) {
+	data, err := h.ReadFile("/etc/machine-id")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	machine = strings.TrimSpace(string(data))
+	if !isMachineID(machine) {
+		return "", "", fmt.Errorf("/etc/machine-id: %w", ErrNoMachineID)
+	}
+	data, err = h.ReadFile("/etc/hostname")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return machine, line, nil
+		}
+	}
+	return machine, "", nil
+}
+
+// isMachineID reports whether s is 32 hexadecimal digits, not all zero.
+func isMachineID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
+}

@@ -1,0 +1,110 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// A State says how far a claim has come.
+type State string
+
+const (
+	// Claimed: the slot is reserved. The host's files may not have it yet.
+	Claimed State = "claimed"
+	// Applied: the host's files have the range.
+	Applied State = "applied"
+	// Released: the holder gave the slot back. Data of its containers may be
+	// left on its disks, so the slot is given again only where it is asked for.
+	Released State = "released"
+)
+
+// ParseState reads one of the three words.
+func ParseState(word string) (State, error) {
+	switch s := State(word); s {
+	case Claimed, Applied, Released:
+		return s, nil
+	}
+	return "", fmt.Errorf("%q: a state is claimed, applied or released", word)
+}
+
+// A Claim is one slot and who has it. Under [Same] a claim belongs to its Owner
+// on every host, and Machine and Host are empty.
+type Claim struct {
+	Slot    int       `json:"slot"`
+	Machine string    `json:"machine,omitempty"` // as in machine-id(5)
+	Host    string    `json:"host,omitempty"`    // as in hostname(5); for people
+	Owner   string    `json:"owner"`             // the name in /etc/subuid: "dockremap"
+	State   State     `json:"state"`
+	Time    time.Time `json:"time"` // of the last change
+
+	// Reclaim lets [Registry.Claim] give a released slot again. It is a wish,
+	// and no registry keeps it.
+	Reclaim bool `json:"-"`
+}
+
+// Held reports whether both claims have the same holder: the same owner on the
+// same machine. A registry that knows no machine IDs tells machines by host name.
+func (c Claim) Held(by Claim) bool {
+	if c.Owner != by.Owner {
+		return false
+	}
+	if c.Host != "" && (c.Machine == "" || by.Machine == "") {
+		return c.Host == by.Host
+	}
+	return c.Machine == by.Machine
+}
+
+// holder names the holder in words.
+func (c Claim) holder() string {
+	if where := cmp.Or(c.Host, c.Machine); where != "" {
+		return c.Owner + " on " + where
+	}
+	return c.Owner
+}
+
+// A Registry keeps the claims of a fleet. Every method ends when ctx does.
+type Registry interface {
+	// List yields every claim, in no promised order, released ones included.
+	// After an error it ends, and what it yielded is not all.
+	List(ctx context.Context) iter.Seq2[Claim, error]
+
+	// Claim records c at c.Slot if the slot was never claimed, or if c's holder
+	// has it: then it replaces State and Time. Otherwise it returns a
+	// [*TakenError] and changes nothing; so it does for a released slot, unless
+	// c.Reclaim is set. Of two calls for one slot at the same time, one wins.
+	Claim(ctx context.Context, c Claim) error
+
+	// Release marks the slot of c as released. If somebody else has it, it
+	// returns a [*TakenError]; if nobody does, nil.
+	Release(ctx context.Context, c Claim) error
+}
+
+// ErrTaken is matched by every [*TakenError].
+var ErrTaken = errors.New("the slot is taken")
+
+// A TakenError says who has a slot.
+type TakenError struct {
+	By Claim
+}
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("slot %d is %s by %s since %s", e.By.Slot, e.By.State, e.By.holder(), e.By.Time.UTC().Format(time.RFC3339))
+}
+
+// Is reports whether target is [ErrTaken].
+func (e *TakenError) Is(target error) bool { return target == ErrTaken }
+
+// May reports whether claim c may replace what a registry has at its slot: the
+// rule of [Registry.Claim], for those who write a registry. have is nil where the
+// slot was never claimed.
+func (c Claim) May(have *Claim) error {
+	switch {
+	case have == nil, have.State == Released && c.Reclaim, have.State != Released && have.Held(c):
+		return nil
+	}
+	return &TakenError{By: *have}
+}
