@@ -89,7 +89,7 @@ var hostFiles = map[string][]string{
 	"subid":     {"audit.go", "choose.go", "nss.go", "plan.go", "read.go", "release.go", "set.go"},
 	"daemoncfg": {"account.go", "config.go", "current.go", "plan.go", "process.go", "riskpath.go", "risks.go", "service.go", "startup.go"},
 	"bootargs":  {"grubby.go", "loader.go", "plan.go", "status.go"},
-	"userns":    {"cause_linux.go", "helper_linux.go", "interop_linux.go", "probe_linux.go", "procdir_linux.go", "rights_linux.go", "scan_linux.go", "space_linux.go"},
+	"userns":    {"probe_linux.go", "helper_linux.go", "proc_linux.go", "scan_linux.go"},
 }
 
 func TestFilesThatParseAndEditDoNotLookAtTheHost(t *testing.T) {

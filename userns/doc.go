@@ -18,9 +18,9 @@
 //
 // IDs on "the host" are those of the reader's own user namespace. They are the
 // machine's only if that is the initial one, which [FS.View] tells. IDs, maps and
-// namespaces are the kernel's word. Which container it is, is not: whoever may
+// namespaces are the kernel's word. Which container it is, is not: a user who may
 // make control groups, as users may below their own in systemd, can give one the
-// name of a container, and anyone can call a process containerd-shim.
+// name of a container, and any process can call itself containerd-shim.
 //
 // # Other readers
 //
@@ -28,7 +28,7 @@
 // container ID unchanged when it is the number of the host's remapped root;
 // unreadable lines become 0, which is the host's root. amicontained takes a map
 // of two lines for none. podman top finds a process's host ID one namespace
-// deep only. [Map.IDMaps], [FromIDMaps], [Map.OCI], [FromOCI] and
-// [Map.SysProcIDMap] lead to and from the types of moby/sys/user, of the OCI
-// runtime specification and of os/exec.
+// deep only. [Map.IDMaps], [FromIDMaps], [FromRanges], [HostIDs] and
+// [Map.SysProcIDMap] lead to and from the types of moby/sys/user, of package
+// subid and of os/exec.
 package userns

@@ -80,24 +80,11 @@ func ExampleFromIDMaps() {
 	// not a valid ID map: no extent
 }
 
-func ExampleFromOCI() {
-	m, err := userns.FromOCI([]userns.OCIMapping{{ContainerID: 0, HostID: 100000, Size: 65536}})
-	fmt.Println(m, err)
-	// Output: 0 100000 65536 <nil>
-}
-
 func ExampleParseCgroup() {
 	id := strings.Repeat("0123abcd", 8)
 	c := userns.ParseCgroup([]byte("0::/system.slice/docker-" + id + ".scope\n"))
 	fmt.Println(c.Runtime, c.ContainerID[:12])
 	// Output: docker 0123abcd0123
-}
-
-func ExampleParseShim() {
-	id := strings.Repeat("0123abcd", 8)
-	s, ok := userns.ParseShim([]string{"/usr/bin/containerd-shim-runc-v2", "-namespace", "moby-100000.100000", "-id", id})
-	fmt.Println(s.Namespace, s.ContainerID[:12], ok)
-	// Output: moby-100000.100000 0123abcd0123 true
 }
 
 func ExampleProcess_Outside() {

@@ -27,13 +27,12 @@ func (f FS) Follow(pid int) (*Follower, error) {
 
 // Read forgets what was read before. Vanished tells what the scan's books say.
 func (f *Follower) Read() (p Process, err error, vanished bool) {
-	r := f.s.readers[0]
-	for _, sp := range r.spaces {
+	for _, sp := range f.s.spaces {
 		sp.close()
 	}
-	clear(r.spaces)
-	f.s.cov = Coverage{View: f.s.cov.View}
-	p, err = r.read(f.dir)
+	clear(f.s.spaces)
+	f.s.cov, f.s.last, f.s.noLink = Coverage{View: f.s.cov.View}, true, false
+	p, err = f.s.read(f.dir)
 	f.s.count(err)
 	return p, err, f.s.cov.Vanished == 1
 }
@@ -51,6 +50,6 @@ func (f FS) Scan(opt Options) (*Scan, error) {
 	return &Scan{s}, err
 }
 
-func (s *Scan) Process(name string) (Process, error) { return s.s.readers[0].process(name) }
+func (s *Scan) Process(name string) (Process, error) { return s.s.process(name) }
 
 func (s *Scan) Close() { s.s.close() }

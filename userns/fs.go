@@ -23,16 +23,15 @@ func (f FS) Mapping(pid int) (Mapping, error) { return f.mapping(pid) }
 // View says from where this /proc is read, and so how far it is to be trusted.
 func (f FS) View() (View, error) { return f.view() }
 
-// Processes yields the processes that [Options] ask for, in the order of /proc,
-// which is that of their PIDs.
+// Processes yields the processes that [Options] ask for: in the order of /proc,
+// and then those whose namespaces may be a container's although their control
+// group is not, since that can be told only when all containers are known.
 //
-// A process that is of no interest costs one or two readlinks, and the maps of
-// a user namespace are mostly read once. Several processes are read at a time,
-// on up to 8 processors, and up to 256 before the first of them is yielded: who
-// takes long over each is told what it was then. What ends while it is read is
-// counted in [Coverage.Vanished] and not yielded. An error comes with a Process
-// of which only PID is set when it is about that one, and the scan goes on; with
-// a zero Process it is about the whole scan, which ends there.
+// A process that is of no interest costs three readlinks at most, and the maps of
+// a user namespace are mostly read once. What ends while it is read is counted in
+// [Coverage.Vanished] and not yielded. An error comes with a Process of which
+// only PID is set when it is about that one, and the scan goes on; with a zero
+// Process it is about the whole scan, which ends there.
 //
 // A process that is there all the time is seen; one that starts during the scan
 // may be missed.

@@ -3,6 +3,8 @@ package userns
 import (
 	"fmt"
 	"math"
+
+	"github.com/moby/sys/user"
 )
 
 // A Mapping is what remapping means for a namespace: a Map for its users and
@@ -71,7 +73,7 @@ func FromRanges[R ~struct{ Start, Count uint32 }](ranges ...R) (Map, error) {
 		extents[i] = Extent{ID: uint32(next), HostID: host.Start, Count: host.Count}
 		next += uint64(host.Count)
 	}
-	return newMap(extents)
+	return NewMap(extents...)
 }
 
 // HostIDs returns the host IDs that a map gives out as ranges, one for each
@@ -82,4 +84,32 @@ func HostIDs[R ~struct{ Start, Count uint32 }](m Map) []R {
 		ranges = append(ranges, R(struct{ Start, Count uint32 }{e.HostID, e.Count}))
 	}
 	return ranges
+}
+
+// IDMaps returns the map as moby/sys/user has it, whose types are also those of
+// runc's libcontainer/user. It never returns nil, which moby/sys/user takes for
+// "every ID is itself": the zero Map gives an empty list, which maps nothing
+// there either.
+func (m Map) IDMaps() []user.IDMap {
+	out := []user.IDMap{}
+	for _, e := range m.Extents() {
+		out = append(out, user.IDMap{ID: int64(e.ID), ParentID: int64(e.HostID), Count: int64(e.Count)})
+	}
+	return out
+}
+
+// FromIDMaps is [NewMap] for the extents of moby/sys/user. Numbers that are
+// negative or past 32 bits are errors, as is an empty list: nil would mean
+// "every ID is itself" to moby/sys/user and "no ID" here.
+func FromIDMaps(maps []user.IDMap) (Map, error) {
+	extents := make([]Extent, len(maps))
+	for i, im := range maps {
+		for _, n := range []int64{im.ID, im.ParentID, im.Count} {
+			if n < 0 || n > math.MaxUint32 {
+				return Map{}, fmt.Errorf("%w: extent %d has the number %d", ErrInvalidMap, i+1, n)
+			}
+		}
+		extents[i] = Extent{ID: uint32(im.ID), HostID: uint32(im.ParentID), Count: uint32(im.Count)}
+	}
+	return NewMap(extents...)
 }

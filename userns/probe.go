@@ -32,3 +32,45 @@ func (e *ProbeError) Error() string {
 }
 
 func (e *ProbeError) Unwrap() error { return e.Err }
+
+// A Helper starts the calling program once more inside a user namespace, to ask
+// there what only a process inside can answer. It is had from [Main] and from
+// nowhere else: a program that did not call Main would run as itself in there.
+type Helper struct{ ready bool }
+
+// Main must be the first call of main() in a program that uses a [Helper]. In
+// the process that a Helper started it answers and does not return.
+//
+//	func main() {
+//		helper := userns.Main()
+//		...
+//		access, err := helper.Access(ctx, mapping, userns.Credential{UID: 33, GID: 33}, "/srv/www")
+func Main() Helper { return helperMain() }
+
+// A Credential is who a container's process is, in the container's own IDs.
+// The zero Credential is the container's root.
+type Credential struct {
+	UID, GID uint32
+	Groups   []uint32
+}
+
+// An Access says what a process may do with a file or directory.
+type Access struct {
+	Path              string
+	Read, Write, Exec bool
+	Err               error // the path could not be opened, by us; the rest is then not known
+}
+
+// Access says what a container's process could do with each path if it were
+// mounted into the container, as with docker run -v: the directories on the way
+// to it do not count. The kernel itself is asked (faccessat2), from inside a
+// namespace with the mapping, so that ACLs, capabilities, read-only mounts and
+// security modules count.
+func (h Helper) Access(ctx context.Context, m Mapping, who Credential, paths ...string) ([]Access, error) {
+	return h.access(ctx, m, who, paths)
+}
+
+// ProbeIPC says whether a remapped container can share the host's IPC
+// namespace, as docker run --ipc=host wants: nil if so. Where the kernel
+// refuses the mount of mqueue that this takes, the error is a [*ProbeError].
+func (h Helper) ProbeIPC(ctx context.Context, m Mapping) error { return h.probeIPC(ctx, m) }

@@ -1,9 +1,13 @@
 package userns
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // A Process is what the kernel says about one process that is in a container or
@@ -35,6 +39,9 @@ type Process struct {
 	NSPID []int
 
 	Container
+	// Entered: its control group names no container, but it is in the mount or
+	// PID namespace of the Container, as after nsenter(1). Cgroup is then empty.
+	Entered bool
 
 	// Threads are those whose IDs differ from the ones above, which are the
 	// first thread's. Filled in with [Options.Deep] only.
@@ -53,7 +60,7 @@ func (p Process) InHostUserNS() (bool, error) {
 	if p.UserNS != 0 {
 		return p.UserNS == InitialUserNS, nil
 	}
-	all := mapOf(Extent{Count: math.MaxUint32}, nil)
+	all := Map{first: Extent{Count: math.MaxUint32}}
 	if !p.Mapping.IsZero() && !p.Mapping.Equal(Mapping{UID: all, GID: all}) {
 		return false, nil
 	}
@@ -152,3 +159,115 @@ func (c Coverage) Gaps() []string {
 
 // Complete reports whether there are no [Coverage.Gaps].
 func (c Coverage) Complete() bool { return len(c.Gaps()) == 0 }
+
+// A View says from where a /proc is read. Only from the initial user namespace
+// are the IDs in it those of the host, and only from the initial PID namespace
+// does it hold every process.
+type View struct {
+	UserNS uint64 // inode of the reader's user namespace; 0: not known
+	PIDNS  uint64 // inode of the PID namespace that /proc shows; 0: not known
+
+	// HidePID is the value of the mount option hidepid, as in proc(5), where it
+	// hides processes from this reader: "noaccess", "invisible", "ptraceable" or
+	// a number. It is empty where it does not.
+	HidePID string
+}
+
+// Gaps says in plain sentences what cannot be seen from there.
+func (v View) Gaps() []string {
+	var gaps []string
+	switch v.UserNS {
+	case InitialUserNS:
+	case 0:
+		gaps = append(gaps, "the reader's own user namespace is not known, so IDs may not be the host's")
+	default:
+		gaps = append(gaps, fmt.Sprintf("read from inside user namespace %d: IDs are not the host's", v.UserNS))
+	}
+	switch v.PIDNS {
+	case InitialPIDNS:
+	case 0:
+		gaps = append(gaps, "the reader's PID namespace is not known, so processes may be missing")
+	default:
+		gaps = append(gaps, fmt.Sprintf("read from inside PID namespace %d: processes outside it are missing", v.PIDNS))
+	}
+	if v.HidePID != "" {
+		gaps = append(gaps, fmt.Sprintf("/proc is mounted with hidepid=%s: processes of other users are missing; run it as root", v.HidePID))
+	}
+	return gaps
+}
+
+// unescape undoes what the kernel does to a name in status (fs/proc/array.c,
+// proc_task_name), so that one with a newline in it cannot forge a line.
+var unescape = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
+
+// parseStatus reads the text of /proc/PID/status, or of a thread's, proc(5),
+// into p: names, parent, state and IDs.
+func parseStatus(data []byte, p *Process) error {
+	const all = 1<<2 - 1
+	found := 0
+	for line := range bytes.Lines(data) {
+		key, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			continue
+		}
+		var err error
+		switch string(key) {
+		case "Name":
+			p.Command = unescape.Replace(string(bytes.TrimSuffix(bytes.TrimPrefix(value, []byte("\t")), []byte("\n"))))
+		case "State":
+			if value = bytes.TrimSpace(value); len(value) > 0 {
+				p.State = value[0]
+			}
+		case "PPid":
+			var n [1]uint32
+			err = numbers(value, n[:])
+			p.PPID = int(n[0])
+		case "Uid":
+			err = numbers(value, p.UID[:])
+			found |= 1
+		case "Gid":
+			err = numbers(value, p.GID[:])
+			found |= 2
+		case "Groups":
+			fields := bytes.Fields(value)
+			if p.Groups = make([]uint32, len(fields)); len(fields) == 0 {
+				p.Groups = nil
+			}
+			err = numbers(value, p.Groups)
+		case "NSpid":
+			n := make([]uint32, len(bytes.Fields(value)))
+			err = numbers(value, n)
+			p.NSPID = make([]int, len(n))
+			for i := range n {
+				p.NSPID[i] = int(n[i])
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	if found != all {
+		return errors.New("no Uid or no Gid")
+	}
+	return nil
+}
+
+// numbers reads exactly len(to) numbers.
+func numbers(value []byte, to []uint32) error {
+	i := 0
+	for field := range bytes.FieldsSeq(value) {
+		if i == len(to) {
+			return fmt.Errorf("more than %d numbers", len(to))
+		}
+		n, err := strconv.ParseUint(string(field), 10, 32) // takes no sign
+		if err != nil {
+			return fmt.Errorf("%q is not an ID", field)
+		}
+		to[i] = uint32(n)
+		i++
+	}
+	if i < len(to) {
+		return fmt.Errorf("%d numbers where %d belong", i, len(to))
+	}
+	return nil
+}

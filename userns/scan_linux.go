@@ -4,16 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"math"
 	"os"
-	"runtime"
+	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit"
 )
 
-// A scan is one run over /proc. But for cov, nothing of it changes once the
-// first process is read.
+// A scan is one run over /proc.
 type scan struct {
 	opt  Options
 	cov  Coverage
@@ -21,26 +26,40 @@ type scan struct {
 	root procDir  // the same, for what is below
 	home uint64   // our own user namespace
 	link string   // the same, as the link reads: "user:[4026531837]"
-	mnts []string // the mount namespaces of the host itself
+	host []string // the mount and PID namespaces of the host itself, as links read
 
-	readers    []*reader
-	spacesEach int // how many user namespaces a reader keeps open
+	own       *Mapping          // of our own user namespace, from inside; nil: not read yet
+	spaces    map[uint64]*space // kept open, by the inode of the namespace
+	maxSpaces int
+	buf       []byte
+	noLink    bool // the process last read does not show us its namespace
+
+	inside map[string][]insider // by mount or PID namespace, as the link reads
+	later  []string             // processes to read when inside is complete
+	last   bool                 // inside is complete
+}
+
+// An insider is a process that its control group puts into a container.
+type insider struct {
+	pid       string
+	container Container
 }
 
 const (
-	// maxReaders and maxSpaces bound what a scan holds open and in memory: how
-	// many read at a time, and how many user namespaces are kept open, two files
-	// each. Those of further namespaces are read again for each process.
-	maxReaders = 8
-	maxSpaces  = 256
-	// filesEach is how many open files a reader is sure to have to itself.
-	filesEach = 16
+	// atOnce is how many names are taken from /proc at a time.
+	atOnce = 256
+	// maxSpaces is how many user namespaces a scan keeps open, two files each.
+	// The maps of further ones are read again for each process.
+	maxSpaces = 256
+	// maxInsiders is how many processes vouch for whose a namespace is.
+	maxInsiders = 8
 )
 
-// errHost and errForeign say why a process is not yielded.
+// errHost and errForeign say why a process is not yielded, errLater why not yet.
 var (
 	errHost    = errors.New("belongs to the host itself")
 	errForeign = errors.New("outside the reader's user namespace")
+	errLater   = errors.New("may be in the namespaces of a container that was not read yet")
 )
 
 func (f FS) processes(ctx context.Context, opt Options) iter.Seq2[Process, error] {
@@ -52,17 +71,55 @@ func (f FS) processes(ctx context.Context, opt Options) iter.Seq2[Process, error
 		}
 		defer s.close()
 		s.cov.Cut = true
-		stopped, err := visit(ctx, s, (*reader).process, func(pid int, p Process, err error) bool {
-			s.cov.Seen++
-			p.PID = pid
+		do := func(name string) bool {
+			p, err := s.process(name)
+			if err == errLater {
+				s.later = append(s.later, name)
+				return true
+			}
+			p.PID, _ = strconv.Atoi(name)
 			return !s.count(err) || yield(p, err)
-		})
+		}
+		stopped, err := s.each(ctx, do)
+		s.last = true
+		for _, name := range s.later {
+			if stopped || err != nil {
+				break
+			}
+			if err = ctx.Err(); err == nil {
+				stopped = !do(name)
+			}
+		}
 		switch {
 		case stopped:
 		case err != nil:
 			yield(Process{}, err)
 		default:
 			s.cov.Cut = false
+		}
+	}
+}
+
+// each calls do with every PID in /proc until that returns false.
+func (s *scan) each(ctx context.Context, do func(name string) bool) (stopped bool, err error) {
+	for {
+		names, end := s.list.Readdirnames(atOnce)
+		for _, name := range names {
+			if _, err := strconv.ParseUint(name, 10, 31); err != nil {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			if !do(name) {
+				return true, nil
+			}
+		}
+		if end == io.EOF {
+			return false, nil
+		}
+		if end != nil {
+			return false, end
 		}
 	}
 }
@@ -81,10 +138,8 @@ func (f FS) newScan(opt Options) (*scan, error) {
 		s.home = InitialUserNS
 	}
 	s.link = fmt.Sprintf("user:[%d]", s.home)
-	if !opt.All && !opt.NamespacedOnly {
-		s.addHost("1")
-		s.addHost("self")
-	}
+	s.addHost("1")
+	s.addHost("self")
 	return s, nil
 }
 
@@ -93,17 +148,12 @@ func (f FS) openScan() (*scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scan{list: list, root: procDir{fd: int(list.Fd()), name: list.Name()}}
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		files.Cur = 1024
 	}
-	limit := int(min(files.Cur, 1<<20))
-	for range max(1, min(runtime.GOMAXPROCS(0), maxReaders, limit/filesEach)) {
-		s.readers = append(s.readers, &reader{scan: s, spaces: map[uint64]*space{}, buf: make([]byte, 8192)})
-	}
-	s.spacesEach = min(maxSpaces, limit/filesEach*2) / len(s.readers)
-	return s, nil
+	return &scan{list: list, root: procDir{fd: int(list.Fd()), name: list.Name()}, spaces: map[uint64]*space{},
+		maxSpaces: int(min(files.Cur/8, maxSpaces)), buf: make([]byte, 8192), inside: map[string][]insider{}}, nil
 }
 
 // addHost learns from a process that belongs to the host: init, or ourselves
@@ -118,16 +168,17 @@ func (s *scan) addHost(name string) {
 	if err != nil || ParseCgroup(cgroup).ContainerID != "" {
 		return
 	}
-	if link, err := dir.readlink("ns/mnt", make([]byte, 64)); err == nil && !slices.Contains(s.mnts, string(link)) {
-		s.mnts = append(s.mnts, string(link))
+	for _, kind := range []string{"mnt", "pid"} {
+		link, err := dir.readlink("ns/"+kind, make([]byte, 64))
+		if err == nil && !slices.Contains(s.host, string(link)) {
+			s.host = append(s.host, string(link))
+		}
 	}
 }
 
 func (s *scan) close() {
-	for _, r := range s.readers {
-		for _, sp := range r.spaces {
-			sp.close()
-		}
+	for _, sp := range s.spaces {
+		sp.close()
 	}
 	s.list.Close()
 	if s.opt.Coverage != nil {
@@ -137,6 +188,10 @@ func (s *scan) close() {
 
 // count books what came of a process and reports whether to yield it.
 func (s *scan) count(err error) bool {
+	s.cov.Seen++
+	if s.noLink {
+		s.cov.NoLink++
+	}
 	switch {
 	case err == nil:
 		s.cov.Yielded++
@@ -156,4 +211,336 @@ func (s *scan) count(err error) bool {
 		s.cov.Failed++
 	}
 	return true
+}
+
+// process reads one process, or says with an error why it is not yielded.
+func (s *scan) process(name string) (Process, error) {
+	s.noLink = false
+	if s.isHost(name) {
+		return Process{}, errHost
+	}
+	dir, err := s.root.dir(name)
+	if err != nil {
+		return Process{}, err
+	}
+	defer dir.close()
+	return s.read(dir)
+}
+
+// isHost is the gate that turns nearly every process away, with one to three
+// readlinks. The PID could change hands between them. A process that passes is
+// read again, and one that is turned away for an answer of its predecessor has
+// only just started, as if the scan had come by a moment earlier.
+//
+// A container has a mount namespace of its own even where it shares the host's
+// user namespace, and a process that entered one has the container's. It is only
+// a hint: services of the host have one too.
+func (s *scan) isHost(name string) bool {
+	if s.opt.All {
+		return false
+	}
+	if link, err := s.root.readlink(name+"/ns/user", s.buf); err != nil || string(link) != s.link {
+		return false
+	}
+	return s.opt.NamespacedOnly || s.ofHost(name+"/ns/mnt") && s.ofHost(name+"/ns/pid")
+}
+
+func (s *scan) ofHost(link string) bool {
+	ns, err := s.root.readlink(link, s.buf)
+	return err == nil && slices.ContainsFunc(s.host, func(host string) bool { return host == string(ns) })
+}
+
+// moves bounds how often a process is read again because it went to another
+// user namespace. It can do so 32 times: namespaces nest that deep
+// (user_namespaces(7)), and there is no way up.
+const moves = 34
+
+// read reads a process through its directory, or says with an error why it is
+// not yielded. All that is read belongs together, because the process is in the
+// same user namespace before and after.
+func (s *scan) read(dir procDir) (Process, error) {
+	for range moves {
+		ns, err := dir.namespace("user")
+		if isDenied(err) || isGone(err) && dir.alive() {
+			s.noLink = true
+			return s.readWithoutLink(dir)
+		}
+		if err != nil {
+			return Process{}, err
+		}
+		p, from, err := s.readIn(dir, ns)
+		after, gone := dir.namespace("user")
+		if gone == nil && after == ns {
+			if err == nil {
+				s.keep(ns, from)
+			}
+			from.release()
+			return p, err
+		}
+		from.release()
+		if gone != nil {
+			return Process{}, gone
+		}
+	}
+	return Process{}, fmt.Errorf("%s: changed its user namespace %d times", dir.name, moves)
+}
+
+// readIn reads a process that is in the user namespace ns as far as is known.
+// The space is the one that its mapping came from; nil if none was needed.
+func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
+	p := Process{UserNS: ns}
+	if err := s.readContainer(dir, &p.Container); err != nil {
+		return Process{}, nil, err
+	}
+	if err := s.place(dir, &p); err != nil {
+		return Process{}, nil, err
+	}
+	if ns == s.home && s.leaveOut(p) {
+		return Process{}, nil, errHost
+	}
+	from := s.spaces[ns]
+	if from == nil {
+		var err error
+		if from, err = dir.openSpace(); err != nil {
+			return Process{}, nil, err
+		}
+	}
+	if err := s.readIDs(dir, from, &p); err != nil {
+		return Process{}, from, err
+	}
+	return p, from, nil
+}
+
+// place notes whose the mount and PID namespaces of a container's process are.
+// For a process in no container it asks whether it entered those of one, which
+// can be told only when all containers are known.
+func (s *scan) place(dir procDir, p *Process) error {
+	for _, kind := range []string{"mnt", "pid"} {
+		link, err := dir.readlink("ns/"+kind, s.buf)
+		ns := string(link)
+		switch {
+		// A zombie has left its namespaces.
+		case err != nil, slices.Contains(s.host, ns), !s.knowsHost(kind):
+		case p.ContainerID != "":
+			if !p.Entered && len(s.inside[ns]) < maxInsiders {
+				pid := path.Base(dir.name)
+				s.inside[ns] = append(s.inside[ns], insider{pid, p.Container})
+			}
+		case !s.last:
+			return errLater
+		default:
+			if id, ok := s.owner("ns/"+kind, ns); ok {
+				p.Container, p.Entered = id, true
+			}
+		}
+	}
+	return nil
+}
+
+// knowsHost reports whether it is known which namespace of a kind is the host's
+// own. Otherwise the host's could be taken for a container's.
+func (s *scan) knowsHost(kind string) bool {
+	return slices.ContainsFunc(s.host, func(ns string) bool { return strings.HasPrefix(ns, kind+":") })
+}
+
+// owner returns the container that a namespace belongs to. A process that a
+// runtime makes is in the container's control group a moment before it leaves the
+// runtime's own namespaces, so its word counts only if it is still there.
+func (s *scan) owner(kind, ns string) (Container, bool) {
+	for _, in := range s.inside[ns] {
+		link, err := s.root.readlink(in.pid+"/"+kind, s.buf)
+		if err == nil && string(link) == ns {
+			return Container{ContainerID: in.container.ContainerID, Runtime: in.container.Runtime}, true
+		}
+	}
+	return Container{}, false
+}
+
+// readWithoutLink reads a process whose namespace links we may not see. Its
+// maps tell where it is: they are open to everyone.
+func (s *scan) readWithoutLink(dir procDir) (Process, error) {
+	for range moves {
+		var p Process
+		from, err := dir.openSpace()
+		if err != nil {
+			return Process{}, err
+		}
+		if err = s.readContainer(dir, &p.Container); err == nil {
+			err = s.readIDs(dir, from, &p)
+		}
+		from.release()
+		if err != nil {
+			return Process{}, err
+		}
+		if s.leaveOut(p) && s.isOwn(p.Mapping) {
+			return Process{}, errHost
+		}
+		after, err := dir.openSpace()
+		if err != nil {
+			return Process{}, err
+		}
+		m, err := after.read(s.buf)
+		after.release()
+		if err != nil || m.Equal(p.Mapping) {
+			return p, err
+		}
+	}
+	return Process{}, fmt.Errorf("%s: changed its user namespace %d times", dir.name, moves)
+}
+
+// leaveOut reports whether to leave out a process of our own user namespace.
+func (s *scan) leaveOut(p Process) bool {
+	return !s.opt.All && (p.ContainerID == "" || s.opt.NamespacedOnly)
+}
+
+func (s *scan) readContainer(dir procDir, c *Container) error {
+	data, err := dir.read("cgroup", s.buf)
+	if err == nil {
+		*c = ParseCgroup(data)
+	}
+	return err
+}
+
+// readIDs reads the mapping, and then status: a process that ended before has
+// none, so that what came before is not taken for its answer.
+func (s *scan) readIDs(dir procDir, from *space, p *Process) error {
+	var err error
+	if p.Mapping, err = from.read(s.buf); errors.Is(err, ErrUnmapped) {
+		return errForeign
+	} else if err != nil {
+		return err
+	}
+	if err := s.readStatus(dir, "status", p); err != nil {
+		return err
+	}
+	if s.opt.Deep {
+		return s.readThreads(dir, p)
+	}
+	return nil
+}
+
+func (s *scan) readStatus(dir procDir, name string, p *Process) error {
+	data, err := dir.read(name, s.buf)
+	if err != nil {
+		return err
+	}
+	if err := parseStatus(data, p); err != nil {
+		return &usernskit.FileError{File: dir.name + "/" + name, Err: err}
+	}
+	return nil
+}
+
+// readThreads reads the threads whose IDs are not the process's. One that has
+// ended is passed over.
+func (s *scan) readThreads(dir procDir, p *Process) error {
+	names, err := dir.names("task")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		tid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		var t Process
+		err = s.readStatus(dir, "task/"+name+"/status", &t)
+		if isGone(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if slices.Equal(t.Groups, p.Groups) {
+			t.Groups = p.Groups // they may be 65,536
+		}
+		if t.UID != p.UID || t.GID != p.GID || !slices.Equal(t.Groups, p.Groups) {
+			p.Threads = append(p.Threads, Thread{TID: tid, UID: t.UID, GID: t.GID, Groups: t.Groups})
+		}
+	}
+	return nil
+}
+
+// keep keeps a space for the next process of its namespace.
+func (s *scan) keep(ns uint64, from *space) {
+	if from != nil && !from.kept && len(s.spaces) < s.maxSpaces {
+		from.kept = true
+		s.spaces[ns] = from
+	}
+}
+
+// isOwn reports whether m is the mapping of our own user namespace. Only a
+// reader who is not shown the links has to ask.
+func (s *scan) isOwn(m Mapping) bool {
+	if s.own == nil {
+		all := Map{first: Extent{Count: math.MaxUint32}}
+		s.own = &Mapping{UID: all, GID: all} // that of the initial one
+		if self, err := s.root.dir("self"); err == nil {
+			if own, err := self.mapping(); err == nil && !own.IsZero() {
+				s.own = &own
+			}
+			self.close()
+		}
+	}
+	return s.own.Equal(m)
+}
+
+func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
+	return func(yield func(Shim, error) bool) {
+		s, err := f.openScan()
+		if err != nil {
+			yield(Shim{}, err)
+			return
+		}
+		defer s.close()
+		stopped, err := s.each(ctx, func(name string) bool {
+			shim, err := s.shim(name)
+			if isGone(err) || isDenied(err) || err == errNoShim {
+				return true
+			}
+			shim.PID, _ = strconv.Atoi(name)
+			return yield(shim, err)
+		})
+		if err != nil && !stopped {
+			yield(Shim{}, err)
+		}
+	}
+}
+
+var errNoShim = errors.New("not a shim")
+
+// shim reads the arguments of a process if its name is that of a shim. The PID
+// could change hands after that, so all that counts is read through one
+// directory, and a process that is turned away has only just started or is not a
+// shim.
+func (s *scan) shim(name string) (Shim, error) {
+	comm, err := s.root.read(name+"/comm", s.buf)
+	// The kernel cuts comm to 15 bytes.
+	if err == nil && !strings.HasPrefix(string(comm), "containerd-shim") && string(comm) != "conmon\n" {
+		err = errNoShim
+	}
+	if err != nil {
+		return Shim{}, err
+	}
+	dir, err := s.root.dir(name)
+	if err != nil {
+		return Shim{}, err
+	}
+	defer dir.close()
+	argv, err := dir.read("cmdline", s.buf)
+	if err != nil {
+		return Shim{}, err
+	}
+	shim, ok := parseShim(strings.Split(strings.TrimSuffix(string(argv), "\x00"), "\x00"))
+	if !ok {
+		return Shim{}, errNoShim
+	}
+	if err := s.readContainer(dir, &shim.In); err != nil {
+		return Shim{}, err
+	}
+	var p Process
+	if err := s.readStatus(dir, "status", &p); err != nil {
+		return Shim{}, err
+	}
+	shim.UID = p.UID[1]
+	return shim, nil
 }

@@ -22,7 +22,7 @@ const fullMap = "         0          0 4294967295\n"
 // A fakeProc is one process of a tree that stands for /proc.
 type fakeProc struct {
 	pid              int
-	user, mnt        int // the ends of inode numbers; 0: the host's
+	user, mnt, pidns int // the ends of inode numbers; 0: the host's
 	uidMap, gidMap   string
 	ids, groups      string
 	cgroup           string
@@ -43,6 +43,10 @@ func (p fakeProc) files() map[string]fakeFile {
 	if p.mnt != 0 {
 		mnt = fmt.Sprint(4026532000 + int64(p.mnt))
 	}
+	pidns := "4026531836"
+	if p.pidns != 0 {
+		pidns = fmt.Sprint(4026532000 + int64(p.pidns))
+	}
 	if p.uidMap == "" && p.user == 0 {
 		p.uidMap, p.gidMap = fullMap, fullMap
 	}
@@ -59,7 +63,7 @@ func (p fakeProc) files() map[string]fakeFile {
 	files := map[string]fakeFile{
 		"ns/user": {"user:[" + user + "]", true},
 		"ns/mnt":  {"mnt:[" + mnt + "]", true},
-		"ns/pid":  {"pid:[4026531836]", true},
+		"ns/pid":  {"pid:[" + pidns + "]", true},
 		"uid_map": {text: strings.ReplaceAll(p.uidMap, "-", "")},
 		"gid_map": {text: strings.ReplaceAll(p.gidMap, "-", "")},
 		"cgroup":  {text: p.cgroup},
@@ -171,6 +175,57 @@ func TestTheZeroOptionsFindEveryContainerAndEveryNamespace(t *testing.T) {
 		assert.Equal(t, []uint32{0}, uids, "process %d is host root, namespace or not", p.PID)
 		assert.Equal(t, []uint32{0}, gids)
 	}
+}
+
+// nsenter takes a process of the host into a container without its control group.
+func TestAProcessInAContainersNamespacesBelongsToIt(t *testing.T) {
+	inA, inB := "0::/docker/"+idA+"\n", "0::/system.slice/docker-"+idB+".scope\n"
+	f := fakeFS(t,
+		fakeProc{pid: 2}, // of the host
+		fakeProc{pid: 3, mnt: 1, pidns: 1, user: 1, uidMap: "0 100000 65536\n"}, // entered all of A, and is before it in the list
+		fakeProc{pid: 4, mnt: 2},           // entered B's mounts
+		fakeProc{pid: 5, pidns: 2},         // entered B's PIDs only
+		fakeProc{pid: 6, mnt: 3, pidns: 3}, // in namespaces that are not a container's
+		fakeProc{pid: 20, mnt: 1, pidns: 1, user: 1, uidMap: "0 100000 65536\n", cgroup: inA},
+		fakeProc{pid: 21, mnt: 2, pidns: 2, cgroup: inB},
+		fakeProc{pid: 22, cgroup: inB}, // went back to the host's own
+	)
+	entered := map[int]string{}
+	for _, opt := range []userns.Options{{}, {All: true}} {
+		procs, cov := collect(t, f, opt)
+		assert.Empty(t, cov.Gaps())
+		clear(entered)
+		for _, p := range procs {
+			if p.Entered {
+				entered[p.PID] = p.Runtime + " " + p.ContainerID
+				assert.Empty(t, p.Cgroup)
+			}
+		}
+		assert.Equal(t, map[int]string{3: "docker " + idA, 4: "docker " + idB, 5: "docker " + idB}, entered)
+	}
+	procs, _ := collect(t, f, userns.Options{})
+	assert.Equal(t, []int{3, 4, 5, 20, 21}, pids(procs))
+	procs, _ = collect(t, f, userns.Options{NamespacedOnly: true})
+	assert.Equal(t, []int{3, 20}, pids(procs))
+	assert.True(t, procs[0].Entered)
+}
+
+// A runtime's process is in the container's control group before it leaves the
+// mount namespace that it shares with the engine. The engine is not in the
+// container for that.
+func TestAnEngineIsNotInTheContainerThatItStarts(t *testing.T) {
+	f := fakeFS(t, fakeProc{pid: 9, mnt: 4}, fakeProc{pid: 20, mnt: 4, cgroup: "0::/docker/" + idA + "\n"}, fakeProc{pid: 21, mnt: 5, cgroup: "0::/docker/" + idA + "\n"})
+	var got []int
+	for p, err := range f.Processes(t.Context(), userns.Options{}) {
+		require.NoError(t, err)
+		got = append(got, p.PID)
+		if p.PID == 20 { // and now it leaves
+			link := filepath.Join(f.Root, "20/ns/mnt")
+			require.NoError(t, os.Remove(link))
+			require.NoError(t, os.Symlink("mnt:[4026532005]", link))
+		}
+	}
+	assert.ElementsMatch(t, []int{20, 21}, got)
 }
 
 func TestOptionsWidenAndNarrowTheScan(t *testing.T) {

@@ -24,17 +24,12 @@ func ParseMap(name string, data []byte) (Map, error) {
 	if len(data) == 0 {
 		return Map{}, nil
 	}
-	extents := make([]Extent, 0, min((len(data)+lineLen-1)/lineLen, MaxExtents))
+	var extents []Extent
 	for at := 0; at < len(data); {
 		line := len(extents) + 1
 		if line > MaxExtents {
 			return Map{}, &usernskit.FileError{File: name, Line: line,
 				Err: fmt.Errorf("%w: more than %d lines", ErrInvalidMap, MaxExtents)}
-		}
-		if e, ok := kernelLine(data[at:]); ok {
-			extents = append(extents, e)
-			at += lineLen
-			continue
 		}
 		e, end, err := parseExtent(data, at)
 		if err != nil {
@@ -43,10 +38,7 @@ func ParseMap(name string, data []byte) (Map, error) {
 		extents = append(extents, e)
 		at = end + 1
 	}
-	m, err := newMap(extents)
-	if err == nil {
-		return m, nil // before bad, which would be allocated
-	}
+	m, err := NewMap(extents...)
 	if bad := (*ExtentError)(nil); errors.As(err, &bad) {
 		err = fmt.Errorf("%w: it %s", ErrInvalidMap, bad.Why)
 		return Map{}, &usernskit.FileError{File: name, Line: bad.Index + 1, Err: err}
