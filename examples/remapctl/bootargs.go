@@ -5,29 +5,23 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/bootargs"
 )
 
-func bootargsCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "bootargs",
-		Usage: "read and edit the kernel arguments wherever this host keeps them",
-		Description: "ARG is spelled as for the kernel, in quotes for the shell where it has blanks:\n" +
+func bootargsCommand(e *env) *cobra.Command {
+	return group(&cobra.Command{
+		Use: "bootargs", Short: "read and edit the kernel arguments wherever this host keeps them",
+		Long: "ARG is spelled as for the kernel, in quotes for the shell where it has blanks:\n" +
 			"'dyndbg=\"file a.c +p\"'. In names, - and _ are the same.",
-		Commands: []*cli.Command{bootargsShowCommand(), bootargsSetCommand(), bootargsRemoveCommand(), bootargsEditCommand()},
-	}
-}
-
-func bootargsShowCommand() *cli.Command {
-	return &cli.Command{
-		Name: "show", Usage: "print the command lines of this host, or where each ARG stands", ArgsUsage: "[ARG...]",
-		Description: "With ARGs it exits 0 where they are in force, now and at every boot to come, 1\n" +
-			"where they are not, and 3 where that cannot be told.\n\n" +
-			"Example: remapctl bootargs show user_namespace.enable=1",
-		Action: action(runBootargsShow),
-	}
+	}, &cobra.Command{
+		Use: "show [ARG]...", Short: "print the command lines of this host, or where each ARG is set",
+		Long: "With ARGs it exits 0 where they are in force, now and at every boot to come, 1\n" +
+			"where they are not, and 3 where that cannot be told.",
+		Example: "remapctl bootargs show user_namespace.enable=1",
+		RunE:    e.action(e.bootargsShow),
+	}, bootargsSetCommand(e), bootargsRemoveCommand(e), bootargsEditCommand(e))
 }
 
 type jsonPlace struct {
@@ -57,8 +51,7 @@ type jsonBootargs struct {
 	Future  jsonPlace   `json:"future"`
 }
 
-func runBootargsShow(ctx context.Context, e *env, cmd *cli.Command) error {
-	want := cmd.Args().Slice()
+func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	r, err := bootargs.Status(ctx, e.host, want...)
 	if err != nil {
 		return err

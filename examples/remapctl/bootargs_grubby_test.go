@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/internal/hosttest"
@@ -18,7 +18,7 @@ import (
 func grubbyHost(t *testing.T, obeys bool) (e *env, calls *[]string) {
 	line := "ro quiet"
 	calls = &[]string{}
-	e = &env{host: hosttest.Tree(t, "-- usr/sbin/grubby --\nELF\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"quiet\"\n"), out: &bytes.Buffer{}, err: &bytes.Buffer{}}
+	e = &env{host: hosttest.Tree(t, "-- usr/sbin/grubby --\nELF\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"quiet\"\n"), out: &output{w: &bytes.Buffer{}}, err: &bytes.Buffer{}}
 	e.host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
 		*calls = append(*calls, strings.Join(argv[1:], " "))
 		if arg, ok := strings.CutPrefix(argv[len(argv)-1], "--args="); ok && obeys {
@@ -30,21 +30,15 @@ func grubbyHost(t *testing.T, obeys bool) (e *env, calls *[]string) {
 }
 
 func runGrubby(t *testing.T, e *env, flags ...string) error {
-	cmd := &cli.Command{
-		Flags:          bootargsFlags(),
-		ExitErrHandler: func(context.Context, *cli.Command, error) {},
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			return e.grubby(ctx, cmd, bootargs.Edit{Set: []string{"a=1"}, Kernel: bootargs.Default, Via: bootargs.Grubby})
-		},
-	}
-	return cmd.Run(t.Context(), append([]string{"remapctl"}, flags...))
+	e.yes, e.dryRun = slices.Contains(flags, "--yes"), slices.Contains(flags, "--dry-run")
+	return e.grubby(t.Context(), bootargs.Edit{Set: []string{"a=1"}, Kernel: bootargs.Default, Via: bootargs.Grubby})
 }
 
 func TestGrubbyRunsOnlyWhenAgreedAndIsLookedAfter(t *testing.T) {
 	const edits = "--update-kernel=DEFAULT --args=a=1"
 	e, calls := grubbyHost(t, true)
 	require.ErrorIs(t, runGrubby(t, e, "--dry-run"), findings)
-	require.ErrorContains(t, runGrubby(t, e), "say --yes")
+	require.ErrorContains(t, runGrubby(t, e), "give --yes")
 	assert.NotContains(t, *calls, edits)
 	require.NoError(t, runGrubby(t, e, "--yes"))
 	assert.Contains(t, *calls, edits)
@@ -59,6 +53,6 @@ func TestGrubbyRunsOnlyWhenAgreedAndIsLookedAfter(t *testing.T) {
 func TestGrubbyThatHasRunIsNotSaidToHaveChangedNothing(t *testing.T) {
 	e, _ := grubbyHost(t, true)
 	e.out, e.json = &output{w: &full{}}, true
-	require.ErrorIs(t, e.told(runGrubby(t, e, "--yes")), incomplete)
-	assert.Contains(t, e.err.(*bytes.Buffer).String(), "grubby has done it, but could not be told: no space left on device")
+	require.ErrorIs(t, e.finish(runGrubby(t, e, "--yes")), behind)
+	assert.Contains(t, e.err.(*bytes.Buffer).String(), "grubby has edited the entries, but that could not be printed: no space left on device")
 }

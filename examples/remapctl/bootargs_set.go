@@ -2,65 +2,69 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
 )
 
-func bootargsSetCommand() *cli.Command {
-	return &cli.Command{
-		Name: "set", Usage: "set kernel arguments, each in the place of its name", ArgsUsage: "[ARG...]",
-		Description: "A name of which every occurrence counts (console=) is refused: say --append or\n--replace for it.\n\n" +
-			"Example: remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
-		Flags: append(bootargsFlags(),
-			&cli.StringSliceFlag{Name: "append", Usage: "add `ARG` if it is not there with that value"},
-			&cli.StringSliceFlag{Name: "replace", Usage: "make `ARG` the only one of its name"}),
-		Action: action(runBootargsSet),
+func bootargsSetCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "set [ARG]...", Short: "set kernel arguments, each in the place of its name",
+		Long: "A name of which every occurrence counts (console=) is refused: use --append or\n" +
+			"--replace for it.",
+		Example: "remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
 	}
+	kind := e.bootargsFlags(c)
+	add := c.Flags().StringArray("append", nil, "add `ARG` if it is not there with that value")
+	replace := c.Flags().StringArray("replace", nil, "make `ARG` the only one of its name")
+	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		edit := bootargs.Edit{Set: list, Append: *add, Replace: *replace}
+		if len(edit.Set)+len(edit.Append)+len(edit.Replace) == 0 {
+			return usage(c, "an argument is missing: an ARG, --append or --replace")
+		}
+		return e.editBootargs(ctx, *kind, edit)
+	})
+	return c
 }
 
-func bootargsRemoveCommand() *cli.Command {
-	return &cli.Command{
-		Name: "remove", Usage: "remove kernel arguments: all of a NAME, or those with that VALUE", ArgsUsage: "NAME[=VALUE]...",
-		Description: "Example: remapctl bootargs remove user_namespace.enable",
-		Flags:       bootargsFlags(),
-		Action:      action(runBootargsRemove),
+func bootargsRemoveCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "remove NAME[=VALUE]...", Short: "remove kernel arguments: all of a NAME, or those with that VALUE",
+		Example: "remapctl bootargs remove user_namespace.enable",
+		Args:    args(1, -1),
 	}
+	kind := e.bootargsFlags(c)
+	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		names, exact := splitRemove(list)
+		return e.editBootargs(ctx, *kind, bootargs.Edit{Remove: names, RemoveExact: exact})
+	})
+	return c
 }
 
-func bootargsFlags() []cli.Flag {
-	return writeFlags(
-		&cli.StringFlag{Name: "kernel", Value: bootargs.All, Usage: "which `KERNEL`: ALL, DEFAULT, an index, an entry's ID or a path"},
-		&cli.BoolFlag{Name: "rescue", Usage: "edit rescue entries too"},
-		&cli.StringFlag{Name: "via", Value: "files", Usage: "`WHO` writes: files, or grubby where this host has it"},
-	)
+// A bootargsKind is which entries are edited, and by whom.
+type bootargsKind struct {
+	kernel, via string
+	rescue      bool
 }
 
-func runBootargsSet(ctx context.Context, e *env, cmd *cli.Command) error {
-	edit := bootargs.Edit{Set: cmd.Args().Slice(), Append: cmd.StringSlice("append"), Replace: cmd.StringSlice("replace")}
-	if len(edit.Set)+len(edit.Append)+len(edit.Replace) == 0 {
-		_, err := args(cmd, 1, 1)
-		return err
-	}
-	return e.editBootargs(ctx, cmd, edit)
+func (e *env) bootargsFlags(c *cobra.Command) *bootargsKind {
+	e.writeFlags(c)
+	var k bootargsKind
+	c.Flags().StringVar(&k.kernel, "kernel", bootargs.All, "which `KERNEL`: ALL, DEFAULT, an index, an entry's ID or a path")
+	c.Flags().BoolVar(&k.rescue, "rescue", false, "edit rescue entries too")
+	c.Flags().StringVar(&k.via, "via", "files", "`WHO` writes: files, or grubby where this host has it")
+	e.values(c, "kernel", words("ALL", "DEFAULT"))
+	e.values(c, "via", words("files", "grubby"))
+	return &k
 }
 
-func runBootargsRemove(ctx context.Context, e *env, cmd *cli.Command) error {
-	list := cmd.Args().Slice()
-	if len(list) == 0 {
-		_, err := args(cmd, 1, 1)
-		return err
-	}
-	var edit bootargs.Edit
-	edit.Remove, edit.RemoveExact = splitRemove(list)
-	return e.editBootargs(ctx, cmd, edit)
-}
-
-// splitRemove tells names from arguments with a value.
+// splitRemove separates names from arguments with a value.
 func splitRemove(list []string) (names, exact []string) {
 	for _, s := range list {
 		if strings.Contains(s, "=") {
@@ -72,18 +76,18 @@ func splitRemove(list []string) (names, exact []string) {
 	return names, exact
 }
 
-func (e *env) editBootargs(ctx context.Context, cmd *cli.Command, edit bootargs.Edit) error {
-	edit.Kernel, edit.Rescue = cmd.String("kernel"), cmd.Bool("rescue")
-	switch via := cmd.String("via"); via {
+func (e *env) editBootargs(ctx context.Context, k bootargsKind, edit bootargs.Edit) error {
+	edit.Kernel, edit.Rescue = k.kernel, k.rescue
+	switch k.via {
 	case "grubby":
 		edit.Via = bootargs.Grubby
-		return e.grubby(ctx, cmd, edit)
+		return e.grubby(ctx, edit)
 	case "files":
 	default:
-		return fmt.Errorf("--via %s: must be files or grubby", via)
+		return fmt.Errorf("--via %s: must be files or grubby", k.via)
 	}
 	var last usernskit.Plan
-	_, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
+	_, err := e.change(ctx, func() (usernskit.Plan, error) {
 		p, err := bootargs.PlanEdit(ctx, e.host, edit)
 		last = p
 		return p, err
@@ -92,4 +96,74 @@ func (e *env) editBootargs(ctx context.Context, cmd *cli.Command, edit bootargs.
 		e.next(last.Actions) // the files are right, and grub.cfg is yet to be made from them
 	}
 	return err
+}
+
+// grubby has grubby(8) make an edit, and checks what it did.
+func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
+	p, err := bootargs.PlanEdit(ctx, e.host, edit)
+	if err != nil {
+		return err
+	}
+	e.warn(p)
+	if len(p.Actions) == 0 {
+		e.say("nothing to do")
+		return e.report(p, usernskit.Receipt{})
+	}
+	run := p.Actions[0].Argv
+	e.say("run: %s", quoted(run))
+	if e.dryRun {
+		return errors.Join(e.report(p, usernskit.Receipt{}), findings)
+	}
+	if err := e.agreed(ctx, p); err != nil {
+		return err
+	}
+	if _, err := e.host.Command(ctx, run...); err != nil {
+		return err
+	}
+	e.done = "grubby has edited the entries"
+	if err := bootargs.Confirm(ctx, e.host, edit); err != nil {
+		return err
+	}
+	e.next(p.Actions[1:])
+	return e.report(p, usernskit.Receipt{})
+}
+
+func bootargsEditCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "edit", Short: "edit one command line from standard input to standard output",
+		Long:    "Reads no file of the host and writes none.",
+		Example: "remapctl bootargs edit --set user_namespace.enable=1 </proc/cmdline",
+		Args:    args(0, 0),
+	}
+	var edit bootargs.Edit
+	var remove []string
+	f := c.Flags()
+	f.StringArrayVar(&edit.Set, "set", nil, "make `ARG` the value of its name; repeated, its values in order")
+	f.StringArrayVar(&edit.Append, "append", nil, "add `ARG` if it is not there with that value")
+	f.StringArrayVar(&edit.Replace, "replace", nil, "`ARG` as --set, for names of which every occurrence counts")
+	f.StringArrayVar(&edit.AddIfMissing, "if-missing", nil, "add `ARG` if there is none of its name")
+	f.StringArrayVar(&remove, "remove", nil, "remove all of a `NAME`, or those with that NAME=VALUE")
+	c.RunE = e.action(func(context.Context, []string) error {
+		edit.Remove, edit.RemoveExact = splitRemove(remove)
+		text, err := io.ReadAll(io.LimitReader(e.in, usernskit.MaxFileSize+1))
+		if err != nil {
+			return err
+		}
+		if len(text) > usernskit.MaxFileSize {
+			return errors.New("standard input is too long for a command line")
+		}
+		line, err := edit.Apply(string(text))
+		if err != nil {
+			return err
+		}
+		if e.json {
+			return e.printJSON(struct {
+				Schema int    `json:"schema"`
+				Line   string `json:"line"`
+			}{1, line})
+		}
+		_, err = io.WriteString(e.out, line)
+		return err
+	})
+	return c
 }

@@ -2,155 +2,163 @@ package main
 
 import (
 	"context"
+	"embed"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
-	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/docker"
 )
 
-// The cli package has completion too. Its script for bash evaluates the words of
-// the line, "$(reboot)" among them, and knows no values; hence this one.
+// The scripts ask cobra's __complete. Those that cobra makes evaluate the words
+// of the line for that, "$(reboot)" among them; these pass them on as they are.
+//
+//go:embed completion
+var completion embed.FS
 
-// completeCommand answers the shells' scripts: its arguments are the words of
-// the line after the program's name, the last of them being typed. It prints a
-// candidate on each line, with a tab before what it is.
-func completeCommand() *cli.Command {
-	return &cli.Command{
-		Name:            "__complete",
-		Hidden:          true,
-		SkipFlagParsing: true,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			words := cmd.Args().Slice()
-			if len(words) == 0 {
-				words = []string{""}
+func completionCommand(e *env) *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use: "completion " + strings.Join(shells, "|"), Short: "print a script that completes commands, options and values",
+		Long: "For bash it belongs in /etc/bash_completion.d/remapctl, for zsh in\n" +
+			"/usr/share/zsh/vendor-completions/_remapctl, for fish in\n/etc/fish/completions/remapctl.fish, for PowerShell in $PROFILE.",
+		Example: "remapctl completion bash >/etc/bash_completion.d/remapctl",
+		Args:    args(1, 1), ValidArgs: shells,
+		RunE: e.action(func(_ context.Context, list []string) error {
+			if e.json {
+				return errors.New("a completion script is not JSON")
 			}
-			for _, c := range complete(ctx, tree(cmd.Root()), words) {
-				fmt.Fprintf(cmd.Root().Writer, "%s\t%s\n", c.value, c.text)
+			if !slices.Contains(shells, list[0]) {
+				return fmt.Errorf("no script for %q: there is one for %s", list[0], strings.Join(shells, ", "))
 			}
-			return nil
-		},
+			script, err := completion.ReadFile("completion/remapctl." + list[0])
+			if err == nil {
+				_, err = e.out.Write(script)
+			}
+			return err
+		}),
 	}
 }
 
-// A candidate is something that the last word may become.
-type candidate struct{ value, text string }
+// A lookup finds what a flag or an argument may be on this host, each with what
+// it is behind a tab. Where it cannot it finds nothing: a completion has no
+// place for errors.
+type lookup func(ctx context.Context) []string
 
-// A line is a command line as far as it has been typed.
-type line struct {
-	at     node
-	root   string // of --root
-	args   []string
-	flag   *flagDoc // whose value is being typed
-	inside bool     // past "--"
+// values completes the value of a flag.
+func (e *env) values(c *cobra.Command, flag string, find lookup) {
+	err := c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		return fitting(find(c.Context()), word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
 }
 
-// complete returns what the last of the words may become.
-func complete(ctx context.Context, root node, words []string) []candidate {
-	l, current := read(root, words)
-	var list []candidate
-	switch {
-	case l.flag != nil:
-		list = values{ctx, usernskit.Host{Root: l.root}}.ofFlag(*l.flag)
-	case strings.HasPrefix(current, "-") && !l.inside:
-		list = l.flags(root)
-	case len(l.at.below()) > 0 && len(l.args) == 0:
-		for _, sub := range l.at.below() {
-			list = append(list, candidate{sub.Name, sub.Usage})
+// argument completes the first argument of a command, or all of them.
+func (e *env) argument(c *cobra.Command, all bool, find lookup) {
+	c.ValidArgsFunction = func(c *cobra.Command, before []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(before) > 0 && !all {
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-	default:
-		list = values{ctx, usernskit.Host{Root: l.root}}.ofArgument(l.at, l.args)
+		return fitting(find(c.Context()), word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
-	var fit []candidate
+}
+
+// fitting returns those that word begins, each once.
+func fitting(list []string, word string) (out []string) {
+	seen := map[string]bool{}
 	for _, c := range list {
-		if strings.HasPrefix(c.value, current) && !strings.ContainsAny(c.value, "\t\n") {
-			fit = append(fit, c)
+		value, text, _ := strings.Cut(c, "\t")
+		if strings.HasPrefix(value, word) && !strings.Contains(c, "\n") && !strings.Contains(text, "\t") && !seen[value] {
+			seen[value] = true
+			out = append(out, c)
 		}
 	}
-	return fit
+	return out
 }
 
-// read follows the words but the last, and returns what of the last one is to
-// be completed: all, or the value of "--flag=value". Bash hands the "=" over as
-// a word of its own.
-func read(root node, words []string) (l line, current string) {
-	l.at = root
-	last := len(words) - 1
-	for i, w := range words {
-		name, value, joined := strings.Cut(w, "=")
-		switch {
-		case l.flag != nil:
-			if w == "=" && i < last {
-				continue
-			}
-			if i == last {
-				return l, strings.TrimPrefix(w, "=")
-			}
-			l.take(w)
-		case strings.HasPrefix(w, "-") && w != "-" && !l.inside:
-			if w == "--" && i < last {
-				l.inside = true
-				continue
-			}
-			l.flag = l.find(root, name)
-			switch {
-			case joined && i == last && l.flag != nil:
-				return l, value
-			case joined && l.flag != nil:
-				l.take(value)
-			case i == last:
-				l.flag = nil // the name itself is being typed
-			}
-		case i == last:
-		case len(l.args) == 0 && l.sub(w):
-		default:
-			l.args = append(l.args, w)
+func words(list ...string) lookup { return func(context.Context) []string { return list } }
+
+func (e *env) checks(context.Context) (out []string) {
+	for _, c := range verify.Checks() {
+		out = append(out, c.ID+"\t"+c.Title)
+	}
+	return out
+}
+
+// receipts lists those that can be undone, the newest first.
+func (e *env) receipts(context.Context) (out []string) {
+	list, _ := e.host.Receipts()
+	for _, r := range slices.Backward(list) {
+		out = append(out, fmt.Sprintf("%s\t%s, %s, %s", r.ID, r.Title, r.State, when(r.Time)))
+	}
+	return out
+}
+
+// receiptFiles lists the files of the receipts.
+func (e *env) receiptFiles(context.Context) (out []string) {
+	list, _ := e.host.Receipts()
+	for _, r := range list {
+		for _, f := range r.Files {
+			out = append(out, f.Path)
 		}
 	}
-	return l, words[last]
+	return out
 }
 
-// take ends a flag with its value.
-func (l *line) take(value string) {
-	if l.flag.names[0] == "--root" {
-		l.root = value
+// claims lists the users of this host, or the owners of ranges.
+func (e *env) claims(ctx context.Context, owners bool) (out []string) {
+	set, err := subid.Read(ctx, e.host)
+	if err != nil {
+		return nil
 	}
-	l.flag = nil
-}
-
-// find returns the flag of that name if it takes a value.
-func (l *line) find(root node, name string) *flagDoc {
-	for _, d := range append(l.at.flags(), root.flags()...) {
-		for _, n := range d.names {
-			if n == name && d.value != "" {
-				return &d
-			}
+	users, _ := set.Claims()
+	for _, c := range users {
+		switch held := c.File == subid.UIDFile; {
+		case held && owners:
+			out = append(out, c.Owner+"\t"+c.Range.String())
+		case !held && !owners:
+			out = append(out, fmt.Sprintf("%s\tUID %d", c.Owner, c.Range.Start))
 		}
 	}
-	return nil
+	return out
 }
 
-// sub goes to a command below.
-func (l *line) sub(name string) bool {
-	for _, sub := range l.at.below() {
-		if sub.Name == name {
-			l.at = sub
-			return true
+func (e *env) users(ctx context.Context) []string  { return e.claims(ctx, false) }
+func (e *env) owners(ctx context.Context) []string { return e.claims(ctx, true) }
+
+func (e *env) containers(ctx context.Context) (out []string) {
+	if !e.host.Live() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	engine, err := docker.Read(ctx, "")
+	if err != nil {
+		return nil
+	}
+	for _, c := range engine.Containers {
+		out = append(out, c.Name+"\t"+c.Image)
+	}
+	return out
+}
+
+// risks lists those that enabling would meet now.
+func (e *env) risks(ctx context.Context) []string {
+	out := []string{"small-range\tfewer than 65536 IDs"}
+	p, _ := remap.PlanEnable(ctx, e.host, remap.Request{})
+	for _, w := range p.Plan.Warnings {
+		if w.Risk {
+			out = append(out, w.ID+"\t"+w.String())
 		}
-	}
-	return false
-}
-
-// flags lists the flags that may stand here.
-func (l *line) flags(root node) []candidate {
-	list := l.at.flags()
-	if !l.at.root {
-		list = append(list, root.flags()...)
-	}
-	var out []candidate
-	for _, d := range list {
-		out = append(out, candidate{d.names[0], d.text})
 	}
 	return out
 }

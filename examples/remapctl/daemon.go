@@ -6,37 +6,35 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 )
 
-func daemonCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "daemon",
-		Usage: "read and edit the daemon.json that dockerd reads here",
-		Description: "POINTER is a JSON Pointer (RFC 6901): /log-opts/max-size. A slash in a key is\n" +
-			"written ~1, a tilde ~0, and the place behind the last element of a list \"-\".",
-		Commands: []*cli.Command{
-			{
-				Name: "get", Usage: "print a value as the file spells it", ArgsUsage: "POINTER",
-				Description: "Exits 1 where there is none.\n\nExample: remapctl daemon get /userns-remap",
-				Action:      action(runDaemonGet),
-			},
-			{
-				Name: "set", Usage: "put a value in, and keep every other byte of the file", ArgsUsage: "POINTER JSON",
-				Description: "A string needs the quotes of JSON besides those of the shell.\n\n" +
-					"Example: remapctl daemon set /log-opts/max-size '\"10m\"'",
-				Flags: writeFlags(), Action: action(runDaemonSet),
-			},
-			{
-				Name: "unset", Usage: "take a value out, and keep every other byte of the file", ArgsUsage: "POINTER",
-				Description: "Example: remapctl daemon unset /log-opts/max-size",
-				Flags:       writeFlags(), Action: action(runDaemonUnset),
-			},
-		},
+func daemonCommand(e *env) *cobra.Command {
+	set := &cobra.Command{
+		Use: "set POINTER JSON", Short: "put a value in, and keep every other byte of the file",
+		Long:    "A string needs the quotes of JSON besides those of the shell.",
+		Example: "remapctl daemon set /log-opts/max-size '\"10m\"'",
+		Args:    args(2, 2), RunE: e.action(e.daemonSet),
 	}
+	unset := &cobra.Command{
+		Use: "unset POINTER", Short: "take a value out, and keep every other byte of the file",
+		Example: "remapctl daemon unset /log-opts/max-size",
+		Args:    args(1, 1), RunE: e.action(e.daemonUnset),
+	}
+	e.writeFlags(set)
+	e.writeFlags(unset)
+	return group(&cobra.Command{
+		Use: "daemon", Short: "read and edit the daemon.json that dockerd reads here",
+		Long: "POINTER is a JSON Pointer (RFC 6901): /log-opts/max-size. A slash in a key is\n" +
+			"written ~1, a tilde ~0, and the place behind the last element of a list \"-\".",
+	}, &cobra.Command{
+		Use: "get POINTER", Short: "print a value as the file spells it",
+		Long: "Exits 1 where there is none.", Example: "remapctl daemon get /userns-remap",
+		Args: args(1, 1), RunE: e.action(e.daemonGet),
+	}, set, unset)
 }
 
 type jsonDaemonGet struct {
@@ -47,11 +45,7 @@ type jsonDaemonGet struct {
 	Value   json.RawMessage `json:"value"` // null too
 }
 
-func runDaemonGet(_ context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 1, 1)
-	if err != nil {
-		return err
-	}
+func (e *env) daemonGet(_ context.Context, list []string) error {
 	path, err := daemoncfg.ParsePointer(list[0])
 	if err != nil {
 		return err
@@ -61,12 +55,13 @@ func runDaemonGet(_ context.Context, e *env, cmd *cli.Command) error {
 		return err
 	}
 	value, ok := doc.Get(path...)
-	if e.json {
+	switch {
+	case e.json:
 		line, _ := doc.Position(path...)
 		err = e.printJSON(jsonDaemonGet{1, doc.Name(), list[0], line, value})
-	} else if ok {
-		_, err = fmt.Fprintf(e.out, "%s\n", value)
-	} else {
+	case ok:
+		e.text("%s", value)
+	default:
 		e.note("%s: there is no %s", doc.Name(), list[0])
 	}
 	if err == nil && !ok {
@@ -75,36 +70,26 @@ func runDaemonGet(_ context.Context, e *env, cmd *cli.Command) error {
 	return err
 }
 
-func runDaemonSet(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 2, 2)
-	if err != nil {
-		return err
-	}
+func (e *env) daemonSet(ctx context.Context, list []string) error {
 	path, err := daemoncfg.ParsePointer(list[0])
 	if err != nil {
 		return err
 	}
 	if !json.Valid([]byte(list[1])) {
 		quoted, err := json.Marshal(list[1])
-		return errors.Join(fmt.Errorf("%s is no JSON; a string needs quotes of its own: '%s'", list[1], quoted), err)
+		return errors.Join(fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", list[1], quoted), err)
 	}
-	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) {
+	_, err = e.change(ctx, func() (usernskit.Plan, error) {
 		return daemoncfg.PlanSet(e.host, json.RawMessage(list[1]), path...)
 	})
 	return err
 }
 
-func runDaemonUnset(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 1, 1)
-	if err != nil {
-		return err
-	}
+func (e *env) daemonUnset(ctx context.Context, list []string) error {
 	path, err := daemoncfg.ParsePointer(list[0])
 	if err != nil {
 		return err
 	}
-	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		return daemoncfg.PlanDelete(e.host, path...)
-	})
+	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanDelete(e.host, path...) })
 	return err
 }

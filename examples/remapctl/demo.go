@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/verify"
@@ -22,17 +22,18 @@ import (
 //go:embed sample
 var sample embed.FS
 
-func demoCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "demo",
-		Usage: "plan, apply, verify and undo on a sample host in a temporary directory",
-		Description: "Needs no root and no Docker, and touches nothing but that directory, which it\n" +
-			"removes at the end.\n\nExample: remapctl demo",
-		Action: action(runDemo),
+func demoCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "demo", Short: "plan, apply, verify and undo on a sample host",
+		Long: "The host is a temporary directory, removed at the end: this needs no root and\n" +
+			"no Docker, and touches nothing else.",
+		Example: "remapctl demo",
+		Args:    args(0, 0),
+		RunE:    e.action(e.demo),
 	}
 }
 
-func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
+func (e *env) demo(ctx context.Context, _ []string) error {
 	if e.json || e.host.Root != "" {
 		return errors.New("demo makes a host of its own and is for people: it takes no --root and no --json")
 	}
@@ -59,7 +60,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 	}
 	e.show(p.Plan)
 	for _, w := range p.Plan.Warnings {
-		e.say("%s", fold("warning: "+w.ID+": "+w.String(), 2, e.width()))
+		e.say("%s", e.fold("warning: "+w.ID+": "+w.String(), 2))
 	}
 
 	e.say("\n== apply ==")
@@ -77,7 +78,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := format.Text(e.out, worded(report), format.Options{Color: e.color}); err != nil {
+	if err := format.Text(e.out, e.worded(report), format.Options{Color: e.color}); err != nil {
 		return err
 	}
 
@@ -88,7 +89,7 @@ func runDemo(ctx context.Context, e *env, cmd *cli.Command) error {
 	return e.compare(root, start)
 }
 
-// compare ends the demo: it says of every file whether it is what it was.
+// compare ends the demo: it reports whether every file is as it was.
 func (e *env) compare(root string, start map[string]string) error {
 	end, err := contents(root)
 	if err != nil {
@@ -115,8 +116,8 @@ func writeSample(root string) error {
 	return os.CopyFS(root, tree)
 }
 
-// contents reads every file below root but for what usernskit keeps for itself
-// and the lock file that shadow-utils leave too.
+// contents reads every file below root, except for what usernskit keeps for
+// itself and the lock file that shadow-utils leave too.
 func contents(root string) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -3,42 +3,134 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/remap"
 )
 
-func enableCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "enable",
-		Usage: "turn userns-remap on",
-		Description: "Writes the ranges, then daemon.json. dockerd takes it up when it restarts;\n" +
-			"nothing is restarted without --restart.\n\n" +
-			"Example: remapctl enable --yes && systemctl restart docker && remapctl verify",
-		Flags:  writeFlags(append(enableFlags(), restartFlag())...),
-		Action: action(runEnable),
+func enableCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "enable", Short: "turn userns-remap on",
+		Long: "Writes the ranges, then daemon.json. dockerd reads it when it starts;\n" +
+			"nothing is restarted without --restart.",
+		Example: "remapctl enable --yes && systemctl restart docker && remapctl verify",
+		Args:    args(0, 0),
 	}
-}
-
-func restartFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "restart", Usage: "restart docker, wait for it, and undo if it does not come back remapped"}
-}
-
-func runEnable(ctx context.Context, e *env, cmd *cli.Command) error {
-	want, err := request(cmd)
-	if err := errors.Join(err, e.mayRestart(cmd)); err != nil {
-		return err
-	}
-	e.aside = func() { e.foresee(ctx, want.Remap.String()) }
-	var last remap.Enable
-	receipt, err := e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		last, err = remap.PlanEnable(ctx, e.host, want)
-		return last.Plan, err
+	e.writeFlags(c)
+	want := e.enableFlags(c)
+	e.restartFlag(c)
+	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+		request, err := e.request(want)
+		if err := errors.Join(err, e.mayRestart()); err != nil {
+			return err
+		}
+		e.aside = func() { e.foresee(ctx, request.Remap.String()) }
+		var last remap.Enable
+		receipt, err := e.change(ctx, func() (usernskit.Plan, error) {
+			last, err = remap.PlanEnable(ctx, e.host, request)
+			return last.Plan, err
+		})
+		if err != nil {
+			return err
+		}
+		return e.restart(ctx, receipt, last.Store())
 	})
-	if err != nil {
-		return err
+	return c
+}
+
+func disableCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "disable", Short: "turn userns-remap off",
+		Long: "Removes userns-remap from daemon.json. The ranges stay, so that enable finds\n" +
+			"the same images again; --release gives them back too.",
+		Example: "remapctl disable --release --yes",
+		Args:    args(0, 0),
 	}
-	return e.restart(ctx, cmd, receipt, last.Store())
+	e.writeFlags(c)
+	e.restartFlag(c)
+	release := c.Flags().Bool("release", false, "also remove the account's ranges from /etc/subuid and /etc/subgid")
+	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+		if err := e.mayRestart(); err != nil {
+			return err
+		}
+		receipt, err := e.change(ctx, func() (usernskit.Plan, error) { return remap.PlanDisable(ctx, e.host, *release) })
+		if err != nil {
+			return err
+		}
+		return e.restart(ctx, receipt, "")
+	})
+	return c
+}
+
+func (e *env) restartFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&e.restarts, "restart", false, "restart docker, wait for it, and undo if it does not start as wanted")
+}
+
+// mayRestart refuses --restart where there is nothing to restart, before
+// anything is written.
+func (e *env) mayRestart() error {
+	if e.restarts && !e.host.Live() {
+		return errors.New("nothing was changed: a --root has no docker for --restart to restart")
+	}
+	return nil
+}
+
+// restart is --restart, after change: it restarts docker and waits until it is
+// as wanted, remapped to the store of that name, or not remapped where store is
+// empty.
+func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store string) error {
+	if !e.restarts {
+		return nil
+	}
+	if !slices.ContainsFunc(receipt.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker }) {
+		action, err := e.isBehind(ctx, store)
+		if err != nil || action.Argv == nil {
+			return err
+		}
+		receipt.Actions = append(receipt.Actions, action)
+	}
+	e.note("restarting docker")
+	err := e.during("waiting for docker", func() error {
+		return e.write(func() error {
+			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.ask}.Run(ctx)
+		})
+	})
+	if errors.Is(err, remap.ErrNoSystemd) { // what was written stays
+		e.note("docker was not restarted: %v", err)
+		return behind
+	}
+	if err == nil && e.done == "" {
+		e.done = "docker was restarted"
+	}
+	return err
+}
+
+// isBehind returns the restart of a docker that has not taken up what the files
+// have said for longer than this run, and no action where it has.
+func (e *env) isBehind(ctx context.Context, store string) (usernskit.Action, error) {
+	startup, err := daemoncfg.ReadStartup(e.host)
+	if err != nil {
+		return usernskit.Action{}, err
+	}
+	action := startup.Restart()
+	daemon, err := e.ask(ctx)
+	if err != nil {
+		e.note("docker was not restarted: whether it has to be is not known: %v", err)
+		e.next([]usernskit.Action{action})
+		return usernskit.Action{}, incomplete
+	}
+	if err = daemon.Check(store); err == nil {
+		e.say("nothing to do")
+		return usernskit.Action{}, nil
+	}
+	e.say("the files are as wanted, and docker is not: %v", err)
+	if e.dryRun {
+		e.next([]usernskit.Action{action})
+		return usernskit.Action{}, findings
+	}
+	return action, e.agreed(ctx, usernskit.Plan{})
 }

@@ -1,66 +1,143 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// An env is what the commands share: the host, and how to talk.
+// An env is what the commands share: the host, how to talk, and the flags that
+// several of them have.
 type env struct {
-	host   usernskit.Host
-	json   bool
-	color  bool
+	host  usernskit.Host
+	json  bool
+	when  string // of --color
+	color bool
+
+	yes, dryRun, restarts bool
+	accepted              []string
+
 	in     io.Reader
-	out    io.Writer // data; an output
-	done   string    // what was changed, once something was
-	err    io.Writer // for people
-	prompt bool      // there is a person at a terminal to ask
-	aside  func()    // tells that person more before the question; nil: nothing
+	out    *output      // data
+	err    io.Writer    // for people
+	prompt bool         // there is a person at a terminal to ask
+	aside  func()       // tells that person more before the question; nil: nothing
+	done   string       // what was changed, once something was
+	phase  atomic.Int32 // looking, writing or leaving
 	ask    func(context.Context) (remap.Daemon, error)
 }
 
-// action makes a function on an env into the action of a command.
-func action(do func(ctx context.Context, e *env, cmd *cli.Command) error) cli.ActionFunc {
-	return func(ctx context.Context, cmd *cli.Command) error {
-		root := cmd.Root()
-		e := &env{
-			host: usernskit.Host{Root: cmd.String("root")},
-			json: cmd.Bool("json"),
-			in:   root.Reader, out: &output{w: root.Writer}, err: root.ErrWriter,
-			ask: askDocker,
-		}
-		if cmd.IsSet("root") && e.host.Root == "" {
-			return errors.New("--root is empty: leave it out for the running host")
-		}
-		if e.host.Root != "" {
-			var err error
-			if e.host.Root, err = rootDir(e.host.Root); err != nil {
-				return err
-			}
-		}
-		e.prompt = terminal(e.in) && terminal(e.err)
-		switch when := cmd.String("color"); when {
-		case "always":
-			e.color = true
-		case "never":
-		case "auto":
-			e.color = terminal(e.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-		default:
-			return fmt.Errorf("--color %s: must be auto, always or never", when)
-		}
-		e.reportUnfinished(cmd)
-		return e.told(do(ctx, e, cmd))
+// newCommand makes the command tree. Help, completion and the manual pages are
+// made from it too.
+func newCommand(e *env) *cobra.Command {
+	cobra.EnableCommandSorting = false // they are in the order in which a person meets them
+	root := group(&cobra.Command{
+		Use: "remapctl", Short: "turn user-namespace remapping on for a Docker host, and prove it",
+		Long: "Exit codes: 0 as wanted; 1 differences or findings; 2 could not do it, nothing\n" +
+			"was changed; 3 could not see everything; 4 changed, but something that should\nfollow did not; 128+N ended by signal N.",
+		Example:       "remapctl demo",
+		SilenceErrors: true, SilenceUsage: true,
+	},
+		demoCommand(e), planCommand(e), enableCommand(e), disableCommand(e), undoCommand(e), preflightCommand(e),
+		verifyCommand(e), psCommand(e), mapCommand(e), explainCommand(e), subidCommand(e), daemonCommand(e),
+		bootargsCommand(e), completionCommand(e), manCommand(e))
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(helpCommand(root))
+	root.SetOut(e.out)
+	root.SetErr(e.err)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), help(c)) })
+	root.SetFlagErrorFunc(flagError)
+	f := root.PersistentFlags()
+	f.SortFlags = false
+	f.StringVar(&e.host.Root, "root", "", "`DIR` taken for \"/\", as by chroot(8)")
+	f.BoolVar(&e.json, "json", false, "print one JSON object with \"schema\": 1")
+	f.StringVar(&e.when, "color", "auto", "use colours `WHEN`: auto, always or never")
+	e.values(root, "color", words("auto", "always", "never"))
+	setUp(root)
+	return root
+}
+
+// setUp gives every command its --version and --help, and the order of its flags.
+func setUp(c *cobra.Command) {
+	c.Version = version()
+	c.SetVersionTemplate("remapctl {{.Version}}\n")
+	c.Flags().SortFlags = false
+	c.Flags().BoolP("help", "h", false, "show what a command does, and its options")
+	c.Flags().Bool("version", false, "print the version")
+	for _, sub := range c.Commands() {
+		setUp(sub)
 	}
+}
+
+// version names the build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	text := cmp.Or(info.Main.Version, "(devel)")
+	if rev := set["vcs.revision"]; rev != "" && !strings.Contains(text, rev[:min(12, len(rev))]) {
+		text += " " + rev[:min(12, len(rev))]
+	}
+	return text + " " + info.GoVersion
+}
+
+// action makes a function into the action of a command.
+func (e *env) action(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		if err := e.begin(c); err != nil {
+			return err
+		}
+		return do(c.Context(), args)
+	}
+}
+
+// begin checks the flags of every command.
+func (e *env) begin(c *cobra.Command) error {
+	if c.Flags().Changed("root") && e.host.Root == "" {
+		return errors.New("--root is empty: leave it out for the running host")
+	}
+	if e.host.Root != "" {
+		var err error
+		if e.host.Root, err = rootDir(e.host.Root); err != nil {
+			return err
+		}
+	}
+	e.prompt = terminal(e.in) && terminal(e.err)
+	switch e.when {
+	case "always":
+		e.color = true
+	case "never":
+	case "auto":
+		e.color = terminal(e.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	default:
+		return fmt.Errorf("--color %s: must be auto, always or never", e.when)
+	}
+	if !slices.Contains([]string{"undo", "demo", "explain", "edit"}, c.Name()) { // it does itself, or looks at no host
+		e.reportUnfinished()
+	}
+	return nil
 }
 
 // rootDir returns a directory by a path without "..", which those that are
@@ -81,43 +158,43 @@ func rootDir(dir string) (string, error) {
 	return abs, nil
 }
 
-// args returns the arguments of a command that takes from min to max of them.
-func args(cmd *cli.Command, min, max int) ([]string, error) {
-	list := cmd.Args().Slice()
-	switch {
-	case len(list) < min:
-		return nil, fmt.Errorf("an argument is missing: %s %s\n  see: %s --help", cmd.FullName(), cmd.ArgsUsage, cmd.FullName())
-	case len(list) > max:
-		return nil, fmt.Errorf("unexpected argument %q\n  see: %s --help", list[max], cmd.FullName())
+// self is a command line of this program, for the host that it was called for.
+func (e *env) self(words ...string) string {
+	if e.host.Root != "" {
+		words = append(words, "--root", e.host.Root)
 	}
-	return list, nil
+	return "remapctl " + quoted(words)
 }
 
-// printJSON prints v, which has a field "schema", as the command's one object.
-func (e *env) printJSON(v any) error {
-	enc := json.NewEncoder(e.out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+// quoted joins words as a shell reads them.
+func quoted(words []string) string {
+	list := slices.Clone(words)
+	for i, w := range list {
+		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%") != "" {
+			list[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(list, " ")
 }
 
-// say prints a line for people: to stderr where stdout carries JSON.
-func (e *env) say(format string, a ...any) {
-	w := e.out
-	if e.json {
-		w = e.err
+// look says what the looking commands look at: files, and on the running host
+// its processes and its daemon.
+func (e *env) look() verify.Options {
+	opts := verify.Options{Host: e.host, Helper: userns.Main()} // main has called it first
+	if e.host.Live() {
+		opts.Docker = func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") }
 	}
-	fmt.Fprintf(w, format+"\n", a...)
+	return opts
 }
 
-// note prints a line for people that is not the command's data.
-func (e *env) note(format string, a ...any) { fmt.Fprintf(e.err, format+"\n", a...) }
-
-func terminal(stream any) bool {
-	f, ok := file(stream)
-	if !ok {
-		return false
+// askDocker asks the daemon what a restart has to know.
+func askDocker(ctx context.Context) (remap.Daemon, error) {
+	engine, err := docker.Read(ctx, "")
+	if err != nil {
+		return remap.Daemon{}, err
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+	return remap.Daemon{
+		Remapped: slices.Contains(engine.SecurityOptions, "name=userns"),
+		DataRoot: engine.RootDir,
+	}, nil
 }

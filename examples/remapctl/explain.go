@@ -4,27 +4,25 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/format"
 )
 
-func explainCommand() *cli.Command {
-	return &cli.Command{
-		Name:        "explain",
-		Usage:       "say what a check is for, what it reads and what to do",
-		ArgsUsage:   "[CHECK]",
-		Description: "Without an argument it lists all checks.\n\nExample: remapctl explain C01",
-		Action:      action(runExplain),
+func explainCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "explain [CHECK]", Short: "show what a check is for, what it reads and what to do",
+		Long:    "Without an argument it lists all checks.",
+		Example: "remapctl explain C01",
+		Args:    args(0, 1),
+		RunE:    e.action(e.explain),
 	}
+	e.argument(c, false, e.checks)
+	return c
 }
 
-func runExplain(_ context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 0, 1)
-	if err != nil {
-		return err
-	}
+func (e *env) explain(_ context.Context, list []string) error {
 	checks := verify.Checks()
 	if len(list) == 1 {
 		c, err := verify.Explain(list[0])

@@ -101,16 +101,16 @@ func parseAllowance(text string) (verify.Allowance, error) {
 }
 
 // worded fills in the command for what remapctl itself can put right.
-func worded(r verify.Report) verify.Report {
+func (e *env) worded(r verify.Report) verify.Report {
 	for i := range r.Findings {
 		fix := &r.Findings[i].Remedy
 		switch fix.Fix {
 		case verify.FixEnable:
-			fix.Command = "remapctl enable --yes"
+			fix.Command = e.self("enable", "--yes")
 		case verify.FixBootArg:
-			fix.Command = "remapctl bootargs set " + fix.Arg
+			fix.Command = e.self("bootargs", "set", fix.Arg)
 		case verify.FixFindRange:
-			fix.Command = "remapctl subid find"
+			fix.Command = e.self("subid", "find")
 		}
 	}
 	return r

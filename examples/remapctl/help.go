@@ -3,52 +3,122 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// help is what --help prints: a screen of 80 columns and 24 lines, and so
-// without the frame that the cli package puts around each part.
-func (n node) help() string {
-	const width = 80
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", fold(n.full+" - "+n.Usage, 4, width))
-	fmt.Fprintf(&b, "Usage: %s\n", n.synopsis())
-	text, example := n.description()
-	if text != "" {
-		fmt.Fprintf(&b, "\n%s\n", text)
-	}
-	if example != "" {
-		fmt.Fprintf(&b, "\nExample: %s\n", example)
-	}
-	var names, texts []string
-	for _, sub := range n.below() {
-		names, texts = append(names, sub.Name), append(texts, sub.Usage)
-	}
-	columns(&b, names, texts, width)
-	names, texts = nil, nil
-	for _, d := range n.flags() {
-		if d.repeated && !strings.Contains(d.text, "repeated") {
-			d.text += "; may be repeated"
+// group makes a command of others. Called without one of them it prints its
+// help to standard error, and fails.
+func group(c *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	c.AddCommand(subs...)
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(c, args[0])
 		}
-		names, texts = append(names, d.spelled()), append(texts, d.text)
+		fmt.Fprintln(c.ErrOrStderr(), help(c))
+		return usage(c, "a command is missing")
 	}
-	columns(&b, names, texts, width)
-	if !n.root {
-		b.WriteString("\nOf every command: --root DIR, --json, --color WHEN, --help; see remapctl --help\n")
-	}
-	return b.String()
+	return c
 }
 
-// columns writes names and what they are beside one another, each text folded in
-// its own column.
-func columns(b *strings.Builder, names, texts []string, width int) {
-	left := 0
-	for _, name := range names {
-		left = max(left, len(name)+4)
+func usage(c *cobra.Command, format string, a ...any) error {
+	return fmt.Errorf(format+"\n  see: %s --help", append(a, c.CommandPath())...)
+}
+
+func unknownCommand(c *cobra.Command, word string) error {
+	also := ""
+	c.SuggestionsMinimumDistance = 2
+	if list := c.SuggestionsFor(word); len(list) > 0 {
+		also = "; did you mean " + strings.Join(list, " or ") + "?"
 	}
-	for i, name := range names {
-		if i == 0 {
-			b.WriteString("\n")
+	return usage(c, "unknown command %q%s", word, also)
+}
+
+func flagError(c *cobra.Command, err error) error {
+	if c.HasSubCommands() && c.Flags().NArg() > 0 {
+		return unknownCommand(c, c.Flags().Arg(0))
+	}
+	return usage(c, "%w", err)
+}
+
+// args is for a command that takes from least to most arguments; most is -1
+// where there is no end to them.
+func args(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, list []string) error {
+		switch {
+		case len(list) < least:
+			return usage(c, "an argument is missing: %s", strings.TrimSuffix(c.UseLine(), " [flags]"))
+		case most >= 0 && len(list) > most:
+			return usage(c, "unexpected argument %q", list[most])
 		}
-		fmt.Fprintf(b, "  %-*s%s\n", left-2, name, strings.ReplaceAll(fold(texts[i], 0, width-left), "\n", "\n"+strings.Repeat(" ", left)))
+		return nil
 	}
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]...", Short: "show what a command does, and its options",
+		Example: "remapctl help subid add",
+		RunE: func(_ *cobra.Command, list []string) error {
+			c, rest, err := root.Find(list)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(c, rest[0])
+			}
+			return c.Help()
+		},
+		ValidArgsFunction: func(_ *cobra.Command, list []string, _ string) ([]string, cobra.ShellCompDirective) {
+			c, _, _ := root.Find(list)
+			return subcommands(c), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+func subcommands(c *cobra.Command) (list []string) {
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			list = append(list, sub.Name()+"\t"+sub.Short)
+		}
+	}
+	return list
+}
+
+// help is what --help prints: a screen of 80 columns and 24 lines, and so
+// shorter than cobra's own.
+func help(c *cobra.Command) string {
+	var b strings.Builder
+	const width = 80
+	fmt.Fprintf(&b, "%s\nUsage: %s\n", fold(c.CommandPath()+" - "+c.Short, 4, width), c.UseLine())
+	if c.Long != "" {
+		fmt.Fprintf(&b, "\n%s\n", c.Long)
+	}
+	if c.Example != "" {
+		fmt.Fprintf(&b, "\nExample: %s\n", c.Example)
+	}
+	if list := subcommands(c); len(list) > 0 {
+		fmt.Fprintln(&b)
+		for _, s := range list {
+			name, text, _ := strings.Cut(s, "\t")
+			fmt.Fprintf(&b, "  %-*s  %s\n", c.NamePadding(), name, text)
+		}
+	}
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	own.SortFlags = false
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !c.HasParent() || f.Name != "help" && f.Name != "version" {
+			own.AddFlag(f)
+		}
+	})
+	if own.HasFlags() {
+		text := own.FlagUsagesWrapped(width)
+		if own.Lookup("help") == nil { // none has a short form to leave room for
+			text = strings.ReplaceAll(text, "      --", "  --")
+		}
+		fmt.Fprintf(&b, "\n%s", text)
+	}
+	if c.HasParent() {
+		b.WriteString("\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n")
+	}
+	return b.String()
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid"
 )
 
 // The JSON of plans, as the contract has it.
@@ -51,8 +55,7 @@ func digest(data []byte) *string {
 	if data == nil {
 		return nil
 	}
-	s := fmt.Sprintf("sha256:%x", sha256.Sum256(data))
-	return &s
+	return new(fmt.Sprintf("sha256:%x", sha256.Sum256(data)))
 }
 
 // jsonWrite is what a command that writes prints with --json.
@@ -64,9 +67,71 @@ type jsonWrite struct {
 }
 
 // report prints the outcome of a command that writes, with --json.
-func (e *env) report(p usernskit.Plan, r usernskit.Receipt, dry bool) error {
+func (e *env) report(p usernskit.Plan, r usernskit.Receipt) error {
 	if !e.json {
 		return nil
 	}
-	return e.printJSON(jsonWrite{Schema: 1, DryRun: dry, Receipt: r.ID, jsonPlan: planJSON(p)})
+	return e.printJSON(jsonWrite{Schema: 1, DryRun: e.dryRun, Receipt: r.ID, jsonPlan: planJSON(p)})
+}
+
+// jsonError is what every command prints with --json when it could not do it.
+type jsonError struct {
+	Schema int `json:"schema"`
+	Error  struct {
+		Text   string `json:"text"`
+		ID     string `json:"id"` // what kind of error, where a program may want to decide on it
+		File   string `json:"file"`
+		Line   int    `json:"line"`
+		Column int    `json:"column"`
+	} `json:"error"`
+}
+
+func errorJSON(err error) jsonError {
+	out := jsonError{Schema: 1}
+	out.Error.Text = err.Error()
+	for _, k := range known {
+		if errors.Is(err, k.target) {
+			out.Error.ID = k.id
+			break
+		}
+	}
+	var perm *fs.PathError
+	if errors.As(err, &perm) {
+		out.Error.File = perm.Path
+	}
+	return out
+}
+
+// known are the errors on which people and programs decide, and what the error
+// itself does not say: what to do.
+var known = []struct {
+	target   error
+	id, hint string
+}{
+	{usernskit.ErrUnfinished, "unfinished", "run: remapctl undo --yes"},
+	{subid.ErrSmallRange, "small-range", "nothing was changed; to go on all the same: --accept-risk small-range"},
+	{usernskit.ErrChanged, "changed", "another program wrote the file in between; nothing was changed: look at it and run again"},
+	{usernskit.ErrImmutable, "immutable", "nothing was changed; lsattr(1) shows the attribute, chattr -i clears it"},
+	{usernskit.ErrReadOnly, "read-only", "nothing was changed; the file system is mounted read-only"},
+	{usernskit.ErrHardLinked, "hard-linked", "nothing was changed; break the link with: cp -p FILE FILE.new && mv FILE.new FILE"},
+	{usernskit.ErrBindMounted, "bind-mounted", "nothing was changed; edit the file where it is mounted from"},
+	{usernskit.ErrNoReceipt, "no-receipt", ""},
+	{fs.ErrPermission, "permission", ""},
+	{fs.ErrNotExist, "not-found", ""},
+}
+
+// hints says what to do about an error, where the error itself does not.
+func hints(err error) (list []string) {
+	for _, k := range known {
+		if k.hint != "" && errors.Is(err, k.target) {
+			list = append(list, k.hint)
+			if errors.Is(k.target, usernskit.ErrUnfinished) {
+				return list // something was changed, which the others say was not
+			}
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		list = append(list, "run it as root (sudo)")
+	}
+	return list
 }

@@ -3,7 +3,8 @@
 // packages of this module, for other programs to import.
 //
 // Exit codes: 0 as wanted, or nothing to do; 1 differences or findings; 2 could
-// not do it, nothing was changed; 3 looked, but could not see everything.
+// not do it, nothing was changed; 3 looked, but could not see everything; 4
+// changed, and something that should follow did not; 128+n ended by signal n.
 package main
 
 import (
@@ -13,36 +14,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
-
-	"github.com/urfave/cli/v3"
+	"time"
 
 	"github.com/usernskit/usernskit/userns"
 )
 
 func main() {
 	userns.Main() // in the child that a probe starts it answers, and does not return
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
-
-// run is main with its surroundings as arguments. It returns the exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newCommand(stdin, stdout, stderr).Run(ctx, args)
-	var code exitCode
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
-		return int(code)
-	}
-	fmt.Fprintf(stderr, "remapctl: %v\n", err)
-	for _, hint := range hints(err) {
-		fmt.Fprintf(stderr, "  %s\n", hint)
-	}
-	return 2
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // An exitCode ends the program with that code and no message: everything that
@@ -52,68 +33,95 @@ type exitCode int
 const (
 	findings   exitCode = 1
 	incomplete exitCode = 3
+	behind     exitCode = 4
 )
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
 
-// newCommand makes the command tree. Help, completion and the manual page are
-// made from it too.
-func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cli.Command {
-	root := &cli.Command{
-		Name:                      "remapctl",
-		Usage:                     "turn user-namespace remapping on for a Docker host, and prove it",
-		Description:               "Exit codes: 0 as wanted; 1 differences or findings; 2 could not do it,\nnothing was changed; 3 looked, but could not see everything.",
-		Flags:                     commonFlags(),
-		Commands:                  commands(),
-		DisableSliceFlagSeparator: true,
-		Reader:                    stdin,
-		Writer:                    stdout,
-		ErrWriter:                 stderr,
-		ExitErrHandler:            func(context.Context, *cli.Command, error) {}, // run decides
-		OnUsageError:              usageError,
-		Action:                    noCommand,
+// exit is the error for a code that a report came to.
+func exit(code int) error {
+	if code == 0 {
+		return nil
 	}
-	setUp(tree(root))
-	return root
+	return exitCode(code)
 }
 
-// The package would print help itself where --help stands before a command or
-// among wrong options. Then all of it would have to be written beforehand, which
-// takes as long as many a command.
-func init() { cli.HelpFlag = nil }
+// run is main with its surroundings as arguments. It returns the exit code.
+//
+// A signal cancels what the command does. A command that only looks gets a
+// moment to clean up; one that is writing gets the time to roll back. A second
+// signal ends both at once.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 
-// setUp gives every command its help, and the handling of errors that the
-// contract asks for.
-func setUp(n node) {
-	n.OnUsageError = usageError
-	n.HideHelp, n.HideHelpCommand = true, true // ours is shorter
-	n.DisableSliceFlagSeparator = true         // a comma is a byte like any other
-	do := n.Action
-	if do == nil {
-		do = noCommand
-	}
-	n.Action = func(ctx context.Context, cmd *cli.Command) error {
-		unknown := len(cmd.Commands) > 0 && cmd.Args().Present()
-		if cmd.Bool("help") && !unknown {
-			_, err := io.WriteString(cmd.Root().Writer, n.help())
-			return err
+	e := &env{in: stdin, out: &output{w: stdout}, err: stderr, ask: askDocker}
+	done := make(chan int, 1)
+	go func() { done <- e.execute(ctx, args) }()
+	var by syscall.Signal
+	var grace <-chan time.Time
+	for {
+		select {
+		case code := <-done:
+			if by != 0 {
+				return 128 + int(by)
+			}
+			return code
+		case s := <-signals:
+			if by != 0 {
+				return 128 + int(by)
+			}
+			by, _ = s.(syscall.Signal)
+			cancel()
+			grace = time.After(300 * time.Millisecond)
+		case <-grace:
+			if e.phase.CompareAndSwap(looking, leaving) {
+				return 128 + int(by)
+			}
 		}
-		return do(ctx, cmd)
-	}
-	for _, sub := range n.Commands {
-		setUp(node{sub, n.full + " " + sub.Name, false})
 	}
 }
 
-func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-	return fmt.Errorf("%w\n  see: %s --help", err, cmd.FullName())
+// execute runs the command and reports its error.
+func (e *env) execute(ctx context.Context, args []string) int {
+	root := newCommand(e)
+	root.SetArgs(args)
+	err := e.finish(root.ExecuteContext(ctx))
+	var code exitCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	if (e.json || slices.Contains(args, "--json")) && !e.out.written {
+		_ = e.printJSON(errorJSON(err))
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("interrupted: %w", err)
+	}
+	e.note("remapctl: %v", err)
+	for _, hint := range hints(err) {
+		e.note("  %s", e.fold(hint, 2))
+	}
+	return 2
 }
 
-// noCommand is for a group of commands that was called without one of them.
-func noCommand(_ context.Context, cmd *cli.Command) error {
-	what := "a command is missing"
-	if cmd.Args().Present() {
-		what = fmt.Sprintf("unknown command %q", cmd.Args().First())
+// The phases of a command, for a signal that arrives.
+const (
+	looking int32 = iota
+	writing       // files of the host may be half written
+	leaving       // the program ends, and starts to write nothing any more
+)
+
+// write runs do, which a signal cancels and does not cut off.
+func (e *env) write(do func() error) error {
+	if !e.phase.CompareAndSwap(looking, writing) {
+		return context.Canceled
 	}
-	return fmt.Errorf("%s\n  see: %s --help", what, cmd.FullName())
+	defer e.phase.Store(looking)
+	return do()
 }

@@ -6,58 +6,59 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/userns"
 )
 
-func mapCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "map",
-		Usage:     "draw the host's ID space, or say what an ID is inside and outside",
-		ArgsUsage: "[ID]",
-		Description: "Without ID and target it draws who holds which IDs. An ID is told in words;\n" +
-			"with a target it is translated both ways. Exits 3 where not all was seen.\n\n" +
-			"Example: remapctl map --container web 33",
-		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "pid", Usage: "target: the namespace of process `P`", HideDefault: true},
-			&cli.StringFlag{Name: "container", Usage: "target: a container's `NAME` or ID"},
-			&cli.StringFlag{Name: "file", Usage: "target: `FILE` with the text of a uid_map, - for stdin", TakesFile: true},
-			&cli.BoolFlag{Name: "groups", Usage: "draw groups instead of users"},
-			&cli.StringFlag{Name: "svg", Usage: "draw into `FILE` as SVG, - for stdout", TakesFile: true},
-			&cli.BoolFlag{Name: "ascii", Usage: "draw with ASCII characters only"},
-		},
-		Action: action(runMap),
-	}
+type mapFlags struct {
+	pid                  int
+	container, file, svg string
+	groups, ascii        bool
 }
 
-func runMap(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 0, 1)
-	if err != nil {
-		return err
+func mapCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "map [ID]", Short: "draw the host's ID space, or translate an ID",
+		Long: "Without ID and target it draws who holds which IDs. With an ID it lists what\n" +
+			"that ID is; with a target it translates both ways.\nExits 3 where not all was seen.",
+		Example: "remapctl map --container web 33",
+		Args:    args(0, 1),
 	}
-	var id *uint32
-	if len(list) == 1 {
-		n, err := strconv.ParseUint(list[0], 10, 32)
-		if err != nil || n == 1<<32-1 {
-			return fmt.Errorf("%q is not an ID, which is a number from 0 to 4294967294", list[0])
+	var f mapFlags
+	c.Flags().IntVar(&f.pid, "pid", 0, "target: the namespace of process `P`")
+	c.Flags().StringVar(&f.container, "container", "", "target: a container's `NAME` or ID")
+	c.Flags().StringVar(&f.file, "file", "", "target: `FILE` with the text of a uid_map, - for stdin")
+	c.Flags().BoolVar(&f.groups, "groups", false, "draw groups instead of users")
+	c.Flags().StringVar(&f.svg, "svg", "", "draw into `FILE` as SVG, - for stdout")
+	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
+	e.values(c, "container", e.containers)
+	e.argument(c, false, words())
+	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		var id *uint32
+		if len(list) == 1 {
+			n, err := strconv.ParseUint(list[0], 10, 32)
+			if err != nil || n == 1<<32-1 {
+				return fmt.Errorf("%q is not an ID, which is a number from 0 to 4294967294", list[0])
+			}
+			id = new(uint32(n))
 		}
-		id = new(uint32(n))
-	}
-	target, err := e.target(ctx, cmd)
-	switch {
-	case err != nil:
-		return err
-	case cmd.IsSet("svg") && (id != nil || target != nil || e.json):
-		return errors.New("--svg draws the whole host: it takes no ID, no target and no --json")
-	case target != nil && id != nil:
-		return e.translate(*target, *id)
-	case target != nil:
-		return e.showMapping(*target)
-	case id != nil:
-		return e.describe(ctx, *id)
-	}
-	return e.draw(ctx, cmd)
+		target, err := e.target(ctx, c, f)
+		switch {
+		case err != nil:
+			return err
+		case c.Flags().Changed("svg") && (id != nil || e.json):
+			return errors.New("--svg draws the whole host: it takes no ID and no --json")
+		case target != nil && id != nil:
+			return e.translate(*target, *id)
+		case target != nil:
+			return e.showMapping(*target)
+		case id != nil:
+			return e.describe(ctx, *id)
+		}
+		return e.draw(ctx, f)
+	})
+	return c
 }
 
 // A target is a namespace to translate for.
@@ -67,33 +68,37 @@ type target struct {
 }
 
 // target finds the namespace that the flags name; nil where they name none.
-func (e *env) target(ctx context.Context, cmd *cli.Command) (*target, error) {
-	var found []target
-	add := func(flag string, read func() (target, error)) error {
-		if !cmd.IsSet(flag) {
-			return nil
+func (e *env) target(ctx context.Context, c *cobra.Command, f mapFlags) (*target, error) {
+	var t target
+	var err error
+	var flag string
+	given := 0
+	for _, name := range []string{"pid", "container", "file", "svg"} {
+		if c.Flags().Changed(name) {
+			given++
 		}
-		t, err := read()
-		if err == nil && t.mapping.IsZero() {
-			err = errors.New("no IDs are mapped there")
-		}
-		if err != nil {
-			return fmt.Errorf("--%s %v: %w", flag, cmd.Value(flag), err)
-		}
-		found = append(found, t)
-		return nil
 	}
-	err := errors.Join(
-		add("pid", func() (target, error) { return e.process(cmd.Int("pid")) }),
-		add("container", func() (target, error) { return e.container(ctx, cmd.String("container")) }),
-		add("file", func() (target, error) { return e.mapFile(cmd.String("file")) }))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(found) > 1:
-		return nil, errors.New("--pid, --container and --file are one target each: give one of them")
-	case found == nil:
+	if given > 1 {
+		return nil, errors.New("--pid, --container and --file are one target each, and --svg takes none: give one of them")
+	}
+	switch set := c.Flags().Changed; {
+	case set("pid"):
+		flag = "pid"
+		t, err = e.process(f.pid)
+	case set("container"):
+		flag = "container"
+		t, err = e.container(ctx, f.container)
+	case set("file"):
+		flag = "file"
+		t, err = e.mapFile(f.file)
+	default:
 		return nil, nil
 	}
-	return &found[0], nil
+	if err == nil && t.mapping.IsZero() {
+		err = errors.New("no IDs are mapped there")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--%s %v: %w", flag, c.Flags().Lookup(flag).Value, err)
+	}
+	return &t, nil
 }

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/urfave/cli/v3"
-
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/idspace"
 	"github.com/usernskit/usernskit/subid"
@@ -67,25 +65,25 @@ func (e *env) containerNames(ctx context.Context) func(string) string {
 }
 
 // draw is map without an ID.
-func (e *env) draw(ctx context.Context, cmd *cli.Command) error {
+func (e *env) draw(ctx context.Context, f mapFlags) error {
 	from, seen, err := e.sources(ctx)
 	if err != nil {
 		return err
 	}
 	of := idspace.Users
-	if cmd.Bool("groups") {
+	if f.groups {
 		of = idspace.Groups
 	}
 	space := idspace.New(of, from)
-	switch file := cmd.String("svg"); {
+	switch {
 	case e.json:
 		err = e.printJSON(spaceJSON(space))
-	case file == "-":
+	case f.svg == "-":
 		err = space.WriteSVG(e.out)
-	case file != "":
-		err = writeSVG(file, space)
+	case f.svg != "":
+		err = writeSVG(f.svg, space)
 	default:
-		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: cmd.Bool("ascii"), Color: e.color})
+		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: f.ascii, Color: e.color})
 	}
 	if err == nil && !seen {
 		return incomplete

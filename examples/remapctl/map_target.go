@@ -47,7 +47,7 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 			case first.PID == 0:
 				first = p
 			case p.ContainerID != first.ContainerID:
-				return target{}, fmt.Errorf("the IDs of several containers begin so, as %s and %s; give more of it", first.ContainerID, p.ContainerID)
+				return target{}, fmt.Errorf("ambiguous ID prefix: %s, %s", first.ContainerID, p.ContainerID)
 			}
 			nested = nested || !p.Mapping.Equal(first.Mapping)
 			// The outermost is the container's first, and has its user namespace;
@@ -75,7 +75,7 @@ func (e *env) container(ctx context.Context, name string) (target, error) {
 	case c == nil:
 		return target{}, errors.New("no such container")
 	case !c.Running:
-		return target{}, errors.New("does not run, so it has no IDs")
+		return target{}, errors.New("is not running, so it has no IDs")
 	}
 	m, err := proc.Mapping(c.PID)
 	return target{name, m}, err

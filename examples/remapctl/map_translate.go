@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -53,13 +54,13 @@ func (e *env) translate(t target, id uint32) error {
 	for kind, side := range sides(out) {
 		if side.ToHost != nil {
 			known = true
-			e.text("%s %d in %s is %d on the host", kind, id, plain(t.name), *side.ToHost)
+			e.text("%s %d in %s is %d on the host", kind, id, text.Visible(t.name), *side.ToHost)
 		}
 	}
 	for kind, side := range sides(out) {
 		if side.ToContainer != nil {
 			known = true
-			e.text("%s %d on the host is %d in %s", kind, id, *side.ToContainer, plain(t.name))
+			e.text("%s %d on the host is %d in %s", kind, id, *side.ToContainer, text.Visible(t.name))
 		}
 	}
 	if e.json {
@@ -68,7 +69,7 @@ func (e *env) translate(t target, id uint32) error {
 		}
 	}
 	if !known {
-		e.note("%d is no ID in %s, and none of the host's that it has", id, plain(t.name))
+		e.note("%d is not mapped in %s, in either direction", id, text.Visible(t.name))
 		return findings
 	}
 	return nil
@@ -82,7 +83,7 @@ func (e *env) showMapping(t target) error {
 	}
 	for kind, side := range sides(out) {
 		for _, x := range side.Extents {
-			e.text("%s %s in %s is %s on the host", kind, idSpan(x.ID, x.Count), plain(t.name), idSpan(x.HostID, x.Count))
+			e.text("%s %s in %s is %s on the host", kind, idSpan(x.ID, x.Count), text.Visible(t.name), idSpan(x.HostID, x.Count))
 		}
 	}
 	return nil
@@ -100,11 +101,4 @@ func idSpan(first, count uint32) string {
 		return fmt.Sprint(first)
 	}
 	return fmt.Sprintf("%d-%d", first, uint64(first)+uint64(count)-1)
-}
-
-// text prints a line of data, unless JSON carries it.
-func (e *env) text(format string, a ...any) {
-	if !e.json {
-		fmt.Fprintf(e.out, format+"\n", a...)
-	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"testing"
 
@@ -48,7 +47,7 @@ var errFull = errors.New("no space left on device")
 // onFullDisk runs the program with a standard output that takes n bytes.
 func onFullDisk(h usernskit.Host, n int, args ...string) (code int, stderr string) {
 	var text bytes.Buffer
-	code = run(context.Background(), append([]string{"remapctl", "--root", h.Root}, args...), nil, &full{n}, &text)
+	code = run(append([]string{"--root", h.Root}, args...), nil, &full{n}, &text)
 	return code, text.String()
 }
 
@@ -84,12 +83,12 @@ func TestFilesThatWereWrittenAreNotSaidToBeUnchanged(t *testing.T) {
 			return string(data)
 		}
 		code, stderr := onFullDisk(h, 0, append([]string{"subid", "add", "bob"}, flags...)...)
-		assert.Equal(t, 3, code, "%v: %s", flags, stderr)
-		assert.Contains(t, stderr, "it is done (receipt 1), but could not be told: no space left on device")
+		assert.Equal(t, 4, code, "%v: %s", flags, stderr)
+		assert.Contains(t, stderr, "the files were written (receipt 1), but that could not be printed: no space left on device")
 		assert.Contains(t, subuid(), "bob:")
 		code, stderr = onFullDisk(h, 0, append([]string{"undo"}, flags...)...)
-		assert.Equal(t, 3, code, "%v: %s", flags, stderr)
-		assert.Contains(t, stderr, "it is undone (receipt 1), but could not be told: no space left on device")
+		assert.Equal(t, 4, code, "%v: %s", flags, stderr)
+		assert.Contains(t, stderr, "receipt 1 was undone, but that could not be printed: no space left on device")
 		assert.NotContains(t, subuid(), "bob:")
 	}
 }

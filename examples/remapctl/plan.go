@@ -4,56 +4,77 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 )
 
-func planCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "plan",
-		Usage: "show what enable would change, and change nothing",
-		Description: "Prints the diff of every file and what is to be done afterwards.\n" +
-			"Exits 0 where nothing is to be done, and 1 where something is.\n\n" +
-			"Example: remapctl plan --user remapuser:remapgroup",
-		Flags:  append(enableFlags(), &cli.StringSliceFlag{Name: "accept-risk", Usage: "plan in spite of `ID`: small-range"}),
-		Action: action(runPlan),
+func planCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "plan", Short: "show what enable would change, and change nothing",
+		Long: "Prints the diff of every file and what is to be done afterwards.\n" +
+			"Exits 0 where nothing is to be done, and 1 where something is.",
+		Example: "remapctl plan --user remapuser:remapgroup",
+		Args:    args(0, 0),
 	}
+	want := e.enableFlags(c)
+	e.riskFlag(c)
+	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.plan(ctx, want) })
+	return c
 }
 
-func enableFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "user", Value: "default", Usage: "`U[:G]` to remap to, as dockerd's --userns-remap has it"},
-		&cli.Uint32Flag{Name: "start", Usage: "first host `ID` of the range, in both files (default: the first that is free)", HideDefault: true},
-		&cli.Uint32Flag{Name: "count", Usage: "how many IDs, `N` (default: 65536)", HideDefault: true},
-	}
+// enableRequest are the flags that plan and enable share.
+type enableRequest struct {
+	user         string
+	start, count number
 }
 
-// request reads the flags that plan and enable share.
-func request(cmd *cli.Command) (remap.Request, error) {
-	if _, err := args(cmd, 0, 0); err != nil {
-		return remap.Request{}, err
-	}
-	for _, name := range []string{"start", "count"} {
-		if cmd.IsSet(name) && cmd.Uint32(name) == 0 {
-			return remap.Request{}, fmt.Errorf("--%s 0: must be at least 1", name)
-		}
-	}
-	value, err := daemoncfg.ParseRemap(cmd.String("user"))
+func (e *env) enableFlags(c *cobra.Command) *enableRequest {
+	var want enableRequest
+	c.Flags().StringVar(&want.user, "user", "default", "`U[:G]` to remap to, as dockerd's --userns-remap has it")
+	c.Flags().Var(&want.start, "start", "first host `ID` of the range, in both files (default: the first free one)")
+	c.Flags().Var(&want.count, "count", "how many IDs, `N` (default: 65536)")
+	e.values(c, "user", func(ctx context.Context) []string {
+		return append([]string{"default\tDocker's own account, dockremap"}, e.users(ctx)...)
+	})
+	return &want
+}
+
+func (e *env) request(want *enableRequest) (remap.Request, error) {
+	value, err := daemoncfg.ParseRemap(want.user)
 	if err != nil {
 		return remap.Request{}, fmt.Errorf("--user: %w", err)
 	}
 	return remap.Request{
-		Remap: value, Start: cmd.Uint32("start"), Count: cmd.Uint32("count"),
-		AllowSmall: slices.Contains(cmd.StringSlice("accept-risk"), "small-range"),
+		Remap: value, Start: uint32(want.start), Count: uint32(want.count),
+		AllowSmall: slices.Contains(e.accepted, "small-range"),
 	}, nil
 }
 
-func runPlan(ctx context.Context, e *env, cmd *cli.Command) error {
-	want, err := request(cmd)
+// command is the command line that does what was planned.
+func (want *enableRequest) command(e *env, risks []string) string {
+	words := []string{"enable"}
+	if want.user != "default" {
+		words = append(words, "--user", want.user)
+	}
+	if want.start != 0 {
+		words = append(words, "--start", want.start.String())
+	}
+	if want.count != 0 {
+		words = append(words, "--count", want.count.String())
+	}
+	for _, id := range risks {
+		words = append(words, "--accept-risk", id)
+	}
+	return e.self(words...)
+}
+
+func (e *env) plan(ctx context.Context, flags *enableRequest) error {
+	want, err := e.request(flags)
 	if err != nil {
 		return err
 	}
@@ -70,7 +91,7 @@ func runPlan(ctx context.Context, e *env, cmd *cli.Command) error {
 	}
 	if err == nil && !p.Plan.Empty() {
 		e.foresee(ctx, want.Remap.String())
-		e.text("to do it: remapctl enable, same options; the way back: remapctl undo")
+		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), flags.command(e, append(e.accepted, e.open(p.Plan)...)))
 		return findings
 	}
 	if !e.json && err == nil {
@@ -100,4 +121,25 @@ func enableJSON(p remap.Enable) jsonEnable {
 		UID: span(p.Grant.UID, p.Grant.UIDExisting), GID: span(p.Grant.GID, p.Grant.GIDExisting),
 		jsonPlan: planJSON(p.Plan),
 	}
+}
+
+// A number is the value of a flag: from 1 on, 0 where it was not given.
+type number uint32
+
+func (n *number) Type() string { return "N" }
+
+func (n *number) String() string {
+	if *n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*n), 10)
+}
+
+func (n *number) Set(text string) error {
+	v, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || v == 0 {
+		return fmt.Errorf("must be a number from 1 to %d", uint32(1<<32-1))
+	}
+	*n = number(v)
+	return nil
 }

@@ -4,30 +4,53 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
+	"text/tabwriter"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/format"
 )
 
-func psCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "ps",
-		Usage: "list processes in containers and user namespaces with their IDs inside and outside",
-		Description: "HOST is the effective user as the host sees it, IN as its namespace does.\n" +
+func psCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "ps", Short: "list processes in containers and user namespaces, with their IDs",
+		Long: "HOST is the effective user as the host sees it, IN as its namespace does.\n" +
 			"A container whose HOST is 0 is root of the host.\n" +
-			"Exits 3 where processes could not be seen.\n\nExample: remapctl ps",
-		Action: action(runPs),
+			"Exits 3 where processes could not be seen.",
+		Example: "remapctl ps",
+		Args:    args(0, 0),
+		RunE:    e.action(e.ps),
 	}
 }
 
-func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
-	if _, err := args(cmd, 0, 0); err != nil {
-		return err
+type jsonProcess struct {
+	PID       int     `json:"pid"`
+	HostUID   uint32  `json:"host_uid"`
+	HostGID   uint32  `json:"host_gid"`
+	UID       *uint32 `json:"uid"` // null where the namespace has no number for it
+	GID       *uint32 `json:"gid"`
+	Container string  `json:"container"`
+	Name      string  `json:"name"`
+	Command   string  `json:"command"`
+	UserNS    uint64  `json:"user_ns"`
+}
+
+func inside(m userns.Map, host uint32) *uint32 {
+	id, ok := m.ToContainer(host)
+	if !ok {
+		return nil
 	}
+	return &id
+}
+
+func (e *env) ps(ctx context.Context, _ []string) error {
 	proc, err := e.proc()
 	if err != nil {
 		return err
@@ -63,4 +86,24 @@ func runPs(ctx context.Context, e *env, cmd *cli.Command) error {
 		return incomplete
 	}
 	return nil
+}
+
+func (e *env) printProcesses(list []jsonProcess) error {
+	if e.json {
+		return e.printJSON(struct {
+			Schema    int           `json:"schema"`
+			Processes []jsonProcess `json:"processes"`
+		}{format.SchemaVersion, list})
+	}
+	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "PID\tHOST\tIN\tCONTAINER\tCOMMAND")
+	for _, p := range list {
+		in := "-"
+		if p.UID != nil {
+			in = strconv.FormatUint(uint64(*p.UID), 10)
+		}
+		name := cmp.Or(p.Name, p.Container[:min(12, len(p.Container))], "-")
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\n", p.PID, p.HostUID, in, text.Visible(name), text.Visible(p.Command))
+	}
+	return w.Flush()
 }

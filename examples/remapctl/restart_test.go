@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
@@ -36,15 +35,15 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 		"in another store":   {before: remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/1.1"}, after: good, flags: []string{"--yes"}, ran: "systemctl restart docker", says: "not .../165536.165536"},
 		"does not answer":    {down: true, flags: []string{"--yes"}, want: incomplete, says: "docker was not restarted: whether it has to be is not known: no such socket\nthen run: systemctl restart docker"},
 		"dry":                {before: old, flags: []string{"--dry-run"}, want: findings, says: "then run: systemctl restart docker"},
-		"nobody was asked":   {before: old, want: errors.New("say --yes"), says: "docker is not"},
+		"nobody was asked":   {before: old, want: errors.New("give --yes"), says: "docker is not"},
 		"the restart fails":  {before: old, after: old, flags: []string{"--yes"}, want: errors.New("none was put back"), ran: "systemctl restart docker"},
-		"no systemd":         {init: "-- etc/init.d/docker --\n#!/sbin/openrc-run\n", before: old, flags: []string{"--yes"}, want: findings, says: "docker was not restarted: docker is not started by systemd here; run: service docker restart\n"},
+		"no systemd":         {init: "-- etc/init.d/docker --\n#!/sbin/openrc-run\n", before: old, flags: []string{"--yes"}, want: behind, says: "docker was not restarted: docker is not started by systemd here; run: service docker restart\n"},
 		"without --restart ": {before: old},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer
 			var ran []string
-			e := &env{host: hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n-- run/systemd/system/x --\n"+c.init), out: &text, err: &text}
+			e := &env{host: hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n-- run/systemd/system/x --\n"+c.init), out: &output{w: &text}, err: &text}
 			e.host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
 				if slices.Contains(argv, "restart") {
 					ran = append(ran, strings.Join(argv, " "))
@@ -60,18 +59,9 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 				}
 				return c.after, nil
 			}
-			cmd := &cli.Command{
-				Flags:          writeFlags(restartFlag()),
-				ExitErrHandler: func(context.Context, *cli.Command, error) {},
-				Action: func(ctx context.Context, cmd *cli.Command) error {
-					return e.restart(ctx, cmd, usernskit.Receipt{}, store)
-				},
-			}
-			args := append([]string{"enable"}, c.flags...)
-			if c.flags != nil || c.want != nil {
-				args = append(args, "--restart")
-			}
-			err := cmd.Run(t.Context(), args)
+			e.yes, e.dryRun = slices.Contains(c.flags, "--yes"), slices.Contains(c.flags, "--dry-run")
+			e.restarts = c.flags != nil || c.want != nil
+			err := e.restart(t.Context(), usernskit.Receipt{}, store)
 			var code exitCode
 			switch {
 			case c.want == nil:

@@ -18,9 +18,9 @@ func TestEveryCommandIsScripted(t *testing.T) {
 	require.NoError(t, err)
 	type seen struct{ done, refused, untouched bool }
 	commands := map[string]*seen{}
-	list := leaves(tree(newCommand(nil, nil, nil)))
+	list := leaves(tree())
 	for _, c := range list {
-		commands[c.full] = &seen{}
+		commands[c.CommandPath()] = &seen{}
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -39,11 +39,11 @@ func TestEveryCommandIsScripted(t *testing.T) {
 		}
 	}
 	for _, c := range list {
-		s := commands[c.full]
-		assert.True(t, s.done, "no script in which %s does its work", c.full)
-		assert.True(t, s.refused, "no script in which %s refuses", c.full)
-		writes := slices.ContainsFunc(c.flags(), func(d flagDoc) bool { return d.names[0] == "--yes" })
-		assert.True(t, s.untouched || !writes, "no script in which %s leaves files untouched", c.full)
+		s := commands[c.CommandPath()]
+		assert.True(t, s.done, "no script in which %s does its work", c.CommandPath())
+		assert.True(t, s.refused, "no script in which %s refuses", c.CommandPath())
+		writes := c.Flags().Lookup("yes") != nil
+		assert.True(t, s.untouched || !writes, "no script in which %s leaves files untouched", c.CommandPath())
 	}
 }
 

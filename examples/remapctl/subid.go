@@ -6,41 +6,30 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 )
 
-func subidCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "subid",
-		Usage: "list, audit, allocate and release subordinate IDs",
-		Commands: []*cli.Command{
-			subidListCommand(),
-			subidAuditCommand(),
-			subidFindCommand(),
-			subidAddCommand(),
-			subidReleaseCommand(),
-			subidOwnerCommand(),
-		},
-	}
+func subidCommand(e *env) *cobra.Command {
+	return group(&cobra.Command{Use: "subid", Short: "list, audit, allocate and release subordinate IDs"},
+		subidListCommand(e), subidAuditCommand(e), subidFindCommand(e), subidAddCommand(e), subidReleaseCommand(e), subidOwnerCommand(e))
 }
 
-func subidListCommand() *cli.Command {
-	return &cli.Command{
-		Name:        "list",
-		Usage:       "list the ranges of both files, or those of one owner",
-		ArgsUsage:   "[OWNER]",
-		Description: "Shows what any reader reads on any line; subid audit says where they differ.\n\nExample: remapctl subid list dockremap",
-		Action:      action(runSubidList),
+func subidListCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "list [OWNER]", Short: "list the ranges of both files, or those of one owner",
+		Long:    "Shows what any reader reads on any line; subid audit shows where they differ.",
+		Example: "remapctl subid list dockremap",
+		Args:    args(0, 1),
+		RunE:    e.action(e.subidList),
 	}
+	e.argument(c, false, e.owners)
+	return c
 }
 
-func runSubidList(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 0, 1)
-	if err != nil {
-		return err
-	}
+func (e *env) subidList(ctx context.Context, list []string) error {
 	s, err := subid.Read(ctx, e.host)
 	if err != nil {
 		return err
@@ -85,7 +74,7 @@ func (e *env) printClaims(claims []subid.Claim) error {
 		if c.File != "" {
 			place = fmt.Sprintf("%s:%d", c.File, c.Line)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d-%d\t(%d)\n", place, plain(c.Owner), c.Range.Start, c.Range.Last(), c.Range.Count)
+		fmt.Fprintf(w, "%s\t%s\t%d-%d\t(%d)\n", place, text.Visible(c.Owner), c.Range.Start, c.Range.Last(), c.Range.Count)
 	}
 	return w.Flush()
 }

@@ -2,56 +2,97 @@ package main
 
 import (
 	"context"
+	"errors"
+	"slices"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
 )
 
-func subidAddCommand() *cli.Command {
-	return &cli.Command{
-		Name:        "add",
-		Usage:       "give an owner the same range in both files",
-		ArgsUsage:   "OWNER",
-		Description: "An owner with a fit range keeps it. OWNER is a name or UID, account or not.\n\nExample: remapctl subid add kubelet --count 7208960 --align 65536",
-		Flags:       writeFlags(subidFlags()...),
-		Action:      action(runSubidAdd),
+// subidFlags adds those that find and add share, and returns what reads them.
+func (e *env) subidFlags(c *cobra.Command) func(owner string) subid.Request {
+	var start, count, align number
+	c.Flags().Var(&start, "start", "first `ID` (default: the lowest free one)")
+	c.Flags().Var(&count, "count", "how many IDs, `N` (default: 65536)")
+	c.Flags().Var(&align, "align", "start at a multiple of `N`")
+	return func(owner string) subid.Request {
+		return subid.Request{
+			Owner: owner, Start: uint32(start), Count: uint32(count),
+			Policy:     subid.Policy{Align: uint32(align)},
+			AllowSmall: slices.Contains(e.accepted, "small-range"),
+		}
 	}
 }
 
-func runSubidAdd(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 1, 1)
-	if err != nil {
-		return err
+func subidFindCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "find", Short: "find a range that is free in both files",
+		Long:    "Prints it as START:COUNT.",
+		Example: "remapctl subid find --count 131072 --align 65536",
+		Args:    args(0, 0),
 	}
-	want, err := subidRequest(cmd, list[0])
-	if err != nil {
-		return err
-	}
-	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) {
-		_, plan, err := subid.Plan(ctx, e.host, want)
-		return plan, err
+	request := e.subidFlags(c)
+	e.riskFlag(c)
+	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+		grant, warnings, err := subid.Find(ctx, e.host, request(""))
+		if err != nil {
+			return err
+		}
+		var code error
+		for _, w := range warnings {
+			e.note("%s: %s", w.ID, w.Text)
+			if w.ID == subid.AccountsUnseen {
+				code = incomplete
+			}
+		}
+		e.text("%v", grant.UID)
+		if !e.json {
+			return code
+		}
+		return errors.Join(e.printJSON(struct {
+			Schema int    `json:"schema"`
+			UID    uint32 `json:"uid"`
+			GID    uint32 `json:"gid"`
+			Count  uint32 `json:"count"`
+		}{1, grant.UID.Start, grant.GID.Start, grant.UID.Count}), code)
 	})
-	return err
+	return c
 }
 
-func subidReleaseCommand() *cli.Command {
-	return &cli.Command{
-		Name:        "release",
-		Usage:       "take all ranges of an owner out of both files",
-		ArgsUsage:   "OWNER",
-		Description: "Lines under the name and under the UID go, and no others.\n\nExample: remapctl subid release dockremap --dry-run",
-		Flags:       writeFlags(),
-		Action:      action(runSubidRelease),
+func subidAddCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "add OWNER", Short: "give an owner the same range in both files",
+		Long:    "An owner with a suitable range keeps it. OWNER is a name or UID, with or\nwithout an account.",
+		Example: "remapctl subid add kubelet --count 7208960 --align 65536",
+		Args:    args(1, 1),
 	}
-}
-
-func runSubidRelease(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 1, 1)
-	if err != nil {
+	e.writeFlags(c)
+	request := e.subidFlags(c)
+	e.argument(c, false, e.users)
+	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		_, err := e.change(ctx, func() (usernskit.Plan, error) {
+			_, plan, err := subid.Plan(ctx, e.host, request(list[0]))
+			return plan, err
+		})
 		return err
+	})
+	return c
+}
+
+func subidReleaseCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "release OWNER", Short: "remove all ranges of an owner from both files",
+		Long:    "Removes the lines under the name and under the UID, and no others.",
+		Example: "remapctl subid release dockremap --dry-run",
+		Args:    args(1, 1),
 	}
-	_, err = e.change(ctx, cmd, func() (usernskit.Plan, error) { return subid.PlanRelease(ctx, e.host, list[0]) })
-	return err
+	e.writeFlags(c)
+	e.argument(c, false, e.owners)
+	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		_, err := e.change(ctx, func() (usernskit.Plan, error) { return subid.PlanRelease(ctx, e.host, list[0]) })
+		return err
+	})
+	return c
 }

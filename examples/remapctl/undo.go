@@ -6,63 +6,63 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	udiff "github.com/aymanbagabas/go-udiff"
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 )
 
-func undoCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "undo",
-		Usage:     "bring the files back as they were before a receipt",
-		ArgsUsage: "[ID]",
-		Description: "Without ID it is the run that was interrupted, else the last one that stands.\n" +
-			"Files that were edited since are shown, and nothing is changed.\n\n" +
-			"Example: remapctl undo --list",
-		Flags: writeFlags(
-			&cli.BoolFlag{Name: "list", Usage: "list the receipts and whether their files are still intact"},
-			&cli.StringSliceFlag{Name: "force-file", Usage: "bring `PATH` back whatever it holds now; may be repeated"}),
-		Action: action(runUndo),
+func undoCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "undo [ID]", Short: "bring the files back as they were before a receipt",
+		Long: "Without ID it is the run that was interrupted, else the last one in force.\n" +
+			"Files that were edited since are shown, and nothing is changed.",
+		Example: "remapctl undo --list",
+		Args:    args(0, 1),
 	}
+	e.writeFlags(c)
+	list := c.Flags().Bool("list", false, "list the receipts and whether their files are still intact")
+	force := c.Flags().StringArray("force-file", nil, "bring `PATH` back whatever it holds now; may be repeated")
+	e.argument(c, false, e.receipts)
+	e.values(c, "force-file", e.receiptFiles)
+	c.RunE = e.action(func(ctx context.Context, ids []string) error {
+		if *list {
+			return e.listReceipts()
+		}
+		return e.undo(ctx, strings.Join(ids, ""), *force)
+	})
+	return c
 }
 
-func runUndo(ctx context.Context, e *env, cmd *cli.Command) error {
-	list, err := args(cmd, 0, 1)
-	if err != nil {
-		return err
-	}
-	if cmd.Bool("list") {
-		return e.listReceipts()
-	}
-	r, err := e.host.Receipt(strings.Join(list, ""))
+func (e *env) undo(ctx context.Context, id string, force []string) error {
+	r, err := e.host.Receipt(id)
 	if errors.Is(err, usernskit.ErrNoReceipt) {
-		return fmt.Errorf("%w; remapctl undo --list shows the receipts", err)
+		return fmt.Errorf("%w; this shows the receipts: %s", err, e.self("undo", "--list"))
 	}
 	if err != nil {
 		return err
 	}
-	force := cmd.StringSlice("force-file")
 	back := r.Reverse(force...)
-	if !cmd.Bool("yes") || cmd.Bool("dry-run") {
+	if !e.yes || e.dryRun {
 		e.show(back)
 	}
-	if cmd.Bool("dry-run") {
-		return errors.Join(e.report(back, r, true), findings)
+	if e.dryRun {
+		return errors.Join(e.report(back, r), findings)
 	}
-	if err := e.agreed(ctx, cmd, back); err != nil {
+	if err := e.agreed(ctx, back); err != nil {
 		return err
 	}
-	if err := e.host.Undo(ctx, r.ID, force...); err != nil {
+	if err := e.write(func() error { return e.host.Undo(ctx, r.ID, force...) }); err != nil {
 		return e.showEdits(r, err)
 	}
-	e.done = fmt.Sprintf("it is undone (receipt %s)", r.ID)
+	e.done = fmt.Sprintf("receipt %s was undone", r.ID)
 	for _, c := range back.Changes {
 		e.say("restored %s", c.Path)
 	}
 	e.next(r.UndoActions())
-	return e.report(back, r, false)
+	return e.report(back, r)
 }
 
 // showEdits prints, for each file that was edited since, what the receipt wrote
@@ -72,14 +72,76 @@ func (e *env) showEdits(r usernskit.Receipt, err error) error {
 	if len(files) == 0 {
 		return err
 	}
-	again := ""
+	again := []string{"undo", r.ID}
 	for _, c := range files {
-		again += " --force-file " + c.Path
+		again = append(again, "--force-file", c.Path)
 		i := slices.IndexFunc(r.Files, func(f usernskit.FileState) bool { return f.Path == c.Path })
 		if i >= 0 {
 			e.note("%s", udiff.Unified(c.Path+" before", c.Path+" as written", string(r.Files[i].Before), string(c.Want)))
 		}
 		e.note("%s", udiff.Unified(c.Path+" as written", c.Path+" now", string(c.Want), string(c.Now)))
 	}
-	return fmt.Errorf("edited since receipt %s, as shown above, so nothing was changed; to lose these edits: remapctl undo %s%s", r.ID, r.ID, again)
+	return fmt.Errorf("edited since receipt %s, as shown above, so nothing was changed; to lose these edits: %s", r.ID, e.self(again...))
+}
+
+// reportUnfinished reports on stderr that a run was cut off, whatever the
+// command: nobody asks for receipts before something is odd.
+func (e *env) reportUnfinished() {
+	r, err := e.host.Receipt("") // the interrupted run, if there is one
+	if err == nil && (r.State == usernskit.StateApplying || r.State == usernskit.StateUndoing) {
+		e.note("interrupted, or under way: %s (receipt %s); to take it back: %s", r.Title, r.ID, e.self("undo"))
+	}
+}
+
+type jsonReceiptFile struct {
+	Path  string `json:"path"`
+	Holds string `json:"holds"`
+}
+
+type jsonReceipt struct {
+	ID    string            `json:"id"`
+	Time  time.Time         `json:"time"`
+	Title string            `json:"title"`
+	State string            `json:"state"`
+	Files []jsonReceiptFile `json:"files"`
+}
+
+// listReceipts is undo --list.
+func (e *env) listReceipts() error {
+	receipts, err := e.host.Receipts()
+	if err != nil {
+		return err
+	}
+	out := []jsonReceipt{}
+	for _, r := range receipts {
+		e.text("%s  %s  %-8s  %s", r.ID, when(r.Time), r.State, r.Title)
+		item := jsonReceipt{r.ID, r.Time, r.Title, string(r.State), []jsonReceiptFile{}}
+		for _, f := range r.Files {
+			e.text("     %s: %s", f.Path, holdsText(f.Holds, r.State))
+			item.Files = append(item.Files, jsonReceiptFile{f.Path, string(f.Holds)})
+		}
+		out = append(out, item)
+	}
+	if e.json {
+		return e.printJSON(map[string]any{"schema": 1, "receipts": out})
+	}
+	return nil
+}
+
+// when is a time as people read it.
+func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+func holdsText(holds usernskit.Holds, state usernskit.State) string {
+	switch holds {
+	case usernskit.HoldsAfter:
+		return "as written"
+	case usernskit.HoldsBefore:
+		return "as before"
+	case usernskit.HoldsOther:
+		if state == usernskit.StateUndone {
+			return "changed since it was undone"
+		}
+		return "edited since"
+	}
+	return "cannot be read"
 }

@@ -8,93 +8,112 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v3"
+	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 )
 
+// writeFlags adds those of every command that writes.
+func (e *env) writeFlags(c *cobra.Command) {
+	c.Flags().BoolVar(&e.yes, "yes", false, "do it without asking")
+	c.Flags().BoolVar(&e.dryRun, "dry-run", false, "show what would change, and change nothing")
+	e.riskFlag(c)
+}
+
+func (e *env) riskFlag(c *cobra.Command) {
+	c.Flags().StringArrayVar(&e.accepted, "accept-risk", nil, "go on despite the risk `ID`; may be repeated")
+	e.values(c, "accept-risk", e.risks)
+}
+
 // change is how every command that writes goes about it: plan, show, ask,
-// apply. The plan that is applied is made anew under the lock, since another
-// program may have written meanwhile; a person who was asked gets what was
+// apply. The plan that is applied is made again under the lock, since another
+// program may have written in between; a person who was asked gets what was
 // shown or nothing.
-func (e *env) change(ctx context.Context, cmd *cli.Command, plan func() (usernskit.Plan, error)) (usernskit.Receipt, error) {
+func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (usernskit.Receipt, error) {
 	p, err := plan()
 	if err != nil {
 		return usernskit.Receipt{}, err
 	}
-	dry := cmd.Bool("dry-run")
 	if p.Empty() {
 		e.warn(p)
-		if !cmd.Bool("restart") { // which has yet to look
+		if !e.restarts { // which has yet to look
 			e.say("nothing to do")
 		}
-		return usernskit.Receipt{}, e.report(p, usernskit.Receipt{}, dry)
+		return usernskit.Receipt{}, e.report(p, usernskit.Receipt{})
 	}
-	if !cmd.Bool("yes") || dry {
+	if !e.yes || e.dryRun {
 		e.show(p)
 	}
 	e.warn(p)
-	if dry {
-		return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}, dry), findings)
+	if e.dryRun {
+		return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}), findings)
 	}
-	if err := e.agreed(ctx, cmd, p); err != nil {
+	if err := e.agreed(ctx, p); err != nil {
 		return usernskit.Receipt{}, err
 	}
 	shown := p.Diff()
-	receipt, err := e.host.Update(ctx, func() (usernskit.Plan, error) {
-		var err error
-		if p, err = plan(); err != nil {
-			return p, err
-		}
-		if !cmd.Bool("yes") && p.Diff() != shown {
-			return p, fmt.Errorf("%w: the plan would be another than the one that was agreed to", usernskit.ErrChanged)
-		}
-		return p, accepted(cmd, p)
+	var receipt usernskit.Receipt
+	err = e.write(func() error {
+		receipt, err = e.host.Update(ctx, func() (usernskit.Plan, error) {
+			var err error
+			if p, err = plan(); err != nil {
+				return p, err
+			}
+			if !e.yes && p.Diff() != shown {
+				return p, fmt.Errorf("%w: the plan differs from the one that was agreed to", usernskit.ErrChanged)
+			}
+			return p, e.refused(p)
+		})
+		return err
 	})
 	if err != nil {
 		return receipt, err
 	}
 	if receipt.ID != "" {
-		e.done = fmt.Sprintf("it is done (receipt %s)", receipt.ID)
+		e.done = fmt.Sprintf("the files were written (receipt %s)", receipt.ID)
 	}
 	for _, f := range receipt.Files {
 		e.say("wrote %s", f.Path)
 	}
 	e.next(p.Actions)
 	if receipt.ID != "" {
-		e.say("receipt %s: remapctl undo %s takes it back", receipt.ID, receipt.ID)
+		e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
 	}
-	return receipt, e.report(p, receipt, dry)
+	return receipt, e.report(p, receipt)
 }
 
-// accepted returns nil if every risk of the plan was accepted by its ID.
-func accepted(cmd *cli.Command, p usernskit.Plan) error {
-	ids := cmd.StringSlice("accept-risk")
-	var open []string
+// open lists the risks of a plan that were not accepted.
+func (e *env) open(p usernskit.Plan) (ids []string) {
 	for _, w := range p.Warnings {
-		if w.Risk && !slices.Contains(ids, w.ID) && !slices.Contains(open, w.ID) {
-			open = append(open, w.ID)
+		if w.Risk && !slices.Contains(e.accepted, w.ID) && !slices.Contains(ids, w.ID) {
+			ids = append(ids, w.ID)
 		}
 	}
-	if open == nil {
+	return ids
+}
+
+// refused is the error for a plan with risks that were not accepted.
+func (e *env) refused(p usernskit.Plan) error {
+	ids := e.open(p)
+	if ids == nil {
 		return nil
 	}
-	return fmt.Errorf("nothing was changed: read the warnings above; to go on all the same: --accept-risk %s", strings.Join(open, " --accept-risk "))
+	return fmt.Errorf("nothing was changed: read the warnings above; to go on despite them: --accept-risk %s", strings.Join(ids, " --accept-risk "))
 }
 
 // agreed returns nil once the risks are accepted and the person agrees.
-func (e *env) agreed(ctx context.Context, cmd *cli.Command, p usernskit.Plan) error {
-	if err := accepted(cmd, p); err != nil {
+func (e *env) agreed(ctx context.Context, p usernskit.Plan) error {
+	if err := e.refused(p); err != nil {
 		return err
 	}
-	if cmd.Bool("yes") {
+	if e.yes {
 		return nil
 	}
 	if !e.prompt {
-		return errors.New("nothing was changed: not at a terminal, so say --yes to go on, or --dry-run to look")
+		return errors.New("nothing was changed: not at a terminal, so give --yes to go on, or --dry-run to look")
 	}
-	if err := e.lost(); err != nil {
-		return fmt.Errorf("nothing was changed: what would be could not be shown: %w", err)
+	if e.out.err != nil {
+		return fmt.Errorf("nothing was changed: the plan could not be shown: %w", e.out.err)
 	}
 	if e.aside != nil {
 		e.aside()
@@ -127,22 +146,15 @@ func (e *env) show(p usernskit.Plan) {
 }
 
 func (e *env) paintDiff(line string) string {
-	code := ""
-	switch {
-	case !e.color:
-		return line
-	case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
-		code = "1"
-	case strings.HasPrefix(line, "+"):
-		code = "32"
-	case strings.HasPrefix(line, "-"):
-		code = "31"
-	case strings.HasPrefix(line, "@@"):
-		code = "36"
-	default:
+	if !e.color {
 		return line
 	}
-	return "\x1b[" + code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+	for _, c := range []struct{ prefix, code string }{{"+++", "1"}, {"---", "1"}, {"+", "32"}, {"-", "31"}, {"@@", "36"}} {
+		if strings.HasPrefix(line, c.prefix) {
+			return "\x1b[" + c.code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+		}
+	}
+	return line
 }
 
 // warn prints the plan's warnings, each with its ID.
@@ -152,11 +164,7 @@ func (e *env) warn(p usernskit.Plan) {
 		if w.Risk {
 			kind = "risk"
 		}
-		text := kind + ": " + w.ID + ": " + w.String()
-		if terminal(e.err) { // in a log it is one line
-			text = fold(text, 2, e.width())
-		}
-		e.note("%s", text)
+		e.note("%s", e.fold(kind+": "+w.ID+": "+w.String(), 2))
 	}
 }
 
@@ -167,7 +175,7 @@ func (e *env) next(actions []usernskit.Action) {
 		if a.When == usernskit.WhenLater {
 			when = "later"
 		}
-		e.say("%s run: %s", when, strings.Join(a.Argv, " "))
-		e.say("  %s", fold(a.Why, 2, e.width()-2))
+		e.say("%s run: %s", when, quoted(a.Argv))
+		e.say("  %s", e.fold(a.Why, 2))
 	}
 }

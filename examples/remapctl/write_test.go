@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/urfave/cli/v3"
 
 	"github.com/usernskit/usernskit"
 )
@@ -19,9 +18,9 @@ import (
 // asked runs the question of a person who sits there with one hand on Ctrl-C.
 func asked(ctx context.Context, in io.Reader) (out string, err error) {
 	var text bytes.Buffer
-	e := &env{in: in, out: &text, err: &text, prompt: true}
+	e := &env{in: in, out: &output{w: &text}, err: &text, prompt: true}
 	e.aside = func() { e.note("what will break") }
-	err = e.agreed(ctx, &cli.Command{}, usernskit.Plan{})
+	err = e.agreed(ctx, usernskit.Plan{})
 	return text.String(), err
 }
 

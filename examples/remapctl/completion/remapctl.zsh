@@ -5,7 +5,9 @@ _remapctl() {
 	local line value
 	for line in "${(@f)$("${(Q)words[1]}" __complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
 		[[ -n $line ]] || continue
+		[[ $line != :<-> ]] || break
 		value=${line%%$'\t'*}
+		[[ $line == *$'\t'* ]] || line+=$'\t'
 		list+=("${value//:/\\:}:${line#*$'\t'}")
 	done
 	if (( $#list )); then

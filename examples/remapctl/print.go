@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+)
+
+// An output is standard output that remembers its first error, for the commands
+// that print line by line. After that error it takes nothing any more.
+type output struct {
+	w       io.Writer
+	err     error
+	written bool
+}
+
+func (o *output) Write(data []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(data)
+	o.err, o.written = err, o.written || n > 0
+	return n, err
+}
+
+// finish is how a command ends that returned err: without its data it has not
+// done what it is for, whatever it found. What it changed is changed all the same.
+func (e *env) finish(err error) error {
+	lost := e.out.err
+	var code exitCode
+	switch {
+	case lost == nil, err != nil && !errors.As(err, &code) && !errors.Is(err, lost):
+		return err
+	case e.done != "":
+		e.note("%s, but that could not be printed: %v", e.done, lost)
+		return behind
+	}
+	return fmt.Errorf("standard output: %w", lost)
+}
+
+// printJSON prints v, which has a field "schema", as the command's one object.
+func (e *env) printJSON(v any) error {
+	enc := json.NewEncoder(e.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// text prints a line of data, unless JSON carries it.
+func (e *env) text(format string, a ...any) {
+	if !e.json {
+		fmt.Fprintf(e.out, format+"\n", a...)
+	}
+}
+
+// say prints a line for people: to stderr where stdout carries JSON.
+func (e *env) say(format string, a ...any) {
+	w := io.Writer(e.out)
+	if e.json {
+		w = e.err
+	}
+	fmt.Fprintf(w, format+"\n", a...)
+}
+
+// note prints a line for people that is not the command's data.
+func (e *env) note(format string, a ...any) { fmt.Fprintf(e.err, format+"\n", a...) }
+
+// file returns the file that a stream is.
+func file(stream any) (*os.File, bool) {
+	if o, ok := stream.(*output); ok {
+		stream = o.w
+	}
+	f, ok := stream.(*os.File)
+	return f, ok
+}
+
+func terminal(stream any) bool {
+	f, ok := file(stream)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// width is how many columns a picture has: those of the terminal, and 80 where
+// there is none. COLUMNS counts more, as it does to ls(1).
+func (e *env) width() int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if f, ok := file(e.out); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			return columns
+		}
+	}
+	return 80
+}
+
+// fold breaks text for people at blanks, to the width of their terminal. In a
+// pipe or a file it stays one line. Lines after the first are indented.
+func (e *env) fold(text string, indent int) string {
+	if !terminal(e.err) || !terminal(e.out) && !e.json {
+		return text
+	}
+	return fold(text, indent, e.width())
+}
+
+func fold(text string, indent, width int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Fields(text) {
+		n := runewidth.StringWidth(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
+// during runs do. A person at a terminal is shown what takes so long once it
+// has taken a second; nobody else is.
+func (e *env) during(what string, do func() error) error {
+	if !terminal(e.err) {
+		return do()
+	}
+	return progress{e.err, time.Second}.during(what, do)
+}
+
+// A progress is a line on a terminal that goes away again.
+type progress struct {
+	w     io.Writer
+	every time.Duration
+}
+
+func (p progress) during(what string, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	tick := time.NewTicker(p.every)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case err := <-done:
+			if n > 1 {
+				fmt.Fprint(p.w, "\r\x1b[K") // to the left edge, and clear the line
+			}
+			return err
+		case <-tick.C:
+			fmt.Fprintf(p.w, "\r%s ... %v", what, time.Duration(n)*p.every)
+		}
+	}
+}

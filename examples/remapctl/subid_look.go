@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usernskit/usernskit/subid"
+)
+
+func subidAuditCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "audit", Short: "show what is wrong with both files, and who reads what",
+		Long: "Exits 1 where something is wrong, and 3 where nothing is but accounts\n" +
+			"could not be listed.",
+		Example: "remapctl subid audit --root /mnt/image",
+		Args:    args(0, 0),
+		RunE:    e.action(e.subidAudit),
+	}
+}
+
+type jsonProblem struct {
+	ID    string `json:"id"`
+	File  string `json:"file"`
+	Line  int    `json:"line"` // 0: the file as a whole
+	Owner string `json:"owner"`
+	Text  string `json:"text"`
+}
+
+func (e *env) subidAudit(ctx context.Context, _ []string) error {
+	problems, err := subid.Audit(ctx, e.host)
+	if err != nil {
+		return err
+	}
+	var code error
+	list := []jsonProblem{}
+	for _, p := range problems {
+		list = append(list, jsonProblem{p.ID, p.File, p.Line, p.Owner, p.Text})
+		switch {
+		case p.ID != subid.AccountsUnseen:
+			code = findings
+		case code == nil:
+			code = incomplete
+		}
+		e.text("%v", p)
+	}
+	if e.json {
+		if err := e.printJSON(struct {
+			Schema   int           `json:"schema"`
+			Problems []jsonProblem `json:"problems"`
+		}{1, list}); err != nil {
+			return err
+		}
+	}
+	if len(problems) == 0 {
+		e.text("nothing is wrong")
+	}
+	return code
+}
+
+func subidOwnerCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "owner ID", Short: "show who an ID of the host belongs to",
+		Long: "Prints the lines of both files that give it to someone, as any reader reads\n" +
+			"them, and accounts and groups of that ID.",
+		Example: "remapctl subid owner 123000",
+		Args:    args(1, 1),
+		RunE:    e.action(e.subidOwner),
+	}
+}
+
+func (e *env) subidOwner(ctx context.Context, list []string) error {
+	n, err := strconv.ParseUint(list[0], 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not an ID: 0 to 4294967295", list[0])
+	}
+	id := uint32(n)
+	owners, err := subid.Owners(ctx, e.host, id)
+	if err != nil {
+		return err
+	}
+	reserved := ""
+	if i := slices.IndexFunc(subid.ReservedRanges(), func(r subid.Reserved) bool { return r.Contains(id) }); i >= 0 {
+		reserved = subid.ReservedRanges()[i].Name
+	}
+	if e.json {
+		return e.printJSON(struct {
+			Schema   int         `json:"schema"`
+			ID       uint32      `json:"id"`
+			Owners   []jsonClaim `json:"owners"`
+			Reserved string      `json:"reserved"`
+		}{1, id, claimsJSON(owners), reserved})
+	}
+	if len(owners) == 0 {
+		e.say("nobody has %d", id)
+	}
+	if reserved != "" {
+		e.note("%d is one of the IDs for: %s", id, reserved)
+	}
+	return e.printClaims(owners)
+}
