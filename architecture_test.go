@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	".":                 {"internal/hostfs", "github.com/aymanbagabas/go-udiff"},
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
+	"userns/idmap":      {"internal/answer", "internal/fstype", "userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"userns":            {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/accounts": {"internal/answer"},
 	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
