@@ -1,23 +1,22 @@
 package daemoncfg
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
-
-	"github.com/moby/sys/user"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/accounts"
 )
 
 // Account returns the name of the user whose lines in /etc/subuid and
 // /etc/subgid dockerd reads for r: dockremap for "default", and for a number
-// the name that /etc/passwd has for it. (dockerd also reads lines that have the
+// the name that the host has for it. (dockerd also reads lines that have the
 // number in the place of the name.)
-func (r Remap) Account(h usernskit.Host) (string, error) {
+func (r Remap) Account(ctx context.Context, h usernskit.Host) (string, error) {
+	return r.account(ctx, accounts.New(h))
+}
+
+func (r Remap) account(ctx context.Context, look *accounts.Lookup) (string, error) {
 	if r.User == Default {
 		return DockremapUser, nil
 	}
@@ -25,11 +24,13 @@ func (r Remap) Account(h usernskit.Host) (string, error) {
 	if !ok {
 		return r.User, nil
 	}
-	u, err := findUser(h, func(u user.User) bool { return int64(u.Uid) == id }, r.User)
-	if err != nil {
+	u, found, err := look.ByID(ctx, accounts.Passwd, uint32(id)).Get()
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if u.Name == "root" {
+	case !found:
+		return "", r.noUser(r.User)
+	case u.Name == "root":
 		return "", &remapError{r.String(), rootText, true}
 	}
 	return u.Name, nil
@@ -37,24 +38,30 @@ func (r Remap) Account(h usernskit.Host) (string, error) {
 
 // Check reports whether r is a value that [ParseRemap] takes, and whether the
 // user and the group exist that dockerd will look up: in /etc/passwd and
-// /etc/group, and on the running host with getent(1) behind them. An error
-// about the latter matches [ErrAccount] and names the missing one. For
-// "default" neither has to exist, but a user dockremap without a group
+// /etc/group, and in the sources of nsswitch.conf(5) behind them. An error that
+// names a missing one matches [ErrAccount]; any other says that it cannot be
+// told. For "default" neither has to exist, but a user dockremap without a group
 // dockremap is an error.
-func (r Remap) Check(h usernskit.Host) error {
+func (r Remap) Check(ctx context.Context, h usernskit.Host) error {
+	return r.check(ctx, accounts.New(h))
+}
+
+func (r Remap) check(ctx context.Context, look *accounts.Lookup) error {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return err
 	}
-	account, err := r.Account(h)
+	account, err := r.account(ctx, look)
 	if err != nil {
 		return err
 	}
-	_, err = findUser(h, func(u user.User) bool { return u.Name == account }, account)
-	if r.User == Default && errors.Is(err, ErrAccount) {
+	_, found, err := look.ByName(ctx, accounts.Passwd, account).Get()
+	switch {
+	case err != nil:
+		return err
+	case !found && r.User == Default:
 		return nil // dockerd makes the user, and the group with it
-	}
-	if err != nil {
-		return err
+	case !found:
+		return r.noUser(account)
 	}
 	group := r.Group
 	if group == "" {
@@ -64,66 +71,22 @@ func (r Remap) Check(h usernskit.Host) error {
 			group = DockremapUser
 		}
 	}
-	match := func(g user.Group) bool { return g.Name == group }
+	lookUp := func() (accounts.Account, bool, error) { return look.ByName(ctx, accounts.Group, group).Get() }
 	if id, ok := number(group); ok {
-		match = func(g user.Group) bool { return int64(g.Gid) == id }
+		lookUp = func() (accounts.Account, bool, error) { return look.ByID(ctx, accounts.Group, uint32(id)).Get() }
 	}
-	return findGroup(h, match, group, r)
-}
-
-func findUser(h usernskit.Host, match func(user.User) bool, name string) (user.User, error) {
-	for data, err := range database(h, "passwd", name) {
-		if err != nil {
-			return user.User{}, err
-		}
-		found, err := user.ParsePasswdFilter(bytes.NewReader(data), match)
-		if err != nil {
-			return user.User{}, fmt.Errorf("/etc/passwd: %w", err)
-		}
-		if len(found) > 0 {
-			return found[0], nil
-		}
+	if _, found, err := lookUp(); err != nil || found {
+		return err
 	}
-	return user.User{}, &accountError{"/etc/passwd", fmt.Sprintf("there is no user %s, and dockerd does not start without it", name)}
-}
-
-func findGroup(h usernskit.Host, match func(user.Group) bool, name string, r Remap) error {
-	for data, err := range database(h, "group", name) {
-		if err != nil {
-			return err
-		}
-		found, err := user.ParseGroupFilter(bytes.NewReader(data), match)
-		if err != nil {
-			return fmt.Errorf("/etc/group: %w", err)
-		}
-		if len(found) > 0 {
-			return nil
-		}
-	}
-	why := fmt.Sprintf("there is no group %s, and dockerd does not start without it", name)
+	why := fmt.Sprintf("there is no group %s, and dockerd does not start without it", group)
 	if r.Group == "" {
 		why += fmt.Sprintf("; name another one, as in %s:GROUP", r.User)
 	}
 	return &accountError{"/etc/group", why}
 }
 
-// database gives the texts in which dockerd looks an account up, in its order:
-// the file, and what getent(1) finds where the host can run it.
-func database(h usernskit.Host, name, key string) func(func([]byte, error) bool) {
-	return func(yield func([]byte, error) bool) {
-		data, err := h.ReadFile("/etc/" + name)
-		if errors.Is(err, fs.ErrNotExist) {
-			data, err = nil, nil
-		}
-		if !yield(data, err) || strings.HasPrefix(key, "-") {
-			return
-		}
-		// A key that getent does not find is an error like a missing getent:
-		// both leave the account missing.
-		if data, err := h.Command(context.Background(), "getent", name, key); err == nil {
-			yield(data, nil)
-		}
-	}
+func (r Remap) noUser(name string) error {
+	return &accountError{"/etc/passwd", fmt.Sprintf("there is no user %s, and dockerd does not start without it", name)}
 }
 
 // An accountError is a user or group that is missing from file.

@@ -1,17 +1,19 @@
 package daemoncfg
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// Read reads the daemon.json that dockerd reads on h, see [Startup.ConfigFile].
+// Read reads the daemon.json that dockerd reads on h, see [dockerd.Startup.ConfigFile].
 // A missing file is a configuration without members.
-func Read(h usernskit.Host) (*Document, error) {
-	s, err := ReadStartup(h)
+func Read(ctx context.Context, h usernskit.Host) (*Document, error) {
+	s, err := dockerd.Read(ctx, h)
 	if err != nil {
 		return nil, err
 	}

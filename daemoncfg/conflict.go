@@ -5,11 +5,12 @@ import (
 	"slices"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // conflicts are the keys that the document has and a flag has too, as dockerd
 // looks for them when it starts. An equal value is a conflict as well.
-func conflicts(s Startup, doc *Document) []*ConflictError {
+func conflicts(s dockerd.Startup, doc *Document) []*ConflictError {
 	var list []*ConflictError
 	for _, key := range effective(doc) {
 		// dockerd merges the runtimes of both (skipDuplicates in its source).
@@ -31,7 +32,7 @@ func effective(doc *Document) []string {
 	l := linter{text: doc.text()}
 	for _, it := range items(l.text, root(l.text)) {
 		key := l.key(it)
-		if l.kind(it.value) != '{' || flat[key] {
+		if l.kind(it.value) != '{' || !dockerd.Flattened(key) {
 			keys = append(keys, key)
 			continue
 		}
@@ -54,7 +55,7 @@ func newConflict(before, after []*ConflictError) error {
 
 // checkSnapshotter refuses the containerd image store where it was asked for.
 // Where it is on by itself, dockerd 29 switches it off.
-func checkSnapshotter(s Startup, doc *Document) error {
+func checkSnapshotter(s dockerd.Startup, doc *Document) error {
 	const feature = "containerd-snapshotter"
 	why := fmt.Errorf("%s is switched on here, and dockerd from 29.0 does not start with it and userns-remap; remove it, its images are not seen under userns-remap anyway: %w", feature, ErrSnapshotter)
 	if raw, ok := doc.Get("features", feature); ok && string(raw) == "true" {

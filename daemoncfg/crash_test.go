@@ -20,7 +20,6 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
-	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
 const crashRoot = "DAEMONCFG_CRASH_ROOT"
@@ -28,7 +27,7 @@ const crashRoot = "DAEMONCFG_CRASH_ROOT"
 // set puts one key into daemon.json as remapctl does.
 func set(h usernskit.Host, value int, path ...string) error {
 	_, err := h.Update(context.Background(), func() (usernskit.Plan, error) {
-		return daemoncfg.PlanSet(h, json.RawMessage(fmt.Sprint(value)), path...)
+		return daemoncfg.PlanSet(context.Background(), h, path, json.RawMessage(fmt.Sprint(value)))
 	})
 	return err
 }
@@ -67,7 +66,7 @@ func TestKilledWriterAndSecondWriter(t *testing.T) {
 }
 
 func killWriters(t *testing.T, kills int) (unfinished int) {
-	h := hosttest.Tree(t, "-- srv/dotfiles/daemon.json --\n{\n\t\"debug\" : true\n}\n-- etc/docker/daemon.json -> ../../srv/dotfiles/daemon.json --\n")
+	h := newTree(t, "-- srv/dotfiles/daemon.json --\n{\n\t\"debug\" : true\n}\n-- etc/docker/daemon.json -> ../../srv/dotfiles/daemon.json --\n")
 	file := filepath.Join(h.Root, "srv/dotfiles/daemon.json")
 	require.NoError(t, os.Chmod(file, 0o640))
 	if os.Geteuid() == 0 {

@@ -1,11 +1,13 @@
 package daemoncfg
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // A Setting is the remapping that is configured. The zero value is none.
@@ -22,8 +24,8 @@ type Setting struct {
 // Current returns the remapping that dockerd finds when it starts on h, in its
 // daemon.json or among its flags. What a dockerd that runs has in force may be
 // something else.
-func Current(h usernskit.Host) (Setting, error) {
-	s, err := ReadStartup(h)
+func Current(ctx context.Context, h usernskit.Host) (Setting, error) {
+	s, err := dockerd.Read(ctx, h)
 	if err != nil {
 		return Setting{}, err
 	}
@@ -34,7 +36,7 @@ func Current(h usernskit.Host) (Setting, error) {
 	return current(s, doc), nil
 }
 
-func current(s Startup, doc *Document) Setting {
+func current(s dockerd.Startup, doc *Document) Setting {
 	raw, inFile := doc.Get(remapKey)
 	flag, isFlag := s.Flag(remapKey)
 	var set Setting

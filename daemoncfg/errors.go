@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // What a caller may have to decide on. All of them come wrapped in an error
@@ -60,9 +61,9 @@ func position(text string, offset int) (line, col int) {
 // and among the flags of dockerd. dockerd does not start then, equal values
 // included.
 type ConflictError struct {
-	Key  string // as in daemon.json: "userns-remap"
-	Flag Flag   // where the flag comes from
-	Fix  string // the edit that a person has to make
+	Key  string       // as in daemon.json: "userns-remap"
+	Flag dockerd.Flag // where the flag comes from
+	Fix  string       // the edit that a person has to make
 }
 
 func (e *ConflictError) Error() string {

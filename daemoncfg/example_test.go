@@ -1,6 +1,7 @@
 package daemoncfg_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,6 +76,7 @@ func ExamplePlanRemap() {
 	defer os.RemoveAll(root)
 	for name, text := range map[string]string{
 		"usr/lib/systemd/system/docker.service": "[Service]\nEnvironmentFile=/etc/default/docker\nExecStart=/usr/sbin/dockerd $DOCKER_OPTS\n",
+		"etc/passwd":                            "root:x:0:0::/root:/bin/sh\n",
 		"etc/default/docker":                    "DOCKER_OPTS=\"--debug --userns-remap=default\"\n",
 		"etc/docker/daemon.json":                "{\"icc\": false}\n",
 	} {
@@ -83,12 +85,12 @@ func ExamplePlanRemap() {
 	}
 	host := usernskit.Host{Root: root}
 
-	now, err := daemoncfg.Current(host)
+	now, err := daemoncfg.Current(context.Background(), host)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(now.Remap, "in", now.Place)
-	plan, err := daemoncfg.PlanRemap(host, daemoncfg.Remap{User: "default"})
+	plan, err := daemoncfg.PlanRemap(context.Background(), host, daemoncfg.Remap{User: "default"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -106,7 +106,7 @@ var lints = []struct {
 	{"dashes", `{"--userns-remap": "default"}`, []string{`unknown-key /--userns-remap 1:2 fatal: no dockerd from 20.10 to 29 knows the key "--userns-remap", nor starts with it; it is spelled "userns-remap"`}},
 	{"camel", `{"usernsRemap": "default"}`, []string{`unknown-key /usernsRemap 1:2 fatal: no dockerd from 20.10 to 29 knows the key "usernsRemap", nor starts with it; it is spelled "userns-remap"`}},
 	{"removed key", `{"graph": "/g"}`, []string{"removed-key /graph 1:2 fatal: dockerd from 23.0 on does not know graph and does not start with it"}},
-	{"key removed since", `{"api-cors-header": "*"}`, []string{"removed-key /api-cors-header 1:2 fatal: a current dockerd does not know api-cors-header and does not start with it"}},
+	{"key removed since", `{"api-cors-header": "*"}`, []string{"removed-key /api-cors-header 1:2 fatal: dockerd from 28.0 on does not know api-cors-header and does not start with it"}},
 	{"object for a removed key", `{"graph": {}}`, []string{"wrong-type /graph 1:2 fatal: graph is a string, and a dockerd that reads it does not start with {}"}},
 	{"nested remap", `{"zzz": {"userns-remap": "x"}}`, []string{
 		`ignored-object /zzz 1:2: dockerd has no key "zzz" and ignores the object, although it checks the names in it`,

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // A Finding is something in a daemon.json that parses and does not do what it
@@ -72,14 +74,15 @@ func (l *linter) top(it item) {
 		l.remap(it, path)
 		return
 	}
-	if l.kind(it.value) == '{' && !flat[key] {
-		if knownKeys[key] != 0 {
-			l.wrongType(it, path, key)
+	if l.kind(it.value) == '{' && dockerd.Flattened(key) {
+		if option, known := dockerd.KeyOption(key); known {
+			l.wrongType(it, path, option)
 		} else if key != "proxies" {
 			l.add(it, path, "ignored-object", false, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
 		}
 		for _, inner := range items(l.text, it.value) {
-			if name := l.key(inner); knownKeys[name] == 0 && !flat[name] {
+			name := l.key(inner)
+			if _, known := dockerd.KeyOption(name); !known {
 				l.unknown(inner, []string{key, name}, name)
 			}
 		}
@@ -90,21 +93,21 @@ func (l *linter) top(it item) {
 }
 
 func (l *linter) known(it item, key string, path []string) {
-	switch want := knownKeys[key]; {
-	case removed[key] != "":
-		l.add(it, path, "removed-key", true, "%s does not know %s and does not start with it", removed[key], key)
-	case want == 0:
+	switch option, known := dockerd.KeyOption(key); {
+	case option.Until != "":
+		l.add(it, path, "removed-key", true, "dockerd from %s on does not know %s and does not start with it", option.Until, key)
+	case !known:
 		l.unknown(it, path, key)
-	case !l.fits(it.value, want), key == "default-shm-size" && it.value.of(l.text) == "null": // it reads null itself
-		l.wrongType(it, path, key)
+	case !l.fits(it.value, option.Kind), key == "default-shm-size" && it.value.of(l.text) == "null": // it reads null itself
+		l.wrongType(it, path, option)
 	default:
-		l.elements(it, key, path)
+		l.elements(it, option, path)
 	}
 }
 
-func (l *linter) wrongType(it item, path []string, key string) {
-	kind, value := kindName(knownKeys[key]), it.value.of(l.text)
-	switch reads := reading(key); {
+func (l *linter) wrongType(it item, path []string, option dockerd.Option) {
+	key, kind, value := option.Key, option.Kind, it.value.of(l.text)
+	switch reads := reading(option); {
 	case reads == noneRead:
 		l.add(it, path, "wrong-type", false, "%s is %s, and not %.30s", key, kind, value)
 	case reads == someRead:
@@ -117,14 +120,14 @@ func (l *linter) wrongType(it item, path []string, key string) {
 }
 
 // elements checks what lists and maps hold.
-func (l *linter) elements(it item, key string, path []string) {
-	want := byte('s')
+func (l *linter) elements(it item, option dockerd.Option, path []string) {
+	key, want := option.Key, dockerd.KindString
 	switch {
 	case key == "features":
-		want = 'b'
+		want = dockerd.KindBool
 	case key == "default-address-pools", key == "default-network-opts", key == "default-ulimits", key == "runtimes":
-		want = 'o'
-	case key != "log-opts" && knownKeys[key] != 'a':
+		want = dockerd.KindObject
+	case key != "log-opts" && option.Kind != dockerd.KindList:
 		return
 	}
 	if k := l.kind(it.value); k != '{' && k != '[' {
@@ -138,17 +141,14 @@ func (l *linter) elements(it item, key string, path []string) {
 		if inner.key.end > 0 {
 			name = l.key(inner)
 		}
-		l.add(inner, append(path, name), "wrong-type", true, "%s holds values of which each is %s, and no dockerd starts with %.30s", key, kindName(want), inner.value.of(l.text))
+		l.add(inner, append(path, name), "wrong-type", true, "%s holds values of which each is %s, and no dockerd starts with %.30s", key, want, inner.value.of(l.text))
 	}
 }
 
 func (l *linter) unknown(it item, path []string, key string) {
 	hint := ""
-	plain := strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(strings.TrimLeft(key, "-")))
-	for known := range knownKeys {
-		if strings.ReplaceAll(known, "-", "") == strings.ReplaceAll(plain, "-", "") {
-			hint = fmt.Sprintf("; it is spelled %q", known)
-		}
+	if known := dockerd.SimilarKey(strings.TrimLeft(key, "-")); known != "" {
+		hint = fmt.Sprintf("; it is spelled %q", known)
 	}
 	l.add(it, path, "unknown-key", true, "no dockerd from 20.10 to 29 knows the key %q, nor starts with it%s", key, hint)
 }
@@ -194,34 +194,43 @@ func (l *linter) remap(it item, path []string) {
 
 // fits reports whether encoding/json can put a value where dockerd has one of
 // kind want. null fits anywhere.
-func (l *linter) fits(s span, want byte) bool {
+func (l *linter) fits(s span, want dockerd.Kind) bool {
 	raw := s.of(l.text)
 	switch raw[0] {
 	case 'n':
 		return true
 	case '"':
-		return want == 's'
+		return want == dockerd.KindString
 	case 't', 'f':
-		return want == 'b'
+		return want == dockerd.KindBool
 	case '[':
-		return want == 'a'
+		return want == dockerd.KindList
 	case '{':
-		return want == 'o'
+		return want == dockerd.KindObject
 	}
 	_, err := strconv.ParseInt(raw, 10, 64)
-	return want == 'n' && err == nil
+	return want == dockerd.KindNumber && err == nil
 }
 
-func kindName(kind byte) string {
-	switch kind {
-	case 's':
-		return "a string"
-	case 'n':
-		return "a whole number"
-	case 'b':
-		return "true or false"
-	case 'a':
-		return "a list"
+// A keyReading says which dockerd puts the value of a key anywhere. The others
+// know the name as that of a flag, or not at all, and take values of any type.
+type keyReading int
+
+const (
+	allRead  keyReading = iota
+	someRead            // 20.10 does, and a current one does not
+	noneRead            // neither does
+)
+
+func reading(o dockerd.Option) keyReading {
+	switch {
+	case slices.Contains([]string{"containerd-plugins-namespace", "http-proxy", "https-proxy", "no-proxy"}, o.Key):
+		return noneRead
+	case o.Until != "", o.Key == "allow-nondistributable-artifacts", o.Key == "deprecated-key-path":
+		return someRead
 	}
-	return "an object"
+	return allRead
 }
+
+// remapKey is the key that this package is for.
+const remapKey = dockerd.RemapKey

@@ -2,11 +2,13 @@ package daemoncfg
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // PlanRemap plans to switch remapping on, in the daemon.json that dockerd
@@ -18,18 +20,18 @@ import (
 // The plan's warnings are those of [Risks], what [Document.Lint] finds, and
 // "startup-unsure". A host that has r already gets a plan without changes,
 // actions or warnings.
-func PlanRemap(h usernskit.Host, r Remap) (usernskit.Plan, error) {
+func PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (usernskit.Plan, error) {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return usernskit.Plan{}, err
 	}
-	p, err := readPlanner(h)
+	p, err := readPlanner(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
 	if err := checkSnapshotter(p.startup, p.doc); err != nil {
 		return usernskit.Plan{}, err
 	}
-	if err := r.Check(h); err != nil {
+	if err := r.Check(ctx, h); err != nil {
 		return usernskit.Plan{}, err
 	}
 	moved, err := p.dropFlag()
@@ -48,8 +50,8 @@ func PlanRemap(h usernskit.Host, r Remap) (usernskit.Plan, error) {
 
 // PlanClear plans to switch remapping off: out of daemon.json, and out of the
 // flags as [PlanRemap] does. The file stays, with {} where nothing is left.
-func PlanClear(h usernskit.Host) (usernskit.Plan, error) {
-	p, err := readPlanner(h)
+func PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+	p, err := readPlanner(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -65,7 +67,7 @@ func PlanClear(h usernskit.Host) (usernskit.Plan, error) {
 
 // PlanSet plans [Document.Set] on the daemon.json of the host. It refuses a key
 // that is a flag of dockerd too, and for userns-remap it is [PlanRemap].
-func PlanSet(h usernskit.Host, value json.RawMessage, path ...string) (usernskit.Plan, error) {
+func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.RawMessage) (usernskit.Plan, error) {
 	if len(path) == 1 && path[0] == remapKey {
 		text, err := unquoteValue(trim(string(value)))
 		if err != nil {
@@ -75,9 +77,9 @@ func PlanSet(h usernskit.Host, value json.RawMessage, path ...string) (usernskit
 		if err != nil {
 			return usernskit.Plan{}, err
 		}
-		return PlanRemap(h, r)
+		return PlanRemap(ctx, h, r)
 	}
-	p, err := readPlanner(h)
+	p, err := readPlanner(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -101,11 +103,11 @@ func PlanSet(h usernskit.Host, value json.RawMessage, path ...string) (usernskit
 
 // PlanDelete plans [Document.Delete] on the daemon.json of the host. For
 // userns-remap it is [PlanClear].
-func PlanDelete(h usernskit.Host, path ...string) (usernskit.Plan, error) {
+func PlanDelete(ctx context.Context, h usernskit.Host, path []string) (usernskit.Plan, error) {
 	if len(path) == 1 && path[0] == remapKey {
-		return PlanClear(h)
+		return PlanClear(ctx, h)
 	}
-	p, err := readPlanner(h)
+	p, err := readPlanner(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -118,14 +120,14 @@ func PlanDelete(h usernskit.Host, path ...string) (usernskit.Plan, error) {
 // A planner is what the plans are made from, read once.
 type planner struct {
 	host    usernskit.Host
-	startup Startup
+	startup dockerd.Startup
 	doc     *Document
 	before  []byte
 	was     Setting
 }
 
-func readPlanner(h usernskit.Host) (*planner, error) {
-	s, err := ReadStartup(h)
+func readPlanner(ctx context.Context, h usernskit.Host) (*planner, error) {
+	s, err := dockerd.Read(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +154,9 @@ func (p *planner) dropFlag() ([]usernskit.Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		after, err := withoutFlag(string(data), f)
+		after, err := f.CutFrom(string(data))
 		if err != nil {
-			return nil, err
+			return nil, &ConflictError{Key: remapKey, Flag: f, Fix: err.Error()}
 		}
 		changes = append(changes, usernskit.Change{Path: f.File, Before: data, After: []byte(after), Mode: 0o644})
 		kept := p.startup.Flags[:0:0]

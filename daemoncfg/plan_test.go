@@ -28,7 +28,7 @@ func TestPlanRemapMakesTheFileThatIsMissing(t *testing.T) {
 		"empty":   "-- etc/docker/daemon.json --\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := daemoncfg.PlanRemap(hosttest.Tree(t, tree), daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.PlanRemap(t.Context(), newTree(t, tree), daemoncfg.Remap{User: "default"})
 			require.NoError(t, err)
 			require.Len(t, plan.Changes, 1)
 			c := plan.Changes[0]
@@ -50,16 +50,16 @@ func TestPlanRemapOfWhatIsSetPlansNothing(t *testing.T) {
 		"escaped": `{"userns\u002dremap": "def\u0061ult", "live-restore": true}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
-			plan, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			h := newTree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
+			plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 			require.NoError(t, err)
 			assert.Empty(t, plan.Changes)
 			assert.Empty(t, plan.Actions)
 			assert.Empty(t, plan.Warnings)
 		})
 	}
-	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\"debug\": true}\n")
-	plan, err := daemoncfg.PlanClear(h)
+	h := newTree(t, "-- etc/docker/daemon.json --\n{\"debug\": true}\n")
+	plan, err := daemoncfg.PlanClear(t.Context(), h)
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes)
 	assert.Empty(t, plan.Actions)
@@ -73,13 +73,13 @@ func TestEnableThenDisableGivesTheSameBytes(t *testing.T) {
 		"DOS":           "{\r\n\t\"debug\": true\r\n}\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
+			h := newTree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
 			before := hosttest.Snapshot(t, h)
-			apply(t, h, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t))
-			set, err := daemoncfg.Current(h)
+			apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
+			set, err := daemoncfg.Current(t.Context(), h)
 			require.NoError(t, err)
 			assert.True(t, set.On)
-			apply(t, h, must(daemoncfg.PlanClear(h))(t))
+			apply(t, h, must(daemoncfg.PlanClear(t.Context(), h))(t))
 			assert.Equal(t, before, hosttest.Snapshot(t, h))
 		})
 	}
@@ -87,10 +87,10 @@ func TestEnableThenDisableGivesTheSameBytes(t *testing.T) {
 
 // Only Undo knows that there was no file: PlanClear leaves an empty object.
 func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
-	h := hosttest.Tree(t, "-- etc/passwd --\n")
+	h := newTree(t, "-- etc/passwd --\n")
 	before := hosttest.Snapshot(t, h)
-	receipt := apply(t, h, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t))
-	clear := must(daemoncfg.PlanClear(h))(t)
+	receipt := apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
+	clear := must(daemoncfg.PlanClear(t.Context(), h))(t)
 	assert.Equal(t, "{\n}\n", string(clear.Changes[0].After))
 	require.NoError(t, h.Undo(context.Background(), receipt.ID))
 	assert.Equal(t, before, hosttest.Snapshot(t, h))
@@ -98,8 +98,8 @@ func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
 
 // dockerd takes a link to nowhere for a missing file, and goes on without it.
 func TestALinkToNowhereIsWrittenThrough(t *testing.T) {
-	h := hosttest.Tree(t, "-- etc/docker/daemon.json -> /srv/dotfiles/daemon.json --\n-- srv/dotfiles/README --\n")
-	apply(t, h, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t))
+	h := newTree(t, "-- etc/docker/daemon.json -> /srv/dotfiles/daemon.json --\n-- srv/dotfiles/README --\n")
+	apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
 	files := hosttest.Snapshot(t, h)
 	assert.Equal(t, "-> /srv/dotfiles/daemon.json", files["/etc/docker/daemon.json"])
 	assert.Equal(t, "{\n  \"userns-remap\": \"default\"\n}\n", files["/srv/dotfiles/daemon.json"])
@@ -118,8 +118,8 @@ func TestPlanRemapMovesTheFlagOutOfDockerOpts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := func(line string) string { return "# mine\nX=1\n" + line + "\n# end" }
-			h := hosttest.Tree(t, unit+"-- etc/docker/daemon.json --\n{\"icc\": false}\n-- etc/default/docker --\n"+env(test.in)+"\n")
-			plan, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			h := newTree(t, unit+"-- etc/docker/daemon.json --\n{\"icc\": false}\n-- etc/default/docker --\n"+env(test.in)+"\n")
+			plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 			require.NoError(t, err)
 			require.Len(t, plan.Changes, 2)
 			assert.Equal(t, "/etc/docker/daemon.json", plan.Changes[0].Path, "first, so that a crash in between does not start an un-remapped dockerd")
@@ -128,7 +128,7 @@ func TestPlanRemapMovesTheFlagOutOfDockerOpts(t *testing.T) {
 			assert.Equal(t, env(test.want)+"\n", string(plan.Changes[1].After))
 
 			apply(t, h, plan)
-			again, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			again, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 			require.NoError(t, err)
 			assert.Empty(t, again.Changes)
 		})
@@ -149,12 +149,12 @@ func TestFlagsThatNobodyButAPersonMayTakeOut(t *testing.T) {
 		{"of a dockerd that runs", "-- proc/7/comm --\ndockerd\n-- proc/7/cmdline --\ndockerd\x00--userns-remap=default\x00\n", "/proc/7/cmdline: " + by + "start dockerd without the flag, and run this again"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := hosttest.Tree(t, test.tree)
+			h := newTree(t, test.tree)
 			before := hosttest.Snapshot(t, h)
-			_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 			require.EqualError(t, err, strings.ReplaceAll(test.want, "default\n", "default"))
 			require.ErrorIs(t, err, daemoncfg.ErrConflict)
-			_, err = daemoncfg.PlanClear(h)
+			_, err = daemoncfg.PlanClear(t.Context(), h)
 			require.ErrorIs(t, err, daemoncfg.ErrConflict)
 			assert.Equal(t, before, hosttest.Snapshot(t, h))
 		})
@@ -170,61 +170,61 @@ func TestPlanRemapFindsOtherConflictsBeforeItWrites(t *testing.T) {
 		"hosts through a escape": `{"h\u006fsts": []}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hosttest.Tree(t, unit+"-- etc/docker/daemon.json --\n"+text+"\n")
-			_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			h := newTree(t, unit+"-- etc/docker/daemon.json --\n"+text+"\n")
+			_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 			require.EqualError(t, err, `/lib/systemd/system/docker.service:3: --host is a flag of dockerd here, and dockerd does not start when "hosts" is in daemon.json too; remove "hosts" from /etc/docker/daemon.json, or the flag from /lib/systemd/system/docker.service`)
-			_, err = daemoncfg.PlanSet(h, json.RawMessage(`true`), "debug")
+			_, err = daemoncfg.PlanSet(t.Context(), h, []string{"debug"}, json.RawMessage(`true`))
 			require.NoError(t, err, "not the conflict of this edit")
 		})
 	}
-	h := hosttest.Tree(t, unit+"-- etc/docker/daemon.json --\n{}\n")
-	_, err := daemoncfg.PlanSet(h, json.RawMessage(`["fd://"]`), "hosts")
+	h := newTree(t, unit+"-- etc/docker/daemon.json --\n{}\n")
+	_, err := daemoncfg.PlanSet(t.Context(), h, []string{"hosts"}, json.RawMessage(`["fd://"]`))
 	require.ErrorIs(t, err, daemoncfg.ErrConflict)
-	_, err = daemoncfg.PlanSet(h, json.RawMessage(`{"hosts": []}`))
+	_, err = daemoncfg.PlanSet(t.Context(), h, nil, json.RawMessage(`{"hosts": []}`))
 	require.ErrorIs(t, err, daemoncfg.ErrConflict)
-	runtimes := hosttest.Tree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --add-runtime x=/x\n-- etc/docker/daemon.json --\n{\"runtimes\": {}}\n")
-	_, err = daemoncfg.PlanRemap(runtimes, daemoncfg.Remap{User: "default"})
+	runtimes := newTree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --add-runtime x=/x\n-- etc/docker/daemon.json --\n{\"runtimes\": {}}\n")
+	_, err = daemoncfg.PlanRemap(t.Context(), runtimes, daemoncfg.Remap{User: "default"})
 	require.NoError(t, err, "dockerd merges runtimes")
 }
 
 func TestTheContainerdImageStoreIsRefused(t *testing.T) {
 	const on = "{\n  \"features\": {\n    \"containerd-snapshotter\": true\n  }\n}\n"
-	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+on)
-	_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	h := newTree(t, "-- etc/docker/daemon.json --\n"+on)
+	_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
 	require.ErrorContains(t, err, "/etc/docker/daemon.json:3:5: containerd-snapshotter is switched on here, and dockerd from 29.0 does not start with it and userns-remap")
 
-	h = hosttest.Tree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --feature containerd-snapshotter=true\n")
-	_, err = daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	h = newTree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --feature containerd-snapshotter=true\n")
+	_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
 
-	h = hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+strings.Replace(on, "true", "false", 1))
-	_, err = daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	h = newTree(t, "-- etc/docker/daemon.json --\n"+strings.Replace(on, "true", "false", 1))
+	_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 	require.NoError(t, err)
 
-	h = hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\"}\n")
-	_, err = daemoncfg.PlanSet(h, json.RawMessage("true"), "features", "containerd-snapshotter")
+	h = newTree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\"}\n")
+	_, err = daemoncfg.PlanSet(t.Context(), h, []string{"features", "containerd-snapshotter"}, json.RawMessage("true"))
 	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
 }
 
 func TestPlanRemapRefuses(t *testing.T) {
-	h := hosttest.Tree(t, accounts+"-- etc/docker/daemon.json --\n{\n  // mine\n}\n")
+	h := newTree(t, accounts+"-- etc/docker/daemon.json --\n{\n  // mine\n}\n")
 	before := hosttest.Snapshot(t, h)
 	for _, r := range []daemoncfg.Remap{{}, {User: "root"}, {User: "0"}, {User: "0", Group: "0"}} {
-		_, err := daemoncfg.PlanRemap(h, r)
+		_, err := daemoncfg.PlanRemap(t.Context(), h, r)
 		require.ErrorIs(t, err, daemoncfg.ErrFailOpen)
 	}
-	_, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 	require.EqualError(t, err, "/etc/docker/daemon.json:2:3: dockerd accepts no comments; no dockerd starts with one")
-	_, err = daemoncfg.PlanClear(h)
+	_, err = daemoncfg.PlanClear(t.Context(), h)
 	require.ErrorIs(t, err, daemoncfg.ErrInvalid)
-	h = hosttest.Tree(t, accounts)
-	_, err = daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "nobody-here"})
+	h = newTree(t, accounts)
+	_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "nobody-here"})
 	require.ErrorIs(t, err, daemoncfg.ErrAccount)
 	for _, value := range []string{`"root"`, `""`, `null`, `1000`, `"a:b:c"`} {
-		_, err = daemoncfg.PlanSet(h, json.RawMessage(value), "userns-remap")
+		_, err = daemoncfg.PlanSet(t.Context(), h, []string{"userns-remap"}, json.RawMessage(value))
 		require.ErrorIs(t, err, daemoncfg.ErrRemap, value)
-		_, err = daemoncfg.PlanSet(h, json.RawMessage(`{"userns-remap": `+value+`}`))
+		_, err = daemoncfg.PlanSet(t.Context(), h, nil, json.RawMessage(`{"userns-remap": `+value+`}`))
 		require.ErrorIs(t, err, daemoncfg.ErrRemap, value)
 	}
 	assert.Equal(t, before["/etc/passwd"], hosttest.Snapshot(t, h)["/etc/passwd"])
@@ -232,40 +232,40 @@ func TestPlanRemapRefuses(t *testing.T) {
 
 func TestAConfigFileThatIsNamed(t *testing.T) {
 	const named = "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --config-file /srv/d.json\n"
-	missing := hosttest.Tree(t, named+"-- etc/docker/daemon.json --\n{}\n")
-	plan := must(daemoncfg.PlanRemap(missing, daemoncfg.Remap{User: "default"}))(t)
+	missing := newTree(t, named+"-- etc/docker/daemon.json --\n{}\n")
+	plan := must(daemoncfg.PlanRemap(t.Context(), missing, daemoncfg.Remap{User: "default"}))(t)
 	require.Len(t, plan.Changes, 1)
 	assert.Equal(t, "/srv/d.json", plan.Changes[0].Path)
 	assert.Nil(t, plan.Changes[0].Before)
 
-	directory := hosttest.Tree(t, named+"-- srv/d.json/x --\n")
-	_, err := daemoncfg.PlanRemap(directory, daemoncfg.Remap{User: "default"})
+	directory := newTree(t, named+"-- srv/d.json/x --\n")
+	_, err := daemoncfg.PlanRemap(t.Context(), directory, daemoncfg.Remap{User: "default"})
 	require.ErrorIs(t, err, usernskit.ErrNotRegular)
 	require.ErrorContains(t, err, "/srv/d.json")
 
-	large := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{"+strings.Repeat(" ", 17<<20)+"}\n")
-	_, err = daemoncfg.PlanRemap(large, daemoncfg.Remap{User: "default"})
+	large := newTree(t, "-- etc/docker/daemon.json --\n{"+strings.Repeat(" ", 17<<20)+"}\n")
+	_, err = daemoncfg.PlanRemap(t.Context(), large, daemoncfg.Remap{User: "default"})
 	require.ErrorIs(t, err, usernskit.ErrTooLarge)
 	require.ErrorContains(t, err, "/etc/docker/daemon.json")
 }
 
 func TestPlanSetOfOneKeyIsThePlanForIt(t *testing.T) {
-	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\n  \"debug\": true\n}\n")
-	plan := must(daemoncfg.PlanSet(h, json.RawMessage(`"10m"`), "log-opts", "max-size"))(t)
+	h := newTree(t, "-- etc/docker/daemon.json --\n{\n  \"debug\": true\n}\n")
+	plan := must(daemoncfg.PlanSet(t.Context(), h, []string{"log-opts", "max-size"}, json.RawMessage(`"10m"`)))(t)
 	assert.Equal(t, "{\n  \"debug\": true,\n  \"log-opts\": {\n    \"max-size\": \"10m\"\n  }\n}\n", string(plan.Changes[0].After))
 	assert.Empty(t, plan.Warnings)
 
-	plan = must(daemoncfg.PlanSet(h, json.RawMessage(`1`), "zzz"))(t)
+	plan = must(daemoncfg.PlanSet(t.Context(), h, []string{"zzz"}, json.RawMessage(`1`)))(t)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "unknown-key", plan.Warnings[0].ID)
 	assert.True(t, plan.Warnings[0].Risk)
 	assert.Equal(t, `/etc/docker/daemon.json:3:3: no dockerd from 20.10 to 29 knows the key "zzz", nor starts with it`, plan.Warnings[0].Text)
 
-	plan = must(daemoncfg.PlanSet(h, json.RawMessage(`"default"`), "userns-remap"))(t)
-	assert.Equal(t, must(daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"}))(t), plan)
-	plan = must(daemoncfg.PlanDelete(h, "debug"))(t)
+	plan = must(daemoncfg.PlanSet(t.Context(), h, []string{"userns-remap"}, json.RawMessage(`"default"`)))(t)
+	assert.Equal(t, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t), plan)
+	plan = must(daemoncfg.PlanDelete(t.Context(), h, []string{"debug"}))(t)
 	assert.Equal(t, "{\n}\n", string(plan.Changes[0].After))
-	assert.Empty(t, must(daemoncfg.PlanDelete(h, "absent", "x"))(t).Changes)
+	assert.Empty(t, must(daemoncfg.PlanDelete(t.Context(), h, []string{"absent", "x"}))(t).Changes)
 }
 
 func TestCurrent(t *testing.T) {
@@ -288,7 +288,7 @@ func TestCurrent(t *testing.T) {
 		{"nested is none", "-- etc/docker/daemon.json --\n{\"zzz\": {\"userns-remap\": \"default\"}}\n", daemoncfg.Setting{}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := daemoncfg.Current(hosttest.Tree(t, test.tree))
+			got, err := daemoncfg.Current(t.Context(), newTree(t, test.tree))
 			require.NoError(t, err)
 			if test.err != nil {
 				require.ErrorIs(t, got.Err, test.err)

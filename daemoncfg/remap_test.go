@@ -103,13 +103,13 @@ func TestCheckLooksUpWhatDockerdLooksUp(t *testing.T) {
 			h := hosttest.Tree(t, accounts)
 			r, err := daemoncfg.ParseRemap(test.value)
 			require.NoError(t, err)
-			if account, err := r.Account(h); test.account != "" {
+			if account, err := r.Account(t.Context(), h); test.account != "" {
 				require.NoError(t, err)
 				assert.Equal(t, test.account, account)
 			} else {
 				require.ErrorIs(t, err, daemoncfg.ErrAccount)
 			}
-			err = r.Check(h)
+			err = r.Check(t.Context(), h)
 			if test.want == "" {
 				require.NoError(t, err)
 				return
@@ -122,20 +122,26 @@ func TestCheckLooksUpWhatDockerdLooksUp(t *testing.T) {
 
 func TestCheckOfDefaultWithAnAccountThatLacksItsGroup(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/passwd --\ndockremap:x:100:101::/:/bin/false\n-- etc/group --\nother:x:101:\n")
-	require.ErrorContains(t, daemoncfg.Remap{User: "default"}.Check(h), "there is no group dockremap")
-	require.NoError(t, daemoncfg.Remap{User: "default", Group: "other"}.Check(h))
+	require.ErrorContains(t, daemoncfg.Remap{User: "default"}.Check(t.Context(), h), "there is no group dockremap")
+	require.NoError(t, daemoncfg.Remap{User: "default", Group: "other"}.Check(t.Context(), h))
 }
 
 func TestCheckRefusesAValueThatWasNeverParsed(t *testing.T) {
 	h := hosttest.Tree(t, accounts)
-	require.ErrorIs(t, daemoncfg.Remap{}.Check(h), daemoncfg.ErrFailOpen)
-	require.ErrorIs(t, daemoncfg.Remap{User: "0"}.Check(h), daemoncfg.ErrFailOpen)
-	require.ErrorIs(t, daemoncfg.Remap{User: "a:b", Group: "c"}.Check(h), daemoncfg.ErrRemap)
+	require.ErrorIs(t, daemoncfg.Remap{}.Check(t.Context(), h), daemoncfg.ErrFailOpen)
+	require.ErrorIs(t, daemoncfg.Remap{User: "0"}.Check(t.Context(), h), daemoncfg.ErrFailOpen)
+	require.ErrorIs(t, daemoncfg.Remap{User: "a:b", Group: "c"}.Check(t.Context(), h), daemoncfg.ErrRemap)
 }
+
+// noSuchKey is how getent(1) ends for a key that it does not find.
+type noSuchKey struct{}
+
+func (noSuchKey) Error() string { return "exit status 2" }
+func (noSuchKey) ExitCode() int { return 2 }
 
 // An account of LDAP is in no file, and dockerd finds it with getent.
 func TestCheckAsksGetent(t *testing.T) {
-	h := hosttest.Tree(t, accounts)
+	h := hosttest.Tree(t, accounts+"-- etc/nsswitch.conf --\npasswd: files sss\ngroup: files sss\n")
 	h.Run = func(_ context.Context, argv ...string) ([]byte, error) {
 		switch {
 		case argv[0] == "getent" && argv[1] == "passwd" && (argv[2] == "carol" || argv[2] == "7000"):
@@ -143,12 +149,12 @@ func TestCheckAsksGetent(t *testing.T) {
 		case argv[0] == "getent" && argv[1] == "group" && (argv[2] == "carol" || argv[2] == "7000"):
 			return []byte("carol:*:7000:\n"), nil
 		}
-		return nil, errors.New("exit status 2")
+		return nil, noSuchKey{}
 	}
-	require.NoError(t, daemoncfg.Remap{User: "carol"}.Check(h))
-	require.NoError(t, daemoncfg.Remap{User: "7000"}.Check(h))
-	account, err := daemoncfg.Remap{User: "7000"}.Account(h)
+	require.NoError(t, daemoncfg.Remap{User: "carol"}.Check(t.Context(), h))
+	require.NoError(t, daemoncfg.Remap{User: "7000"}.Check(t.Context(), h))
+	account, err := daemoncfg.Remap{User: "7000"}.Account(t.Context(), h)
 	require.NoError(t, err)
 	assert.Equal(t, "carol", account)
-	require.ErrorIs(t, daemoncfg.Remap{User: "dave"}.Check(h), daemoncfg.ErrAccount)
+	require.ErrorIs(t, daemoncfg.Remap{User: "dave"}.Check(t.Context(), h), daemoncfg.ErrAccount)
 }

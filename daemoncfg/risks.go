@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // Risks lists what can go wrong when a host of this startup switches remapping
@@ -26,7 +27,7 @@ import (
 //
 // "data-root-unseen" is no risk by itself: it says that swarm, plugins and
 // host-containers could not be looked for.
-func Risks(h usernskit.Host, s Startup) ([]usernskit.Warning, error) {
+func Risks(h usernskit.Host, s dockerd.Startup) ([]usernskit.Warning, error) {
 	doc, _, err := readConfig(h, s.ConfigFile)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func Risks(h usernskit.Host, s Startup) ([]usernskit.Warning, error) {
 
 // risks is Risks for a change from remapped or not to remapped or not. Going
 // back moves away from a store as well.
-func risks(h usernskit.Host, s Startup, doc *Document, from, to bool) ([]usernskit.Warning, error) {
+func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([]usernskit.Warning, error) {
 	var list []usernskit.Warning
 	warn := func(id, format string, args ...any) {
 		list = append(list, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...), Risk: true})
@@ -73,9 +74,9 @@ func risks(h usernskit.Host, s Startup, doc *Document, from, to bool) ([]usernsk
 }
 
 // isOn reads a switch from the flags or the document.
-func isOn(s Startup, doc *Document, key string) bool {
+func isOn(s dockerd.Startup, doc *Document, key string) bool {
 	if f, ok := s.Flag(key); ok {
-		return !f.off()
+		return !f.Off()
 	}
 	raw, _ := doc.Get(key)
 	return string(raw) == "true"
@@ -94,7 +95,7 @@ func storeRisks(h usernskit.Host, dataRoot string, remapped bool, warn func(id, 
 	}
 	id := regexp.MustCompile(`^[0-9a-f]{64}$`)
 	for _, store := range stores {
-		if exists(h, path.Join(store, "swarm/docker-state.json")) {
+		if _, err := h.Stat(path.Join(store, "swarm/docker-state.json")); err == nil {
 			warn("swarm", "%s/swarm: the node is part of a swarm and drops out of it; its state stays there, and a copy of it in the other store brings it back", store)
 		}
 		if n := len(dirs(h, path.Join(store, "plugins"), id)); n > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit/daemoncfg"
-	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 const (
@@ -52,8 +52,8 @@ func TestRisks(t *testing.T) {
 		{"FUSE", base + "-- proc/self/mountinfo --\n22 21 0:30 / /var/lib rw - fuse.sshfs x rw\n", []string{"data-root-nfs: /var/lib/docker is on fuse.sshfs"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := hosttest.Tree(t, test.tree)
-			s, err := daemoncfg.ReadStartup(h)
+			h := newTree(t, test.tree)
+			s, err := dockerd.Read(t.Context(), h)
 			require.NoError(t, err)
 			list, err := daemoncfg.Risks(h, s)
 			require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestRisks(t *testing.T) {
 				assert.True(t, w.Risk)
 				assert.True(t, strings.HasPrefix(w.ID+": "+w.Text, test.want[i]), "%s: %s", w.ID, w.Text)
 			}
-			plan, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 			require.NoError(t, err)
 			assert.Equal(t, list, plan.Warnings, "the plan has the same")
 		})
@@ -70,14 +70,14 @@ func TestRisks(t *testing.T) {
 }
 
 func TestADirectoryThatKeepsOthersOutIsARisk(t *testing.T) {
-	h := hosttest.Tree(t, "-- srv/deep/docker/x --\n-- etc/docker/daemon.json --\n{\"data-root\": \"/srv/deep/docker\"}\n")
+	h := newTree(t, "-- srv/deep/docker/x --\n-- etc/docker/daemon.json --\n{\"data-root\": \"/srv/deep/docker\"}\n")
 	dir, err := h.Path("/srv/deep")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o750))
 	inner, err := h.Path("/srv/deep/docker")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(inner, 0o700), "dockerd changes the mode of the data-root itself")
-	s, err := daemoncfg.ReadStartup(h)
+	s, err := dockerd.Read(t.Context(), h)
 	require.NoError(t, err)
 	list, err := daemoncfg.Risks(h, s)
 	require.NoError(t, err)
@@ -88,10 +88,10 @@ func TestADirectoryThatKeepsOthersOutIsARisk(t *testing.T) {
 
 // Going back leaves the store of the range behind, as going on did the other.
 func TestDisableWarnsOfTheStoreThatIsLeft(t *testing.T) {
-	h := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\", \"live-restore\": true, \"storage-driver\": \"aufs\"}\n"+
+	h := newTree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\", \"live-restore\": true, \"storage-driver\": \"aufs\"}\n"+
 		"-- var/lib/docker/swarm/docker-state.json --\n{}\n-- var/lib/docker/100000.100000/plugins/"+idA+"/config.json --\n{}\n"+
 		container("var/lib/docker/100000.100000", idA, "web", "true", `{"Privileged": true}`))
-	plan, err := daemoncfg.PlanClear(h)
+	plan, err := daemoncfg.PlanClear(t.Context(), h)
 	require.NoError(t, err)
 	var ids []string
 	for _, w := range plan.Warnings {
@@ -101,8 +101,8 @@ func TestDisableWarnsOfTheStoreThatIsLeft(t *testing.T) {
 }
 
 func TestAStartupThatIsUnclearIsARisk(t *testing.T) {
-	h := hosttest.Tree(t, "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/opt/start-docker\n")
-	plan, err := daemoncfg.PlanRemap(h, daemoncfg.Remap{User: "default"})
+	h := newTree(t, "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/opt/start-docker\n")
+	plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
 	require.NoError(t, err)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "startup-unsure", plan.Warnings[0].ID)
@@ -113,12 +113,12 @@ func TestADataRootThatMayNotBeLookedIntoIsNotTakenForAnEmptyOne(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may look into every directory")
 	}
-	h := hosttest.Tree(t, "-- var/lib/docker/swarm/docker-state.json --\n{}\n")
+	h := newTree(t, "-- var/lib/docker/swarm/docker-state.json --\n{}\n")
 	dir, err := h.Path("/var/lib/docker")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o100))
 	t.Cleanup(func() { os.Chmod(dir, 0o700) })
-	s, err := daemoncfg.ReadStartup(h)
+	s, err := dockerd.Read(t.Context(), h)
 	require.NoError(t, err)
 	list, err := daemoncfg.Risks(h, s)
 	require.NoError(t, err)

@@ -46,10 +46,10 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if want.Remap == (daemoncfg.Remap{}) {
 		want.Remap = daemoncfg.Remap{User: "default"}
 	}
-	if err := want.Remap.Check(h); err != nil {
+	if err := want.Remap.Check(ctx, h); err != nil {
 		return Enable{}, err
 	}
-	account, err := want.Remap.Account(h)
+	account, err := want.Remap.Account(ctx, h)
 	if err != nil {
 		return Enable{}, err
 	}
@@ -66,15 +66,15 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	daemon, err := daemoncfg.PlanRemap(h, want.Remap)
+	daemon, err := daemoncfg.PlanRemap(ctx, h, want.Remap)
 	if err != nil {
 		return Enable{}, err
 	}
-	was, err := daemoncfg.Current(h)
+	was, err := daemoncfg.Current(ctx, h)
 	if err != nil {
 		return Enable{}, err
 	}
-	if was.On && !sameAccount(h, was.Remap, account) {
+	if was.On && !sameAccount(ctx, h, was.Remap, account) {
 		daemon.Warnings = append(daemon.Warnings, usernskit.Warning{ID: "remap-changed", Risk: true, Text: fmt.Sprintf(
 			"%s: userns-remap is %q now: the images, containers and volumes of its store are not seen under %q", was.Place, was.Value, want.Remap)})
 	}
@@ -91,8 +91,8 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 
 // sameAccount reports whether r stands for the account, and so for the store that
 // begins with its ranges. One that cannot be looked up may be another.
-func sameAccount(h usernskit.Host, r daemoncfg.Remap, account string) bool {
-	name, err := r.Account(h)
+func sameAccount(ctx context.Context, h usernskit.Host, r daemoncfg.Remap, account string) bool {
+	name, err := r.Account(ctx, h)
 	return err == nil && name == account
 }
 
@@ -110,11 +110,11 @@ func without(list []usernskit.Warning, id string) []usernskit.Warning {
 // the account that was remapped to go too; without it they stay, so that
 // turning remapping on again finds the same image store.
 func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit.Plan, error) {
-	setting, err := daemoncfg.Current(h)
+	setting, err := daemoncfg.Current(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	plan, err := daemoncfg.PlanClear(h)
+	plan, err := daemoncfg.PlanClear(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -124,7 +124,7 @@ func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit
 	}
 	account := "dockremap"
 	if setting.On {
-		if account, err = setting.Remap.Account(h); err != nil {
+		if account, err = setting.Remap.Account(ctx, h); err != nil {
 			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
 		}
 	}

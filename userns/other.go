@@ -5,7 +5,6 @@ package userns
 import (
 	"context"
 	"iter"
-	"os"
 )
 
 func (f FS) mapping(int) (Mapping, error) { return Mapping{}, ErrNotSupported }
@@ -21,8 +20,6 @@ func (f FS) shims(context.Context) iter.Seq2[Shim, error] {
 }
 
 func probe(context.Context, Mapping) error { return ErrNotSupported }
-
-func (m Mapping) namespace(context.Context) (*os.File, error) { return nil, ErrNotSupported }
 
 func helperMain() Helper { return Helper{ready: true} }
 

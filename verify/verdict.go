@@ -87,7 +87,7 @@ func indexOf(names []string, name, what string) (int, error) {
 const containerSubject = "container/"
 
 // subjectOf names the container in findings.
-func subjectOf(c fmt.Stringer) string { return containerSubject + c.String() }
+func subjectOf(c *engine.Container) string { return containerSubject + c.String() }
 
 // containerOf returns the container that a finding's subject names, or nil.
 func containerOf(e *engine.Engine, subject string) *engine.Container {

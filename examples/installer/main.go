@@ -62,7 +62,7 @@ func install(ctx context.Context, image usernskit.Host, dry bool) error {
 // and no range would choose one itself, without a look at the other owners.
 func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	remap := daemoncfg.Remap{User: "default"}
-	account, err := remap.Account(image)
+	account, err := remap.Account(ctx, image)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -76,7 +76,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	daemon, err := daemoncfg.PlanRemap(image, remap)
+	daemon, err := daemoncfg.PlanRemap(ctx, image, remap)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

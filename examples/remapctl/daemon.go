@@ -45,12 +45,12 @@ type jsonDaemonGet struct {
 	Value   json.RawMessage `json:"value"` // null too
 }
 
-func (e *env) daemonGet(_ context.Context, list []string) error {
+func (e *env) daemonGet(ctx context.Context, list []string) error {
 	path, err := daemoncfg.ParsePointer(list[0])
 	if err != nil {
 		return err
 	}
-	doc, err := daemoncfg.Read(e.host)
+	doc, err := daemoncfg.Read(ctx, e.host)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (e *env) daemonSet(ctx context.Context, list []string) error {
 		return errors.Join(fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", list[1], quoted), err)
 	}
 	_, err = e.change(ctx, func() (usernskit.Plan, error) {
-		return daemoncfg.PlanSet(e.host, json.RawMessage(list[1]), path...)
+		return daemoncfg.PlanSet(ctx, e.host, path, json.RawMessage(list[1]))
 	})
 	return err
 }
@@ -90,6 +90,6 @@ func (e *env) daemonUnset(ctx context.Context, list []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanDelete(e.host, path...) })
+	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanDelete(ctx, e.host, path) })
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/remap"
 )
 
@@ -112,7 +112,7 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 // isBehind returns the restart of a docker that has not taken up what the files
 // have said for longer than this run, and no action where it has.
 func (e *env) isBehind(ctx context.Context, store string) (usernskit.Action, error) {
-	startup, err := daemoncfg.ReadStartup(e.host)
+	startup, err := dockerd.Read(ctx, e.host)
 	if err != nil {
 		return usernskit.Action{}, err
 	}

@@ -8,9 +8,6 @@ import (
 	"os"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/bootargs"
-	"github.com/usernskit/usernskit/daemoncfg"
-	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -98,22 +95,9 @@ func errorJSON(err error) jsonError {
 			break
 		}
 	}
-	var at *usernskit.FileError
-	var changed *usernskit.ChangedError
-	var two *usernskit.ConflictError
-	var ids *subid.ConflictError
-	var path *fs.PathError
-	switch e := &out.Error; {
-	case errors.As(err, &at):
-		e.File, e.Line, e.Column = at.File, at.Line, at.Col
-	case errors.As(err, &ids):
-		e.File, e.Line = ids.File, ids.Line
-	case errors.As(err, &changed):
-		e.File = changed.Path
-	case errors.As(err, &two):
-		e.File = two.Path
-	case errors.As(err, &path):
-		e.File = path.Path
+	var perm *fs.PathError
+	if errors.As(err, &perm) {
+		out.Error.File = perm.Path
 	}
 	return out
 }
@@ -132,13 +116,6 @@ var known = []struct {
 	{usernskit.ErrHardLinked, "hard-linked", "nothing was changed; break the link with: cp -p FILE FILE.new && mv FILE.new FILE"},
 	{usernskit.ErrBindMounted, "bind-mounted", "nothing was changed; edit the file where it is mounted from"},
 	{usernskit.ErrNoReceipt, "no-receipt", ""},
-	{usernskit.ErrConflict, "conflict", ""},
-	{subid.ErrOverlap, "overlap", ""},
-	{subid.ErrExhausted, "exhausted", ""},
-	{daemoncfg.ErrFailOpen, "fail-open", ""},
-	{daemoncfg.ErrAccount, "account", ""},
-	{remap.ErrNoSystemd, "no-systemd", ""},
-	{bootargs.ErrOwned, "owned", ""},
 	{fs.ErrPermission, "permission", ""},
 	{fs.ErrNotExist, "not-found", ""},
 }

@@ -24,9 +24,9 @@ func (e *env) sources(ctx context.Context) (from idspace.Sources, seen bool, err
 		e.note("not seen: %s%v", what, err)
 		seen = false
 	}
-	setting, err := daemoncfg.Current(e.host)
+	setting, err := daemoncfg.Current(ctx, e.host)
 	if err == nil && setting.On {
-		from.Remap, err = setting.Remap.Account(e.host)
+		from.Remap, err = setting.Remap.Account(ctx, e.host)
 	}
 	if err != nil {
 		gap("the account that dockerd remaps to: ", err)
@@ -83,7 +83,7 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	case f.svg != "":
 		err = writeSVG(f.svg, space)
 	default:
-		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: f.ascii || !utf8Locale(), Color: e.color})
+		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: f.ascii, Color: e.color})
 	}
 	if err == nil && !seen {
 		return incomplete

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -66,16 +68,13 @@ func claimsJSON(claims []subid.Claim) []jsonClaim {
 }
 
 func (e *env) printClaims(claims []subid.Claim) error {
-	if e.json {
-		return nil
-	}
-	var rows [][]string
+	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
 	for _, c := range claims {
 		place := "getent"
 		if c.File != "" {
 			place = fmt.Sprintf("%s:%d", c.File, c.Line)
 		}
-		rows = append(rows, []string{place, c.Owner, span(c.Range.Start, c.Range.Count)})
+		fmt.Fprintf(w, "%s\t%s\t%d-%d\t(%d)\n", place, text.Visible(c.Owner), c.Range.Start, c.Range.Last(), c.Range.Count)
 	}
-	return e.table(rows)
+	return w.Flush()
 }

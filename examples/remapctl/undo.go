@@ -51,7 +51,6 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	if e.dryRun {
 		return errors.Join(e.report(back, r), findings)
 	}
-	e.about = fmt.Sprintf("This takes back receipt %s, %s, of %s.", r.ID, r.Title, when(r.Time))
 	if err := e.agreed(ctx, back); err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ type Volume struct {
 }
 
 // Rootless reports whether the daemon itself runs without root.
-func (e *Engine) Rootless() bool { return e != nil && e.option("rootless") }
+func (e *Engine) Rootless() bool { return e.option("rootless") }
 
 // Remaps reports whether the daemon says that it remaps.
 func (e *Engine) Remaps() bool { return e.option("userns") }

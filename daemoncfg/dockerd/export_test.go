@@ -1,0 +1,41 @@
+package dockerd
+
+// FlagsOf reads a unit with one environment file, both without a host.
+func FlagsOf(unit, env string) []Flag {
+	svc := combine(readUnit("docker.service", unit))
+	vars := variables{}
+	for _, set := range svc.environment {
+		vars.assign(set)
+	}
+	for name, value := range readEnvironmentFile("env", env) {
+		vars[name] = value
+	}
+	var flags []Flag
+	for _, exec := range svc.exec {
+		words, _ := vars.commandLine(exec)
+		if len(words) > 0 {
+			flags = append(flags, readFlags(words[1:])...)
+		}
+	}
+	return flags
+}
+
+// ShellWords reads env as a shell does.
+func ShellWords(env string) map[string]string {
+	sh := &shell{vars: variables{}}
+	if err := sh.read(script{file: "env", text: env}); err != nil {
+		return nil
+	}
+	return texts(sh.vars)
+}
+
+// EnvironmentWords reads env as systemd does.
+func EnvironmentWords(env string) map[string]string { return texts(readEnvironmentFile("env", env)) }
+
+func texts(vars variables) map[string]string {
+	texts := map[string]string{}
+	for name, value := range vars {
+		texts[name] = value.text
+	}
+	return texts
+}

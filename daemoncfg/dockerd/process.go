@@ -1,0 +1,192 @@
+package dockerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/answer"
+)
+
+// readProcesses looks for the dockerds that run. The flags of one count where
+// nothing says how it is started; beside an init script they are added to those
+// of the file, since it may have been started by hand. Beside a unit of systemd
+// the unit is what counts.
+func (s *Startup) readProcesses(h usernskit.Host) error {
+	pids, err := dockerds(h)
+	if err != nil && h.Live() {
+		return err
+	}
+	for _, pid := range pids {
+		env := readProc(h, pid, "environ")
+		rootless := slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "ROOTLESSKIT_STATE_DIR=") })
+		switch {
+		case pid == s.PID,
+			rootless && (s.Init != InitNone || s.PID != 0), // somebody's own, beside the one of the system
+			!rootless && !sameMounts(h, pid):               // in a container, or some other world than ours
+			continue
+		}
+		args := readProc(h, pid, "cmdline")
+		if len(args) == 0 {
+			continue
+		}
+		ofUnit := s.Unit != "" && slices.ContainsFunc(readProc(h, pid, "cgroup"), func(text string) bool {
+			return strings.Contains(text, "/"+s.Unit)
+		})
+		switch {
+		case s.PID != 0 && s.Init != InitSystemd && s.Init != InitSnap:
+			s.Unsure = append(s.Unsure, fmt.Sprintf("/proc/%d: a second dockerd runs", pid))
+		case s.PID != 0:
+			s.Others = append(s.Others, fmt.Sprintf("/proc/%d", pid))
+		case ofUnit:
+			s.PID = pid
+		case s.Init == InitSystemd || s.Init == InitSnap:
+			s.Unsure = append(s.Unsure, fmt.Sprintf("/proc/%d: a dockerd runs that %s did not start", pid, s.Unit))
+		default:
+			s.PID = pid
+			s.addProcess(args[1:], env, rootless)
+		}
+	}
+	return nil
+}
+
+// addProcess takes over the flags of a dockerd that runs.
+func (s *Startup) addProcess(args, env []string, rootless bool) {
+	from := origin{file: fmt.Sprintf("/proc/%d/cmdline", s.PID)}
+	words := make([]word, len(args))
+	for i, arg := range args {
+		words[i] = word{arg, from}
+	}
+	for _, f := range readFlags(words) {
+		if _, known := s.byName(f.Name); f.Refused == "" && (!known || s.Init == InitNone) { // it runs, so it has refused nothing
+			s.Flags = append(s.Flags, f)
+		}
+	}
+	switch {
+	case rootless:
+		s.Init, s.Rootless = InitRootless, true
+		// As dockerd's getDefaultDaemonConfigDir: not ~/.docker.
+		for _, v := range env {
+			if home, ok := strings.CutPrefix(v, "HOME="); ok && s.ConfigFile == DefaultFile {
+				s.ConfigFile = path.Join(home, ".config/docker/daemon.json")
+				s.DataRoot = path.Join(home, ".local/share/docker")
+			}
+			if dir, ok := strings.CutPrefix(v, "XDG_CONFIG_HOME="); ok {
+				s.ConfigFile = path.Join(dir, "docker/daemon.json")
+			}
+		}
+	case s.Init == InitNone:
+		s.Init = InitProcess
+	}
+}
+
+// dockerds are the processes of that name, in the order of their numbers.
+func dockerds(h usernskit.Host) ([]int, error) {
+	names, err := list(h, "/proc")
+	var pids []int
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		comm, err := h.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil && isDockerd(strings.TrimSpace(string(comm))) {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids, err
+}
+
+// readProc reads a file of NUL-terminated strings. A process that is gone, or
+// that is not ours to look at, has none.
+func readProc(h usernskit.Host, pid int, name string) []string {
+	data, err := h.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+	if err != nil || len(data) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
+}
+
+// sameMounts reports whether a process sees the files that we see. A tree of
+// files has no namespaces, and a process whose namespace we may not read is
+// not ours to configure.
+func sameMounts(h usernskit.Host, pid int) bool {
+	if !h.Live() {
+		return true
+	}
+	theirs, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "ns/mnt"))
+	if err != nil {
+		return false
+	}
+	ours, err := os.Readlink("/proc/self/ns/mnt")
+	return err == nil && ours == theirs
+}
+
+// Running answers whether the dockerd of s runs, without starting it: asking at
+// its socket would, where systemd listens there. It says found with the number
+// of the process, 0 where that is not known. Of a tree of files it says absent.
+//
+// Ask the daemon itself only where this says found.
+func (s Startup) Running(ctx context.Context, h usernskit.Host) answer.Answer[int] {
+	if !h.Live() {
+		return answer.Absent[int]()
+	}
+	if s.noSystemd {
+		return runningProcess(h)
+	}
+	name := s.Unit
+	if name == "" || path.IsAbs(name) {
+		name = dockerUnit
+	}
+	// systemctl show answers for units that there are not, too.
+	out, exit, err := h.Ask(ctx, "systemctl", "show", name, "docker.socket", "-p", "Id,ActiveState,MainPID")
+	if err != nil || exit != 0 {
+		return answer.Unknown[int](fmt.Errorf("whether %s runs: %w", name, cause(err, exit)))
+	}
+	state := map[string]string{}
+	for block := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n\n") {
+		unit := map[string]string{}
+		for line := range strings.Lines(block) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			unit[key] = value
+		}
+		state[unit["Id"]] = unit["ActiveState"]
+		if pid, err := strconv.Atoi(unit["MainPID"]); err == nil && pid > 0 {
+			return answer.Found(pid)
+		}
+	}
+	switch state[name] {
+	case "active", "reloading":
+		return answer.Found(0)
+	case "activating", "deactivating":
+		return answer.Unknown[int](fmt.Errorf("%s is %s", name, state[name]))
+	case "":
+		return answer.Unknown[int](errors.New("systemctl does not say whether " + name + " runs"))
+	}
+	if state["docker.socket"] == "active" {
+		return answer.Absent[int]() // asking there would start it
+	}
+	return runningProcess(h)
+}
+
+// runningProcess looks for a dockerd that no init system has started.
+func runningProcess(h usernskit.Host) answer.Answer[int] {
+	pids, err := dockerds(h)
+	if err != nil {
+		return answer.Unknown[int](err)
+	}
+	for _, pid := range pids {
+		if sameMounts(h, pid) {
+			return answer.Found(pid)
+		}
+	}
+	return answer.Absent[int]()
+}

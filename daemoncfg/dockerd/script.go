@@ -1,0 +1,476 @@
+package dockerd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/usernskit/usernskit"
+)
+
+// A script starts dockerd for an init system that is not systemd.
+type script struct {
+	file, text string
+	init       Init
+}
+
+// findScripts finds the scripts that start dockerd: those of that name, and
+// others in which a start is seen.
+func findScripts(h usernskit.Host) ([]script, error) {
+	var all []script
+	add := func(file string, init Init) error {
+		data, err := h.ReadFile(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, usernskit.ErrNotRegular):
+			return nil
+		case err != nil:
+			return err
+		case !strings.Contains(string(data), "docker") && !named(file):
+			return nil
+		}
+		sc := script{file: file, text: string(data), init: init}
+		if first, _, _ := strings.Cut(sc.text, "\n"); init == InitSysV && strings.Contains(first, "openrc-run") {
+			sc.init = InitOpenRC
+		}
+		if named(file) || sc.init == InitUpstart && strings.Contains(file, "ockerd") {
+			all = append(all, sc)
+			return nil
+		}
+		s := Startup{}
+		if err := s.readScript(h, sc); err != nil {
+			return err
+		}
+		if len(s.Unsure) == 0 || len(s.Flags) > 0 { // a start was seen
+			all = append(all, sc)
+		}
+		return nil
+	}
+	for _, dir := range []struct {
+		path, suffix string
+		init         Init
+	}{
+		{"/etc/init.d", "", InitSysV}, {"/etc/init", ".conf", InitUpstart}, {"/etc/sv", "/run", InitRunit},
+		{"/etc/service", "/run", InitRunit}, {"/var/service", "/run", InitRunit}, {"/service", "/run", InitRunit},
+		{"/etc/services.d", "/run", InitRunit},
+	} {
+		names, err := list(h, dir.path)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if dir.suffix == ".conf" && !strings.HasSuffix(name, ".conf") {
+				continue
+			}
+			file := path.Join(dir.path, strings.TrimSuffix(name, ".conf")) + dir.suffix
+			known := func(sc script) bool { // /etc/service/docker leads to /etc/sv/docker
+				return dir.init == InitRunit && sc.init == InitRunit && path.Base(path.Dir(sc.file)) == name
+			}
+			if slices.ContainsFunc(all, known) {
+				continue
+			}
+			if err := add(file, dir.init); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// named reports whether a script is called like dockerd.
+func named(file string) bool {
+	base := strings.TrimSuffix(path.Base(file), ".conf")
+	if base == "run" {
+		base = path.Base(path.Dir(file))
+	}
+	switch base {
+	case "docker", "dockerd", "docker-latest", "docker-ce", "docker.io":
+		return true
+	}
+	return false
+}
+
+// readScript reads the flags from a script.
+func (s *Startup) readScript(h usernskit.Host, sc script) error {
+	s.Init = sc.init
+	s.Files = append(s.Files, sc.file)
+	sh := &shell{host: h, vars: variables{}}
+	switch sc.init {
+	case InitUpstart:
+		sc.text = upstartShell(sc)
+	case InitOpenRC: // openrc-run(8) sources it first
+		if err := sh.source("/etc/conf.d/" + path.Base(sc.file)); err != nil {
+			return err
+		}
+	}
+	return s.takeShell(sh, sc, sc.file)
+}
+
+// takeShell runs a script in mind and takes over what it starts.
+func (s *Startup) takeShell(sh *shell, sc script, place string) error {
+	if err := sh.read(sc); err != nil {
+		var bad *usernskit.FileError
+		if sc.file != "" && errors.As(err, &bad) && bad.File == sc.file {
+			s.Unsure = append(s.Unsure, err.Error())
+			return nil
+		}
+		return err
+	}
+	if command, ok := sh.vars["command"]; sc.init == InitOpenRC && ok && len(sh.starts) == 0 && isDockerd(command.text) {
+		var args []word
+		for _, name := range []string{"command_args", "command_args_background", "command_args_foreground"} {
+			args = append(args, sh.use(name)...)
+		}
+		sh.starts = append(sh.starts, args)
+	}
+	s.Files = append(s.Files, sh.sourced...)
+	if len(sh.starts) == 0 {
+		s.Unsure = append(s.Unsure, place+": a start of dockerd is not seen in it")
+		for _, file := range []string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"} {
+			if len(sh.sourced) == 0 && sh.source(file) == nil {
+				s.Files = append(s.Files, sh.sourced...)
+			}
+		}
+		for _, name := range flagVariables {
+			s.Flags = append(s.Flags, readFlags(sh.use(name))...)
+		}
+		return nil
+	}
+	s.Rootless = sh.rootless
+	for i, words := range sh.starts {
+		flags := readFlags(words)
+		if i > 0 && !slices.EqualFunc(flags, readFlags(sh.starts[0]), sameFlag) {
+			sh.doubt("%s: it starts dockerd in more than one way", place)
+		}
+		if i == 0 {
+			s.Flags = flags
+		}
+	}
+	s.Unsure = append(s.Unsure, sh.unsure...)
+	return nil
+}
+
+func sameFlag(a, b Flag) bool { return a.Name == b.Name && a.Value == b.Value }
+
+// upstartShell makes a script of a job of upstart, init(5), with each line in
+// its place: what is between script and end script, or behind exec, and the
+// variables that env sets.
+func upstartShell(sc script) string {
+	job := strings.TrimSuffix(path.Base(sc.file), ".conf")
+	out := []string{}
+	inside, other := false, false
+	for line := range strings.SplitSeq(sc.text, "\n") {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		rest = strings.TrimSpace(rest)
+		switch {
+		case word == "end" && rest == "script":
+			inside, other = false, false
+			line = ""
+		case other:
+			line = ""
+		case inside:
+		case word == "script":
+			inside = true
+			line = ""
+		case (word == "pre-start" || word == "post-start" || word == "pre-stop" || word == "post-stop") && rest == "script":
+			other = true
+			line = ""
+		case word == "exec":
+		case word == "env":
+			line = rest
+		default:
+			line = ""
+		}
+		out = append(out, line)
+	}
+	return "UPSTART_JOB=" + job + ";" + strings.Join(out, "\n")
+}
+
+// A shell reads scripts without running them: it follows assignments and
+// sourced files, and notes the starts of dockerd.
+type shell struct {
+	host     usernskit.Host
+	vars     variables
+	open     map[string]string // variables that only a running shell knows, and why
+	args     []word            // "$@"
+	line     int               // of a text without a file of its own
+	starts   [][]word          // dockerd's arguments, for each start
+	rootless bool
+	sourced  []string
+	unsure   []string
+	depth    int
+}
+
+func (s *shell) doubt(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(s.unsure, text) {
+		s.unsure = append(s.unsure, text)
+	}
+}
+
+// use returns the words that a variable without quotes around it comes to.
+func (s *shell) use(name string) []word {
+	if why, ok := s.open[name]; ok {
+		s.doubt("%s", why)
+	}
+	return shellWords(s.vars[name])
+}
+
+// source reads a file that a script sources. A missing one changes nothing.
+func (s *shell) source(file string) error {
+	data, err := s.host.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s.depth++; s.depth > 8 {
+		return nil // it sources itself
+	}
+	defer func() { s.depth-- }()
+	s.sourced = append(s.sourced, file)
+	return s.read(script{file: file, text: string(data)})
+}
+
+func (s *shell) read(sc script) error {
+	parsed, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(sc.text), sc.file)
+	if err != nil {
+		var line, col int
+		if bad, ok := err.(syntax.ParseError); ok {
+			line, col = int(bad.Pos.Line()), int(bad.Pos.Col())
+			err = fmt.Errorf("no shell can read this file: %s", bad.Text)
+		}
+		return &usernskit.FileError{File: sc.file, Line: line, Col: col, Err: err}
+	}
+	if i := strings.Index(sc.text, "\r\n"); i >= 0 {
+		s.doubt("%s:%d: a shell takes the carriage return at the end of the line for part of it", sc.file, 1+strings.Count(sc.text[:i], "\n"))
+	}
+	top := map[syntax.Node]bool{}
+	for _, stmt := range parsed.Stmts {
+		top[stmt.Cmd] = true
+	}
+	syntax.Walk(parsed, func(node syntax.Node) bool {
+		if err != nil {
+			return false
+		}
+		switch cmd := node.(type) {
+		case *syntax.CallExpr:
+			if len(cmd.Args) == 0 {
+				s.assign(sc, cmd.Assigns, top[node])
+			} else {
+				err = s.call(sc, cmd)
+			}
+		case *syntax.DeclClause: // export X=y
+			s.assign(sc, cmd.Args, top[node])
+		}
+		return true
+	})
+	return err
+}
+
+func (s *shell) origin(sc script, node syntax.Node, name string) origin {
+	line := int(node.Pos().Line())
+	if s.line > 0 && s.depth == 0 {
+		line = s.line
+	}
+	return origin{sc.file, line, name}
+}
+
+func (s *shell) assign(sc script, list []*syntax.Assign, top bool) {
+	for _, a := range list {
+		if a.Name == nil || a.Naked {
+			continue
+		}
+		name := a.Name.Value
+		value, ok := s.literal(a.Value)
+		if a.Append {
+			value = s.vars[name].text + value
+		}
+		from := s.origin(sc, a, name)
+		if of, is := s.vars[sole(a.Value)]; is && of.text == value && !a.Append {
+			from = of.from // X="${Y}": where Y is written
+		}
+		if !ok || !top {
+			if s.open == nil {
+				s.open = map[string]string{}
+			}
+			s.open[name] = fmt.Sprintf("%s:%d: what %s is depends on what the shell does here", sc.file, from.line, name)
+		}
+		s.vars[name] = word{value, from}
+	}
+}
+
+// sole returns the variable that a word consists of, or "".
+func sole(w *syntax.Word) string {
+	if w == nil || len(w.Parts) != 1 {
+		return ""
+	}
+	part := w.Parts[0]
+	if q, ok := part.(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
+		part = q.Parts[0]
+	}
+	if p, ok := part.(*syntax.ParamExp); ok && p.Param != nil {
+		return p.Param.Value
+	}
+	return ""
+}
+
+// call looks at a command: one that sources a file, or starts dockerd.
+func (s *shell) call(sc script, cmd *syntax.CallExpr) error {
+	before := len(s.unsure)
+	var words []word
+	sure := true
+	for _, arg := range cmd.Args {
+		list, ok := s.fields(sc, arg)
+		words, sure = append(words, list...), sure && ok
+	}
+	doubts := slices.Clone(s.unsure[before:])
+	s.unsure = s.unsure[:before] // only what becomes part of a start counts
+	if len(words) == 0 {
+		return nil
+	}
+	place := fmt.Sprintf("%s:%d", sc.file, s.origin(sc, cmd, "").line)
+	switch path.Base(words[0].text) {
+	case ".", "source":
+		if len(words) < 2 || !sure {
+			s.doubt("%s: which file is read here depends on what the shell does", place)
+			return nil
+		}
+		file := words[1].text
+		if !path.IsAbs(file) {
+			file = path.Join(path.Dir(sc.file), file) // a run script starts in its own directory
+		}
+		return s.source(file)
+	case "[", "test", "which", "type", "command", "hash", "echo", "printf", "pidof", "pidofproc", "pgrep", "pkill", "kill",
+		"killall", "killproc", "checkproc", "status", "status_of_proc", "grep", "egrep", "ps", "rm", "touch", "mkdir", "chown",
+		"chmod", "logger", "log_daemon_msg", "log_begin_msg", "log_failure_msg", "ebegin", "einfo", "eerror", "cd", "ln", "return":
+		return nil
+	}
+	i, ok := dockerdIn(words)
+	if !ok {
+		return nil
+	}
+	switch path.Base(words[0].text) {
+	case "start-stop-daemon", "supervise-daemon":
+		stops := func(w word) bool {
+			return w.text == "--stop" || w.text == "-K" || w.text == "--status" || w.text == "-T"
+		}
+		end := slices.IndexFunc(words, func(w word) bool { return w.text == "--" })
+		if end < 0 {
+			end = len(words) - 1
+		}
+		if slices.ContainsFunc(words[:end], stops) {
+			return nil
+		}
+		i = end
+	}
+	s.unsure = append(s.unsure, doubts...)
+	if !sure {
+		s.doubt("%s: the flags depend on what the shell does here", place)
+	}
+	s.rootless = s.rootless || path.Base(words[i].text) == "dockerd-rootless.sh"
+	s.starts = append(s.starts, words[i+1:])
+	return nil
+}
+
+// fields are the words that one word of a script comes to.
+func (s *shell) fields(sc script, w *syntax.Word) (words []word, ok bool) {
+	here := s.origin(sc, w, "")
+	split := false
+	for _, part := range w.Parts {
+		if p, is := part.(*syntax.ParamExp); is {
+			split = true
+			if p.Param != nil && (p.Param.Value == "@" || p.Param.Value == "*") {
+				return s.args, true
+			}
+		}
+		if q, is := part.(*syntax.DblQuoted); is && len(q.Parts) == 1 {
+			if p, is := q.Parts[0].(*syntax.ParamExp); is && p.Param != nil && p.Param.Value == "@" {
+				return s.args, true
+			}
+		}
+	}
+	syntax.Walk(w, func(node syntax.Node) bool {
+		if p, is := node.(*syntax.ParamExp); is && p.Param != nil {
+			s.use(p.Param.Value)
+			if value, known := s.vars[p.Param.Value]; known && value.from.file != "" {
+				here = value.from
+			}
+		}
+		return true
+	})
+	text, ok := s.literal(w)
+	if !split && (ok || text != "") {
+		return []word{{text, here}}, ok
+	}
+	return shellWords(word{text, here}), ok
+}
+
+// literal is the text of a shell word made of plain text, quotes and variables
+// that are known already. It is a best guess where ok is false.
+func (s *shell) literal(w *syntax.Word) (text string, ok bool) {
+	if w == nil {
+		return "", true
+	}
+	var b strings.Builder
+	ok = true
+	var add func(parts []syntax.WordPart, quoted bool)
+	add = func(parts []syntax.WordPart, quoted bool) {
+		for _, part := range parts {
+			switch part := part.(type) {
+			case *syntax.Lit:
+				b.WriteString(unescapeShell(part.Value, quoted))
+			case *syntax.SglQuoted:
+				b.WriteString(part.Value)
+				ok = ok && !part.Dollar
+			case *syntax.DblQuoted:
+				add(part.Parts, true)
+			case *syntax.ParamExp:
+				value, known := s.param(part)
+				b.WriteString(value)
+				ok = ok && known
+			default:
+				ok = false
+			}
+		}
+	}
+	add(w.Parts, false)
+	return b.String(), ok
+}
+
+// param is what $NAME, ${NAME} or ${NAME:-default} comes to. What no file has
+// set is empty: a script that appends to DOCKER_OPTS starts from nothing.
+func (s *shell) param(p *syntax.ParamExp) (value string, ok bool) {
+	if p.Param == nil || p.Slice != nil || p.Repl != nil || p.Index != nil || p.Length || p.Excl {
+		return "", false
+	}
+	set, known := s.vars[p.Param.Value]
+	switch {
+	case p.Exp == nil:
+		return set.text, strings.IndexByte("0123456789@*?$!#-", p.Param.Value[0]) < 0
+	case p.Exp.Op == syntax.DefaultUnset && known, p.Exp.Op == syntax.DefaultUnsetOrNull && set.text != "":
+		return set.text, true
+	case p.Exp.Op == syntax.DefaultUnset, p.Exp.Op == syntax.DefaultUnsetOrNull:
+		return s.literal(p.Exp.Word)
+	}
+	return "", false
+}
+
+// unescapeShell takes the backslashes from plain text. Between double quotes
+// they count only before a few characters.
+func unescapeShell(s string, quoted bool) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && (!quoted || strings.IndexByte("\"\\`$\n", s[i+1]) >= 0) {
+			if i++; s[i] == '\n' {
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

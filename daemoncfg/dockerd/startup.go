@@ -1,0 +1,441 @@
+package dockerd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// Where things are unless a flag or daemon.json says otherwise.
+const (
+	DefaultFile     = "/etc/docker/daemon.json"
+	DefaultDataRoot = "/var/lib/docker"
+
+	snapFile     = "/var/snap/docker/current/config/daemon.json"
+	snapDataRoot = "/var/snap/docker/common/var-lib-docker"
+)
+
+// A Startup is how dockerd is started on a host.
+type Startup struct {
+	// Init is what starts it. InitNone with nothing in Unsure says that a
+	// complete look found no dockerd, see [Startup.State].
+	Init Init
+	// Unit is the unit of systemd, the init script or the service directory that
+	// starts it: "docker.service", "/etc/init.d/docker".
+	Unit string
+	// Others are further ones that could start a dockerd, beside Unit.
+	Others []string
+	// Files are the files that say so, in the order in which they are read.
+	Files []string
+	// Flags are the flags that dockerd is started with, the last one in force
+	// where a name comes twice, and the words among them that it refuses.
+	Flags []Flag
+	// Ignored are flags in files that usually hold some, which this startup does
+	// not read: DOCKER_OPTS in /etc/default/docker beside docker-ce's unit.
+	Ignored []Flag
+	// ConfigFile is the daemon.json that dockerd reads. With ConfigFileGiven a
+	// flag names it, and dockerd does not start while it is missing.
+	ConfigFile      string
+	ConfigFileGiven bool
+	DataRoot        string
+	Rootless        bool
+	// PID is of the dockerd that runs, 0 where none was found.
+	PID int
+	// Unsure says, line by line, what could not be told: another dockerd may be
+	// meant, or a flag be in force that is not in Flags.
+	Unsure []string
+
+	noSystemd bool
+}
+
+// A State says how far a [Startup] is known.
+type State int
+
+const (
+	// StateUnsure: there is something that starts dockerd, or may, and it is not
+	// understood. Startup.Unsure has the reasons.
+	StateUnsure State = iota
+	// StateFound: this is how dockerd is started.
+	StateFound
+	// StateAbsent: a complete look found nothing that starts a dockerd.
+	StateAbsent
+)
+
+var stateNames = []string{"unsure", "found", "absent"}
+
+// String returns "unsure", "found" or "absent".
+func (s State) String() string { return nameOf("State", int(s), stateNames) }
+
+// State says whether s was found, is unsure, or is the default of a host
+// without any dockerd.
+func (s Startup) State() State {
+	switch {
+	case len(s.Unsure) > 0:
+		return StateUnsure
+	case s.Init == InitNone:
+		return StateAbsent
+	}
+	return StateFound
+}
+
+// An Init is a program that starts dockerd.
+type Init int
+
+const (
+	InitNone Init = iota
+	InitSystemd
+	InitSnap // by systemd, inside of the docker snap
+	InitSysV
+	InitOpenRC
+	InitUpstart
+	InitRunit
+	InitRootless // dockerd runs in a user's own namespace
+	InitProcess  // dockerd runs, and nothing here starts it
+)
+
+var initNames = []string{"none", "systemd", "snap", "sysvinit", "openrc", "upstart", "runit", "rootless", "process"}
+
+// String returns the name in small letters: "systemd", "sysvinit".
+func (i Init) String() string { return nameOf("Init", int(i), initNames) }
+
+// MarshalText returns the name.
+func (i Init) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText reads the name.
+func (i *Init) UnmarshalText(text []byte) error {
+	at := slices.Index(initNames, string(text))
+	if at < 0 {
+		return fmt.Errorf("%q is not what starts dockerd: %s", text, strings.Join(initNames, ", "))
+	}
+	*i = Init(at)
+	return nil
+}
+
+func nameOf(kind string, i int, names []string) string {
+	if i < 0 || i >= len(names) {
+		return fmt.Sprintf("%s(%d)", kind, i)
+	}
+	return names[i]
+}
+
+// A Choice says which dockerd is meant, where looking cannot tell. The zero
+// Choice leaves it to the look.
+type Choice struct {
+	Unit       string // "docker-latest.service", or the path of an init script
+	ConfigFile string // the daemon.json that dockerd reads
+}
+
+// Read finds out how dockerd is started on h: by a unit of systemd of any name
+// with its drop-ins and environment files, by a script of SysV init, OpenRC,
+// upstart or runit with what it sources, or by hand, seen in /proc.
+//
+// On the running host systemctl(1) tells which unit files count; elsewhere they
+// are taken from the directories of systemd.unit(5). Looking starts nothing. An
+// error says that a file could not be read that may hold a flag.
+func Read(ctx context.Context, h usernskit.Host) (Startup, error) { return Choice{}.Read(ctx, h) }
+
+// Read is the function of that name for the dockerd that c says.
+func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
+	s := Startup{ConfigFile: DefaultFile, DataRoot: DefaultDataRoot, noSystemd: !systemdRuns(h)}
+	starters, err := findStarters(ctx, h, c)
+	if err != nil {
+		return Startup{}, err
+	}
+	s.choose(starters, c)
+	if s.Unit != "" {
+		i := slices.IndexFunc(starters, func(st starter) bool { return st.name == s.Unit })
+		if err := starters[i].read(h, &s); err != nil {
+			return Startup{}, err
+		}
+	} else if c.Unit != "" {
+		return Startup{}, fmt.Errorf("%s: %w: nothing of that name starts dockerd here", c.Unit, fs.ErrNotExist)
+	}
+	if err := s.readProcesses(h); err != nil {
+		return Startup{}, err
+	}
+	if s.Init == InitNone {
+		if err := s.readRemains(h); err != nil {
+			return Startup{}, err
+		}
+	}
+	if f, ok := s.byName("config-file"); ok {
+		s.ConfigFile, s.ConfigFileGiven = path.Join("/", f.Value), true
+	}
+	if c.ConfigFile != "" {
+		s.ConfigFile, s.ConfigFileGiven = path.Join("/", c.ConfigFile), true
+		s.Unsure = nil // a person has said what could not be told
+	}
+	if f, ok := s.byName("rootless"); ok && !f.Off() {
+		s.Rootless = true
+	}
+	s.readDataRoot(h)
+	s.readIgnored(h)
+	return s, nil
+}
+
+// A starter is something that starts dockerd.
+type starter struct {
+	name string // of the unit, or the path of the script
+	runs bool   // as far as its init system tells
+	read func(usernskit.Host, *Startup) error
+}
+
+// choose takes the starter that is meant: the one that was asked for, the only
+// one there is, or the only one that runs.
+func (s *Startup) choose(list []starter, c Choice) {
+	var names, running []string
+	for _, st := range list {
+		names = append(names, st.name)
+		if st.runs {
+			running = append(running, st.name)
+		}
+	}
+	switch {
+	case c.Unit != "":
+		if i := slices.IndexFunc(names, func(n string) bool {
+			return n == c.Unit || n == c.Unit+".service" || path.Base(n) == c.Unit && path.IsAbs(n)
+		}); i >= 0 {
+			s.Unit = names[i]
+		}
+	case len(names) == 1:
+		s.Unit = names[0]
+	case len(running) == 1:
+		s.Unit = running[0]
+	case len(names) > 1:
+		s.Unit = names[0]
+		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: each of them starts a dockerd, and which one is meant cannot be told", strings.Join(names, ", ")))
+	}
+	for _, name := range names {
+		if name != s.Unit {
+			s.Others = append(s.Others, name)
+		}
+	}
+}
+
+// findStarters lists what starts a dockerd on h. Where systemd is in charge, it
+// leaves the scripts of other init systems alone: those that have a unit of the
+// same name it never runs.
+func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, error) {
+	var list []starter
+	if systemdRuns(h) {
+		units, err := findUnits(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range units {
+			list = append(list, starter{u.name, u.runs, func(h usernskit.Host, s *Startup) error { return s.readService(h, u) }})
+		}
+	}
+	if len(list) > 0 && (c.Unit == "" || !path.IsAbs(c.Unit)) {
+		return list, nil
+	}
+	scripts, err := findScripts(h)
+	if err != nil {
+		return nil, err
+	}
+	for _, sc := range scripts {
+		list = append(list, starter{sc.file, false, func(h usernskit.Host, s *Startup) error { return s.readScript(h, sc) }})
+	}
+	return list, nil
+}
+
+// Flag returns the flag that is in force for a key of daemon.json: -H for
+// "hosts".
+func (s Startup) Flag(key string) (Flag, bool) {
+	for i := len(s.Flags) - 1; i >= 0; i-- {
+		if s.Flags[i].Name != "" && s.Flags[i].Key() == key {
+			return s.Flags[i], true
+		}
+	}
+	return Flag{}, false
+}
+
+func (s Startup) byName(name string) (Flag, bool) {
+	for i := len(s.Flags) - 1; i >= 0; i-- {
+		if s.Flags[i].Name == name {
+			return s.Flags[i], true
+		}
+	}
+	return Flag{}, false
+}
+
+// Restart is the action that starts dockerd with its new configuration.
+func (s Startup) Restart() usernskit.Action {
+	argv := []string{"systemctl", "restart", s.service()}
+	switch {
+	case s.Init == InitSnap:
+		argv = []string{"snap", "restart", "docker"}
+	case s.Init == InitRootless:
+		argv = []string{"systemctl", "--user", "restart", "docker"}
+	case s.Init == InitRunit:
+		argv = []string{"sv", "restart", s.service()}
+	case s.noSystemd, s.Init != InitNone && s.Init != InitSystemd && s.Init != InitProcess:
+		argv = []string{"service", s.service(), "restart"}
+	}
+	return usernskit.Action{
+		Why:  "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
+		Argv: argv,
+		When: usernskit.WhenNow, Kind: usernskit.ActionRestartDocker,
+	}
+}
+
+// Reload is the action that makes dockerd take over the keys that it reloads,
+// see [Option]. userns-remap is not one of them.
+func (s Startup) Reload() usernskit.Action {
+	a := s.Restart()
+	a.Why, a.Kind = "dockerd takes this over while it runs", usernskit.ActionReloadDocker
+	a.Argv = slices.Clone(a.Argv)
+	for i, word := range a.Argv {
+		if word == "restart" {
+			a.Argv[i] = "reload"
+		}
+	}
+	switch {
+	case s.Init == InitRunit:
+		a.Argv = []string{"sv", "hup", s.service()}
+	case s.Init == InitSnap, a.Argv[0] == "service":
+		a.Argv = []string{"pkill", "-HUP", "-x", "dockerd"} // snap and most scripts know no reload
+	}
+	return a
+}
+
+// service is what the init system calls dockerd.
+func (s Startup) service() string {
+	switch {
+	case s.Init == InitRunit:
+		return path.Base(path.Dir(s.Unit))
+	case s.Init == InitSystemd && s.Unit != "":
+		return strings.TrimSuffix(s.Unit, ".service")
+	case s.Unit != "" && path.IsAbs(s.Unit):
+		return strings.TrimSuffix(path.Base(s.Unit), ".conf")
+	}
+	return "docker"
+}
+
+// readDataRoot takes the data-root from the flags or from daemon.json, as
+// dockerd decodes it: the last of two equal keys wins. A daemon.json that
+// cannot be read is for others to report.
+func (s *Startup) readDataRoot(h usernskit.Host) {
+	for _, key := range []string{"data-root", "graph"} {
+		if f, ok := s.Flag(key); ok && f.Value != "" {
+			s.DataRoot = f.Value
+			return
+		}
+	}
+	data, err := h.ReadFile(s.ConfigFile)
+	if err != nil {
+		return
+	}
+	var doc map[string]any
+	if json.Unmarshal(data, &doc) != nil {
+		return
+	}
+	for _, key := range []string{"graph", "data-root"} {
+		if dir, ok := doc[key].(string); ok && dir != "" {
+			s.DataRoot = dir
+		}
+	}
+}
+
+// readIgnored looks for flags in files that usually hold some and that are not
+// among those that were read.
+func (s *Startup) readIgnored(h usernskit.Host) {
+	for _, file := range []string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"} {
+		if slices.Contains(s.Files, file) {
+			continue
+		}
+		data, err := h.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		vars := readEnvironmentFile(file, string(data))
+		for _, name := range flagVariables {
+			if value, ok := vars[name]; ok {
+				s.Ignored = append(s.Ignored, readFlags(shellWords(value))...)
+			}
+		}
+	}
+}
+
+// flagVariables are what files beside an init script call dockerd's flags.
+var flagVariables = [...]string{"DOCKER_OPTS", "OPTIONS", "other_args", "command_args"}
+
+// shellWords splits the value of a variable as a shell does that finds it
+// without quotes around: at white space, with the quotes in it left alone.
+func shellWords(value word) []word {
+	var words []word
+	for _, text := range strings.Fields(value.text) {
+		words = append(words, word{text, value.from})
+	}
+	return words
+}
+
+// readRemains looks for a dockerd that nothing is seen to start: a program, the
+// unit of a user, the package of a NAS.
+func (s *Startup) readRemains(h usernskit.Host) error {
+	unsure := func(format string, args ...any) { s.Unsure = append(s.Unsure, fmt.Sprintf(format, args...)) }
+	users, err := userUnits(h)
+	if err != nil {
+		return err
+	}
+	for _, file := range users {
+		unsure("%s: the only dockerd that is started here is a user's own (rootless): it reads the daemon.json in that user's .config/docker, and cannot remap", file)
+	}
+	for file, config := range map[string]string{
+		"/var/packages/Docker":           "/var/packages/Docker/etc/dockerd.json",
+		"/var/packages/ContainerManager": "/var/packages/ContainerManager/etc/dockerd.json",
+	} {
+		if there, err := exists(h, file); err != nil {
+			return err
+		} else if there {
+			unsure("%s: a package of the system's maker starts dockerd, with a configuration of its own (%s)", file, config)
+		}
+	}
+	for _, file := range programs {
+		there, err := exists(h, file)
+		if err != nil {
+			return err
+		}
+		if there && len(s.Unsure) == 0 {
+			unsure("%s is here, and nothing is seen that starts it", file)
+		}
+	}
+	return nil
+}
+
+// programs are where a dockerd is found by whoever starts it.
+var programs = [...]string{
+	"/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/usr/local/sbin/dockerd",
+	"/bin/dockerd", "/sbin/dockerd", "/opt/bin/dockerd", "/usr/bin/dockerd-current", "/usr/bin/dockerd-ce",
+	"/usr/bin/dockerd-latest", "/run/current-system/sw/bin/dockerd", "/snap/bin/docker.dockerd",
+}
+
+// exists reports whether there is something of that name. What cannot be told
+// is an error.
+func exists(h usernskit.Host, name string) (bool, error) {
+	_, err := h.Stat(name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err == nil, nil
+	}
+	return false, err
+}
+
+// list returns the names in a directory; a missing one has none.
+func list(h usernskit.Host, dir string) ([]string, error) {
+	entries, err := h.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, nil
+}

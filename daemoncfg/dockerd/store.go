@@ -1,0 +1,285 @@
+package dockerd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// A Store is what a dockerd keeps below its data-root, or below the UID.GID in
+// it while it remaps. The files are Docker's own and not documented: what is
+// not as expected is in Unread, and is never taken for "nothing".
+type Store struct {
+	Root       string
+	Driver     string // the storage driver, "" where no image was stored
+	Containers []Container
+	Images     []Image
+	Volumes    []Volume
+	Plugins    []Plugin
+	Swarm      bool // the node is part of a swarm
+	// Unread says what could not be read, and why, by the name of the field, or
+	// "Containers/ID".
+	Unread map[string]string
+}
+
+// A Container is one container of a store and the options that meet user
+// namespaces.
+type Container struct {
+	ID, Name, Image string
+	Labels          map[string]string
+	Running         bool // when dockerd last wrote the file
+	PID             int
+	User            string
+	GroupAdd        []string
+	Restart         string // the restart policy: "always"
+
+	Userns, Network, IPCMode, PIDMode string // "", "host", "container:ID", ...
+	Privileged                        bool
+
+	Mounts  []Mount
+	Devices []Device
+	// Unread: one of its two files could not be read, and what is missing here
+	// is not known.
+	Unread bool
+}
+
+// A Mount is a volume or bind mount of a container.
+type Mount struct {
+	Type, Name, Driver  string
+	Source, Destination string // on the host, and in the container
+	ReadOnly            bool
+}
+
+// A Device is a device of the host given to a container.
+type Device struct{ Host, Container string }
+
+// An Image is an image by its ID.
+type Image struct {
+	ID            string
+	Tags, Digests []string
+}
+
+// A Volume is a named or anonymous volume of the driver local.
+type Volume struct {
+	Name, Mountpoint string
+	Options          map[string]string // "type", "o", "device"
+}
+
+// A Plugin is a managed plugin. Its name may be unknown.
+type Plugin struct {
+	ID, Name string
+	Enabled  bool
+}
+
+// String returns what people call the container: its name, or its short ID.
+func (c Container) String() string {
+	if c.Name == "" {
+		return c.ID[:min(12, len(c.ID))]
+	}
+	return c.Name
+}
+
+// ReadStore reads the store below root, while the daemon is up or down. The
+// error matches [fs.ErrNotExist] where there is no such directory.
+func ReadStore(h usernskit.Host, root string) (*Store, error) {
+	if _, err := h.ReadDir(root); err != nil {
+		return nil, err
+	}
+	s := &Store{Root: root, Unread: map[string]string{}}
+	s.readContainers(h)
+	s.readImages(h)
+	s.readVolumes(h)
+	s.readPlugins(h)
+	switch _, err := h.Stat(path.Join(root, "swarm/docker-state.json")); {
+	case err == nil:
+		s.Swarm = true
+	case !errors.Is(err, fs.ErrNotExist):
+		s.Unread["Swarm"] = err.Error()
+	}
+	return s, nil
+}
+
+// StoreName matches the name of a remapped store below the data-root: UID.GID.
+var storeName = regexp.MustCompile(`^[1-9][0-9]{0,9}\.[1-9][0-9]{0,9}$`)
+
+// Stores lists the remapped stores below a data-root, each a directory UID.GID.
+func Stores(h usernskit.Host, dataRoot string) ([]string, error) {
+	names, err := list(h, dataRoot)
+	var stores []string
+	for _, name := range names {
+		if storeName.MatchString(name) {
+			stores = append(stores, path.Join(dataRoot, name))
+		}
+	}
+	return stores, err
+}
+
+// dir lists a directory of the store. A missing one is empty.
+func (s *Store) dir(h usernskit.Host, part string) []fs.DirEntry {
+	entries, err := h.ReadDir(path.Join(s.Root, strings.ToLower(part)))
+	if part == "Images" {
+		entries, err = h.ReadDir(path.Join(s.Root, "image"))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.Unread[part] = err.Error()
+	}
+	return entries
+}
+
+// file reads a JSON file of the store into v. A missing one is an error too.
+func (s *Store) file(h usernskit.Host, v any, elem ...string) error {
+	name := path.Join(append([]string{s.Root}, elem...)...)
+	data, err := h.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// containerFile is config.v2.json, as far as it is looked at.
+type containerFile struct {
+	Name  string
+	State struct {
+		Running bool
+		Pid     int
+	}
+	Config struct {
+		Image, User string
+		Labels      map[string]string
+	}
+	MountPoints map[string]struct {
+		Source, Name, Driver, Type string
+		RW                         bool
+	}
+}
+
+// hostFile is hostconfig.json.
+type hostFile struct {
+	UsernsMode, NetworkMode, IpcMode, PidMode string
+	Privileged                                bool
+	GroupAdd                                  []string
+	RestartPolicy                             struct{ Name string }
+	Devices                                   []struct{ PathOnHost, PathInContainer string }
+}
+
+func (s *Store) readContainers(h usernskit.Host) {
+	for _, e := range s.dir(h, "Containers") {
+		id := e.Name()
+		if !e.IsDir() || len(id) != 64 {
+			continue
+		}
+		var conf containerFile
+		var host hostFile
+		err := errors.Join(s.file(h, &conf, "containers", id, "config.v2.json"), s.file(h, &host, "containers", id, "hostconfig.json"))
+		if err != nil {
+			s.Unread["Containers/"+id[:12]] = strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+		c := Container{
+			ID: id, Name: strings.TrimPrefix(conf.Name, "/"), Unread: err != nil,
+			Image: conf.Config.Image, User: conf.Config.User, Labels: conf.Config.Labels,
+			Running: conf.State.Running, PID: conf.State.Pid,
+			Userns: host.UsernsMode, Network: host.NetworkMode, IPCMode: host.IpcMode, PIDMode: host.PidMode,
+			Privileged: host.Privileged, GroupAdd: host.GroupAdd, Restart: host.RestartPolicy.Name,
+		}
+		for _, d := range host.Devices {
+			c.Devices = append(c.Devices, Device{d.PathOnHost, d.PathInContainer})
+		}
+		for dst, m := range conf.MountPoints {
+			source := m.Source
+			if source == "" && m.Type == "volume" {
+				source = path.Join(s.Root, "volumes", m.Name, "_data")
+			}
+			c.Mounts = append(c.Mounts, Mount{Type: m.Type, Name: m.Name, Source: source, Destination: dst, Driver: m.Driver, ReadOnly: !m.RW})
+		}
+		slices.SortFunc(c.Mounts, func(a, b Mount) int { return strings.Compare(a.Destination, b.Destination) })
+		s.Containers = append(s.Containers, c)
+	}
+}
+
+func (s *Store) readImages(h usernskit.Host) {
+	for _, driver := range s.dir(h, "Images") {
+		if !driver.IsDir() {
+			continue // identity-cache.db, of Docker 29
+		}
+		var repos struct {
+			Repositories map[string]map[string]string
+		}
+		err := s.file(h, &repos, "image", driver.Name(), "repositories.json")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			s.Unread["Images"] = err.Error()
+			continue
+		}
+		s.Driver = driver.Name()
+		byID := map[string]*Image{}
+		for _, refs := range repos.Repositories {
+			for ref, id := range refs {
+				i := byID[id]
+				if i == nil {
+					i = &Image{ID: id}
+					byID[id] = i
+				}
+				if strings.Contains(ref, "@sha256:") {
+					i.Digests = append(i.Digests, ref)
+				} else {
+					i.Tags = append(i.Tags, ref)
+				}
+			}
+		}
+		for _, i := range byID {
+			slices.Sort(i.Tags)
+			slices.Sort(i.Digests)
+			s.Images = append(s.Images, *i)
+		}
+	}
+	slices.SortFunc(s.Images, func(a, b Image) int { return strings.Compare(a.ID, b.ID) })
+}
+
+func (s *Store) readVolumes(h usernskit.Host) {
+	for _, e := range s.dir(h, "Volumes") {
+		if !e.IsDir() {
+			continue // metadata.db, backingFsBlockDev
+		}
+		v := Volume{Name: e.Name(), Mountpoint: path.Join(s.Root, "volumes", e.Name(), "_data")}
+		var opts struct{ MountType, MountOpts, MountDevice string }
+		err := s.file(h, &opts, "volumes", e.Name(), "opts.json")
+		switch {
+		case err == nil:
+			v.Options = map[string]string{"type": opts.MountType, "o": opts.MountOpts, "device": opts.MountDevice}
+		case !errors.Is(err, fs.ErrNotExist):
+			s.Unread["Volumes/"+v.Name] = err.Error()
+		}
+		s.Volumes = append(s.Volumes, v)
+	}
+}
+
+func (s *Store) readPlugins(h usernskit.Host) {
+	for _, e := range s.dir(h, "Plugins") {
+		var p struct {
+			Plugin struct {
+				Name    string
+				Enabled bool
+			} `json:"plugin"`
+		}
+		err := s.file(h, &p, "plugins", e.Name(), "config.json")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // storage, tmp
+		}
+		if err != nil {
+			s.Unread["Plugins"] = err.Error()
+		}
+		s.Plugins = append(s.Plugins, Plugin{ID: e.Name(), Name: p.Plugin.Name, Enabled: p.Plugin.Enabled})
+	}
+}

@@ -1,0 +1,484 @@
+package dockerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+)
+
+// A unit is a unit of systemd: its file first, then its drop-ins in the order
+// in which systemd reads them.
+type unit struct {
+	name   string
+	files  []string
+	pid    int // of the main process, as systemd knows it
+	runs   bool
+	masked bool
+	unsure []string
+}
+
+// unitDirs are where systemd looks for system units, the first one wins:
+// systemd.unit(5), "Unit File Load Path".
+var unitDirs = [...]string{
+	"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient",
+	"/run/systemd/generator.early", "/etc/systemd/system", "/etc/systemd/system.attached",
+	"/run/systemd/system", "/run/systemd/system.attached", "/run/systemd/generator",
+	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+	"/run/systemd/generator.late",
+}
+
+const (
+	dockerUnit = "docker.service"
+	snapUnit   = "snap.docker.dockerd.service"
+)
+
+// systemdRuns is sd_booted(3) on the running host. Of a tree of files with a
+// unit in it, it is taken for granted.
+func systemdRuns(h usernskit.Host) bool {
+	if !h.Live() {
+		return true
+	}
+	_, err := h.Stat("/run/systemd/system")
+	return err == nil
+}
+
+// findUnits finds the units of systemd that start dockerd, whatever they are
+// called. A masked docker.service counts where there is no other.
+func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
+	names := []string{dockerUnit, snapUnit}
+	for _, dir := range unitDirs {
+		files, err := list(h, dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range files {
+			name = strings.TrimSuffix(name, ".d")
+			if strings.HasSuffix(name, ".service") && !slices.Contains(names, name) && mentionsDocker(h, dir, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	var units, masked []unit
+	for _, name := range names {
+		u, found, err := searchUnit(h, name)
+		if err != nil {
+			return nil, err
+		}
+		if !u.ask(ctx, h) && !found {
+			continue
+		}
+		switch starts, err := u.startsDockerd(h); {
+		case err != nil:
+			return nil, err
+		case u.masked:
+			masked = append(masked, u)
+		case starts:
+			units = append(units, u)
+		}
+	}
+	if len(units) == 0 && len(masked) > 0 {
+		return masked[:1], nil
+	}
+	return units, nil
+}
+
+// mentionsDocker reports whether the word is in a unit file or in a drop-in, or
+// cannot be looked for. An alias is left to the unit that it stands for.
+func mentionsDocker(h usernskit.Host, dir, name string) bool {
+	if strings.Contains(name, "@") {
+		return false // a template starts nothing by itself
+	}
+	if target, err := h.Path(path.Join(dir, name)); err == nil && filepath.Base(target) != name && filepath.Base(target) != "null" {
+		return false
+	}
+	files := []string{path.Join(dir, name)}
+	drops, err := list(h, path.Join(dir, name+".d"))
+	if err != nil {
+		return true
+	}
+	for _, d := range drops {
+		files = append(files, path.Join(dir, name+".d", d))
+	}
+	for _, file := range files {
+		data, err := h.ReadFile(file)
+		if err == nil && strings.Contains(string(data), "docker") || errors.Is(err, fs.ErrPermission) {
+			return true
+		}
+	}
+	return false
+}
+
+// ask asks the systemd that runs which files it has read for a unit, and
+// reports whether it has the unit. It is not asked for ExecStart: what it
+// prints has lost its quotes. Without its answer the files count.
+func (u *unit) ask(ctx context.Context, h usernskit.Host) bool {
+	out, exit, err := h.Ask(ctx, "systemctl", "show", u.name, "-p", "LoadState,ActiveState,FragmentPath,DropInPaths,MainPID,NeedDaemonReload")
+	if err != nil || exit != 0 {
+		if h.Live() {
+			u.unsure = append(u.unsure, fmt.Sprintf("%s: systemctl does not say which of its files are in force: %v", u.name, cause(err, exit)))
+		}
+		return false
+	}
+	answer := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		answer[key] = value
+	}
+	if answer["FragmentPath"] == "" {
+		return answer["LoadState"] == "masked"
+	}
+	u.files = append(strings.Fields(answer["FragmentPath"]), strings.Fields(answer["DropInPaths"])...)
+	u.pid, _ = strconv.Atoi(answer["MainPID"])
+	u.runs = u.pid != 0 || answer["ActiveState"] == "active"
+	if answer["NeedDaemonReload"] == "yes" {
+		u.unsure = append(u.unsure, fmt.Sprintf("%s: its files changed since systemd read them, and the changes take effect with the next systemctl daemon-reload", u.name))
+	}
+	return true
+}
+
+func cause(err error, exit int) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("exit status %d", exit)
+}
+
+// searchUnit finds the files of a unit. A directory that cannot be read may hold
+// what counts.
+func searchUnit(h usernskit.Host, name string) (unit, bool, error) {
+	u := unit{name: name}
+	for _, dir := range unitDirs {
+		_, err := h.Lstat(path.Join(dir, name))
+		if err == nil {
+			u.files = []string{path.Join(dir, name)}
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return unit{}, false, err
+		}
+	}
+	if u.files == nil {
+		return u, false, nil
+	}
+	// A drop-in hides those of the same name in later directories, and all
+	// directories together are sorted by name.
+	at := map[string]string{}
+	for _, sub := range []string{name + ".d", "service.d"} {
+		for _, dir := range unitDirs {
+			files, err := list(h, path.Join(dir, sub))
+			if err != nil {
+				return unit{}, false, err
+			}
+			for _, base := range files {
+				if strings.HasSuffix(base, ".conf") && at[base] == "" {
+					at[base] = path.Join(dir, sub, base)
+				}
+			}
+		}
+	}
+	for _, base := range slices.Sorted(maps.Keys(at)) {
+		u.files = append(u.files, at[base])
+	}
+	return u, true, nil
+}
+
+// settings reads the files of the unit. A masked one has none.
+func (u *unit) settings(h usernskit.Host) (read []string, all []setting, err error) {
+	for i, file := range u.files {
+		data, err := h.ReadFile(file)
+		switch {
+		case errors.Is(err, usernskit.ErrNotRegular), errors.Is(err, fs.ErrNotExist):
+			u.masked = u.masked || i == 0 // a link to /dev/null
+			continue
+		case err != nil:
+			return nil, nil, err
+		case i == 0 && len(data) == 0: // as systemd takes it, too
+			u.masked = true
+		}
+		read = append(read, file)
+		all = append(all, readUnit(file, string(data))...)
+	}
+	return read, all, nil
+}
+
+// startsDockerd reports whether a unit is for dockerd: by its name, or by what
+// its ExecStart= runs.
+func (u *unit) startsDockerd(h usernskit.Host) (bool, error) {
+	_, settings, err := u.settings(h)
+	if err != nil || u.name == dockerUnit || u.name == snapUnit {
+		return err == nil, err
+	}
+	for _, set := range combine(settings).exec {
+		words, _ := variables{}.commandLine(set)
+		if _, ok := dockerdIn(words); ok || runsDockerd.MatchString(set.value) {
+			u.masked = false
+			return true, nil
+		}
+	}
+	u.masked = false // and of no interest
+	return false, nil
+}
+
+// runsDockerd finds dockerd in the text of a shell.
+var runsDockerd = regexp.MustCompile(`(^|[\s;&|/"'])(exec\s+)?(\S*/)?dockerd(-rootless\.sh|-current|-latest|-ce)?\s|docker\s+(daemon|-d)\s`)
+
+// readService reads the flags from a unit.
+func (s *Startup) readService(h usernskit.Host, u unit) error {
+	s.Init, s.PID, s.Unsure = InitSystemd, u.pid, append(s.Unsure, u.unsure...)
+	if u.name == snapUnit {
+		s.Init, s.ConfigFile, s.ConfigFileGiven, s.DataRoot = InitSnap, snapFile, true, snapDataRoot
+	}
+	files, settings, err := u.settings(h)
+	if err != nil {
+		return err
+	}
+	if u.masked {
+		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: the unit is masked", u.files[0]))
+	}
+	s.Files = append(s.Files, files...)
+	svc := combine(settings)
+	vars, err := s.readVariables(h, svc)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.Init == InitSnap:
+		return nil // its wrapper script has fixed flags
+	case u.masked:
+		return nil
+	case len(svc.exec) != 1:
+		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: %d ExecStart= lines are in force, not one", u.name, len(svc.exec)))
+		return nil
+	}
+	words, sure := vars.commandLine(svc.exec[0])
+	place := fmt.Sprintf("%s:%d", svc.exec[0].file, svc.exec[0].line)
+	if script, args, ok, err := scriptOf(h, words); err != nil {
+		return err
+	} else if ok {
+		sh := &shell{host: h, vars: vars, args: args}
+		if script.file == "" {
+			script.file, sh.line = svc.exec[0].file, svc.exec[0].line
+		} else {
+			s.Files = append(s.Files, script.file)
+		}
+		return s.takeShell(sh, script, place)
+	}
+	i, ok := dockerdIn(words)
+	if !ok {
+		s.Unsure = append(s.Unsure, place+": what this starts is not dockerd by its name")
+		return nil
+	}
+	if !sure || i > 0 && !isDockerdDaemon(words, i) {
+		s.Unsure = append(s.Unsure, place+": the command line is more than dockerd and its flags")
+	}
+	s.Rootless = path.Base(words[i].text) == "dockerd-rootless.sh"
+	s.Flags = readFlags(words[i+1:])
+	return nil
+}
+
+// scriptOf returns the shell script that a command line runs: the text behind
+// -c, which has no file, or a file, with its arguments.
+func scriptOf(h usernskit.Host, words []word) (sc script, args []word, ok bool, err error) {
+	if len(words) == 0 {
+		return script{}, nil, false, nil
+	}
+	if isShell(words[0].text) && len(words) > 2 && strings.HasPrefix(words[1].text, "-") && strings.HasSuffix(words[1].text, "c") {
+		return script{text: words[2].text}, nil, true, nil
+	}
+	file, args := words[0].text, words[1:]
+	if isShell(file) && len(args) > 0 {
+		file, args = args[0].text, args[1:]
+	}
+	if _, is := dockerdIn(words); is || !path.IsAbs(file) {
+		return script{}, nil, false, nil
+	}
+	data, err := h.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, usernskit.ErrTooLarge) || errors.Is(err, usernskit.ErrNotRegular) {
+		return script{}, nil, false, nil
+	}
+	if err != nil || !strings.HasPrefix(string(data), "#!") {
+		return script{}, nil, false, err
+	}
+	return script{file: file, text: string(data)}, args, true, nil
+}
+
+func isShell(name string) bool {
+	switch path.Base(name) {
+	case "sh", "bash", "dash", "ash":
+		return true
+	}
+	return false
+}
+
+// dockerdIn finds the word behind which dockerd's flags begin.
+func dockerdIn(words []word) (int, bool) {
+	for i, w := range words {
+		if isDockerd(w.text) || isDockerdDaemon(words, i) {
+			return i, true
+		}
+	}
+	return -1, false
+}
+
+// isDockerdDaemon knows the spelling before 1.12: docker daemon, docker -d.
+func isDockerdDaemon(words []word, i int) bool {
+	return i == 1 && path.Base(words[0].text) == "docker" && (words[1].text == "daemon" || words[1].text == "-d")
+}
+
+// isDockerd also knows the dockerd-current and dockerd-latest of older Red Hat
+// packages, and the script that starts a rootless one.
+func isDockerd(name string) bool {
+	switch path.Base(name) {
+	case "dockerd", "dockerd-current", "dockerd-latest", "dockerd-ce", "dockerd-rootless.sh":
+		return true
+	}
+	return false
+}
+
+// readVariables reads the environment of a service: files over Environment=.
+func (s *Startup) readVariables(h usernskit.Host, svc service) (variables, error) {
+	vars := variables{}
+	for _, set := range svc.environment {
+		vars.assign(set)
+	}
+	for _, set := range svc.files {
+		file := strings.TrimPrefix(unspecify(set.value), "-")
+		data, err := h.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			if strings.ContainsAny(file, "*?[%") {
+				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is a pattern", set.file, set.line, set.value))
+			}
+			continue // with the dash it may be missing, and without it docker does not start anyhow
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.Files = append(s.Files, file)
+		for name, value := range readEnvironmentFile(file, string(data)) {
+			vars[name] = value
+		}
+	}
+	return vars, nil
+}
+
+// userUnits are the units by which users start a rootless dockerd of their own.
+func userUnits(h usernskit.Host) ([]string, error) {
+	dirs := []string{"/etc/systemd/user", "/usr/lib/systemd/user", "/usr/local/lib/systemd/user", "/root/.config/systemd/user"}
+	homes, err := list(h, "/home")
+	if err != nil {
+		return nil, err
+	}
+	for _, home := range homes {
+		dirs = append(dirs, path.Join("/home", home, ".config/systemd/user"))
+	}
+	var found []string
+	for _, dir := range dirs {
+		names, err := list(h, dir)
+		if errors.Is(err, fs.ErrPermission) {
+			continue // somebody's own, and not this system's
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			data, err := h.ReadFile(path.Join(dir, name))
+			if err == nil && strings.HasSuffix(name, ".service") && strings.Contains(string(data), "dockerd") {
+				found = append(found, path.Join(dir, name))
+			}
+		}
+	}
+	return found, nil
+}
+
+// A setting of a unit file of systemd, in [Service].
+type setting struct {
+	key, value string
+	file       string
+	line       int
+}
+
+// readUnit returns the settings of [Service] in a unit file or drop-in, in
+// order, as systemd.syntax(7) has it: a backslash at the end joins lines with a
+// space, and comments in between are dropped without ending the join. Some
+// readers of unit files take such a comment for part of the value. A backslash
+// that another one escapes joins nothing, and the end of the file ends a join
+// (config_parse in systemd's conf-parser.c).
+func readUnit(file, text string) []setting {
+	var (
+		list    []setting
+		section string
+		joined  strings.Builder
+		first   int // line that the joined one began on
+	)
+	end := func() {
+		whole := strings.TrimSpace(joined.String())
+		joined.Reset()
+		if strings.HasPrefix(whole, "[") {
+			section = whole
+			return
+		}
+		key, value, ok := strings.Cut(whole, "=")
+		if ok && section == "[Service]" {
+			list = append(list, setting{strings.TrimSpace(key), strings.TrimSpace(value), file, first})
+		}
+	}
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSuffix(line, "\r")
+		start := strings.TrimLeft(line, " \t")
+		if strings.HasPrefix(start, "#") || strings.HasPrefix(start, ";") {
+			continue
+		}
+		if joined.Len() == 0 {
+			first = i + 1
+			line = start
+		}
+		if backslashes := len(line) - len(strings.TrimRight(line, `\`)); backslashes%2 == 1 {
+			joined.WriteString(line[:len(line)-1] + " ")
+			continue
+		}
+		joined.WriteString(line)
+		end()
+	}
+	end()
+	return list
+}
+
+// service is what the settings come to: systemd.service(5), systemd.exec(5).
+type service struct {
+	exec        []setting // ExecStart
+	environment []setting
+	files       []setting // EnvironmentFile
+}
+
+// combine lets later settings add to earlier ones, and an empty one reset them.
+func combine(list []setting) service {
+	var s service
+	add := func(to *[]setting, set setting) {
+		if set.value == "" {
+			*to = nil
+			return
+		}
+		*to = append(*to, set)
+	}
+	for _, set := range list {
+		switch set.key {
+		case "ExecStart":
+			add(&s.exec, set)
+		case "Environment":
+			add(&s.environment, set)
+		case "EnvironmentFile":
+			add(&s.files, set)
+		}
+	}
+	return s
+}

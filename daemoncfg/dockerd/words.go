@@ -1,0 +1,223 @@
+package dockerd
+
+import "strings"
+
+// splitWords splits as systemd does (systemd.syntax(7), "Quoting"): at white
+// space, with "..." and '...' around words or parts of them, and with C escapes
+// where escapes is set. An escape that C does not know stays as it is.
+func splitWords(s string, escapes bool) []string {
+	var (
+		words []string
+		b     strings.Builder
+		quote byte
+		open  bool // a word has begun, if only by a quote
+	)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && escapes && i+1 < len(s):
+			open = true
+			i++
+			if n := strings.IndexByte(`abfnrtvs\"'`, s[i]); n >= 0 {
+				b.WriteByte("\a\b\f\n\r\t\v \\\"'"[n])
+			} else {
+				b.WriteString(s[i-1 : i+1])
+			}
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			b.WriteByte(c)
+		case c == '"' || c == '\'':
+			quote, open = c, true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			if open {
+				words = append(words, b.String())
+				b.Reset()
+			}
+			open = false
+		default:
+			open = true
+			b.WriteByte(c)
+		}
+	}
+	if open {
+		words = append(words, b.String())
+	}
+	return words
+}
+
+// readEnvironmentFile reads a file that a unit names in EnvironmentFile=. It
+// looks like shell and is not (systemd.exec(5)): nothing is expanded, "export
+// X=" is no assignment, ; begins a comment too, a # behind a value belongs to
+// it, and the last assignment of a name wins.
+func readEnvironmentFile(file, text string) variables {
+	vars := variables{}
+	for i := 0; i < len(text); {
+		name, value, end := readAssignment(text[i:])
+		if isName(name) {
+			line := 1 + strings.Count(text[:i+strings.Index(text[i:], name)], "\n")
+			vars[name] = word{value, origin{file, line, name}}
+		}
+		i += end
+	}
+	return vars
+}
+
+// readAssignment reads one assignment, or one line that is none, and returns
+// how many bytes it took.
+func readAssignment(text string) (name, value string, end int) {
+	lineEnd := func(i int) int {
+		if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
+			return i + n + 1
+		}
+		return len(text)
+	}
+	start := strings.TrimLeft(text, " \t\r\n")
+	skip := len(text) - len(start)
+	if start == "" {
+		return "", "", len(text)
+	}
+	if start[0] == '#' || start[0] == ';' {
+		// A backslash at the end of a comment continues it.
+		for end = lineEnd(skip); end < len(text) && strings.HasSuffix(text[:end], "\\\n"); {
+			end = lineEnd(end)
+		}
+		return "", "", end
+	}
+	equal := strings.IndexByte(start, '=')
+	if equal < 0 || strings.Contains(start[:equal], "\n") {
+		return "", "", lineEnd(skip)
+	}
+	name = strings.TrimRight(start[:equal], " \t")
+	value, n := readValue(start[equal+1:])
+	return name, value, skip + equal + 1 + n
+}
+
+// readValue reads what stands behind the equals sign, up to the line's end.
+func readValue(text string) (value string, end int) {
+	var b strings.Builder
+	keep := 0 // length of b up to which white space at its end was quoted
+	quote := byte(0)
+	i := len(text) - len(strings.TrimLeft(text, " \t"))
+	for ; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '\\' && quote != '\'' && i+1 < len(text):
+			i++
+			switch {
+			case text[i] == '\n': // the next line goes on
+			case quote == '"' && !strings.ContainsRune("\"\\`$", rune(text[i])):
+				b.WriteString(text[i-1 : i+1])
+			default:
+				b.WriteByte(text[i])
+			}
+			keep = b.Len()
+		case quote != 0 && c == quote:
+			quote = 0
+			keep = b.Len()
+		case quote != 0:
+			b.WriteByte(c)
+		case c == '\n':
+			return trimTail(b.String(), keep), i + 1
+		case c == '\r' && (i+1 == len(text) || text[i+1] == '\n'):
+		case (c == '"' || c == '\'') && b.Len() == keep:
+			// Quotes count at the start of a value, and after a quoted part.
+			quote = c
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return trimTail(b.String(), keep), i
+}
+
+func trimTail(s string, keep int) string {
+	return s[:keep] + strings.TrimRight(s[keep:], " \t")
+}
+
+// variables are the environment of a service. Each value remembers its file.
+type variables map[string]word
+
+// assign reads the assignments of an Environment= line.
+func (v variables) assign(set setting) {
+	for _, w := range splitWords(set.value, true) {
+		if name, value, ok := strings.Cut(w, "="); ok {
+			v[name] = word{unspecify(value), origin{set.file, set.line, name}}
+		}
+	}
+}
+
+// commandLine splits and expands an ExecStart= line. sure is false where a
+// specifier other than %% is in it, or it begins a shell.
+func (v variables) commandLine(set setting) (words []word, sure bool) {
+	sure = true
+	here := origin{file: set.file, line: set.line}
+	literal := false
+	for i, text := range splitWords(set.value, true) {
+		if i == 0 {
+			// '@' '-' ':' '+' '!' and '|' are for systemd; a colon means no variables.
+			prefix := text[:len(text)-len(strings.TrimLeft(text, "@-:+!|"))]
+			literal = strings.Contains(prefix, ":")
+			if strings.Contains(prefix, "@") {
+				sure = false // the next word is argv[0]
+			}
+			text = text[len(prefix):]
+		}
+		if strings.Contains(strings.ReplaceAll(text, "%%", ""), "%") {
+			sure = false
+		}
+		text = unspecify(text)
+		if literal || i == 0 {
+			words = append(words, word{text, here})
+			continue
+		}
+		words = append(words, v.expand(text, here)...)
+	}
+	return words, sure
+}
+
+// expand replaces variables in one word. $NAME as a word of its own is split
+// at white space, with quotes taken off; ${NAME} anywhere else is not split.
+func (v variables) expand(text string, here origin) []word {
+	if name, ok := strings.CutPrefix(text, "$"); ok && isName(name) {
+		value := v[name]
+		var words []word
+		for _, part := range splitWords(value.text, false) {
+			words = append(words, word{part, value.from})
+		}
+		return words
+	}
+	var b strings.Builder
+	from := here
+	for i := 0; i < len(text); i++ {
+		rest := text[i:]
+		if strings.HasPrefix(rest, "$$") {
+			b.WriteByte('$')
+			i++
+			continue
+		}
+		if end := strings.IndexByte(rest, '}'); strings.HasPrefix(rest, "${") && end > 0 && isName(rest[2:end]) {
+			if value, ok := v[rest[2:end]]; ok {
+				b.WriteString(value.text)
+				from = value.from
+			}
+			i += end
+			continue
+		}
+		b.WriteByte(text[i])
+	}
+	return []word{{b.String(), from}}
+}
+
+func unspecify(s string) string { return strings.ReplaceAll(s, "%%", "%") }
+
+// isName reports whether s is a name that systemd and shells take for a
+// variable's.
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '_' && !('a' <= c && c <= 'z') && !('A' <= c && c <= 'Z') && !(i > 0 && '0' <= c && c <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
