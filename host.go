@@ -29,9 +29,6 @@ type Host struct {
 // host. A larger one is an error, [ErrTooLarge], never a shortened read.
 const MaxFileSize = 16 << 20
 
-// ErrNotLive is returned by [Host.Command] for a host that is a directory.
-var ErrNotLive = errors.New("not the running host")
-
 // Live reports whether h is the running host and not a tree of files.
 func (h Host) Live() bool { return h.Root == "" || filepath.Clean(h.Root) == "/" }
 

@@ -2,70 +2,416 @@ package usernskit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
-// The journal has a [record] for each applied plan, with all that Undo needs. It
-// may hold credentials (proxies in daemon.json), so nobody else may read it.
+// The journal has a record for each applied plan, with what Undo needs. It may
+// hold credentials (proxies in daemon.json), so only its owner may read it.
+//
+// "ID.json" is a plan that is applied, or under way; "ID.undone" one that was
+// taken back, without the contents; "ID.gone" keeps the last ID from being given
+// twice after Forget. So the names alone answer most questions, and a run opens
+// a few of the files however many there are.
 const (
 	stateDir   = "/var/lib/usernskit"
 	journalDir = stateDir + "/journal"
 	lockPath   = stateDir + "/lock"
+	// undoingPath holds the ID of a record that is being undone and is not the
+	// last. Only that one, or the last, can be unfinished.
+	undoingPath = journalDir + "/undoing"
 )
 
-// sealed reports whether the journal entry is whole: nothing is under way.
+// A State says how far a plan has come, or what one of its files holds.
+type State string
+
+const (
+	StateApplying State = "applying" // begun, and not ended: a crash, or it runs right now
+	StateApplied  State = "applied"  // the file holds what the plan wrote
+	StateUndoing  State = "undoing"  // taking back was begun, and not ended
+	StateUndone   State = "undone"   // the file holds what was there before the plan
+	StateEdited   State = "edited"   // the file holds something else
+	StateUnknown  State = "unknown"  // the file cannot be read
+)
+
+// sealed reports whether nothing is under way.
 func (s State) sealed() bool { return s == StateApplied || s == StateUndone }
 
-// heads reads the journal, the oldest first, but for what the plans did to
-// their files: State is what Apply has to know of all that came before it.
-func (h Host) heads() ([]record, error) {
+// A Receipt tells what a plan did, who applied it, and what became of it.
+type Receipt struct {
+	ID      string    `json:"id"`   // for [Host.Undo]; empty where there was nothing to do
+	Time    time.Time `json:"time"` // in the time zone of the program that applied it
+	Title   string    `json:"title"`
+	User    string    `json:"user"`    // who ran the program; the one before sudo(8)
+	Build   string    `json:"build"`   // the program's module and version
+	Command []string  `json:"command"` // its arguments
+	State   State     `json:"state"`
+	// Changes have no contents of their own, as if they came from JSON, and once
+	// undone no diff either.
+	Changes []Change `json:"changes"`
+	// Files says what each file of Changes holds now.
+	Files   map[string]State `json:"files"`
+	Actions []Action         `json:"actions"`
+}
+
+// Receipts lists what was applied to the host, the newest last, and what each
+// file holds now. It takes no lock and changes nothing.
+func (h Host) Receipts() ([]Receipt, error) {
 	ids, err := h.journal()
 	if err != nil {
 		return nil, err
 	}
-	var list []record
+	look := looker{host: h}
+	var list []Receipt
 	for _, id := range ids {
-		r, err := h.head(id)
+		r, err := h.record(id)
 		if err != nil {
 			return nil, err
 		}
-		r.Files = nil
-		list = append(list, r)
+		list = append(list, r.receipt(&look))
 	}
 	return list, nil
 }
 
-// journal lists the IDs of all records, the oldest first.
-func (h Host) journal() ([]string, error) {
-	entries, err := h.ReadDir(journalDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// Receipt returns the receipt that [Host.Undo] takes back for this ID; an empty
+// ID means the one that Undo would choose. Without one it returns [ErrNoReceipt].
+func (h Host) Receipt(id string) (Receipt, error) {
+	r, err := h.choose(id)
+	if err != nil {
+		return Receipt{}, err
 	}
+	return r.receipt(&looker{host: h}), nil
+}
+
+// Forget drops the receipts that match, with all that the journal holds of them,
+// and returns their IDs. What they did can no longer be undone. A run that was
+// interrupted is not asked for: it has to be undone first.
+func (h Host) Forget(ctx context.Context, match func(Receipt) bool) ([]string, error) {
+	a := &applier{host: h}
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	receipts, err := h.Receipts()
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
-	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok && !strings.HasPrefix(e.Name(), ".") {
-			ids = append(ids, id)
+	for i, r := range receipts {
+		if err := ctx.Err(); err != nil {
+			return ids, err
 		}
+		if !r.State.sealed() || !match(r) {
+			continue
+		}
+		if i == len(receipts)-1 {
+			if err := a.replace(gonePath(r.ID), []byte{}); err != nil {
+				return ids, err
+			}
+		}
+		if err := a.drop(r.ID); err != nil {
+			return ids, err
+		}
+		ids = append(ids, r.ID)
 	}
-	slices.SortFunc(ids, func(a, b string) int { return number(a) - number(b) })
 	return ids, nil
 }
 
+// A record is what the journal has of one plan. Its JSON form is read by later
+// versions: fields may be added, and keep their meaning.
+type record struct {
+	Schema  int
+	ID      string
+	Time    time.Time
+	Title   string
+	User    string
+	Build   string
+	Command []string
+	State   State
+	Files   []fileRecord
+	Dirs    []string // directories made, on the host, the outermost first
+	Actions []Action
+}
+
+// A fileRecord is what happened to one file, in the order of writing.
+type fileRecord struct {
+	Path string
+	patch
+	Members *members.Diff `json:",omitempty"` // what the patch does, if both are JSON objects
+	Repeats bool          `json:",omitempty"` // a line that was written is in the file more than once
+	Old     *line         `json:",omitempty"` // all that was there, of a file that is not large
+	Meta    hostfs.Meta
+	Lock    Lock
+	Backup  bool     `json:",omitempty"` // the copy that shadow-utils keep, not asked for by the plan
+	Litter  []string `json:",omitempty"` // names that look like our temporary files and were there before
+	Target  *digest  `json:",omitempty"` // what an undo that has begun is to write, if not Before
+}
+
+const (
+	schema = 3
+	// maxOld is how large a file may be for the journal to keep all of what was
+	// there before, for an undo by force. Of others it has what changed.
+	maxOld = 64 << 10
+	// maxRecord bounds a record: plans that make or remove large files.
+	maxRecord = 16 * MaxFileSize
+)
+
+func recordPath(id string) string { return path.Join(journalDir, id+".json") }
+func undonePath(id string) string { return path.Join(journalDir, id+".undone") }
+func gonePath(id string) string   { return path.Join(journalDir, id+".gone") }
+
+// newFileRecord keeps of a change what Undo needs.
+func newFileRecord(c Change) fileRecord {
+	f := fileRecord{Path: c.Path, patch: newPatch(c.Before, c.After), Lock: c.Lock}
+	f.Repeats = f.patch.repeats(c.After)
+	if c.After != nil {
+		if d, ok := members.Compare(c.Before, c.After); ok {
+			f.Members = d
+		}
+	}
+	if c.Before != nil && len(c.Before) <= maxOld {
+		old := line(c.Before)
+		f.Old = &old
+	}
+	return f
+}
+
+// forget takes out of a record what is of no use once it is undone.
+func (r *record) forget() {
+	for i, f := range r.Files {
+		r.Files[i] = fileRecord{Path: f.Path, patch: patch{Before: f.Before, After: f.After}, Lock: f.Lock, Backup: f.Backup}
+	}
+	r.Dirs = nil
+	r.Command = r.Command[:min(len(r.Command), 1)] // arguments may be contents
+}
+
+// sign says who applies: see [Receipt].
+func (r *record) sign() {
+	r.Time = time.Now().Truncate(time.Second)
+	r.Command = os.Args
+	for _, name := range []string{"SUDO_USER", "LOGNAME", "USER"} {
+		if r.User == "" {
+			r.User = os.Getenv(name)
+		}
+	}
+	if r.User == "" {
+		r.User = "#" + strconv.Itoa(os.Getuid())
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	r.Build = strings.TrimSpace(info.Main.Path + " " + info.Main.Version)
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			r.Build += " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == "github.com/usernskit/usernskit" {
+			r.Build += " with usernskit " + dep.Version
+		}
+	}
+}
+
+func (r record) receipt(look *looker) Receipt {
+	out := Receipt{
+		ID: r.ID, Time: r.Time, Title: r.Title, User: r.User, Build: r.Build, Command: r.Command, State: r.State,
+		Changes: []Change{}, Files: map[string]State{}, Actions: append([]Action{}, r.Actions...),
+	}
+	for _, f := range r.Files {
+		if !f.Backup {
+			p := f.patch
+			out.Changes = append(out.Changes, Change{Path: f.Path, Lock: f.Lock, stored: &p})
+			_, out.Files[f.Path] = look.now(f)
+		}
+	}
+	return out
+}
+
+// A looker reads the files of records, each once.
+type looker struct {
+	host  Host
+	files map[string]looked
+}
+
+type looked struct {
+	data   []byte
+	digest digest
+	state  State // StateUnknown, or empty
+}
+
+// now returns what a file of a record holds, nil where it cannot be read, and
+// what that is to the record.
+func (l *looker) now(f fileRecord) ([]byte, State) {
+	now, ok := l.files[f.Path]
+	if !ok {
+		now = l.read(f.Path)
+		if l.files == nil {
+			l.files = map[string]looked{}
+		}
+		l.files[f.Path] = now
+	}
+	switch {
+	case now.state != "":
+		return nil, now.state
+	case now.digest == f.After:
+		return now.data, StateApplied
+	case now.digest == f.Before:
+		return now.data, StateUndone
+	}
+	return now.data, StateEdited
+}
+
+func (l *looker) read(name string) looked {
+	data, err := l.host.ReadFile(name)
+	switch {
+	case err == nil:
+		return looked{data: data, digest: digestOf(data)}
+	case errors.Is(err, fs.ErrNotExist):
+		return looked{}
+	case errors.Is(err, ErrNotRegular), errors.Is(err, ErrTooLarge):
+		return looked{state: StateEdited}
+	}
+	return looked{state: StateUnknown}
+}
+
+// journal lists the IDs of all records, the oldest first.
+func (h Host) journal() ([]string, error) {
+	ids, _, err := h.names()
+	return ids, err
+}
+
+// names is journal, and the highest ID that was ever given.
+func (h Host) names() (ids []string, last int, err error) {
+	entries, err := h.ReadDir(journalDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, err
+	}
+	for _, e := range entries {
+		ext := path.Ext(e.Name())
+		id := strings.TrimSuffix(e.Name(), ext)
+		if number(id) == 0 {
+			continue // a temporary file, or not ours
+		}
+		switch ext {
+		case ".json", ".undone":
+			ids = append(ids, id)
+		case ".gone":
+		default:
+			continue
+		}
+		last = max(last, number(id))
+	}
+	slices.SortFunc(ids, func(a, b string) int { return number(a) - number(b) })
+	return slices.Compact(ids), last, nil
+}
+
+// number returns 0 for a name that is not an ID.
 func number(id string) int {
-	n, _ := strconv.Atoi(id) // other names sort first
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 1 || strconv.Itoa(n) != id {
+		return 0
+	}
 	return n
+}
+
+// record reads one record.
+func (h Host) record(id string) (record, error) {
+	name := undonePath(id)
+	data, err := hostfs.Root(h.Root).ReadFile(name, maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		name = recordPath(id)
+		data, err = hostfs.Root(h.Root).ReadFile(name, maxRecord)
+	}
+	if err != nil {
+		return record{}, err
+	}
+	var first struct { // what records of all forms have
+		Schema int
+		ID     string
+	}
+	if err = json.Unmarshal(data, &first); err == nil && (first.Schema != schema || first.ID != id) {
+		return record{}, &FileError{File: name, Err: errors.New("written by another version of usernskit, or renamed: use the version that wrote it")}
+	}
+	var r record
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	for i := 0; err == nil && i < len(r.Files); i++ {
+		err = r.Files[i].check()
+	}
+	if err != nil {
+		return record{}, &FileError{File: name, Err: fmt.Errorf("not a journal of this program: %w", err)}
+	}
+	return r, nil
+}
+
+// unfinished returns the run that was interrupted, if there is one.
+func (h Host) unfinished(ids []string) (record, bool, error) {
+	var open []string
+	data, err := h.ReadFile(undoingPath)
+	switch {
+	case err == nil && slices.Contains(ids, string(data)):
+		open = append(open, string(data))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return record{}, false, err
+	}
+	if len(ids) > 0 {
+		open = append(open, ids[len(ids)-1])
+	}
+	for _, id := range open {
+		r, err := h.record(id)
+		if err != nil || !r.State.sealed() {
+			return r, err == nil, err
+		}
+	}
+	return record{}, false, nil
+}
+
+// choose finds the record to take back.
+func (h Host) choose(id string) (record, error) {
+	ids, err := h.journal()
+	if err != nil {
+		return record{}, err
+	}
+	if id != "" {
+		if !slices.Contains(ids, id) {
+			return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
+		}
+		r, err := h.record(id)
+		if err == nil && r.State == StateUndone {
+			err = fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
+		}
+		return r, err
+	}
+	if r, ok, err := h.unfinished(ids); ok || err != nil {
+		return r, err
+	}
+	for _, id := range slices.Backward(ids) {
+		if _, err := h.Lstat(undonePath(id)); err == nil {
+			continue
+		}
+		r, err := h.record(id)
+		if err != nil || r.State == StateApplied {
+			return r, err
+		}
+	}
+	return record{}, ErrNoReceipt
 }
 
 // lock keeps other runs of this module away from the host until unlock.
@@ -74,15 +420,15 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	root := hostfs.Root(a.host.Root)
-	// The way there is for all to pass, the journal itself is not.
+	// Everybody may pass through on the way; the journal itself is closed.
 	if _, err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	real, err := root.Resolve(journalDir)
+	dir, err := root.Resolve(journalDir)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(real, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", hostfs.PathError("mkdir", journalDir, err))
 	}
 	f, err := root.Flock(ctx, lockPath)
@@ -90,40 +436,96 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	unlock = func() { f.Close() }
-	if err := a.sweepJournal(); err != nil {
+	if err := a.sweepJournal(dir); err != nil {
 		unlock()
 		return nil, err
 	}
 	return unlock, nil
 }
 
-// sweepJournal removes what runs left that were cut off: temporary files, and
-// contents that no record tells of. Whoever calls it holds the lock, so nobody
+// sweepJournal removes what interrupted runs left: temporary files, and the
+// record of a plan whose undo was complete. The caller holds the lock, so nobody
 // is about to need them.
-func (a *applier) sweepJournal() error {
-	dir, err := a.host.Path(journalDir)
-	if err != nil {
-		return err
-	}
+func (a *applier) sweepJournal(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	records := map[string]bool{}
+	names := map[string]bool{}
+	last := 0
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok {
-			records[id] = true
-		}
+		names[e.Name()] = true
+		last = max(last, number(strings.TrimSuffix(e.Name(), path.Ext(e.Name()))))
 	}
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), ".data")
-		orphan := ok && number(id) > 0 && !records[id]
-		if e.IsDir() || !orphan && !strings.HasPrefix(e.Name(), ".") {
-			continue
+		id, record := strings.CutSuffix(e.Name(), ".json")
+		undone := record && names[id+".undone"]
+		id, gone := strings.CutSuffix(e.Name(), ".gone")
+		gone = gone && number(id) > 0 && number(id) < last
+		if !e.IsDir() && (strings.HasPrefix(e.Name(), ".") || undone || gone) {
+			// The name, not what it may be a link to. One that cannot be removed does
+			// no harm: a run that needs the name reports it.
+			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
-		// The name, and not what it may be a link to. One that stays is in nobody's
-		// way, or whoever needs the place will say so.
-		_ = os.Remove(filepath.Join(dir, e.Name()))
 	}
 	return nil
+}
+
+// keep writes how far the record has come, whole and on the disk.
+func (a *applier) keep(r record) error {
+	name := recordPath(r.ID)
+	if r.State == StateUndone {
+		name = undonePath(r.ID)
+		r.forget()
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("BUG: journal: %w", err)
+	}
+	if len(data) > maxRecord {
+		return journalError(fmt.Errorf("%s: %w: it would have more than %d bytes", name, ErrTooLarge, maxRecord))
+	}
+	if err := a.replace(name, data); err != nil || r.State != StateUndone {
+		return err
+	}
+	// It is undone now: what cannot be removed does no harm, and is swept later.
+	return errors.Join(a.remove(recordPath(r.ID)), a.remove(undoingPath))
+}
+
+// replace writes a file of the journal, whatever it holds.
+func (a *applier) replace(name string, data []byte) error {
+	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxRecord)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return journalError(err)
+	}
+	return journalError(a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600)))
+}
+
+// remove takes a file out of the journal, if it is there.
+func (a *applier) remove(name string) error {
+	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxRecord)
+	if err == nil {
+		err = a.writer("journal: ").Remove(name, before)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return journalError(err)
+}
+
+// drop removes all that the journal has of a plan.
+func (a *applier) drop(id string) error {
+	return errors.Join(a.remove(recordPath(id)), a.remove(undonePath(id)))
+}
+
+// journalError says that it is the journal that cannot be written. It hides
+// [ErrChanged], which would make [Host.Update] plan forever.
+func journalError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrChanged):
+		return fmt.Errorf("journal: %v", err)
+	}
+	return fmt.Errorf("journal: %w", err)
 }

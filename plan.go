@@ -1,7 +1,7 @@
 package usernskit
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -17,6 +17,16 @@ type Plan struct {
 	Changes  []Change  `json:"changes"`
 	Actions  []Action  `json:"actions"`
 	Warnings []Warning `json:"warnings"`
+}
+
+// MarshalJSON returns {title, changes, actions, warnings}; see [Change.MarshalJSON].
+func (p Plan) MarshalJSON() ([]byte, error) {
+	type plain Plan // without this method
+	out := plain(p)
+	out.Changes = append([]Change{}, p.Changes...) // [] and not null
+	out.Actions = append([]Action{}, p.Actions...)
+	out.Warnings = append([]Warning{}, p.Warnings...)
+	return json.Marshal(out)
 }
 
 // Empty reports whether the plan changes no file.
@@ -37,14 +47,9 @@ type Change struct {
 	Mode fs.FileMode
 	// Lock is the protocol that other writers of this file follow.
 	Lock Lock
-	// Form says what an undo can take out of the file by itself, where others
-	// have written to it since.
-	Form Form
-}
 
-// ErrBadChange is returned by Apply for a [Change] that cannot be meant: its
-// path is not absolute, clean and UTF-8, or its mode is not one of a file.
-var ErrBadChange = errors.New("bad change")
+	stored *patch // of a change that came from JSON: its contents are on the host
+}
 
 // mode is the mode of a file that is made new.
 func (c Change) mode() fs.FileMode {
@@ -162,26 +167,6 @@ func Merge(plans ...Plan) (Plan, error) {
 // same reports whether two actions do the same, for whatever reason.
 func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.Where == b.Where }
 
-// ErrConflict is matched by every [*ConflictError].
-var ErrConflict = errors.New("changed by two plans")
-
-// A ConflictError is why [Merge] cannot join plans: two of them change a file.
-type ConflictError struct {
-	Path   string
-	Titles [2]string // of the two plans; they may be empty
-}
-
-func (e *ConflictError) Error() string {
-	text := e.Path + ": " + ErrConflict.Error()
-	if e.Titles[0] != "" && e.Titles[1] != "" {
-		text += fmt.Sprintf(" (%s; %s)", e.Titles[0], e.Titles[1])
-	}
-	return text
-}
-
-// Is reports whether target is [ErrConflict].
-func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
-
 // A Lock is a protocol between the programs that write a file.
 type Lock int
 
@@ -191,16 +176,6 @@ const (
 	// LockShadow is the protocol of shadow-utils: /etc/.pwd.lock as by
 	// lckpwdf(3), then FILE.lock, and the old content kept in "FILE-".
 	LockShadow
-)
-
-// A Form says what the parts of a file are that can be taken out singly.
-type Form int
-
-const (
-	// FormLines is for files in which each line means something by itself.
-	FormLines Form = iota
-	// FormJSON is for a JSON object: its members are the parts.
-	FormJSON
 )
 
 // When says how soon an [Action] is needed for the plan to take effect.
@@ -238,7 +213,6 @@ const (
 
 var (
 	lockNames  = []string{"none", "shadow"}
-	formNames  = []string{"lines", "json"}
 	whenNames  = []string{"now", "later"}
 	whereNames = []string{"host", "tree", "boot"}
 	kindNames  = []string{"run", "restart-docker", "reload-docker", "reboot"}
@@ -252,15 +226,6 @@ func (l Lock) MarshalText() ([]byte, error) { return enumText("Lock", lockNames,
 
 // UnmarshalText reads what MarshalText writes.
 func (l *Lock) UnmarshalText(text []byte) error { return enumParse("Lock", lockNames, text, l) }
-
-// String returns the text form, or "Form(9)" for an unknown value.
-func (f Form) String() string { return enumString("Form", formNames, f) }
-
-// MarshalText returns the text form.
-func (f Form) MarshalText() ([]byte, error) { return enumText("Form", formNames, f) }
-
-// UnmarshalText reads what MarshalText writes.
-func (f *Form) UnmarshalText(text []byte) error { return enumParse("Form", formNames, text, f) }
 
 // String returns the text form, or "When(9)" for an unknown value.
 func (w When) String() string { return enumString("When", whenNames, w) }

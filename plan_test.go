@@ -1,7 +1,6 @@
 package usernskit
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -56,19 +55,19 @@ func TestDiffOfPartsIsTheDiffOfTheWhole(t *testing.T) {
 		if a == b {
 			return
 		}
-		require.Equal(t, b, patch(t, unified("f", "f", []byte(a), []byte(b)), a))
+		require.Equal(t, b, patchFile(t, Change{Path: "f", Before: []byte(a), After: []byte(b)}.Diff(), a))
 	})
 }
 
 // What both texts start with may be what they end with as well.
 func TestDiffOfOneLineMoreAmongEqualOnes(t *testing.T) {
 	few, more := strings.Repeat("same\n", 40), strings.Repeat("same\n", 41)
-	assert.Equal(t, more, patch(t, unified("f", "f", []byte(few), []byte(more)), few))
-	assert.Equal(t, few, patch(t, unified("f", "f", []byte(more), []byte(few)), more))
+	assert.Equal(t, more, patchFile(t, Change{Path: "f", Before: []byte(few), After: []byte(more)}.Diff(), few))
+	assert.Equal(t, few, patchFile(t, Change{Path: "f", Before: []byte(more), After: []byte(few)}.Diff(), more))
 }
 
-// patch is patch(1) without any fuzz: every hunk must fit at its very line.
-func patch(t require.TestingT, diff, text string) string {
+// patchFile is patch(1) without any fuzz: every hunk must fit at its very line.
+func patchFile(t require.TestingT, diff, text string) string {
 	old := strings.SplitAfter(text, "\n")
 	var out strings.Builder
 	at := 0 // lines of old that are used
@@ -103,35 +102,13 @@ func patch(t require.TestingT, diff, text string) string {
 	return out.String() + strings.Join(old[at:], "")
 }
 
-// Blocks, and what is left of them, are compared as bytes are.
-func TestDiffComparesBlocksAsBytes(t *testing.T) {
-	for _, size := range []int{0, 1, block - 1, block, block + 1, 2*block - 1, 2 * block, 3*block + 7} {
-		for _, at := range []int{0, 1, block - 1, block, block + 1, 2 * block, size - block, size - 1, size} {
-			if at < 0 || at > size {
-				continue
-			}
-			a := bytes.Repeat([]byte("x"), size)
-			b := bytes.Clone(a)
-			if at < size {
-				b[at] = 'y'
-			}
-			assert.Equal(t, at, commonPrefix(a, b), "%d of %d", at, size)
-			assert.Equal(t, at, commonPrefix(a, append(b, "more"...)), "%d of %d", at, size)
-			if at < size {
-				assert.Equal(t, size-at-1, commonSuffix(a, b), "%d of %d", at, size)
-			}
-			assert.Equal(t, min(size, size-at), commonSuffix(append([]byte("more"), a...), a[at:]), "%d of %d", at, size)
-		}
-	}
-}
-
 func TestDiffCountsLinesFromTheStartOfTheFile(t *testing.T) {
 	before := strings.Repeat("same\n", 1000)
-	got := unified("/f", "/f", []byte(before+"end\n"), []byte(before+"new\nend\n"))
+	got := Change{Path: "/f", Before: []byte(before + "end\n"), After: []byte(before + "new\nend\n")}.Diff()
 	assert.Equal(t, "--- /f\n+++ /f\n@@ -998,4 +998,5 @@\n same\n same\n same\n+new\n end\n", got)
 }
 
-// An enum is what Lock, Form and the others have in common.
+// An enum is what Lock, When and the others have in common.
 type enum interface {
 	String() string
 	MarshalText() ([]byte, error)
@@ -139,7 +116,6 @@ type enum interface {
 
 func TestEnums(t *testing.T) {
 	testEnum[Lock](t, lockNames)
-	testEnum[Form](t, formNames)
 	testEnum[When](t, whenNames)
 	testEnum[Where](t, whereNames)
 	testEnum[ActionKind](t, kindNames)

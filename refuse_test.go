@@ -39,7 +39,7 @@ func TestApplyRefusesALinkToANameThatTheJournalCannotHold(t *testing.T) {
 	remove(t, host, "/etc/.caf\xe91")
 	r, err := host.Apply(t.Context(), makeFile("/etc/b", []byte("x")))
 	require.NoError(t, err, "nothing of the name is kept")
-	require.NoError(t, host.Undo(t.Context(), r.ID))
+	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 }
 
 func TestApplyRefusesAnAttributeThatTheJournalCannotHold(t *testing.T) {

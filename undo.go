@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,60 +9,74 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
-// ErrNoReceipt is returned by Undo where there is nothing to take back.
-var ErrNoReceipt = errors.New("nothing to undo")
-
-// A ChangedError is an [ErrChanged] with the file and both contents.
-type ChangedError struct {
-	Path string
-	Want []byte // what the plan or the receipt expects; nil: no file
-	Now  []byte // what the file holds; nil: there is none, or it cannot be read
-}
-
-func (e *ChangedError) Error() string { return e.Path + ": " + ErrChanged.Error() }
-
-// Is reports whether target is [ErrChanged].
-func (e *ChangedError) Is(target error) bool { return target == ErrChanged }
-
-// ChangedFiles finds every [*ChangedError] in err, as Undo may return several.
-func ChangedFiles(err error) []*ChangedError {
-	var list []*ChangedError
-	switch e := err.(type) {
-	case *ChangedError:
-		list = append(list, e)
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			list = append(list, ChangedFiles(inner)...)
-		}
-	case interface{ Unwrap() error }:
-		list = ChangedFiles(e.Unwrap())
-	}
-	return list
-}
-
-// Undo brings back every file of a receipt as it was before: bytes, owner,
-// mode, extended attributes; files that were made are removed. An empty ID
-// stands for the run that was interrupted, if there is one, and else for the
-// last run that is still applied.
+// Undo takes back what a receipt's plan did. An empty ID means the run that was
+// interrupted, if there is one, and else the last run that is still applied.
 //
-// A file that holds neither what the plan wrote nor what was there before was
-// edited since: Undo returns a [*ChangedError] for each of them and changes
-// nothing, unless the file's path is among force, which brings the old content
-// back over whatever it holds.
+// A file that nobody wrote to since becomes what it was: bytes, owner, mode,
+// extended attributes; one that was made is removed. From a file that others
+// wrote to, Undo takes out exactly what the plan put in, the members of a JSON
+// object or else the lines, and brings back what the plan took out, and keeps
+// everything else, owner and mode too. If what the plan wrote is no longer there
+// as it was written, Undo returns a [*ChangedError] that names it and changes
+// nothing. For a path in force it goes on: the file gets its old content whatever
+// it holds now, and if it was too large to be kept (64 KiB), loses what can still
+// be found of the plan.
 //
-// Where a later run that still stands put back a file that this one had
-// changed, as disable does after enable, undoing this one first would leave
-// half of it to come back with the other: that is an error, too.
+// If a later run put back a file that this one had changed, as disable does after
+// enable, undoing this one first would make the later undo bring half of it back:
+// that is an error, too.
 //
-// Undo can be interrupted like Apply can; calling it again ends it.
-func (h Host) Undo(ctx context.Context, id string, force ...string) error {
+// Undo ends with ctx until it begins to write, and then writes all: a few
+// milliseconds. If it is interrupted all the same, calling it again ends it.
+func (h Host) Undo(ctx context.Context, id string, force []string) error {
 	a := &applier{host: h}
 	return a.undo(ctx, id, force)
 }
+
+// PlanUndo returns what Undo would do now, as a plan to look at. Its actions are
+// those of the receipt that have to be run again. It takes no lock and changes
+// nothing.
+func (h Host) PlanUndo(id string, force []string) (Plan, error) {
+	r, err := h.choose(id)
+	if err != nil {
+		return Plan{}, err
+	}
+	a := &applier{host: h}
+	todo, err := a.reversal(r, force)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Title: "undo " + r.Title}
+	made := map[string]bool{}
+	for _, f := range r.Files {
+		made[f.Path] = f.Before == ""
+	}
+	for _, u := range todo {
+		if !u.backup {
+			p.Changes = append(p.Changes, Change{Path: u.path, Before: u.before, After: u.after, Mode: u.meta.Mode})
+		}
+		if u.others {
+			p.Warnings = append(p.Warnings, Warning{ID: WarnEditedSince, Pos: Pos{File: u.path},
+				Text: "it was edited since: only what receipt " + r.ID + " wrote is taken out"})
+		}
+	}
+	for _, act := range r.Actions {
+		if !slices.ContainsFunc(act.Argv, func(arg string) bool { return made[arg] }) {
+			p.Actions = append(p.Actions, act)
+		}
+	}
+	return p, nil
+}
+
+// WarnEditedSince is the ID of the warning of [Host.PlanUndo] about a file that
+// others have written to.
+const WarnEditedSince = "edited-since"
 
 func (a *applier) undo(ctx context.Context, id string, force []string) (err error) {
 	unlock, err := a.lock(ctx)
@@ -87,81 +102,85 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, shadow.Unlock()) }()
-	if err := a.undoable(r, force); err != nil {
+	todo, err := a.reversal(r, force)
+	if err != nil {
 		return err
 	}
 	if r.State.sealed() {
-		if err := a.host.last(r); err != nil {
+		if err := a.begin(&r); err != nil {
 			return err
 		}
-		// Nothing of ours is left lying about: what looks like it by now is
-		// someone else's.
-		for i := range r.Files {
-			if r.Files[i].Litter, err = a.litter(r.Files[i].Path); err != nil {
-				return err
-			}
-		}
+	}
+	for _, u := range todo {
+		i := slices.IndexFunc(r.Files, func(f fileRecord) bool { return f.Path == u.path })
+		target := digestOf(u.after)
+		r.Files[i].Target = &target
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	r.State = StateUndoing
 	if err := a.keep(r); err != nil {
 		return err
 	}
-	if err := a.restore(r, force); err != nil {
+	if err := a.restore(r, todo); err != nil {
 		return err
 	}
 	r.State = StateUndone
 	if err := a.keep(r); err != nil {
-		return fmt.Errorf("every file is as it was, but the receipt does not say so: %w", err)
+		return fmt.Errorf("every file is undone, but the receipt does not say so: %w", err)
 	}
 	return nil
 }
 
-// choose finds the record to take back.
-func (h Host) choose(id string) (record, error) {
-	heads, err := h.heads()
-	if err != nil {
-		return record{}, err
-	}
-	var found record
-	for _, r := range heads {
-		switch {
-		case id != "":
-			if r.ID == id {
-				found = r
-			}
-		case r.State == StateApplied && (found.ID == "" || found.State.sealed()), !r.State.sealed():
-			found = r // the last that stands, but one that was cut off before all
-		}
-	}
-	switch {
-	case found.ID == "" && id == "":
-		return record{}, ErrNoReceipt
-	case found.ID == "":
-		return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
-	case found.State == StateUndone:
-		return record{}, fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
-	}
-	return h.record(found.ID)
-}
-
-// last returns an error where undoing a later run would bring back what r wrote.
-func (h Host) last(r record) error {
-	heads, err := h.heads()
+// begin is what has to be seen to before the undo of a sealed record.
+func (a *applier) begin(r *record) error {
+	ids, err := a.host.journal()
 	if err != nil {
 		return err
 	}
-	for _, head := range heads {
-		if head.State != StateApplied || number(head.ID) <= number(r.ID) {
+	if open, ok, err := a.host.unfinished(ids); err != nil {
+		return err
+	} else if ok {
+		return fmt.Errorf("%w (run %s)", ErrUnfinished, open.ID)
+	}
+	if err := a.host.last(*r, ids); err != nil {
+		return err
+	}
+	// A sealed run left no temporary files; matching ones are not ours.
+	for i := range r.Files {
+		if r.Files[i].Litter, err = a.litter(r.Files[i].Path); err != nil {
+			return err
+		}
+	}
+	if r.ID == ids[len(ids)-1] {
+		return nil
+	}
+	return a.replace(undoingPath, []byte(r.ID))
+}
+
+// last returns an error if undoing a later run would bring back what r wrote.
+func (h Host) last(r record, ids []string) error {
+	look := looker{host: h}
+	back := map[string]bool{}
+	for _, f := range r.Files {
+		if _, state := look.now(f); state == StateUndone && !f.Backup {
+			back[f.Path] = true
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if number(id) <= number(r.ID) {
 			continue
 		}
-		later, err := h.record(head.ID)
+		later, err := h.record(id)
 		if err != nil {
 			return err
 		}
 		for _, f := range later.Files {
-			if !f.Backup && h.holds(f) == HoldsAfter && slices.ContainsFunc(r.Files, func(old fileRecord) bool {
-				return old.Path == f.Path && h.holds(old) == HoldsBefore
-			}) {
+			if _, state := look.now(f); later.State == StateApplied && back[f.Path] && !f.Backup && state == StateApplied {
 				return fmt.Errorf("%s: receipt %s has put it back already; undo that one first, or its undo would bring back what receipt %s wrote", f.Path, later.ID, r.ID)
 			}
 		}
@@ -169,83 +188,357 @@ func (h Host) last(r record) error {
 	return nil
 }
 
-// undoable looks at every file before the first is written.
-func (a *applier) undoable(r record, force []string) error {
-	var errs []error
-	for _, f := range r.Files {
-		now, holds := a.host.now(f)
-		if holds == HoldsBefore || f.Backup {
-			continue
-		}
-		if holds == HoldsOther && !slices.Contains(force, f.Path) {
-			errs = append(errs, &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: now})
-			continue
-		}
-		if holds == HoldsOther || holds == HoldsUnknown { // restoring reads it again
-			if _, err := a.host.ReadFile(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, err)
-				continue
-			}
-		}
-		if err := a.writer("").Check(f.Path); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+// An undoJob is one file that an undo writes.
+type undoJob struct {
+	job
+	backup bool
+	others bool // others have written to the file
 }
 
-// restore brings the files back, the last written first. Files that already
-// hold the old content are left alone, so it may run any number of times.
-func (a *applier) restore(r record, force []string) error {
+// reversal says what is to be written to take a record back, the last file
+// first. It looks at every file; nothing is written here. Files that are undone
+// already are left out, so it may be asked any number of times.
+func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
+	var todo []undoJob
 	var errs []error
+	changed := map[string]string{}
+	look := looker{host: a.host}
 	for _, f := range slices.Backward(r.Files) {
-		errs = append(errs, a.restoreFile(f, slices.Contains(force, f.Path)))
+		now, state := look.now(f)
+		if state == StateUndone || f.Target != nil && !r.State.sealed() && state != StateUnknown && look.files[f.Path].digest == *f.Target {
+			continue
+		}
+		u := undoJob{job: job{path: f.Path, before: now, meta: f.Meta}, backup: f.Backup}
+		var err error
+		switch {
+		case state == StateApplied:
+			if u.after, err = f.reversed().apply(now); err != nil {
+				err = &FileError{File: recordPath(r.ID), Err: fmt.Errorf("damaged: what it has of %s does not fit: %v", f.Path, err)}
+			}
+		case f.Backup:
+			continue // useradd has written its own since: that one is the newer
+		default:
+			if now, err = a.host.ReadFile(f.Path); errors.Is(err, fs.ErrNotExist) {
+				now, err = nil, nil
+			}
+			if err != nil {
+				break
+			}
+			u.before = now
+			forced := slices.Contains(force, f.Path)
+			var why string
+			if u.after, why = f.takeOut(now, forced); why != "" {
+				changed[f.Path] = why
+				continue
+			}
+			if u.others = !forced; u.others {
+				u.meta, err = a.metaOf(f.Path)
+			}
+		}
+		if err == nil {
+			err = a.writer("").Check(f.Path)
+		}
+		errs = append(errs, err)
+		todo = append(todo, u)
+	}
+	if len(changed) > 0 {
+		errs = append(errs, &ChangedError{Files: changed})
 	}
 	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return todo, nil
+}
+
+// takeOut takes what the plan did out of a file that holds neither what was
+// written nor what was there before. It returns why it cannot.
+func (f fileRecord) takeOut(now []byte, force bool) (data []byte, why string) {
+	switch {
+	case force && f.Before == "":
+		return nil, ""
+	case force && f.Old != nil:
+		return append([]byte{}, *f.Old...), ""
+	case now == nil:
+		return nil, "it was removed"
+	case f.After == "":
+		return nil, "it was removed by the plan, and made again"
+	}
+	data, lost := f.patch.takeOut(now, f.Repeats)
+	if f.Members != nil {
+		parts, gone, err := f.Members.Revert(now)
+		switch {
+		case err != nil && !force:
+			return nil, err.Error()
+		case len(gone) > 0 && !force:
+			return nil, "not as it was written: " + strings.Join(gone, ", ")
+		case err == nil && (len(lost) > 0 || !members.Equal(data, parts)):
+			data, lost = parts, nil // lines hold more than one member, or its comma
+		}
+		if f.Before == "" && members.Empty(data) {
+			return nil, ""
+		}
+	}
+	if len(lost) > 0 && !force {
+		return nil, "not as it was written: " + strings.Join(lost, ", ")
+	}
+	if f.Before == "" && len(data) == 0 {
+		return nil, ""
+	}
+	return data, ""
+}
+
+// A place is a run of lines that a patch replaced, and the lines around it.
+type place struct {
+	line       int // of the first line, in the file as it was written
+	before     []string
+	old, wrote []string
+	after      []string
+}
+
+// places returns them in order.
+func (p patch) places() []place {
+	var list []place
+	for _, h := range p.Hunks {
+		at := h.To
+		for i, first := 0, true; i < len(h.Lines); first = false {
+			var here place
+			for ; i < len(h.Lines) && h.Lines[i][0] == ' '; i++ {
+				here.before = append(here.before, string(h.Lines[i][1:]))
+				at++
+			}
+			if !first {
+				list[len(list)-1].after = here.before
+			}
+			if i == len(h.Lines) {
+				break
+			}
+			here.line = at
+			for ; i < len(h.Lines) && h.Lines[i][0] != ' '; i++ {
+				if h.Lines[i][0] == '-' {
+					here.old = append(here.old, string(h.Lines[i][1:]))
+				} else {
+					here.wrote = append(here.wrote, string(h.Lines[i][1:]))
+					at++
+				}
+			}
+			list = append(list, here)
+		}
+	}
+	return list
+}
+
+// bare is a line without its newline: the last one of a file may have none, and
+// gets one when another follows.
+func bare(line string) string { return strings.TrimSuffix(line, "\n") }
+
+// repeats reports whether a line that the patch wrote is in the file, which holds
+// after, more than once.
+func (p patch) repeats(after []byte) bool {
+	count := map[string]int{}
+	for _, place := range p.places() {
+		for _, l := range place.wrote {
+			count[bare(l)] = 0
+		}
+	}
+	if len(count) == 0 {
+		return false
+	}
+	for _, l := range splitLines(after) {
+		if n, ok := count[bare(l)]; ok {
+			if n > 0 {
+				return true
+			}
+			count[bare(l)]++
+		}
+	}
+	return false
+}
+
+// takeOut reverts the patch in a file that others have edited, line by line. Each
+// place has to be found without doubt; those that are not are left alone and
+// returned in lost.
+func (p patch) takeOut(now []byte, repeats bool) (data []byte, lost []string) {
+	lines := splitLines(now)
+	gone := make([]bool, len(lines))
+	insert := make([][]string, len(lines)+1)
+	for _, place := range p.places() {
+		at, ok := place.find(lines, repeats)
+		for _, i := range at {
+			ok = ok && !gone[i]
+		}
+		if !ok {
+			lost = append(lost, place.String())
+			continue
+		}
+		if len(place.wrote) == 0 {
+			insert[at[0]] = append(insert[at[0]], place.old...)
+			continue
+		}
+		for _, i := range at {
+			gone[i] = true
+		}
+		insert[at[0]] = append(insert[at[0]], place.old...)
+	}
+	eol := "\n"
+	if len(lines) > 0 && strings.HasSuffix(lines[0], "\r\n") {
+		eol = "\r\n"
+	}
+	var out bytes.Buffer
+	write := func(line string) {
+		if out.Len() > 0 && out.Bytes()[out.Len()-1] != '\n' {
+			out.WriteString(eol)
+		}
+		out.WriteString(line)
+	}
+	for i := range len(lines) + 1 {
+		for _, l := range insert[i] {
+			write(l)
+		}
+		if i < len(lines) && !gone[i] {
+			write(lines[i])
+		}
+	}
+	return append([]byte{}, out.Bytes()...), lost
+}
+
+// String names the lines.
+func (p place) String() string {
+	if len(p.wrote) == 0 {
+		return fmt.Sprintf("the place of %q, before line %d", bare(p.old[0]), p.line)
+	}
+	text := fmt.Sprintf("line %d, %q", p.line, bare(p.wrote[0]))
+	if more := len(p.wrote) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// find returns the lines of the file that the place wrote, or, if it only removed
+// some, the line that they were before.
+func (p place) find(lines []string, repeats bool) ([]int, bool) {
+	if len(p.wrote) == 0 {
+		return p.gap(lines)
+	}
+	if !repeats {
+		// Each line was there once, so each is ours if it is there once.
+		at := make([]int, 0, len(p.wrote))
+		for _, l := range p.wrote {
+			i, ok := only(lines, func(i int) bool { return bare(lines[i]) == bare(l) })
+			if !ok {
+				return nil, false
+			}
+			at = append(at, i)
+		}
+		for i := range at {
+			if len(p.old) > 0 && at[i] != at[0]+i { // what we replaced has one place
+				return nil, false
+			}
+		}
+		return at, true
+	}
+	i, ok := only(append(slices.Clone(lines), ""), func(i int) bool {
+		return matches(lines, i, p.wrote) && p.startsAt(lines, i) && p.endsAt(lines, i+len(p.wrote))
+	})
+	at := make([]int, len(p.wrote))
+	for n := range at {
+		at[n] = i + n
+	}
+	return at, ok
+}
+
+// gap finds where lines were removed: between its neighbours, or at one of them
+// if others have put something there.
+func (p place) gap(lines []string) ([]int, bool) {
+	all := append(slices.Clone(lines), "") // also the end
+	for _, fits := range []func(i int) bool{
+		func(i int) bool { return p.startsAt(lines, i) && p.endsAt(lines, i) },
+		func(i int) bool { return len(p.before) > 0 && matches(lines, i-len(p.before), p.before) },
+		func(i int) bool { return len(p.after) > 0 && matches(lines, i, p.after) },
+	} {
+		if i, ok := only(all, fits); ok {
+			return []int{i}, true
+		}
+	}
+	return nil, false
+}
+
+// startsAt reports whether line i follows the line that the place followed, or is
+// the first as it was.
+func (p place) startsAt(lines []string, i int) bool {
+	if len(p.before) == 0 {
+		return i == 0
+	}
+	return matches(lines, i-1, p.before[len(p.before)-1:])
+}
+
+func (p place) endsAt(lines []string, i int) bool {
+	if len(p.after) == 0 {
+		return i == len(lines)
+	}
+	return matches(lines, i, p.after[:1])
+}
+
+// matches reports whether the lines from at on are those.
+func matches(lines []string, at int, want []string) bool {
+	if at < 0 || at+len(want) > len(lines) {
+		return false
+	}
+	for i, l := range want {
+		if bare(lines[at+i]) != bare(l) {
+			return false
+		}
+	}
+	return true
+}
+
+// only returns the one index for which ok is true, if there is only one.
+func only(lines []string, ok func(i int) bool) (int, bool) {
+	found := -1
+	for i := range lines {
+		if ok(i) {
+			if found >= 0 {
+				return 0, false
+			}
+			found = i
+		}
+	}
+	return found, found >= 0
+}
+
+// restore writes the files, the last written first, and removes the directories
+// that were made.
+func (a *applier) restore(r record, todo []undoJob) error {
+	var errs []error
+	for _, f := range slices.Backward(r.Files) {
+		w := a.writer("restore " + f.Path + ": ")
+		err := a.sweep(w, f)
+		i := slices.IndexFunc(todo, func(u undoJob) bool { return u.path == f.Path })
+		if err == nil && i >= 0 {
+			if todo[i].after != nil {
+				_, err = w.MkdirAll(f.Path) // its directory may be gone with it
+			}
+			if err == nil {
+				err = todo[i].write(w)
+			}
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	root, err := hostfs.Root(a.host.Root).Dir()
+	if err != nil {
 		return err
 	}
 	for _, dir := range slices.Backward(r.Dirs) {
 		// A directory that others use by now is not empty, and stays. So does one
 		// that a symbolic link leads to: no link led to those that were made.
-		real, err := a.host.Path(dir)
-		if err == nil && real == filepath.Join(hostfs.Root(a.host.Root).Dir(), dir) {
-			_ = os.Remove(real)
+		place, err := a.host.Path(dir)
+		if err == nil && place == filepath.Join(root, dir) {
+			_ = os.Remove(place)
 		}
 	}
 	return nil
-}
-
-func (a *applier) restoreFile(f fileRecord, force bool) error {
-	w := a.writer("restore " + f.Path + ": ")
-	if err := a.sweep(w, f); err != nil {
-		return err
-	}
-	now, holds := a.host.now(f)
-	switch {
-	case holds == HoldsBefore:
-		return nil
-	case holds == HoldsAfter:
-		return a.putBack(w, f, f.After.bytes())
-	case f.Backup:
-		return nil // useradd has written its own since: that one is the newer
-	case holds == HoldsOther && force:
-		now, err := a.host.ReadFile(f.Path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return a.putBack(w, f, now)
-	}
-	return &ChangedError{Path: f.Path, Want: f.After.bytes(), Now: now}
-}
-
-// putBack restores a file that holds now. Its directory may be gone with it.
-func (a *applier) putBack(w hostfs.Writer, f fileRecord, now []byte) error {
-	if f.Before != nil {
-		if _, err := w.MkdirAll(f.Path); err != nil {
-			return err
-		}
-	}
-	return a.put(w, f.Path, now, f.Before.bytes(), f.Meta)
 }
 
 // sweep removes the temporary file that an interrupted replacement left.

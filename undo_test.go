@@ -32,27 +32,24 @@ func TestUndoRefusesWhereAFileWasEditedSinceAndChangesNothing(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/subuid", "alice:100000:65536\ncarol:300000:65536\n")
 	now := tree(t, host.Root)
-	err := host.Undo(t.Context(), r.ID)
+	err := host.Undo(t.Context(), r.ID, nil)
 	require.ErrorIs(t, err, ErrChanged)
-	files := ChangedFiles(err)
-	require.Len(t, files, 1)
-	assert.Equal(t, "/etc/subuid", files[0].Path)
-	assert.Contains(t, string(files[0].Want), "dockremap")
-	assert.Contains(t, string(files[0].Now), "carol")
+	assert.Equal(t, []string{"/etc/subuid"}, changedFiles(t, err))
+	assert.ErrorContains(t, err, `line 2, "dockremap:165536:65536"`)
 	assert.Equal(t, now, tree(t, host.Root))
 
-	require.ErrorContains(t, host.Undo(t.Context(), r.ID, "/etc/hosts"), "not a file of receipt")
-	require.NoError(t, host.Undo(t.Context(), r.ID, "/etc/subuid"))
+	require.ErrorContains(t, host.Undo(t.Context(), r.ID, []string{"/etc/hosts"}), "not a file of receipt")
+	require.NoError(t, host.Undo(t.Context(), r.ID, []string{"/etc/subuid"}))
 	data, err := host.ReadFile("/etc/subuid")
 	require.NoError(t, err)
 	assert.Equal(t, faultTree["etc/subuid"], string(data))
-	assert.ErrorIs(t, host.Undo(t.Context(), r.ID), ErrNoReceipt, "once is enough")
+	assert.ErrorIs(t, host.Undo(t.Context(), r.ID, nil), ErrNoReceipt, "once is enough")
 }
 
 func TestUndoKeepsTheBackupThatUseraddWroteSince(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/subuid-", "written by useradd\n")
-	require.NoError(t, host.Undo(t.Context(), r.ID))
+	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 	data, err := host.ReadFile("/etc/subuid-")
 	require.NoError(t, err)
 	assert.Equal(t, "written by useradd\n", string(data))
@@ -61,7 +58,7 @@ func TestUndoKeepsTheBackupThatUseraddWroteSince(t *testing.T) {
 func TestUndoKeepsADirectoryThatOthersUseByNow(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/docker/key.json", "{}")
-	require.NoError(t, host.Undo(t.Context(), r.ID))
+	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 	assert.FileExists(t, filepath.Join(host.Root, "etc/docker/key.json"))
 	assert.NoDirExists(t, filepath.Join(host.Root, "etc/docker/conf"))
 }
@@ -91,17 +88,16 @@ func TestReceiptsTellWhatEachFileHoldsNow(t *testing.T) {
 	list, err := host.Receipts()
 	require.NoError(t, err)
 	require.Len(t, list, 1)
-	holds := map[string]Holds{}
-	for _, f := range list[0].Files {
-		holds[f.Path] = f.Holds
-	}
-	assert.Equal(t, map[string]Holds{
-		"/etc/subuid": HoldsAfter, "/etc/subgid": HoldsOther, "/etc/docker/conf/daemon.json": HoldsAfter,
-		"/etc/default/grub": HoldsAfter, "/etc/drop.conf": HoldsAfter,
-	}, holds)
-	back := list[0].Reverse()
-	assert.Len(t, back.Changes, 4, "what was edited is not ours to bring back")
-	assert.Len(t, list[0].Reverse("/etc/subgid").Changes, 5)
+	assert.Equal(t, map[string]State{
+		"/etc/subuid": StateApplied, "/etc/subgid": StateEdited, "/etc/docker/conf/daemon.json": StateApplied,
+		"/etc/default/grub": StateApplied, "/etc/drop.conf": StateApplied,
+	}, list[0].Files)
+	assert.Equal(t, faultPlan().Diff(), Plan{Changes: list[0].Changes}.Diff())
+	_, err = host.PlanUndo("", nil)
+	assert.Equal(t, []string{"/etc/subgid"}, changedFiles(t, err))
+	back, err := host.PlanUndo("", []string{"/etc/subgid"})
+	require.NoError(t, err)
+	assert.Len(t, back.Changes, 5)
 }
 
 func TestAPlanThatChangesNothingWritesNothing(t *testing.T) {
@@ -114,7 +110,7 @@ func TestAPlanThatChangesNothingWritesNothing(t *testing.T) {
 
 func TestTheJournalIsForItsOwnerAlone(t *testing.T) {
 	host, _ := applied(t)
-	for _, name := range []string{recordPath("1"), contentsPath("1")} {
+	for _, name := range []string{recordPath("1"), lockPath} {
 		info, err := os.Stat(filepath.Join(host.Root, name))
 		require.NoError(t, err)
 		assert.Equal(t, os.FileMode(0o600), info.Mode(), name)
@@ -173,7 +169,7 @@ func TestUpdatePlansAgainWhereOthersWrite(t *testing.T) {
 func TestUndoKeepsAFileThatOnlyLooksLikeATemporaryOne(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/.subuid20260101", "a copy that somebody keeps\n")
-	require.NoError(t, host.Undo(t.Context(), r.ID))
+	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 	assert.FileExists(t, filepath.Join(host.Root, "etc/.subuid20260101"))
 }
 
@@ -204,12 +200,12 @@ func TestUndoOfARunThatALaterOneTookBackWantsThatOneFirst(t *testing.T) {
 	other, err := host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/new", After: []byte("x"), Mode: 0o640}}})
 	require.NoError(t, err)
 	now := tree(t, host.Root)
-	require.ErrorContains(t, host.Undo(t.Context(), on.ID), "/etc/real/grub: receipt "+off.ID+" has put it back already")
+	require.ErrorContains(t, host.Undo(t.Context(), on.ID, nil), "/etc/real/grub: receipt "+off.ID+" has put it back already")
 	assert.Equal(t, now, tree(t, host.Root))
 
-	require.NoError(t, host.Undo(t.Context(), off.ID), "a file of its own stands in nobody's way")
-	require.NoError(t, host.Undo(t.Context(), on.ID))
-	require.NoError(t, host.Undo(t.Context(), other.ID))
+	require.NoError(t, host.Undo(t.Context(), off.ID, nil), "a file of its own is in nobody's way")
+	require.NoError(t, host.Undo(t.Context(), on.ID, nil))
+	require.NoError(t, host.Undo(t.Context(), other.ID, nil))
 	assert.Equal(t, start, tree(t, host.Root))
 }
 
@@ -222,7 +218,9 @@ func TestUndoDoesNotAskForAFileThatItRemoves(t *testing.T) {
 		Actions: []Action{{Why: "now", Argv: []string{"sysctl", "-p", "/etc/sysctl.d/x.conf"}}, restart},
 	})
 	require.NoError(t, err)
-	assert.Equal(t, []Action{restart}, r.UndoActions())
+	back, err := host.PlanUndo(r.ID, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []Action{restart}, back.Actions)
 	assert.Len(t, r.Actions, 2)
 }
 
@@ -242,12 +240,12 @@ func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host, r := applied(t)
 			require.NoError(t, spoil(t, host))
-			require.Error(t, host.Undo(t.Context(), r.ID, "/etc/subuid"))
+			require.Error(t, host.Undo(t.Context(), r.ID, []string{"/etc/subuid"}))
 			after, err := host.Receipt(r.ID)
 			require.NoError(t, err)
 			assert.Equal(t, StateApplied, after.State)
 			for _, f := range after.Files {
-				assert.NotEqual(t, HoldsBefore, f.Holds, f.Path)
+				assert.NotEqual(t, StateUndone, f)
 			}
 		})
 	}
@@ -266,7 +264,7 @@ func TestUndoMakesTheDirectoryOfARemovedFileAgain(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	remove(t, host, "/etc/default/grub.d")
-	require.NoError(t, host.Undo(t.Context(), r.ID))
+	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 	assert.Equal(t, start, withoutState(t, host.Root))
 }
 
@@ -277,7 +275,7 @@ func TestUndoRemovesNoDirectoryThroughALink(t *testing.T) {
 		host, r := applied(t)
 		require.NoError(t, os.Rename(filepath.Join(host.Root, moved), filepath.Join(host.Root, "moved")))
 		link(t, host, "/moved", moved)
-		require.NoError(t, host.Undo(t.Context(), r.ID))
+		require.NoError(t, host.Undo(t.Context(), r.ID, nil))
 		assert.NoFileExists(t, filepath.Join(host.Root, "etc/docker/conf/daemon.json"))
 		assert.DirExists(t, filepath.Join(host.Root, "moved"), "the link leads somewhere")
 	}

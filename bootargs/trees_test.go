@@ -100,7 +100,7 @@ func TestEachDistributionIsEditedInItsOwnPlacesAndUndone(t *testing.T) {
 			again, err := PlanEdit(t.Context(), h, edit)
 			require.NoError(t, err)
 			assert.Empty(t, again.Diff(), "twice is once")
-			require.NoError(t, h.Undo(t.Context(), receipt.ID))
+			require.NoError(t, h.Undo(t.Context(), receipt.ID, nil))
 			assert.Equal(t, before, hosttest.Snapshot(t, h), "undone to the byte")
 
 			// And back by the opposite edit, where nothing was taken away.

@@ -164,7 +164,7 @@ func takeBack(t *testing.T, h usernskit.Host) (n int) {
 	require.NoError(t, err)
 	for _, r := range receipts {
 		if r.State == usernskit.StateApplying {
-			require.NoError(t, h.Undo(context.Background(), r.ID))
+			require.NoError(t, h.Undo(context.Background(), r.ID, nil))
 			n++
 		}
 	}

@@ -92,7 +92,7 @@ func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
 	receipt := apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
 	clear := must(daemoncfg.PlanClear(t.Context(), h))(t)
 	assert.Equal(t, "{\n}\n", string(clear.Changes[0].After))
-	require.NoError(t, h.Undo(context.Background(), receipt.ID))
+	require.NoError(t, h.Undo(context.Background(), receipt.ID, nil))
 	assert.Equal(t, before, hosttest.Snapshot(t, h))
 }
 

@@ -104,7 +104,7 @@ func (r Restart) Run(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	fail := &RestartError{Err: err, Kept: r.Receipt.ID == ""}
 	if !fail.Kept { // an empty ID would undo the last run, whatever that was
-		fail.Undo = r.Host.Undo(ctx, r.Receipt.ID) // has a limit of its own
+		fail.Undo = r.Host.Undo(ctx, r.Receipt.ID, nil) // has a limit of its own
 	}
 	ctx, cancel := context.WithTimeout(ctx, backWait+r.Wait)
 	defer cancel()

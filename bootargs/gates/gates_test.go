@@ -112,7 +112,7 @@ func TestEL74GetsItsArgumentAndItsLimit(t *testing.T) {
 	again, err := Plan(t.Context(), h)
 	require.NoError(t, err)
 	assert.Empty(t, again.Changes)
-	require.NoError(t, h.Undo(t.Context(), receipt.ID))
+	require.NoError(t, h.Undo(t.Context(), receipt.ID, nil))
 	assert.Equal(t, before, hosttest.Snapshot(t, h))
 }
 

@@ -52,8 +52,8 @@ func install(ctx context.Context, image usernskit.Host, dry bool) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range receipt.Files {
-		fmt.Println("wrote", f.Path)
+	for _, c := range receipt.Changes {
+		fmt.Println("wrote", c.Path)
 	}
 	return nil
 }

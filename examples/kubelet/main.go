@@ -44,8 +44,8 @@ func give(ctx context.Context, h usernskit.Host, pods uint32, yes bool) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range receipt.Files {
-		fmt.Println("wrote", f.Path)
+	for _, c := range receipt.Changes {
+		fmt.Println("wrote", c.Path)
 	}
 	fmt.Printf("the kubelet has %v for %d pods; it takes the range up when it starts\n", grant.UID, pods)
 	return nil

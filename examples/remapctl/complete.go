@@ -107,8 +107,8 @@ func (e *env) receipts(context.Context) (out []string) {
 func (e *env) receiptFiles(context.Context) (out []string) {
 	list, _ := e.host.Receipts()
 	for _, r := range list {
-		for _, f := range r.Files {
-			out = append(out, f.Path)
+		for _, c := range r.Changes {
+			out = append(out, c.Path)
 		}
 	}
 	return out

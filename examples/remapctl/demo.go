@@ -68,8 +68,8 @@ func (e *env) demo(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range receipt.Files {
-		e.say("wrote %s", f.Path)
+	for _, c := range receipt.Changes {
+		e.say("wrote %s", c.Path)
 	}
 	e.next(p.Plan.Actions)
 
@@ -83,7 +83,7 @@ func (e *env) demo(ctx context.Context, _ []string) error {
 	}
 
 	e.say("\n== undo ==")
-	if err := e.host.Undo(ctx, receipt.ID); err != nil {
+	if err := e.host.Undo(ctx, receipt.ID, nil); err != nil {
 		return err
 	}
 	return e.compare(root, start)

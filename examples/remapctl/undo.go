@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	udiff "github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 func undoCommand(e *env) *cobra.Command {
@@ -44,42 +43,44 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	if err != nil {
 		return err
 	}
-	back := r.Reverse(force...)
+	back, err := e.host.PlanUndo(r.ID, force)
+	if err != nil {
+		return e.showEdits(r, err)
+	}
 	if !e.yes || e.dryRun {
 		e.show(back)
 	}
+	e.warn(back)
 	if e.dryRun {
 		return errors.Join(e.report(back, r), findings)
 	}
 	if err := e.agreed(ctx, back); err != nil {
 		return err
 	}
-	if err := e.write(func() error { return e.host.Undo(ctx, r.ID, force...) }); err != nil {
+	if err := e.write(func() error { return e.host.Undo(ctx, r.ID, force) }); err != nil {
 		return e.showEdits(r, err)
 	}
 	e.done = fmt.Sprintf("receipt %s was undone", r.ID)
 	for _, c := range back.Changes {
 		e.say("restored %s", c.Path)
 	}
-	e.next(r.UndoActions())
+	e.next(back.Actions)
 	return e.report(back, r)
 }
 
-// showEdits prints, for each file that was edited since, what the receipt wrote
-// and what came after it: the three states of the file, as two diffs.
+// showEdits prints, for each file in which others have changed what the receipt
+// wrote, what that was and what is no longer as it was.
 func (e *env) showEdits(r usernskit.Receipt, err error) error {
-	files := usernskit.ChangedFiles(err)
-	if len(files) == 0 {
+	var changed *usernskit.ChangedError
+	if !errors.As(err, &changed) {
 		return err
 	}
 	again := []string{"undo", r.ID}
-	for _, c := range files {
-		again = append(again, "--force-file", c.Path)
-		i := slices.IndexFunc(r.Files, func(f usernskit.FileState) bool { return f.Path == c.Path })
-		if i >= 0 {
-			e.note("%s", udiff.Unified(c.Path+" before", c.Path+" as written", string(r.Files[i].Before), string(c.Want)))
+	for _, c := range r.Changes {
+		if why, ok := changed.Files[c.Path]; ok {
+			again = append(again, "--force-file", c.Path)
+			e.note("%s%s: %s", text.VisibleLines(c.Diff()), c.Path, text.Visible(why))
 		}
-		e.note("%s", udiff.Unified(c.Path+" as written", c.Path+" now", string(c.Want), string(c.Now)))
 	}
 	return fmt.Errorf("edited since receipt %s, as shown above, so nothing was changed; to lose these edits: %s", r.ID, e.self(again...))
 }
@@ -116,9 +117,10 @@ func (e *env) listReceipts() error {
 	for _, r := range receipts {
 		e.text("%s  %s  %-8s  %s", r.ID, when(r.Time), r.State, r.Title)
 		item := jsonReceipt{r.ID, r.Time, r.Title, string(r.State), []jsonReceiptFile{}}
-		for _, f := range r.Files {
-			e.text("     %s: %s", f.Path, holdsText(f.Holds, r.State))
-			item.Files = append(item.Files, jsonReceiptFile{f.Path, string(f.Holds)})
+		for _, c := range r.Changes {
+			holds := r.Files[c.Path]
+			e.text("     %s: %s", c.Path, holdsText(holds, r.State))
+			item.Files = append(item.Files, jsonReceiptFile{c.Path, string(holds)})
 		}
 		out = append(out, item)
 	}
@@ -131,13 +133,13 @@ func (e *env) listReceipts() error {
 // when is a time as people read it.
 func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-func holdsText(holds usernskit.Holds, state usernskit.State) string {
+func holdsText(holds, state usernskit.State) string {
 	switch holds {
-	case usernskit.HoldsAfter:
+	case usernskit.StateApplied:
 		return "as written"
-	case usernskit.HoldsBefore:
+	case usernskit.StateUndone:
 		return "as before"
-	case usernskit.HoldsOther:
+	case usernskit.StateEdited:
 		if state == usernskit.StateUndone {
 			return "changed since it was undone"
 		}

@@ -72,8 +72,8 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	if receipt.ID != "" {
 		e.done = fmt.Sprintf("the files were written (receipt %s)", receipt.ID)
 	}
-	for _, f := range receipt.Files {
-		e.say("wrote %s", f.Path)
+	for _, c := range receipt.Changes {
+		e.say("wrote %s", c.Path)
 	}
 	e.next(p.Actions)
 	if receipt.ID != "" {

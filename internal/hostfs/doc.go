@@ -6,3 +6,18 @@
 // to belong to root; against someone who can rename directories there while we
 // walk, nothing here protects.
 package hostfs
+
+import "errors"
+
+// See the package usernskit, which exports them, for what each one means.
+var (
+	ErrChanged     = errors.New("changed since")
+	ErrBadRoot     = errors.New("the root is not usable")
+	ErrLocked      = errors.New("locked")
+	ErrTooLarge    = errors.New("file too large")
+	ErrNotRegular  = errors.New("not a regular file")
+	ErrReadOnly    = errors.New("read-only file system")
+	ErrImmutable   = errors.New("immutable file (see chattr(1), lsattr(1))")
+	ErrBindMounted = errors.New("mount point of its own, cannot be replaced")
+	ErrHardLinked  = errors.New("the file has other hard links")
+)

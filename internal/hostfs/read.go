@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 )
@@ -14,18 +15,34 @@ import (
 // A Root is the directory taken for "/". The empty Root is "/".
 type Root string
 
-// Dir returns the root's directory on this machine.
-func (r Root) Dir() string {
-	if r == "" {
-		return "/"
+// Dir returns the root's directory on this machine, absolute and clean. This is
+// the one place that makes it so.
+func (r Root) Dir() (string, error) {
+	if r == "" || r == "/" {
+		return "/", nil
 	}
-	return string(r)
+	dir, err := filepath.Abs(string(r))
+	if err != nil {
+		return "", fmt.Errorf("%w: %v", ErrBadRoot, err)
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w: %v", ErrBadRoot, err) // not fs.ErrNotExist: that would say that a file is absent
+	case !info.IsDir():
+		return "", fmt.Errorf("%w: %s is not a directory", ErrBadRoot, dir)
+	}
+	return dir, nil
 }
 
-// Resolve returns where path lies on this machine, all symbolic links resolved
-// inside the root. What is missing is kept as it stands.
+// Resolve returns where path is on this machine, all symbolic links resolved
+// inside the root. Missing elements are kept as they are.
 func (r Root) Resolve(path string) (string, error) {
-	real, err := securejoin.SecureJoin(r.Dir(), path)
+	dir, err := r.Dir()
+	if err != nil {
+		return "", err
+	}
+	real, err := securejoin.SecureJoin(dir, path)
 	if err != nil {
 		return "", hostError("resolve", path, err)
 	}
@@ -104,7 +121,9 @@ func (r Root) ReadDir(path string) ([]fs.DirEntry, error) {
 
 // Stat describes what path leads to.
 func (r Root) Stat(path string) (fs.FileInfo, error) {
-	if filepath.Clean(r.Dir()) == "/" {
+	if dir, err := r.Dir(); err != nil {
+		return nil, err
+	} else if dir == "/" {
 		// The kernel knows links that have no path, such as /proc/self/ns/user.
 		info, err := os.Stat(path)
 		return info, hostError("stat", path, err)
@@ -141,4 +160,9 @@ func hostError(op, path string, err error) error {
 		err = inner.Err
 	}
 	return &fs.PathError{Op: op, Path: path, Err: err}
+}
+
+// openRead opens without waiting: a FIFO nobody writes to must not hang us.
+func openRead(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
 }

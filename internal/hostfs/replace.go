@@ -11,6 +11,18 @@ import (
 	"github.com/google/renameio/v2"
 )
 
+// A Meta is what a file has besides its content.
+type Meta struct {
+	Mode     fs.FileMode       // permissions, setuid, setgid and sticky
+	UID, GID int               // the owner; -1 for whoever makes the file
+	Xattrs   map[string][]byte // SELinux label, POSIX ACL and user attributes
+}
+
+// NewMeta is the Meta of a file that is made by the caller.
+func NewMeta(mode fs.FileMode) Meta { return Meta{Mode: mode, UID: -1, GID: -1} }
+
+const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
 // A Writer replaces files below a root. Every path is followed through symbolic
 // links to the file itself; the links stay.
 type Writer struct {
@@ -27,10 +39,10 @@ func (w Writer) step(name string) error {
 	return w.Fault(name)
 }
 
-// Replace makes path hold data, in one step for whoever reads it: the old file
-// or the new one, on the disk too. It is the caller's to know what the file
-// holds: if that is no longer before (nil: no file), Replace returns
-// [ErrChanged] and leaves the file as it is.
+// Replace makes path hold data, in one step: a program that reads it sees the old
+// file or the new one, also after a crash. before is the content that the caller
+// last read, nil for no file: if the file holds something else, Replace returns
+// [ErrChanged] and leaves it as it is.
 //
 // The new file is made in the directory of the old one, so that it is born on
 // the same file system and with that directory's SELinux type, and gets the

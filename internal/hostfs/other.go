@@ -1,0 +1,87 @@
+//go:build !linux
+
+package hostfs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+)
+
+// Check looks whether path can be replaced or made, before anything is
+// written. Here it knows regular files and hard links.
+func (w Writer) Check(path string) error {
+	real, err := w.Root.Resolve(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(real)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return hostError("stat", path, err)
+	case !info.Mode().IsRegular():
+		return hostError("replace", path, ErrNotRegular)
+	case info.Sys().(*syscall.Stat_t).Nlink > 1:
+		return hostError("replace", path, ErrHardLinked)
+	}
+	return nil
+}
+
+func explain(err error) error {
+	if errors.Is(err, syscall.EROFS) {
+		return ErrReadOnly
+	}
+	return err
+}
+
+// Meta reads what the file that path leads to has besides its content. Here
+// that is owner and mode.
+func (r Root) Meta(path string) (Meta, error) {
+	real, err := r.Resolve(path)
+	if err != nil {
+		return Meta{}, err
+	}
+	info, err := os.Lstat(real)
+	if err != nil {
+		return Meta{}, hostError("stat", path, err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return Meta{Mode: info.Mode() & modeBits, UID: int(owner.Uid), GID: int(owner.Gid)}, nil
+}
+
+func (w Writer) setMeta(f *os.File, m Meta) error {
+	if err := w.step("owner"); err != nil {
+		return err
+	}
+	if m.UID >= 0 || m.GID >= 0 {
+		if err := f.Chown(m.UID, m.GID); err != nil {
+			return err
+		}
+	}
+	if err := w.step("mode"); err != nil {
+		return err
+	}
+	return f.Chmod(m.Mode & modeBits)
+}
+
+// swap puts temp under the name real.
+func (w Writer) swap(temp *renameio.PendingFile, real string, before []byte) error {
+	return temp.CloseAtomicallyReplace()
+}
+
+// A ShadowLock stands for the locks of shadow-utils, which only Linux has.
+type ShadowLock struct{}
+
+// LockShadow takes no lock: a tree on another system has no useradd running.
+func (w Writer) LockShadow(ctx context.Context, files ...string) (*ShadowLock, error) {
+	return &ShadowLock{}, nil
+}
+
+// Unlock does nothing.
+func (l *ShadowLock) Unlock() error { return nil }

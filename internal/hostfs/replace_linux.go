@@ -1,0 +1,239 @@
+package hostfs
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Check looks whether path can be replaced or made, before anything is
+// written. Its errors are [ErrNotRegular], [ErrHardLinked], [ErrBindMounted],
+// [ErrImmutable], [ErrReadOnly] or [fs.ErrPermission], with the path.
+func (w Writer) Check(path string) error {
+	real, err := w.Root.Resolve(path)
+	if err != nil {
+		return err
+	}
+	var st unix.Statx_t
+	err = unix.Statx(unix.AT_FDCWD, real, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
+	switch {
+	case err == nil:
+		if err := checkFile(st); err != nil {
+			return hostError("replace", path, err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return hostError("stat", path, err)
+	}
+	dir := filepath.Dir(real)
+	if missing, err := w.Missing(path); err != nil {
+		return err
+	} else if len(missing) > 0 {
+		dir = filepath.Dir(missing[0])
+	}
+	return hostError("replace", path, checkDir(dir))
+}
+
+func checkFile(st unix.Statx_t) error {
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return ErrNotRegular
+	case st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
+		return ErrBindMounted
+	case st.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0:
+		return ErrImmutable
+	case st.Nlink > 1:
+		return ErrHardLinked
+	}
+	return nil
+}
+
+func checkDir(dir string) error {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_BASIC_STATS, &st); err != nil {
+		return err
+	}
+	if st.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0 {
+		return ErrImmutable
+	}
+	var fsys unix.Statfs_t
+	if err := unix.Statfs(dir, &fsys); err != nil {
+		return err
+	}
+	if fsys.Flags&unix.ST_RDONLY != 0 {
+		return ErrReadOnly
+	}
+	return explain(unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS))
+}
+
+// explain names the errors that the kernel gives a number only.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return ErrReadOnly
+	case errors.Is(err, unix.EBUSY):
+		return ErrBindMounted
+	}
+	return err
+}
+
+// Meta reads what the file that path leads to has besides its content.
+func (r Root) Meta(path string) (Meta, error) {
+	real, err := r.Resolve(path)
+	if err != nil {
+		return Meta{}, err
+	}
+	info, err := os.Lstat(real)
+	if err != nil {
+		return Meta{}, hostError("stat", path, err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	xattrs, err := readXattrs(real)
+	if err != nil {
+		return Meta{}, hostError("read extended attributes of", path, err)
+	}
+	return Meta{Mode: info.Mode() & modeBits, UID: int(owner.Uid), GID: int(owner.Gid), Xattrs: xattrs}, nil
+}
+
+// readXattrs reads the attributes that a replaced file must not lose. The
+// hashes and signatures of IMA and EVM are left out: they are of the old
+// content, and the kernel makes its own.
+func readXattrs(real string) (map[string][]byte, error) {
+	list, err := getx(func(buf []byte) (int, error) { return unix.Llistxattr(real, buf) })
+	switch {
+	case errors.Is(err, unix.ENOTSUP):
+		return nil, nil
+	case err != nil || len(list) == 0:
+		return nil, err
+	}
+	xattrs := map[string][]byte{}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		if name == "security.ima" || name == "security.evm" {
+			continue
+		}
+		value, err := getx(func(buf []byte) (int, error) { return unix.Lgetxattr(real, name, buf) })
+		if errors.Is(err, unix.ENODATA) {
+			continue // gone since it was listed
+		}
+		if err != nil {
+			return nil, err
+		}
+		xattrs[name] = value
+	}
+	return xattrs, nil
+}
+
+// getx calls a function of the xattr family with a buffer that is large enough.
+func getx(call func([]byte) (int, error)) ([]byte, error) {
+	for {
+		size, err := call(nil)
+		if err != nil || size == 0 {
+			return nil, err
+		}
+		buf := make([]byte, size)
+		n, err := call(buf)
+		if errors.Is(err, unix.ERANGE) {
+			continue // it has grown meanwhile
+		}
+		return buf[:max(n, 0)], err
+	}
+}
+
+const accessACL = "system.posix_acl_access"
+
+// setMeta gives f the owner, the mode and the attributes of m, in this order:
+// chown(2) clears setuid, and an ACL is written over the mode's group bits. An
+// ACL that f was born with, by the directory's default, goes where m is that of
+// an old file without one: chmod(2) would only set its mask.
+func (w Writer) setMeta(f *os.File, m Meta) error {
+	if err := w.step("owner"); err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	have := info.Sys().(*syscall.Stat_t)
+	if (m.UID >= 0 && m.UID != int(have.Uid)) || (m.GID >= 0 && m.GID != int(have.Gid)) {
+		if err := f.Chown(m.UID, m.GID); err != nil {
+			return err
+		}
+	}
+	if err := w.step("mode"); err != nil {
+		return err
+	}
+	if _, ok := m.Xattrs[accessACL]; !ok && m.UID >= 0 {
+		err := unix.Fremovexattr(int(f.Fd()), accessACL)
+		if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) {
+			return &os.PathError{Op: "remove " + accessACL, Path: f.Name(), Err: err}
+		}
+	}
+	if err := f.Chmod(m.Mode & modeBits); err != nil {
+		return err
+	}
+	if err := w.step("xattrs"); err != nil {
+		return err
+	}
+	fd := int(f.Fd())
+	for name, value := range m.Xattrs {
+		have, err := getx(func(buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
+		if err == nil && bytes.Equal(have, value) {
+			continue // a label that the directory gave is often the right one
+		}
+		if err := unix.Fsetxattr(fd, name, value, 0); err != nil {
+			return &os.PathError{Op: "set " + name, Path: f.Name(), Err: err}
+		}
+	}
+	return nil
+}
+
+// swap puts temp under the name real. Between the last look at the old file
+// and a plain rename(2) another program's new file could come in and be lost;
+// renameat2(2) gives us the file that was really displaced, and where that is
+// not the one we know, it goes back.
+func (w Writer) swap(temp *renameio.PendingFile, real string, before []byte) error {
+	if before == nil {
+		err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, real, unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EEXIST) {
+			return ErrChanged
+		}
+		if !unsupported(err) {
+			return err // Cleanup finds no file: it has its name
+		}
+		return temp.CloseAtomicallyReplace()
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, real, unix.RENAME_EXCHANGE)
+	if unsupported(err) {
+		return temp.CloseAtomicallyReplace()
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return ErrChanged // removed by someone since we looked
+	}
+	if err != nil {
+		return err
+	}
+	displaced, err := os.Open(temp.Name())
+	if err == nil {
+		var data []byte
+		data, err = io.ReadAll(io.LimitReader(displaced, int64(len(before))+1))
+		displaced.Close()
+		if err == nil && bytes.Equal(data, before) {
+			return w.step("remove old")
+		}
+	}
+	back := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, real, unix.RENAME_EXCHANGE)
+	return errors.Join(ErrChanged, err, back)
+}
+
+// unsupported: the kernel (before 3.15) or the file system has no renameat2
+// with flags.
+func unsupported(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP)
+}
