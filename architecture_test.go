@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"internal/members":  {},
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
-	"userns":            {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
+	"userns":            {"internal/attempt", ".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/accounts": {"internal/answer"},
 	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
 	"daemoncfg/dockerd": {".", "internal/answer", "mvdan.cc/sh/v3/syntax"},
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"verify/engine": {},
 	"verify/format": {"internal/text", "verify"},
 	"verify/docker": {"verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
+	"verify/drill":  {"internal/attempt", "userns", "verify", "verify/engine", "golang.org/x/sys/unix"},
 	"fleet":         {".", "subid"},
 	"fleet/file":    {".", "subid", "fleet", "internal/hostfs"},
 }

@@ -3,6 +3,7 @@ package userns
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/internal/attempt"
 )
 
 // helperName is the helper's argv[0], by which Main knows it. A variable of the
@@ -39,6 +42,15 @@ func helperRun(verb string, args []string) int {
 		return 0
 	case verb == "mqueue" && len(args) == 1:
 		fmt.Println(int(mountMqueue(args[0])))
+		return 0
+	case verb == "try":
+		for _, arg := range args {
+			var a attempt.Attempt
+			if err := json.Unmarshal([]byte(arg), &a); err != nil {
+				return 2
+			}
+			fmt.Println(attempt.Do(a).Line())
+		}
 		return 0
 	}
 	return 2
@@ -100,6 +112,29 @@ func (h Helper) run(ctx context.Context, m Mapping, who Credential, flags uintpt
 		return nil, fmt.Errorf("helper: %w: %s", err, bytes.TrimSpace(complaints.Bytes()))
 	}
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"), nil
+}
+
+func (h Helper) try(ctx context.Context, m Mapping, attempts []attempt.Attempt) ([]attempt.Result, error) {
+	args := []string{"try"}
+	for _, a := range attempts {
+		data, err := json.Marshal(a)
+		if err != nil {
+			return nil, fmt.Errorf("BUG: %w", err)
+		}
+		args = append(args, string(data))
+	}
+	lines, err := h.run(ctx, m, Credential{}, unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP, nil, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) != len(attempts) {
+		return nil, fmt.Errorf("helper: BUG: %d answers to %d attempts", len(lines), len(attempts))
+	}
+	var out []attempt.Result
+	for _, line := range lines {
+		out = append(out, attempt.ParseLine(line))
+	}
+	return out, nil
 }
 
 // batch is how many files go to one helper, far below the usual limit of 1024.

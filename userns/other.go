@@ -5,6 +5,8 @@ package userns
 import (
 	"context"
 	"iter"
+
+	"github.com/usernskit/usernskit/internal/attempt"
 )
 
 func (f FS) mapping(int) (Mapping, error) { return Mapping{}, ErrNotSupported }
@@ -28,3 +30,7 @@ func (h Helper) access(context.Context, Mapping, Credential, []string) ([]Access
 }
 
 func (h Helper) probeIPC(context.Context, Mapping) error { return ErrNotSupported }
+
+func (h Helper) try(context.Context, Mapping, []attempt.Attempt) ([]attempt.Result, error) {
+	return nil, ErrNotSupported
+}

@@ -3,6 +3,8 @@ package userns
 import (
 	"context"
 	"fmt"
+
+	"github.com/usernskit/usernskit/internal/attempt"
 )
 
 // Probe starts a process in a user namespace with this very mapping, looks at it
@@ -74,3 +76,10 @@ func (h Helper) Access(ctx context.Context, m Mapping, who Credential, paths ...
 // namespace, as docker run --ipc=host wants: nil if so. Where the kernel
 // refuses the mount of mqueue that this takes, the error is a [*ProbeError].
 func (h Helper) ProbeIPC(ctx context.Context, m Mapping) error { return h.probeIPC(ctx, m) }
+
+// Try makes the attempts in order as root of a namespace with the mapping, in
+// mount and cgroup namespaces of its own, and returns a result for each. It is
+// for package verify/drill.
+func (h Helper) Try(ctx context.Context, m Mapping, attempts []attempt.Attempt) ([]attempt.Result, error) {
+	return h.try(ctx, m, attempts)
+}

@@ -56,7 +56,7 @@ func newCommand(e *env) *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 	},
 		demoCommand(e), planCommand(e), enableCommand(e), disableCommand(e), undoCommand(e), preflightCommand(e),
-		verifyCommand(e), psCommand(e), mapCommand(e), explainCommand(e), subidCommand(e), daemonCommand(e),
+		verifyCommand(e), drillCommand(e), psCommand(e), mapCommand(e), explainCommand(e), subidCommand(e), daemonCommand(e),
 		bootargsCommand(e), completionCommand(e), manCommand(e))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand(root))

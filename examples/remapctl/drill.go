@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify"
+	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/drill"
+	"github.com/usernskit/usernskit/verify/format"
+)
+
+func drillCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "drill", Short: "try the last steps of known escapes, without harm",
+		Long: "Tries them as root of a container that got out of it, in the mapping of the\n" +
+			"daemon. Opens files and closes them; writes nothing. Exits 1 where a step is\n" +
+			"reached that remapping should stop.",
+		Example: "remapctl drill --container web",
+		Args:    args(0, 0),
+	}
+	f := c.Flags()
+	name := f.String("container", "", "drill in the mapping of `NAME`")
+	start := f.Uint32("start", 0, "drill in the 65536 IDs from `ID` on; does not ask Docker")
+	as := f.String("format", "text", "`FORMAT` to print: text, json, junit or sarif")
+	without := f.Bool("without-remap", false, "print what a container without remapping would reach, too")
+	e.values(c, "container", e.containers)
+	e.values(c, "format", words("text", "json", "junit", "sarif"))
+	c.MarkFlagsMutuallyExclusive("container", "start")
+	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+		if !e.host.Live() {
+			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
+		}
+		if e.json {
+			*as = "json"
+		}
+		opts := drill.Options{Helper: userns.Main()} // main has called it first
+		if f.Changed("start") {
+			m, err := userns.NewMap(userns.Extent{HostID: *start, Count: 65536})
+			if err != nil {
+				return fmt.Errorf("--start: %w", err)
+			}
+			opts.Mapping = userns.Mapping{UID: m, GID: m}
+		} else {
+			daemon, err := docker.Read(ctx, "")
+			if err != nil {
+				return err
+			}
+			if err := opts.Choose(userns.FS{}, daemon, *name); err != nil {
+				return err
+			}
+		}
+		report, err := drill.Run(ctx, opts)
+		if err != nil {
+			return err
+		}
+		findings := verify.Report{Findings: report.Findings()}
+		switch *as {
+		case "text":
+			err = e.printDrill(report, *without)
+		case "json":
+			err = e.printJSON(report)
+		case "junit":
+			err = format.JUnit(e.out, findings)
+		case "sarif":
+			err = format.SARIF(e.out, findings)
+		default:
+			return fmt.Errorf("--format %s: must be text, json, junit or sarif", *as)
+		}
+		if report.Failed() {
+			err = errors.Join(err, exit(1))
+		}
+		return err
+	})
+	return c
+}
+
+func (e *env) printDrill(r drill.Report, without bool) error {
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	for _, p := range r.Probes {
+		line := fmt.Sprintf("%s\t%s\t%s", p.Result, p.ID, p.Title)
+		if without {
+			line = fmt.Sprintf("%s\twithout remap: %s\t%s\t%s", p.Result, p.Unmapped, p.ID, p.Title)
+		}
+		if p.Result != drill.Stopped {
+			line += ": " + p.Reason
+		}
+		fmt.Fprintln(w, line)
+	}
+	for _, path := range r.Changed {
+		fmt.Fprintf(e.err, "remapctl: %s changed while the drill ran\n", path)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,51 @@
+// Package drill tries the last steps of known container escapes on this host,
+// without harm, and reports which of them user-namespace remapping stops.
+//
+//	helper := userns.Main() // first in main
+//	...
+//	report, err := drill.Run(ctx, drill.Options{Helper: helper, Mapping: mapping})
+//	for _, p := range report.Probes {
+//		fmt.Println(p.ID, p.Result, p.Reason)
+//	}
+//
+// An escape ends with a step that needs the rights of the host's root: writing
+// /proc/sys/kernel/core_pattern, say. The drill takes that last step alone, as a
+// short-lived process that is root of a user namespace with the very mapping
+// that the daemon gives its containers. The process is outside every container
+// and has all capabilities inside its namespace: the drill asks what is left to
+// stop an attacker when everything else about the container has failed.
+//
+// Nothing is harmed: files are opened and closed, never created, truncated or
+// written; a signal is number 0; mounts are in a mount namespace that ends with
+// the process. Files and settings that the probes open are compared before and
+// after, see [Report.Changed].
+//
+// "Stopped" is said only where the kernel answered EACCES or EPERM to the
+// deciding call. A missing file, a feature that the kernel does not have, a
+// read-only file system and a /proc that is not the kernel's are not-testable.
+//
+// The drill does not prove that a host is remapped: package verify does. It does
+// not test seccomp, SELinux or AppArmor, which confine a container and not the
+// drill's process, and it finds no new escape.
+//
+// # What remapping stops
+//
+// Sources: "probe" is a result of this package on a remapped host; "advisory"
+// is the project's own advisory, read and not run; "reasoned" is neither.
+//
+//	CVE                what it ends with                   stopped   probe            source
+//	2019-5736          overwrite the host's runc           yes       host-binary      probe, advisory
+//	2022-0492          write a cgroup v1 release_agent     yes       release-agent    probe
+//	2024-21626         the host's files by a leaked fd     yes *     root-directory   probe
+//	2025-31133, 52565  write /proc/sys, /proc/sysrq-...    yes *     core-pattern     probe, advisory
+//	2025-52881         the same, by a redirected write     partly    core-pattern     probe, advisory
+//	page cache (2022-0847 and its kind)                    no        -                reasoned
+//	races in docker cp (2019-14271 and its kind)           no        -                reasoned
+//	from one container into another                        no        other-files      probe
+//
+// With * a file of the host that everyone may read or write stays readable or
+// writable. 2025-52881 is stopped partly since runc itself, as the host's root,
+// makes the redirected write. All containers of a daemon have one mapping, so
+// their files are open to each other for a process that has left its container;
+// their processes are not, since each has a user namespace of its own.
+package drill

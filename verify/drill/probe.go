@@ -1,0 +1,122 @@
+package drill
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/internal/attempt"
+)
+
+// A Result is what came of one probe.
+type Result int
+
+const (
+	// NotTestable: the step could not be tried on this host. It is never a pass.
+	NotTestable Result = iota
+	// Stopped: the kernel refused the step for want of rights.
+	Stopped
+	// Reached: nothing stopped the step.
+	Reached
+)
+
+var results = [...]string{"not-testable", "stopped", "reached"}
+
+// String returns "not-testable", "stopped" or "reached".
+func (r Result) String() string {
+	if r < 0 || int(r) >= len(results) {
+		return fmt.Sprintf("Result(%d)", int(r))
+	}
+	return results[r]
+}
+
+// MarshalText returns what [Result.String] returns.
+func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads one of the three words.
+func (r *Result) UnmarshalText(text []byte) error {
+	for i, word := range results {
+		if word == string(text) {
+			*r = Result(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not the result of a probe", text)
+}
+
+// A Probe is one step and what came of it.
+type Probe struct {
+	ID    string `json:"id"`    // "core-pattern"
+	Title string `json:"title"` // what an attacker gains by the step
+
+	Result Result `json:"result"`
+	Target string `json:"target,omitempty"` // the path or process that was tried
+	Errno  string `json:"errno,omitempty"`  // as in errno(3): "EACCES"
+	Reason string `json:"reason"`           // the result in words
+
+	// Unmapped is what the host's root, and so a container without remapping,
+	// would get. It was looked up by permission, and not tried.
+	Unmapped Result `json:"unmapped"`
+
+	// Shared: remapping is not made to stop this step, since all containers of
+	// a daemon have the same mapping.
+	Shared bool     `json:"shared,omitempty"`
+	Refs   []string `json:"refs"` // "CVE-2019-5736"
+}
+
+// Failed reports whether remapping should have stopped the step and did not.
+func (p Probe) Failed() bool { return p.Result == Reached && !p.Shared }
+
+// A Report is what a drill found.
+type Report struct {
+	Probes []Probe `json:"probes"`
+	// Changed names what the probes opened and that was different afterwards.
+	// The drill changes nothing, so another program did, or there is a bug.
+	Changed []string `json:"changed"`
+}
+
+// Failed reports whether any probe failed.
+func (r Report) Failed() bool {
+	for _, p := range r.Probes {
+		if p.Failed() {
+			return true
+		}
+	}
+	return false
+}
+
+// MarshalJSON writes the report as one object that begins with its schema.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type plain Report
+	if r.Changed == nil {
+		r.Changed = []string{}
+	}
+	return json.Marshal(struct {
+		Schema int `json:"schema"`
+		plain
+	}{1, plain(r)})
+}
+
+// judge turns an attempt's result into a probe's.
+func judge(a attempt.Attempt, r attempt.Result) (result Result, errno, reason string) {
+	if r.Untried != "" {
+		return NotTestable, "", r.Untried
+	}
+	name := unix.ErrnoName(r.Errno)
+	switch {
+	case r.Errno == 0:
+		return Reached, "", "the kernel allowed it"
+	case r.Errno == unix.ETXTBSY && a.Op == attempt.OpenWrite:
+		return Reached, name, "allowed by permission; the file is being executed right now"
+	case r.Errno == unix.EACCES || r.Errno == unix.EPERM:
+		return Stopped, name, "the kernel refused it"
+	case r.Errno == unix.EROFS:
+		return NotTestable, name, "on a read-only file system, which stops the host's root too"
+	case errors.Is(r.Errno, syscall.ENOENT):
+		return NotTestable, name, "not there"
+	}
+	return NotTestable, name, "the step failed for another reason: " + r.Errno.Error()
+}
