@@ -70,19 +70,19 @@ func newCommand(e *env) *cobra.Command {
 	f.BoolVar(&e.json, "json", false, "print one JSON object with \"schema\": 1")
 	f.StringVar(&e.when, "color", "auto", "use colours `WHEN`: auto, always or never")
 	e.values(root, "color", words("auto", "always", "never"))
-	setUp(root)
+	setUp(root, version())
 	return root
 }
 
 // setUp gives every command its --version and --help, and the order of its flags.
-func setUp(c *cobra.Command) {
-	c.Version = version()
+func setUp(c *cobra.Command, version string) {
+	c.Version = version
 	c.SetVersionTemplate("remapctl {{.Version}}\n")
 	c.Flags().SortFlags = false
 	c.Flags().BoolP("help", "h", false, "show what a command does, and its options")
 	c.Flags().Bool("version", false, "print the version")
 	for _, sub := range c.Commands() {
-		setUp(sub)
+		setUp(sub, version)
 	}
 }
 
