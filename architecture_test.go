@@ -90,7 +90,7 @@ func short(path string) string {
 var hostFiles = map[string][]string{
 	"subid":     {"audit.go", "choose.go", "nss.go", "plan.go", "read.go", "release.go", "set.go"},
 	"daemoncfg": {"account.go", "config.go", "current.go", "plan.go", "riskpath.go", "risks.go"},
-	"bootargs":  {"grubby.go", "loader.go", "plan.go", "status.go"},
+	"bootargs":  {"check.go", "grubby.go", "loader.go", "plan.go", "status.go"},
 	"userns":    {"other.go", "probe.go", "probe_linux.go", "helper_linux.go", "proc_linux.go", "scan_linux.go"},
 }
 

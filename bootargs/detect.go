@@ -2,99 +2,139 @@ package bootargs
 
 import (
 	"bytes"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
 )
 
-// The drop-in of our own on hosts whose grub-mkconfig reads grub.d (Debian's
-// and Ubuntu's patch). Taking it back is deleting it.
 const (
 	defaultGrub = "/etc/default/grub"
 	dropInDir   = "/etc/default/grub.d"
-	dropInPath  = dropInDir + "/99-usernskit.cfg"
 )
 
-// owned recognises hosts on which another program keeps the arguments.
+// owned recognises hosts on which another program keeps the arguments, and
+// would undo or ignore an edit of the files that it makes.
 func owned(s *site) bool {
-	own := func(kind Kind, why string, command ...string) bool {
-		s.Kind, s.Why, s.Command = kind, why, command
+	own := func(kind Kind, evidence, why string, command ...string) bool {
+		s.Kind, s.Why, s.Command, s.Evidence = kind, why, command, []string{evidence}
 		return true
 	}
-	ostree := s.exists("/run/ostree-booted") || s.exists("/ostree/repo")
-	rpmOSTree := s.exists("/usr/bin/rpm-ostree")
+	ostree := s.first("/run/ostree-booted", "/ostree/repo")
+	bootc := s.first("/usr/lib/bootc/kargs.d", "/usr/bin/bootc")
 	switch {
-	case ostree && rpmOSTree:
-		return own(KindRPMOSTree, "each deployment has its own arguments, and a new deployment inherits them from rpm-ostree only", "rpm-ostree", "kargs")
-	case s.exists("/usr/lib/bootc/kargs.d") || s.exists("/usr/bin/bootc"):
-		return own(KindBootc, "the arguments belong to the image: a file in /usr/lib/bootc/kargs.d with kargs = [\"name=value\"], at the next build")
-	case ostree:
-		return own(KindRPMOSTree, "ostree writes the entries of each deployment", "ostree", "admin", "kargs", "edit-in-place")
-	case s.exists("/etc/zipl.conf"):
-		return own(KindZipl, "zipl(8) copies the arguments to the boot record: put them into parameters= of /etc/zipl.conf or have grubby do it, then run zipl", "zipl")
-	case s.exists("/etc/kernel/proxmox-boot-uuids"):
-		return own(KindOther, "proxmox-boot-tool copies /etc/kernel/cmdline to each ESP", "proxmox-boot-tool", "refresh")
-	case s.exists("/etc/kernelstub/configuration"):
-		return own(KindOther, "kernelstub rewrites the entries from its own configuration", "kernelstub", "-a")
-	case s.exists("/etc/sdboot-manage.conf"):
-		return own(KindOther, "sdboot-manage rewrites the entries from /etc/sdboot-manage.conf", "sdboot-manage", "gen")
+	case ostree != "" && s.exists("/usr/bin/rpm-ostree"):
+		return own(KindRPMOSTree, ostree, "each deployment has its own arguments, and a new deployment inherits them from rpm-ostree only", "rpm-ostree", "kargs")
+	case bootc != "":
+		return own(KindBootc, bootc, "the arguments belong to the image: a file in /usr/lib/bootc/kargs.d with kargs = [\"name=value\"], at the next build")
+	case ostree != "":
+		return own(KindRPMOSTree, ostree, "ostree writes the entries of each deployment", "ostree", "admin", "kargs", "edit-in-place")
 	}
-	return false
-}
-
-// raspberry recognises the Raspberry Pi's firmware by its two files.
-func raspberry(s *site) bool {
-	for _, dir := range []string{"/boot/firmware", "/boot"} {
-		config := s.read(dir + "/config.txt")
-		if config == nil {
+	for _, o := range []struct {
+		file, id, why string // a file that is there, or the ID of the distribution
+		kind          Kind
+		command       []string
+	}{
+		{file: "/etc/NIXOS", id: "nixos", why: "NixOS writes the boot entries at each rebuild: put the argument into boot.kernelParams of /etc/nixos/configuration.nix",
+			command: []string{"nixos-rebuild", "boot"}},
+		{file: "/etc/zipl.conf", kind: KindZipl, why: "zipl(8) copies the arguments to the boot record: put them into parameters= of /etc/zipl.conf or have grubby do it, then run zipl",
+			command: []string{"zipl"}},
+		{file: "/etc/kernel/proxmox-boot-uuids", why: "proxmox-boot-tool copies the arguments to each ESP: put them into /etc/kernel/cmdline where it says systemd-boot, into /etc/default/grub where it says GRUB",
+			command: []string{"proxmox-boot-tool", "refresh"}},
+		{file: "/etc/kernelstub/configuration", why: "kernelstub rewrites the entries from its own configuration", command: []string{"kernelstub", "-a"}},
+		{file: "/etc/sdboot-manage.conf", why: "sdboot-manage rewrites the entries: put the argument into LINUX_OPTIONS of /etc/sdboot-manage.conf", command: []string{"sdboot-manage", "gen"}},
+		{id: "flatcar", why: "the menu belongs to the image: put the argument into set linux_append=\"...\" of /oem/grub.cfg (/usr/share/oem/grub.cfg on older releases)"},
+		{file: "/boot/photon.cfg", why: "Photon OS has a menu of its own: put the argument into photon_cmdline= of /boot/photon.cfg, and again after each new kernel"},
+		{id: "clear-linux-os", why: "clr-boot-manager makes the entries: put the argument into a file of /etc/kernel/cmdline.d", command: []string{"clr-boot-manager", "update"}},
+		{id: "ubuntu-core", why: "the boot partition belongs to snapd", command: []string{"snap", "set", "system", "system.kernel.append="}},
+		{file: "/usr/bin/abroot", why: "ABRoot makes the entries of each root", command: []string{"abroot", "kargs", "edit"}},
+	} {
+		evidence := ""
+		switch {
+		case o.id != "" && s.release.ID == o.id:
+			evidence = "the distribution is " + o.id
+		case o.file != "" && s.exists(o.file):
+			evidence = o.file
+		default:
 			continue
 		}
-		name := "cmdline.txt"
-		for line := range bytes.Lines(config) {
-			if value, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "cmdline="); ok {
-				name = strings.TrimSpace(value)
-			}
+		kind := o.kind
+		if kind == KindUnknown {
+			kind = KindOther
 		}
-		if file := path.Join(dir, name); s.read(file) != nil {
-			s.Kind, s.linePath, s.Why = KindRaspberry, file, "the firmware reads "+file
-			return true
-		}
+		return own(kind, evidence, o.why, o.command...)
 	}
 	return false
 }
 
-// grub recognises GRUB 2 by its generated configuration, or by the file that
-// one will be generated from.
-func grub(s *site) bool {
-	s.grubCfgPath = s.grubCfgFile()
-	source := s.read(defaultGrub)
-	if s.grubCfgPath == "" && source == nil {
-		return false
+// grub recognises GRUB 2 by the menu that it reads, or by the file that one
+// will be made from.
+func grub(c *candidate, _ bool) {
+	if c.loaderType() == "grub2-bls" {
+		grubOnESP(c)
+		return
 	}
-	if s.grubCfgPath == "" && s.loaderConf() != "" || s.bootedBySystemdBoot() {
-		return false
+	c.grubCfgPath = c.grubCfgFile()
+	source := c.read(defaultGrub)
+	if c.grubCfgPath == "" && source == nil {
+		return
 	}
-	s.Kind, s.Why = KindGRUB, defaultGrub
-	if s.grubCfgPath != "" {
-		s.Why = s.grubCfgPath
-		s.cfg = parseGRUBCfg(s.read(s.grubCfgPath))
+	c.Kind, c.Why = KindGRUB, defaultGrub
+	if source != nil {
+		c.evidence(weightSource, defaultGrub)
 	}
-	s.loadShell()
-	s.envPath = s.first("/boot/grub2/grubenv", "/boot/grub/grubenv")
-	s.read(s.envPath)
-	bls := s.cfg.bls
-	if s.grubCfgPath == "" && source != nil {
-		if f, err := parseShell(defaultGrub, source); err == nil {
-			bls = evaluate(f)["GRUB_ENABLE_BLSCFG"].text == "true"
+	if c.grubCfgPath != "" {
+		c.evidence(weightLive, c.grubCfgPath)
+		c.Why = c.grubCfgPath
+		c.cfg = parseGRUBCfg(c.read(c.grubCfgPath))
+	}
+	c.loadShell()
+	c.envPath = c.first("/boot/grub2/grubenv", "/boot/grub/grubenv")
+	c.read(c.envPath)
+	const entries = "/boot/loader/entries"
+	bls := c.cfg.bls
+	if c.grubCfgPath == "" {
+		bls = c.willReadEntries(source)
+		if bls && len(c.list(entries, ".conf")) > 0 && c.loaderConf() == "" {
+			c.evidence(weightLive, entries+" that GRUB is to read")
 		}
 	}
 	if bls {
-		s.Kind = KindGRUBBLS
-		s.Why += " reads /boot/loader/entries"
-		s.loadEntries("/boot/loader/entries", true)
-		s.loadKernelCmdline()
+		c.Kind = KindGRUBBLS
+		c.Why += " reads " + entries
+		c.loadEntries(true, entries)
+		c.loadKernelCmdline()
 	}
-	return true
+}
+
+// grubOnESP is openSUSE's grub2-bls: sdbootutil makes the entries on the ESP,
+// from /etc/kernel/cmdline; /etc/default/grub is not read.
+func grubOnESP(c *candidate) {
+	c.Kind, c.sdbootutil = KindGRUBBLS, true
+	c.loadEntries(true, "/boot/efi/loader/entries", "/efi/loader/entries", "/boot/loader/entries")
+	c.loadKernelCmdline()
+	c.evidence(weightSource, bootloaderFile)
+	if c.entriesDir != "" {
+		c.evidence(weightLive, c.entriesDir)
+	}
+	c.Why = "GRUB reads the entries that sdbootutil makes from /etc/kernel/cmdline"
+}
+
+// willReadEntries reports whether the menu that grub-mkconfig is going to make
+// reads entry files. Fedora and EL have that as the default.
+func (s *site) willReadEntries(source []byte) bool {
+	f, err := parseShell(defaultGrub, source)
+	if err != nil {
+		return false
+	}
+	switch evaluate(f)["GRUB_ENABLE_BLSCFG"].text {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	major, _, el := s.release.Enterprise()
+	return (s.release.ID == "fedora" || el && major >= 9) && len(s.list("/boot/loader/entries", ".conf")) > 0
 }
 
 // grubCfgFile finds the grub.cfg that holds the menu. On UEFI hosts of EL7 and
@@ -104,7 +144,8 @@ func (s *site) grubCfgFile() string {
 	if main != "" && !s.exists("/sys/firmware/efi") {
 		return main
 	}
-	all, _ := s.h.ReadDir("/boot/efi/EFI")
+	all, err := s.h.ReadDir("/boot/efi/EFI")
+	s.note(err)
 	for _, d := range all {
 		file := "/boot/efi/EFI/" + d.Name() + "/grub.cfg"
 		if data := s.read(file); data != nil && !parseGRUBCfg(data).wrapper {
@@ -114,7 +155,8 @@ func (s *site) grubCfgFile() string {
 	return main
 }
 
-// loadShell reads what grub-mkconfig sources.
+// loadShell reads what grub-mkconfig sources: Debian and Ubuntu patched it to
+// read a directory too.
 func (s *site) loadShell() {
 	if s.read(defaultGrub) != nil {
 		s.shell = append(s.shell, defaultGrub)
@@ -122,11 +164,44 @@ func (s *site) loadShell() {
 	if !s.release.Is("debian", "ubuntu") || !s.exists(dropInDir) {
 		return
 	}
-	s.dropIn = true
 	for _, name := range s.list(dropInDir, ".cfg") {
 		s.read(name)
 		s.shell = append(s.shell, name)
 	}
+	s.dropIn = s.dropInName()
+}
+
+// dropInName is the file of our own in grub.d. Deleting it takes all of it
+// back. Its name must sort after every file that assigns the variable.
+func (s *site) dropInName() string {
+	last := ""
+	for _, name := range s.shell {
+		if name != defaultGrub && !ownDropIn(name) && mayAssign(s.read(name)) {
+			last = name
+		}
+	}
+	for _, name := range s.shell {
+		if ownDropIn(name) && name > last {
+			return name
+		}
+	}
+	name := dropInDir + "/99-usernskit.cfg"
+	for prefix := "zz"; name <= last && len(prefix) < 200; prefix += "z" {
+		name = dropInDir + "/" + prefix + "-usernskit.cfg"
+	}
+	return name
+}
+
+// mayAssign reports whether a file may give the variable another value.
+func mayAssign(src []byte) bool {
+	f, err := parseShell("", src)
+	return err != nil || slices.ContainsFunc(f.steps, func(s shellStep) bool { return s.name == grubVariable || s.name == "" && !s.exits })
+}
+
+// ownDropIn reports whether a file has a name that dropInName gives.
+func ownDropIn(name string) bool {
+	prefix, ok := strings.CutSuffix(path.Base(name), "-usernskit.cfg")
+	return ok && (prefix == "99" || len(prefix) > 1 && strings.Trim(prefix, "z") == "")
 }
 
 // loaderConf finds the configuration of systemd-boot.
@@ -134,72 +209,211 @@ func (s *site) loaderConf() string {
 	return s.first("/efi/loader/loader.conf", "/boot/loader/loader.conf", "/boot/efi/loader/loader.conf")
 }
 
-// bootedBySystemdBoot asks the firmware's variable in which a loader tells its
-// name, UTF-16 behind four bytes of attributes.
-func (s *site) bootedBySystemdBoot() bool {
-	name := s.read("/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
-	return bytes.Contains(bytes.ReplaceAll(name, []byte{0}, nil), []byte("systemd-boot")) && s.loaderConf() != ""
-}
-
 // systemdBoot recognises systemd-boot by loader.conf or entries, and hosts that
-// have kernels only with the arguments inside.
-func systemdBoot(s *site) bool {
-	conf := s.loaderConf()
-	var unified string
+// have kernels only with the arguments inside. Entries that GRUB reads are
+// not a sign of it.
+func systemdBoot(c *candidate, claimed bool) {
+	conf := c.loaderConf()
+	if claimed && conf == "" && c.loaderType() != "systemd-boot" {
+		return
+	}
+	var dirs []string
 	for _, boot := range []string{"/efi", "/boot", "/boot/efi"} {
-		if images := s.list(boot+"/EFI/Linux", ".efi"); len(images) > 0 && unified == "" {
-			unified = images[0]
-		}
-		if len(s.entries) == 0 {
-			s.loadEntries(boot+"/loader/entries", false)
-			s.bootDir = boot
+		dirs = append(dirs, boot+"/loader/entries")
+		c.images = append(c.images, c.list(boot+"/EFI/Linux", ".efi")...)
+	}
+	c.loadEntries(false, dirs...)
+	c.bootDir = strings.TrimSuffix(conf, "/loader/loader.conf")
+	for _, found := range append([]string{conf, c.entriesDir}, c.images...) {
+		if found != "" {
+			c.evidence(weightLive, found)
 		}
 	}
+	if c.weight == weightNone {
+		return
+	}
+	c.Kind, c.Why = KindSDBoot, c.entriesDir
+	if c.Why == "" {
+		c.Why = conf
+	}
+	c.loadKernelCmdline()
+	c.sdbootutil = c.loaderType() == "systemd-boot" && c.exists("/usr/bin/sdbootutil")
+	ours := slices.ContainsFunc(c.entries, func(e *entry) bool { return e.foreign() == "" })
+	if len(c.images) == 0 {
+		return
+	}
+	booted, byDefault := c.defaultImage()
 	switch {
-	case len(s.entries) > 0:
-		s.Kind, s.Why = KindSDBoot, s.entriesDir
-		s.loadKernelCmdline()
-		return true
-	case unified != "":
-		s.Kind, s.Why = KindUKI, "the arguments are inside the signed image "+unified+": put them into the file that it is built from (/etc/kernel/cmdline, /etc/cmdline.d), then rebuild and sign it"
-		s.Command = []string{"kernel-install", "add-all"}
-		return true
-	case conf != "":
-		s.Kind, s.Why = KindSDBoot, conf
-		s.loadKernelCmdline()
-		return true
+	case byDefault:
+		c.unified(booted, " boots by default")
+	case !ours:
+		c.unified(c.images[0], " has them inside, signed")
 	}
-	return false
 }
 
-func extlinux(s *site) bool {
-	file := s.first("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf")
+// unified explains a host that boots an image with the arguments inside.
+func (c *candidate) unified(image, what string) {
+	c.Kind = KindUKI
+	c.Why = "the unified kernel image " + image + what + ": put the arguments into the file that it is built from (/etc/kernel/cmdline, /etc/cmdline.d), then rebuild and sign it"
+	c.Command = []string{"kernel-install", "add-all"}
+}
+
+// extlinux recognises extlinux, and U-Boot that reads the same file.
+func extlinux(c *candidate, _ bool) {
+	file := c.first("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg")
+	menu := c.first("/usr/sbin/u-boot-update", ubootDefaults)
+	if file == "" && menu == "" {
+		return
+	}
+	c.Kind, c.Why, c.extlinux = KindExtlinux, file, file
 	if file == "" {
-		return false
+		c.Why = menu
+		c.evidence(weightSource, menu)
+		return
 	}
-	s.Kind, s.Why, s.extlinux = KindExtlinux, file, file
-	s.read(file)
-	for _, name := range []string{"/etc/default/u-boot", "/etc/update-extlinux.conf", "/etc/kernel/cmdline"} {
-		s.read(name)
+	c.evidence(weightLive, file)
+}
+
+// limine recognises Limine by its configuration, in the places where it looks
+// and where distributions put it.
+func limine(c *candidate, _ bool) {
+	var names []string
+	for _, boot := range []string{"/boot", "/efi", "/boot/efi"} {
+		for _, dir := range []string{"", "/limine", "/EFI/limine", "/EFI/BOOT", "/EFI/arch-limine"} {
+			names = append(names, boot+dir+"/limine.conf")
+		}
 	}
-	return true
+	file := c.first(append(names, "/boot/limine.cfg", "/efi/limine.cfg")...)
+	if file == "" {
+		return
+	}
+	c.evidence(weightLive, file)
+	c.Kind, c.Why = KindOther, "Limine: add the argument to the cmdline of each entry in "+file
+	tool := c.first("/usr/bin/limine-entry-tool", "/usr/bin/limine-update", "/usr/bin/limine-mkinitcpio", "/etc/limine-entry-tool.conf")
+	defaults := c.read(limineDefaults)
+	switch {
+	case defaults == nil && tool == "":
+	case len(limineLines(defaults)) > 0:
+		c.Kind, c.Why = KindLimine, "limine-entry-tool makes "+file+" from "+limineDefaults
+	default:
+		c.Why = "limine-entry-tool makes " + file + ": put the whole command line into " + limineKey + "=\"...\" of " + limineDefaults
+		c.Command = []string{"limine-update"}
+	}
+}
+
+// refind recognises rEFInd by the file that it reads beside a kernel.
+func refind(c *candidate, _ bool) {
+	const file = "/boot/refind_linux.conf"
+	if !c.exists(file) {
+		return
+	}
+	c.evidence(weightLive, file)
+	c.Kind, c.Why = KindOther, "rEFInd: add the argument to each line of "+file
 }
 
 // others names what we know and do not edit.
-func others(s *site) bool {
-	known := []struct{ file, why string }{
-		{"/boot/grub/grub.conf", "GRUB legacy: add the argument to the kernel lines of /boot/grub/grub.conf, or use grubby"},
-		{"/boot/grub/menu.lst", "GRUB legacy: add the argument to the kernel lines of /boot/grub/menu.lst"},
-		{"/boot/limine.conf", "Limine: add the argument to the cmdline of each entry in /boot/limine.conf"},
-		{"/boot/limine/limine.conf", "Limine: add the argument to the cmdline of each entry in /boot/limine/limine.conf"},
-		{"/boot/refind_linux.conf", "rEFInd: add the argument to each line of /boot/refind_linux.conf"},
-		{"/boot/armbianEnv.txt", "Armbian: add the argument to extraargs= in /boot/armbianEnv.txt"},
-		{"/etc/lilo.conf", "LILO: add the argument to append= in /etc/lilo.conf, then run lilo"},
+func others(c *candidate, _ bool) {
+	for _, known := range []struct {
+		weight    int
+		file, why string
+	}{
+		{weightLegacy, "/boot/grub/grub.conf", "GRUB legacy: add the argument to the kernel lines of /boot/grub/grub.conf, or use grubby"},
+		{weightLegacy, "/boot/grub/menu.lst", "GRUB legacy: add the argument to the kernel lines of /boot/grub/menu.lst"},
+		{weightLive, "/boot/armbianEnv.txt", "Armbian: add the argument to extraargs= in /boot/armbianEnv.txt"},
+		{weightLegacy, "/etc/lilo.conf", "LILO: add the argument to append= in /etc/lilo.conf, then run lilo"},
+	} {
+		if c.exists(known.file) {
+			c.Kind, c.Why = KindOther, known.why
+			c.evidence(known.weight, known.file)
+			return
+		}
 	}
-	i := slices.IndexFunc(known, func(k struct{ file, why string }) bool { return s.exists(k.file) })
-	if i < 0 {
-		return false
+}
+
+// raspberry recognises the Raspberry Pi's firmware by its config.txt and the
+// command line that this names.
+func raspberry(c *candidate, _ bool) {
+	for _, dir := range []string{"/boot/firmware", "/boot"} {
+		config := dir + "/config.txt"
+		if c.read(config) == nil {
+			continue
+		}
+		lines, unsure := c.piConfig(config)
+		if c.err != nil {
+			return
+		}
+		if _, uefi := lines["armstub"]; uefi && strings.HasSuffix(lines["armstub"], ".fd") {
+			return // another loader follows
+		}
+		file := path.Join(dir, lines["os_prefix"]+lines["cmdline"])
+		text := c.read(file)
+		weight := weightLive
+		if strings.Contains(strings.ReplaceAll(lines["kernel"], "-", ""), "uboot") {
+			weight = weightSource
+		}
+		switch moved := bytes.Contains(text, []byte("has moved to /boot/firmware")); {
+		case unsure != "":
+			c.refusal(fmt.Errorf("%s: %w: %s", config, ErrUnsupportedSyntax, unsure))
+		case moved:
+			c.refusal(fmt.Errorf("%s: %w: it says that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace))
+		case text == nil && lines["os_prefix"]+lines["cmdline"] == "cmdline.txt":
+			continue // not for a Linux
+		case text == nil:
+			c.refusal(fmt.Errorf("%s: %w: it names %s, which does not exist", config, ErrNoPlace, file))
+		}
+		c.evidence(weight, config)
+		c.Kind, c.linePath, c.Why = KindRaspberry, file, "the firmware reads "+file
+		if c.exists("/etc/default/raspi-firmware") && !c.exists("/etc/rpi-issue") {
+			c.Kind, c.refuse = KindOther, nil
+			c.Why = "raspi-firmware writes " + file + " for each new kernel: put the argument into CMDLINE of /etc/default/raspi-firmware, or into /etc/default/raspi-extra-cmdline"
+			c.Command = []string{"update-initramfs", "-u"}
+		}
+		return
 	}
-	s.Kind, s.Why = KindOther, known[i].why
-	return true
+}
+
+// piConfig reads the settings of config.txt that lead to the command line
+// (https://www.raspberrypi.com/documentation/computers/config_txt.html). What
+// stands under a filter holds for some boards only; unsure names such a
+// setting if nothing later overrides it for all.
+func (s *site) piConfig(name string) (settings map[string]string, unsure string) {
+	settings = map[string]string{"cmdline": "cmdline.txt"}
+	doubts := map[string]string{}
+	filter := "all"
+	var read func(name string, depth int)
+	read = func(name string, depth int) {
+		number := 0
+		for raw := range bytes.Lines(s.read(name)) {
+			number++
+			line, _, _ := strings.Cut(strings.TrimSpace(string(raw)), "#")
+			line = strings.TrimSpace(line)
+			if strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]") {
+				filter = strings.ToLower(line[1 : len(line)-1])
+				continue
+			}
+			if file, ok := strings.CutPrefix(line, "include "); ok && depth < 8 {
+				read(path.Join(path.Dir(name), strings.TrimSpace(file)), depth+1)
+				continue
+			}
+			key, value, ok := strings.Cut(line, "=")
+			key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+			if !ok || !slices.Contains([]string{"cmdline", "os_prefix", "kernel", "armstub"}, key) {
+				continue
+			}
+			switch {
+			case filter == "all":
+				settings[key] = value
+				delete(doubts, key)
+			case filter == "none", filter == "tryboot": // never, and for one trial boot
+			case settings[key] != value && (key == "cmdline" || key == "os_prefix"):
+				doubts[key] += fmt.Sprintf("; line %d of %s, for [%s]: %s=%s", number, path.Base(name), filter, key, value)
+			}
+		}
+	}
+	read(name, 0)
+	if len(doubts) > 0 {
+		unsure = fmt.Sprintf("which board this is decides where the command line is: %s%s for all others%s%s",
+			settings["os_prefix"], settings["cmdline"], doubts["os_prefix"], doubts["cmdline"])
+	}
+	return settings, unsure
 }

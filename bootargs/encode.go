@@ -29,6 +29,15 @@ func spellUBoot(a Arg, text string) (string, error) {
 	return spellLiteral(a, text)
 }
 
+// spellLimine is for /etc/default/limine, whose reader knows assignments in
+// double quotes.
+func spellLimine(_ Arg, text string) (string, error) {
+	if i := strings.IndexAny(text, "\"'\\$`"); i >= 0 {
+		return "", fmt.Errorf("%w: %q inside a value of %s", ErrEncoding, text[i], limineDefaults)
+	}
+	return text, nil
+}
+
 // spellGRUB is for what GRUB reads as a command of its script language, be it
 // grub.cfg, the options of a BLS entry or kernelopts. After parsing it puts a
 // backslash before each of ' " \ that is left (grub-core/lib/cmdline.c), so

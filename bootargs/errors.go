@@ -13,7 +13,7 @@ var (
 	ErrSyntax = errors.New("not a kernel argument")
 	// ErrAccumulates: Set on a name of which every occurrence counts, such as
 	// console=. Ask for Append or Replace instead.
-	ErrAccumulates = errors.New("every occurrence of this name counts; say append or replace")
+	ErrAccumulates = errors.New("every occurrence of this name counts, so set could lose one: append or replace it")
 	// ErrConflict: the edit asks for two things that cannot both be.
 	ErrConflict = errors.New("the edit contradicts itself")
 	// ErrUnsupportedSyntax: the file says it in a way that we will not edit.
@@ -32,6 +32,14 @@ var (
 	ErrOwned = errors.New("another program owns the kernel command line")
 	// ErrNoLoader: the host shows no boot loader that we know.
 	ErrNoLoader = errors.New("no boot loader found")
+	// ErrAmbiguous: two boot loaders have equal evidence; Edit.Store chooses.
+	ErrAmbiguous = errors.New("cannot tell which boot loader this host boots with")
+	// ErrNoPlace: the boot loader is known, and no place that holds arguments
+	// for it was found.
+	ErrNoPlace = errors.New("no place for kernel arguments")
+	// ErrStops: update-grub, or the program that makes another menu, would end
+	// at a line of the file.
+	ErrStops = errors.New("the program that reads this file stops here")
 	// ErrNotApplied: grubby ran, and did not do what it was asked.
 	ErrNotApplied = errors.New("grubby did not do what it was asked")
 )

@@ -71,7 +71,7 @@ func ExampleParse() {
 	// Output:
 	// ro  dyndbg="file a.c +p" user_namespace.enable=1 quiet -- --init-flag
 	// file a.c +p
-	// console=tty0: every occurrence of this name counts; say append or replace
+	// console=tty0: every occurrence of this name counts, so set could lose one: append or replace it
 }
 
 func ExampleEdit_Apply() {

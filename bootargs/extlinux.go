@@ -2,82 +2,409 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit"
 )
 
-// A stanza is a label of extlinux.conf and the place of its arguments
+// An extlinuxConf is extlinux.conf with the files that it includes
 // (https://wiki.syslinux.org/wiki/index.php?title=Config; U-Boot's boot/pxe_utils.c).
-type stanza struct {
-	label  string
-	linux  string
-	append *span
+type extlinuxConf struct {
+	labels  []*stanza
+	def     string     // the label that boots by default
+	global  *fileSpan  // an append line before all labels, for those without one
+	missing []fileSpan // include lines of which the file does not exist
 }
 
-// parseExtlinux reads the labels in order, and which of them is the default.
-func parseExtlinux(src []byte) (list []stanza, def string) {
+// A fileSpan is a piece of one of the files.
+type fileSpan struct {
+	file string
+	span
+	text string
+}
+
+// A stanza is a label and the place of its arguments.
+type stanza struct {
+	label, title string
+	image, key   string    // the kernel and the word before it: "linux", "com32"
+	imageLine    fileSpan  // the whole line with its end
+	append       *fileSpan // nil where there is none
+}
+
+// foreign returns why a label must be left alone, "" where it boots Linux.
+func (s *stanza) foreign() string {
+	switch {
+	case s.key == "" || s.image == "" && s.key != "localboot":
+		return "it names no kernel"
+	case s.key != "linux" && s.key != "kernel" || otherProgram(strings.ToLower(path.Base(s.image))):
+		return "it starts " + strings.TrimSpace(s.key+" "+s.image) + ", which is not Linux"
+	}
+	return ""
+}
+
+func (s *stanza) rescue() bool {
+	return strings.Contains(strings.ToLower(s.label), "rescue") || strings.Contains(strings.ToLower(s.title), "(rescue target)")
+}
+
+// parseExtlinux reads a file and what it includes. read gives nil for a file
+// that does not exist.
+func parseExtlinux(name string, read func(string) []byte) *extlinuxConf {
+	c := &extlinuxConf{}
+	c.parse(name, read, 0)
+	if c.def == "" || c.find(c.def) == nil && strings.HasSuffix(c.def, ".c32") {
+		c.def = "" // a menu program
+		if len(c.labels) > 0 {
+			c.def = c.labels[0].label
+		}
+	}
+	return c
+}
+
+func (c *extlinuxConf) find(label string) *stanza {
+	for _, s := range c.labels {
+		if s.label == label {
+			return s
+		}
+	}
+	return nil
+}
+
+func (c *extlinuxConf) parse(name string, read func(string) []byte, depth int) {
 	at, number := 0, 0
-	for raw := range bytes.Lines(src) {
+	for raw := range bytes.Lines(read(name)) {
 		number++
 		line := strings.TrimRight(string(raw), "\r\n")
-		rest := strings.TrimLeft(line, " \t")
-		key, value, _ := strings.Cut(strings.Replace(rest, "\t", " ", 1), " ")
-		value = strings.TrimLeft(value, " \t")
-		s := span{at + len(line) - len(value), at + len(line), number}
+		key, value := cutBlank(line)
+		from := at + len(line) - len(value)
+		value = strings.TrimRight(value, " \t")
+		here := fileSpan{name, span{from, at + len(line), number}, value}
+		whole := fileSpan{name, span{at, at + len(raw), number}, string(raw)}
 		at += len(raw)
-		switch key = strings.ToLower(key); {
-		case key == "default":
-			def = value
-		case key == "label":
-			list = append(list, stanza{label: value})
-		case len(list) == 0:
-		case key == "linux" || key == "kernel":
-			list[len(list)-1].linux = value
-		case key == "append":
-			list[len(list)-1].append = &s
+		if key == "menu" {
+			sub, rest := cutBlank(value)
+			switch {
+			case sub == "include":
+				key, value = sub, rest
+			case sub == "default" && len(c.labels) > 0:
+				c.def = c.labels[len(c.labels)-1].label
+			case sub == "label" && len(c.labels) > 0:
+				c.labels[len(c.labels)-1].title = rest
+			}
+		}
+		switch key {
+		case "include":
+			value, _, _ = strings.Cut(value, " ")
+			file := value
+			if !path.IsAbs(file) {
+				file = path.Join(path.Dir(name), file)
+			}
+			if read(file) == nil {
+				c.missing = append(c.missing, fileSpan{name, span{line: number}, file})
+			} else if depth < 16 {
+				c.parse(file, read, depth+1)
+			}
+		case "default":
+			c.def = value
+		case "label":
+			c.labels = append(c.labels, &stanza{label: value})
+		case "append":
+			here.text = string(bytes.TrimRight(raw, "\r\n"))[here.from-whole.from:]
+			if len(c.labels) == 0 {
+				c.global = &here
+			} else {
+				c.labels[len(c.labels)-1].append = &here
+			}
+		case "linux", "kernel", "com32", "localboot", "boot", "bss", "pxe", "fdimage", "comboot", "config", "fit":
+			if len(c.labels) > 0 {
+				s := c.labels[len(c.labels)-1]
+				s.key, s.image, s.imageLine = key, value, whole
+			}
 		}
 	}
-	if def == "" && len(list) > 0 {
-		def = list[0].label
-	}
-	return list, def
 }
 
-// editExtlinux edits the append lines of the labels that pick names.
-func editExtlinux(name string, src []byte, ops []op, pick func(stanza) bool) ([]byte, error) {
-	list, _ := parseExtlinux(src)
-	out := src
-	for i := len(list) - 1; i >= 0; i-- {
-		s := list[i]
-		if !pick(s) {
+// cutBlank parts the first word of a line, in lower case, from the rest.
+func cutBlank(line string) (key, value string) {
+	rest := strings.TrimLeft(line, " \t")
+	i := strings.IndexAny(rest, " \t")
+	if i < 0 {
+		return strings.ToLower(rest), ""
+	}
+	return strings.ToLower(rest[:i]), strings.TrimLeft(rest[i:], " \t")
+}
+
+// A fileEdit replaces a piece of one of several files.
+type fileEdit struct {
+	file    string
+	at, del int
+	text    string
+}
+
+// edit works out the edits of the append lines of the labels given. A label
+// without one gets one.
+func (c *extlinuxConf) edit(ops []op, labels []*stanza) ([]fileEdit, error) {
+	var edits []fileEdit
+	done := map[*fileSpan]bool{}
+	for _, s := range labels {
+		at := s.append
+		if at == nil {
+			at = c.global // which such a label inherits
+		}
+		if at == nil {
+			text, err := apply("", ops)
+			if err != nil {
+				return nil, &usernskit.FileError{File: s.imageLine.file, Line: s.imageLine.line, Err: err}
+			}
+			if text != "" {
+				edits = append(edits, fileEdit{s.imageLine.file, s.imageLine.to, 0, s.newAppend(text)})
+			}
 			continue
 		}
-		if s.append == nil {
-			return nil, &usernskit.FileError{File: name, Err: fmt.Errorf("%w: the label %s has no append line", ErrUnsupportedSyntax, s.label)}
+		if done[at] {
+			continue
 		}
-		text, err := apply(string(src[s.append.from:s.append.to]), ops)
+		done[at] = true
+		before := at.text
+		if before == "-" {
+			before = "" // syslinux: no arguments, not even the global ones
+		}
+		text, err := apply(before, ops)
 		if err != nil {
-			return nil, &usernskit.FileError{File: name, Line: s.append.line, Err: err}
+			return nil, &usernskit.FileError{File: at.file, Line: at.line, Err: err}
 		}
-		if b := src[s.append.from-1]; b != ' ' && b != '\t' && text != "" {
-			text = " " + text // "append" stood there by itself
+		if text != before {
+			edits = append(edits, c.replace(at, text))
 		}
-		out = replace(out, s.append.from, s.append.to-s.append.from, text)
 	}
-	return out, nil
+	return edits, nil
 }
 
-// extlinuxStore is the file from which extlinux.conf is made, or that itself.
-func (s *site) extlinuxStore() Store {
-	switch {
-	case s.files["/etc/update-extlinux.conf"] != nil:
-		return Store{"/etc/update-extlinux.conf", "default_kernel_opts", "every kernel"}
-	case s.files["/etc/default/u-boot"] != nil && s.files["/etc/kernel/cmdline"] == nil:
-		return Store{"/etc/default/u-boot", "U_BOOT_PARAMETERS", "every kernel"}
-	case s.files["/etc/default/u-boot"] != nil:
-		return Store{"/etc/kernel/cmdline", "", "every kernel"}
+// newAppend is an append line like the kernel's line, to go behind it.
+func (s *stanza) newAppend(text string) string {
+	line := s.imageLine.text
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	word := "append"
+	if key := strings.Fields(line)[0]; key == strings.ToUpper(key) {
+		word = "APPEND"
 	}
-	return Store{s.extlinux, "append", "every label"}
+	end := line[len(strings.TrimRight(line, "\r\n")):]
+	if end == "" {
+		return "\n" + indent + word + " " + text
+	}
+	return indent + word + " " + text + end
+}
+
+// replace gives an append line another value. A line without one goes, where
+// that does not make the global one apply.
+func (c *extlinuxConf) replace(at *fileSpan, text string) fileEdit {
+	if text == "" && c.global != nil && at != c.global {
+		text = "-"
+	}
+	if len(at.text) == 0 && text != "" {
+		text = " " + text // "append" is there by itself
+	}
+	return fileEdit{at.file, at.from, at.to - at.from, text}
+}
+
+// applyEdits makes the edits, the last of each file first. An append line that
+// is left empty is taken out whole.
+func applyEdits(read func(string) []byte, edits []fileEdit) map[string][]byte {
+	slices.SortStableFunc(edits, func(a, b fileEdit) int { return cmp.Compare(b.at, a.at) })
+	after := map[string][]byte{}
+	for _, e := range edits {
+		src, ok := after[e.file]
+		if !ok {
+			src = read(e.file)
+		}
+		if e.text == "" {
+			start := bytes.LastIndexByte(src[:e.at], '\n') + 1
+			end := e.at + e.del
+			if i := bytes.IndexByte(src[end:], '\n'); i >= 0 {
+				end += i + 1
+			} else {
+				end = len(src)
+				start = max(start-1, 0)
+			}
+			e.at, e.del = start, end-start
+		}
+		after[e.file] = replace(src, e.at, e.del, e.text)
+	}
+	return after
+}
+
+// pick returns the labels that the edit is for, and those that it leaves alone.
+func (c *extlinuxConf) pick(e Edit) (chosen, skipped []*stanza, err error) {
+	if e.all() {
+		for _, s := range c.labels {
+			switch {
+			case s.foreign() != "":
+				skipped = append(skipped, s)
+			case e.Rescue || !s.rescue():
+				chosen = append(chosen, s)
+			}
+		}
+		return chosen, skipped, nil
+	}
+	name := e.Kernel
+	if name == Default {
+		name = c.def
+	}
+	for i, s := range c.labels {
+		if s.label == name || e.Kernel == strconv.Itoa(i) || e.Kernel == s.image || e.Kernel == "/boot"+s.image {
+			chosen = append(chosen, s)
+		}
+	}
+	if len(chosen) == 0 {
+		var have []string
+		for _, s := range c.labels {
+			have = append(have, s.label)
+		}
+		return nil, nil, fmt.Errorf("kernel %s: %w: no label is %q; the labels are: %s", e.Kernel, ErrUnknownKernel, name, strings.Join(have, ", "))
+	}
+	for _, s := range chosen {
+		if why := s.foreign(); why != "" {
+			return nil, nil, &usernskit.FileError{File: s.imageLine.file, Line: s.imageLine.line, Err: fmt.Errorf("label %s: %w: %s", s.label, ErrNoPlace, why)}
+		}
+	}
+	return chosen, nil, nil
+}
+
+// An extlinuxStore is the file from which extlinux.conf is made, or that itself.
+type extlinuxStore struct {
+	path, what, whose string
+	standard          string       // the value that holds where the variable is empty
+	before            []*shellFile // sourced before path
+	tool              string       // makes extlinux.conf
+	err               error
+}
+
+const (
+	ubootDefaults  = "/etc/default/u-boot"
+	ubootVariable  = "U_BOOT_PARAMETERS"
+	ubootDropIns   = "/etc/u-boot-menu/conf.d"
+	ubootVendor    = "/usr/share/u-boot-menu/conf.d"
+	ubootStandard  = "ro quiet" // of u-boot-update
+	alpineDefaults = "/etc/update-extlinux.conf"
+)
+
+func (s *site) extlinuxStore() extlinuxStore {
+	if s.read(alpineDefaults) != nil {
+		return extlinuxStore{path: alpineDefaults, what: "default_kernel_opts", whose: "every kernel", tool: "update-extlinux"}
+	}
+	if s.exists("/usr/sbin/u-boot-update") || s.read(ubootDefaults) != nil {
+		if store := s.ubootStore(); store.path != "" {
+			return store
+		}
+	}
+	return extlinuxStore{path: s.extlinux, what: "append", whose: "every label"}
+}
+
+// ubootStore finds the place that the real u-boot-update (Debian's u-boot-menu)
+// takes the arguments from. It is empty where that does not make the file.
+func (s *site) ubootStore() extlinuxStore {
+	store := extlinuxStore{what: ubootVariable, whose: "every kernel", tool: "u-boot-update"}
+	names := append([]string{ubootDefaults}, s.list(ubootVendor, ".conf")...)
+	var files []*shellFile
+	for _, name := range append(names, s.list(ubootDropIns, ".conf")...) {
+		src := s.read(name)
+		if src == nil {
+			continue
+		}
+		f, err := parseShell(name, src)
+		if err != nil {
+			return extlinuxStore{path: name, what: ubootVariable, err: err}
+		}
+		files = append(files, f)
+	}
+	env := evaluate(files...)
+	if update := env["U_BOOT_UPDATE"]; !update.unknown && update.text != "" && update.text != "true" {
+		return extlinuxStore{}
+	}
+	value := env[ubootVariable]
+	switch {
+	case value.unknown:
+		store.path = value.file
+		store.err = &usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: the value of %s cannot be known by reading", ErrUnsupportedSyntax, ubootVariable)}
+		return store
+	case value.text == "" && s.read("/etc/kernel/cmdline") != nil:
+		return extlinuxStore{path: "/etc/kernel/cmdline", whose: "every kernel", tool: store.tool}
+	case value.text == "":
+		store.path, store.standard = ubootDefaults, ubootStandard
+	case strings.HasPrefix(value.file, "/usr/"):
+		store.path = ubootDropIns + "/99-usernskit.conf"
+	default:
+		store.path = value.file
+	}
+	for _, f := range files {
+		if f.name == store.path {
+			break
+		}
+		store.before = append(store.before, f)
+	}
+	return store
+}
+
+// Of Limine only the file of limine-entry-tool is edited, from which that makes
+// limine.conf.
+const (
+	limineDefaults = "/etc/default/limine"
+	limineKey      = "KERNEL_CMDLINE[default]"
+)
+
+var (
+	limineAssign = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE\["?default"?\][ \t]*(\+?=)[ \t]*"([^"\r\n]*)"[ \t]*\r?$`)
+	limineOthers = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE(\[[^\]\r\n]*\])?[^\r\n]*$`)
+)
+
+// limineLines returns the places of the values that together are the command
+// line: those from the last "=" on.
+func limineLines(src []byte) []span {
+	var list []span
+	for _, m := range limineAssign.FindAllSubmatchIndex(src, -1) {
+		if m[3]-m[2] == 1 {
+			list = nil
+		}
+		list = append(list, span{m[4], m[5], 1 + bytes.Count(src[:m[4]], []byte("\n"))})
+	}
+	return list
+}
+
+// editLimine does ops to the lines. What is given goes to the last of them.
+func editLimine(src []byte, ops []op) ([]byte, error) {
+	whole := func(src []byte) string {
+		var texts []string
+		for _, s := range limineLines(src) {
+			texts = append(texts, string(src[s.from:s.to]))
+		}
+		return strings.Join(texts, " ")
+	}
+	for _, o := range ops {
+		if o.done(whole(src)) {
+			continue
+		}
+		todo := o.missingFrom(whole(src))
+		for i, s := range slices.Backward(limineLines(src)) {
+			own := todo
+			if last := i == len(limineLines(src))-1; !last && o.verb == verbSet {
+				own = op{verbRemove, o.words}
+			} else if !last && !o.removes() {
+				break
+			}
+			text, err := apply(string(src[s.from:s.to]), []op{own})
+			if err != nil {
+				return nil, &usernskit.FileError{File: limineDefaults, Line: s.line, Err: err}
+			}
+			src = replace(src, s.from, s.to-s.from, text)
+		}
+		if !o.done(whole(src)) && !(o.verb == verbSet && o.inForce(whole(src))) {
+			return nil, &usernskit.FileError{File: limineDefaults, Err: fmt.Errorf("%w: the lines together do not give what is asked for", ErrUnsupportedSyntax)}
+		}
+	}
+	return src, nil
 }

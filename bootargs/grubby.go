@@ -30,19 +30,19 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 	if unmet(ops, entries) == nil {
 		return nil
 	}
-	p.act(usernskit.WhenNow, "grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
+	p.act("grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
 	if p.Kind == KindZipl {
-		p.act(usernskit.WhenNow, "zipl(8) copies the arguments to the boot record, which grubby does not", "zipl")
+		p.act("zipl(8) copies the arguments to the boot record, which grubby does not", "zipl")
 	}
 	p.reboot()
 	all := p.grubbyKernel() == All
 	switch {
 	case !all:
-		p.warn("future-kernels", "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
+		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
 	case !script:
-		p.warn("future-kernels", "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
+		p.warn(WarnFutureKernels, usernskit.Pos{}, "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
 	case p.files["/etc/kernel/cmdline"] == nil && !p.exists("/etc/kernel/cmdline"):
-		p.warn("kernel-cmdline", "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
+		p.warn(WarnKernelCmdline, usernskit.Pos{}, "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
 	}
 	return nil
 }
@@ -133,13 +133,13 @@ func (p *planner) kerneloptsRoom(ops []op) error {
 // Confirm asks grubby how the entries are now, and returns an error that
 // matches [ErrNotApplied] and names each entry in which the edit was not done.
 // grubby's own exit code does not tell. Call it after the action of a plan
-// [Via] [Grubby] has run.
+// [Edit].ViaGrubby has run.
 func Confirm(ctx context.Context, h usernskit.Host, e Edit) error {
 	ops, err := e.ops(spellGrubby)
 	if err != nil {
 		return err
 	}
-	s, err := load(ctx, h)
+	s, err := load(ctx, h, e.Store)
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func TestGrubbyIsAskedAndLookedAfter(t *testing.T) {
 	const good = "index=0\nkernel=/boot/vmlinuz-3.10.0\nargs=\"ro quiet user_namespace.enable=1\"\n"
 	const bad = "index=0\nkernel=/boot/vmlinuz-3.10.0\nargs=\"ro quiet user_namespace.enable=1 user-namespace.enable=0\"\n"
 	h, calls := fakeGrubby(t, tree(t, "rhel-7.9"), "\x7fELF", before, good, bad)
-	e := Edit{Set: []string{arg}, Kernel: Default, Via: Grubby}
+	e := Edit{Set: []string{arg}, Kernel: Default, ViaGrubby: true}
 	plan, err := PlanEdit(t.Context(), h, e)
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes, "grubby writes, not we")
@@ -151,7 +151,7 @@ func TestGrubbyIsAskedAndLookedAfter(t *testing.T) {
 
 	assert.NoError(t, unmet(mustOps(t, e), []info{{args: "user-namespace.enable=0 user_namespace.enable=1"}}), "the last of a name is in force")
 
-	plan, err = PlanEdit(t.Context(), h, Edit{Remove: []string{"user_namespace.enable"}, Kernel: Default, Via: Grubby})
+	plan, err = PlanEdit(t.Context(), h, Edit{Remove: []string{"user_namespace.enable"}, Kernel: Default, ViaGrubby: true})
 	require.NoError(t, err)
 	assert.Equal(t, "--remove-args=user_namespace.enable", plan.Actions[0].Argv[2])
 }
@@ -185,7 +185,7 @@ func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
 			for name, text := range tt.files {
 				write(t, h, name, text)
 			}
-			tt.edit.Via = Grubby
+			tt.edit.ViaGrubby = true
 			_, err := PlanEdit(t.Context(), h, tt.edit)
 			require.ErrorIs(t, err, tt.want)
 			for _, call := range *calls {
@@ -195,9 +195,9 @@ func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
 	}
 	h, _ := fakeGrubby(t, tree(t, "rhel-8"), "#!/bin/bash\n", info)
 	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"\"\n")
-	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, Via: Grubby})
+	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, ViaGrubby: true})
 	assert.ErrorIs(t, err, ErrNoRoom, "grubby would say so and exit with 0")
 	h, _ = fakeGrubby(t, tree(t, "rhel-9"), "#!/bin/bash\n", "")
-	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: "/boot/none", Via: Grubby})
+	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: "/boot/none", ViaGrubby: true})
 	assert.ErrorIs(t, err, ErrUnknownKernel)
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -13,33 +15,95 @@ import (
 	"github.com/usernskit/usernskit/internal/distro"
 )
 
+// A Kind is a boot loader, or a program that keeps the arguments for one.
+type Kind int
+
+// Kinds that PlanEdit edits come first, then those that it explains.
+const (
+	KindUnknown   Kind = iota
+	KindGRUB           // GRUB 2, entries generated into grub.cfg
+	KindGRUBBLS        // GRUB 2 that reads entry files (Fedora, EL8 and later, openSUSE's grub2-bls)
+	KindSDBoot         // systemd-boot
+	KindRaspberry      // the firmware's cmdline.txt
+	KindExtlinux       // extlinux, or U-Boot reading extlinux.conf
+	KindLimine         // Limine, its configuration made by limine-entry-tool
+	KindZipl           // zipl(8) of s390x
+	KindUKI            // unified kernel images: the line is inside, signed
+	KindRPMOSTree      // rpm-ostree deployments
+	KindBootc          // bootc image
+	KindOther          // another program's; Loader.Why tells which
+)
+
+var kindNames = [...]string{"unknown", "grub", "grub-bls", "systemd-boot", "raspberry-pi", "extlinux", "limine", "zipl", "uki",
+	"rpm-ostree", "bootc", "other"}
+
+// String returns the name that programs print: "grub", "grub-bls".
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return fmt.Sprintf("Kind(%d)", int(k))
+	}
+	return kindNames[k]
+}
+
+// MarshalText returns what String returns.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown kind of boot loader %q", text)
+	}
+	*k = Kind(i)
+	return nil
+}
+
 // A Loader is how a host boots, and where its kernel arguments are kept.
 type Loader struct {
 	Kind   Kind
 	Distro string // ID and VERSION_ID of os-release(5): "rhel 9.4"
-	// Why is what the kind was told from, or for a host that PlanEdit does not
+	// Why is what the kind was chosen for, or for a host that PlanEdit does not
 	// edit, who keeps the arguments.
 	Why string
-	// Stores are the places, in the order in which they are written.
-	Stores []Store
+	// Evidence is everything that was found for this loader; Others is what
+	// was found for other ones, and was weaker.
+	Evidence []string
+	Others   []string
+	// Stores are the places that hold arguments, in the order in which they
+	// are written.
+	Stores []Place
 	// Grubby is the path of grubby(8), "" where there is none.
 	Grubby string
 	// Command is what to run on a host that PlanEdit does not edit.
 	Command []string
 }
 
-// A Store is one place where arguments are kept.
-type Store struct {
+// A Place is one place where arguments are kept, or one command line.
+type Place struct {
 	Path string // of the file
-	What string // the variable or key in it, "" for a file that is all arguments
-	For  string // whom it is for: "every kernel", "new kernels", or an entry's title
+	What string // the variable, key or label in it, "" for a file that is all arguments
+	For  string // which kernels get it: "every kernel", "new kernels", or an entry's title
+	// Line is the command line, variables put in, and State how the arguments
+	// asked for are in it. Both are empty in Loader.Stores.
+	Line  string
+	State State // StateActive, StateMissing, StateOverridden or StateCannotTell
 }
 
-// Detect finds out how a host boots. A host that shows nothing we know has
-// [KindUnknown], which is no error: containers and virtual machines with a
-// kernel from outside have no boot loader.
+// Where returns "path: what" as far as there are both, and "" for the zero Place.
+func (p Place) Where() string {
+	if p.Path != "" && p.What != "" {
+		return p.Path + ": " + p.What
+	}
+	return p.Path + p.What
+}
+
+// Detect finds out how a host boots, by what a loader reads there and by what
+// the firmware keeps of the last boot, not by packages that lie around. A host
+// that shows nothing we know has [KindUnknown], which is not an error:
+// containers and virtual machines with a kernel from outside have no boot
+// loader. So has a host with equal evidence for two loaders; Why names both.
 func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
-	s, err := load(ctx, h)
+	s, err := load(ctx, h, "")
 	if err != nil {
 		return Loader{}, err
 	}
@@ -53,16 +117,19 @@ type site struct {
 	release distro.Release
 	files   map[string][]byte // nil: not there
 	err     error             // the first read that failed
+	refuse  error             // why no edit of this loader can be planned
 
 	grubCfgPath string
 	cfg         grubCfg
 	shell       []string // files that grub-mkconfig sources, in order
-	dropIn      bool     // our own file goes into /etc/default/grub.d
+	dropIn      string   // our own file in /etc/default/grub.d; "" where none is read
 	envPath     string
 	entriesDir  string
 	entries     []*entry
-	kernel      string // the file that kernel-install copies from, read
-	linePath    string // cmdline.txt
+	images      []string // unified kernel images
+	kernel      string   // the file that kernel-install copies from, read
+	sdbootutil  bool     // openSUSE's tool makes the entries
+	linePath    string   // cmdline.txt
 	extlinux    string
 	bootDir     string // of systemd-boot: where loader.conf is
 }
@@ -81,23 +148,22 @@ func (s *site) read(name string) []byte {
 		data = []byte{}
 	case err != nil:
 		data = nil
-		if s.err == nil && !absentFile(err) {
-			s.err = err
-		}
+		s.note(err)
 	}
 	s.files[name] = data
 	return data
 }
 
-func absentFile(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+// note keeps the first error that does not just mean that a file is missing.
+func (s *site) note(err error) {
+	if err != nil && s.err == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		s.err = err
+	}
 }
 
 func (s *site) exists(name string) bool {
 	_, err := s.h.Stat(name)
-	if err != nil && !absentFile(err) && s.err == nil {
-		s.err = err
-	}
+	s.note(err)
 	return err == nil
 }
 
@@ -114,9 +180,7 @@ func (s *site) first(names ...string) string {
 // list returns the files of a directory that end in suffix, in order.
 func (s *site) list(dir, suffix string) []string {
 	all, err := s.h.ReadDir(dir)
-	if err != nil && !absentFile(err) && s.err == nil {
-		s.err = err
-	}
+	s.note(err)
 	var names []string
 	for _, d := range all {
 		if strings.HasSuffix(strings.ToLower(d.Name()), suffix) && !strings.HasPrefix(d.Name(), ".") && !d.IsDir() {
@@ -126,43 +190,203 @@ func (s *site) list(dir, suffix string) []string {
 	return names
 }
 
-// load reads everything that says how a host boots.
-func load(ctx context.Context, h usernskit.Host) (*site, error) {
-	s := newSite(h)
-	s.findLoader()
+// load reads everything that tells how a host boots. store is Edit.Store.
+func load(ctx context.Context, h usernskit.Host, store string) (*site, error) {
+	s := &site{h: h, files: map[string][]byte{}}
+	s.release = distro.Parse(s.read(s.first("/etc/os-release", "/usr/lib/os-release")), s.read("/etc/redhat-release"))
+	s.Distro = s.release.String()
+	s.Grubby = s.first("/usr/sbin/grubby", "/sbin/grubby", "/usr/bin/grubby")
+	s.findLoader(store)
 	if s.err == nil {
 		s.err = ctx.Err()
 	}
 	return s, s.err
 }
 
-// newSite reads what host this is.
-func newSite(h usernskit.Host) *site {
-	s := &site{h: h, files: map[string][]byte{}}
-	release := s.first("/etc/os-release", "/usr/lib/os-release")
-	s.release = distro.Parse(s.read(release), s.read("/etc/redhat-release"))
-	s.Distro = s.release.String()
-	return s
+// How much a piece of evidence counts.
+const (
+	weightNone   = iota
+	weightSource // a file that a configuration could be made from
+	weightLegacy // the configuration of a loader that newer ones replaced
+	weightLive   // a configuration that a loader reads at boot
+	weightBooted // the firmware or the distribution names the loader
+)
+
+// A candidate is a site with one of the loaders that it may boot with.
+type candidate struct {
+	site
+	weight int
 }
 
-func (s *site) findLoader() {
-	s.Grubby = s.first("/usr/sbin/grubby", "/sbin/grubby", "/usr/bin/grubby")
-	for _, look := range []func(*site) bool{owned, raspberry, grub, systemdBoot, extlinux, others} {
-		if look(s) || s.err != nil {
-			break
+// evidence adds what was found for this loader.
+func (c *candidate) evidence(weight int, text string) {
+	c.weight = max(c.weight, weight)
+	c.Evidence = append(c.Evidence, text)
+}
+
+// refusal is why nothing can be edited with this loader.
+func (c *candidate) refusal(err error) { c.refuse = err }
+
+// findLoader chooses the loader with the most evidence, or the one that keeps
+// a store.
+func (s *site) findLoader(store string) {
+	if owned(s) {
+		return
+	}
+	var list []*candidate
+	named := s.namedLoader()
+	claimed := false // GRUB reads /boot/loader/entries
+	for _, look := range []struct {
+		name string // as the firmware and openSUSE have it
+		find func(*candidate, bool)
+	}{
+		{"", raspberry}, {"grub", grub}, {"systemd-boot", systemdBoot}, {"", extlinux}, {"limine", limine}, {"refind", refind}, {"", others},
+	} {
+		c := &candidate{site: *s}
+		look.find(c, claimed)
+		if c.err != nil && s.err == nil {
+			s.err = c.err
+		}
+		if c.weight == weightNone {
+			continue
+		}
+		if look.name != "" && look.name == named.loader {
+			c.evidence(weightBooted, named.source)
+			named.seen = true
+		}
+		claimed = claimed || c.Kind == KindGRUBBLS
+		c.Stores = c.stores()
+		list = append(list, c)
+	}
+	if s.err != nil {
+		return
+	}
+	switch {
+	case store != "":
+		s.take(list, func(c *candidate) bool {
+			return slices.ContainsFunc(c.Stores, func(p Place) bool { return p.Path == store }) ||
+				slices.ContainsFunc(c.Evidence, func(e string) bool { return e == store || strings.HasPrefix(e, store+" ") })
+		})
+		if s.Kind == KindUnknown {
+			s.unclear(fmt.Errorf("%s: %w: no loader that was found here keeps arguments there; found: %s", store, ErrNoLoader, describe(list)))
+		}
+		return
+	case len(list) == 0:
+		s.Why = "no boot loader that we know: the kernel may come from outside, as in a container or a small virtual machine; " +
+			"looked for grub.cfg, /etc/default/grub, loader.conf and loader/entries, EFI/Linux, config.txt, extlinux.conf, limine.conf and refind_linux.conf"
+		return
+	case named.loader != "" && !named.seen:
+		s.unclear(fmt.Errorf("%w: %s, but its configuration was not found (is its partition mounted?); found: %s", ErrNoLoader, named.source, describe(list)))
+		return
+	}
+	best := 0
+	for _, c := range list {
+		best = max(best, c.weight)
+	}
+	strongest := slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool { return c.weight < best })
+	if len(strongest) > 1 {
+		s.unclear(fmt.Errorf("%w: %s; choose one by the path of a file that it reads", ErrAmbiguous, describe(strongest)))
+		return
+	}
+	s.take(list, func(c *candidate) bool { return c == strongest[0] })
+}
+
+// take makes s the candidate that is asked for.
+func (s *site) take(list []*candidate, is func(*candidate) bool) {
+	i := slices.IndexFunc(list, is)
+	if i < 0 {
+		return
+	}
+	files := s.files
+	*s = list[i].site
+	s.files = files
+	for j, c := range list {
+		if j != i {
+			s.Others = append(s.Others, describe([]*candidate{c}))
 		}
 	}
-	if s.Kind == KindUnknown {
-		s.Why = "no boot loader that we know: the kernel may come from outside, as in a container or a small virtual machine"
-	}
-	s.Stores = s.stores()
 }
 
-// loadEntries reads the boot entries of a directory.
-func (s *site) loadEntries(dir string, grub bool) {
-	s.entriesDir = dir
-	for _, name := range s.list(dir, ".conf") {
-		s.entries = append(s.entries, parseEntry(name, s.read(name)))
+func (s *site) unclear(err error) { s.refuse, s.Why = err, err.Error() }
+
+// describe names loaders with what was found for each.
+func describe(list []*candidate) string {
+	var texts []string
+	for _, c := range list {
+		texts = append(texts, fmt.Sprintf("%v (%s)", c.Kind, strings.Join(c.Evidence, ", ")))
+	}
+	if texts == nil {
+		return "nothing"
+	}
+	return strings.Join(texts, " and ")
+}
+
+// A namedLoader is the loader that the firmware or the distribution names.
+type namedLoader struct {
+	loader string // "grub", "systemd-boot", "limine", "refind"
+	source string
+	seen   bool
+}
+
+// namedLoader asks the variable in which a loader leaves its name, see
+// https://systemd.io/BOOT_LOADER_INTERFACE, and openSUSE's own setting.
+func (s *site) namedLoader() namedLoader {
+	info := s.efiVariable("LoaderInfo")
+	for _, name := range []string{"systemd-boot", "grub", "limine", "refind"} {
+		if strings.HasPrefix(strings.ToLower(info), name) {
+			return namedLoader{loader: name, source: "the EFI variable LoaderInfo names " + info}
+		}
+	}
+	switch kind := s.loaderType(); kind {
+	case "grub2", "grub2-efi", "grub2-bls":
+		return namedLoader{loader: "grub", source: bootloaderFile + " names " + kind}
+	case "systemd-boot":
+		return namedLoader{loader: kind, source: bootloaderFile + " names " + kind}
+	}
+	return namedLoader{}
+}
+
+const bootloaderFile = "/etc/sysconfig/bootloader"
+
+// loaderType is LOADER_TYPE of openSUSE's /etc/sysconfig/bootloader.
+func (s *site) loaderType() string {
+	kind := ""
+	for line := range bytes.Lines(s.read(bootloaderFile)) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "LOADER_TYPE="); ok {
+			kind = strings.Trim(value, `"'`)
+		}
+	}
+	return kind
+}
+
+// efiVariable reads one of systemd-boot's variables: UTF-16 behind four bytes
+// of attributes.
+func (s *site) efiVariable(name string) string {
+	const vendor = "-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+	v := s.read("/sys/firmware/efi/efivars/" + name + vendor)
+	if len(v) <= 4 {
+		return ""
+	}
+	return string(bytes.ReplaceAll(v[4:], []byte{0}, nil))
+}
+
+// loadEntries reads the boot entries of directories; two paths of one
+// directory count once.
+func (s *site) loadEntries(grub bool, dirs ...string) {
+	seen := map[string]bool{}
+	for _, dir := range dirs {
+		real, err := s.h.Path(dir)
+		s.note(err)
+		if seen[real] {
+			continue
+		}
+		seen[real] = true
+		for _, name := range s.list(dir, ".conf") {
+			s.entries = append(s.entries, parseEntry(name, s.read(name)))
+			if s.entriesDir == "" {
+				s.entriesDir = dir
+			}
+		}
 	}
 	sortEntries(s.entries, grub)
 }
@@ -174,30 +398,37 @@ func (s *site) loadKernelCmdline() {
 	s.read(s.kernel)
 }
 
-func (s *site) stores() []Store {
-	var list []Store
+// stores lists the places that an edit of every kernel may write.
+func (s *site) stores() []Place {
+	const all = "every kernel"
+	var list []Place
 	if s.Kind == KindGRUB || s.Kind == KindGRUBBLS {
 		for _, name := range s.shell {
-			list = append(list, Store{name, grubVariable, "every kernel"})
+			list = append(list, Place{Path: name, What: grubVariable, For: all})
 		}
-		if s.dropIn && s.files[dropInPath] == nil {
-			list = append(list, Store{dropInPath, grubVariable, "every kernel"})
+		if s.dropIn != "" && s.files[s.dropIn] == nil {
+			list = append(list, Place{Path: s.dropIn, What: grubVariable, For: all})
 		}
 	}
 	if s.envPath != "" && s.Kind == KindGRUBBLS && bytes.Contains(s.read(s.envPath), []byte("\nkernelopts=")) {
-		list = append(list, Store{s.envPath, "kernelopts", "entries with $kernelopts"})
+		list = append(list, Place{Path: s.envPath, What: "kernelopts", For: "entries with $kernelopts"})
 	}
 	for _, e := range s.entries {
-		list = append(list, Store{e.path, "options", e.title})
+		if e.foreign() == "" {
+			list = append(list, Place{Path: e.path, What: "options", For: e.title})
+		}
 	}
 	switch s.Kind {
 	case KindRaspberry:
-		list = append(list, Store{s.linePath, "", "every kernel"})
+		list = append(list, Place{Path: s.linePath, For: all})
+	case KindLimine:
+		list = append(list, Place{Path: limineDefaults, What: limineKey, For: all})
 	case KindExtlinux:
-		list = append(list, s.extlinuxStore())
+		store := s.extlinuxStore()
+		list = append(list, Place{Path: store.path, What: store.what, For: store.whose})
 	}
 	if s.kernel != "" {
-		list = append(list, Store{"/etc/kernel/cmdline", "", "new kernels"})
+		list = append(list, Place{Path: "/etc/kernel/cmdline", For: "new kernels"})
 	}
 	return list
 }

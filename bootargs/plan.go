@@ -3,8 +3,13 @@ package bootargs
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path"
+	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -17,16 +22,19 @@ import (
 //
 // All places are looked at before the first Change is planned: whether they
 // can be edited, can carry the arguments to the kernel, and have the room. An
-// error comes with an empty plan. A plan that names one kernel says in its
-// warnings that those to come are not covered.
+// error comes with an empty plan. Entries that do not boot Linux with a
+// command line of their own are left alone and named in warnings. A plan that
+// names one kernel has a warning that those to come are not covered.
 //
-// On a host whose arguments belong to another program the error is an
-// [*OwnedError]; without any boot loader it is [ErrNoLoader].
+// An empty plan without an error means that every place is as wanted. Where no
+// place was found the error is [ErrNoPlace]; on a host whose arguments belong to
+// another program it is an [*OwnedError], with equal evidence for two loaders
+// [ErrAmbiguous], and without any boot loader [ErrNoLoader].
 func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, error) {
 	if err := e.Check(); err != nil {
 		return usernskit.Plan{}, err
 	}
-	s, err := load(ctx, h)
+	s, err := load(ctx, h, e.Store)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -53,8 +61,10 @@ type planner struct {
 
 func (p *planner) run(ctx context.Context) error {
 	switch {
-	case p.edit.Via == Grubby:
+	case p.edit.ViaGrubby:
 		return p.viaGrubby(ctx)
+	case p.refuse != nil:
+		return p.refuse
 	case p.Kind == KindUnknown:
 		return fmt.Errorf("%w: %s", ErrNoLoader, p.Why)
 	case p.Kind == KindGRUB:
@@ -67,6 +77,10 @@ func (p *planner) run(ctx context.Context) error {
 		return p.onRaspberry()
 	case p.Kind == KindExtlinux:
 		return p.onExtlinux()
+	case p.Kind == KindLimine:
+		return p.onLimine()
+	case p.Kind == KindUKI && p.edit.Kernel != "" && p.edit.Kernel != All && p.edit.Kernel != Default:
+		return p.onEntries(false) // one entry beside the image
 	}
 	return p.owned()
 }
@@ -74,50 +88,41 @@ func (p *planner) run(ctx context.Context) error {
 // owned explains a host that is not edited, with the edit in the words of the
 // program that owns the arguments where it has such words.
 func (p *planner) owned() error {
-	command := p.Command
+	command := slices.Clone(p.Command)
 	if p.Kind == KindRPMOSTree {
 		give, take := "--append-if-missing=", "--delete-if-present="
 		if command[0] == "ostree" {
-			give, take = "--append-if-missing=", "--delete="
+			take = "--delete="
 		}
-		for _, args := range [][]string{p.edit.Set, p.edit.Replace, p.edit.Append, p.edit.AddIfMissing} {
-			for _, a := range args {
-				command = append(command[:len(command):len(command)], give+a)
-			}
+		for _, a := range slices.Concat(p.edit.Set, p.edit.Replace, p.edit.Append, p.edit.AddIfMissing) {
+			command = append(command, give+a)
 		}
-		for _, args := range [][]string{p.edit.Remove, p.edit.RemoveExact} {
-			for _, a := range args {
-				command = append(command[:len(command):len(command)], take+a)
-			}
+		for _, a := range slices.Concat(p.edit.Remove, p.edit.RemoveExact) {
+			command = append(command, take+a)
 		}
 	}
 	return &OwnedError{Kind: p.Kind, Why: p.Why, Command: command}
 }
 
 // change plans a file's new bytes; nil removes it.
-func (p *planner) change(path string, after []byte) {
-	before := p.files[path]
+func (p *planner) change(name string, after []byte) {
+	before := p.files[name]
 	if (before == nil) == (after == nil) && bytes.Equal(before, after) {
 		return
 	}
-	p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: path, Before: before, After: after, Mode: fs.FileMode(0o644)})
+	p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: name, Before: before, After: after, Mode: fs.FileMode(0o644)})
 }
 
 func (p *planner) changes(path string) bool {
-	for _, c := range p.plan.Changes {
-		if c.Path == path {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.plan.Changes, func(c usernskit.Change) bool { return c.Path == path })
 }
 
-func (p *planner) warn(id, format string, args ...any) {
-	p.plan.Warnings = append(p.plan.Warnings, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...)})
+func (p *planner) warn(id string, pos usernskit.Pos, format string, args ...any) {
+	p.plan.Warnings = append(p.plan.Warnings, usernskit.Warning{ID: id, Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
-func (p *planner) act(when usernskit.When, why string, argv ...string) {
-	p.plan.Actions = append(p.plan.Actions, usernskit.Action{Why: why, Argv: argv, When: when})
+func (p *planner) act(why string, argv ...string) {
+	p.plan.Actions = append(p.plan.Actions, usernskit.Action{Why: why, Argv: argv})
 }
 
 // reboot is needed by everything that is written here.
@@ -131,41 +136,93 @@ func (p *planner) reboot() {
 // fits holds a whole command line against the length limit.
 func (p *planner) fits(where, line string) error {
 	arch := p.arch(p.edit.Arch)
-	limit := Limit(arch)
+	limit := lineLimit(arch)
 	if p.Kind == KindRaspberry {
 		limit = min(limit, 1023) // the firmware's own buffer
 	}
-	warn, err := measure(line, limit)
-	if err != nil {
-		return &usernskit.FileError{File: where, Err: fmt.Errorf("%w on %s", err, arch)}
+	if len(line) > limit {
+		return &usernskit.FileError{File: where, Err: fmt.Errorf("%w: %d bytes, the kernel keeps %d on %s", ErrTooLong, len(line), limit, arch)}
 	}
-	if warn {
-		p.warn("long-line", "%s: the command line has %d of the %d bytes that the kernel of %s keeps; what boot loader and kernel add comes on top", where, len(line), limit, arch)
+	if len(line)*5 > limit*4 { // BOOT_IMAGE=, initrd= and what is built into the kernel come on top
+		p.warn(WarnLongLine, usernskit.Pos{File: where}, "the command line has %d of the %d bytes that the kernel of %s keeps; what boot loader and kernel add comes on top", len(line), limit, arch)
 	}
 	return nil
 }
 
-// everyKernel refuses an edit of one kernel where all of them share a line.
-func (p *planner) everyKernel() error {
-	if p.edit.Kernel == "" || p.edit.Kernel == All {
+// lineLimit returns how many bytes of a command line the kernel of an
+// architecture keeps (COMMAND_LINE_SIZE of its headers, less the final NUL), by
+// the name that GOARCH has for it. It cuts the rest off without a word. An
+// unknown architecture gets the 511 of asm-generic/setup.h.
+func lineLimit(arch string) int {
+	switch arch {
+	case "amd64", "386", "arm64", "ppc64", "ppc64le":
+		return 2047
+	case "arm", "riscv64":
+		return 1023
+	case "s390x":
+		return 895 // before Linux 5.16, and in zipl; later kernels take 4095
+	case "mips", "mipsle", "mips64", "mips64le", "loong64":
+		return 4095
+	}
+	return 511
+}
+
+// arch returns the architecture of the host, from a program of its own: a tree
+// may be for another machine than this. asked goes first.
+func (s *site) arch(asked string) string {
+	if asked != "" {
+		return asked
+	}
+	for _, name := range []string{"/bin/sh", "/usr/bin/env", "/sbin/init"} {
+		if arch := elfArch(s.read(name)); arch != "" {
+			return arch
+		}
+	}
+	return runtime.GOARCH
+}
+
+// elfArch reads e_machine of an ELF header, see elf(5).
+func elfArch(data []byte) string {
+	if len(data) < 20 || string(data[:4]) != "\x7fELF" {
+		return ""
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if data[5] == 2 {
+		order = binary.BigEndian
+	}
+	machine := order.Uint16(data[18:])
+	if machine == 21 && data[5] != 2 {
+		return "ppc64le"
+	}
+	return map[uint16]string{3: "386", 8: "mips", 21: "ppc64", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 258: "loong64"}[machine]
+}
+
+// oneLine allows an edit of the default kernel where all kernels share a line,
+// with a word, and refuses that of another one.
+func (p *planner) oneLine() error {
+	switch {
+	case p.edit.all():
+		return nil
+	case p.edit.Kernel == Default:
+		p.warn(WarnOneLine, usernskit.Pos{}, "%v keeps one line for all kernels: all of them get this, not the default one alone", p.Kind)
 		return nil
 	}
 	hint := ""
 	if p.Grubby != "" {
 		hint = "; grubby can, by editing the generated grub.cfg"
 	}
-	return fmt.Errorf("kernel %s: %w: %v keeps one line for all kernels%s", p.edit.Kernel, ErrUnsupported, p.Kind, hint)
+	return fmt.Errorf("kernel %s: %w: %v keeps one line for all kernels, which is %s%s", p.edit.Kernel, ErrUnsupported, p.Kind, All, hint)
 }
 
 // line edits a file that is nothing but arguments.
-func (p *planner) line(path string, text []byte, spell speller, grub bool) ([]byte, error) {
+func (p *planner) line(name string, text []byte, spell speller, grub bool) ([]byte, error) {
 	ops, err := p.edit.ops(spell)
 	if err != nil {
-		return nil, &usernskit.FileError{File: path, Err: err}
+		return nil, &usernskit.FileError{File: name, Err: err}
 	}
 	after, err := apply(string(text), ops)
 	if err != nil {
-		return nil, &usernskit.FileError{File: path, Err: err}
+		return nil, &usernskit.FileError{File: name, Err: err}
 	}
 	if after == string(text) {
 		return text, nil
@@ -173,14 +230,14 @@ func (p *planner) line(path string, text []byte, spell speller, grub bool) ([]by
 	if grub {
 		// kernel-install makes one line of it with a single blank each.
 		if col, err := checkGRUB(strings.NewReplacer("\n", " ", "\r", " ").Replace(string(text))); err != nil {
-			return nil, &usernskit.FileError{File: path, Err: fmt.Errorf("byte %d: %w", col, err)}
+			return nil, &usernskit.FileError{File: name, Err: fmt.Errorf("byte %d: %w", col, err)}
 		}
 	}
-	return []byte(after), p.fits(path, strings.TrimSpace(after))
+	return []byte(after), p.fits(name, strings.TrimSpace(after))
 }
 
 func (p *planner) onRaspberry() error {
-	if err := p.everyKernel(); err != nil {
+	if err := p.oneLine(); err != nil {
 		return err
 	}
 	text := p.read(p.linePath)
@@ -199,51 +256,196 @@ func (p *planner) onRaspberry() error {
 }
 
 func (p *planner) onExtlinux() error {
-	if err := p.everyKernel(); err != nil {
-		return err
-	}
 	ops, err := p.edit.ops(spellUBoot)
 	if err != nil {
 		return err
 	}
 	store := p.extlinuxStore()
+	if store.err != nil {
+		return store.err
+	}
+	if store.what == "append" {
+		return p.onLabels(ops)
+	}
+	if err := p.oneLine(); err != nil {
+		return err
+	}
+	for _, o := range ops {
+		for _, w := range o.words {
+			if !o.removes() && strings.Contains(w.text, `\`) {
+				return fmt.Errorf("%s: %w: %s reads a backslash as part of an escape", w.text, ErrEncoding, store.tool)
+			}
+		}
+	}
 	var after []byte
-	switch store.What {
-	case "append":
-		after, err = editExtlinux(store.Path, p.read(store.Path), ops, func(s stanza) bool {
-			return p.edit.Rescue || !strings.Contains(strings.ToLower(s.label), "rescue")
-		})
-	case "":
-		after, err = p.line(store.Path, p.read(store.Path), spellUBoot, false)
-	default:
+	if store.what == "" {
+		after, err = p.line(store.path, p.read(store.path), spellUBoot, false)
+	} else {
 		after, err = p.variable(store, ops)
 	}
 	if err != nil {
 		return err
 	}
-	p.change(store.Path, after)
+	p.change(store.path, after)
 	if p.plan.Empty() {
+		if p.staleLabels(ops) {
+			p.act("extlinux.conf is made from "+store.path+", and does not have this yet", store.tool)
+			p.reboot()
+		}
 		return nil
 	}
-	switch {
-	case store.Path == "/etc/update-extlinux.conf":
-		p.act(usernskit.WhenNow, "extlinux.conf is made from "+store.Path, "update-extlinux")
-	case p.files["/etc/default/u-boot"] != nil:
-		p.act(usernskit.WhenNow, "extlinux.conf is made from "+store.Path, "u-boot-update")
-	}
+	p.act("extlinux.conf is made from "+store.path, store.tool)
 	p.reboot()
 	return nil
 }
 
+// staleLabels reports whether extlinux.conf lacks what the file has from which
+// it is made.
+func (p *planner) staleLabels(ops []op) bool {
+	if p.extlinux == "" {
+		return false
+	}
+	for _, s := range parseExtlinux(p.extlinux, p.read).labels {
+		if s.foreign() != "" || s.append == nil {
+			continue
+		}
+		for _, o := range ops {
+			if !o.done(s.append.text) && !(o.verb == verbSet && o.inForce(s.append.text)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// onLabels edits the append lines of extlinux.conf and of what it includes.
+func (p *planner) onLabels(ops []op) error {
+	if p.extlinux == "" {
+		return fmt.Errorf("%s: %w: there is no extlinux.conf yet", p.Why, ErrNoPlace)
+	}
+	conf := parseExtlinux(p.extlinux, p.read)
+	for _, m := range conf.missing {
+		return &usernskit.FileError{File: m.file, Line: m.line, Err: fmt.Errorf("%w: it includes %s, which does not exist", ErrNoPlace, m.text)}
+	}
+	chosen, skipped, err := conf.pick(p.edit)
+	if err != nil {
+		return err
+	}
+	if len(chosen) == 0 {
+		var why []string
+		for _, s := range skipped {
+			why = append(why, s.label+": "+s.foreign())
+		}
+		return nothingToEdit(p.extlinux, "label", len(conf.labels), why)
+	}
+	for _, s := range skipped {
+		p.warn(WarnSkipped, usernskit.Pos{File: s.imageLine.file, Line: s.imageLine.line}, "label %s is left alone: %s", s.label, s.foreign())
+	}
+	edits, err := conf.edit(ops, chosen)
+	if err != nil {
+		return err
+	}
+	for _, e := range edits {
+		if err := p.fits(e.file, e.text); err != nil {
+			return err
+		}
+	}
+	after := applyEdits(p.read, edits)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		p.change(name, after[name])
+	}
+	if !p.plan.Empty() {
+		p.reboot()
+	}
+	return nil
+}
+
+// nothingToEdit is the error where a loader has no entry for Linux: "no place
+// found" must never look like "done".
+func nothingToEdit(where, noun string, n int, skipped []string) error {
+	text := "it has no boot " + noun
+	switch {
+	case skipped != nil:
+		text = "no boot " + noun + " that may be edited: " + strings.Join(skipped, "; ")
+	case n > 0:
+		text = "every boot " + noun + " is for rescue"
+	}
+	return fmt.Errorf("%s: %w: %s", where, ErrNoPlace, text)
+}
+
 // variable edits a variable of a file that is sourced as /etc/default/grub is,
-// for a loader without GRUB's quoting.
-func (p *planner) variable(store Store, ops []op) ([]byte, error) {
-	f, err := parseShell(store.Path, p.read(store.Path))
+// for a loader without GRUB's quoting. Where it is not set, the standard value
+// of the program that reads it counts.
+func (p *planner) variable(store extlinuxStore, ops []op) ([]byte, error) {
+	src := p.read(store.path)
+	f, err := parseShell(store.path, src)
 	if err != nil {
 		return nil, err
 	}
-	if steps, whole := f.live(store.What); whole && len(steps) == 0 {
-		return nil, &usernskit.FileError{File: store.Path, Err: fmt.Errorf("%w: %s is not set, and setting it would drop the built-in default", ErrUnsupported, store.What)}
+	if err := p.stopsAt(f); err != nil {
+		return nil, err
 	}
-	return f.edit(store.What, ops)
+	after := src
+	switch steps, whole := f.live(store.what); {
+	case whole && len(steps) == 0 && store.standard != "":
+		text, err := apply(store.standard, ops)
+		if err != nil || text == store.standard {
+			return src, err
+		}
+		if after, err = f.block(store.what, encodeShell(text, inDouble)); err != nil {
+			return nil, err
+		}
+	case whole && len(steps) == 0 && len(store.before) == 0:
+		return nil, &usernskit.FileError{File: store.path, Err: fmt.Errorf("%w: %s is not set, and what it is then is not known", ErrUnsupported, store.what)}
+	default:
+		if after, err = f.edit(store.what, ops, store.before...); err != nil {
+			return nil, err
+		}
+	}
+	if store.what == ubootVariable {
+		after = dropBlock(after, store.what, ubootStandard)
+	}
+	g, err := parseShell(store.path, after)
+	if err != nil {
+		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+	}
+	value := g.value(store.what, store.before)
+	if steps, _ := g.live(store.what); store.what == ubootVariable && len(steps) > 0 && !value.unknown && strings.TrimSpace(value.text) == "" {
+		return nil, g.errorAt(steps[0], fmt.Errorf("%w: nothing would be left in %s, and %s would take its standard value", ErrUnsupported, store.what, store.tool))
+	}
+	if len(after) == 0 && path.Base(store.path) == "99-usernskit.conf" {
+		return nil, nil
+	}
+	return after, p.fits(store.path, value.text)
+}
+
+// onLimine edits the file from which limine-entry-tool makes limine.conf.
+func (p *planner) onLimine() error {
+	if err := p.oneLine(); err != nil {
+		return err
+	}
+	ops, err := p.edit.ops(spellLimine)
+	if err != nil {
+		return &usernskit.FileError{File: limineDefaults, Err: err}
+	}
+	src := p.read(limineDefaults)
+	after, err := editLimine(src, ops)
+	if err != nil {
+		return err
+	}
+	plain := map[int]bool{}
+	for _, m := range limineAssign.FindAllIndex(src, -1) {
+		plain[m[0]] = true
+	}
+	for _, m := range limineOthers.FindAllIndex(src, -1) {
+		if !plain[m[0]] {
+			p.warn(WarnSkipped, usernskit.Pos{File: limineDefaults, Line: 1 + bytes.Count(src[:m[0]], []byte("\n"))}, "left alone: the kernels that this line is for have a command line of their own, or it is written in another way")
+		}
+	}
+	p.change(limineDefaults, after)
+	if !p.plan.Empty() {
+		p.act("limine.conf is made from "+limineDefaults, "limine-update")
+		p.reboot()
+	}
+	return nil
 }

@@ -31,13 +31,13 @@ func TestNothingIsPlannedWhereOneStoreCannot(t *testing.T) {
 		{"a broken environment block", "rhel-8", map[string]string{"/boot/efi/EFI/redhat/grubenv": "kernelopts=a\n"}, Edit{Set: []string{arg}}, ErrUnsupportedSyntax, "/boot/grub2/grubenv"},
 		{"an unknown kernel", "fedora-42", nil, Edit{Set: []string{arg}, Kernel: "/boot/vmlinuz-1.2.3"}, ErrUnknownKernel, ""},
 		{"an index too many", "fedora-42", nil, Edit{Set: []string{arg}, Kernel: "7"}, ErrUnknownKernel, ""},
-		{"one kernel where there is one line", "debian-12", nil, Edit{Set: []string{arg}, Kernel: Default}, ErrUnsupported, ""},
+		{"one kernel where there is one line", "debian-12", nil, Edit{Set: []string{arg}, Kernel: "0"}, ErrUnsupported, ""},
 		{"one kernel on a Raspberry Pi", "raspberry-pi-os", nil, Edit{Set: []string{arg}, Kernel: "0"}, ErrUnsupported, ""},
 		{"two lines on a Raspberry Pi", "raspberry-pi-os", map[string]string{"/boot/firmware/cmdline.txt": "a\nb\n"}, Edit{Set: []string{arg}}, ErrUnsupportedSyntax, "/boot/firmware/cmdline.txt"},
 		{"an unreadable source", "suse", map[string]string{"/etc/default/grub": "GRUB_CMDLINE_LINUX=\"a\n"}, Edit{Set: []string{arg}}, ErrUnsupportedSyntax, "/etc/default/grub"},
 		{"a command in /etc/kernel/cmdline", "fedora-42", map[string]string{"/etc/kernel/cmdline": "ro; reboot\n"}, Edit{Set: []string{arg}}, ErrUnsupportedSyntax, "/etc/kernel/cmdline"},
 		{"a dollar for U-Boot", "extlinux-fedora-arm", nil, Edit{Set: []string{"a=$b"}}, ErrEncoding, ""},
-		{"grubby that is not there", "rhel-9", nil, Edit{Set: []string{arg}, Via: Grubby}, ErrUnsupported, ""},
+		{"grubby that is not there", "rhel-9", nil, Edit{Set: []string{arg}, ViaGrubby: true}, ErrUnsupported, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := tree(t, tt.tree)
@@ -208,21 +208,48 @@ func TestMenuOnTheESPIsTheOneThatIsMade(t *testing.T) {
 	assert.Equal(t, []string{"grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"}, plan.Actions[0].Argv, "a wrapper is not overwritten")
 }
 
-func TestDropInsAfterOursHaveTheLastWord(t *testing.T) {
-	h := tree(t, "debian-12")
-	write(t, h, "/etc/default/grub.d/hetzner.cfg", "GRUB_CMDLINE_LINUX=\"consoleblank=0\"\n")
+func TestOurDropInSortsLast(t *testing.T) {
 	e := Edit{Set: []string{arg}, Arch: "amd64"}
-	plan, err := PlanEdit(t.Context(), h, e)
+	for vendor, want := range map[string]string{"hetzner": "zz", "50-x": "99", "zz-cloud": "zz", "zzzz": "zzzzz"} {
+		h := tree(t, "debian-12")
+		write(t, h, "/etc/default/grub.d/"+vendor+".cfg", "GRUB_CMDLINE_LINUX=\"consoleblank=0\"\n")
+		plan, err := PlanEdit(t.Context(), h, e)
+		require.NoError(t, err)
+		require.Len(t, plan.Changes, 1, vendor)
+		assert.Equal(t, "/etc/default/grub.d/"+want+"-usernskit.cfg", plan.Changes[0].Path, vendor)
+		assert.Empty(t, plan.Warnings)
+		_, err = h.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		report, err := Status(t.Context(), h, arg)
+		require.NoError(t, err)
+		assert.Equal(t, StateActive, report.Future.State, "%s: %s", vendor, report.Future.Line)
+		again, err := PlanEdit(t.Context(), h, e)
+		require.NoError(t, err)
+		assert.Empty(t, again.Changes, vendor)
+	}
+
+	// A file that comes behind ours later: ours moves, with all that it holds.
+	h := tree(t, "debian-12")
+	before := hosttest.Snapshot(t, h)
+	apply := func(e Edit) usernskit.Plan {
+		e.Arch = "amd64"
+		plan, err := PlanEdit(t.Context(), h, e)
+		require.NoError(t, err)
+		_, err = h.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		return plan
+	}
+	apply(e)
+	write(t, h, "/etc/default/grub.d/hetzner.cfg", "GRUB_CMDLINE_LINUX=\"consoleblank=0\"\n")
+	plan := apply(Edit{Set: []string{"x=1"}})
+	require.Len(t, plan.Changes, 2)
+	report, err := Status(t.Context(), h, arg, "x=1")
 	require.NoError(t, err)
-	require.Len(t, plan.Warnings, 1)
-	assert.Equal(t, "overridden", plan.Warnings[0].ID)
-	assert.Contains(t, plan.Warnings[0].Text, "/etc/default/grub.d/hetzner.cfg:1: GRUB_CMDLINE_LINUX ")
-	_, err = h.Apply(t.Context(), plan)
-	require.NoError(t, err)
-	again, err := PlanEdit(t.Context(), h, e)
-	require.NoError(t, err)
-	assert.Empty(t, again.Changes)
-	assert.Equal(t, plan.Warnings, again.Warnings)
+	assert.Equal(t, StateActive, report.Future.State)
+	assert.Equal(t, "/etc/default/grub.d/zz-usernskit.cfg", report.Future.Path)
+	apply(Edit{Remove: []string{"x", "user_namespace.enable"}})
+	require.NoError(t, os.Remove(filepath.Join(h.Root, "/etc/default/grub.d/hetzner.cfg")))
+	assert.Equal(t, before, hosttest.Snapshot(t, h))
 }
 
 func TestEachDistributionMakesItsMenuInItsOwnWay(t *testing.T) {
@@ -242,7 +269,7 @@ func TestEachDistributionMakesItsMenuInItsOwnWay(t *testing.T) {
 		assert.Equal(t, defaultGrub, plan.Changes[0].Path, "without grub.d the file itself")
 	}
 	_, err := PlanEdit(t.Context(), hosttest.Tree(t, "-- boot/loader/loader.conf --\ntimeout 3\n"), Edit{Set: []string{arg}})
-	assert.ErrorIs(t, err, ErrUnsupported)
+	assert.ErrorIs(t, err, ErrNoPlace)
 }
 
 // A U-Boot host whose extlinux.conf is made from another file is edited there.
@@ -260,8 +287,6 @@ func TestExtlinuxIsEditedWhereItIsMadeFrom(t *testing.T) {
 		assert.Equal(t, tt.after, string(plan.Changes[0].After))
 		assert.Equal(t, []string{tt.run}, plan.Actions[0].Argv)
 	}
-	_, err := PlanEdit(t.Context(), hosttest.Tree(t, conf+"-- etc/default/u-boot --\n# U_BOOT_PARAMETERS=\"\"\n"), Edit{Set: []string{arg}, Arch: "amd64"})
-	assert.ErrorIs(t, err, ErrUnsupported)
 }
 
 // The default of systemd-boot is the firmware's variable, then loader.conf.

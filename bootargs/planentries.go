@@ -19,14 +19,26 @@ func (p *planner) onEntries(grub bool) error {
 	if err != nil {
 		return &usernskit.FileError{File: p.entriesDir, Err: err}
 	}
-	chosen, err := p.choose(p.edit.Kernel, p.edit.Rescue)
+	chosen, skipped, err := p.choose(p.edit)
 	if err != nil {
 		return err
 	}
-	if len(p.entries) == 0 && p.kernel == "" && len(p.shell) == 0 {
-		return fmt.Errorf("%s: %w: there are no boot entries, and nothing that new ones are made from", p.Why, ErrUnsupported)
+	all := p.edit.all()
+	if len(chosen) == 0 && (len(p.entries) > 0 || p.kernel == "" && len(p.shell) == 0) {
+		var why []string
+		for _, e := range skipped {
+			why = append(why, e.path+": "+e.foreign())
+		}
+		return nothingToEdit(p.Why, "entry", len(p.entries), why)
 	}
-	all := p.edit.Kernel == "" || p.edit.Kernel == All
+	for _, e := range skipped {
+		p.warn(WarnSkipped, usernskit.Pos{File: e.path}, "left alone: %s", e.foreign())
+	}
+	if all && !grub {
+		for _, image := range p.images {
+			p.warn(WarnSkipped, usernskit.Pos{File: image}, "left alone: a unified kernel image has its arguments inside, signed")
+		}
+	}
 	if grub && all && len(p.shell) > 0 {
 		if err := p.onShell(); err != nil {
 			return err
@@ -42,35 +54,44 @@ func (p *planner) onEntries(grub bool) error {
 		vars = nil
 	}
 	for _, e := range chosen {
-		after, err := e.edit(ops, grub, vars)
-		if err != nil {
+		if err := p.onEntry(e, ops, grub, vars); err != nil {
 			return err
 		}
-		if bytes.Equal(after, e.src) {
-			continue
-		}
-		if len(e.options) > 1 {
-			p.warn("several-options", "%s:%d: more than one options line: GRUB reads the first only, systemd-boot joins them", e.path, e.options[1].line)
-		}
-		line := parseEntry(e.path, after).cmdline(grub, vars)
-		if grub {
-			line = "BOOT_IMAGE=(hd0,gpt2)" + e.linux + " " + line
-		}
-		if err := p.fits(e.path, line); err != nil {
-			return err
-		}
-		p.change(e.path, after)
 	}
 	if all {
 		if err := p.onNewKernels(ops, spell, grub); err != nil {
 			return err
 		}
 	} else {
-		p.warn("future-kernels", "only the kernel asked for is edited: the next kernel that is installed does not have this")
+		p.warn(WarnFutureKernels, usernskit.Pos{}, "only the kernel asked for is edited: the next kernel that is installed does not have this")
 	}
-	if !p.plan.Empty() {
-		p.reboot()
+	if p.plan.Empty() {
+		return nil
 	}
+	if p.sdbootutil && all && p.kernel == "/etc/kernel/cmdline" {
+		p.act("sdbootutil makes the entries from /etc/kernel/cmdline, and what the TPM measures of them", "sdbootutil", "update-all-entries")
+	}
+	p.reboot()
+	return nil
+}
+
+// onEntry plans the edit of one entry.
+func (p *planner) onEntry(e *entry, ops []op, grub bool, vars map[string]string) error {
+	after, err := e.edit(ops, grub, vars)
+	if err != nil || bytes.Equal(after, e.src) {
+		return err
+	}
+	if len(e.options) > 1 {
+		p.warn(WarnSeveralOptions, usernskit.Pos{File: e.path, Line: e.options[1].line}, "more than one options line: GRUB reads the first only, systemd-boot joins them")
+	}
+	line := parseEntry(e.path, after).cmdline(grub, vars)
+	if grub {
+		line = "BOOT_IMAGE=(hd0,gpt2)" + e.image + " " + line
+	}
+	if err := p.fits(e.path, line); err != nil {
+		return err
+	}
+	p.change(e.path, after)
 	return nil
 }
 
@@ -148,7 +169,7 @@ func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 		shared := grub && p.changes(p.envPath)
 		made := slices.ContainsFunc(p.entries, func(e *entry) bool { return e.version != "" })
 		if len(p.plan.Changes) > 0 && made && !shared { // entries of no version are written by hand, once
-			p.warn("future-kernels", "there is no %s: a kernel installed before the next reboot does not get this, one installed after it does", own)
+			p.warn(WarnFutureKernels, usernskit.Pos{}, "there is no %s: a kernel installed before the next reboot does not get this, one installed after it does", own)
 		}
 		return nil
 	}
@@ -164,7 +185,7 @@ func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 		p.change(own, after) // new: /usr/lib belongs to the packages
 	}
 	if p.changes(defaultGrub) && !p.changes(own) && p.kernel == own {
-		p.act(usernskit.WhenNow, "kernel-install takes "+own+" for outdated when it is older than "+defaultGrub, "touch", own)
+		p.act("kernel-install takes "+own+" for outdated when it is older than "+defaultGrub, "touch", own)
 	}
 	return nil
 }

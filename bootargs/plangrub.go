@@ -14,17 +14,17 @@ const dropInStart = "# Made by usernskit. To take it back, delete this file and 
 
 // onGRUB plans for a GRUB whose menu is generated: one line for all kernels.
 func (p *planner) onGRUB() error {
-	if err := p.everyKernel(); err != nil {
+	if err := p.oneLine(); err != nil {
 		return err
 	}
-	if len(p.shell) == 0 && !p.dropIn {
-		return fmt.Errorf("%s: %w: there is no %s to make it from", p.grubCfgPath, ErrUnsupported, defaultGrub)
+	if len(p.shell) == 0 && p.dropIn == "" {
+		return fmt.Errorf("%s: %w: there is no %s to make it from", p.grubCfgPath, ErrNoPlace, defaultGrub)
 	}
 	if err := p.onShell(); err != nil {
 		return err
 	}
 	if stale := p.staleMenu(); !p.plan.Empty() || stale {
-		p.act(usernskit.WhenNow, "grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
+		p.act("grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
 		p.reboot()
 	}
 	return nil
@@ -73,12 +73,19 @@ func (p *planner) onShell() error {
 	if err != nil {
 		return &usernskit.FileError{File: defaultGrub, Err: err}
 	}
-	if _, err := p.sources(nil); err != nil {
+	files, err := p.sources(nil)
+	if err != nil {
 		return err
 	}
+	for _, f := range files {
+		if err := p.stopsAt(f); err != nil {
+			return err
+		}
+	}
 	after := map[string][]byte{}
+	p.moveDropIn(after)
 	for _, o := range ops {
-		if p.dropIn {
+		if p.dropIn != "" {
 			err = p.editDropIn(o, after)
 		} else if p.files[defaultGrub] != nil {
 			err = p.editMain(o, after)
@@ -87,30 +94,52 @@ func (p *planner) onShell() error {
 			return err
 		}
 	}
-	for _, name := range []string{defaultGrub, dropInPath} {
+	for _, name := range []string{defaultGrub, p.dropIn, p.oldDropIn()} {
 		text, touched := after[name]
 		if !touched {
 			continue
 		}
-		if name == dropInPath && string(text) == dropInStart {
+		if name == p.dropIn && string(text) == dropInStart {
 			text = nil
 			after[name] = nil
 		}
 		p.change(name, text)
 	}
-	files, err := p.sources(after)
-	if err != nil {
+	if files, err = p.sources(after); err != nil {
 		return err
 	}
+	if !p.plan.Empty() {
+		for _, f := range files {
+			p.plan.Warnings = append(p.plan.Warnings, p.problems(f)...)
+		}
+	}
 	return p.reviewShell(ops, files)
+}
+
+// oldDropIn is a file of our own under a name that another file has come
+// behind, "" where there is none.
+func (p *planner) oldDropIn() string {
+	for _, name := range p.shell {
+		if name != p.dropIn && ownDropIn(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// moveDropIn gives our own file the name that sorts last.
+func (p *planner) moveDropIn(after map[string][]byte) {
+	if old := p.oldDropIn(); old != "" && p.files[p.dropIn] == nil {
+		after[p.dropIn], after[old] = p.files[old], nil
+	}
 }
 
 // sources parses the files in the order of sourcing, those in after as they
 // are to be.
 func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 	names := p.shell
-	if p.dropIn && p.files[dropInPath] == nil && after[dropInPath] != nil {
-		names = insertSorted(names, dropInPath)
+	if p.dropIn != "" && p.files[p.dropIn] == nil && after[p.dropIn] != nil {
+		names = insertSorted(names, p.dropIn)
 	}
 	var files []*shellFile
 	for _, name := range names {
@@ -186,7 +215,7 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 	if !value.unknown && (o.done(value.text) || o.verb == verbSet && !o.replacesGroup() && o.inForce(value.text)) {
 		return nil
 	}
-	src := p.text(dropInPath, after)
+	src := p.text(p.dropIn, after)
 	if src == nil {
 		if takes {
 			return nil
@@ -195,18 +224,18 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 	}
 	var before []*shellFile // what is to go is looked for in this file alone
 	for _, f := range files {
-		if !takes && (f.name == defaultGrub || f.name < dropInPath) {
+		if !takes && (f.name == defaultGrub || f.name < p.dropIn) {
 			before = append(before, f)
 		}
 	}
-	f, err := parseShell(dropInPath, src)
+	f, err := parseShell(p.dropIn, src)
 	if err != nil {
 		return err
 	}
 	if src, err = f.edit(grubVariable, []op{o}, before...); err != nil {
 		return err
 	}
-	after[dropInPath] = src
+	after[p.dropIn] = src
 	return nil
 }
 
@@ -237,7 +266,7 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 		}
 	}
 	if ours.unknown || theirs.unknown {
-		p.warn("cannot-tell", "%s runs commands or conditions, so what it gives to the kernel cannot be told by reading; look at grub.cfg afterwards", defaultGrub)
+		p.warn(WarnCannotTell, usernskit.Pos{File: defaultGrub}, "it runs commands or conditions, so what it gives to the kernel is not known by reading; look at grub.cfg afterwards")
 		return nil
 	}
 	for _, o := range ops {
@@ -252,14 +281,14 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 				if _, ok := Parse(theirs.text).Effective(w.Name); ok {
 					where = theirs
 				}
-				p.warn("still-set", "%s:%d gives %s to the kernel too, and is not edited", where.file, where.line, w.Name)
+				p.warn(WarnStillSet, usernskit.Pos{File: where.file, Line: where.line}, "it gives %s to the kernel too, and is not edited", w.Name)
 			case o.verb == verbSet && !accumulates(w.Name) && (!ok || !o.inForce(line)):
 				where, name := ours, grubVariable
 				if ok && holds(theirs.text, have) {
 					where, name = theirs, grubDefaultVariable
 				}
 				if where.file != "" {
-					p.warn("overridden", "%s:%d: %s comes later and has the last word on %s", where.file, where.line, name, w.Name)
+					p.warn(WarnOverridden, usernskit.Pos{File: where.file, Line: where.line}, "%s comes later and has the last word on %s", name, w.Name)
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 )
@@ -15,9 +16,11 @@ const (
 	grubDefaultVariable = "GRUB_CMDLINE_LINUX_DEFAULT"
 )
 
-// Around a line that was added because the assignment itself cannot be edited.
+// Around a line that was added because there is no assignment, or it cannot be
+// edited. The second form notes that the line before it had no end.
 const (
 	blockBegin = "# usernskit: begin\n"
+	blockAfter = "# usernskit: begin, and an end for the line above\n"
 	blockEnd   = "# usernskit: end\n"
 )
 
@@ -29,6 +32,13 @@ func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, e
 	g := f
 	init := Parse(f.value(name, before).text).InitArgs()
 	for _, o := range ops {
+		if src, ok := g.editOwnBlock(name, o); ok {
+			var err error
+			if g, err = parseShell(f.name, src); err != nil {
+				return nil, fmt.Errorf("BUG: after an edit: %w", err)
+			}
+			continue
+		}
 		src, err := g.editOne(name, o, before)
 		if err != nil {
 			return nil, err
@@ -62,11 +72,15 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	case !whole && (o.removes() || o.replacesGroup()):
 		return nil, f.blame(name)
 	case !whole && (len(steps) == 0 || steps[0].odd != nil):
-		return f.append(name, o, true)
+		return f.append(name, o, "${"+name+"}")
 	case len(steps) == 0 && o.removes():
 		return f.src, nil
 	case len(steps) == 0: // the files before may have a value
-		return f.append(name, o, value.unknown || value.text != "")
+		base := ""
+		if value.unknown || value.text != "" {
+			base = "${" + name + "}"
+		}
+		return f.append(name, o, base)
 	}
 	src := f.src
 	// The last assignment comes first, so the offsets of the others hold.
@@ -88,7 +102,7 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 		}
 		s.word.src = src
 		src = s.word.splice(list)
-		src = dropBlock(src, name)
+		src = dropBlock(src, name, "${"+name+"}", "")
 	}
 	return f.settle(src, name, o, before)
 }
@@ -228,9 +242,27 @@ func (o op) earlier() op {
 	return op{}
 }
 
-// append adds an assignment of our own at the end of the file. builds says
-// that there is a value to keep.
-func (f *shellFile) append(name string, o op, builds bool) ([]byte, error) {
+// append adds an assignment of our own at the end of the file, of base and
+// what o gives.
+func (f *shellFile) append(name string, o op, base string) ([]byte, error) {
+	before := ""
+	if !strings.Contains(base, "$") {
+		before = base
+	}
+	text, err := apply(before, []op{o})
+	if err != nil || text == before {
+		return f.src, err
+	}
+	text = encodeShell(text, inDouble)
+	if before != base {
+		text = base + " " + text
+	}
+	return f.block(name, text)
+}
+
+// block adds our block at the end of the file, with a value that is encoded
+// for double quotes.
+func (f *shellFile) block(name, value string) ([]byte, error) {
 	for _, s := range f.steps {
 		if s.exits {
 			return nil, f.errorAt(s, fmt.Errorf("%w: the shell may stop reading here", ErrUnsupportedSyntax))
@@ -239,24 +271,42 @@ func (f *shellFile) append(name string, o op, builds bool) ([]byte, error) {
 	if n := len(f.src); n > 0 && bytes.HasSuffix(f.src, []byte("\\\n")) || bytes.HasSuffix(f.src, []byte("\\")) {
 		return nil, &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: it ends in a continued line", ErrUnsupportedSyntax)}
 	}
-	text, err := apply("", []op{o})
-	if err != nil || text == "" {
-		return f.src, err
+	begin := blockBegin
+	if n := len(f.src); n > 0 && f.src[n-1] != '\n' {
+		begin = "\n" + blockAfter
 	}
-	src := bytes.Clone(f.src)
-	if n := len(src); n > 0 && src[n-1] != '\n' {
-		src = append(src, '\n')
-	}
-	line := name + `="` + encodeShell(text, inDouble) + "\"\n"
-	if builds {
-		line = blockBegin + name + `="${` + name + `} ` + encodeShell(text, inDouble) + "\"\n" + blockEnd
-	}
-	return append(src, line...), nil
+	return slices.Concat(f.src, []byte(begin+name+`="`+value+"\"\n"+blockEnd)), nil
 }
 
-// dropBlock takes our block out of the file when nothing is left in it.
-func dropBlock(src []byte, name string) []byte {
-	return bytes.Replace(src, []byte(blockBegin+name+`="${`+name+"}\"\n"+blockEnd), nil, 1)
+// dropBlock takes our block out of the file when only one of the bases is left
+// in it.
+func dropBlock(src []byte, name string, bases ...string) []byte {
+	for _, base := range bases {
+		line := name + `="` + base + "\"\n" + blockEnd
+		for _, block := range []string{"\n" + blockAfter + line, blockBegin + line} {
+			src = bytes.Replace(src, []byte(block), nil, 1)
+		}
+	}
+	return src
+}
+
+// editOwnBlock takes arguments out of our block in a file of which the rest
+// cannot be edited. ok is false where that is not the case.
+func (f *shellFile) editOwnBlock(name string, o op) (src []byte, ok bool) {
+	steps, whole := f.live(name)
+	if whole || !o.removes() || len(steps) == 0 || steps[0].odd != nil {
+		return nil, false
+	}
+	s := steps[0]
+	start := bytes.LastIndexByte(f.src[:s.from], '\n') + 1
+	if !bytes.HasSuffix(f.src[:start], []byte(blockBegin)) && !bytes.HasSuffix(f.src[:start], []byte(blockAfter)) {
+		return nil, false
+	}
+	list, err := o.on(s.word.text)
+	if err != nil || len(list) == 0 {
+		return nil, false
+	}
+	return dropBlock(s.word.splice(list), name, "${"+name+"}", ""), true
 }
 
 // blame names the place on account of which a variable cannot be edited.
@@ -270,4 +320,105 @@ func (f *shellFile) blame(name string) error {
 		}
 	}
 	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: the value of %s cannot be told", ErrUnsupportedSyntax, name)}
+}
+
+// A shellValue is what a variable holds after the files so far were sourced.
+type shellValue struct {
+	text    string
+	unknown bool
+	file    string // where it was last assigned
+	line    int
+	stop    usernskit.FileError // where "--" came into the text, if it has one
+}
+
+// evaluate sources files one after the other, as grub-mkconfig does, by
+// reading them. Variables of the environment are taken to be unset.
+func evaluate(files ...*shellFile) map[string]shellValue {
+	env := map[string]shellValue{}
+	lost := false // a step was passed after which nothing is known for sure
+	for _, f := range files {
+		for _, s := range f.steps {
+			switch {
+			case s.assigns:
+				v := shellValue{file: f.name, line: s.line, unknown: s.odd != nil}
+				if s.odd == nil {
+					v.text, v.unknown = s.word.expand(env, lost)
+				}
+				if Parse(v.text).stops() {
+					v.stop = usernskit.FileError{File: f.name, Line: s.line}
+					if old := env[s.name].stop; old.File != "" && s.word.refers(s.name) {
+						v.stop = old
+					}
+				}
+				env[s.name] = v
+			case s.name != "":
+				env[s.name] = shellValue{unknown: true, file: f.name, line: s.line}
+			default:
+				lost = true
+				for name, v := range env {
+					v.unknown = true
+					env[name] = v
+				}
+			}
+		}
+	}
+	if lost {
+		for _, name := range []string{grubVariable, grubDefaultVariable} {
+			if v, ok := env[name]; !ok {
+				v.unknown = true
+				env[name] = v
+			}
+		}
+	}
+	return env
+}
+
+// expand gives the word with the variables put in.
+func (w shellWord) expand(env map[string]shellValue, lost bool) (text string, unknown bool) {
+	var b strings.Builder
+	for i := 0; i < len(w.text); {
+		n := w.variable[i]
+		if n == 0 {
+			b.WriteByte(w.text[i])
+			i++
+			continue
+		}
+		v, known := env[strings.Trim(w.text[i:i+n], "${}")]
+		unknown = unknown || v.unknown || lost && !known
+		b.WriteString(v.text)
+		i += n
+	}
+	return b.String(), unknown
+}
+
+// refers reports whether the word is built on the variable.
+func (w shellWord) refers(name string) bool {
+	for i, n := range w.variable {
+		if n > 0 && strings.Trim(w.text[i:i+n], "${}") == name {
+			return true
+		}
+	}
+	return false
+}
+
+// live returns the steps that make up the value that the variable has at the
+// end of the file, the last one first: the last assignment, and those before
+// it for as long as each is built on the one before. whole is false where
+// something on the way cannot be read.
+func (f *shellFile) live(name string) (steps []shellStep, whole bool) {
+	for _, s := range slices.Backward(f.steps) {
+		switch {
+		case s.exits || !s.assigns && (s.name == name || s.name == ""):
+			return steps, false
+		case !s.assigns || s.name != name:
+			continue
+		case s.odd != nil:
+			return append(steps, s), false
+		}
+		steps = append(steps, s)
+		if !s.word.refers(name) {
+			return steps, true
+		}
+	}
+	return steps, true
 }

@@ -1,6 +1,7 @@
 package bootargs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,44 +10,51 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// A State says how far arguments have come on a host, or whether one place has
+// A State tells how far arguments have come on a host, or whether one place has
 // them.
 type State int
 
 const (
-	CannotTell    State = iota // not from what this host shows
-	Active                     // running with them, and every boot to come has them; of a place: it has them
-	PendingReboot              // every boot to come has them, the running one does not, or is not ours to see
-	Partial                    // some places have them: the next boot, or the next kernel, may not
-	Missing                    // nowhere
-	Overridden                 // set, and set otherwise later in the same line
+	StateCannotTell    State = iota // not from what this host shows
+	StateActive                     // running with them, and every boot to come has them; of a place: it has them
+	StatePendingReboot              // every boot to come has them, the running one does not, or is not shown here
+	StatePartial                    // some places have them: the next boot, or the next kernel, may not
+	StateMissing                    // nowhere
+	StateOverridden                 // set, and set otherwise later in the same line
 )
+
+var stateNames = [...]string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden"}
 
 // String returns "active", "pending-reboot", "partial", "missing",
 // "overridden" or "cannot-tell".
 func (s State) String() string {
-	names := [...]string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden"}
-	if s < 0 || int(s) >= len(names) {
-		return names[0]
+	if s < 0 || int(s) >= len(stateNames) {
+		return fmt.Sprintf("State(%d)", int(s))
 	}
-	return names[s]
+	return stateNames[s]
 }
 
-// A Report is where arguments stand on a host.
+// MarshalText returns what String returns.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *State) UnmarshalText(text []byte) error {
+	i := slices.Index(stateNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown state %q", text)
+	}
+	*s = State(i)
+	return nil
+}
+
+// A Report is how far arguments have come on a host.
 type Report struct {
 	State   State
 	Loader  Loader
 	Running Place   // /proc/cmdline
 	Default Place   // the entry that is booted by default
-	Entries []Place // all but the rescue entries
+	Entries []Place // all that boot Linux but the rescue entries
 	Future  Place   // what kernels to come, or the next update-grub, will get
-}
-
-// A Place is one of the command lines of a host.
-type Place struct {
-	Where string // a file, "file: variable" or an entry's title; "" where there is none
-	Line  string // the command line, variables put in
-	State State  // Active, Missing, Overridden or CannotTell
 }
 
 // Status finds out where the arguments want stand: in the running kernel, in
@@ -58,24 +66,32 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	if err != nil {
 		return Report{}, err
 	}
-	s, err := load(ctx, h)
+	s, err := load(ctx, h, "")
 	if err != nil {
 		return Report{}, err
 	}
 	r := Report{Loader: s.Loader}
 	if line := s.read("/proc/cmdline"); line != nil {
-		r.Running = place("/proc/cmdline", strings.TrimSpace(string(line)), w)
+		r.Running = place("/proc/cmdline", "", strings.TrimSpace(string(line)), w)
 	}
-	switch s.Kind {
-	case KindGRUB:
+	switch {
+	case s.refuse != nil:
+	case s.Kind == KindGRUB:
 		err = s.statusGRUB(&r, w)
-	case KindGRUBBLS, KindSDBoot:
+	case s.Kind == KindGRUBBLS || s.Kind == KindSDBoot:
 		s.statusEntries(&r, w)
-	case KindRaspberry:
-		r.Default = place(s.linePath, strings.TrimSpace(string(s.read(s.linePath))), w)
+	case s.Kind == KindRaspberry:
+		r.Default = place(s.linePath, "", strings.TrimSpace(string(s.read(s.linePath))), w)
 		r.Entries, r.Future = []Place{r.Default}, r.Default
-	case KindExtlinux:
+	case s.Kind == KindExtlinux:
 		s.statusExtlinux(&r, w)
+	case s.Kind == KindLimine:
+		var texts []string
+		src := s.read(limineDefaults)
+		for _, at := range limineLines(src) {
+			texts = append(texts, string(src[at.from:at.to]))
+		}
+		r.Future = place(limineDefaults, limineKey, strings.Join(texts, " "), w)
 	}
 	if err != nil {
 		return Report{}, err
@@ -88,18 +104,18 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 }
 
 // place judges one line.
-func place(where, line string, want []word) Place {
-	p := Place{where, line, Active}
+func place(path, what, line string, want []word) Place {
+	p := Place{Path: path, What: what, Line: line, State: StateActive}
 	for _, w := range want {
 		last, ok := Parse(line).Effective(w.Name)
 		switch {
 		case ok && last.equal(w.Arg), accumulates(w.Name) && holds(line, w.Arg):
 		case ok && holds(line, w.Arg):
-			p.State = Overridden
+			p.State = StateOverridden
 		case opaque(line):
-			p.State = CannotTell
-		case p.State == Active:
-			p.State = Missing
+			p.State = StateCannotTell
+		case p.State == StateActive:
+			p.State = StateMissing
 		}
 	}
 	return p
@@ -109,7 +125,7 @@ func place(where, line string, want []word) Place {
 func (r Report) judge() State {
 	configured := slices.Clone(r.Entries)
 	for _, p := range []Place{r.Default, r.Future} {
-		if p.Where != "" {
+		if p.Where() != "" {
 			configured = append(configured, p)
 		}
 	}
@@ -118,24 +134,24 @@ func (r Report) judge() State {
 		count[p.State]++
 	}
 	switch n := len(configured); {
-	case n == 0 && r.Running.State == Missing && r.Running.Where != "":
-		return Missing
+	case n == 0 && r.Loader.Kind == KindUnknown && r.Running.State == StateMissing && r.Running.Where() != "":
+		return StateMissing
 	case n == 0:
-		return CannotTell
-	case count[Overridden] > 0:
-		return Overridden
-	case count[Active] == n && r.Running.State == Active && r.Running.Where != "":
-		return Active
-	case count[Active] == n:
-		return PendingReboot
-	case count[Active] > 0 && count[Missing] > 0:
-		return Partial
-	case count[CannotTell] > 0:
-		return CannotTell
-	case r.Running.State == Active && r.Running.Where != "":
-		return Partial // until the next boot
+		return StateCannotTell
+	case count[StateOverridden] > 0:
+		return StateOverridden
+	case count[StateActive] == n && r.Running.State == StateActive && r.Running.Where() != "":
+		return StateActive
+	case count[StateActive] == n:
+		return StatePendingReboot
+	case count[StateActive] > 0 && count[StateMissing] > 0:
+		return StatePartial
+	case count[StateCannotTell] > 0:
+		return StateCannotTell
+	case r.Running.State == StateActive && r.Running.Where() != "":
+		return StatePartial // until the next boot
 	}
-	return Missing
+	return StateMissing
 }
 
 func (s *site) statusGRUB(r *Report, want []word) error {
@@ -147,13 +163,21 @@ func (s *site) statusGRUB(r *Report, want []word) error {
 	if len(files) > 0 {
 		env := evaluate(files...)
 		ours, theirs := env[grubVariable], env[grubDefaultVariable]
-		r.Future = place(defaultGrub, strings.TrimSpace(ours.text+" "+theirs.text), want)
-		if (ours.unknown || theirs.unknown) && r.Future.State != Active {
-			r.Future.State = CannotTell
+		where, what := ours.file, grubVariable
+		if where == "" || ours.text == "" && theirs.text != "" {
+			where, what = theirs.file, grubDefaultVariable
+		}
+		if where == "" {
+			where = defaultGrub
+		}
+		r.Future = place(where, what, strings.TrimSpace(ours.text+" "+theirs.text), want)
+		stops := slices.ContainsFunc(files, func(f *shellFile) bool { return s.stopsAt(f) != nil })
+		if stops || (ours.unknown || theirs.unknown) && r.Future.State != StateActive {
+			r.Future.State = StateCannotTell
 		}
 	}
 	for i, line := range s.cfg.entries {
-		r.Entries = append(r.Entries, place(fmt.Sprintf("%s: entry %d", s.grubCfgPath, i), line, want))
+		r.Entries = append(r.Entries, place(s.grubCfgPath, fmt.Sprint("entry ", i), line, want))
 	}
 	if len(r.Entries) > 0 && !slices.ContainsFunc(r.Entries, func(p Place) bool { return p.State != r.Entries[0].State }) {
 		r.Default = r.Entries[0] // whichever it is
@@ -166,49 +190,78 @@ func (s *site) statusEntries(r *Report, want []word) {
 	vars := (&planner{site: s}).grubVars()
 	title := func(e *entry) Place {
 		line := e.cmdline(grub, vars)
-		p := place(e.path, strings.TrimSpace(line), want)
+		p := place(e.path, "", strings.TrimSpace(line), want)
+		p.For = e.title
 		if grub && e.clips {
-			p.State = CannotTell
+			p.State = StateCannotTell
 		}
 		return p
 	}
 	shared := false
 	for _, e := range s.entries {
-		if !e.rescue() {
+		if !e.rescue() && e.foreign() == "" {
 			r.Entries = append(r.Entries, title(e))
 			shared = shared || len(e.options) > 0 && strings.Contains(e.text(e.options[0]), "$kernelopts")
 		}
 	}
-	if e, err := s.defaultEntry(); err == nil {
+	switch e, err := s.defaultEntry(); {
+	case err != nil:
+		r.Default = Place{What: Default, Line: err.Error()}
+	case e.foreign() != "":
+		r.Default = Place{Path: e.path, For: e.title, Line: e.foreign()}
+	default:
 		r.Default = title(e)
-	} else {
-		r.Default = Place{Where: Default, Line: err.Error()}
 	}
 	switch {
 	case s.kernel != "":
-		r.Future = place(s.kernel, strings.TrimSpace(string(s.read(s.kernel))), want)
+		r.Future = place(s.kernel, "", strings.TrimSpace(string(s.read(s.kernel))), want)
 	case grub && shared:
-		r.Future = place(s.envPath+": kernelopts", strings.TrimSpace(vars["kernelopts"]), want)
+		r.Future = place(s.envPath, "kernelopts", strings.TrimSpace(vars["kernelopts"]), want)
 	case len(s.entries) > 0 && s.entries[0].version == "":
 		r.Future = Place{} // written by hand, for whatever kernel is there
-	case r.Running.Where != "":
+	case r.Running.Where() != "":
 		r.Future = r.Running // what kernel-install falls back to
 	default:
-		r.Future = Place{Where: "/etc/kernel/cmdline"}
+		r.Future = Place{Path: "/etc/kernel/cmdline"}
 	}
 }
 
 func (s *site) statusExtlinux(r *Report, want []word) {
-	src := s.read(s.extlinux)
-	list, def := parseExtlinux(src)
-	for _, st := range list {
-		if st.append == nil || strings.Contains(strings.ToLower(st.label), "rescue") {
+	conf := &extlinuxConf{}
+	if s.extlinux != "" {
+		conf = parseExtlinux(s.extlinux, s.read)
+	}
+	for _, label := range conf.labels {
+		if label.foreign() != "" || label.rescue() {
 			continue
 		}
-		p := place(s.extlinux+": "+st.label, string(src[st.append.from:st.append.to]), want)
+		text := ""
+		if at := cmp.Or(label.append, conf.global); at != nil {
+			text = at.text
+		}
+		p := place(label.imageLine.file, label.label, text, want)
 		r.Entries = append(r.Entries, p)
-		if st.label == def {
+		if label.label == conf.def {
 			r.Default = p
+		}
+	}
+	store := s.extlinuxStore()
+	switch src := s.read(store.path); {
+	case store.what == "append" || store.err != nil || src == nil:
+	case store.what == "":
+		r.Future = place(store.path, "", strings.TrimSpace(string(src)), want)
+	default:
+		f, err := parseShell(store.path, src)
+		if err != nil {
+			return
+		}
+		value := f.value(store.what, store.before)
+		if value.text == "" && !value.unknown {
+			value.text = store.standard
+		}
+		r.Future = place(store.path, store.what, value.text, want)
+		if value.unknown {
+			r.Future.State = StateCannotTell
 		}
 	}
 }

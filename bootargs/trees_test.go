@@ -14,6 +14,8 @@ import (
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
+const dropInPath = dropInDir + "/99-usernskit.cfg"
+
 // tree makes the host of testdata/trees/NAME.txtar. A grubenv has no newline at
 // its end, which txtar adds.
 func tree(t *testing.T, name string) usernskit.Host {

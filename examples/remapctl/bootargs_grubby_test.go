@@ -31,7 +31,7 @@ func grubbyHost(t *testing.T, obeys bool) (e *env, calls *[]string) {
 
 func runGrubby(t *testing.T, e *env, flags ...string) error {
 	e.yes, e.dryRun = slices.Contains(flags, "--yes"), slices.Contains(flags, "--dry-run")
-	return e.grubby(t.Context(), bootargs.Edit{Set: []string{"a=1"}, Kernel: bootargs.Default, Via: bootargs.Grubby})
+	return e.grubby(t.Context(), bootargs.Edit{Set: []string{"a=1"}, Kernel: bootargs.Default, ViaGrubby: true})
 }
 
 func TestGrubbyRunsOnlyWhenAgreedAndIsLookedAfter(t *testing.T) {

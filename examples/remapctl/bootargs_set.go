@@ -17,8 +17,9 @@ func bootargsSetCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set [ARG]...", Short: "set kernel arguments, each in the place of its name",
 		Long: "A name of which every occurrence counts (console=) is refused: use --append or\n" +
-			"--replace for it.",
-		Example: "remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
+			"--replace for it. Where one line serves all kernels, DEFAULT is that line.",
+		Example: "remapctl bootargs set user_namespace.enable=1\n" +
+			"remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
 	}
 	kind := e.bootargsFlags(c)
 	add := c.Flags().StringArray("append", nil, "add `ARG` if it is not there with that value")
@@ -36,8 +37,9 @@ func bootargsSetCommand(e *env) *cobra.Command {
 func bootargsRemoveCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "remove NAME[=VALUE]...", Short: "remove kernel arguments: all of a NAME, or those with that VALUE",
-		Example: "remapctl bootargs remove user_namespace.enable",
-		Args:    args(1, -1),
+		Example: "remapctl bootargs remove user_namespace.enable\n" +
+			"remapctl bootargs remove user_namespace.enable --kernel DEFAULT",
+		Args: args(1, -1),
 	}
 	kind := e.bootargsFlags(c)
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
@@ -49,14 +51,15 @@ func bootargsRemoveCommand(e *env) *cobra.Command {
 
 // A bootargsKind is which entries are edited, and by whom.
 type bootargsKind struct {
-	kernel, via string
-	rescue      bool
+	kernel, via, store string
+	rescue             bool
 }
 
 func (e *env) bootargsFlags(c *cobra.Command) *bootargsKind {
 	e.writeFlags(c)
 	var k bootargsKind
 	c.Flags().StringVar(&k.kernel, "kernel", bootargs.All, "which `KERNEL`: ALL, DEFAULT, an index, an entry's ID or a path")
+	c.Flags().StringVar(&k.store, "store", "", "edit for the boot loader that reads the file `PATH`")
 	c.Flags().BoolVar(&k.rescue, "rescue", false, "edit rescue entries too")
 	c.Flags().StringVar(&k.via, "via", "files", "`WHO` writes: files, or grubby where this host has it")
 	e.values(c, "kernel", words("ALL", "DEFAULT"))
@@ -77,10 +80,10 @@ func splitRemove(list []string) (names, exact []string) {
 }
 
 func (e *env) editBootargs(ctx context.Context, k bootargsKind, edit bootargs.Edit) error {
-	edit.Kernel, edit.Rescue = k.kernel, k.rescue
+	edit.Kernel, edit.Rescue, edit.Store = k.kernel, k.rescue, k.store
 	switch k.via {
 	case "grubby":
-		edit.Via = bootargs.Grubby
+		edit.ViaGrubby = true
 		return e.grubby(ctx, edit)
 	case "files":
 	default:

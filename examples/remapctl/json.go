@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -116,6 +117,13 @@ var known = []struct {
 	{usernskit.ErrHardLinked, "hard-linked", "nothing was changed; break the link with: cp -p FILE FILE.new && mv FILE.new FILE"},
 	{usernskit.ErrBindMounted, "bind-mounted", "nothing was changed; edit the file where it is mounted from"},
 	{usernskit.ErrNoReceipt, "no-receipt", ""},
+	{bootargs.ErrAccumulates, "accumulates", "use --append to add one more, or --replace to have it as the only one"},
+	{bootargs.ErrAmbiguous, "ambiguous-loader", "nothing was changed; --store PATH chooses the loader that reads that file"},
+	{bootargs.ErrStops, "stops", "nothing was changed; remapctl bootargs check shows every such line"},
+	{bootargs.ErrOwned, "owned", ""},
+	{bootargs.ErrNoLoader, "no-loader", ""},
+	{bootargs.ErrNoPlace, "no-place", ""},
+	{bootargs.ErrUnknownKernel, "unknown-kernel", ""},
 	{fs.ErrPermission, "permission", ""},
 	{fs.ErrNotExist, "not-found", ""},
 }

@@ -2,12 +2,15 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/distro"
 )
 
 // An entry is a Boot Loader Specification file, type 1
@@ -15,7 +18,8 @@ import (
 type entry struct {
 	path    string
 	src     []byte
-	linux   string // as written, relative to the boot partition
+	image   string // as written, relative to the boot partition
+	key     string // of the image: "linux", "efi", "uki"
 	title   string
 	version string
 	sortKey string
@@ -56,8 +60,10 @@ func (e *entry) line(from, to, line int) {
 	switch rest[:n] {
 	case "options":
 		e.options = append(e.options, span{from + len(text) - len(value), to, line})
-	case "linux", "efi":
-		e.linux = strings.TrimRight(value, " \t")
+	case "linux", "efi", "uki", "uki-url":
+		if e.key != "linux" {
+			e.key, e.image = rest[:n], strings.TrimRight(value, " \t")
+		}
 	case "title":
 		e.title = value
 	case "version":
@@ -90,6 +96,35 @@ func (e *entry) failed() bool {
 // rescue reports an entry that dracut keeps as a way back.
 func (e *entry) rescue() bool {
 	return strings.Contains(e.id(), "-0-rescue") || strings.HasPrefix(e.version, "0-rescue")
+}
+
+// foreign returns why an edit must leave the entry alone: it does not boot
+// Linux, or boots an image whose own command line would be lost as soon as the
+// entry had one. It is "" for all others.
+func (e *entry) foreign() string {
+	name := strings.ToLower(path.Base(strings.ReplaceAll(e.image, `\`, "/")))
+	switch {
+	case e.image == "":
+		return "it names no kernel"
+	case otherProgram(name) || strings.Contains(strings.ToLower(e.image), "/microsoft/"):
+		return "it starts " + e.image + ", which is not Linux"
+	case len(e.options) > 0 || e.key == "linux" && !strings.HasSuffix(name, ".efi"):
+		return ""
+	}
+	return "it starts " + e.image + " with the command line that may be inside that image, and options here would replace it"
+}
+
+// otherProgram reports the names of programs that boot loaders start besides
+// Linux: testers, shells, other loaders.
+func otherProgram(name string) bool {
+	for _, known := range []string{"memtest", "mt86plus", "memdisk", "bootmgfw", "bootmgr", "ipxe", "netboot.xyz", "shellx64", "shellia32", "shellaa64",
+		"grubx64", "grubaa64", "grub.efi", "shimx64", "shimaa64", "refind_", "fwupd", "hdt.", "xen.gz", "xen-", "mboot."} {
+		if strings.HasPrefix(name, known) {
+			return true
+		}
+	}
+	suffix := path.Ext(name)
+	return suffix == ".c32" || suffix == ".lkrn" || suffix == ".bss" || suffix == ".cbt" || suffix == ".com" || suffix == ".img" || suffix == ".iso"
 }
 
 func (e *entry) text(s span) string { return string(e.src[s.from:s.to]) }
@@ -305,4 +340,217 @@ func (o op) missingFrom(line string) op {
 		return op{o.verb, list}
 	}
 	return o
+}
+
+// all reports whether the edit is for every kernel.
+func (e Edit) all() bool { return e.Kernel == "" || e.Kernel == All }
+
+// choose returns the entries that the edit is for, and those that it leaves
+// alone for they do not boot Linux with a line of their own. An entry that is
+// asked for by name is never left out in silence.
+func (s *site) choose(e Edit) (chosen, skipped []*entry, err error) {
+	if e.all() {
+		for _, b := range s.entries {
+			switch {
+			case b.foreign() != "":
+				skipped = append(skipped, b)
+			case e.Rescue || !b.rescue():
+				chosen = append(chosen, b)
+			}
+		}
+		return chosen, skipped, nil
+	}
+	if e.Kernel == Default {
+		b, err := s.defaultEntry()
+		if err != nil {
+			return nil, nil, err
+		}
+		chosen = []*entry{b}
+	} else if n, err := strconv.Atoi(e.Kernel); err == nil && n >= 0 && n < len(s.entries) {
+		chosen = s.entries[n : n+1]
+	} else {
+		for _, b := range s.entries {
+			if b.is(e.Kernel) || b.boots(e.Kernel) {
+				chosen = append(chosen, b)
+			}
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, nil, fmt.Errorf("kernel %s: %w; the entries are: %s", e.Kernel, ErrUnknownKernel, s.entryNames())
+	}
+	for _, b := range chosen {
+		if why := b.foreign(); why != "" {
+			return nil, nil, b.errorAt(span{}, 0, fmt.Errorf("%w: %s", ErrNoPlace, why))
+		}
+	}
+	return chosen, nil, nil
+}
+
+func (s *site) entryNames() string {
+	var have []string
+	for _, e := range s.entries {
+		have = append(have, e.id())
+	}
+	return strings.Join(have, ", ")
+}
+
+func (e *entry) is(name string) bool {
+	return e.id() == name || path.Base(e.path) == name || e.title != "" && e.title == name
+}
+
+// boots compares with a path as the running system has it. The entry's is
+// relative to the boot partition, or on btrfs to the top of the volume.
+func (e *entry) boots(kernel string) bool {
+	if !strings.HasPrefix(kernel, "/") || e.image == "" {
+		return false
+	}
+	for _, mount := range []string{"", "/boot", "/efi", "/boot/efi"} {
+		if kernel == mount+e.image {
+			return true
+		}
+	}
+	return strings.HasSuffix(e.image, kernel)
+}
+
+// defaultEntry returns the entry that is booted if nobody interferes. What a
+// boot-once setting asks for is not a default.
+func (s *site) defaultEntry() (*entry, error) {
+	if len(s.entries) == 0 {
+		return nil, fmt.Errorf("kernel %s: %w: there are no boot entries", Default, ErrUnknownKernel)
+	}
+	if s.Kind == KindSDBoot || s.Kind == KindUKI {
+		return s.defaultBySystemdBoot()
+	}
+	name, err := s.grubDefault()
+	if err != nil {
+		return nil, err
+	}
+	name = name[strings.LastIndexByte(name, '>')+1:]
+	if name == "" {
+		return s.entries[0], nil
+	}
+	for _, e := range s.entries {
+		if e.is(name) {
+			return e, nil
+		}
+	}
+	if n, err := strconv.Atoi(name); err == nil && n >= 0 && n < len(s.entries) {
+		return s.entries[n], nil
+	}
+	return nil, s.missingDefault(name)
+}
+
+func (s *site) missingDefault(name string) error {
+	return fmt.Errorf("kernel %s: %w: the default is %q, and no entry is that; the entries are: %s", Default, ErrUnknownKernel, name, s.entryNames())
+}
+
+func (s *site) grubDefault() (string, error) {
+	if src := s.read(defaultGrub); src != nil && !s.sdbootutil {
+		f, err := parseShell(defaultGrub, src)
+		if err != nil {
+			return "", err
+		}
+		v := evaluate(f)["GRUB_DEFAULT"]
+		if v.unknown {
+			return "", fmt.Errorf("kernel %s: %w: GRUB_DEFAULT cannot be known by reading", Default, ErrUnknownKernel)
+		}
+		if v.text != "saved" {
+			return v.text, nil
+		}
+	}
+	if env, err := parseEnv(s.envPath, s.read(s.envPath)); err == nil {
+		name, _ := env.get("saved_entry")
+		return name, nil
+	}
+	return "", nil
+}
+
+// bootPattern is what systemd-boot's default is chosen by: the firmware's
+// variable, else loader.conf.
+func (s *site) bootPattern() string {
+	pattern := s.efiVariable("LoaderEntryDefault")
+	if pattern != "" || s.bootDir == "" && s.loaderConf() == "" {
+		return pattern
+	}
+	for line := range bytes.Lines(s.read(s.loaderConf())) {
+		if f := strings.Fields(string(line)); len(f) == 2 && f[0] == "default" {
+			pattern = f[1]
+		}
+	}
+	return pattern
+}
+
+// matches reports whether systemd-boot takes an entry's name for the default.
+func matches(pattern string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
+		return err == nil && ok
+	})
+}
+
+func (s *site) defaultBySystemdBoot() (*entry, error) {
+	pattern := s.bootPattern()
+	if strings.HasPrefix(pattern, "@") {
+		return nil, fmt.Errorf("kernel %s: %w: %q is kept in the firmware", Default, ErrUnknownKernel, pattern)
+	}
+	if pattern == "" {
+		if len(s.images) > 0 {
+			return nil, fmt.Errorf("kernel %s: %w: no default is set, and whether an entry or the unified kernel image %s comes first cannot be known by reading", Default, ErrUnknownKernel, s.images[0])
+		}
+		return s.entries[0], nil
+	}
+	for _, e := range s.entries {
+		if matches(pattern, e.id(), e.id()+".conf") {
+			return e, nil
+		}
+	}
+	return nil, s.missingDefault(pattern)
+}
+
+// defaultImage returns the unified kernel image that boots by default.
+func (s *site) defaultImage() (string, bool) {
+	pattern := s.bootPattern()
+	if pattern == "" || strings.HasPrefix(pattern, "@") {
+		return "", false
+	}
+	for _, e := range s.entries {
+		if matches(pattern, e.id(), e.id()+".conf") {
+			return "", false
+		}
+	}
+	for _, image := range s.images {
+		name := path.Base(image)
+		if matches(pattern, name, strings.TrimSuffix(name, ".efi")) {
+			return image, true
+		}
+	}
+	return "", false
+}
+
+// sortEntries puts entries in the order of the menu. GRUB goes by file names;
+// systemd-boot by the keys of the specification.
+func sortEntries(list []*entry, grub bool) {
+	slices.SortStableFunc(list, func(a, b *entry) int {
+		if !grub {
+			if c := cmp.Or(falseFirst(a.failed(), b.failed()), falseFirst(a.sortKey == "", b.sortKey == "")); c != 0 {
+				return c
+			}
+			if a.sortKey != "" {
+				if c := cmp.Or(strings.Compare(a.sortKey, b.sortKey), strings.Compare(a.machine, b.machine), distro.CompareVersions(b.version, a.version)); c != 0 {
+					return c
+				}
+			}
+		}
+		return distro.CompareVersions(b.id(), a.id())
+	})
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }

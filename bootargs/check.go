@@ -1,0 +1,315 @@
+package bootargs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/usernskit/usernskit"
+)
+
+// Sources is what grub-mkconfig (update-grub) reads before it makes a menu:
+// /etc/default/grub, and on Debian and Ubuntu the files of grub.d after it.
+type Sources struct {
+	// Shell is the program behind /bin/sh, "dash" or "bash"; "" where it is
+	// not known.
+	Shell string
+	// Files are the files in the order in which they are read.
+	Files []string
+	// Problems are the places where update-grub stops ([WarnStops]), or stops
+	// if a command fails ([WarnMayStop]).
+	Problems []usernskit.Warning
+	// Values are the variables that reach the kernel. Path is the file with the
+	// last word on each; State is StateCannotTell where reading does not tell.
+	Values []Place
+}
+
+// Stops reports whether update-grub stops before it makes a menu.
+func (s Sources) Stops() bool {
+	return slices.ContainsFunc(s.Problems, func(w usernskit.Warning) bool { return w.ID == WarnStops })
+}
+
+// Check finds out whether update-grub will get through the files that it
+// reads. It runs them under "sh -e": a statement that is neither an assignment
+// nor a command that exists ends it, and no menu is made. A host without any
+// of the files gives an error that matches [ErrNoPlace].
+func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
+	s, err := load(ctx, h, "")
+	if err != nil {
+		return Sources{}, err
+	}
+	if s.shell == nil {
+		s.loadShell()
+	}
+	if len(s.shell) == 0 {
+		return Sources{}, fmt.Errorf("%w: %s does not exist", ErrNoPlace, defaultGrub)
+	}
+	sources := Sources{Shell: s.shellProgram(), Files: s.shell}
+	var files []*shellFile
+	for _, name := range s.shell {
+		f, err := parseShell(name, s.read(name))
+		if err != nil {
+			var at *usernskit.FileError
+			if !errors.As(err, &at) {
+				return Sources{}, err
+			}
+			sources.Problems = append(sources.Problems, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, Text: at.Err.Error()})
+			continue
+		}
+		files = append(files, f)
+		sources.Problems = append(sources.Problems, s.problems(f)...)
+	}
+	env := evaluate(files...)
+	for _, name := range []string{grubVariable, grubDefaultVariable} {
+		v := env[name]
+		p := Place{Path: v.file, What: name, For: "every kernel", Line: v.text, State: StateActive}
+		if v.unknown {
+			p.Line, p.State = "", StateCannotTell
+		}
+		sources.Values = append(sources.Values, p)
+	}
+	return sources, s.err
+}
+
+// shellProgram is what /bin/sh is.
+func (s *site) shellProgram() string {
+	for _, link := range []string{"/bin/sh", "/usr/bin/sh"} {
+		if target, err := s.h.Path(link); err == nil && s.exists(link) {
+			if base := path.Base(target); base != "sh" {
+				return base
+			}
+		}
+	}
+	if s.release.Is("debian", "ubuntu") {
+		return "dash"
+	}
+	return ""
+}
+
+// problems are the places where "sh -e" stops in a file.
+func (s *site) problems(f *shellFile) []usernskit.Warning {
+	var list []usernskit.Warning
+	for _, c := range f.calls {
+		why, sure := s.stops(f, c)
+		if why == "" {
+			continue
+		}
+		id := WarnMayStop
+		if sure && !c.maybe {
+			id = WarnStops
+		}
+		list = append(list, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: f.name, Line: c.line, Col: c.col}, Text: why})
+	}
+	return list
+}
+
+// stopsAt returns the first place where update-grub stops for sure.
+func (s *site) stopsAt(f *shellFile) error {
+	for _, w := range s.problems(f) {
+		if w.ID == WarnStops {
+			return &usernskit.FileError{File: w.Pos.File, Line: w.Pos.Line, Col: w.Pos.Col, Err: fmt.Errorf("%w: %s", ErrStops, w.Text)}
+		}
+	}
+	return nil
+}
+
+// Commands that every sh has, and programs that every host has.
+const (
+	shBuiltins = " . : [ alias bg break cd command continue echo eval exec exit export false fg getopts hash jobs kill local printf pwd read readonly return" +
+		" set shift test times trap true type ulimit umask unalias unset wait "
+	bashBuiltins = " source declare typeset let mapfile readarray shopt pushd popd dirs enable builtin caller logout disown help history [[ "
+	everywhere   = " awk basename cat chmod cp cut date dirname env expr find grep egrep fgrep head hostname id ls mkdir mktemp mv readlink rm sed sleep sort stat" +
+		" tail tee tr uname uniq wc xargs "
+)
+
+// stops returns why a command ends the shell, "" where it does not; sure says
+// that it always does.
+func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
+	isBash := s.shellProgram() != "dash"
+	name := c.name
+	variable, _, appends := strings.Cut(name, "+=")
+	switch {
+	case c.list:
+		return "the file ends in a condition; if that does not hold, update-grub ends there", false
+	case appends && syntax.ValidName(variable):
+		if isBash {
+			return "", false
+		}
+		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), true
+	case name == "exit" || name == "exec":
+		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
+	case name == "return":
+		return "", false
+	case c.guarded:
+		return "", false
+	case name == "":
+		return "the command is in a variable; if it fails, update-grub ends there", false
+	case name == "false":
+		return `"false" ends update-grub here`, true
+	case name == "[" || name == "test":
+		return "if this does not hold, update-grub ends there", false
+	case name == "." || name == "source" && isBash:
+		if !strings.HasPrefix(c.arg, "/") || s.exists(c.arg) {
+			return "", false
+		}
+		return fmt.Sprintf("it reads %s, which does not exist", c.arg), true
+	case f.functions[name] || strings.Contains(shBuiltins+everywhere, " "+name+" ") || isBash && strings.Contains(bashBuiltins, " "+name+" "):
+		return "", false
+	case s.program(name):
+		return "", false
+	case c.arg == "=" || strings.HasPrefix(c.arg, "=") && syntax.ValidName(name):
+		return fmt.Sprintf("it runs a command %s: are there blanks around '='?", name), true
+	case strings.Contains(name, "="):
+		return fmt.Sprintf("it runs a command %s: is a value with blanks not in quotes?", name), true
+	}
+	return fmt.Sprintf("it runs a command %q, which does not exist", name), true
+}
+
+// program reports whether the host has a program of that name.
+func (s *site) program(name string) bool {
+	if strings.Contains(name, "/") {
+		return strings.HasPrefix(name, "/") && s.exists(name)
+	}
+	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/sbin/", "/usr/local/bin/"} {
+		info, err := s.h.Stat(dir + name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			continue // a name that cannot be a file's
+		}
+		if err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
+}
+
+// A shellCall is a command that a file runs.
+type shellCall struct {
+	name, arg string // its first argument, if that is plain text
+	line, col int
+	guarded   bool // its failure is looked at, or does not count
+	maybe     bool // it may not be reached
+	list      bool // not a call: the last statement is a list that may fail
+}
+
+// collectCalls finds the commands that "sh -e" comes to.
+func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
+	w := callWalker{f: f}
+	for i, s := range stmts {
+		w.stmt(s, false, false)
+		if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && b.Op == syntax.AndStmt && i == len(stmts)-1 && !s.Negated {
+			f.calls = append(f.calls, shellCall{line: int(s.Pos().Line()), col: int(s.Pos().Col()), list: true})
+		}
+	}
+}
+
+// A callWalker goes through statements; sub says that they are a subshell's.
+type callWalker struct {
+	f   *shellFile
+	sub bool
+}
+
+func (w callWalker) stmts(list []*syntax.Stmt, guarded, maybe bool) {
+	for _, s := range list {
+		w.stmt(s, guarded, maybe)
+	}
+}
+
+func (w callWalker) stmt(s *syntax.Stmt, guarded, maybe bool) {
+	guarded = guarded || s.Negated || s.Background
+	switch c := s.Cmd.(type) {
+	case *syntax.CallExpr:
+		w.call(c, guarded, maybe)
+	case *syntax.BinaryCmd:
+		switch c.Op {
+		case syntax.AndStmt, syntax.OrStmt:
+			w.stmt(c.X, true, maybe)
+			w.stmt(c.Y, guarded, true)
+		default: // a pipe has the status of its end
+			w.stmt(c.X, true, maybe)
+			w.stmt(c.Y, guarded, maybe)
+		}
+	case *syntax.IfClause:
+		for i := c; i != nil; i = i.Else {
+			w.stmts(i.Cond, true, maybe)
+			w.stmts(i.Then, guarded, true)
+		}
+	case *syntax.WhileClause:
+		w.stmts(c.Cond, true, maybe)
+		w.stmts(c.Do, guarded, true)
+	case *syntax.ForClause:
+		w.stmts(c.Do, guarded, true)
+	case *syntax.CaseClause:
+		for _, item := range c.Items {
+			w.stmts(item.Stmts, guarded, true)
+		}
+	case *syntax.Block:
+		w.stmts(c.Stmts, guarded, maybe)
+	case *syntax.Subshell:
+		callWalker{w.f, true}.stmts(c.Stmts, guarded, maybe)
+	case *syntax.FuncDecl:
+		w.stmt(c.Body, guarded, true)
+	}
+}
+
+func (w callWalker) call(c *syntax.CallExpr, guarded, maybe bool) {
+	if len(c.Args) == 0 {
+		// An assignment has the status of the last command in it.
+		for _, a := range c.Assigns {
+			if a.Value != nil {
+				w.substitutions(a.Value, guarded, maybe)
+			}
+		}
+		return
+	}
+	for _, a := range c.Args {
+		w.substitutions(a, true, maybe)
+	}
+	call := shellCall{name: plainText(c.Args[0]), line: int(c.Args[0].Pos().Line()), col: int(c.Args[0].Pos().Col()), guarded: guarded, maybe: maybe}
+	if len(c.Args) > 1 {
+		call.arg = plainText(c.Args[1])
+	}
+	if !w.sub || call.name != "exit" && call.name != "exec" {
+		w.f.calls = append(w.f.calls, call)
+	}
+}
+
+func (w callWalker) substitutions(word *syntax.Word, guarded, maybe bool) {
+	syntax.Walk(word, func(n syntax.Node) bool {
+		sub, ok := n.(*syntax.CmdSubst)
+		if !ok {
+			return true
+		}
+		callWalker{w.f, true}.stmts(sub.Stmts, guarded, maybe)
+		return false
+	})
+}
+
+// plainText is a word without its quotes, "" where it holds an expansion.
+func plainText(word *syntax.Word) string {
+	var text strings.Builder
+	for _, part := range word.Parts {
+		switch p := part.(type) {
+		case *syntax.Lit:
+			text.WriteString(p.Value)
+		case *syntax.SglQuoted:
+			text.WriteString(p.Value)
+		case *syntax.DblQuoted:
+			for _, inner := range p.Parts {
+				lit, ok := inner.(*syntax.Lit)
+				if !ok {
+					return ""
+				}
+				text.WriteString(lit.Value)
+			}
+		default:
+			return ""
+		}
+	}
+	return text.String()
+}
