@@ -53,7 +53,7 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	request := subid.Docker()
+	request := subid.Request{Count: 65536}
 	request.Owner, request.Start, request.AllowSmall = account, want.Start, want.AllowSmall
 	if want.Count != 0 {
 		request.Count = want.Count
@@ -128,7 +128,11 @@ func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit
 			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
 		}
 	}
-	ranges, err := subid.PlanRelease(ctx, h, account)
+	set, err := subid.Read(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	ranges, err := set.PlanRelease(account)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

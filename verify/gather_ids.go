@@ -11,6 +11,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -28,9 +29,9 @@ type ids struct {
 	claimsErr error
 
 	account  string // whose lines dockerd reads; "" where remapping is not configured
-	owner    subid.Owner
+	owner    reader.Owner
 	ownerErr error // the account or the group does not exist, as dockerd looks it up
-	reader   subid.Reader
+	reader   reader.Program
 	uid, gid side
 }
 
@@ -39,8 +40,8 @@ type side struct {
 	path     string
 	file     *subid.File // nil where it cannot be read; empty where it is missing
 	err      error
-	readings []subid.Reading // of the account, as dockerd reads them
-	refused  error           // dockerd refuses the file
+	readings []reader.Reading // of the account, as dockerd reads them
+	refused  error            // dockerd refuses the file
 	m        userns.Map
 	mapErr   error // why the readings make no map
 }
@@ -61,13 +62,13 @@ func (i ids) root() string {
 }
 
 func readIDs(ctx context.Context, h usernskit.Host, c config, e *engine.Engine) ids {
-	reader := subid.Dockerd
+	program := reader.Dockerd
 	if e != nil {
 		if before, known := e.Before(48); known && before {
-			reader = subid.Dockerd27
+			program = reader.Dockerd27
 		}
 	}
-	i := readFiles(ctx, h, c, reader)
+	i := readFiles(ctx, h, c, program)
 	i.readClaims(ctx, h)
 	if i.account != "" {
 		i.ownerErr = c.remap.Check(ctx, h)
@@ -89,8 +90,8 @@ func (i *ids) readClaims(ctx context.Context, h usernskit.Host) {
 }
 
 // readFiles reads accounts and ranges.
-func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Reader) ids {
-	i := ids{reader: reader, uid: side{path: subid.UIDFile}, gid: side{path: subid.GIDFile}}
+func readFiles(ctx context.Context, h usernskit.Host, c config, program reader.Program) ids {
+	i := ids{reader: program, uid: side{path: subid.UIDFile}, gid: side{path: subid.GIDFile}}
 	if data, err := h.ReadFile("/etc/passwd"); err != nil {
 		i.passwd.err = err
 	} else {
@@ -128,7 +129,7 @@ func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Rea
 		return i
 	}
 	i.account = account
-	i.owner = subid.Owner{Name: account}
+	i.owner = reader.Owner{Name: account}
 	for _, u := range i.passwd.value {
 		if u.Name == account && u.Uid >= 0 && int64(u.Uid) <= math.MaxUint32 {
 			uid := uint32(u.Uid)
@@ -136,16 +137,16 @@ func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Rea
 			break
 		}
 	}
-	i.uid.read(reader, i.owner)
-	i.gid.read(reader, i.owner)
+	i.uid.read(program, i.owner)
+	i.gid.read(program, i.owner)
 	return i
 }
 
-func (s *side) read(reader subid.Reader, owner subid.Owner) {
+func (s *side) read(program reader.Program, owner reader.Owner) {
 	if s.file == nil {
 		return
 	}
-	s.readings, s.refused = s.file.As(reader, owner)
+	s.readings, s.refused = s.file.As(program, owner)
 	if s.refused != nil || len(s.readings) == 0 {
 		return
 	}
@@ -153,7 +154,7 @@ func (s *side) read(reader subid.Reader, owner subid.Owner) {
 }
 
 // mapOf lines the ranges up from container ID 0 on, as dockerd does.
-func mapOf(list []subid.Reading) (userns.Map, error) {
+func mapOf(list []reader.Reading) (userns.Map, error) {
 	var extents []userns.Extent
 	next := int64(0)
 	for _, r := range list {

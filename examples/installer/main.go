@@ -66,9 +66,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	want := subid.Docker()
-	want.Owner = account
-	_, ranges, err := subid.Plan(ctx, image, want)
+	_, ranges, err := subid.Plan(ctx, image, subid.Request{Owner: account, Count: 65536})
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
