@@ -26,6 +26,8 @@ var mayImport = map[string][]string{
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
 	"userns":            {"internal/attempt", ".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
+	"shift":             {"userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
+	"userns/idmap":      {"internal/answer", "internal/fstype", "userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/accounts": {"internal/answer"},
 	"subid":             {".", "internal/accounts", "internal/text", "subid/reader"},
 	"subid/reader":      {".", "github.com/moby/sys/user"},
