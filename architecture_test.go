@@ -26,11 +26,8 @@ var mayImport = map[string][]string{
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
 	"userns":            {"internal/attempt", ".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
-	"shift":             {"userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
-	"userns/idmap":      {"internal/answer", "internal/fstype", "userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/accounts": {"internal/answer"},
-	"subid":             {".", "internal/accounts", "internal/text", "subid/reader"},
-	"subid/reader":      {".", "github.com/moby/sys/user"},
+	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
 	"daemoncfg/dockerd": {".", "internal/answer", "mvdan.cc/sh/v3/syntax"},
 	"daemoncfg": {".", "daemoncfg/dockerd", "internal/accounts", "internal/fstype", "github.com/tidwall/gjson", "github.com/tidwall/sjson",
 		"golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"},
@@ -38,8 +35,8 @@ var mayImport = map[string][]string{
 	"bootargs/gates":  {".", "bootargs", "internal/distro"},
 	"internal/distro": {},
 	"remap":           {".", "subid", "daemoncfg", "bootargs/gates"},
-	"idspace":         {".", "subid/reader", "subid", "userns"},
-	"verify": {".", "subid/reader", "daemoncfg/dockerd", "internal/fstype", "internal/text", "verify/engine", "userns", "subid", "daemoncfg", "bootargs/gates",
+	"idspace":         {".", "subid", "userns"},
+	"verify": {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "verify/engine", "userns", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},
 	"verify/engine": {},
 	"verify/format": {"internal/text", "verify"},
@@ -91,7 +88,7 @@ func short(path string) string {
 // hostFiles are the files of the format packages that read, plan or run against
 // a host. All others are bytes in, bytes out.
 var hostFiles = map[string][]string{
-	"subid":     {"plan.go", "set.go"},
+	"subid":     {"audit.go", "choose.go", "nss.go", "plan.go", "read.go", "release.go", "set.go"},
 	"daemoncfg": {"account.go", "config.go", "current.go", "plan.go", "riskpath.go", "risks.go"},
 	"bootargs":  {"check.go", "grubby.go", "loader.go", "plan.go", "status.go"},
 	"userns":    {"other.go", "probe.go", "probe_linux.go", "helper_linux.go", "proc_linux.go", "scan_linux.go"},

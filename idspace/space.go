@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/usernskit/usernskit/subid"
-	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -144,12 +143,12 @@ func (s *Space) claims(from Sources) {
 }
 
 // extents returns what dockerd maps containers to, by line.
-func (s *Space) extents(from Sources) map[int]reader.Reading {
-	lines := map[int]reader.Reading{}
+func (s *Space) extents(from Sources) map[int]subid.Reading {
+	lines := map[int]subid.Reading{}
 	if from.Remap == "" {
 		return lines
 	}
-	m, gid := from.Set.Mapped(reader.Dockerd, from.Remap)
+	m, gid := from.Set.Mapped(subid.Dockerd, from.Remap)
 	if s.IDs == Groups {
 		m = gid
 	}

@@ -53,7 +53,7 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	request := subid.Request{Count: 65536}
+	request := subid.Docker()
 	request.Owner, request.Start, request.AllowSmall = account, want.Start, want.AllowSmall
 	if want.Count != 0 {
 		request.Count = want.Count
@@ -128,11 +128,7 @@ func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit
 			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
 		}
 	}
-	set, err := subid.Read(ctx, h)
-	if err != nil {
-		return usernskit.Plan{}, err
-	}
-	ranges, err := set.PlanRelease(account)
+	ranges, err := subid.PlanRelease(ctx, h, account)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

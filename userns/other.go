@@ -5,7 +5,6 @@ package userns
 import (
 	"context"
 	"iter"
-	"os"
 
 	"github.com/usernskit/usernskit/internal/attempt"
 )
@@ -23,8 +22,6 @@ func (f FS) shims(context.Context) iter.Seq2[Shim, error] {
 }
 
 func probe(context.Context, Mapping) error { return ErrNotSupported }
-
-func (m Mapping) namespace(context.Context) (*os.File, error) { return nil, ErrNotSupported }
 
 func helperMain() Helper { return Helper{ready: true} }
 

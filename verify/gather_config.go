@@ -12,7 +12,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
-	"github.com/usernskit/usernskit/subid/reader"
+	"github.com/usernskit/usernskit/subid"
 )
 
 // A config is what dockerd is configured to do.
@@ -139,7 +139,7 @@ func (c config) storeName(ctx context.Context, h usernskit.Host) (string, bool) 
 	if !c.on {
 		return "", false
 	}
-	i := readFiles(ctx, h, c, reader.Dockerd)
+	i := readFiles(ctx, h, c, subid.Dockerd)
 	if !i.mapped() {
 		return "", false
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
-	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -29,9 +28,9 @@ type ids struct {
 	claimsErr error
 
 	account  string // whose lines dockerd reads; "" where remapping is not configured
-	owner    reader.Owner
+	owner    subid.Owner
 	ownerErr error // the account or the group does not exist, as dockerd looks it up
-	reader   reader.Program
+	reader   subid.Reader
 	uid, gid side
 }
 
@@ -40,8 +39,8 @@ type side struct {
 	path     string
 	file     *subid.File // nil where it cannot be read; empty where it is missing
 	err      error
-	readings []reader.Reading // of the account, as dockerd reads them
-	refused  error            // dockerd refuses the file
+	readings []subid.Reading // of the account, as dockerd reads them
+	refused  error           // dockerd refuses the file
 	m        userns.Map
 	mapErr   error // why the readings make no map
 }
@@ -62,13 +61,13 @@ func (i ids) root() string {
 }
 
 func readIDs(ctx context.Context, h usernskit.Host, c config, e *engine.Engine) ids {
-	program := reader.Dockerd
+	reader := subid.Dockerd
 	if e != nil {
 		if before, known := e.Before(48); known && before {
-			program = reader.Dockerd27
+			reader = subid.Dockerd27
 		}
 	}
-	i := readFiles(ctx, h, c, program)
+	i := readFiles(ctx, h, c, reader)
 	i.readClaims(ctx, h)
 	if i.account != "" {
 		i.ownerErr = c.remap.Check(ctx, h)
@@ -90,8 +89,8 @@ func (i *ids) readClaims(ctx context.Context, h usernskit.Host) {
 }
 
 // readFiles reads accounts and ranges.
-func readFiles(ctx context.Context, h usernskit.Host, c config, program reader.Program) ids {
-	i := ids{reader: program, uid: side{path: subid.UIDFile}, gid: side{path: subid.GIDFile}}
+func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Reader) ids {
+	i := ids{reader: reader, uid: side{path: subid.UIDFile}, gid: side{path: subid.GIDFile}}
 	if data, err := h.ReadFile("/etc/passwd"); err != nil {
 		i.passwd.err = err
 	} else {
@@ -129,7 +128,7 @@ func readFiles(ctx context.Context, h usernskit.Host, c config, program reader.P
 		return i
 	}
 	i.account = account
-	i.owner = reader.Owner{Name: account}
+	i.owner = subid.Owner{Name: account}
 	for _, u := range i.passwd.value {
 		if u.Name == account && u.Uid >= 0 && int64(u.Uid) <= math.MaxUint32 {
 			uid := uint32(u.Uid)
@@ -137,16 +136,16 @@ func readFiles(ctx context.Context, h usernskit.Host, c config, program reader.P
 			break
 		}
 	}
-	i.uid.read(program, i.owner)
-	i.gid.read(program, i.owner)
+	i.uid.read(reader, i.owner)
+	i.gid.read(reader, i.owner)
 	return i
 }
 
-func (s *side) read(program reader.Program, owner reader.Owner) {
+func (s *side) read(reader subid.Reader, owner subid.Owner) {
 	if s.file == nil {
 		return
 	}
-	s.readings, s.refused = s.file.As(program, owner)
+	s.readings, s.refused = s.file.As(reader, owner)
 	if s.refused != nil || len(s.readings) == 0 {
 		return
 	}
@@ -154,7 +153,7 @@ func (s *side) read(program reader.Program, owner reader.Owner) {
 }
 
 // mapOf lines the ranges up from container ID 0 on, as dockerd does.
-func mapOf(list []reader.Reading) (userns.Map, error) {
+func mapOf(list []subid.Reading) (userns.Map, error) {
 	var extents []userns.Extent
 	next := int64(0)
 	for _, r := range list {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
-	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -78,9 +77,9 @@ func (s *side) noRange(v *verdicts) bool {
 }
 
 // line names the line of a reading.
-func (s *side) line(r reader.Reading) string { return s.path + ":" + strconv.Itoa(r.Line) }
+func (s *side) line(r subid.Reading) string { return s.path + ":" + strconv.Itoa(r.Line) }
 
-func span(r reader.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
+func span(r subid.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
 
 // i01: user and group exist.
 func (f *facts) i01(v *verdicts) {
@@ -147,9 +146,9 @@ func (f *facts) entry(v *verdicts, s *side) {
 	for _, r := range s.readings {
 		got = append(got, span(r))
 	}
-	other := reader.Dockerd27
+	other := subid.Dockerd27
 	if f.ids.reader == other {
-		other = reader.Dockerd
+		other = subid.Dockerd
 	}
 	list, err := s.file.As(other, f.ids.owner)
 	want := strings.Join(got, ", ")
@@ -284,9 +283,9 @@ func (f *facts) i06(v *verdicts) {
 	}
 }
 
-func holds(r reader.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
+func holds(r subid.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
 
-func spans(list []reader.Reading) string {
+func spans(list []subid.Reading) string {
 	var all []string
 	for _, r := range list {
 		all = append(all, span(r))
@@ -335,7 +334,7 @@ func (f *facts) i09(v *verdicts) {
 	}
 }
 
-func meets(r reader.Reading, s subid.Range) bool {
+func meets(r subid.Reading, s subid.Range) bool {
 	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start)-r.Start < r.Count // a sum could overflow
 }
 

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/usernskit/usernskit/subid"
-	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -37,7 +36,7 @@ func (f *facts) i08(v *verdicts) {
 }
 
 // others returns the claims of other owners on a range, one for each line.
-func (f *facts) others(s *side, r reader.Reading) []subid.Claim {
+func (f *facts) others(s *side, r subid.Reading) []subid.Claim {
 	if r.Start < 0 || r.Start > math.MaxUint32 || r.Count <= 0 {
 		return nil
 	}

@@ -66,7 +66,9 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	_, ranges, err := subid.Plan(ctx, image, subid.Request{Owner: account, Count: 65536})
+	want := subid.Docker()
+	want.Owner = account
+	_, ranges, err := subid.Plan(ctx, image, want)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

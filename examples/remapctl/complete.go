@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
@@ -151,14 +150,11 @@ func (e *env) containers(ctx context.Context) (out []string) {
 	return out
 }
 
-// risks lists those that enabling would meet now.
-func (e *env) risks(ctx context.Context) []string {
-	out := []string{"small-range\tfewer than 65536 IDs"}
-	p, _ := remap.PlanEnable(ctx, e.host, remap.Request{})
-	for _, w := range p.Plan.Warnings {
-		if w.Risk {
-			out = append(out, w.ID+"\t"+w.String())
-		}
+// risks lists those that a plan may warn of.
+func (e *env) risks(context.Context) []string {
+	var out []string
+	for _, r := range riskTexts {
+		out = append(out, r.ID+"\t"+r.Text)
 	}
 	return out
 }

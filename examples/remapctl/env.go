@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify"
@@ -38,6 +39,7 @@ type env struct {
 	out    *output      // data
 	err    io.Writer    // for people
 	prompt bool         // there is a person at a terminal to ask
+	about  string       // what that person is asked, where the plan does not tell
 	aside  func()       // tells that person more before the question; nil: nothing
 	done   string       // what was changed, once something was
 	phase  atomic.Int32 // looking, writing or leaving
@@ -197,4 +199,18 @@ func askDocker(ctx context.Context) (remap.Daemon, error) {
 		Remapped: slices.Contains(engine.SecurityOptions, "name=userns"),
 		DataRoot: engine.RootDir,
 	}, nil
+}
+
+// running lists the containers that run, by name.
+func (e *env) running(ctx context.Context) (names []string, err error) {
+	engine, err := docker.Read(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range engine.Containers {
+		if c.Running {
+			names = append(names, text.Visible(c.Name))
+		}
+	}
+	return names, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,39 +11,79 @@ import (
 	"github.com/usernskit/usernskit/verify/format"
 )
 
+// A jsonRisk is something that a plan warns of, and that --accept-risk accepts.
+type jsonRisk struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+}
+
+var riskTexts = []jsonRisk{
+	{"live-restore", "containers keep running across the restart as they are, and docker no longer lists them"},
+	{"swarm", "the node drops out of its swarm, whose state stays in the other store"},
+	{"plugins", "managed plugins are not seen after the change, and have to be installed again"},
+	{"host-containers", "containers with options that remapping refuses need --userns=host, which is weaker than no remapping"},
+	{"storage-driver", "the storage driver is not known to shift the owners of files"},
+	{"data-root-path", "the remapped root cannot pass through a directory above the data-root"},
+	{"data-root-nfs", "the file system of the data-root may refuse the changes of owner that images need"},
+	{"rootless", "dockerd is rootless, which excludes userns-remap"},
+	{"remap-changed", "another account than before: its images and containers are in another store"},
+	{"startup-unsure", "how dockerd is started could not be read for certain"},
+	{"small-range", "fewer than 65536 IDs: files of users with higher IDs, such as nobody, cannot be created"},
+}
+
 func explainCommand(e *env) *cobra.Command {
+	var checks, risks []string
+	for _, c := range verify.Checks() {
+		checks = append(checks, c.ID)
+	}
+	for _, r := range riskTexts {
+		risks = append(risks, r.ID)
+	}
 	c := &cobra.Command{
-		Use: "explain [CHECK]", Short: "show what a check is for, what it reads and what to do",
-		Long:    "Without an argument it lists all checks.",
+		Use: "explain [CHECK|RISK]", Short: "show what a check or a risk is, and what to do",
+		Long: "Without an argument it lists all checks of verify, and the risks that\n--accept-risk accepts.\n\n" +
+			fold("Checks: "+strings.Join(checks, " "), 2, 80) + "\n" + fold("Risks: "+strings.Join(risks, " "), 2, 80),
 		Example: "remapctl explain C01",
 		Args:    args(0, 1),
 		RunE:    e.action(e.explain),
 	}
-	e.argument(c, false, e.checks)
+	e.argument(c, false, func(ctx context.Context) []string { return append(e.checks(ctx), e.risks(ctx)...) })
 	return c
 }
 
 func (e *env) explain(_ context.Context, list []string) error {
-	checks := verify.Checks()
+	checks, risks := verify.Checks(), riskTexts
 	if len(list) == 1 {
-		c, err := verify.Explain(list[0])
-		if err != nil {
-			return err
+		checks, risks = nil, nil
+		for _, r := range riskTexts {
+			if r.ID == list[0] {
+				risks = []jsonRisk{r}
+			}
 		}
-		checks = []verify.Check{c}
+		if risks == nil {
+			c, err := verify.Explain(list[0])
+			if err != nil {
+				return err
+			}
+			checks = []verify.Check{c}
+		}
 	}
 	switch {
 	case e.json:
 		return e.printJSON(struct {
 			Schema int            `json:"schema"`
 			Checks []verify.Check `json:"checks"`
-		}{format.SchemaVersion, checks})
-	case len(list) == 1:
+			Risks  []jsonRisk     `json:"risks"`
+		}{format.SchemaVersion, append([]verify.Check{}, checks...), append([]jsonRisk{}, risks...)})
+	case len(list) == 1 && len(checks) == 1:
 		fmt.Fprint(e.out, checks[0])
-	default:
-		for _, c := range checks {
-			fmt.Fprintf(e.out, "%s  %-8s  %s\n", c.ID, c.Severity, c.Title)
-		}
+		return nil
+	}
+	for _, c := range checks {
+		e.text("%s  %-8s  %s", c.ID, c.Severity, strings.TrimSpace(c.Title))
+	}
+	for _, r := range risks {
+		e.text("%-15s  risk: %s", r.ID, r.Text)
 	}
 	return nil
 }

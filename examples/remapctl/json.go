@@ -1,62 +1,28 @@
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 )
 
 // The JSON of plans, as the contract has it.
-type jsonChange struct {
-	Path   string  `json:"path"`
-	Before *string `json:"before"` // "sha256:..." or null where there is no file
-	After  *string `json:"after"`
-	Diff   string  `json:"diff"`
-}
-
-type jsonAction struct {
-	Why  string   `json:"why"`
-	Argv []string `json:"argv"`
-	When string   `json:"when"`
-}
-
-type jsonWarning struct {
-	ID   string `json:"id"`
-	Text string `json:"text"`
-	Risk bool   `json:"risk,omitempty"`
-}
-
 type jsonPlan struct {
-	Changes  []jsonChange  `json:"changes"`
-	Actions  []jsonAction  `json:"actions"`
-	Warnings []jsonWarning `json:"warnings"`
+	Changes  []usernskit.Change  `json:"changes"`
+	Actions  []usernskit.Action  `json:"actions"`
+	Warnings []usernskit.Warning `json:"warnings"`
 }
 
 func planJSON(p usernskit.Plan) jsonPlan {
-	out := jsonPlan{Changes: []jsonChange{}, Actions: []jsonAction{}, Warnings: []jsonWarning{}}
-	for _, c := range p.Changes {
-		out.Changes = append(out.Changes, jsonChange{c.Path, digest(c.Before), digest(c.After), c.Diff()})
+	return jsonPlan{ // [] and not null
+		append([]usernskit.Change{}, p.Changes...), append([]usernskit.Action{}, p.Actions...), append([]usernskit.Warning{}, p.Warnings...),
 	}
-	for _, a := range p.Actions {
-		out.Actions = append(out.Actions, jsonAction{a.Why, a.Argv, a.When.String()})
-	}
-	for _, w := range p.Warnings {
-		out.Warnings = append(out.Warnings, jsonWarning{w.ID, w.String(), w.Risk})
-	}
-	return out
-}
-
-func digest(data []byte) *string {
-	if data == nil {
-		return nil
-	}
-	return new(fmt.Sprintf("sha256:%x", sha256.Sum256(data)))
 }
 
 // jsonWrite is what a command that writes prints with --json.
@@ -96,9 +62,19 @@ func errorJSON(err error) jsonError {
 			break
 		}
 	}
-	var perm *fs.PathError
-	if errors.As(err, &perm) {
-		out.Error.File = perm.Path
+	var at *usernskit.FileError
+	var two *usernskit.ConflictError
+	var ids *subid.ConflictError
+	var path *fs.PathError
+	switch e := &out.Error; {
+	case errors.As(err, &at):
+		e.File, e.Line, e.Column = at.File, at.Line, at.Col
+	case errors.As(err, &ids):
+		e.File, e.Line = ids.File, ids.Line
+	case errors.As(err, &two):
+		e.File = two.Path
+	case errors.As(err, &path):
+		e.File = path.Path
 	}
 	return out
 }
@@ -124,6 +100,12 @@ var known = []struct {
 	{bootargs.ErrNoLoader, "no-loader", ""},
 	{bootargs.ErrNoPlace, "no-place", ""},
 	{bootargs.ErrUnknownKernel, "unknown-kernel", ""},
+	{usernskit.ErrConflict, "conflict", ""},
+	{subid.ErrOverlap, "overlap", ""},
+	{subid.ErrExhausted, "exhausted", ""},
+	{daemoncfg.ErrFailOpen, "fail-open", ""},
+	{daemoncfg.ErrAccount, "account", ""},
+	{remap.ErrNoSystemd, "no-systemd", ""},
 	{fs.ErrPermission, "permission", ""},
 	{fs.ErrNotExist, "not-found", ""},
 }

@@ -75,6 +75,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 				return 128 + int(by)
 			}
 			by, _ = s.(syscall.Signal)
+			e.out.stop.Store(true)
 			cancel()
 			grace = time.After(300 * time.Millisecond)
 		case <-grace:
@@ -100,8 +101,8 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	if (e.json || slices.Contains(args, "--json")) && !e.out.written {
 		_ = e.printJSON(errorJSON(err))
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("interrupted: %w", err)
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
+		err = errInterrupted // the rest is how a command ends early
 	}
 	e.note("remapctl: %v", err)
 	for _, hint := range hints(err) {

@@ -83,7 +83,7 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	case f.svg != "":
 		err = writeSVG(f.svg, space)
 	default:
-		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: f.ascii, Color: e.color})
+		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: f.ascii || !utf8Locale(), Color: e.color})
 	}
 	if err == nil && !seen {
 		return incomplete

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 )
@@ -83,7 +81,7 @@ func (e *env) showMapping(t target) error {
 	}
 	for kind, side := range sides(out) {
 		for _, x := range side.Extents {
-			e.text("%s %s in %s is %s on the host", kind, idSpan(x.ID, x.Count), text.Visible(t.name), idSpan(x.HostID, x.Count))
+			e.text("%s %s in %s is %s on the host", kind, span(x.ID, x.Count), text.Visible(t.name), span(x.HostID, x.Count))
 		}
 	}
 	return nil
@@ -94,11 +92,4 @@ func sides(t jsonTranslation) func(yield func(string, jsonSide) bool) {
 	return func(yield func(string, jsonSide) bool) {
 		_ = yield("UID", t.UID) && yield("GID", t.GID)
 	}
-}
-
-func idSpan(first, count uint32) string {
-	if count == 1 {
-		return fmt.Sprint(first)
-	}
-	return fmt.Sprintf("%d-%d", first, uint64(first)+uint64(count)-1)
 }

@@ -95,7 +95,7 @@ func (e *env) plan(ctx context.Context, flags *enableRequest) error {
 		return findings
 	}
 	if !e.json && err == nil {
-		e.say("nothing to do: %s is remapped to %v", p.Remap, p.Grant.UID)
+		e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
 	}
 	return err
 }

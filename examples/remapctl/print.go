@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,10 +9,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
+
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // An output is standard output that remembers its first error, for the commands
@@ -20,9 +24,13 @@ type output struct {
 	w       io.Writer
 	err     error
 	written bool
+	stop    atomic.Bool // by a signal: what is found from now on may be wrong
 }
 
 func (o *output) Write(data []byte) (int, error) {
+	if o.err == nil && o.stop.Load() {
+		o.err = errInterrupted
+	}
 	if o.err != nil {
 		return 0, o.err
 	}
@@ -30,6 +38,8 @@ func (o *output) Write(data []byte) (int, error) {
 	o.err, o.written = err, o.written || n > 0
 	return n, err
 }
+
+var errInterrupted = errors.New("interrupted by a signal")
 
 // finish is how a command ends that returned err: without its data it has not
 // done what it is for, whatever it found. What it changed is changed all the same.
@@ -101,19 +111,26 @@ func (e *env) width() int {
 	return 80
 }
 
-// fold breaks text for people at blanks, to the width of their terminal. In a
-// pipe or a file it stays one line. Lines after the first are indented.
-func (e *env) fold(text string, indent int) string {
-	if !terminal(e.err) || !terminal(e.out) && !e.json {
-		return text
-	}
-	return fold(text, indent, e.width())
+// utf8Locale reports whether the output is to hold more than ASCII, as the
+// locale has it: LANG=C does not.
+func utf8Locale() bool {
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }
 
-func fold(text string, indent, width int) string {
+// fold breaks text for people at blanks, to the width of their terminal. In a
+// pipe or a file it stays one line. Lines after the first are indented.
+func (e *env) fold(s string, indent int) string {
+	if !terminal(e.err) || !terminal(e.out) && !e.json {
+		return s
+	}
+	return fold(s, indent, e.width())
+}
+
+func fold(s string, indent, width int) string {
 	var b strings.Builder
 	column := indent
-	for i, word := range strings.Fields(text) {
+	for i, word := range strings.Fields(s) {
 		n := runewidth.StringWidth(word)
 		switch {
 		case i == 0:
@@ -128,6 +145,36 @@ func fold(text string, indent, width int) string {
 		column += n
 	}
 	return b.String()
+}
+
+// span is a range of IDs as every command spells it.
+func span(first, n uint32) string {
+	if n == 1 {
+		return strconv.FormatUint(uint64(first), 10)
+	}
+	return fmt.Sprintf("%d-%d (%d IDs)", first, uint64(first)+uint64(n)-1, n)
+}
+
+// table prints rows with their columns aligned, as wide as a terminal shows them.
+func (e *env) table(rows [][]string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = text.Visible(cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
+		}
+	}
+	for _, row := range rows {
+		line := ""
+		for i, cell := range row {
+			line += runewidth.FillRight(cell, widths[i]) + "  "
+		}
+		fmt.Fprintln(e.out, strings.TrimRight(line, " "))
+	}
+	return e.out.err
 }
 
 // during runs do. A person at a terminal is shown what takes so long once it

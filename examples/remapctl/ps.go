@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -95,15 +92,14 @@ func (e *env) printProcesses(list []jsonProcess) error {
 			Processes []jsonProcess `json:"processes"`
 		}{format.SchemaVersion, list})
 	}
-	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "PID\tHOST\tIN\tCONTAINER\tCOMMAND")
+	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
 	for _, p := range list {
 		in := "-"
 		if p.UID != nil {
 			in = strconv.FormatUint(uint64(*p.UID), 10)
 		}
 		name := cmp.Or(p.Name, p.Container[:min(12, len(p.Container))], "-")
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\n", p.PID, p.HostUID, in, text.Visible(name), text.Visible(p.Command))
+		rows = append(rows, []string{strconv.Itoa(p.PID), strconv.FormatUint(uint64(p.HostUID), 10), in, name, p.Command})
 	}
-	return w.Flush()
+	return e.table(rows)
 }

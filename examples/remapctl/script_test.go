@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DOCKER_HOST", "unix://"+env.WorkDir+"/no-docker.sock")
 			env.Setenv("TZ", "UTC")
+			env.Setenv("LANG", "C.UTF-8")
 			ran.Add(1)
 			start, err := takeBaseline(env.WorkDir)
 			env.Values[baselineKey{}] = start

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -68,13 +66,16 @@ func claimsJSON(claims []subid.Claim) []jsonClaim {
 }
 
 func (e *env) printClaims(claims []subid.Claim) error {
-	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
+	if e.json {
+		return nil
+	}
+	var rows [][]string
 	for _, c := range claims {
 		place := "getent"
 		if c.File != "" {
 			place = fmt.Sprintf("%s:%d", c.File, c.Line)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d-%d\t(%d)\n", place, text.Visible(c.Owner), c.Range.Start, c.Range.Last(), c.Range.Count)
+		rows = append(rows, []string{place, c.Owner, span(c.Range.Start, c.Range.Count)})
 	}
-	return w.Flush()
+	return e.table(rows)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,20 +31,16 @@ type jsonProblem struct {
 }
 
 func (e *env) subidAudit(ctx context.Context, _ []string) error {
-	s, err := subid.Read(ctx, e.host)
-	if err != nil {
-		return err
-	}
-	problems, err := s.Problems(ctx)
+	problems, err := subid.Audit(ctx, e.host)
 	if err != nil {
 		return err
 	}
 	var code error
 	list := []jsonProblem{}
 	for _, p := range problems {
-		list = append(list, jsonProblem{string(p.ID), p.File, p.Line, p.Owner, p.Text})
+		list = append(list, jsonProblem{p.ID, p.File, p.Line, p.Owner, p.Text})
 		switch {
-		case p.ID != subid.ProblemAccountsUnseen:
+		case p.ID != subid.AccountsUnseen:
 			code = findings
 		case code == nil:
 			code = incomplete
@@ -83,33 +78,27 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 		return fmt.Errorf("%q is not an ID: 0 to 4294967295", list[0])
 	}
 	id := uint32(n)
-	s, err := subid.Read(ctx, e.host)
+	owners, err := subid.Owners(ctx, e.host, id)
 	if err != nil {
 		return err
-	}
-	owners, unsure := s.Owners(ctx, id)
-	var code error
-	if unsure != nil {
-		e.note("whether an account has %d cannot be told: %v", id, unsure)
-		code = incomplete
 	}
 	reserved := ""
 	if i := slices.IndexFunc(subid.ReservedRanges(), func(r subid.Reserved) bool { return r.Contains(id) }); i >= 0 {
 		reserved = subid.ReservedRanges()[i].Name
 	}
 	if e.json {
-		return errors.Join(e.printJSON(struct {
+		return e.printJSON(struct {
 			Schema   int         `json:"schema"`
 			ID       uint32      `json:"id"`
 			Owners   []jsonClaim `json:"owners"`
 			Reserved string      `json:"reserved"`
-		}{1, id, claimsJSON(owners), reserved}), code)
+		}{1, id, claimsJSON(owners), reserved})
 	}
-	if len(owners) == 0 && unsure == nil {
+	if len(owners) == 0 {
 		e.say("nobody has %d", id)
 	}
 	if reserved != "" {
 		e.note("%d is one of the IDs for: %s", id, reserved)
 	}
-	return errors.Join(e.printClaims(owners), code)
+	return e.printClaims(owners)
 }

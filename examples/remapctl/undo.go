@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,11 +25,16 @@ func undoCommand(e *env) *cobra.Command {
 	e.writeFlags(c)
 	list := c.Flags().Bool("list", false, "list the receipts and whether their files are still intact")
 	force := c.Flags().StringArray("force-file", nil, "bring `PATH` back whatever it holds now; may be repeated")
+	forget := c.Flags().String("forget", "", "drop receipt `ID`, or those older than AGE: 90d, 12h")
 	e.argument(c, false, e.receipts)
+	e.values(c, "forget", e.receipts)
 	e.values(c, "force-file", e.receiptFiles)
 	c.RunE = e.action(func(ctx context.Context, ids []string) error {
-		if *list {
+		switch {
+		case *list:
 			return e.listReceipts()
+		case c.Flags().Changed("forget"):
+			return e.forget(ctx, *forget)
 		}
 		return e.undo(ctx, strings.Join(ids, ""), *force)
 	})
@@ -54,6 +60,7 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	if e.dryRun {
 		return errors.Join(e.report(back, r), findings)
 	}
+	e.about = fmt.Sprintf("This takes back receipt %s, %s, of %s.", r.ID, r.Title, when(r.Time))
 	if err := e.agreed(ctx, back); err != nil {
 		return err
 	}
@@ -66,6 +73,61 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	}
 	e.next(back.Actions)
 	return e.report(back, r)
+}
+
+// forget is undo --forget.
+func (e *env) forget(ctx context.Context, what string) error {
+	match := func(r usernskit.Receipt) bool { return r.ID == what }
+	if age, err := parseAge(what); err == nil {
+		limit := time.Now().Add(-age)
+		match = func(r usernskit.Receipt) bool { return r.Time.Before(limit) }
+	} else if strings.Trim(what, "0123456789") != "" || what == "" {
+		return fmt.Errorf("--forget %s: must be the ID of a receipt, or an age such as 90d or 12h", what)
+	}
+	all, err := e.host.Receipts()
+	if err != nil {
+		return err
+	}
+	ids := []string{}
+	for _, r := range all {
+		if match(r) {
+			ids = append(ids, r.ID)
+			e.say("%s  %s  %s", r.ID, when(r.Time), r.Title)
+		}
+	}
+	if len(ids) > 0 && !e.dryRun {
+		e.about = fmt.Sprintf("This drops %s; what they did can no longer be undone.", count(len(ids), "receipt", "receipts"))
+		if err := e.agreed(ctx, usernskit.Plan{}); err != nil {
+			return err
+		}
+		if err := e.write(func() error { ids, err = e.host.Forget(ctx, match); return err }); err != nil {
+			return err
+		}
+	}
+	if e.json {
+		err = e.printJSON(jsonForgotten{1, e.dryRun, ids})
+	}
+	if len(ids) == 0 {
+		e.say("nothing to do")
+	} else if e.dryRun {
+		return errors.Join(err, findings)
+	}
+	return err
+}
+
+type jsonForgotten struct {
+	Schema    int      `json:"schema"`
+	DryRun    bool     `json:"dry_run"`
+	Forgotten []string `json:"forgotten"`
+}
+
+// parseAge reads a duration that may be in days.
+func parseAge(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
 }
 
 // showEdits prints, for each file in which others have changed what the receipt

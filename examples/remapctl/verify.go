@@ -20,7 +20,7 @@ func verifyCommand(e *env) *cobra.Command {
 		Example: "remapctl verify --allow 'userns-host=backup,until=2027-01-31'",
 	}
 	f := c.Flags()
-	as := f.String("format", "text", "`FORMAT` to print: text, json, junit or sarif")
+	as := f.String("format", "text", "`FORMAT`: text, json, junit, sarif or prometheus")
 	failOn := f.String("fail-on", "fail", "`WHAT` makes it exit 1: fail, warn, or a severity, as high")
 	allow := f.StringArray("allow", nil, "allow `WHAT`: userns-host=NAME[,reason=TEXT][,until=DATE]")
 	partial := f.Bool("allow-incomplete", false, "exit 0 although not everything could be seen")
@@ -28,7 +28,7 @@ func verifyCommand(e *env) *cobra.Command {
 	all := f.Bool("all", false, "print what passed and what was skipped, too")
 	deep := f.Bool("deep", false, "look at every thread, and for lost setuid bits in volumes")
 	e.argument(c, true, e.checks)
-	e.values(c, "format", words("text", "json", "junit", "sarif"))
+	e.values(c, "format", words("text", "json", "junit", "sarif", "prometheus"))
 	e.values(c, "fail-on", words("fail", "warn", "low", "medium", "high", "critical"))
 	e.values(c, "allow", func(ctx context.Context) (out []string) {
 		for _, name := range e.containers(ctx) {
@@ -58,12 +58,13 @@ func verifyCommand(e *env) *cobra.Command {
 			"text": func(r verify.Report) error {
 				return format.Text(e.out, r, format.Options{All: *all, Evidence: *evidence, Color: e.color})
 			},
-			"json":  func(r verify.Report) error { return format.JSON(e.out, r) },
-			"junit": func(r verify.Report) error { return format.JUnit(e.out, r) },
-			"sarif": func(r verify.Report) error { return format.SARIF(e.out, r) },
+			"json":       func(r verify.Report) error { return format.JSON(e.out, r) },
+			"junit":      func(r verify.Report) error { return format.JUnit(e.out, r) },
+			"prometheus": func(r verify.Report) error { return format.Prometheus(e.out, r) },
+			"sarif":      func(r verify.Report) error { return format.SARIF(e.out, r) },
 		}[*as]
 		if write == nil || e.json && *as != "json" {
-			return fmt.Errorf("--format %s: must be text, json, junit or sarif, and json with --json", *as)
+			return fmt.Errorf("--format %s: must be text, json, junit, sarif or prometheus, and json with --json", *as)
 		}
 		var report verify.Report
 		if err := e.during("looking at every process", func() (err error) {

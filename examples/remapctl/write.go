@@ -59,6 +59,9 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 			if p, err = plan(); err != nil {
 				return p, err
 			}
+			if ctx.Err() != nil { // what the plan was made from may not have been seen
+				return p, ctx.Err()
+			}
 			if !e.yes && p.Diff() != shown {
 				return p, fmt.Errorf("%w: the plan differs from the one that was agreed to", usernskit.ErrChanged)
 			}
@@ -118,6 +121,7 @@ func (e *env) agreed(ctx context.Context, p usernskit.Plan) error {
 	if e.aside != nil {
 		e.aside()
 	}
+	e.note("%s", e.fold(e.decision(ctx, p), 0))
 	fmt.Fprint(e.err, "go on? [y/N] ")
 	answer := make(chan string, 1)
 	go func() {
@@ -133,6 +137,44 @@ func (e *env) agreed(ctx context.Context, p usernskit.Plan) error {
 		fmt.Fprintln(e.err)
 	}
 	return errors.New("nothing was changed")
+}
+
+// decision says what a yes is to, in words.
+func (e *env) decision(ctx context.Context, p usernskit.Plan) string {
+	var files []string
+	for _, c := range p.Changes {
+		files = append(files, c.Path)
+	}
+	text := e.about
+	if text == "" && files != nil {
+		text = "This writes " + strings.Join(files, ", ") + "."
+	}
+	restart := slices.ContainsFunc(p.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
+	switch {
+	case e.restarts:
+		running := "which containers stop is not known, since it does not answer"
+		if list, err := e.running(ctx); err == nil {
+			running = count(len(list), "running container stops", "running containers stop")
+			if len(list) > 0 {
+				running += ": " + strings.Join(list, ", ")
+			}
+		}
+		text += " Docker is restarted; " + running + "."
+	case restart:
+		text += " Docker is not restarted, and goes on as it is until it is."
+	}
+	if e.about == "" && files != nil {
+		text += " The way back: " + e.self("undo")
+	}
+	return strings.TrimSpace(text)
+}
+
+// count is a number of things: "1 image", "2 images".
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // show prints the diff, unless JSON carries it.

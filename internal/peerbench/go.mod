@@ -16,7 +16,7 @@ require (
 	github.com/u-root/u-root v0.16.0
 	github.com/usernskit/usernskit v0.0.0
 	go.podman.io/storage v1.65.0
-	golang.org/x/sys v0.50.0
+	golang.org/x/sys v0.49.0
 )
 
 require (
@@ -33,6 +33,6 @@ require (
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.2 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/term v0.48.0 // indirect
+	golang.org/x/term v0.45.0 // indirect
 	mvdan.cc/sh/v3 v3.14.1 // indirect
 )
