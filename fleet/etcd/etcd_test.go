@@ -278,7 +278,7 @@ func TestServerRestartedMidway(t *testing.T) {
 	require.NoError(t, fleet.Confirm(context.Background(), reg, c))
 	assert.Equal(t, fleet.Applied, claims(t, reg)[c.Slot].State)
 	s.kill()
-	require.NoError(t, h.Undo(context.Background(), receipt.ID), "undoing needs no registry")
+	require.NoError(t, h.Undo(context.Background(), receipt.ID, nil), "undoing needs no registry")
 }
 
 func TestPausedServer(t *testing.T) {
