@@ -1,0 +1,321 @@
+//go:build linux
+
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+// Law 9: not seen is not "not there". With any one file, directory, link,
+// program or socket made unreadable, and with all of them, no finding turns from
+// fail or unknown into pass, and no plan goes on without a word.
+
+const dockerUnit = `-- usr/lib/systemd/system/docker.service --
+[Service]
+ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock
+-- etc/systemd/system/docker.service.d/10-debug.conf --
+[Service]
+Environment=DEBUG=1
+-- etc/nsswitch.conf --
+passwd: files
+group: files
+-- etc/login.defs --
+SUB_UID_MIN 100000
+-- usr/bin/dockerd --
+-- usr/sbin/useradd --
+`
+
+// sights are hosts as they can be met. The first is good, each of the others has
+// something to find.
+var sights = []struct {
+	name  string
+	files map[string]string // instead of those of good
+	procs []proc
+	down  bool // the daemon does not answer
+}{
+	{name: "good", procs: []proc{{pid: 100, container: idWeb}}},
+	{name: "container root is host root", procs: []proc{{pid: 100, container: idWeb, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}},
+	{name: "a flag conflicts with daemon.json", procs: []proc{{pid: 100, container: idWeb}},
+		files: map[string]string{"etc/systemd/system/docker.service.d/10-debug.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --userns-remap=default\n"}},
+	{name: "a value that turns remapping off", files: map[string]string{"etc/docker/daemon.json": `{"userns-remap":"root"}`}},
+	{name: "another owner has the range", procs: []proc{{pid: 100, container: idWeb}},
+		files: map[string]string{"etc/subuid": "alice:165536:65536\ndockremap:165536:65536\n"}},
+	{name: "an account inside the range", procs: []proc{{pid: 100, container: idWeb}},
+		files: map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\ndockremap:x:231:231::/:/bin/false\neve:x:170000:170000::/:/bin/sh\n"}},
+	{name: "user namespaces are switched off", files: map[string]string{"proc/sys/user/max_user_namespaces": "0\n"}, procs: []proc{{pid: 100, container: idWeb}}},
+	{name: "the daemon is down", procs: []proc{{pid: 100, container: idWeb}}, down: true},
+}
+
+// goodness orders verdicts by how good the news is. Skip is as good as a pass: it
+// says that there was nothing to look at.
+func goodness(v Verdict) int {
+	switch v {
+	case Fail:
+		return 0
+	case Unknown:
+		return 1
+	case Warn:
+		return 2
+	}
+	return 3
+}
+
+// worst is the worst verdict of each check.
+func worst(r Report) map[string]Verdict {
+	all := map[string]Verdict{}
+	for _, f := range r.Findings {
+		if have, ok := all[f.Check]; !ok || goodness(f.Verdict) < goodness(have) {
+			all[f.Check] = f.Verdict
+		}
+	}
+	return all
+}
+
+// breakage makes one path unreadable and returns how to put it back.
+type breakage func(t *testing.T, path string) (restore func())
+
+// loop puts a symbolic link to itself in the place of a path. Even root cannot
+// read it, and nothing says that there is no such file.
+func loop(t *testing.T, path string) func() {
+	t.Helper()
+	aside := path + ".aside"
+	require.NoError(t, os.Rename(path, aside))
+	require.NoError(t, os.Symlink(filepath.Base(path), path))
+	return func() {
+		require.NoError(t, os.Remove(path))
+		require.NoError(t, os.Rename(aside, path))
+	}
+}
+
+// deny takes all permission bits, which stops everyone but root.
+func deny(t *testing.T, path string) func() {
+	t.Helper()
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return loop(t, path)
+	}
+	require.NoError(t, os.Chmod(path, 0))
+	return func() { require.NoError(t, os.Chmod(path, info.Mode().Perm())) }
+}
+
+func TestLaw9(t *testing.T) {
+	broken := map[string]breakage{"a link to itself": loop}
+	switch {
+	case os.Getenv("LAW9_CHILD") != "":
+		broken = map[string]breakage{"no permission": deny}
+	case os.Geteuid() == 0:
+		t.Run("as a user who is not root", asNobody)
+	default:
+		broken["no permission"] = deny
+	}
+	for _, s := range sights {
+		t.Run(s.name, func(t *testing.T) {
+			h := hosttest.Tree(t, good+dockerUnit)
+			writeProc(t, h, s.procs...)
+			with(t, h, s.files)
+			e := remapped(web(engine.Container{}))
+			opts := Options{Host: h, Proc: procAt(h), Docker: answering(e)}
+			if s.down {
+				opts.Docker = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }
+			}
+			base := run(t, opts)
+			if s.name == "good" {
+				require.Empty(t, bad(base), texts(base))
+			} else {
+				require.NotEmpty(t, bad(base), "there is something to find")
+			}
+			paths := nodes(t, h)
+			for name, breaks := range broken {
+				t.Run(name, func(t *testing.T) {
+					for _, path := range paths {
+						restore := breaks(t, path)
+						noBetter(t, base, opts, strings.TrimPrefix(path, h.Root))
+						noSilence(t, h, path)
+						restore()
+					}
+				})
+			}
+			t.Run("the daemon refuses", func(t *testing.T) {
+				deaf := opts
+				deaf.Docker = refusing
+				noBetter(t, base, deaf, "the socket")
+			})
+			t.Run("every file at once", func(t *testing.T) {
+				for _, path := range paths {
+					if info, err := os.Lstat(path); err == nil && !info.IsDir() {
+						defer loop(t, path)()
+					}
+				}
+				deaf := opts
+				deaf.Docker = refusing
+				noBetter(t, base, deaf, "everything")
+			})
+			assert.Equal(t, worst(base), worst(run(t, opts)), "BUG of the test: something was not put back")
+		})
+	}
+}
+
+// asNobody runs the test again without root's rights, so that a file without
+// permission bits is one that cannot be read.
+func asNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the test twice; not with -short")
+	}
+	dir, err := os.MkdirTemp("", "law9")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	exe := filepath.Join(dir, "test")
+	data, err := os.ReadFile("/proc/self/exe")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(exe, data, 0o755))
+	temp := filepath.Join(dir, "tmp")
+	require.NoError(t, os.Mkdir(temp, 0o700))
+	require.NoError(t, os.Chown(temp, 65534, 65534))
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run", "^TestLaw9$")
+	cmd.Env = append(os.Environ(), "LAW9_CHILD=1", "TMPDIR="+temp)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "PASS")
+}
+
+// nodes lists everything below the host, the innermost first.
+func nodes(t *testing.T, h usernskit.Host) []string {
+	t.Helper()
+	var list []string
+	require.NoError(t, filepath.WalkDir(h.Root, func(path string, _ fs.DirEntry, err error) error {
+		if path != h.Root {
+			list = append(list, path)
+		}
+		return err
+	}))
+	slices.Reverse(list)
+	return list
+}
+
+// noBetter looks at the host again and holds every check to what it said before.
+func noBetter(t *testing.T, base Report, opts Options, what string) {
+	t.Helper()
+	r, err := Run(t.Context(), opts)
+	if err != nil {
+		return // an error is not a verdict
+	}
+	now := worst(r)
+	for check, was := range worst(base) {
+		// What was unknown may turn into a skip: without the daemon's word of a
+		// container, a complete look at /proc found none.
+		if was == Fail && goodness(now[check]) == goodness(Pass) || was == Unknown && now[check] == Pass {
+			assert.Fail(t, "a verdict became better", "%s unreadable: %s was %v and is %v\n%s", what, check, was, now[check], texts(r))
+		}
+	}
+	if base.Summary.Remapped != Pass {
+		assert.NotEqual(t, Pass, r.Summary.Remapped, "%s unreadable: remapped", what)
+	}
+}
+
+// planners plan something on a host that nobody made ready, so that each of the
+// files counts.
+var planners = map[string]func(ctx context.Context, h usernskit.Host) (usernskit.Plan, error){
+	"enable": func(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+		p, err := remap.PlanEnable(ctx, h, remap.Request{})
+		return p.Plan, err
+	},
+	"subid add": func(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+		_, p, err := subid.Plan(ctx, h, subid.Request{Owner: "bob", Count: 65536})
+		return p, err
+	},
+	"daemon set": func(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+		return daemoncfg.PlanSet(ctx, h, []string{"debug"}, json.RawMessage("true"))
+	},
+}
+
+// counts says for which plans a file must not go missing in silence.
+var counts = map[string][]string{
+	"/etc/subuid":                            {"enable", "subid add"},
+	"/etc/subgid":                            {"enable", "subid add"},
+	"/etc/passwd":                            {"enable", "subid add"},
+	"/etc/group":                             {"enable", "subid add"},
+	"/etc/login.defs":                        {"subid add"},
+	"/etc/nsswitch.conf":                     {"subid add"},
+	"/etc/docker/daemon.json":                {"enable", "daemon set"},
+	"/etc/docker":                            {"enable", "daemon set"},
+	"/usr/lib/systemd/system/docker.service": {"enable", "daemon set"},
+	"/etc/systemd/system/docker.service.d":   {"enable", "daemon set"},
+	"/etc/systemd/system/docker.service.d/10-debug.conf": {"enable", "daemon set"},
+	"/usr/lib/systemd/system":                            {"enable", "daemon set"},
+	"/etc/systemd/system":                                {"enable", "daemon set"},
+	"/etc":                                               {"enable", "subid add", "daemon set"},
+}
+
+// noSilence plans with a path unreadable. A plan that the path counts for is
+// refused or says so in a warning; any other is what it was, or says so too.
+func noSilence(t *testing.T, h usernskit.Host, path string) {
+	t.Helper()
+	name := strings.TrimPrefix(path, h.Root)
+	for what, plan := range planners {
+		p, err := plan(t.Context(), h)
+		if err != nil || !slices.Contains(counts[name], what) {
+			continue
+		}
+		assert.True(t, slices.ContainsFunc(p.Warnings, func(w usernskit.Warning) bool {
+			return strings.Contains(w.String(), name) || strings.Contains(w.String(), filepath.Base(name))
+		}), "%s goes on without %s and without a word of it: %v", what, name, p.Warnings)
+	}
+}
+
+// The plans of the test are made where nothing is broken.
+func TestLaw9PlansWork(t *testing.T) {
+	h := hosttest.Tree(t, good+dockerUnit)
+	for what, plan := range planners {
+		t.Run(what, func(t *testing.T) {
+			_, err := plan(t.Context(), h)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// A test that cannot fail holds no law: a check that takes "cannot be read" for
+// "is not there" is found.
+func TestLaw9FindsAWrongCheck(t *testing.T) {
+	h := hosttest.Tree(t, good)
+	wrong := func() Verdict { // passes where it cannot read
+		data, err := h.ReadFile("/etc/docker/daemon.json")
+		if err == nil && bytes.Contains(data, []byte("root")) {
+			return Fail
+		}
+		return Pass
+	}
+	with(t, h, map[string]string{"etc/docker/daemon.json": `{"userns-remap":"root"}`})
+	require.Equal(t, Fail, wrong())
+	restore := loop(t, filepath.Join(h.Root, "etc/docker/daemon.json"))
+	_, err := h.ReadFile("/etc/docker/daemon.json")
+	require.Error(t, err)
+	require.False(t, errors.Is(err, fs.ErrNotExist), "unreadable is not missing: %v", err)
+	assert.Equal(t, Pass, wrong())
+	restore()
+	require.Equal(t, Fail, wrong())
+}
