@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
 	"userns":            {"internal/attempt", ".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
+	"userns/idmap": {"internal/answer", "internal/fstype", "userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/accounts": {"internal/answer"},
 	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
 	"daemoncfg/dockerd": {".", "internal/answer", "mvdan.cc/sh/v3/syntax"},
@@ -36,8 +37,11 @@ var mayImport = map[string][]string{
 	"internal/distro": {},
 	"remap":           {".", "subid", "daemoncfg", "bootargs/gates"},
 	"idspace":         {".", "subid", "userns"},
-	"verify": {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "verify/engine", "userns", "subid", "daemoncfg", "bootargs/gates",
+	"verify": {".", "daemoncfg/dockerd", "internal/fstype", "userns", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
+	"verify/internal/facts": {".", "daemoncfg/dockerd", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},
+	"verify/internal/sample": {".", "github.com/stretchr/testify/require"},
+	"verify/preflight": {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "verify/engine", "verify/internal/facts", "userns", "subid", "daemoncfg"},
 	"verify/engine": {},
 	"verify/format": {"internal/text", "verify"},
 	"verify/docker": {"verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
@@ -130,4 +134,12 @@ func looksAtHost(t *testing.T, file string) bool {
 		return !found
 	})
 	return found
+}
+
+// A fleet's registry in etcd is a module of its own: no importer of this one gets it.
+func TestModuleNeedsNoEtcd(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "all").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), module)
+	assert.NotContains(t, string(out), "etcd")
 }

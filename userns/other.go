@@ -6,6 +6,8 @@ import (
 	"context"
 	"iter"
 
+	"os"
+
 	"github.com/usernskit/usernskit/internal/attempt"
 )
 
@@ -22,6 +24,8 @@ func (f FS) shims(context.Context) iter.Seq2[Shim, error] {
 }
 
 func probe(context.Context, Mapping) error { return ErrNotSupported }
+
+func (m Mapping) namespace(context.Context) (*os.File, error) { return nil, ErrNotSupported }
 
 func helperMain() Helper { return Helper{ready: true} }
 

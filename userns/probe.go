@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"os"
+
 	"github.com/usernskit/usernskit/internal/attempt"
 )
 
@@ -16,6 +18,11 @@ import (
 // The error is a [*ProbeError] where the kernel refused or did something else,
 // [ErrNotSupported] where there is no Linux.
 func Probe(ctx context.Context, m Mapping) error { return probe(ctx, m) }
+
+// Namespace makes a user namespace with this very mapping and returns it open, for
+// setns(2) or mount_setattr(2). It lasts as long as the file or a process in it.
+// No process stays behind. The errors are those of [Probe].
+func (m Mapping) Namespace(ctx context.Context) (*os.File, error) { return m.namespace(ctx) }
 
 // A ProbeError says at which step a probe came to an end and why.
 type ProbeError struct {

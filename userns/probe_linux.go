@@ -31,6 +31,27 @@ func probe(ctx context.Context, m Mapping) error {
 	return diagnose(m, err)
 }
 
+func (m Mapping) namespace(ctx context.Context) (*os.File, error) {
+	if m.UID.IsZero() || m.GID.IsZero() {
+		return nil, fmt.Errorf("%w: a namespace needs users and groups", ErrInvalidMap)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	attr := attrFor(m, Credential{})
+	attr.Credential = nil // it stays who we are, and so can execute our program
+	var ns *os.File
+	err := withStopped(attr, func(pid int) error {
+		var err error
+		ns, err = os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
+		return err
+	})
+	if err != nil {
+		return nil, diagnose(m, err)
+	}
+	return ns, nil
+}
+
 // attrFor starts a program in a namespace with the mapping, as who.
 func attrFor(m Mapping, who Credential) *syscall.SysProcAttr {
 	// Without the right to set groups the kernel takes a group map only after

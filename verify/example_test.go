@@ -8,7 +8,6 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/verify"
-	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/format"
 )
 
@@ -55,37 +54,6 @@ func ExampleRun() {
 	// fail    I06 critical  /etc/docker/daemon.json:1  userns-remap is "root": dockerd starts and does not remap
 	// 4 passed, 1 failed, 0 warnings, 0 unknown, 39 skipped
 	// remapped: not asked, this is not a running host
-}
-
-// The facts about containers come from a function, in programs that of package
-// verify/docker, so that a forecast can also be made of a host that is not here.
-func ExamplePreflight() {
-	host := image(`{"userns-remap": "default"}`)
-	defer os.RemoveAll(host.Root)
-
-	forecast, err := verify.Preflight(context.Background(), verify.Options{
-		Host: host,
-		Docker: func(context.Context) (*engine.Engine, error) {
-			return &engine.Engine{
-				RootDir:    "/var/lib/docker",
-				Containers: []engine.Container{{ID: "1", Name: "proxy", Network: "host"}},
-				Volumes:    []engine.Volume{{Name: "letters"}},
-			}, nil
-		},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	_ = forecast.WriteText(os.Stdout)
-	// Output:
-	// Will not start:
-	//   proxy  --network=host: cannot share the host's network namespace when user namespaces are enabled
-	//       --publish its ports, or --userns=host (compose: userns_mode: "host")
-	// Will disappear until remapping is turned off again:
-	//   1 containers (0 running), to be created anew: proxy
-	//   1 volumes, new and empty ones take their names: letters
-	//       all of it stays in /var/lib/docker; delete nothing there that you have no copy of
 }
 
 func ExampleExplain() {

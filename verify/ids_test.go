@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 // Docker's own may run with the map of its containers outside of any, as builds
@@ -46,7 +47,7 @@ func TestANameServiceThatCouldNotBeAskedKnowsNobodyForAll(t *testing.T) {
 		"getent finds somebody": {func(context.Context, ...string) ([]byte, error) { return []byte("ldap:*:165536:1::/:\n"), nil }, Fail, "knows ldap:*:165536"},
 		"getent fails":          {func(context.Context, ...string) ([]byte, error) { return nil, exited(1) }, Unknown, "exit status 1"},
 		"there is no getent":    {func(context.Context, ...string) ([]byte, error) { return nil, exec.ErrNotFound }, Unknown, "not found"},
-		"a mounted host":        {nil, Skip, offline},
+		"a mounted host":        {nil, Skip, facts.Offline},
 	} {
 		e := remapped(web(engine.Container{}))
 		opts := live(t, &e, proc{pid: 100, container: idWeb})

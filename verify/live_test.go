@@ -20,7 +20,7 @@ import (
 // remapped is what a current daemon says that remaps as good has it.
 func remapped(containers ...engine.Container) engine.Engine {
 	return engine.Engine{
-		Source: "unix:///run/docker.sock", Version: "29.7.2", API: "1.52",
+		Source: "unix:///run/docker.sock", PeerPID: 1, Version: "29.7.2", API: "1.52",
 		RootDir: "/var/lib/docker/165536.165536", Namespace: "moby-165536.165536", Containerd: "/run/containerd/containerd.sock",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns", "name=userns"}, Authz: []string{"opa"},
 		Containers: containers, BuildCache: -1,
@@ -117,7 +117,7 @@ func TestStatesOfARunningHost(t *testing.T) {
 			e.Containers[0].Network = "container:a"
 			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "a", Network: "container:b"}, engine.Container{ID: strings.Repeat("3", 64), Name: "b", Network: "container:a"})
 		}, []proc{fine}, []string{}},
-		"managed plugins":              {func(e *engine.Engine) { e.Plugins = []string{"vieux/sshfs"} }, []proc{fine}, []string{"C12 warn"}},
+		"managed plugins":              {func(e *engine.Engine) { e.Plugins = []engine.Plugin{{ID: idOld, Name: "vieux/sshfs"}} }, []proc{fine}, []string{"C01 unknown", "C02 unknown", "C12 warn"}},
 		"a proxy hides the containers": {func(e *engine.Engine) { e.Containers, e.Unread = nil, map[string]string{"Containers": "403"} }, []proc{fine}, []string{"C03 unknown", "C04 unknown", "C05 unknown", "C06 unknown", "D04 unknown"}},
 		"opted out":                    {func(e *engine.Engine) { e.Containers[0].Userns = "host" }, []proc{root}, []string{"C01 fail", "C04 fail"}},
 		"opted out and stopped": {func(e *engine.Engine) {

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,51 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
-
-// good is a host that is prepared well and was never started.
-const good = `
--- etc/os-release --
-ID=debian
-VERSION_ID=12
--- etc/passwd --
-root:x:0:0:root:/root:/bin/sh
-daemon:x:1:1::/:/bin/false
-alice:x:1000:1000::/home/alice:/bin/sh
-dockremap:x:231:231::/:/bin/false
--- etc/group --
-root:x:0:
-daemon:x:1:
-alice:x:1000:
-dockremap:x:231:
--- etc/subuid --
-alice:100000:65536
-dockremap:165536:65536
--- etc/subgid --
-alice:100000:65536
-dockremap:165536:65536
--- etc/docker/daemon.json --
-{
-  "userns-remap": "default"
-}
-`
-
-// with returns the host with files changed: "" removes one.
-func with(t *testing.T, h usernskit.Host, files map[string]string) usernskit.Host {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(h.Root, name)
-		if text == "" {
-			require.NoError(t, os.Remove(path))
-			continue
-		}
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-	}
-	return h
-}
 
 // bad returns "CHECK verdict" of every finding that is no pass and no skip,
 // each once.

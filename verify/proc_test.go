@@ -14,15 +14,14 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/sample"
 )
+
+const good, idWeb, idOld = sample.Good, sample.Web, sample.Old
+
+var with, unreadable, storeTree = sample.With, sample.Unreadable, sample.Store
 
 const hostNS = userns.InitialUserNS
-
-// IDs of containers, as long as Docker's.
-var (
-	idWeb = strings.Repeat("1", 64)
-	idOld = strings.Repeat("2", 64)
-)
 
 func procAt(h usernskit.Host) userns.FS { return userns.FS{Root: filepath.Join(h.Root, "proc")} }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Report is what [Run] found.
@@ -74,7 +75,12 @@ type Coverage struct {
 	Namespaces int `json:"namespaces"` // user namespaces other than the host's among them
 	Vanished   int `json:"vanished"`   // ended while they were being read; no loss
 	Denied     int `json:"denied"`     // could not be read
-	Containers int `json:"containers"` // running containers looked into
+	Containers int `json:"containers"` // running containers of this daemon looked into
+	Passing    int `json:"passing"`    // containers that came or went meanwhile; no loss
+
+	// Others lists the containers of other programs: "podman: 2 containers, 1 in
+	// the host's user namespace". Nothing else is said of them.
+	Others []string `json:"others"`
 
 	// Missing lists what could not be seen, in words; empty means that
 	// everything was.
@@ -178,23 +184,28 @@ func (r *Report) headline(remapped Verdict) string {
 		if c.Containers == 0 {
 			return "yes, by the daemon's word; no container runs that the kernel could show it for"
 		}
-		return fmt.Sprintf("yes, every process of %d containers, as the kernel says", c.Containers)
+		return fmt.Sprintf("yes, every process of this daemon's %d containers, as the kernel says", c.Containers)
 	case Fail:
 		return "no"
 	case Warn:
-		allowed, other := false, false
+		text, also := "yes, for this daemon's containers", ""
 		for _, f := range r.Findings {
-			if slices.Contains(proof[:], f.Check) {
-				allowed, other = allowed || f.Allowed != "", other || f.Verdict == Warn
+			switch {
+			case !slices.Contains(proof[:], f.Check):
+			case f.Allowed != "":
+				text = "yes, but for what was allowed"
+			case f.Verdict != Warn:
+			case f.Check == "C02":
+				also += "; a runtime of its own remaps " + f.Subject
+			case strings.HasPrefix(f.Subject, containerSubject):
+				if !strings.Contains(also, "another daemon") {
+					also += "; another daemon has some too"
+				}
+			default:
+				also += "; the " + f.Subject + " are not remapped"
 			}
 		}
-		switch {
-		case !allowed:
-			return "yes, for this daemon's containers; another daemon has some too"
-		case other:
-			return "yes, but for what was allowed; and another daemon has containers too"
-		}
-		return "yes, but for what was allowed"
+		return text + also
 	case Skip:
 		if c.Live {
 			return "not asked"

@@ -2,12 +2,15 @@ package verify
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 // Options say what to look at. The zero Options look at the running host
@@ -60,27 +63,34 @@ func Run(ctx context.Context, opts Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	f := gather(ctx, opts, checks)
+	var needs facts.Need
+	for _, c := range checks {
+		needs |= c.needs
+	}
+	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Helper: opts.Helper, Remap: opts.Remap, Deep: opts.Deep}, needs)
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
 	var r Report
 	for _, c := range checks {
-		v := verdicts{check: c.Check}
-		c.judge(f, &v)
-		if len(v.list) == 0 {
-			v.unknown("host", "BUG: the check said nothing")
+		j := &judge{Facts: f, check: c.Check}
+		c.judge(j)
+		if len(j.list) == 0 {
+			j.unknown("host", "BUG: the check said nothing")
 		}
-		r.Findings = append(r.Findings, v.list...)
+		for _, f := range j.list {
+			r.Findings = append(r.Findings, *f)
+		}
 	}
-	allow(r.Findings, opts.Allow, f.engine, f.now)
-	r.Coverage = f.coverage()
+	now := opts.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	allow(r.Findings, opts.Allow, f.Engine, now)
+	r.Coverage = coverage(f)
 	r.finish()
 	return r, nil
 }
-
-// asked reports whether a check is to be run.
-func (f *facts) asked(id string) bool { return len(f.only) == 0 || f.only[id] }
 
 // choose returns the checks of the given IDs and names, in catalogue order.
 func choose(ids []string) ([]check, error) {
@@ -102,4 +112,39 @@ func choose(ids []string) ([]check, error) {
 		}
 	}
 	return list, nil
+}
+
+// running counts the containers that processes were seen of.
+func running(f *facts.Facts) int {
+	n := 0
+	for _, b := range f.Containers {
+		if len(b.Processes) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// coverage says how much was seen.
+func coverage(f *facts.Facts) Coverage {
+	c := Coverage{Host: f.Host.Root, Live: f.Live}
+	if c.Host == "" {
+		c.Host = "/"
+	}
+	if f.Engine != nil {
+		c.Docker = f.Engine.Source
+	}
+	if f.HasProc {
+		c.Processes, c.Namespaces = f.Scan.Coverage.Seen, len(f.Scan.Namespaces)
+		c.Vanished, c.Denied = f.Scan.Coverage.Vanished, f.Scan.Coverage.Denied
+		c.Containers, c.Passing = running(f), f.Passing
+		for _, g := range f.Foreign {
+			c.Others = append(c.Others, fmt.Sprintf("%s: %d containers, %d in the host's user namespace", g.Owner, g.Containers, g.HostRoot))
+		}
+		c.Missing = append(c.Missing, f.Scan.Gaps()...)
+	}
+	if f.NoEngine != nil && (f.Live || !errors.Is(f.NoEngine, facts.ErrNotAsked)) {
+		c.Missing = append(c.Missing, f.NoEngine.Error())
+	}
+	return c
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -57,74 +55,6 @@ func TestARemappingDaemonIsNotWrongBecauseAFileCannotBeRead(t *testing.T) {
 			assert.ElementsMatch(t, []string{"D05 unknown", "D06 unknown", "D10 unknown"}, bad(run(t, opts)))
 		})
 	}
-}
-
-// unreadable puts a link to itself in the place of a file, which root cannot
-// read either.
-func unreadable(t *testing.T, h usernskit.Host, name string) {
-	t.Helper()
-	path := filepath.Join(h.Root, name)
-	require.NoError(t, os.RemoveAll(path))
-	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(t, os.Symlink(filepath.Base(path), path))
-}
-
-// "nothing breaks and nothing disappears" was said of a store that only root
-// may list.
-func TestAForecastSaysThatTheStoreCannotBeRead(t *testing.T) {
-	down := func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }
-	for name, put := range map[string]func(*testing.T, usernskit.Host){
-		"a data-root that is a loop": func(t *testing.T, h usernskit.Host) { unreadable(t, h, "var/lib/docker") },
-		"a data-root that is a file": func(t *testing.T, h usernskit.Host) { with(t, h, map[string]string{"var/lib/docker": "x"}) },
-		"the store of the map":       func(t *testing.T, h usernskit.Host) { unreadable(t, h, "var/lib/docker/165536.165536") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, ask := range []func(context.Context) (*engine.Engine, error){nil, down} {
-				h := hosttest.Tree(t, good)
-				put(t, h)
-				f, err := Preflight(t.Context(), Options{Host: h, Docker: ask})
-				require.NoError(t, err)
-				assert.Contains(t, strings.Join(f.Unknown, "\n"), "/var/lib/docker")
-				assert.True(t, f.Clear() && len(f.Unknown) > 0)
-			}
-		})
-	}
-}
-
-// A forecast for somebody else than was asked for is none.
-func TestAForecastIsRefusedForAUserThatCannotBeRemappedTo(t *testing.T) {
-	for _, user := range []string{"a:b:c", "root", "0", ":", "nosuch", "4711", "alice:nosuch"} {
-		_, err := Preflight(t.Context(), Options{Host: hosttest.Tree(t, good), Remap: user, Docker: answering(plain())})
-		assert.Error(t, err, user)
-	}
-	f, err := Preflight(t.Context(), Options{Host: hosttest.Tree(t, good), Remap: "alice", Docker: answering(plain())})
-	require.NoError(t, err)
-	assert.Equal(t, "0 100000 65536", f.Map)
-}
-
-func TestAForecastSaysThatTheConfigurationIsNotKnown(t *testing.T) {
-	for text, said := range map[string]string{
-		`{`:                             "/etc/docker/daemon.json:1:2",
-		`{"userns-remap": "a:b:c"}`:     "a:b:c",
-		`{"userns-remap": 5}`:           "no string",
-		`{"userns-remap": "nosuch"}`:    "nosuch",
-		`{"userns-remap": "root"}`:      "", // off, as without it
-		`{"userns-remap": ""}`:          "",
-		`{"userns-remap": "dockremap"}`: "",
-	} {
-		f := forecast(t, plain(), map[string]string{"etc/docker/daemon.json": text})
-		if said == "" {
-			assert.Empty(t, f.Unknown, text)
-			continue
-		}
-		assert.Contains(t, strings.Join(f.Unknown, "\n"), said, text)
-		assert.True(t, f.Clear() && len(f.Unknown) > 0, text)
-	}
-	h := hosttest.Tree(t, unit)
-	unreadable(t, h, "etc/systemd/system/docker.service.d")
-	f, err := Preflight(t.Context(), Options{Host: h}) // not even where the data-root is
-	require.NoError(t, err)
-	assert.True(t, f.Clear() && len(f.Unknown) > 0)
 }
 
 // A kernel without user namespaces was passed over where /boot cannot be listed.
@@ -174,4 +104,17 @@ func TestNoSetuidBitIsSaidToBeKeptWhereAStoreCannotBeRead(t *testing.T) {
 			assert.Equal(t, want, bad(r), texts(r))
 		})
 	}
+}
+
+func TestAContainerWhoseFilesAreBrokenIsUnknown(t *testing.T) {
+	h := with(t, hosttest.Tree(t, storeTree), map[string]string{"etc/docker/daemon.json": `{"debug": true}`})
+	r := run(t, Options{Host: h, Checks: []string{"C04", "C06"}, Docker: func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }})
+	assert.Equal(t, []string{"C04 unknown", "C06 unknown"}, bad(r), texts(r))
+	assert.Contains(t, texts(r), "container/"+engine.ShortID(idOld))
+}
+
+func TestOptionsOfAStoreThatCannotBeReadAreUnknown(t *testing.T) {
+	h := hosttest.Tree(t, "-- var/lib/docker/containers -> containers --\n")
+	r := run(t, Options{Host: with(t, h, map[string]string{"etc/passwd": "x"}), Checks: []string{"C04", "C05", "C06"}})
+	assert.Equal(t, []string{"C04 unknown", "C05 unknown", "C06 unknown"}, bad(r))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 // A Verdict is the answer of one check about one subject.
@@ -87,7 +88,12 @@ func indexOf(names []string, name, what string) (int, error) {
 const containerSubject = "container/"
 
 // subjectOf names the container in findings.
-func subjectOf(c *engine.Container) string { return containerSubject + c.String() }
+func subjectOf(c fmt.Stringer) string {
+	if b, ok := c.(facts.Container); ok && b.Plugin != nil {
+		return "plugin/" + b.Plugin.Name
+	}
+	return containerSubject + c.String()
+}
 
 // containerOf returns the container that a finding's subject names, or nil.
 func containerOf(e *engine.Engine, subject string) *engine.Container {

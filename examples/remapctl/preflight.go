@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/format"
+	"github.com/usernskit/usernskit/verify/preflight"
 )
 
 func preflightCommand(e *env) *cobra.Command {
@@ -36,7 +36,7 @@ func preflightCommand(e *env) *cobra.Command {
 		if e.json {
 			return errors.Join(e.printJSON(struct {
 				Schema int `json:"schema"`
-				verify.Forecast
+				preflight.Forecast
 			}{format.SchemaVersion, forecast}), code)
 		}
 		return errors.Join(forecast.WriteText(e.out), code)
@@ -46,11 +46,11 @@ func preflightCommand(e *env) *cobra.Command {
 
 // forecast looks ahead to remapping to a user, or to what is configured where
 // none is given.
-func (e *env) forecast(ctx context.Context, user string) (f verify.Forecast, err error) {
-	opts := e.look()
-	opts.Remap = user
+func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, err error) {
+	look := e.look()
+	opts := preflight.Options{Host: look.Host, Docker: look.Docker, Remap: user}
 	err = e.during("asking docker for every container", func() error {
-		f, err = verify.Preflight(ctx, opts)
+		f, err = preflight.Run(ctx, opts)
 		return err
 	})
 	return f, err

@@ -70,6 +70,7 @@ func convert(i container.InspectResponse) engine.Container {
 	if h := i.HostConfig; h != nil {
 		c.Userns, c.Network, c.IPCMode, c.PIDMode = string(h.UsernsMode), string(h.NetworkMode), string(h.IpcMode), string(h.PidMode)
 		c.Privileged, c.GroupAdd, c.Restart = h.Privileged, h.GroupAdd, string(h.RestartPolicy.Name)
+		c.Runtime = h.Runtime
 		for _, d := range h.Devices {
 			c.Devices = append(c.Devices, engine.Device{Host: d.PathOnHost, Container: d.PathInContainer})
 		}

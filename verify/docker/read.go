@@ -41,10 +41,11 @@ func read(ctx context.Context, host string, patience time.Duration) (*engine.Eng
 		return nil, err
 	}
 	defer c.Close()
-	if err := reachable(ctx, c.DaemonHost()); err != nil {
+	peer, err := reachable(ctx, c.DaemonHost())
+	if err != nil {
 		return nil, err
 	}
-	r := reader{Client: c, engine: &engine.Engine{Source: c.DaemonHost(), BuildCache: -1, Unread: map[string]string{}}}
+	r := reader{Client: c, engine: &engine.Engine{Source: c.DaemonHost(), PeerPID: peer, BuildCache: -1, Unread: map[string]string{}}}
 	first, cancel := context.WithTimeout(ctx, patience) // it may ask for the version too
 	defer cancel()
 	if err := r.info(first); err != nil {
@@ -66,20 +67,22 @@ func read(ctx context.Context, host string, patience time.Duration) (*engine.Eng
 }
 
 // reachable tells a daemon that is down from a socket that we may not open: the
-// client's own errors do not keep the difference.
-func reachable(ctx context.Context, host string) error {
+// client's own errors do not keep the difference. It returns the process that
+// listens there, 0 where that cannot be told.
+func reachable(ctx context.Context, host string) (peer int, err error) {
 	u, err := url.Parse(host)
 	if err != nil || u.Scheme != "unix" {
-		return nil // the request itself will tell
+		return 0, nil // the request itself will tell
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", u.Path)
 	if err == nil {
-		return conn.Close()
+		defer conn.Close()
+		return peerPID(conn), nil
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: %w", engine.ErrDown, err)
+		return 0, fmt.Errorf("%w: %w", engine.ErrDown, err)
 	}
-	return err
+	return 0, err
 }
 
 type reader struct {
@@ -169,7 +172,7 @@ func (r reader) plugins(ctx context.Context) {
 	}
 	for _, p := range res.Items {
 		if p.Enabled {
-			r.engine.Plugins = append(r.engine.Plugins, p.Name)
+			r.engine.Plugins = append(r.engine.Plugins, engine.Plugin{ID: p.ID, Name: p.Name})
 		}
 	}
 }

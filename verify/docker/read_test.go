@@ -90,6 +90,8 @@ func TestReadAsksForAllThatTheChecksLookAt(t *testing.T) {
 	host := serve(t, "1.52", whole())
 	e, err := docker.Read(t.Context(), host)
 	require.NoError(t, err)
+	assert.NotZero(t, e.PeerPID, "the process that listens")
+	e.PeerPID = 0
 	assert.Equal(t, &engine.Engine{
 		Source: host, Version: "29.7.2", API: "1.52", RootDir: "/var/lib/docker/165536.165536", Driver: "overlay2",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=userns"}, LiveRestore: true, Swarm: "active", Authz: []string{"opa"},
@@ -106,7 +108,7 @@ func TestReadAsksForAllThatTheChecksLookAt(t *testing.T) {
 			{ID: "sha256:bb", Size: 8},
 		},
 		Volumes:  []engine.Volume{{Name: "v", Driver: "local", Mountpoint: "/m", Options: map[string]string{"type": "nfs"}}},
-		Networks: []string{"front"}, Plugins: []string{"p:latest"}, BuildCache: 99, Unread: map[string]string{},
+		Networks: []string{"front"}, Plugins: []engine.Plugin{{Name: "p:latest"}}, BuildCache: 99, Unread: map[string]string{},
 	}, e)
 	assert.True(t, e.Remaps())
 	assert.False(t, e.Rootless())

@@ -25,6 +25,11 @@ type Engine struct {
 	// Down is why the daemon did not answer, where the facts are from files.
 	Down string
 
+	// PeerPID is the process that listens on the unix socket that was asked: the
+	// daemon, or init where it hands the socket to the daemon. 0 where it is not
+	// known, as with a daemon on another machine.
+	PeerPID int
+
 	Version         string   // "29.7.2"; "" from files
 	API             string   // "1.52"
 	RootDir         string   // data-root in use, with its "/UID.GID"
@@ -43,7 +48,7 @@ type Engine struct {
 	Images     []Image
 	Volumes    []Volume
 	Networks   []string // made by users
-	Plugins    []string // managed plugins that are enabled
+	Plugins    []Plugin // managed plugins that are enabled
 	BuildCache int64    // bytes; -1 where not known
 
 	// Unread says what could not be read, and why, by the name of the field,
@@ -60,6 +65,7 @@ type Container struct {
 	User            string
 	GroupAdd        []string
 	Restart         string // restart policy: "always"
+	Runtime         string // "runc", "sysbox-runc"; "" where not known
 
 	// Modes as docker inspect shows them: "", "host", "container:ID", ...
 	Userns, Network, IPCMode, PIDMode string
@@ -78,6 +84,10 @@ type Container struct {
 // Service reports whether swarm made the container; a service cannot opt out
 // of remapping.
 func (c *Container) Service() bool { return c.Labels["com.docker.swarm.service.name"] != "" }
+
+// A Plugin is a managed plugin: a container of the daemon's that is never
+// remapped.
+type Plugin struct{ ID, Name string }
 
 // A Mount is a volume or bind mount of a container.
 type Mount struct {
@@ -107,7 +117,7 @@ type Volume struct {
 }
 
 // Rootless reports whether the daemon itself runs without root.
-func (e *Engine) Rootless() bool { return e.option("rootless") }
+func (e *Engine) Rootless() bool { return e != nil && e.option("rootless") }
 
 // Remaps reports whether the daemon says that it remaps.
 func (e *Engine) Remaps() bool { return e.option("userns") }

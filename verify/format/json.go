@@ -21,7 +21,7 @@ func JSON(w io.Writer, r verify.Report) error {
 		findings[i] = f
 	}
 	r.Findings = findings
-	r.Coverage.Missing = orEmpty(r.Coverage.Missing)
+	r.Coverage.Missing, r.Coverage.Others = orEmpty(r.Coverage.Missing), orEmpty(r.Coverage.Others)
 	return writeJSON(w, struct {
 		Schema int `json:"schema"`
 		verify.Report

@@ -118,13 +118,6 @@ func SARIF(w io.Writer, r verify.Report) error {
 		inv.Notifications = append(inv.Notifications, sarifNotification{Level: "warning", Message: sarifText{"not seen: " + m}})
 	}
 	for _, f := range r.Findings {
-		if _, ok := index[f.Check]; !ok { // of another package than verify
-			index[f.Check] = len(run.Tool.Driver.Rules)
-			rule := sarifRule{ID: f.Check, Name: f.Check, Short: sarifText{f.Name + "."}}
-			rule.Default.Level = level(f.Severity)
-			rule.Properties.Severity, rule.Properties.Tags = f.Severity.String(), f.Refs
-			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule)
-		}
 		res := sarifResult{
 			RuleID: f.Check, RuleIndex: index[f.Check], Kind: "fail", Level: "none",
 			Message:     sarifText{strings.TrimSuffix(f.Text+"\n"+details(f), "\n")},

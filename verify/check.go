@@ -1,0 +1,77 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+// A Check is an entry of the catalogue.
+type Check struct {
+	ID       string   `json:"id"`       // "C01"; the letter is its group: kernel, ids, daemon, containers
+	Name     string   `json:"name"`     // "process-host-ids"
+	Title    string   `json:"title"`    // what is true when it passes
+	Severity Severity `json:"severity"` // of a failure; a finding may be less severe
+	Why      string   `json:"why"`      // what it is for, and what goes wrong without
+	Reads    string   `json:"reads"`    // what it looks at, and when it cannot say
+	Remedy   string   `json:"remedy,omitempty"`
+	Refs     []string `json:"refs,omitempty"`
+}
+
+// The same demands in other catalogues. The numbers differ between editions,
+// so both are given.
+func refDaemon() []string { return []string{"CIS Docker 1.11.0: 2.8", "CIS Docker 1.6.0: 2.9"} }
+func refContainer() []string {
+	return []string{"CIS Docker 1.3.1: 5.30", "CIS Docker 1.6.0: 5.31", "DISA STIG V-235817"}
+}
+
+// A check is an entry of the catalogue with what it reads and how it judges.
+type check struct {
+	Check
+	needs facts.Need   // the parts of the facts that judge looks at
+	judge func(*judge) // adds at least one finding
+}
+
+func catalogue() []check {
+	var all []check
+	for _, group := range [][]check{kernelChecks(), idChecks(), daemonChecks(), containerChecks()} {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// Checks returns the catalogue in its order: kernel, IDs, daemon, containers.
+func Checks() []Check {
+	var all []Check
+	for _, c := range catalogue() {
+		c.Refs = slices.Clone(c.Refs)
+		all = append(all, c.Check)
+	}
+	return all
+}
+
+// Explain returns the check of that ID or name: "C01", "c01" or
+// "process-host-ids".
+func Explain(id string) (Check, error) {
+	for _, c := range Checks() {
+		if strings.EqualFold(id, c.ID) || id == c.Name {
+			return c, nil
+		}
+	}
+	return Check{}, fmt.Errorf("%q is no check: IDs run from K01 to C14", id)
+}
+
+// String returns what a person wants to know about the check, in a few lines.
+func (c Check) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s (%s)\n%s.\n\n%s\n\nReads: %s\n", c.ID, c.Name, c.Severity, c.Title, c.Why, c.Reads)
+	if c.Remedy != "" {
+		fmt.Fprintf(&b, "Remedy: %s\n", c.Remedy)
+	}
+	if len(c.Refs) > 0 {
+		fmt.Fprintf(&b, "See also: %s\n", strings.Join(c.Refs, "; "))
+	}
+	return b.String()
+}

@@ -1,0 +1,193 @@
+package verify
+
+import (
+	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+// containerChecks are the checks of containers: their processes (C01 to C03 in
+// checks_processes.go), their options here, their mounts in checks_mounts.go.
+func containerChecks() []check {
+	return []check{c01, c02, c03, c04, c05, c06, c07, c08, c09, c10, c11, c12, c13, c14}
+}
+
+var c04 = check{
+	Check: Check{
+		ID: "C04", Name: "userns-host", Severity: High,
+		Title:  "No container opts out with --userns=host, but for those allowed",
+		Why:    "It is weaker than no remapping at all: its root is the host's, its cgroup is mounted writable, and its setuid programs belong to the wrong user.",
+		Reads:  "HostConfig.UsernsMode.",
+		Remedy: "Run it without --userns=host, or allow it by name with a reason.",
+		Refs:   refContainer(),
+	},
+	needs: facts.NeedEngine,
+	judge: func(j *judge) {
+		if j.noContainers() {
+			return
+		}
+		for i := range j.Engine.Containers {
+			c := &j.Engine.Containers[i]
+			if c.Userns == "host" {
+				fi := j.fail(subjectOf(c), "runs with --userns=host: its root is the host's, its cgroup is writable, its setuid programs are broken").
+					saw(j.source(c, "UsernsMode"), "host", `""`)
+				if !c.Running {
+					fi.Text = strings.Replace(fi.Text, "runs with", "is not running, and would run with", 1)
+					fi.as(Medium)
+				}
+			}
+		}
+		if !j.troubled() {
+			j.pass("docker", "none of %d containers has --userns=host", len(j.Engine.Containers))
+		}
+	},
+}
+
+// noContainers is why the checks of options have nothing to look at.
+func (j *judge) noContainers() bool {
+	if j.noStore() {
+		return true
+	}
+	if why := j.Engine.Unread["Containers"]; why != "" {
+		j.unknown("docker", "%s", why)
+		return true
+	}
+	for i := range j.Engine.Containers {
+		if c := &j.Engine.Containers[i]; c.Unread {
+			j.unknown(subjectOf(c), "its options are not known: %s", j.Engine.WhyUnread(c))
+		}
+	}
+	return false
+}
+
+var c05 = check{
+	Check: Check{
+		ID: "C05", Name: "joined-ns", Severity: High,
+		Title:  "Containers that join another's namespaces join a remapped one",
+		Why:    "Joining also joins the user namespace; with a container of the host's it fails to start, or runs as the host's root.",
+		Reads:  "NetworkMode, PidMode and IpcMode of the form container:ID, followed to the end.",
+		Remedy: "Join a container that is remapped, or give both --userns=host and allow them.",
+	},
+	needs: facts.NeedEngine,
+	judge: func(j *judge) {
+		if j.noContainers() {
+			return
+		}
+		for i := range j.Engine.Containers {
+			c := &j.Engine.Containers[i]
+			for _, m := range c.Joins() {
+				j.joined(c, m)
+			}
+		}
+		if !j.troubled() {
+			j.pass("docker", "no container joins the namespaces of one that is not remapped")
+		}
+	},
+}
+
+// joined follows a chain of joins to its end.
+func (j *judge) joined(c *engine.Container, first engine.Join) {
+	source := j.source(c, first.Field)
+	seen := map[string]bool{c.ID: true}
+	for next := []string{first.Target}; len(next) > 0; next = next[1:] {
+		t := j.Engine.Container(next[0])
+		switch {
+		case t == nil:
+			j.warn(subjectOf(c), "joins %s, which does not exist: it does not start", engine.ShortID(next[0])).as(Medium).saw(source, "container:"+next[0], "")
+			continue
+		case seen[t.ID]:
+			continue
+		case t.Userns == "host" && c.Userns != "host":
+			j.fail(subjectOf(c), "%s joins %s, which is in the host's user namespace: it does not start, or is the host's root", first.Option, t.Name).
+				saw(source, "container:"+first.Target, "a remapped container").saw(j.source(t, "UsernsMode"), "host", `""`)
+			return
+		}
+		seen[t.ID] = true
+		for _, join := range t.Joins() {
+			next = append(next, join.Target)
+		}
+	}
+}
+
+var c06 = check{
+	Check: Check{
+		ID: "C06", Name: "host-namespaces", Severity: High,
+		Title:  "No container is privileged or shares the host's network, PID or IPC namespace",
+		Why:    "The first three need --userns=host; the last does not start under remapping.",
+		Reads:  "HostConfig.",
+		Remedy: "Publish ports, use --ipc=shareable, add single capabilities.",
+		Refs:   []string{"CIS Docker 1.6.0: 5.5, 5.10, 5.16, 5.17"},
+	},
+	needs: facts.NeedEngine,
+	judge: func(j *judge) {
+		if j.noContainers() {
+			return
+		}
+		for i := range j.Engine.Containers {
+			c := &j.Engine.Containers[i]
+			var bad []string
+			for _, o := range []struct {
+				set  bool
+				name string
+			}{
+				{c.Privileged, "--privileged"}, {c.Network == "host", "--network=host"},
+				{c.PIDMode == "host", "--pid=host"}, {c.IPCMode == "host", "--ipc=host"},
+			} {
+				if o.set {
+					bad = append(bad, o.name)
+				}
+			}
+			if len(bad) == 0 {
+				continue
+			}
+			fi := j.fail(subjectOf(c), "has %s", strings.Join(bad, " "))
+			if c.Privileged {
+				fi.saw(j.source(c, "Privileged"), "true", "false")
+			}
+			for _, m := range []struct{ field, mode string }{{"NetworkMode", c.Network}, {"PidMode", c.PIDMode}, {"IpcMode", c.IPCMode}} {
+				if m.mode == "host" {
+					fi.saw(j.source(c, m.field), "host", "another")
+				}
+			}
+			if !c.Running {
+				fi.as(Medium)
+			}
+		}
+		if !j.troubled() {
+			j.pass("docker", "none of %d containers is privileged or shares the host's namespaces", len(j.Engine.Containers))
+		}
+	},
+}
+
+var c12 = check{
+	Check: Check{
+		ID: "C12", Name: "plugins-root", Severity: Medium,
+		Title:  "No managed plugin runs as the host's root",
+		Why:    "Managed plugins are containers that are never remapped.",
+		Reads:  "the daemon's list of plugins.",
+		Remedy: "docker plugin disable what is not needed.",
+	},
+	needs: facts.NeedEngine,
+	judge: func(j *judge) {
+		switch {
+		case j.noStore():
+		case j.Engine.Unread["Plugins"] != "":
+			j.unknown("docker", "%s", j.Engine.Unread["Plugins"])
+		case len(j.Engine.Plugins) == 0:
+			j.pass("docker", "no managed plugin is enabled")
+		default:
+			for _, p := range j.Engine.Plugins {
+				j.warn("plugin/"+p.Name, "a managed plugin, which is never remapped").saw(j.Engine.Source, p.Name, "no enabled plugin").run("docker plugin disable " + quoted(p.Name))
+			}
+		}
+	},
+}
+
+// source names where the options of a container stand.
+func (j *judge) source(c *engine.Container, field string) string {
+	if j.NoEngine == nil {
+		return "docker inspect HostConfig." + field
+	}
+	return j.Engine.Source + "/containers/" + c.ID + "/hostconfig.json " + field
+}

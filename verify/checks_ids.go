@@ -1,0 +1,610 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+// idChecks are the checks of accounts and subordinate IDs.
+func idChecks() []check {
+	return []check{i01, i02, i03, i04, i05, i06, i07, i08, i09, i10, i11}
+}
+
+var i01 = check{
+	Check: Check{
+		ID: "I01", Name: "remap-user", Severity: Critical,
+		Title:  "The user and the group of userns-remap exist, as dockerd looks them up",
+		Why:    "dockerd does not start with a user that is missing; for \"default\" it makes one and chooses the range itself, since version 28 without looking at other users' ranges.",
+		Reads:  "/etc/passwd and /etc/group, then getent on the running host. For a bare name dockerd wants a group of the same name.",
+		Remedy: "Make the user and the group, with useradd -r.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		c := j.Config
+		if !c.On {
+			j.noAccount()
+			return
+		}
+		err := j.IDs.OwnerErr
+		switch {
+		case err == nil && j.IDs.Owner.UID == nil && c.Value == daemoncfg.Default:
+			j.pass(c.Value, "dockerd makes the user %s when it starts", j.IDs.Account).saw(orFile(c.Place, c.File), c.Value, "")
+		case err == nil:
+			fi := j.pass(c.Value, "user %s and its group exist", j.IDs.Account).saw(orFile(c.Place, c.File), c.Value, "")
+			if j.IDs.Owner.UID != nil {
+				fi.saw("/etc/passwd", fmt.Sprintf("%s has UID %d", j.IDs.Account, *j.IDs.Owner.UID), "")
+			}
+		case errors.Is(err, daemoncfg.ErrAccount):
+			j.fail(c.Value, "%v", err).saw(orFile(c.Place, c.File), c.Value, "a user and a group that exist")
+		default:
+			j.unknown(c.Value, "%v", err)
+		}
+	},
+}
+
+var i02 = check{
+	Check: Check{
+		ID: "I02", Name: "subid-entry", Severity: Critical,
+		Title:  "/etc/subuid and /etc/subgid have a range for that user, as dockerd reads them",
+		Why:    "dockerd takes the lines with the user's name or UID from both files, always by the user and never by the group, and asks no name service.",
+		Reads:  "both files; nsswitch.conf only to explain a range that dockerd does not see.",
+		Remedy: "Give the user a range in both files.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		for _, s := range j.IDs.Sides() {
+			switch {
+			case s.File == nil:
+				j.unknown(s.Path, "cannot be read: %v", s.Err)
+			case s.Refused != nil:
+				j.fail(s.Path, "dockerd refuses the file: %v", s.Refused)
+			case errors.Is(s.Err, fs.ErrNotExist):
+				j.fail(s.Path, "there is no such file, and dockerd does not start without").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
+			case len(s.Readings) == 0:
+				then := "and dockerd does not start without"
+				if j.IDs.Owner.UID == nil && j.Config.Value == daemoncfg.Default {
+					then = "and dockerd will choose one without looking at those of others"
+				}
+				fi := j.fail(s.Path, "no range for %s, %s", j.IDs.Account, then).saw(s.Path, "no line", j.IDs.Account+":START:65536")
+				if n := j.IDs.NSS.Value; n != "" && n != "files" {
+					fi.Text += "; dockerd does not ask the name service that nsswitch.conf names"
+					fi.saw("/etc/nsswitch.conf", "subid: "+n, "")
+				}
+			default:
+				j.entry(s)
+			}
+		}
+	},
+}
+
+func span(r subid.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
+
+// entry compares what the engines read: an upgrade must not change the map.
+func (j *judge) entry(s *facts.Side) {
+	var got []string
+	for _, r := range s.Readings {
+		got = append(got, span(r))
+	}
+	other := subid.Dockerd27
+	if j.IDs.Reader == other {
+		other = subid.Dockerd
+	}
+	list, err := s.File.As(other, j.IDs.Owner)
+	want := strings.Join(got, ", ")
+	var theirs []string
+	for _, r := range list {
+		theirs = append(theirs, span(r))
+	}
+	switch {
+	case err != nil:
+		j.warn(s.Path, "%v", err).as(High).saw(s.Path, want, "")
+	case strings.Join(theirs, ", ") != want:
+		j.warn(s.Path, "%v reads other ranges", other).as(High).saw(j.IDs.Reader.String(), want, "").saw(other.String(), strings.Join(theirs, ", "), want)
+	default:
+		j.pass(s.Path, "%s has %s", j.IDs.Account, want).saw(s.Path, want, "")
+	}
+}
+
+var i03 = check{
+	Check: Check{
+		ID: "I03", Name: "subid-size", Severity: High,
+		Title:  "The ranges hold 65536 IDs, and every ID that containers are to run as",
+		Why:    "dockerd starts with any size; images that hold a larger ID cannot be pulled, and nobody (65534) is not mapped.",
+		Reads:  "both files, and the numeric user of every container.",
+		Remedy: "Give the user a range of 65536 IDs or more.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		for _, s := range j.IDs.Sides() {
+			if j.noRange(s) {
+				continue
+			}
+			total := int64(0)
+			for _, r := range s.Readings {
+				total += r.Count
+			}
+			if total < 65536 {
+				j.fail(s.Line(s.Readings[0]), "%d IDs are too few", total).as(Medium).saw(s.Path, strconv.FormatInt(total, 10), "65536 or more")
+				continue
+			}
+			j.pass(s.Path, "%d IDs", total).saw(s.Path, strconv.FormatInt(total, 10), "65536 or more")
+		}
+		if j.Engine == nil || !j.IDs.Mapped() {
+			return
+		}
+		for i := range j.Engine.Containers {
+			c := &j.Engine.Containers[i]
+			name, group, _ := strings.Cut(c.User, ":")
+			j.fits(c, name, j.IDs.UID.Map.ToHost)
+			j.fits(c, group, j.IDs.GID.Map.ToHost)
+		}
+	},
+}
+
+// noRange is noAccount for checks that need the ranges of a side.
+func (j *judge) noRange(s *facts.Side) bool {
+	switch {
+	case s.File == nil:
+		j.unknown(s.Path, "cannot be read: %v", s.Err)
+	case s.Refused != nil, len(s.Readings) == 0:
+		j.skip(s.Path, "no range to look at, see I02")
+	default:
+		return false
+	}
+	return true
+}
+
+// fits fails where a numeric ID of a container is not mapped.
+func (j *judge) fits(c *engine.Container, id string, toHost func(uint32) (uint32, bool)) {
+	n, err := strconv.ParseUint(id, 10, 32)
+	if err != nil || c.Userns == "host" {
+		return
+	}
+	if _, ok := toHost(uint32(n)); !ok {
+		j.fail(subjectOf(c), "is to run as %d, which is not mapped: it does not start", n).saw("Config.User", c.User, "an ID below the size of the range")
+	}
+}
+
+var i04 = check{
+	Check: Check{
+		ID: "I04", Name: "uid-gid-aligned", Severity: Low,
+		Title: "User and group IDs are shifted by the same amount",
+		Why:   "It may differ. People and scripts that reckon a host ID from a container's get it wrong then.",
+		Reads: "both files.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		u, g := &j.IDs.UID, &j.IDs.GID
+		if j.noRange(u) || j.noRange(g) {
+			return
+		}
+		a, b := u.Readings[0].Start, g.Readings[0].Start
+		switch {
+		case u.Ok() && u.Map.Equal(g.Map), spans(u.Readings) == spans(g.Readings):
+			j.pass("host", "both start at %d", a)
+		case a == b:
+			j.warn("host", "user IDs are %s, group IDs are %s", spans(u.Readings), spans(g.Readings)).
+				saw(u.Path, spans(u.Readings), "").saw(g.Path, spans(g.Readings), "")
+		default:
+			j.warn("host", "user IDs start at %d, group IDs at %d", a, b).
+				saw(u.Line(u.Readings[0]), span(u.Readings[0]), "").saw(g.Line(g.Readings[0]), span(g.Readings[0]), "")
+		}
+	},
+}
+
+func spans(list []subid.Reading) string {
+	var all []string
+	for _, r := range list {
+		all = append(all, span(r))
+	}
+	return strings.Join(all, ", ")
+}
+
+var i05 = check{
+	Check: Check{
+		ID: "I05", Name: "root-not-identity", Severity: Critical,
+		Title:  "No container ID is root or a system account of the host",
+		Why:    "With a range that starts at 0, or that dockerd reads as 0 (28 and newer read 0x186a0 so), a container's root is the host's root although remapping is on.",
+		Reads:  "both files, each as dockerd reads it.",
+		Remedy: "Give the user a range from 100000 on, written in plain decimal digits.",
+		Refs:   refDaemon(),
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		for _, s := range j.IDs.Sides() {
+			if j.noRange(s) {
+				continue
+			}
+			bad := false
+			for _, r := range s.Readings {
+				if r.Count <= 0 || r.Start > facts.MaxSystemID {
+					continue
+				}
+				bad = true
+				who := "system accounts of the host"
+				if r.Start <= 0 {
+					who = "root of the host"
+				}
+				fi := j.fail(s.Line(r), "%v reads %s: container IDs are %s", j.IDs.Reader, span(r), who)
+				fi.saw(s.Line(r), strings.TrimRight(s.Text(r.Line), "\r\n"), "a start above 999, in plain decimal")
+			}
+			if !bad {
+				j.pass(s.Path, "no ID below 1000").saw(s.Path, span(s.Readings[0]), "a start above 999")
+			}
+		}
+	},
+}
+
+type accounts struct {
+	file string
+	list []account
+	err  error
+}
+
+var i06 = check{
+	Check: Check{
+		ID: "I06", Name: "remap-not-root", Severity: Critical,
+		Title:  "userns-remap does not name root",
+		Why:    "With root, 0 or 0:0 dockerd logs one warning, starts, and does not remap.",
+		Reads:  "daemon.json and dockerd's flags.",
+		Remedy: "Name a user of its own, or \"default\".",
+		Refs:   refDaemon(),
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		c := j.Config
+		switch {
+		case errors.Is(c.Err, daemoncfg.ErrFailOpen) && c.Value != "":
+			j.fail(orFile(c.Place, c.File), "userns-remap is %q: dockerd starts and does not remap", c.Value).saw(orFile(c.Place, c.File), c.Value, "a user other than root")
+		case c.On && j.IDs.Owner.UID != nil && *j.IDs.Owner.UID == 0:
+			j.fail(orFile(c.Place, c.File), "%s is root by its UID: dockerd starts and does not remap", c.Value).saw("/etc/passwd", c.Value+" has UID 0", "another UID")
+		case c.On:
+			j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
+		default:
+			j.noAccount()
+		}
+	},
+}
+
+var i07 = check{
+	Check: Check{
+		ID: "I07", Name: "login-user-mapped", Severity: High,
+		Title:  "No account of the host has an ID inside the ranges",
+		Why:    "A container then runs as that account. A recipe that circulates (me:1000:1 first) makes a container's root the person who logs in.",
+		Reads:  "/etc/passwd and /etc/group.",
+		Remedy: "Move the range to IDs that no account has.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		users, groups := accounts{file: "/etc/passwd", err: j.IDs.Passwd.Err}, accounts{file: "/etc/group", err: j.IDs.Group.Err}
+		for _, u := range j.IDs.Passwd.Value {
+			users.list = append(users.list, account{u.Name, int64(u.Uid)})
+		}
+		for _, g := range j.IDs.Group.Value {
+			groups.list = append(groups.list, account{g.Name, int64(g.Gid)})
+		}
+		j.accountsWithin(users, &j.IDs.UID)
+		j.accountsWithin(groups, &j.IDs.GID)
+	},
+}
+
+// within fails for the accounts that have IDs of the side's ranges. Those of
+// the system are left to I05, which says worse.
+func (j *judge) accountsWithin(a accounts, s *facts.Side) {
+	if j.noRange(s) {
+		return
+	}
+	if a.err != nil {
+		j.unknown(a.file, "cannot be read: %v", a.err)
+		return
+	}
+	bad := false
+	for _, r := range s.Readings {
+		var found []account
+		for _, c := range a.list {
+			if holds(r, c.id) && c.id > facts.MaxSystemID {
+				found = append(found, c)
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		bad = true
+		var names []string
+		for _, c := range found[:min(len(found), 3)] {
+			names = append(names, c.name)
+		}
+		who := strings.Join(names, ", ")
+		if n := len(found) - len(names); n > 0 {
+			who += fmt.Sprintf(" and %d more", n)
+		}
+		fi := j.fail(s.Line(r), "containers can become %s", who).saw(s.Line(r), span(r), "no account inside")
+		for _, c := range found[:len(names)] {
+			fi.saw(a.file, fmt.Sprintf("%s has ID %d", c.name, c.id), "")
+		}
+	}
+	if !bad {
+		j.pass(s.Path, "no account of %s inside %s", a.file, spans(s.Readings))
+	}
+}
+
+var i08 = check{
+	Check: Check{
+		ID: "I08", Name: "overlap", Severity: High,
+		Title:  "The ranges meet no range of another owner, as any reader reads it, and no other live map",
+		Why:    "Two owners of one ID can read and signal each other. Docker's allocator and its rootless setup script both hand out 100000 without looking.",
+		Reads:  "both files, and the maps of processes that are in no container of this daemon.",
+		Remedy: "Move one of the two to IDs that nobody has.",
+	},
+	needs: facts.NeedClaims | facts.NeedProcesses,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		if j.IDs.ClaimsErr != nil {
+			j.unknown("host", "other owners' ranges are not known: %v", j.IDs.ClaimsErr)
+		}
+		for _, s := range j.IDs.Sides() {
+			if j.noRange(s) || j.IDs.ClaimsErr != nil {
+				continue
+			}
+			bad := false
+			for _, r := range s.Readings {
+				for _, c := range j.others(s, r) {
+					bad = true
+					j.fail(s.Line(r), "%s overlaps %s of %s", span(r), c.Range, c.Owner).
+						saw(s.Line(r), j.IDs.Account+":"+span(r), "").saw(fmt.Sprintf("%s:%d", c.File, c.Line), c.Owner+":"+c.Range.String(), "no ID in common")
+				}
+			}
+			if !bad {
+				j.pass(s.Path, "%s meets no range of another owner", spans(s.Readings))
+			}
+		}
+		j.foreignMaps()
+	},
+}
+
+func meets(r subid.Reading, s subid.Range) bool {
+	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start)-r.Start < r.Count // a sum could overflow
+}
+
+// foreignMaps looks for processes that use IDs of the ranges and are none of
+// Docker's: a rootless container, say.
+func (j *judge) foreignMaps() {
+	want := j.IDs.Want()
+	if !j.HasProc || want.IsZero() {
+		return
+	}
+	if gap := j.Scan.OtherIDs(); gap != "" {
+		j.unknown("host", "%s", gap)
+		return
+	}
+	count := map[string]int{}
+	first := map[string]userns.Process{}
+	var order []string
+	for _, p := range j.ForeignProcesses() {
+		// With the very map it is one of Docker's own outside of any container,
+		// as a build, unless it is in another runtime's.
+		ours := p.Mapping.Equal(want) && (p.Runtime == "" || p.Runtime == "docker")
+		// Who has every ID holds no more than root of the host does.
+		if ours || isHostRoot(p.Mapping) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
+			continue
+		}
+		key := p.Mapping.String()
+		if count[key]++; count[key] == 1 {
+			first[key] = p
+			order = append(order, key)
+		}
+	}
+	for _, key := range order {
+		p := first[key]
+		j.fail(fmt.Sprintf("process/%d", p.PID), "%d processes that are none of Docker's are in a user namespace with IDs of the ranges", count[key]).
+			saw(fmt.Sprintf("/proc/%d/comm", p.PID), p.Command, "").
+			saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID of "+want.UID.String()).
+			saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "no host ID of "+want.GID.String())
+	}
+}
+
+// isHostRoot reports whether a map gives root of the host itself: such a process
+// holds no more IDs than root of the host does.
+func isHostRoot(m userns.Mapping) bool {
+	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
+		if e.ID != e.HostID {
+			return false
+		}
+	}
+	root, ok := m.UID.ToHost(0)
+	return ok && root == 0
+}
+
+// meetsHost reports whether two maps have a host ID in common.
+func meetsHost(a, b userns.Map) bool {
+	for _, x := range a.Extents() {
+		for _, y := range b.Extents() {
+			if max(x.HostID, y.HostID) <= min(x.HostID+x.Count-1, y.HostID+y.Count-1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var i09 = check{
+	Check: Check{
+		ID: "I09", Name: "reserved", Severity: Medium,
+		Title:  "The ranges stay out of what systemd and the kernel keep for themselves",
+		Why:    "systemd gives IDs of these ranges to services and machines without writing them anywhere.",
+		Reads:  "both files; systemd's UIDS-GIDS document.",
+		Remedy: "Move the range: 100000 to 524287 is free on most hosts.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		for _, s := range j.IDs.Sides() {
+			if j.noRange(s) {
+				continue
+			}
+			bad := false
+			for _, r := range s.Readings {
+				if r.Count <= 0 || r.Start <= facts.MaxSystemID {
+					continue // I05 says worse
+				}
+				var hit []subid.Reserved
+				for _, res := range subid.ReservedRanges() {
+					if meets(r, res.Range) {
+						hit = append(hit, res)
+					}
+				}
+				if len(hit) == 0 {
+					continue
+				}
+				bad = true
+				fi := j.warn(s.Line(r), "%s meets IDs of %s", span(r), hit[0].Name)
+				if n := len(hit) - 1; n > 0 {
+					fi.Text += fmt.Sprintf(" and %d more kinds", n)
+				}
+				if hit[0].Soft {
+					fi.as(Low) // they are given out after a look at accounts
+				}
+				for _, res := range hit {
+					fi.saw(res.Name, fmt.Sprintf("%d to %d", res.Start, res.Last()), "none of them")
+				}
+			}
+			if !bad {
+				j.pass(s.Path, "meets no reserved range above those of the system")
+			}
+		}
+	},
+}
+
+var i10 = check{
+	Check: Check{
+		ID: "I10", Name: "multi-range", Severity: Low,
+		Title: "Each file has one range for the user",
+		Why:   "Several are legal and become container IDs 0, 1, ... in the order of the lines, not of the IDs; the kernel takes at most 340.",
+		Reads: "both files.",
+	},
+	needs: facts.NeedIDs,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		for _, s := range j.IDs.Sides() {
+			if j.noRange(s) {
+				continue
+			}
+			switch n := len(s.Readings); {
+			case n == 1:
+				j.pass(s.Path, "one range")
+			case s.MapErr != nil:
+				j.fail(s.Path, "the kernel will not take these %d ranges: %v", n, s.MapErr).as(High).saw(s.Path, spans(s.Readings), "")
+			default:
+				j.warn(s.Path, "%d ranges become container IDs 0, 1, ... in this order", n).saw(s.Path, spans(s.Readings), "")
+			}
+		}
+	},
+}
+
+var i11 = check{
+	Check: Check{
+		ID: "I11", Name: "ids-unused", Severity: Medium,
+		Title:  "No other process and no directory service uses IDs of the ranges",
+		Why:    "IDs from LDAP or Active Directory stand in no file of the host.",
+		Reads:  "the owners of processes outside containers; getent for the first ID. Skipped for a tree of files.",
+		Remedy: "Move the range.",
+	},
+	needs: facts.NeedUsers,
+	judge: func(j *judge) {
+		if j.noAccount() {
+			return
+		}
+		want := j.IDs.Want()
+		switch {
+		case !j.HasProc:
+			j.skip("host", facts.Offline)
+			return
+		case want.IsZero():
+			j.skip("host", "no map is configured")
+			return
+		case j.Users.Err != nil:
+			j.unknown("host", "%v", j.Users.Err)
+			return
+		}
+		if n := len(j.Users.Processes); n == 0 {
+			j.pass("host", "no process outside containers uses them")
+		} else {
+			fi := j.fail("host", "%d processes outside containers run with IDs of the ranges", n)
+			for _, s := range j.Users.Processes[:min(n, shown)] {
+				fi.saw(fmt.Sprintf("/proc/%d", s.PID), fmt.Sprintf("%d:%d", s.UID, s.GID), "IDs outside the ranges")
+			}
+		}
+		for _, n := range j.Users.Accounts {
+			j.fail("getent", "a name service knows %s", n).saw("getent passwd", n, "no account inside the ranges")
+		}
+		switch {
+		case j.Users.AskErr != nil:
+			j.unknown("getent", "whether a name service knows the first is not known: %v", j.Users.AskErr)
+		case j.Users.NotAsked != "":
+			j.skip("getent", "no name service was asked: %s", j.Users.NotAsked)
+		case len(j.Users.Accounts) == 0:
+			j.pass("getent", "no name service knows the first")
+		}
+	},
+}
+
+func holds(r subid.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
+
+type account struct {
+	name string
+	id   int64
+}
+
+// others returns the claims of other owners on a range, one for each line.
+func (j *judge) others(s *facts.Side, r subid.Reading) []subid.Claim {
+	if r.Start < 0 || r.Start > math.MaxUint32 || r.Count <= 0 {
+		return nil
+	}
+	uid := ""
+	if j.IDs.Owner.UID != nil {
+		uid = fmt.Sprint(*j.IDs.Owner.UID)
+	}
+	var list []subid.Claim
+	seen := map[int]bool{}
+	// What reaches past the last ID, K07's, has the IDs up to there.
+	have := subid.Range{Start: uint32(r.Start), Count: uint32(min(r.Count, math.MaxUint32))}
+	for _, c := range j.IDs.Claims[s.Path] {
+		if !c.Range.Overlaps(have) || c.Owner == j.IDs.Account || c.Owner == uid || seen[c.Line] {
+			continue
+		}
+		seen[c.Line] = true
+		list = append(list, c)
+	}
+	return list
+}

@@ -1,0 +1,279 @@
+package verify
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/usernskit/usernskit/internal/fstype"
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+var c07 = check{
+	Check: Check{
+		ID: "C07", Name: "docker-socket", Severity: Critical,
+		Title:  "No container reaches the daemon's socket",
+		Why:    "Who reaches it is root on the host. Found by what the mount leads to, so a mount of /run or / counts.",
+		Reads:  "mountinfo of the container's first process; the inode behind it. Medium where the remapped root may not connect.",
+		Remedy: "Take the mount away, or put a proxy that filters requests in between.",
+		Refs:   []string{"CIS Docker 1.6.0: 5.32"},
+	},
+	needs: facts.NeedMounts,
+	judge: func(j *judge) {
+		if j.noProcesses() {
+			return
+		}
+		if j.Disk.Mounts.Err != nil {
+			j.unknown("host", "the host's mounts cannot be read: %v", j.Disk.Mounts.Err)
+			return
+		}
+		for _, b := range j.Containers {
+			in := j.Disk.Inside[b.ID]
+			switch {
+			case in == nil:
+				continue // C01 says that its processes were not found
+			case in.Mounts.Err != nil:
+				j.unknown(subjectOf(b), "its mounts cannot be read: %v", in.Mounts.Err)
+				continue
+			case in.Unseen != nil && len(in.Sockets) == 0:
+				j.unknown(subjectOf(b), "whether a mount of it leads to the socket cannot be seen: %v", in.Unseen)
+				continue
+			}
+			for _, s := range in.Sockets {
+				j.socket(b, s)
+			}
+		}
+		if !j.troubled() {
+			if len(j.Containers) == 0 {
+				j.skip("host", "no container is running")
+				return
+			}
+			j.pass("docker", "none of %d running containers reaches the socket", len(j.Containers))
+		}
+	},
+}
+
+var c08 = check{
+	Check: Check{
+		ID: "C08", Name: "mounts-access", Severity: Medium,
+		Title:  "Containers can use what is mounted into them",
+		Why:    "A file of the host's root is nobody's in a remapped container.",
+		Reads:  "owner and mode of each mount's source, through the map, for the user of the container's first process.",
+		Remedy: "Change the owner to the mapped ID, or copy the data into a volume.",
+	},
+	needs: facts.NeedAccess,
+	judge: func(j *judge) {
+		if j.noProcesses() {
+			return
+		}
+		looked := 0
+		for _, b := range j.Containers {
+			p, ok := b.First()
+			if !ok || j.Scan.InHostNS(p) || j.Disk.Inside[b.ID] == nil {
+				continue
+			}
+			who := facts.Subject{
+				UID: p.UID[1], GIDs: append([]uint32{p.GID[1]}, p.Groups...),
+				MappedUID: func(id uint32) bool { _, ok := p.Mapping.UID.ToContainer(id); return ok },
+				MappedGID: func(id uint32) bool { _, ok := p.Mapping.GID.ToContainer(id); return ok },
+			}
+			root, _ := p.Mapping.UID.ToHost(0)
+			who.Root = p.UID[1] == root
+			for _, s := range j.Disk.Inside[b.ID].Sources {
+				if s.Err == nil && !s.Mode.IsDir() && !s.Mode.IsRegular() {
+					continue // sockets and devices are C07's and the daemon's
+				}
+				looked++
+				j.access(b, who, s)
+			}
+		}
+		if len(j.list) == 0 {
+			if looked == 0 {
+				j.skip("host", "no remapped container with a mount is running")
+				return
+			}
+			j.pass("docker", "%d mounts are open to those who run with them", looked)
+		}
+	},
+}
+
+func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
+	if s.Err != nil {
+		j.unknown(subjectOf(b), "%s on %s: %v", s.Source, s.Destination, s.Err)
+		return
+	}
+	bits := fs.FileMode(4)
+	words := "read"
+	if s.Mode.IsDir() {
+		bits, words = 5, "read and enter"
+	}
+	if !s.ReadOnly {
+		bits, words = bits|2, "write, "+words
+	}
+	yes, known := who.Can(s.Inode, bits)
+	if a := s.Asked; a != nil && a.Err == nil {
+		known = true
+		yes = (a.Read || bits&4 == 0) && (a.Write || bits&2 == 0) && (a.Exec || bits&1 == 0)
+	}
+	owner := fmt.Sprintf("%d:%d %04o", s.UID, s.GID, s.Mode.Perm())
+	switch {
+	case !known:
+		j.unknown(subjectOf(b), "%s has an ACL, which was not asked", s.Source)
+	case !yes:
+		j.warn(subjectOf(b), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
+			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID)).run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))
+	}
+}
+
+var c09 = check{
+	Check: Check{
+		ID: "C09", Name: "mounts-fs", Severity: Medium,
+		Title:  "No mount comes from a file system that knows nothing of user namespaces",
+		Why:    "NFS, CIFS and FUSE servers see the shifted IDs and ignore a container's capabilities; with root_squash even a container's root is nobody there.",
+		Reads:  "mountinfo, and the options of local volumes.",
+		Remedy: "Let the server map the IDs, or leave the container out of remapping.",
+	},
+	needs: facts.NeedMounts,
+	judge: func(j *judge) {
+		if j.Disk.Mounts.Err == nil && j.HasProc {
+			if m := j.Disk.Mounts.Value.At(j.Config.DataRoot); m != nil && fstype.Remote(m.FSType) {
+				j.warn(j.Config.DataRoot, "the data-root is on %s", m.FSType).saw("mountinfo", m.Source+" "+m.FSType, "a local file system")
+			}
+		}
+		if j.Engine != nil {
+			for _, vol := range j.Engine.Volumes {
+				if t := vol.Options["type"]; fstype.Remote(t) {
+					j.warn("volume/"+vol.Name, "a volume on %s", t).saw("options of the volume", fmt.Sprintf("type=%s device=%s", t, vol.Options["device"]), "a local file system")
+				}
+			}
+		}
+		if j.HasProc && j.Disk.Mounts.Err != nil {
+			j.unknown("host", "the host's mounts cannot be read: %v", j.Disk.Mounts.Err)
+			return
+		}
+		for _, b := range j.Containers {
+			in := j.Disk.Inside[b.ID]
+			if in == nil {
+				continue
+			}
+			for _, s := range in.Sources {
+				if s.Type == "bind" && fstype.Remote(s.Fstype) {
+					j.warn(subjectOf(b), "%s, mounted on %s, is on %s", s.Source, s.Destination, s.Fstype).saw("mountinfo", s.Fstype, "a local file system")
+				}
+			}
+		}
+		if len(j.list) > 0 {
+			return
+		}
+		switch {
+		case j.noStore():
+		case j.Engine.Unread["Volumes"] != "":
+			j.unknown("docker", "%s", j.Engine.Unread["Volumes"])
+		default:
+			j.pass("docker", "no volume or mount is on a network or FUSE file system")
+		}
+	},
+}
+
+var c10 = check{
+	Check: Check{
+		ID: "C10", Name: "ownership-shift", Severity: Medium,
+		Title:  "What volumes hold belongs to IDs that are mapped",
+		Why:    "Data from before the switch belongs to nobody as containers see it.",
+		Reads:  "the first thousand files of each volume in use. Unknown where they cannot be read.",
+		Remedy: "Shift the owners by the start of the range; chown(1) clears setuid bits and capabilities.",
+	},
+	needs: facts.NeedOwners,
+	judge: func(j *judge) {
+		if j.noProcesses() {
+			return
+		}
+		looked := 0
+		done := map[string]bool{}
+		for _, b := range j.Containers {
+			p, ok := b.First()
+			if !ok || j.Scan.InHostNS(p) || j.Disk.Inside[b.ID] == nil {
+				continue
+			}
+			for _, s := range j.Disk.Inside[b.ID].Sources {
+				if s.Type != "volume" || done[s.Source] {
+					continue
+				}
+				done[s.Source] = true
+				looked++
+				j.owners(b, s)
+			}
+		}
+		if len(j.list) == 0 {
+			if looked == 0 {
+				j.skip("host", "no remapped container with a volume is running")
+				return
+			}
+			j.pass("docker", "what %d volumes hold is mapped", looked)
+		}
+	},
+}
+
+var c11 = check{
+	Check: Check{
+		ID: "C11", Name: "setuid-dropped", Severity: Low,
+		Title:  "No setuid bit or file capability was lost in a migration",
+		Why:    "chown(2) clears both; programs in a volume stop working in ways that are hard to see.",
+		Reads:  "volumes, against the volume of the same name in the store of another map. Only when asked to look deep.",
+		Remedy: "Set the mode again as the evidence says.",
+		Refs:   []string{"CIS Docker 1.6.0: 4.8"},
+	},
+	needs: facts.NeedLosses,
+	judge: func(j *judge) {
+		switch {
+		case !j.Deep:
+			j.skip("host", "only when asked to look deep")
+			return
+		case j.noStore():
+			return
+		case j.Engine.Unread["Volumes"] != "":
+			j.unknown("docker", "%s", j.Engine.Unread["Volumes"])
+		}
+		if err := j.Disk.NoStore; err != nil && !facts.IsNotExist(err) {
+			j.unknown(j.Config.DataRoot, "which other stores there are is not known: %v", err)
+		}
+		for _, l := range j.Losses {
+			if l.Err != nil {
+				j.unknown("volume/"+l.Volume, "%v", l.Err)
+				continue
+			}
+			j.warn("volume/"+l.Volume, "%s has lost %s", l.Path, l.What).saw(l.Old, l.Had, "").saw(l.Path, l.Has, l.Had).
+				run(fmt.Sprintf("chmod %s %s", l.Chmod, quoted(l.Path)))
+		}
+		if len(j.list) == 0 {
+			j.pass("docker", "no volume has lost a setuid bit or a capability")
+		}
+	},
+}
+
+func (j *judge) socket(b facts.Container, s facts.Found) {
+	p, _ := b.First()
+	source := fmt.Sprintf("/proc/%d/root%s", p.PID, s.At)
+	got := fmt.Sprintf("device %d inode %d, as %s of the host", s.Dev, s.Ino, s.Path)
+	host := j.Scan.InHostNS(p)
+	if host || s.Mode.Perm()&0o006 == 0o006 {
+		j.fail(subjectOf(b), "the daemon's socket is at %s: who gets in there is root of the host", s.At).saw(source, got, "no socket of the daemon")
+		return
+	}
+	j.warn(subjectOf(b), "the daemon's socket is at %s, where its remapped root may not connect", s.At).as(Medium).saw(source, got, "no socket of the daemon")
+}
+
+func (j *judge) owners(b facts.Container, s facts.Source) {
+	w := j.Walks[s.Source]
+	if w == nil {
+		return
+	}
+	switch {
+	case w.Err != nil:
+		j.unknown("volume/"+s.Name, "cannot be walked: %v", w.Err)
+	case w.Strange > 0:
+		j.warn("volume/"+s.Name, "%d of the first %d files belong to IDs that %s has not", w.Strange, w.Seen, strings.TrimPrefix(subjectOf(b), containerSubject)).
+			saw(path.Join(s.Source, w.Example), fmt.Sprintf("%d:%d", w.UID, w.GID), "within "+j.wantText(true))
+	}
+}

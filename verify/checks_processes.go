@@ -1,0 +1,444 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+var c01 = check{
+	Check: Check{
+		ID: "C01", Name: "process-host-ids", Severity: Critical,
+		Title:  "Every process of every container has only host IDs of the daemon's ranges",
+		Why:    "This is what remapping is for. Being in a user namespace proves nothing: its map may lead to the host's root.",
+		Reads:  "/proc/PID/status of every process in a container's cgroup, mount or PID namespace, managed plugins among them: four user IDs, four group IDs, all groups; getent for whose they are.",
+		Remedy: "See which of the other checks fails for the container; recreate it.",
+		Refs:   refDaemon(),
+	},
+	needs: facts.NeedNames,
+	judge: func(j *judge) {
+		if j.noProcesses() {
+			return
+		}
+		for _, b := range j.Containers {
+			if b.Other != "" {
+				j.anothers(b)
+				continue
+			}
+			j.hostIDs(b)
+		}
+		j.unseenProcesses()
+		j.none()
+	},
+}
+
+// anothers judges the processes of another daemon's container. Their ranges are
+// not known here; root of the host is none of any range.
+func (j *judge) anothers(b facts.Container) {
+	for _, p := range b.Processes {
+		_, root := p.Mapping.UID.ToContainer(0)
+		if root || j.Scan.InHostNS(p) {
+			j.fail(subjectOf(b), "it belongs to another daemon, and process %d (%s) is not remapped", p.PID, p.Command).
+				saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "").
+				saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID 0")
+			return
+		}
+	}
+	j.isOther(b)
+}
+
+// isOther skips a container of another daemon.
+func (j *judge) isOther(b facts.Container) bool {
+	if b.Other != "" {
+		j.skip(subjectOf(b), "it belongs to another daemon, see C03")
+	}
+	return b.Other != ""
+}
+
+// hostIDs judges the processes of one container.
+func (j *judge) hostIDs(b facts.Container) {
+	var bad *Finding
+	count := 0
+	for _, p := range b.Processes {
+		why := j.exposed(b, p)
+		if why == "" {
+			continue
+		}
+		if count++; bad == nil {
+			bad = j.fail(subjectOf(b), "process %d (%s) %s", p.PID, p.Command, why)
+		}
+		if count <= shown {
+			status := fmt.Sprintf("/proc/%d/status", p.PID)
+			bad.saw(status+" Uid", ids4(p.UID), "within "+j.wantText(true))
+			bad.saw(status+" Gid", ids4(p.GID), "within "+j.wantText(false))
+		}
+	}
+	switch {
+	case count > 1:
+		bad.Text += fmt.Sprintf(", and %d more processes", count-1)
+	case bad == nil && len(b.Processes) == 0:
+		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID)
+	case bad == nil:
+		p, _ := b.First()
+		j.pass(subjectOf(b), "%d processes have host IDs of their ranges only", len(b.Processes)).
+			saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "within "+j.wantText(true)).
+			saw(fmt.Sprintf("/proc/%d/status Gid", p.PID), ids4(p.GID), "within "+j.wantText(false))
+	}
+}
+
+// exposed says why a process of a container is somebody on the host, or "".
+func (j *judge) exposed(b facts.Container, p userns.Process) string {
+	force := j.inForce(p)
+	if j.byRuntime(b, p) {
+		force = p.Mapping // C02 says so
+	}
+	creds := []userns.Thread{{TID: p.PID, UID: p.UID, GID: p.GID, Groups: p.Groups}}
+	for _, t := range append(creds, p.Threads...) {
+		for _, id := range t.UID {
+			if why := judgeID(id, "user", j.IDs.UserAt, j.IDs.UID.Map, force.UID); why != "" {
+				return why
+			}
+		}
+		for _, id := range append(slices.Clone(t.GID[:]), t.Groups...) {
+			if why := judgeID(id, "group", j.IDs.GroupAt, j.IDs.GID.Map, force.GID); why != "" {
+				return why
+			}
+		}
+	}
+	if j.Scan.InHostNS(p) { // with such IDs it is nobody there, and may still mount and trace what others may not
+		return "is in the host's user namespace"
+	}
+	return ""
+}
+
+func judgeID(id uint32, kind string, who func(uint32) (string, bool), want, force userns.Map) string {
+	if id == 0 {
+		return "is root of the host (" + kind + " 0)"
+	}
+	if name, _ := who(id); name != "" {
+		return fmt.Sprintf("is the %s %s of the host (%d)", kind, name, id)
+	}
+	if id <= facts.MaxSystemID {
+		return fmt.Sprintf("has the system's %s ID %d", kind, id)
+	}
+	if _, ok := want.ToContainer(id); ok {
+		return ""
+	}
+	if _, ok := force.ToContainer(id); ok {
+		return ""
+	}
+	return fmt.Sprintf("has %s ID %d, which is none of the daemon's", kind, id)
+}
+
+// byRuntime reports whether a container got its map from a runtime of its own,
+// as sysbox gives one, and that map leads to nobody of the host's.
+func (j *judge) byRuntime(b facts.Container, p userns.Process) bool {
+	if b.Docker == nil || p.Mapping.IsZero() || j.Scan.InHostNS(p) || givesSystem(p.Mapping) || slices.Contains([]string{"", "runc", "crun", "io.containerd.runc.v2"}, b.Docker.Runtime) {
+		return false
+	}
+	_, _, taken := j.IDs.AccountIn(p.Mapping)
+	return !taken
+}
+
+// inForce returns the map of a process where it is the one that the daemon runs
+// with, which after an edit of the files is not the one that they say: D06 and
+// D07 speak of that.
+func (j *judge) inForce(p userns.Process) userns.Mapping {
+	if j.Engine == nil || j.NoEngine != nil {
+		return userns.Mapping{}
+	}
+	_, uid, gid, ok := facts.ParseStore(j.Engine.RootDir)
+	u, ok1 := p.Mapping.UID.ToHost(0)
+	g, ok2 := p.Mapping.GID.ToHost(0)
+	if !ok || !ok1 || !ok2 || u != uid || g != gid || u <= facts.MaxSystemID || g <= facts.MaxSystemID {
+		return userns.Mapping{}
+	}
+	return p.Mapping
+}
+
+// unseenProcesses adds what is not known of containers: those that the daemon
+// says run and that no process was found of, or not the one that they were
+// started with. One that has ended since is no loss.
+func (j *judge) unseenProcesses() {
+	boxes := map[string]facts.Container{}
+	for _, b := range j.Containers {
+		boxes[b.ID] = b
+	}
+	if j.Engine != nil && j.NoEngine == nil {
+		for _, c := range j.Engine.Containers {
+			b := boxes[c.ID]
+			switch {
+			case !c.Running || j.IsPassing(c.ID):
+			case len(b.Processes) == 0 && b.Shim == nil:
+				j.unknown(subjectOf(&c), "the daemon says it runs, but no process of it was found").saw("State.Pid", strconv.Itoa(c.PID), "")
+			case len(b.Processes) > 0 && j.FirstIsElsewhere(c.ID):
+				j.unknown(subjectOf(&c), "process %d, which the daemon started it with, is not in its control group", c.PID).saw("State.Pid", strconv.Itoa(c.PID), "")
+			}
+		}
+	}
+	if j.Engine != nil && j.NoEngine == nil {
+		for _, p := range j.Engine.Plugins {
+			if _, seen := boxes[p.ID]; !seen && p.ID != "" {
+				j.unknown("plugin/"+p.Name, "the daemon says it is enabled, but no process of it was found")
+			}
+		}
+	}
+	for pid, err := range j.Scan.Failed {
+		if pid != 0 {
+			j.unknown(fmt.Sprintf("process/%d", pid), "%v", err)
+		}
+	}
+}
+
+// ids4 prints the four IDs of a process as /proc/PID/status does.
+func ids4(ids [4]uint32) string {
+	return fmt.Sprintf("%d %d %d %d", ids[0], ids[1], ids[2], ids[3])
+}
+
+var c02 = check{
+	Check: Check{
+		ID: "C02", Name: "process-map", Severity: Critical,
+		Title:  "Every container is in a user namespace of its own with the daemon's map",
+		Why:    "A process can have an innocent ID now and still be able to become root where its namespace is the host's.",
+		Reads:  "/proc/PID/ns/user, uid_map and gid_map.",
+		Remedy: "Recreate the container under the remapping daemon.",
+		Refs:   refDaemon(),
+	},
+	needs: facts.NeedProcesses,
+	judge: func(j *judge) {
+		if j.noProcesses() {
+			return
+		}
+		for _, b := range j.Containers {
+			if j.isOther(b) {
+				continue
+			}
+			if b.Plugin != nil {
+				j.skip(subjectOf(b), "a managed plugin, see C01")
+				continue
+			}
+			if b.Docker != nil && b.Docker.Userns == "host" {
+				j.skip(subjectOf(b), "runs with --userns=host, see C04")
+				continue
+			}
+			j.boxMap(b)
+		}
+		j.unseenProcesses()
+		j.none()
+	},
+}
+
+func (j *judge) boxMap(b facts.Container) {
+	if len(b.Processes) == 0 {
+		j.unknown(subjectOf(b), "its shim runs, but no process of it was found")
+		return
+	}
+	want := j.IDs.Want()
+	for _, p := range b.Processes {
+		source := fmt.Sprintf("/proc/%d/uid_map", p.PID)
+		switch {
+		case j.Scan.InHostNS(p):
+			j.fail(subjectOf(b), "process %d (%s) is in the host's user namespace", p.PID, p.Command).
+				saw(fmt.Sprintf("/proc/%d/ns/user", p.PID), nsText(p.UserNS), "another than the host's").
+				saw(source, p.Mapping.UID.String(), want.UID.String())
+			return
+		case givesSystem(p.Mapping):
+			j.fail(subjectOf(b), "process %d (%s) has a map with IDs of the host's own system: it can become them", p.PID, p.Command).
+				saw(source, p.Mapping.UID.String(), "host IDs above 999").
+				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "host IDs above 999")
+			return
+		case !want.IsZero() && mapWithin(p.Mapping, want):
+		case !j.inForce(p).IsZero():
+			if name, id, ok := j.IDs.AccountIn(p.Mapping); ok {
+				j.fail(subjectOf(b), "process %d (%s) has a map with %s of the host (%d): it can become them", p.PID, p.Command, name, id).
+					saw(source, p.Mapping.UID.String(), want.UID.String()).
+					saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
+				return
+			}
+		case j.byRuntime(b, p):
+			j.warn(subjectOf(b), "it is remapped by its runtime, %s, and not by dockerd", b.Docker.Runtime).as(Low).
+				saw("docker inspect HostConfig.Runtime", b.Docker.Runtime, "").saw(source, p.Mapping.UID.String(), "").Remedy = Remedy{}
+			return
+		default:
+			j.fail(subjectOf(b), "process %d (%s) has a map that is not the daemon's", p.PID, p.Command).
+				saw(source, p.Mapping.UID.String(), want.UID.String()).
+				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
+			return
+		}
+	}
+	p, _ := b.First()
+	if p.Mapping.IsZero() {
+		j.unknown(subjectOf(b), "process %d is in a user namespace whose map is not written yet", p.PID)
+		return
+	}
+	j.pass(subjectOf(b), "its map is the daemon's").
+		saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), want.UID.String()).
+		saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
+}
+
+// givesSystem reports whether a map leads to IDs of root or system accounts.
+func givesSystem(m userns.Mapping) bool {
+	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
+		if e.HostID <= facts.MaxSystemID {
+			return true
+		}
+	}
+	return false
+}
+
+func nsText(inode uint64) string {
+	if inode == 0 {
+		return "not shown to this user"
+	}
+	return fmt.Sprintf("user:[%d]", inode)
+}
+
+// mapWithin reports whether the host IDs of a map are all among those of another.
+// That is so of a container's own namespace, and of those made inside it, which
+// from the host are seen composed.
+func mapWithin(m, outer userns.Mapping) bool {
+	return hostsWithin(m.UID, outer.UID) && hostsWithin(m.GID, outer.GID)
+}
+
+func hostsWithin(m, outer userns.Map) bool {
+	for _, e := range m.Extents() {
+		left := uint64(e.Count)
+		for _, o := range outer.Extents() {
+			first, last := max(e.HostID, o.HostID), min(e.HostID+e.Count-1, o.HostID+o.Count-1)
+			if first <= last {
+				left -= uint64(last-first) + 1
+			}
+		}
+		if left != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+var c03 = check{
+	Check: Check{
+		ID: "C03", Name: "orphans", Severity: Critical,
+		Title:  "Every container that runs is one that the daemon knows",
+		Why:    "Containers from before the switch survive under live-restore, as the host's root and out of docker ps.",
+		Reads:  "cgroups and containerd shims in /proc, against the daemon's list. Unknown without the daemon.",
+		Remedy: "Stop it: its processes are in the evidence. Its data is in the other store.",
+	},
+	needs: facts.NeedProcesses,
+	judge: func(j *judge) {
+		if j.noProcesses() {
+			return
+		}
+		if j.NoEngine != nil {
+			j.unknown("docker", "the daemon's containers are not known: %v", j.NoEngine)
+			return
+		}
+		if j.Scan.ShimsErr != nil {
+			j.unknown("host", "a shim could not be read: %v", j.Scan.ShimsErr)
+		}
+		if why := j.Engine.Unread["Containers"]; why != "" {
+			j.unknown("docker", "the daemon's containers are not known: %s", why)
+			return
+		}
+		orphans := j.Orphans()
+		for _, b := range orphans {
+			fi := j.fail(subjectOf(b), "it runs, and the daemon does not list it")
+			for _, p := range b.Processes[:min(len(b.Processes), shown)] {
+				fi.saw(fmt.Sprintf("/proc/%d/cgroup", p.PID), p.Cgroup, "a container of docker ps -a")
+			}
+			if b.Shim != nil {
+				fi.saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), fmt.Sprintf("%s -namespace %s", b.Shim.Program, b.Shim.Namespace), "")
+				fi.run(fmt.Sprintf("kill -TERM %d  # ends the container and its shim", firstPID(b)))
+			}
+		}
+		for _, b := range j.Containers {
+			if b.Other != "" {
+				j.warn(subjectOf(b), "it runs, and another daemon has it").as(Medium).
+					saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), "-namespace "+b.Shim.Namespace+" -address "+b.Shim.Address, "").Remedy = Remedy{Text: "Run the same with DOCKER_HOST set to that daemon."}
+			}
+		}
+		if why := j.Engine.Unread["Plugins"]; why != "" {
+			for _, b := range orphans {
+				if b.Shim != nil && strings.HasPrefix(b.Shim.Namespace, "plugins.") {
+					j.unknown(subjectOf(b), "the daemon's plugins are not known: %s", why)
+				}
+			}
+		}
+		for _, g := range j.Foreign {
+			if g.HostRoot > 0 {
+				j.warn("containers of "+g.Owner, "%d of %d are in the host's user namespace, and this daemon has no part in it", g.HostRoot, g.Containers).as(Medium).
+					saw(fmt.Sprintf("/proc/%d/cgroup", g.First.PID), g.First.Cgroup, "").saw(fmt.Sprintf("/proc/%d/status Uid", g.First.PID), ids4(g.First.UID), "").
+					Remedy = Remedy{Text: "Remap them by their own program, or stop them."}
+			}
+		}
+		if !j.troubled() {
+			j.pass("docker", "every container that runs is listed")
+		}
+	},
+}
+
+func firstPID(b facts.Container) int {
+	if p, ok := b.First(); ok {
+		return p.PID
+	}
+	return b.Shim.PID
+}
+
+var c13 = check{
+	Check: Check{
+		ID: "C13", Name: "trusted-base", Severity: Info,
+		Title: "What has to run as root for containers to be remapped",
+		Why:   "For information: dockerd, containerd and the shims are root of the host. Remapping protects against containers, not against these.",
+		Reads: "/proc.",
+	},
+	needs: facts.NeedProcesses,
+	judge: func(j *judge) {
+		if !j.HasProc {
+			j.skip("host", facts.Offline)
+			return
+		}
+		if gaps := j.Scan.Gaps(); len(gaps) > 0 {
+			j.unknown("host", "%s", gaps[0])
+			return
+		}
+		fi := j.pass("host", "dockerd, containerd and %d shims are root of the host, as they have to be", len(j.Scan.Shims))
+		if j.Config.Startup.PID > 0 {
+			fi.saw("dockerd", fmt.Sprintf("process %d", j.Config.Startup.PID), "")
+		}
+		for _, s := range j.Scan.Shims[:min(len(j.Scan.Shims), shown)] {
+			fi.saw(s.Program, fmt.Sprintf("process %d of %s in %s", s.PID, engine.ShortID(s.ContainerID), orNone(s.Namespace)), "")
+		}
+	},
+}
+
+var c14 = check{
+	Check: Check{
+		ID: "C14", Name: "shared-map", Severity: Info,
+		Title: "All containers share one map",
+		Why:   "For information: a process that escapes from one container may signal and read those of the others, and they share limits such as nproc.",
+		Reads: "the containers that run.",
+	},
+	needs: facts.NeedProcesses,
+	judge: func(j *judge) {
+		if !j.HasProc {
+			j.skip("host", facts.Offline)
+			return
+		}
+		sharing := 0
+		for _, b := range j.Containers {
+			if p, ok := b.First(); ok && !j.Scan.InHostNS(p) && p.Mapping.Equal(j.IDs.Want()) {
+				sharing++
+			}
+		}
+		if sharing < 2 {
+			j.skip("host", "%d containers have the daemon's map", sharing)
+			return
+		}
+		j.pass("host", "%d containers share one map, their limits and what one may do to the other's files", sharing)
+	},
+}

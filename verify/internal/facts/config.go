@@ -1,0 +1,172 @@
+package facts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/subid"
+)
+
+// A config is what dockerd is configured to do.
+type config struct {
+	Startup    dockerd.Startup
+	StartupErr error
+
+	File    string // daemon.json as this dockerd finds it
+	Doc     *daemoncfg.Document
+	DocErr  error // it cannot be read, or dockerd would refuse it
+	Missing bool  // there is none
+
+	// What userns-remap says, from whichever place sets it.
+	Value string
+	Place string // "/etc/docker/daemon.json:3", or the flag's place
+	remap daemoncfg.Remap
+	On    bool  // a value that makes dockerd remap
+	Err   error // why a value does not
+
+	DataRoot string // without UID.GID
+}
+
+func (f *Facts) readConfig(ctx context.Context) {
+	h := f.Host
+	c := &f.Config
+	c.Startup, c.StartupErr = dockerd.Read(ctx, h)
+	c.File = c.Startup.ConfigFile
+	if c.File == "" {
+		c.File = dockerd.DefaultFile
+	}
+	data, err := h.ReadFile(c.File)
+	switch {
+	case err == nil:
+		c.Doc, c.DocErr = daemoncfg.Parse(c.File, data)
+	case IsNotExist(err) && !c.Startup.ConfigFileGiven:
+		c.Missing = true
+	default:
+		c.DocErr = err
+	}
+	c.DataRoot = dockerd.DefaultDataRoot
+	if c.Startup.DataRoot != "" {
+		c.DataRoot = path.Clean(c.Startup.DataRoot)
+	}
+
+	set, err := daemoncfg.Current(ctx, h)
+	c.Value, c.Place, c.remap, c.On, c.Err = set.Value, set.Place, set.Remap, set.On, set.Err
+	if err != nil && c.DocErr == nil {
+		c.Err = err
+	}
+	if f.Remap != "" {
+		c.Value, c.Place = f.Remap, "the option"
+		c.remap, c.Err = daemoncfg.ParseRemap(f.Remap)
+		c.On = c.Err == nil
+	}
+}
+
+// unread is why it is not known what is configured, or nil. What can be read
+// and makes dockerd refuse is known.
+func (c config) Unread() error {
+	switch {
+	case c.StartupErr != nil: // a flag may name another daemon.json
+		return fmt.Errorf("how dockerd is started is not known: %w", c.StartupErr)
+	case errors.Is(c.DocErr, daemoncfg.ErrInvalid):
+		return nil
+	}
+	return c.DocErr
+}
+
+// raw returns a key of daemon.json as it stands there, else "".
+func (c config) Raw(keys ...string) string {
+	if c.Doc == nil {
+		return ""
+	}
+	raw, _ := c.Doc.Get(keys...)
+	return string(raw)
+}
+
+// inFile reports whether daemon.json has a key.
+func (c config) InFile(keys ...string) bool { return c.Raw(keys...) != "" }
+
+// is reports whether a key of daemon.json is true.
+func (c config) Is(keys ...string) bool {
+	return c.Raw(keys...) == "true"
+}
+
+// hosts returns what daemon.json has the daemon listen on.
+func (c config) hosts() []string {
+	var list []string
+	_ = json.Unmarshal([]byte(c.Raw("hosts")), &list) // Document.Lint reports what is not a list
+	return list
+}
+
+// liveRestore reports whether live-restore is on, and what says so. dockerd does
+// not start with a flag that strconv.ParseBool does not take.
+func (c config) LiveRestore() (on bool, source string, err error) {
+	on, source = c.Is("live-restore"), c.File
+	flag, given := c.Startup.Flag("live-restore")
+	if !given {
+		return on, source, nil
+	}
+	flagged, err := strconv.ParseBool(flag.Value)
+	if err != nil {
+		return false, flag.Place(), fmt.Errorf("--live-restore=%s: %w", flag.Value, err)
+	}
+	if flagged {
+		on, source = true, flag.Place()
+	}
+	return on, source, nil
+}
+
+// namespace returns the containerd namespace that the daemon is told to use, or
+// "".
+func (c config) namespace() string {
+	if flag, ok := c.Startup.Flag("containerd-namespace"); ok {
+		return flag.Value
+	}
+	return c.text("containerd-namespace")
+}
+
+// text returns a key of daemon.json that is a string, else "".
+func (c config) text(key string) string {
+	var text string
+	_ = json.Unmarshal([]byte(c.Raw(key)), &text) // what is not a string is for Document.Lint
+	return text
+}
+
+// storeName returns the UID.GID of the configured map, where there is one.
+func (c config) storeName(ctx context.Context, h usernskit.Host) (string, bool) {
+	if !c.On {
+		return "", false
+	}
+	i := readFiles(ctx, h, c, subid.Dockerd)
+	if !i.Mapped() {
+		return "", false
+	}
+	return i.Root(), true
+}
+
+func StoreName(uid, gid uint32) string {
+	return strconv.FormatUint(uint64(uid), 10) + "." + strconv.FormatUint(uint64(gid), 10)
+}
+
+// parseStore splits "/var/lib/docker/100000.100000" into the data-root and the
+// first host IDs. A daemon that does not remap has no IDs there.
+func ParseStore(dir string) (root string, uid, gid uint32, ok bool) {
+	base := path.Base(dir)
+	if !storeName.MatchString(base) {
+		return dir, 0, 0, false
+	}
+	u, g, _ := strings.Cut(base, ".")
+	u64, err1 := strconv.ParseUint(u, 10, 32)
+	g64, err2 := strconv.ParseUint(g, 10, 32)
+	if err1 != nil || err2 != nil {
+		return dir, 0, 0, false
+	}
+	return path.Dir(dir), uint32(u64), uint32(g64), true
+}

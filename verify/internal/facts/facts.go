@@ -1,0 +1,180 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+// A need names parts of the facts. What a part follows from is read with it.
+type Need uint
+
+const (
+	NeedConfig     Need = 1 << iota // how dockerd is started, and daemon.json
+	NeedEngine                      // what Docker says, or the files of its store
+	NeedIDs                         // accounts, both subordinate ID files, and the map
+	NeedPeer                        // which process has the daemon's socket
+	NeedClaims                      // who else has subordinate IDs
+	NeedKernel                      // whether user namespaces can be made
+	NeedGates                       // what the kernel and the boot configuration ask for
+	NeedProbe                       // a child in the configured map
+	NeedProbeIPC                    // a child in it that shares the host's IPC namespace
+	NeedProcesses                   // the processes of containers
+	NeedNames                       // whose the IDs of these processes are, by the name services
+	NeedUsers                       // other processes and accounts with IDs of the ranges
+	NeedPath                        // the directories that lead to the data-root
+	NeedStores                      // the stores below the data-root
+	NeedHostMounts                  // the mounts of the host, and the daemon's sockets
+	NeedMounts                      // what containers have mounted
+	NeedAccess                      // what the kernel lets containers do with these mounts
+	NeedOwners                      // who owns what is in the volumes of containers
+	NeedLosses                      // setuid bits lost in volumes; only with options.Deep
+)
+
+// implied lists what a part is read from.
+var implied = []struct{ part, from Need }{
+	{NeedAccess | NeedOwners, NeedMounts},
+	{NeedMounts, NeedHostMounts},
+	{NeedMounts | NeedNames | NeedUsers, NeedProcesses},
+	{NeedLosses, NeedStores},
+	{NeedProbe | NeedProbeIPC | NeedPeer | NeedClaims | NeedProcesses | NeedHostMounts | NeedPath | NeedStores, NeedIDs},
+	{NeedIDs, NeedEngine},
+	{NeedEngine, NeedConfig},
+}
+
+// readOptions say what to look at; the fields are those of verify.Options.
+type Options struct {
+	Host   usernskit.Host
+	Proc   userns.FS
+	Docker func(context.Context) (*engine.Engine, error) // nil: is not asked
+	Helper userns.Helper
+	Remap  string
+	Deep   bool
+}
+
+// facts are what the checks judge by, read once. A check reads nothing itself,
+// so that two checks never speak of two states. Parts that were not asked for
+// are zero.
+type Facts struct {
+	Options
+	Live    bool // the running host
+	HasProc bool // there is a /proc to look at
+
+	Config     config
+	IDs        ids
+	Kernel     kernel
+	Scan       scan
+	Containers []Container // the containers of Docker that run, by their IDs
+	Disk       disk
+
+	Walks  map[string]*walk // by the source of a volume
+	Losses []loss
+	Users  users
+	// PeerErr is why the daemon that answered is not known to run on this host;
+	// its containers may still tell.
+	PeerErr error
+	// Foreign are the containers of other programs than Docker.
+	Foreign []Foreign
+	// Passing counts the containers that came or went while they were looked at.
+	Passing int
+	passing map[string]bool
+
+	Engine *engine.Engine // what Docker says; nil where nobody could tell
+	// storeErr is why the files below the data-root could not be read instead.
+	StoreErr error
+	// noEngine is why the daemon's word is missing; nil where it was heard.
+	// With the daemon down engine may still be there, from its files.
+	NoEngine error
+
+	need Need
+}
+
+// errNotAsked: there is no function to ask the daemon with.
+var ErrNotAsked = errors.New("the daemon was not asked")
+
+// read reads the parts that are needed.
+func Read(ctx context.Context, opts Options, parts Need) *Facts {
+	for _, i := range implied {
+		if parts&i.part != 0 {
+			parts |= i.from
+		}
+	}
+	f := &Facts{Options: opts, Live: opts.Host.Live(), need: parts}
+	if _, err := f.Host.Lstat("/proc/self"); f.Proc.Root == "" && (f.Live || err == nil) {
+		if root, err := f.Host.Path("/proc"); err == nil {
+			f.Proc = userns.FS{Root: root}
+		}
+	}
+	f.HasProc = f.Proc.Root != ""
+	for _, p := range []struct {
+		need Need
+		read func(context.Context)
+	}{
+		{NeedConfig, f.readConfig},
+		{NeedEngine, f.askDocker},
+		{NeedIDs, f.readIDs},
+		{NeedPeer, f.readPeer},
+		{NeedClaims, f.readClaims},
+		{NeedProcesses, f.readContainers},
+		{NeedNames, f.askNames},
+		{NeedKernel, f.readKernel},
+		{NeedGates, f.readGates},
+		{NeedProbe, f.runProbe},
+		{NeedProbeIPC, f.runProbeIPC},
+		{NeedPath, f.readPath},
+		{NeedStores, f.readStores},
+		{NeedHostMounts, f.readHostMounts},
+		{NeedMounts, f.readMounts},
+		{NeedAccess, f.askMounts},
+		{NeedOwners, f.readOwners},
+		{NeedLosses, f.findLosses},
+		{NeedUsers, f.findUsers},
+	} {
+		if parts&p.need != 0 && ctx.Err() == nil {
+			p.read(ctx)
+		}
+	}
+	return f
+}
+
+// askDocker reads the daemon's facts, and those below its data-root where it
+// does not answer.
+func (f *Facts) askDocker(ctx context.Context) {
+	f.NoEngine = ErrNotAsked
+	if f.Docker != nil {
+		f.Engine, f.NoEngine = f.Docker(ctx)
+		if f.NoEngine == nil {
+			return
+		}
+		f.Engine = nil
+	}
+	// The store that the daemon would use, or did.
+	root := f.Config.DataRoot
+	if name, ok := f.Config.storeName(ctx, f.Host); ok {
+		root += "/" + name
+	}
+	e, err := ReadStore(f.Host, root)
+	switch {
+	case err == nil:
+		f.Engine = e
+		f.Engine.Down = f.NoEngine.Error()
+	case !IsNotExist(err):
+		f.StoreErr = err
+	}
+}
+
+// A reading is a value, or why there is none.
+type reading[T any] struct {
+	Value T
+	Err   error
+}
+
+// missing reports whether there is no such file.
+func (r reading[T]) Missing() bool { return errors.Is(r.Err, fs.ErrNotExist) }
+
+// offline is the reason of checks that only a running host can answer.
+const Offline = "not the running host"

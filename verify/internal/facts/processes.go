@@ -1,0 +1,468 @@
+package facts
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+// A scan is what /proc holds of containers and user namespaces.
+type scan struct {
+	processes []userns.Process
+	Shims     []userns.Shim
+	Coverage  userns.Coverage
+
+	// failed says which processes could not be read, by PID; 0 is the scan.
+	Failed   map[int]error
+	ShimsErr error
+
+	// childless are the shims that hold no process any more.
+	childless map[int]bool
+
+	// namespaces are the user namespaces other than the reader's.
+	Namespaces map[uint64]bool
+}
+
+func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
+	s := scan{Failed: map[int]error{}, Namespaces: map[uint64]bool{}, childless: map[int]bool{}}
+	for p, err := range proc.Processes(ctx, userns.Options{Deep: deep, Coverage: &s.Coverage}) {
+		if err != nil {
+			s.Failed[p.PID] = err
+			continue
+		}
+		s.processes = append(s.processes, p)
+	}
+	for _, p := range s.processes {
+		if p.UserNS != 0 && p.UserNS != s.Coverage.UserNS {
+			s.Namespaces[p.UserNS] = true
+		}
+	}
+	for shim, err := range proc.Shims(ctx) {
+		if err != nil {
+			s.ShimsErr = err
+			continue
+		}
+		s.Shims = append(s.Shims, shim)
+		// proc_pid_task_children(5)
+		children, err := os.ReadFile(path.Join(ProcRoot(proc), fmt.Sprintf("%d/task/%[1]d/children", shim.PID)))
+		s.childless[shim.PID] = err == nil && len(strings.TrimSpace(string(children))) == 0 || IsNotExist(err) && !Exists(path.Join(ProcRoot(proc), strconv.Itoa(shim.PID)))
+	}
+	return s
+}
+
+func ProcRoot(proc userns.FS) string {
+	if proc.Root == "" {
+		return "/proc"
+	}
+	return proc.Root
+}
+
+func Exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// gaps says what the scan cannot have seen.
+func (s *scan) Gaps() []string {
+	gaps := s.Coverage.Gaps()
+	if err := s.Failed[0]; err != nil {
+		gaps = append(gaps, err.Error())
+	}
+	return gaps
+}
+
+// OtherIDs says why no ID in /proc is judged: they are not those of the host.
+func (s *scan) OtherIDs() string {
+	if s.Coverage.UserNS != 0 && s.Coverage.UserNS != userns.InitialUserNS {
+		return "the IDs in this /proc are those of a user namespace, not the host's"
+	}
+	return ""
+}
+
+// InHostNS reports whether a process is in the reader's own user namespace.
+func (s *scan) InHostNS(p userns.Process) bool {
+	if p.UserNS != 0 && s.Coverage.UserNS != 0 {
+		return p.UserNS == s.Coverage.UserNS
+	}
+	// The links are hidden from other users; the map is not. Only the initial
+	// namespace maps every ID to itself.
+	id, ok := p.Mapping.UID.ToHost(0)
+	last, all := p.Mapping.UID.ToHost(4294967294)
+	return ok && all && id == 0 && last == 4294967294
+}
+
+// A Container is one of Docker's as the kernel shows it.
+type Container struct {
+	ID        string
+	Docker    *engine.Container // as Docker shows it; nil where it does not know it
+	Plugin    *engine.Plugin    // a managed plugin that Docker lists
+	Processes []userns.Process
+	Shim      *userns.Shim
+	// Other is the containerd of another daemon that the container belongs to.
+	Other string
+}
+
+// String returns what people call the container.
+func (b Container) String() string {
+	switch {
+	case b.Docker != nil:
+		return b.Docker.String()
+	case b.Plugin != nil:
+		return b.Plugin.Name
+	}
+	return engine.ShortID(b.ID)
+}
+
+func (b Container) Holds(pid int) bool {
+	return slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return p.PID == pid })
+}
+
+// first returns the process that the container was started with, as far as it
+// can be told.
+func (b Container) First() (userns.Process, bool) {
+	for _, p := range b.Processes {
+		if b.Docker != nil && p.PID == b.Docker.PID || p.IsInit() {
+			return p, true
+		}
+	}
+	if len(b.Processes) == 0 {
+		return userns.Process{}, false
+	}
+	return b.Processes[0], true
+}
+
+// sortContainers finds the containers of Docker: those whose control group or shim
+// says so, and those that the daemon lists whatever their group is called.
+// Containers of other programs are not among them.
+func (f *Facts) sortContainers() {
+	byID := map[string]*engine.Container{}
+	plugins := map[string]*engine.Plugin{}
+	if f.Engine != nil {
+		for i, p := range f.Engine.Plugins {
+			plugins[p.ID] = &f.Engine.Plugins[i]
+		}
+		for i, c := range f.Engine.Containers {
+			byID[c.ID] = &f.Engine.Containers[i]
+		}
+	}
+	all := map[string]*Container{}
+	get := func(id string) *Container {
+		if all[id] == nil {
+			all[id] = &Container{ID: id, Docker: byID[id], Plugin: plugins[id]}
+		}
+		return all[id]
+	}
+	for i, s := range f.Scan.Shims {
+		if f.isDockers(s) && s.UID == 0 && s.In.ContainerID == "" {
+			get(s.ContainerID).Shim = &f.Scan.Shims[i]
+		}
+	}
+	known := func(id string) bool { return all[id] != nil || byID[id] != nil || plugins[id] != nil }
+	foreign := map[string]*Foreign{}
+	for i := range f.Scan.processes {
+		p := &f.Scan.processes[i]
+		if p.ContainerID == "" {
+			continue
+		}
+		p.ContainerID = owner(*p, known)
+		shim := f.shimOf(*p)
+		switch {
+		case known(p.ContainerID), p.Runtime == "docker":
+		case p.Runtime == "" && (shim == nil || f.isDockers(*shim)):
+			// Another parent was chosen for its control group, and nobody else's
+			// shim holds it: it may be one of Docker's that outlived its shim.
+		default:
+			f.addForeign(foreign, *p, shim)
+			continue
+		}
+		b := get(p.ContainerID)
+		if b.Processes = append(b.Processes, *p); b.Shim == nil {
+			b.Shim = shim
+		}
+	}
+	f.Containers = nil
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		b := *all[id]
+		if len(b.Processes) == 0 && b.Shim != nil && f.Scan.childless[b.Shim.PID] && (b.Docker == nil || !b.Docker.Running) {
+			continue // what it held has ended
+		}
+		f.Containers = append(f.Containers, b)
+	}
+	f.Foreign = nil
+	for _, owner := range slices.Sorted(maps.Keys(foreign)) {
+		f.Foreign = append(f.Foreign, *foreign[owner])
+	}
+	f.markOthers()
+}
+
+// Foreign are the containers of one other program on the host.
+type Foreign struct {
+	Owner      string // "containerd (namespace default)", "podman"
+	Containers int
+	HostRoot   int // of these, with a process in the host's user namespace
+
+	First userns.Process // the first such process
+	ids   map[string]bool
+	root  map[string]bool
+}
+
+func (f *Facts) addForeign(all map[string]*Foreign, p userns.Process, shim *userns.Shim) {
+	owner := p.Runtime
+	switch {
+	case shim != nil && shim.Namespace != "":
+		owner = "containerd (namespace " + shim.Namespace + ")"
+	case owner == "":
+		owner = "another program"
+	}
+	g := all[owner]
+	if g == nil {
+		g = &Foreign{Owner: owner, ids: map[string]bool{}, root: map[string]bool{}}
+		all[owner] = g
+	}
+	g.ids[p.ContainerID] = true
+	if f.Scan.InHostNS(p) {
+		if len(g.root) == 0 {
+			g.First = p
+		}
+		g.root[p.ContainerID] = true
+	}
+	g.Containers, g.HostRoot = len(g.ids), len(g.root)
+}
+
+// isDockers reports whether a shim holds a container of Docker: its namespace is
+// the one that this daemon has or is to have, with or without the UID.GID of
+// remapping, or that of a Docker of which nothing else is known.
+func (f *Facts) isDockers(s userns.Shim) bool {
+	names := []string{f.Config.namespace()}
+	if f.Engine != nil {
+		names = append(names, f.Engine.Namespace)
+	}
+	namespace := strings.TrimPrefix(s.Namespace, "plugins.") // of managed plugins
+	for _, name := range names {
+		if name != "" && withoutStore(name) == withoutStore(namespace) {
+			return true
+		}
+	}
+	return strings.HasPrefix(namespace, "moby")
+}
+
+// withoutStore returns "moby" of "moby-100000.100000".
+func withoutStore(namespace string) string {
+	if i := strings.LastIndexByte(namespace, '-'); i >= 0 && storeName.MatchString(namespace[i+1:]) {
+		return namespace[:i]
+	}
+	return namespace
+}
+
+// owner returns the container that a process is in. Of several in the path of
+// its control group it is the innermost that Docker knows, since the parent can
+// be chosen to be another container's group; else the outermost.
+func owner(p userns.Process, known func(string) bool) string {
+	id := p.ContainerID
+	for part := range strings.SplitSeq(p.Cgroup, "/") {
+		if c := userns.ParseCgroup([]byte("0::" + part)); c.ContainerID != "" && known(c.ContainerID) {
+			id = c.ContainerID
+		}
+	}
+	return id
+}
+
+// shimOf returns the shim that holds a process, or nil. Anybody can call a
+// process a shim: root's are believed, and those of users of whom the process's
+// user namespace is, as in rootless Docker.
+func (f *Facts) shimOf(p userns.Process) *userns.Shim {
+	for i, s := range f.Scan.Shims {
+		if s.ContainerID != p.ContainerID || s.In.ContainerID != "" {
+			continue
+		}
+		_, theirs := p.Mapping.UID.ToContainer(s.UID)
+		_, roots := p.Mapping.UID.ToContainer(0)
+		if s.UID == 0 || theirs && !roots && !f.Scan.InHostNS(p) {
+			return &f.Scan.Shims[i]
+		}
+	}
+	return nil
+}
+
+// markOthers finds the containers of another daemon on the same host: those
+// whose shim reports to another containerd than that of this daemon, or that
+// are in a namespace of another map while another dockerd runs. Where it is not
+// known, they are all taken for this daemon's.
+func (f *Facts) markOthers() {
+	ours := f.containerds()
+	for _, b := range f.Containers {
+		if b.Docker != nil && b.Shim != nil && b.Shim.Address != "" {
+			ours[cleanRun(b.Shim.Address)] = true
+		}
+	}
+	daemons := -1
+	for i, b := range f.Containers {
+		if b.Docker != nil || b.Plugin != nil || b.Shim == nil || b.Shim.Address == "" {
+			continue
+		}
+		if len(ours) > 0 && !ours[cleanRun(b.Shim.Address)] {
+			f.Containers[i].Other = b.Shim.Address
+			continue
+		}
+		// Two daemons on one containerd have a namespace each, moby-UID.GID.
+		if f.Engine == nil || f.Engine.Namespace == "" || !f.otherStore(b.Shim.Namespace) {
+			continue
+		}
+		if daemons < 0 {
+			daemons = f.daemons()
+		}
+		if daemons > 1 {
+			f.Containers[i].Other = b.Shim.Namespace
+		}
+	}
+}
+
+// otherStore reports whether a namespace is that of a remapping daemon with
+// another map than this one's.
+func (f *Facts) otherStore(namespace string) bool {
+	namespace = strings.TrimPrefix(namespace, "plugins.")
+	return withoutStore(namespace) != namespace && namespace != f.Engine.Namespace
+}
+
+// containerds returns the sockets that the containerd of this daemon may have;
+// where that is not known there are none, and none is ruled out.
+func (f *Facts) containerds() map[string]bool {
+	switch {
+	case f.Engine == nil || f.NoEngine != nil:
+		return map[string]bool{}
+	case f.Engine.Containerd != "":
+		return map[string]bool{cleanRun(f.Engine.Containerd): true}
+	}
+	pid := f.Engine.PeerPID
+	if pid == 1 && len(f.Config.Startup.Unsure) == 0 {
+		pid = f.Config.Startup.PID // init handed its socket over
+	}
+	argv, err := f.readProc(strconv.Itoa(pid) + "/cmdline")
+	words := strings.Split(strings.TrimRight(string(argv), "\x00"), "\x00")
+	if err != nil || path.Base(words[0]) != "dockerd" {
+		return map[string]bool{}
+	}
+	file := ""
+	if name := flagOf(words, "config-file"); name == "" || name == f.Config.File {
+		file = f.Config.File
+	}
+	// It takes the host's own where that runs, and starts one below its exec-root
+	// otherwise.
+	root := "/run/docker"
+	for _, key := range []string{"containerd", "exec-root"} {
+		value := flagOf(words, key)
+		if value == "" {
+			if file == "" || f.Config.DocErr != nil {
+				return map[string]bool{}
+			}
+			value = f.Config.text(key)
+		}
+		switch {
+		case value == "":
+		case key == "containerd":
+			return map[string]bool{cleanRun(value): true}
+		default:
+			root = value
+		}
+	}
+	return map[string]bool{"/run/containerd/containerd.sock": true, cleanRun(root + "/containerd/containerd.sock"): true}
+}
+
+// flagOf returns the value of a long flag on a command line, "" for none.
+func flagOf(words []string, name string) string {
+	for i, word := range words {
+		key, value, inline := strings.Cut(word, "=")
+		switch {
+		case key != "--"+name:
+		case inline:
+			return value
+		case i+1 < len(words):
+			return words[i+1]
+		}
+	}
+	return ""
+}
+
+// cleanRun returns one spelling of a path below /run.
+func cleanRun(p string) string {
+	p = path.Clean(p)
+	if rest, ok := strings.CutPrefix(p, "/var/run/"); ok {
+		return "/run/" + rest
+	}
+	return p
+}
+
+// daemons counts the dockerd processes of the host.
+func (f *Facts) daemons() int {
+	list, _ := os.ReadDir(f.Proc.Root)
+	n := 0
+	for _, e := range list {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		if comm, err := os.ReadFile(path.Join(f.Proc.Root, e.Name(), "comm")); err == nil && strings.TrimSpace(string(comm)) == "dockerd" {
+			n++
+		}
+	}
+	return n
+}
+
+// orphans are the containers that run and that the daemon does not list.
+func (f *Facts) Orphans() []Container {
+	var list []Container
+	if f.Engine == nil || f.NoEngine != nil {
+		return nil
+	}
+	for _, b := range f.Containers {
+		if b.Docker == nil && b.Plugin == nil && b.Other == "" {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// ForeignProcesses returns the processes in user namespaces that are none of Docker's.
+func (f *Facts) ForeignProcesses() []userns.Process {
+	ours := map[string]bool{}
+	for _, b := range f.Containers {
+		ours[b.ID] = true
+	}
+	var list []userns.Process
+	for _, p := range f.Scan.processes {
+		if !ours[p.ContainerID] && !f.Scan.InHostNS(p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// readPeer looks at the process that has the daemon's socket: dockerd, or init
+// where that handed the socket over. A proxy may lead to another machine.
+func (f *Facts) readPeer(context.Context) {
+	if f.Engine == nil || f.NoEngine != nil {
+		return
+	}
+	pid := f.Engine.PeerPID
+	if pid == 0 {
+		f.PeerErr = fmt.Errorf("%s is not a socket of a process that is seen here", f.Engine.Source)
+		return
+	}
+	if pid == 1 || pid == f.Config.Startup.PID {
+		return
+	}
+	comm, err := f.readProc(strconv.Itoa(pid) + "/comm")
+	switch name := strings.TrimSpace(string(comm)); {
+	case err != nil:
+		f.PeerErr = err
+	case name != "dockerd":
+		f.PeerErr = fmt.Errorf("%s belongs to process %d (%s)", f.Engine.Source, pid, name)
+	}
+}

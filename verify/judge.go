@@ -1,0 +1,204 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+// A judge holds the facts and collects the findings of one check.
+type judge struct {
+	*facts.Facts
+	check Check
+	list  []*Finding
+}
+
+// add adds a finding about the subject, as severe as the check is.
+func (j *judge) add(verdict Verdict, subject, format string, args ...any) *Finding {
+	f := &Finding{
+		Check: j.check.ID, Name: j.check.Name, Verdict: verdict, Severity: j.check.Severity,
+		Subject: subject, Text: fmt.Sprintf(format, args...), Refs: slices.Clone(j.check.Refs),
+	}
+	if verdict == Fail || verdict == Warn {
+		f.Remedy.Text = j.check.Remedy
+	}
+	j.list = append(j.list, f)
+	return f
+}
+
+func (j *judge) pass(subject, format string, args ...any) *Finding {
+	return j.add(Pass, subject, format, args...)
+}
+func (j *judge) fail(subject, format string, args ...any) *Finding {
+	return j.add(Fail, subject, format, args...)
+}
+func (j *judge) warn(subject, format string, args ...any) *Finding {
+	return j.add(Warn, subject, format, args...)
+}
+func (j *judge) skip(subject, format string, args ...any) *Finding {
+	return j.add(Skip, subject, format, args...)
+}
+func (j *judge) unknown(subject, format string, args ...any) *Finding {
+	return j.add(Unknown, subject, format, args...)
+}
+
+// troubled reports whether a finding was added that is neither a pass nor a
+// skip.
+func (j *judge) troubled() bool {
+	return slices.ContainsFunc(j.list, func(f *Finding) bool { return f.Verdict != Pass && f.Verdict != Skip })
+}
+
+// saw adds evidence to a finding.
+func (f *Finding) saw(source, got, want string) *Finding {
+	f.Evidence = append(f.Evidence, Evidence{Source: source, Got: got, Want: want})
+	return f
+}
+
+// run sets the command that puts it right.
+func (f *Finding) run(command string) *Finding {
+	f.Remedy.Command = command
+	return f
+}
+
+// fix names the repair that puts it right.
+func (f *Finding) fix(id FixID, arg string) *Finding {
+	f.Remedy.Fix, f.Remedy.Arg = id, arg
+	return f
+}
+
+// as lowers or raises the severity of this one finding.
+func (f *Finding) as(s Severity) *Finding {
+	f.Severity = s
+	return f
+}
+
+// noConfig is why checks that need daemon.json have nothing to look at. It adds
+// the finding itself.
+func (j *judge) noConfig() bool {
+	switch c := j.Config; {
+	case c.StartupErr != nil:
+		j.unknown("dockerd", "%v", c.Unread())
+	case c.DocErr == nil:
+		return false
+	case c.Unread() == nil:
+		j.skip(c.File, "dockerd does not start with this file, see D01")
+	default:
+		j.unknown(c.File, "%v", c.DocErr)
+	}
+	return true
+}
+
+// noAccount is noConfig for checks that need to know whose ranges dockerd reads.
+func (j *judge) noAccount() bool {
+	switch {
+	case j.IDs.Account != "":
+		return false
+	case j.Config.On && errors.Is(j.IDs.OwnerErr, daemoncfg.ErrAccount):
+		j.skip("host", "there is no such user, see I01")
+	case j.Config.On:
+		j.unknown("host", "it is not known whose ranges dockerd reads: %v", j.IDs.OwnerErr)
+	case !j.noConfig():
+		j.skip("host", "userns-remap is not configured")
+	}
+	return true
+}
+
+// unmapped is noAccount for checks that need the map.
+func (j *judge) unmapped() bool {
+	switch {
+	case j.IDs.Mapped():
+		return false
+	case j.noAccount():
+	case j.IDs.UID.File == nil || j.IDs.GID.File == nil:
+		j.unknown("host", "%s", j.NoWant())
+	default:
+		j.skip("host", "%s, see I02 and K07", j.NoWant())
+	}
+	return true
+}
+
+func orFile(place, file string) string {
+	if place == "" {
+		return file
+	}
+	return place
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "not set"
+	}
+	return s
+}
+
+// noStore is why the checks of what Docker keeps have nothing to look at.
+func (j *judge) noStore() bool {
+	switch {
+	case j.Engine != nil:
+		return false
+	case j.StoreErr != nil:
+		j.unknown("docker", "%v", j.StoreErr)
+	case !j.Live && errors.Is(j.NoEngine, facts.ErrNotAsked):
+		j.skip("docker", "this tree holds no store of Docker's")
+	default:
+		j.unknown("docker", "%v", j.NoEngine)
+	}
+	return true
+}
+
+// shown is how many processes stand in the evidence of one finding.
+const shown = 5
+
+// noProcesses is why the checks of processes have nothing to look at. It adds
+// the findings itself and reports whether there is nothing to judge.
+func (j *judge) noProcesses() bool {
+	switch {
+	case !j.HasProc:
+		j.skip("host", facts.Offline)
+		return true
+	case j.rootless():
+		j.skip("docker", rootlessText)
+		return true
+	}
+	if gap := j.Scan.OtherIDs(); gap != "" {
+		j.unknown("host", "%s: run it as root of the host, in a container with --pid=host --userns=host", gap)
+		return true
+	}
+	for _, gap := range j.Scan.Gaps() {
+		j.unknown("host", "%s", gap)
+	}
+	return false
+}
+
+const rootlessText = "the daemon is rootless: RootlessKit maps its containers, not userns-remap"
+
+func (j *judge) rootless() bool { return j.Engine != nil && j.Engine.Rootless() }
+
+// none adds the finding for no container at all. Whether there is none is known
+// only where everything was seen.
+func (j *judge) none() {
+	if len(j.Containers) > 0 || j.troubled() {
+		return
+	}
+	j.skip("host", "no container is running")
+}
+
+// wantText prints the host IDs that containers are to have.
+func (j *judge) wantText(users bool) string {
+	s := &j.IDs.GID
+	if users {
+		s = &j.IDs.UID
+	}
+	if !s.Ok() {
+		return "a range of " + s.Path
+	}
+	var list []string
+	for _, e := range s.Map.Extents() {
+		list = append(list, fmt.Sprintf("%d-%d", e.HostID, e.HostID+e.Count-1))
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,112 @@
+package preflight
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+// listed is how many names stand in a [Loss].
+const listed = 20
+
+// disappears adds what the store in use holds.
+func (p *preflight) disappears() {
+	e := p.Engine
+	add := func(kind string, names []string, bytes int64, format string, args ...any) {
+		slices.Sort(names)
+		p.out.Disappear = append(p.out.Disappear, Loss{
+			Kind: kind, Count: len(names), Bytes: bytes, Text: fmt.Sprintf(format, args...),
+			Names: names[:min(len(names), listed)], Where: e.RootDir,
+		})
+	}
+	if names, lost, size := images(e.Images); len(names) > 0 {
+		text := fmt.Sprintf("%d images", len(names))
+		if size >= 0 {
+			text += ", " + bytesText(size)
+		}
+		if len(lost) > 0 {
+			text += fmt.Sprintf(", of which %d cannot be pulled again; docker save them before: %s", len(lost), some(lost))
+		}
+		add("images", names, size, "%s", text)
+	}
+	var running, stopped []string
+	for i := range e.Containers {
+		if c := &e.Containers[i]; c.Running {
+			running = append(running, c.String())
+		} else {
+			stopped = append(stopped, c.String())
+		}
+	}
+	if all := append(slices.Clone(running), stopped...); len(all) > 0 {
+		add("containers", all, -1, "%d containers (%d running), to be created anew: %s", len(all), len(running), some(all))
+	}
+	var volumes []string
+	for _, v := range e.Volumes {
+		volumes = append(volumes, v.Name)
+	}
+	if len(volumes) > 0 {
+		add("volumes", volumes, -1, "%d volumes, new and empty ones take their names: %s", len(volumes), some(volumes))
+	}
+	if len(e.Networks) > 0 {
+		add("networks", slices.Clone(e.Networks), -1, "%d networks, whose bridges stay on the host and may clash with new ones: %s", len(e.Networks), some(e.Networks))
+	}
+	if e.Swarm != "" && e.Swarm != "inactive" {
+		add("swarm", []string{"swarm"}, -1, "membership in the swarm: the node drops out")
+	}
+	if len(e.Plugins) > 0 {
+		var names []string
+		for _, p := range e.Plugins {
+			names = append(names, p.Name)
+		}
+		add("plugins", names, -1, "%d managed plugins, to be installed again: %s", len(names), some(names))
+	}
+	if e.BuildCache > 0 {
+		add("build-cache", []string{"build cache"}, e.BuildCache, "the build cache, %s", bytesText(e.BuildCache))
+	}
+}
+
+// images returns the names of all images, of those that no registry has, and
+// how large they are together, -1 where that is not known.
+func images(list []engine.Image) (names, lost []string, size int64) {
+	for _, i := range list {
+		name := engine.ShortID(strings.TrimPrefix(i.ID, "sha256:"))
+		if len(i.Tags) > 0 {
+			name = i.Tags[0]
+		}
+		names = append(names, name)
+		if len(i.Digests) == 0 {
+			lost = append(lost, name)
+		}
+		if i.Size < 0 || size < 0 {
+			size = -1
+			continue
+		}
+		size += i.Size
+	}
+	return names, lost, size
+}
+
+// some names the first few of a list.
+func some(list []string) string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	if n := len(list); n > 5 {
+		return strings.Join(list[:5], ", ") + fmt.Sprintf(" and %d more", n-5)
+	}
+	return strings.Join(list, ", ")
+}
+
+// bytesText prints a size as docker(1) does, in powers of ten.
+func bytesText(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n), -1
+	for value >= 1000 && unit < 4 {
+		value /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %cB", value, "kMGTP"[unit])
+}

@@ -1,0 +1,203 @@
+// Package preflight says what happens to a Docker host when remapping goes on,
+// container by container: what will not start, what will misbehave, what
+// disappears, and what is left running without a daemon.
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
+)
+
+// Options say what to look at. The zero Options look at the running host
+// without asking Docker.
+type Options struct {
+	Host usernskit.Host
+
+	// Proc is the /proc to look at. If its Root is empty, it is the host's own.
+	Proc userns.FS
+
+	// Docker asks the daemon, as verify/docker.Read does. If nil, the files
+	// below the data-root are read.
+	Docker func(context.Context) (*engine.Engine, error)
+
+	// Remap is the value of userns-remap to look ahead to. If empty, it is the
+	// one that is configured, else "default".
+	Remap string
+}
+
+// Run says what happens to the containers and the store of a host when
+// remapping goes on: what will not start, what will misbehave, what disappears,
+// and what is left running without a daemon. It changes nothing.
+//
+// It works from [Options.Docker], and with the daemon down from the files below
+// the data-root, which need root to be read. The map it reckons with is the one
+// that is configured, or else the one that subid.Plan would grant to dockremap.
+//
+// What could not be looked at is in Forecast.Unknown. An error is returned only
+// for an [Options.Remap] that dockerd would not remap to, for a context that has
+// ended, and where there is neither daemon nor store.
+func Run(ctx context.Context, opts Options) (Forecast, error) {
+	if opts.Remap != "" {
+		remap, err := daemoncfg.ParseRemap(opts.Remap)
+		if err == nil {
+			err = remap.Check(ctx, opts.Host)
+		}
+		if err != nil {
+			return Forecast{}, err
+		}
+	}
+	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap}, facts.NeedHostMounts)
+	if err := ctx.Err(); err != nil {
+		return Forecast{}, err
+	}
+	p := preflight{Facts: f, want: f.IDs.Want(), out: Forecast{ // lists to those who read them, never null
+		WillNotStart: []Trouble{}, Misbehave: []Trouble{}, Disappear: []Loss{}, Orphans: []Trouble{}, Unknown: []string{},
+	}}
+	p.configured()
+	if f.Engine == nil {
+		p.store()
+	}
+	if f.StoreErr != nil {
+		p.out.Unknown = append(p.out.Unknown, f.StoreErr.Error())
+	}
+	if f.Engine == nil {
+		switch {
+		case !f.Live && errors.Is(f.NoEngine, facts.ErrNotAsked):
+			return p.out, nil // a tree without a store has nothing to lose
+		case f.StoreErr != nil:
+			p.out.Unknown = append(p.out.Unknown, f.NoEngine.Error())
+			return p.out, nil
+		}
+		return Forecast{}, fmt.Errorf("%w, and there is no store below %s", f.NoEngine, f.Config.DataRoot)
+	}
+	p.plannedMap(ctx)
+	p.out.Source, p.out.Down, p.out.Map = f.Engine.Source, f.Engine.Down, p.want.UID.String()
+	_, uid, gid, suffixed := facts.ParseStore(f.Engine.RootDir)
+	p.out.InForce = suffixed && uid > 0 && gid > 0 && (f.NoEngine != nil || f.Engine.Remaps())
+	for _, part := range slices.Sorted(maps.Keys(f.Engine.Unread)) {
+		if part != "Authz" {
+			p.out.Unknown = append(p.out.Unknown, part+": "+f.Engine.Unread[part])
+		}
+	}
+	p.daemon()
+	for i := range f.Engine.Containers {
+		c := &f.Engine.Containers[i]
+		if c.Unread {
+			continue // it is in Unknown
+		}
+		p.willNotStart(c)
+		p.misbehaves(c)
+	}
+	if !p.out.InForce {
+		p.disappears()
+		p.orphans()
+	}
+	return p.out, nil
+}
+
+// A preflight is a forecast that is being made.
+type preflight struct {
+	*facts.Facts
+	want userns.Mapping
+	out  Forecast
+}
+
+// configured adds why it is not known what is configured: the map to reckon
+// with, and maybe the data-root. A value that dockerd takes for no remapping is
+// as good as none.
+func (p *preflight) configured() {
+	for _, err := range []error{p.Config.Unread(), p.Config.DocErr, p.Config.Err, p.IDs.OwnerErr} {
+		if err != nil && !errors.Is(err, daemoncfg.ErrFailOpen) {
+			p.out.Unknown = append(p.out.Unknown, err.Error())
+			return // the others follow from it
+		}
+	}
+}
+
+// store reads the store from before remapping: with remapping configured and
+// the daemon down, that is what holds the data still.
+func (p *preflight) store() {
+	e, err := facts.ReadStore(p.Host, p.Config.DataRoot)
+	switch {
+	case err == nil:
+		e.Down = p.NoEngine.Error()
+		p.Engine = e
+	case p.StoreErr == nil && !facts.IsNotExist(err):
+		p.StoreErr = err
+	}
+}
+
+// plannedMap finds the map where none is configured yet.
+func (p *preflight) plannedMap(ctx context.Context) {
+	if !p.want.IsZero() {
+		return
+	}
+	owner := "dockremap"
+	if p.IDs.Account != "" {
+		owner = p.IDs.Account
+	}
+	grant, _, err := subid.Plan(ctx, p.Host, subid.Request{Owner: owner})
+	if err != nil {
+		p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("no map to reckon with: %v", err))
+		return
+	}
+	uid, err1 := userns.NewMap(userns.Extent{HostID: grant.UID.Start, Count: grant.UID.Count})
+	gid, err2 := userns.NewMap(userns.Extent{HostID: grant.GID.Start, Count: grant.GID.Count})
+	if err := errors.Join(err1, err2); err != nil {
+		p.out.Unknown = append(p.out.Unknown, err.Error())
+		return
+	}
+	p.want = userns.Mapping{UID: uid, GID: gid}
+}
+
+// daemon adds what keeps dockerd itself from starting.
+func (p *preflight) daemon() {
+	if p.Config.Is("features", "containerd-snapshotter") {
+		if before, known := p.Engine.Before(52); !known || !before {
+			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
+				Option: "features.containerd-snapshotter",
+				Text:   "containerd-snapshotter is explicitly enabled, but is not compatible with userns remapping. Please disable userns remapping or containerd-snapshotter",
+				Fix:    "set features.containerd-snapshotter to false in " + p.Config.File,
+			})
+		}
+	}
+	if p.Engine.Rootless() || p.Config.Startup.Rootless {
+		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
+			Option: "rootless", Text: "a rootless daemon cannot remap: containers fail with \"mkdir ...: permission denied\"",
+			Fix: "leave userns-remap off: RootlessKit maps its containers already",
+		})
+	}
+}
+
+// orphans adds the containers that live-restore would leave behind.
+func (p *preflight) orphans() {
+	on := p.Engine.LiveRestore
+	if p.NoEngine != nil { // the files of the store do not say
+		var err error
+		if on, _, err = p.Config.LiveRestore(); err != nil {
+			p.out.Unknown = append(p.out.Unknown, err.Error())
+		}
+	}
+	if !on {
+		return
+	}
+	for i := range p.Engine.Containers {
+		if c := &p.Engine.Containers[i]; c.Running {
+			p.out.Orphans = append(p.out.Orphans, Trouble{
+				Container: c.String(), Option: "live-restore",
+				Text: "keeps running as it is when dockerd restarts, and docker ps does not list it any more",
+				Fix:  "docker stop " + c.String() + ", or set live-restore to false and reload dockerd first",
+			})
+		}
+	}
+}

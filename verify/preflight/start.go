@@ -1,0 +1,73 @@
+package preflight
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+const optOut = `--userns=host (compose: userns_mode: "host")`
+
+// willNotStart adds the options of a container that dockerd or the runtime
+// refuses under remapping. The texts are theirs.
+func (p *preflight) willNotStart(c *engine.Container) {
+	add := func(option, text, fix string) {
+		if c.Service() {
+			fix = strings.ReplaceAll(fix, ", or "+optOut, "") + "; a swarm service cannot opt out"
+		}
+		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{c.String(), option, text, fix})
+	}
+	if c.Userns != "host" {
+		if c.Privileged {
+			add("--privileged", "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode",
+				"--cap-add what it needs, or "+optOut)
+		}
+		if c.Network == "host" {
+			add("--network=host", "cannot share the host's network namespace when user namespaces are enabled",
+				"--publish its ports, or "+optOut)
+		}
+		if c.PIDMode == "host" {
+			add("--pid=host", "cannot share the host PID namespace when user namespaces are enabled",
+				"--pid=container:NAME, or "+optOut)
+		}
+		if c.IPCMode == "host" {
+			add("--ipc=host", `error mounting "mqueue" to rootfs at "/dev/mqueue": operation not permitted`,
+				"--ipc=shareable and --ipc=container:NAME (compose: ipc: shareable), or "+optOut)
+		}
+		for _, d := range c.Devices {
+			if d.Host != d.Container && d.Container != "" {
+				add("--device "+d.Host+":"+d.Container, "the runtime looks for the device under its new name on the host: no such file or directory",
+					"--device "+d.Host+", without a new name")
+			}
+		}
+		p.unmapped(c, add)
+	}
+	for _, j := range c.Joins() {
+		if t := p.Engine.Container(j.Target); t != nil && t.Userns == "host" && c.Userns != "host" {
+			add(j.Option+"=container:"+t.String(), "joining a container of the host's user namespace: \"can't get final child's PID from pipe: EOF\", or \"namespace path and non-matching mapping specified\"",
+				"join a container that is remapped, or "+optOut)
+		}
+	}
+}
+
+// unmapped adds the IDs of a container that the map has not.
+func (p *preflight) unmapped(c *engine.Container, add func(option, text, fix string)) {
+	if p.want.IsZero() {
+		return
+	}
+	user, group, _ := strings.Cut(c.User, ":")
+	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
+		if _, ok := p.want.UID.ToHost(uint32(n)); !ok {
+			add("--user "+c.User, "cannot set uid to unmapped user in user namespace", fmt.Sprintf("a range of more than %d IDs, or a smaller user ID", n))
+		}
+	}
+	for _, g := range append([]string{group}, c.GroupAdd...) {
+		if n, err := strconv.ParseUint(g, 10, 32); err == nil {
+			if _, ok := p.want.GID.ToHost(uint32(n)); !ok {
+				add("--group-add "+g, "cannot set gid to unmapped user in user namespace", fmt.Sprintf("a range of more than %d IDs, or a smaller group ID", n))
+			}
+		}
+	}
+}
