@@ -1,6 +1,7 @@
 package bootargs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,11 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 			if !errors.As(err, &at) {
 				return Sources{}, err
 			}
-			sources.Problems = append(sources.Problems, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, Text: at.Err.Error()})
+			id := WarnCannotTell
+			if !bytes.ContainsAny(s.read(name), "\r\x00") && !(sources.Shell != "dash" && bashParses(s.read(name))) {
+				id = WarnStops
+			}
+			sources.Problems = append(sources.Problems, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, Text: at.Err.Error()})
 			continue
 		}
 		files = append(files, f)
@@ -71,10 +76,44 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 		p := Place{Path: v.file, What: name, For: "every kernel", Line: v.text, State: StateActive}
 		if v.unknown {
 			p.Line, p.State = "", StateCannotTell
+		} else if why := brokenMenu(v.text); why != "" {
+			sources.Problems = append(sources.Problems, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: v.file, Line: v.line}, Text: why})
 		}
 		sources.Values = append(sources.Values, p)
 	}
 	return sources, s.err
+}
+
+// bashParses reports whether a file is one for bash.
+func bashParses(src []byte) bool {
+	_, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(bytes.NewReader(src), "")
+	return err == nil
+}
+
+// brokenMenu returns why grub-script-check refuses a menu with this command
+// line, "" where it does not.
+func brokenMenu(text string) string {
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case b == '\\' && quote != '\'':
+			if i++; i == len(text) {
+				return "the value ends in a backslash, so the menu is refused"
+			}
+		case quote == 0 && (b == '"' || b == '\''):
+			quote = b
+		case b == quote:
+			quote = 0
+		case b == '$' && quote != '\'':
+			if i+1 == len(text) || !isLetter(text[i+1]) && !isDigit(text[i+1]) && !strings.ContainsRune("_{?#*@", rune(text[i+1])) {
+				return "the value has a $ without a name, so the menu is refused"
+			}
+		}
+	}
+	if quote != 0 {
+		return "the value has a quote that is not closed, so the menu is refused"
+	}
+	return ""
 }
 
 // shellProgram is what /bin/sh is.
@@ -159,6 +198,8 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 			return "", false
 		}
 		return fmt.Sprintf("it reads %s, which does not exist", c.arg), true
+	case strings.Contains(" awk cat cut grep head sed tail ", " "+name+" ") && s.missingFile(c.files) != "":
+		return fmt.Sprintf("%s reads %s, which does not exist", name, s.missingFile(c.files)), false
 	case f.functions[name] || strings.Contains(shBuiltins+everywhere, " "+name+" ") || isBash && strings.Contains(bashBuiltins, " "+name+" "):
 		return "", false
 	case s.program(name):
@@ -169,6 +210,16 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 		return fmt.Sprintf("it runs a command %s: is a value with blanks not in quotes?", name), true
 	}
 	return fmt.Sprintf("it runs a command %q, which does not exist", name), true
+}
+
+// missingFile returns the first of names that does not exist, "" if all do.
+func (s *site) missingFile(names []string) string {
+	for _, name := range names {
+		if !s.exists(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // program reports whether the host has a program of that name.
@@ -190,7 +241,8 @@ func (s *site) program(name string) bool {
 
 // A shellCall is a command that a file runs.
 type shellCall struct {
-	name, arg string // its first argument, if that is plain text
+	name, arg string   // its first argument, if that is plain text
+	files     []string // arguments that are absolute paths
 	line, col int
 	guarded   bool // its failure is looked at, or does not count
 	maybe     bool // it may not be reached
@@ -273,6 +325,11 @@ func (w callWalker) call(c *syntax.CallExpr, guarded, maybe bool) {
 	call := shellCall{name: plainText(c.Args[0]), line: int(c.Args[0].Pos().Line()), col: int(c.Args[0].Pos().Col()), guarded: guarded, maybe: maybe}
 	if len(c.Args) > 1 {
 		call.arg = plainText(c.Args[1])
+	}
+	for _, a := range c.Args[1:] {
+		if text := plainText(a); strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "*?[ ") {
+			call.files = append(call.files, text)
+		}
 	}
 	if !w.sub || call.name != "exit" && call.name != "exec" {
 		w.f.calls = append(w.f.calls, call)

@@ -66,7 +66,6 @@ const (
 	WarnSkipped        = "skipped-entry"   // an entry does not boot Linux with a line of its own
 	WarnStillSet       = "still-set"       // a place that is not edited gives it too
 	WarnStops          = "stops"           // update-grub stops before it makes a menu
-	WarnTrialBoot      = "trial-boot"      // the files of a trial boot are not edited
 )
 
 // Check reports what is wrong with the arguments, before any line is looked at.

@@ -367,7 +367,7 @@ func (s *site) efiVariable(name string) string {
 	if len(v) <= 4 {
 		return ""
 	}
-	return string(bytes.ReplaceAll(v[4:], []byte{0}, nil))
+	return strings.TrimSpace(string(bytes.ReplaceAll(v[4:], []byte{0}, nil)))
 }
 
 // loadEntries reads the boot entries of directories; two paths of one

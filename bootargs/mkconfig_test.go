@@ -1,6 +1,7 @@
 package bootargs
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,19 +11,56 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
-// The real grub-mkconfig, told by a copy of its script to look into a tree and
-// to ask a stand-in about devices, makes a menu of what we wrote. Its own
-// grub-script-check reads that menu.
-func TestMkconfigAcceptsWhatWasWritten(t *testing.T) {
-	hosttest.Need(t) // grub-mkconfig runs as root only
-	tool := hosttest.NeedProgram(t, "grub-mkconfig")
-	hosttest.NeedProgram(t, "grub-script-check")
-	script, err := os.ReadFile(tool)
+// mkconfig runs the real grub-mkconfig over a tree: a copy of its script is
+// directed into the tree and asks a stand-in about devices. It returns the
+// command line of the menu that is made, checked by grub-script-check.
+func mkconfig(t *testing.T, h usernskit.Host, shell ...string) (string, error) {
+	t.Helper()
+	script, err := os.ReadFile(hosttest.NeedProgram(t, "grub-mkconfig"))
 	require.NoError(t, err)
+	dir := t.TempDir()
+	etc, probe := filepath.Join(h.Root, "etc"), filepath.Join(dir, "probe")
+	require.NoError(t, os.WriteFile(probe, []byte("#!/bin/sh\necho /dev/sda1\n"), 0o755))
+	scripts := filepath.Join(dir, "grub.d")
+	require.NoError(t, os.Mkdir(scripts, 0o755))
+	menu := "#!/bin/sh\ncat <<EOF\nmenuentry test {\n\tlinux /vmlinuz root=UUID=1 ro $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT\n}\nEOF\n"
+	require.NoError(t, os.WriteFile(filepath.Join(scripts, "10_test"), []byte(menu), 0o755))
+	text := string(script)
+	for _, r := range [][2]string{
+		{`grub_mkconfig_dir="${sysconfdir}"/grub.d`, `grub_mkconfig_dir="` + scripts + `"`},
+		{`sysconfdir="/etc"`, `sysconfdir="` + etc + `"`},
+		{`grub_probe="${sbindir}/grub-probe"`, `grub_probe="` + probe + `"`},
+	} {
+		require.Contains(t, text, r[0])
+		text = strings.Replace(text, r[0], r[1], 1)
+	}
+	program, out := filepath.Join(dir, "mkconfig"), filepath.Join(dir, "out.cfg")
+	require.NoError(t, os.WriteFile(program, []byte(text), 0o755))
+	cmd := exec.Command(shell[0], append(shell[1:], program, "-o", out)...)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Logf("grub-mkconfig: %s", said)
+		return "", err
+	}
+	made, err := os.ReadFile(out)
+	if err != nil {
+		return "", err
+	}
+	cfg := parseGRUBCfg(made)
+	if len(cfg.entries) != 1 {
+		return "", nil // what came after the file went to pieces
+	}
+	return cfg.entries[0], nil
+}
 
+func TestMkconfigAcceptsWhatWasWritten(t *testing.T) {
+	hosttest.Need(t, "grub-mkconfig", "grub-script-check")
 	for _, name := range []string{"debian-12", "suse", "ubuntu-24.04"} {
 		t.Run(name, func(t *testing.T) {
 			h := tree(t, name)
@@ -30,30 +68,104 @@ func TestMkconfigAcceptsWhatWasWritten(t *testing.T) {
 			require.NoError(t, err)
 			_, err = h.Apply(t.Context(), plan)
 			require.NoError(t, err)
-
-			etc := filepath.Join(h.Root, "etc")
-			probe := filepath.Join(h.Root, "probe")
-			require.NoError(t, os.WriteFile(probe, []byte("#!/bin/sh\necho /dev/sda1\n"), 0o755))
-			require.NoError(t, os.MkdirAll(filepath.Join(etc, "grub.d"), 0o755))
-			menu := "#!/bin/sh\ncat <<EOF\nmenuentry test {\n\tlinux /vmlinuz root=UUID=1 ro $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT\n}\nEOF\n"
-			require.NoError(t, os.WriteFile(filepath.Join(etc, "grub.d", "10_test"), []byte(menu), 0o755))
-			copied := strings.Replace(string(script), `sysconfdir="/etc"`, `sysconfdir="`+etc+`"`, 1)
-			copied = strings.Replace(copied, `grub_probe="${sbindir}/grub-probe"`, `grub_probe="`+probe+`"`, 1)
-			require.NotEqual(t, string(script), copied)
-			mkconfig, out := filepath.Join(h.Root, "mkconfig"), filepath.Join(h.Root, "out.cfg")
-			require.NoError(t, os.WriteFile(mkconfig, []byte(copied), 0o755))
-			text, err := exec.Command("/bin/sh", mkconfig, "-o", out).CombinedOutput()
-			require.NoError(t, err, "%s", text)
-
-			made, err := os.ReadFile(out)
+			line, err := mkconfig(t, h, "/bin/sh")
 			require.NoError(t, err)
-			cfg := parseGRUBCfg(made)
-			require.Len(t, cfg.entries, 1)
 			for _, want := range []string{"user_namespace.enable=1", `y="a b;c"`, "console=hvc0"} {
 				a, err := ParseArg(want)
 				require.NoError(t, err)
-				assert.True(t, holds(cfg.entries[0], a), "%s in %s", want, cfg.entries[0])
+				assert.True(t, holds(line, a), "%s in %s", want, line)
 			}
 		})
 	}
+}
+
+// Every /etc/default/grub of testdata goes through the real grub-mkconfig, under
+// dash and under bash, before and after an edit. None on which it stops is
+// called done, and Check tells for each what happens.
+func TestMkconfigAndCheckAgree(t *testing.T) {
+	hosttest.Need(t, "grub-mkconfig", "grub-script-check", "dash", "bash")
+	files := shellFiles(t)
+	for _, c := range hostCases(t) {
+		for _, f := range c.archive.Files {
+			if f.Name == "etc/default/grub" {
+				files["hosts-"+c.name] = f.Data
+			}
+		}
+	}
+	stopped, passed := 0, 0
+	for _, shell := range []string{"dash", "bash"} {
+		for name, src := range files {
+			if shell == "bash" && strings.HasPrefix(name, "hosts-") && !bytes.Contains(src, []byte("+=")) {
+				continue // time is better spent on the files that differ
+			}
+			t.Run(shell+"/"+name, func(t *testing.T) {
+				h := mkconfigHost(t, shell, src)
+				run := []string{"/bin/dash"}
+				if shell == "bash" {
+					run = []string{"/bin/bash", "--posix"}
+				}
+				sources, err := Check(t.Context(), h)
+				require.NoError(t, err)
+				before, failed := mkconfig(t, h, run...)
+				switch {
+				case sources.Stops():
+					stopped++
+					assert.True(t, failed != nil || before == "", "Check: %v, but a menu was made: %s", sources.Problems, before)
+				case len(sources.Problems) == 0:
+					passed++
+					assert.NoError(t, failed, "Check found nothing")
+				}
+
+				edit := Edit{Set: []string{arg}, Arch: "amd64"}
+				plan, err := PlanEdit(t.Context(), h, edit)
+				if sources.Stops() {
+					assert.Error(t, err)
+				}
+				if err != nil {
+					return
+				}
+				_, err = h.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				after, broken := mkconfig(t, h, run...)
+				if failed == nil {
+					require.NoError(t, broken)
+				}
+				if broken == nil {
+					a, err := ParseArg(arg)
+					require.NoError(t, err)
+					assert.True(t, holds(after, a), "%q", after)
+				} else {
+					assert.NotEmpty(t, plan.Warnings, "it may stop, and nothing said so")
+				}
+			})
+		}
+	}
+	assert.Greater(t, stopped, 10)
+	assert.Greater(t, passed, 60)
+}
+
+// mkconfigHost is a host with one /etc/default/grub, a /bin/sh, and the
+// programs that this machine has and the file names.
+func mkconfigHost(t *testing.T, shell string, src []byte) usernskit.Host {
+	t.Helper()
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=gentoo\n-- boot/grub/grub.cfg --\nset x\n-- usr/bin/"+shell+" --\n-- bin/sh -> /usr/bin/"+shell+" --\n")
+	write(t, h, defaultGrub, string(src))
+	if f, err := parseShell(defaultGrub, src); err == nil {
+		for _, c := range f.calls {
+			if found, err := exec.LookPath(c.name); err == nil && !strings.Contains(c.name, "/") {
+				write(t, h, "/usr/bin/"+filepath.Base(found), "")
+			}
+			if c.name == "." && strings.HasPrefix(c.arg, "/") {
+				if data, err := os.ReadFile(c.arg); err == nil {
+					write(t, h, c.arg, string(data))
+				}
+			}
+			for _, name := range c.files {
+				if data, err := os.ReadFile(name); err == nil {
+					write(t, h, name, string(data))
+				}
+			}
+		}
+	}
+	return h
 }

@@ -249,9 +249,13 @@ func (p *planner) onRaspberry() error {
 		return err
 	}
 	p.change(p.linePath, after)
-	if !p.plan.Empty() {
-		p.reboot()
+	if p.plan.Empty() {
+		return nil
 	}
+	if dir := path.Dir(p.linePath); dir != "/boot" && dir != "/boot/firmware" {
+		p.warn(WarnFutureKernels, usernskit.Pos{File: p.linePath}, "a new kernel comes with a directory and a command line of its own, which may not have this")
+	}
+	p.reboot()
 	return nil
 }
 
@@ -413,8 +417,8 @@ func (p *planner) variable(store extlinuxStore, ops []op) ([]byte, error) {
 	if steps, _ := g.live(store.what); store.what == ubootVariable && len(steps) > 0 && !value.unknown && strings.TrimSpace(value.text) == "" {
 		return nil, g.errorAt(steps[0], fmt.Errorf("%w: nothing would be left in %s, and %s would take its standard value", ErrUnsupported, store.what, store.tool))
 	}
-	if len(after) == 0 && path.Base(store.path) == "99-usernskit.conf" {
-		return nil, nil
+	if len(after) == 0 && bytes.HasPrefix(src, []byte(blockBegin)) {
+		return nil, nil // a file that we made
 	}
 	return after, p.fits(store.path, value.text)
 }
