@@ -1,0 +1,33 @@
+// Mirrors sets the registry mirrors of a host's Docker.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
+)
+
+func main() {
+	ctx := context.Background()
+	host := usernskit.Host{Root: os.Args[1]}
+	mirrors, err := json.Marshal(os.Args[2:])
+	if err != nil {
+		log.Fatal(err)
+	}
+	plan, err := daemoncfg.PlanSet(ctx, host, []string{"registry-mirrors"}, mirrors)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(plan.VisibleDiff())
+	if _, err := host.Apply(ctx, plan); err != nil {
+		log.Fatal(err)
+	}
+	for _, a := range plan.Actions {
+		fmt.Println(a.Kind, a.When)
+	}
+}
