@@ -28,10 +28,9 @@ func main() {
 	for id, n := range count {
 		fmt.Printf("usernskit_subid_problems{id=%q} %d\n", id, n)
 	}
-	uids, _ := set.Claims()
 	var held uint64
-	for _, c := range uids {
-		held += uint64(c.Range.Count)
+	for _, r := range set.UID.Ranges() {
+		held += uint64(r.Count)
 	}
 	fmt.Printf("usernskit_subid_held_ids %d\n", held)
 	setting, err := daemoncfg.Current(ctx, host)
