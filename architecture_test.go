@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"bootargs/gates":  {".", "bootargs", "internal/distro"},
 	"internal/distro": {},
 	"remap":           {".", "subid", "daemoncfg", "bootargs/gates"},
-	"idspace":         {".", "subid", "userns"},
+	"idspace":         {".", "subid", "userns", "github.com/mattn/go-runewidth"},
 	"verify":          {".", "daemoncfg/dockerd", "internal/fstype", "userns", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
 	"verify/internal/facts": {".", "daemoncfg/dockerd", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},

@@ -22,15 +22,15 @@ type piece struct {
 
 // newAxis cuts the IDs at the borders of the rows and gives each piece room for
 // the labels of the rows that begin in it.
-func newAxis(rows []row, top, label float64) axis {
-	labels := map[uint64]int{}  // that begin at an ID
-	holders := map[uint64]int{} // that come, or go where negative, at an ID
+func newAxis(rows []row, top float64) axis {
+	labels := map[uint64]float64{} // what those that begin at an ID take
+	holders := map[uint64]int{}    // that come, or go where negative, at an ID
 	var cuts []uint64
 	for _, r := range rows {
 		first, end := uint64(r.Start), end(r.Range)
 		cuts = append(cuts, first, end)
-		labels[first] += 1 + len(r.clashes)
-		if !r.gap && !r.background() {
+		labels[first] += r.tall() * float64(1+len(r.clashes))
+		if !r.gap && !r.background() && r.Kind != Reserved {
 			holders[first]++
 			holders[end]--
 		}
@@ -42,14 +42,22 @@ func newAxis(rows []row, top, label float64) axis {
 	for i := 0; i+1 < len(cuts); i++ {
 		p := piece{first: cuts[i], end: cuts[i+1], top: a.end}
 		held += holders[p.first]
-		p.tall = max(float64(labels[p.first])*label, 4)
+		p.tall = max(labels[p.first], 4)
 		if held > 0 && p.end-p.first > 1 {
-			p.tall = max(p.tall, 2.2*float64(bits.Len64(p.end-p.first)))
+			p.tall = max(p.tall, 2.8*float64(bits.Len64(p.end-p.first)))
 		}
 		a.pieces = append(a.pieces, p)
 		a.end += p.tall
 	}
 	return a
+}
+
+// tall is the height of a row's label: used IDs weigh most.
+func (r row) tall() float64 {
+	if r.gap || r.Kind == Reserved && !r.red {
+		return svgQuiet
+	}
+	return svgLabel
 }
 
 // at returns where the edge before an ID is.

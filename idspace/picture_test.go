@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/tools/txtar"
@@ -95,7 +96,7 @@ func text(t testing.TB, s idspace.Space, how idspace.Text) string {
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimSuffix(line, "\n")
 		if !how.Color {
-			require.LessOrEqual(t, utf8.RuneCountInString(line), width, "%q is too wide", line)
+			require.LessOrEqual(t, runewidth.StringWidth(line), width, "%q is too wide", line)
 			require.NotContains(t, line, "\x1b")
 			require.Equal(t, strings.TrimRight(line, " "), line, "blanks at the end of a line")
 		}
@@ -110,7 +111,7 @@ func text(t testing.TB, s idspace.Space, how idspace.Text) string {
 func svg(t testing.TB, s idspace.Space) string {
 	t.Helper()
 	var b strings.Builder
-	require.NoError(t, s.WriteSVG(&b))
+	require.NoError(t, s.WriteSVG(&b, "web1, 2026-11-27"))
 	dec := xml.NewDecoder(strings.NewReader(b.String()))
 	for elements := 0; ; elements++ {
 		_, err := dec.Token()
@@ -142,5 +143,5 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 func TestAWriterThatFailsIsReported(t *testing.T) {
 	s := idspace.New(idspace.Users, idspace.Sources{})
 	assert.ErrorIs(t, s.WriteText(brokenWriter{}, idspace.Text{}), io.ErrShortWrite)
-	assert.ErrorIs(t, s.WriteSVG(brokenWriter{}), io.ErrShortWrite)
+	assert.ErrorIs(t, s.WriteSVG(brokenWriter{}, ""), io.ErrShortWrite)
 }

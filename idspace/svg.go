@@ -9,29 +9,35 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // The measures of an SVG, in pixels.
 const (
-	svgWidth  = 1000
-	svgTop    = 64  // where the axes begin
-	svgInside = 200 // the axis of the namespaces
-	svgHost   = 440 // the axis of the host
-	svgBar    = 18  // the width of an interval
-	svgLane   = 22  // from one lane to the next
-	svgLabel  = 18  // the height of a line of text
-	svgWords  = 58  // the most characters of a label beside the host's axis
+	svgWidth  = 1000 // at least; as wide as the longest label needs
+	svgTop    = 64   // where the axes begin
+	svgInside = 200  // the axis of the namespaces
+	svgHost   = 440  // the axis of the host
+	svgBar    = 18   // the width of an interval
+	svgLane   = 22   // from one lane to the next
+	svgLabel  = 18   // the height of a line of text
+	svgQuiet  = 15   // the same for what nobody uses
+	svgWords  = 140  // the most characters of a label beside the host's axis
 )
 
 // WriteSVG draws the space as an SVG document: at the right the host's axis, at
 // the left what namespaces have, and a ribbon from each extent to what it is on
-// the host. Overlaps are red. Neither axis is to scale.
-func (s Space) WriteSVG(w io.Writer) error {
+// the host. Overlaps are red and hatched, and say so. Neither axis is to scale.
+// The caption says of which host it is, and when it was drawn; it may be empty.
+func (s Space) WriteSVG(w io.Writer, caption string) error {
 	rows := s.rows()
-	d := &svg{axis: newAxis(rows, svgTop, svgLabel), ids: s.IDs, lanes: newLanes(rows)}
+	d := &svg{axis: newAxis(rows, svgTop), ids: s.IDs, lanes: newLanes(rows), width: svgWidth}
 	bottom := max(d.namespaces(s.insides(rows)), d.axis.end)
 	d.host(rows)
-	_, err := fmt.Fprintf(w, svgHead, svgWidth, bottom+56, svgWidth, bottom+56, s.IDs, svgStyle)
+	title := s.IDs.String() + " space of " + cmp.Or(caption, "the host")
+	d.text(svgInside-140, 28, "start", "caption", title)
+	_, err := fmt.Fprintf(w, svgHead, d.width, bottom+56, d.width, bottom+56, escape(title), svgStyle)
 	if err == nil {
 		_, err = w.Write(d.out.Bytes())
 	}
@@ -47,6 +53,7 @@ type svg struct {
 	axis  axis
 	lanes lanes
 	ids   IDs
+	width float64
 }
 
 // An inside is a namespace, or several with one map, and its extents.
@@ -101,7 +108,7 @@ func (d *svg) namespaces(list []*inside) float64 {
 		for _, e := range in.extents {
 			r := e.on
 			tall := max(svgLabel, 2.2*float64(bits.Len32(r.Count)))
-			d.text(svgInside-10, y+13, "end", "", d.ids.String()+" "+span(e.id, r.Count))
+			d.text(svgInside-10, y+13, "end", "", d.ids.String()+" "+ids(e.id, r.Count))
 			d.rect(svgInside, y, svgBar, tall, r.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, r.Count), name))
 			d.ribbon(y, y+tall, r)
 			y += tall + 4
@@ -115,11 +122,13 @@ func (d *svg) namespaces(list []*inside) float64 {
 func (d *svg) host(rows []row) {
 	d.text(svgHost, svgTop-18, "start", "head", "on the host")
 	labels := d.laneAt(d.lanes.count) + 8
-	used := map[uint32]int{} // labels at an ID
+	used := map[uint32]float64{} // what the labels at an ID take
 	label := func(r row, class, text string) {
-		y := d.axis.at(uint64(r.Start)) + 13 + float64(svgLabel*used[r.Start])
-		used[r.Start]++
-		d.text(labels, y, "start", class, Text{}.cut(text, svgWords))
+		y := d.axis.at(uint64(r.Start)) + 13 + used[r.Start]
+		used[r.Start] += r.tall()
+		text = Text{}.cut(text, svgWords)
+		d.width = max(d.width, labels+20+7.6*float64(runewidth.StringWidth(text)))
+		d.text(labels, y, "start", class, text)
 	}
 	for _, r := range rows {
 		top, bottom := d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
@@ -128,15 +137,19 @@ func (d *svg) host(rows []row) {
 			label(r, "free", r.gapWords())
 			continue
 		}
-		text := span(r.Start, r.Count) + "  " + some(r.Names, 44)
+		text := ids(r.Start, r.Count) + "  " + some(r.Names, 90)
 		if r.Kind == Owner || r.Kind == Remap {
 			text += " (" + r.place() + ")"
 		}
-		d.rect(d.laneAt(d.lanes.of(r.Interval)), top, svgBar, bottom-top, r.class(), text)
+		left, bar := d.laneAt(d.lanes.of(r.Interval)), float64(svgBar)
+		if r.Kind == Reserved && !r.red {
+			left, bar = left+svgBar/3, svgBar/3
+		}
+		d.rect(left, top, bar, bottom-top, r.class(), text)
 		label(r, r.class(), text)
 		for _, o := range r.clashes {
 			d.both(o)
-			label(r, "clash", clashWords(o))
+			label(r, "clash", "✗ overlap: "+clashWords(o))
 		}
 	}
 }

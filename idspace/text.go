@@ -8,13 +8,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // Text says how [Space.WriteText] draws. The zero Text draws for 80 columns with
 // line-drawing characters and no colour.
 type Text struct {
 	Width int  // in columns; 0 is 80, and less than 40 is 40
+	Whole bool // cut nothing at the width, as for a file
 	ASCII bool // no other characters than those
 	Color bool // with the escape sequences of a terminal
 }
@@ -64,7 +66,7 @@ func (d *drawing) row(r row) {
 		color, axis = clashColor, d.glyph("✗", "x")
 	}
 	bar := strings.Repeat(r.Kind.glyph(d.ASCII), 1+(d.bar-1)*bits.Len64(r.ids-1)/32)
-	bar += strings.Repeat(" ", d.bar-utf8.RuneCountInString(bar))
+	bar += strings.Repeat(" ", d.bar-runewidth.StringWidth(bar))
 	d.line(color, strconv.FormatUint(uint64(r.Start), 10), axis, bar+" "+d.label(r), d.uses(r))
 	for _, o := range r.clashes {
 		d.line(clashColor, "", axis, " "+clashWords(o), "")
@@ -94,6 +96,9 @@ func clashWords(o Overlap) string {
 // label says who holds the IDs of a row, how many and by which line.
 func (d *drawing) label(r row) string {
 	room := d.room() - d.bar
+	if d.Whole {
+		room = max(room, 60)
+	}
 	switch {
 	case r.Kind == Live:
 		return some(r.Names, room/2)
@@ -138,10 +143,10 @@ func (d *drawing) room() int { return d.Width - numbers - 2 }
 func (d *drawing) line(color, number, axis, left, right string) {
 	room := d.room()
 	if right != "" {
-		right = " " + d.cut(right, max((room-d.bar)/2, room-1-utf8.RuneCountInString(left)))
+		right = " " + d.cut(right, max((room-d.bar)/2, room-1-runewidth.StringWidth(left)))
 	}
-	left = d.cut(left, room-utf8.RuneCountInString(right))
-	gap := strings.Repeat(" ", room-utf8.RuneCountInString(left)-utf8.RuneCountInString(right))
+	left = d.cut(left, room-runewidth.StringWidth(right))
+	gap := strings.Repeat(" ", max(0, room-runewidth.StringWidth(left)-runewidth.StringWidth(right)))
 	text := strings.TrimRight(fmt.Sprintf("%*s %s%s%s%s", numbers, number, axis, left, gap, right), " ")
 	d.out.WriteString(d.paint(color, text) + "\n")
 }
@@ -157,12 +162,10 @@ func (t Text) cut(s string, width int) string {
 			return r
 		}, s)
 	}
-	if utf8.RuneCountInString(s) <= width {
+	if t.Whole {
 		return s
 	}
-	mark := t.glyph("…", "...")
-	keep := max(width-utf8.RuneCountInString(mark), 0)
-	return string([]rune(s)[:keep]) + mark
+	return runewidth.Truncate(s, max(width, 0), t.glyph("…", "..."))
 }
 
 // legend explains the bars that occur.
@@ -170,7 +173,7 @@ func (d *drawing) legend() {
 	d.out.WriteString("\n")
 	column := 0
 	entry := func(color, text string) {
-		width := utf8.RuneCountInString(text)
+		width := runewidth.StringWidth(text)
 		switch {
 		case column == 0:
 		case column+2+width > d.Width:

@@ -1,6 +1,7 @@
 package idspace
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,14 @@ func span(first, count uint32) string {
 		s += "-" + strconv.FormatUint(uint64(first)+uint64(count)-1, 10)
 	}
 	return s
+}
+
+// ids is span with the number of IDs.
+func ids(first, count uint32) string {
+	if count == 1 {
+		return span(first, count)
+	}
+	return fmt.Sprintf("%s (%d IDs)", span(first, count), count)
 }
 
 // grouped writes a number with a comma at every third place.

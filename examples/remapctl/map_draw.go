@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/idspace"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
@@ -79,11 +83,11 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	case e.json:
 		err = e.printJSON(spaceJSON(space))
 	case f.svg == "-":
-		err = space.WriteSVG(e.out)
+		err = space.WriteSVG(e.out, e.caption())
 	case f.svg != "":
-		err = writeSVG(f.svg, space)
+		err = e.writeSVG(f.svg, space)
 	default:
-		err = space.WriteText(e.out, idspace.Text{Width: e.width(), ASCII: f.ascii || !utf8Locale(), Color: e.color})
+		err = space.WriteText(e.out, idspace.Text{Width: e.width(), Whole: !terminal(e.out) && os.Getenv("COLUMNS") == "", ASCII: f.ascii || !utf8Locale(), Color: e.color})
 	}
 	if err == nil && !seen {
 		return incomplete
@@ -91,12 +95,22 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	return err
 }
 
-func writeSVG(file string, space idspace.Space) error {
+func (e *env) writeSVG(file string, space idspace.Space) error {
 	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(space.WriteSVG(f), f.Close())
+	return errors.Join(space.WriteSVG(f, e.caption()), f.Close())
+}
+
+// caption says which host a picture is of, and when it was drawn.
+func (e *env) caption() string {
+	name, _ := e.host.ReadFile("/etc/hostname")
+	host := text.Visible(strings.TrimSpace(string(name)))
+	if host == "" && e.host.Live() {
+		host, _ = os.Hostname()
+	}
+	return cmp.Or(host, "the host") + ", " + time.Now().Format("2006-01-02 MST")
 }
 
 // describe is map with an ID and without a target.

@@ -121,7 +121,9 @@ func (e *env) agreed(ctx context.Context, p usernskit.Plan) error {
 	if e.aside != nil {
 		e.aside()
 	}
-	e.note("%s", e.fold(e.decision(ctx, p), 0))
+	if text := e.decision(ctx, p); text != "" {
+		e.note("%s", e.fold(text, 0))
+	}
 	fmt.Fprint(e.err, "go on? [y/N] ")
 	answer := make(chan string, 1)
 	go func() {
