@@ -1,0 +1,124 @@
+package shift
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/userns"
+)
+
+// busy names the containers that have a directory mounted, and the processes that
+// have a file in it open for writing. It fails where it cannot see all processes.
+func busy(ctx context.Context, dir string) ([]string, error) {
+	dev, inside, err := spot(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	seen := map[string]bool{}
+	var cov userns.Coverage
+	for p, err := range (userns.FS{}).Processes(ctx, userns.Options{All: true, Coverage: &cov}) {
+		if err != nil {
+			return nil, err
+		}
+		if p.PID == os.Getpid() {
+			continue
+		}
+		if name := p.ContainerID; name != "" && !seen[name] {
+			uses, err := mounts(p.PID, dev, inside)
+			if err != nil {
+				return nil, err
+			}
+			if uses {
+				seen[name] = true
+				list = append(list, fmt.Sprintf("container %.12s", name))
+			}
+		}
+		writes, err := writes(p.PID, dir)
+		if err != nil {
+			return nil, err
+		}
+		if writes {
+			list = append(list, fmt.Sprintf("process %d (%s)", p.PID, p.Command))
+		}
+	}
+	if gaps := cov.Gaps(); cov.Denied > 0 || cov.HidePID != "" {
+		return nil, fmt.Errorf("who uses %s cannot be told: %s", dir, strings.Join(gaps, "; "))
+	}
+	return list, nil
+}
+
+// spot returns the device of a directory, as mountinfo has it, and its path from
+// the root of the file system.
+func spot(dir string) (dev, inside string, err error) {
+	infos, err := mountsOf("self")
+	if err != nil {
+		return "", "", err
+	}
+	var best *mountinfo.Info
+	for _, m := range infos {
+		if within(dir, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
+			best = m
+		}
+	}
+	if best == nil {
+		return "", "", fmt.Errorf("%s is on no mount", dir)
+	}
+	return fmt.Sprint(best.Major, ":", best.Minor), filepath.Join(best.Root, strings.TrimPrefix(dir, best.Mountpoint)), nil
+}
+
+func mountsOf(pid string) ([]*mountinfo.Info, error) {
+	data, err := os.ReadFile("/proc/" + pid + "/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return mountinfo.GetMountsFromReader(bytes.NewReader(data), nil)
+}
+
+// mounts reports whether a process has a directory mounted, a part of it, or one
+// that it is in.
+func mounts(pid int, dev, inside string) (bool, error) {
+	infos, err := mountsOf(strconv.Itoa(pid))
+	if gone(err) {
+		return false, nil
+	}
+	return slices.ContainsFunc(infos, func(m *mountinfo.Info) bool {
+		return fmt.Sprint(m.Major, ":", m.Minor) == dev && (within(m.Root, inside) || within(inside, m.Root))
+	}), err
+}
+
+// writes reports whether a process has a file below dir open for writing.
+func writes(pid int, dir string) (bool, error) {
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(fds)
+	if gone(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		path, err := os.Readlink(fds + "/" + e.Name())
+		if err != nil || !within(path, dir) {
+			continue
+		}
+		info, err := os.Lstat(fds + "/" + e.Name()) // the mode of the link is that of the file's opening
+		if err == nil && info.Mode().Perm()&0o200 != 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }

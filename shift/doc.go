@@ -1,0 +1,34 @@
+// Package shift moves the owners of a directory tree from one range of host IDs
+// to another, so that data of containers that were not remapped is theirs again
+// in remapped ones, and back.
+//
+//	job, err := shift.Plan(ctx, "/srv/data", from, to, shift.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	job, err = shift.Run(ctx, job, nil)
+//
+// An ID of a container is from.ToHost(id) before and to.ToHost(id) after: to move
+// data into the range of dockerd, from maps every ID to itself.
+//
+// # What it guarantees
+//
+// What chown(1) loses is kept: setuid, setgid, file capabilities and POSIX ACLs,
+// whose own IDs are moved too. Times, other extended attributes, hard links,
+// holes and project IDs stay as they are. The tree is then what the kernel shows
+// of the old one through an idmapped mount; its tests ask the kernel.
+//
+// A file's own owner tells whether it is done. So a job that was killed at any
+// point goes on with [Resume], and a job that is done does nothing again. What an
+// owner cannot tell is in a journal, synced before the file is touched.
+//
+// The tree may be hostile: everything is reached by descriptors below the
+// directory, no symbolic link is followed, no mount is entered, and each change
+// is made to the very inode that was looked at.
+//
+// # What it does not
+//
+// The kernel sets ctime, and nothing sets it back. A hard link from outside of
+// the tree to a file in it shares the file's new owner. IDs in neither range stay
+// as they are and are counted in [Report.Outside].
+package shift

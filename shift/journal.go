@@ -1,0 +1,170 @@
+package shift
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// The journal of a job is two files: its Job, replaced whole, and the records of
+// its special files, one line of JSON each, which only grow while it runs.
+
+func journalPath(state, dir, kind string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Join(state, hex.EncodeToString(sum[:8])+kind)
+}
+
+// maxJob bounds the file of a job, of which a map of 340 lines is the most.
+const maxJob = 1 << 20
+
+func load(state, dir string) (Job, error) {
+	name := journalPath(state, dir, ".json")
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Job{}, fmt.Errorf("%w: %s", ErrNoJob, dir)
+	}
+	if err != nil {
+		return Job{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxJob))
+	if err != nil {
+		return Job{}, err
+	}
+	var job Job
+	if err := json.Unmarshal(data, &job); err != nil {
+		return Job{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if job.Schema != 1 || job.Dir != dir {
+		return Job{}, fmt.Errorf("%s: not the journal of a job for %s", name, dir)
+	}
+	job.Options.State = state
+	return job, nil
+}
+
+// save replaces the file of the job. After it the new one is on the disk.
+func (j Job) save() error {
+	state := j.stateDir()
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return err
+	}
+	data, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	name := journalPath(state, j.Dir, ".json")
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(name+".new", name)
+	}
+	if err == nil {
+		err = syncDir(state)
+	}
+	return err
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// A record is what a change of owner takes from a special file, as it was.
+type record struct {
+	Path  []byte `json:"path"` // below the directory
+	Inode uint64 `json:"inode"`
+	UID   uint32 `json:"uid"`
+	GID   uint32 `json:"gid"`
+	Mode  uint32 `json:"mode"`            // the permission bits
+	Cap   []byte `json:"cap,omitempty"`   // security.capability
+	Flags uint32 `json:"flags,omitempty"` // those of FS_IOC_GETFLAGS that were lifted
+}
+
+// records is the open list of a job.
+type records struct{ file *os.File }
+
+// openRecords opens the list of a job to append to it; fresh begins it again.
+func (j Job) openRecords(fresh bool) (*records, error) {
+	flag := os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	if fresh {
+		flag |= os.O_TRUNC
+	}
+	f, err := os.OpenFile(journalPath(j.stateDir(), j.Dir, ".special"), flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// A line that a kill cut off must not run into the next one.
+	_, err = f.Write([]byte("\n"))
+	if err == nil {
+		err = errors.Join(f.Sync(), syncDir(j.stateDir()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &records{f}, nil
+}
+
+// add writes records. After it they are on the disk.
+func (r *records) add(list []record) error {
+	var text []byte
+	for _, rec := range list {
+		line, err := json.Marshal(rec)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, line...), '\n')
+	}
+	if _, err := r.file.Write(text); err != nil {
+		return err
+	}
+	return r.file.Sync()
+}
+
+// each calls do with the records of a job. A line that was cut off is one whose
+// file was not touched yet.
+func (j Job) eachRecord(do func(record) error) error {
+	f, err := os.Open(journalPath(j.stateDir(), j.Dir, ".special"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewReader(f)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var rec record
+		if json.Unmarshal(line, &rec) != nil {
+			continue
+		}
+		if err := do(rec); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package shift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/usernskit/usernskit/userns"
+)
+
+var (
+	// ErrNotSupported: this system cannot do it; it takes Linux 5.8.
+	ErrNotSupported = errors.New("moving owners is not supported here")
+
+	// ErrRefused is matched by the errors of a job that would do harm. Their text
+	// says what is in the way, and [Options] what accepts it.
+	ErrRefused = errors.New("refused")
+
+	// ErrUnfinished: a job for this directory was begun and not ended. [Resume]
+	// ends it.
+	ErrUnfinished = errors.New("a job for this directory is not finished")
+
+	// ErrNoJob: no job for this directory is known.
+	ErrNoJob = errors.New("no job for this directory")
+
+	// ErrMissed: files were still being added when the job ended. It is not
+	// finished.
+	ErrMissed = errors.New("files were added while owners were moved")
+)
+
+// DefaultState is where jobs keep their journal.
+const DefaultState = "/var/lib/usernskit/shift"
+
+// Options say what a job may do beyond the usual.
+type Options struct {
+	// State is the directory of the journal; if empty, it is [DefaultState]. It
+	// must not be in the tree.
+	State string `json:"state,omitempty"`
+
+	// LiftImmutable takes the immutable and append-only attributes off for the
+	// change, and puts them back. Otherwise such files are refused.
+	LiftImmutable bool `json:"lift_immutable,omitempty"`
+
+	// AcceptMixed goes on where IDs of both ranges are in the tree, although Undo
+	// will not tell those apart that had their ID before.
+	AcceptMixed bool `json:"accept_mixed,omitempty"`
+
+	// AcceptRisk goes on in directories of the system and in those that a running
+	// container or a writing process uses.
+	AcceptRisk bool `json:"accept_risk,omitempty"`
+}
+
+// A State says how far a job is.
+type State string
+
+const (
+	StatePlanned State = "planned"
+	StateRunning State = "running"
+	StateDone    State = "done"
+	StateUndoing State = "undoing"
+	StateUndone  State = "undone"
+)
+
+// A Report counts what is in a tree.
+type Report struct {
+	Files     int `json:"files"`      // files, directories, links and all else
+	Todo      int `json:"todo"`       // with an ID of the old range
+	Done      int `json:"done"`       // with an ID of the new range and none of the old
+	Outside   int `json:"outside"`    // with an ID of neither
+	Special   int `json:"special"`    // setuid, setgid or with capabilities
+	ACLs      int `json:"acls"`       // with an access control list that names IDs to move
+	Immutable int `json:"immutable"`  // immutable or append-only
+	HardLinks int `json:"hard_links"` // names of files that have several
+	Sparse    int `json:"sparse"`     // files with holes
+	Mounts    int `json:"mounts"`     // mount points, which are not entered
+	Vanished  int `json:"vanished"`   // gone before they were read
+	New       int `json:"new"`        // made after the job was done; counted by Undo
+
+	// Busy are the containers and processes that use the tree.
+	Busy []string `json:"busy,omitempty"`
+}
+
+// Mixed reports whether IDs of both ranges are in the tree.
+func (r Report) Mixed() bool { return r.Todo > 0 && r.Done > 0 }
+
+// A Job is a tree and the two ranges.
+type Job struct {
+	Schema  int            `json:"schema"`
+	Dir     string         `json:"dir"` // absolute, without symbolic links
+	Inode   uint64         `json:"inode"`
+	From    userns.Mapping `json:"from"`
+	To      userns.Mapping `json:"to"`
+	Options Options        `json:"options"`
+	Report  Report         `json:"report"`
+	State   State          `json:"job_state"`
+	Ended   time.Time      `json:"ended,omitzero"` // when it was done
+}
+
+// Progress is told now and then while a job runs. Total is 0 while it is not
+// known.
+type Progress struct{ Files, Total int }
+
+// Plan scans a tree and changes nothing. It fails where the job makes no sense;
+// whether it would do harm is for [Job.Refusal].
+func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options) (Job, error) {
+	if err := apart(from, to); err != nil {
+		return Job{}, err
+	}
+	dir, err := resolve(dir)
+	if err != nil {
+		return Job{}, err
+	}
+	job := Job{Schema: 1, Dir: dir, From: from, To: to, Options: opt, State: StatePlanned}
+	if within(job.stateDir(), dir) {
+		return Job{}, fmt.Errorf("%w: the journal %s is in the tree", ErrRefused, job.stateDir())
+	}
+	switch old, err := load(job.stateDir(), dir); {
+	case err == nil && (old.State == StateRunning || old.State == StateUndoing):
+		return Job{}, fmt.Errorf("%w: %s", ErrUnfinished, dir)
+	case err != nil && !errors.Is(err, ErrNoJob):
+		return Job{}, err
+	}
+	return job.scan(ctx)
+}
+
+// Refusal says why [Run] refuses the job, or nothing.
+func (j Job) Refusal() error {
+	r, opt := j.Report, j.Options
+	switch {
+	case isSystem(j.Dir) && !opt.AcceptRisk:
+		return fmt.Errorf("%w: %s is a directory of the system", ErrRefused, j.Dir)
+	case len(r.Busy) > 0 && !opt.AcceptRisk:
+		return fmt.Errorf("%w: %s is in use by %s", ErrRefused, j.Dir, strings.Join(r.Busy, ", "))
+	case r.Mixed() && !opt.AcceptMixed:
+		return fmt.Errorf("%w: %d files have IDs of the old range and %d of the new one already", ErrRefused, r.Todo, r.Done)
+	case r.Immutable > 0 && !opt.LiftImmutable:
+		return fmt.Errorf("%w: %d files are immutable or append-only", ErrRefused, r.Immutable)
+	}
+	return nil
+}
+
+// Run does a planned job. A job with nothing to do changes nothing.
+//
+// Where it ends early, the job is unfinished and [Resume] goes on. The error
+// matches [ErrMissed] where files were added faster than they were moved.
+func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
+	if err := job.Refusal(); err != nil {
+		return job, err
+	}
+	if job.Report.Todo == 0 && job.Report.ACLs == 0 {
+		return job, nil
+	}
+	switch old, err := load(job.stateDir(), job.Dir); {
+	case err == nil && (old.State == StateRunning || old.State == StateUndoing):
+		return job, fmt.Errorf("%w: %s", ErrUnfinished, job.Dir)
+	case err != nil && !errors.Is(err, ErrNoJob):
+		return job, err
+	}
+	job.State = StateRunning
+	return job.move(ctx, progress)
+}
+
+// Resume goes on with the job of a directory that was not finished, in the
+// direction it had. One that is finished is returned as it is.
+func Resume(ctx context.Context, dir string, opt Options, progress func(Progress)) (Job, error) {
+	job, err := find(dir, opt)
+	if err != nil || job.State == StateDone || job.State == StateUndone {
+		return job, err
+	}
+	return job.move(ctx, progress)
+}
+
+// Undo moves the owners of a finished job back. Files that were made since move
+// too, and are counted in [Report.New].
+func Undo(ctx context.Context, dir string, opt Options, progress func(Progress)) (Job, error) {
+	job, err := find(dir, opt)
+	switch {
+	case err != nil || job.State == StateUndone:
+		return job, err
+	case job.State != StateDone:
+		return job, fmt.Errorf("%w: %s", ErrUnfinished, job.Dir)
+	}
+	job.Options.AcceptRisk = opt.AcceptRisk
+	now := job
+	now.From, now.To, now.Options.AcceptMixed = job.To, job.From, true
+	if now, err = now.scan(ctx); err != nil {
+		return job, err
+	}
+	if err := now.Refusal(); err != nil {
+		return job, err
+	}
+	job.State = StateUndoing
+	return job.move(ctx, progress)
+}
+
+// find loads the job of a directory.
+func find(dir string, opt Options) (Job, error) {
+	dir, err := resolve(dir)
+	if err != nil {
+		return Job{}, err
+	}
+	return load(Job{Options: opt}.stateDir(), dir)
+}
+
+func (j Job) stateDir() string {
+	if j.Options.State == "" {
+		return DefaultState
+	}
+	return j.Options.State
+}
+
+// translation returns the direction that the job has in its state.
+func (j Job) translation() translation {
+	if j.State == StateUndoing {
+		return translation{j.To, j.From}
+	}
+	return translation{j.From, j.To}
+}
+
+func resolve(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
+}
+
+// apart checks that both mappings have the same IDs inside, and none in common on
+// the host: otherwise an owner would not tell whether a file is done.
+func apart(from, to userns.Mapping) error {
+	for _, m := range []struct {
+		what     string
+		from, to userns.Map
+	}{{"user", from.UID, to.UID}, {"group", from.GID, to.GID}} {
+		if m.from.IsZero() || m.to.IsZero() {
+			return fmt.Errorf("%w: there are no %s IDs to move", userns.ErrInvalidMap, m.what)
+		}
+		for _, e := range m.from.Extents() {
+			n := uint32(0)
+			for _, r := range m.to.HostRanges(e.ID, e.Count) {
+				n += r.Count
+			}
+			if n != e.Count {
+				return fmt.Errorf("%w: the new range lacks some of the %s IDs %v", userns.ErrUnmapped, m.what, e)
+			}
+			for _, f := range m.to.Extents() {
+				if e.HostID < f.HostID+f.Count && f.HostID < e.HostID+e.Count {
+					return fmt.Errorf("%w: the old and the new %s IDs overlap: %v and %v", userns.ErrInvalidMap, m.what, e, f)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// systemDirs are the directories that hold a system together. What is below them
+// may be data.
+var systemDirs = []string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/proc", "/root", "/run",
+	"/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib",
+	"/var/lib/docker", "/var/lib/containerd", "/var/log", "/var/run", "/var/spool"}
+
+func isSystem(dir string) bool {
+	for _, d := range systemDirs {
+		if d == dir {
+			return true
+		}
+	}
+	return within(dir, "/dev") || within(dir, "/etc") || within(dir, "/proc") || within(dir, "/sys") || within(dir, "/boot")
+}
+
+// within reports whether path is dir or below it.
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}

@@ -1,0 +1,634 @@
+package shift_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/shift"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/idmap"
+)
+
+// TestMain lets the test program also be the one that is killed.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 3 && os.Args[1] == "shift-test-child" {
+		if err := childMain(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func childMain(verb, dir, state string) error {
+	opt := shift.Options{State: state, LiftImmutable: true, AcceptRisk: true}
+	from, to := ranges(0, 100000)
+	switch verb {
+	case "run":
+		job, err := shift.Plan(context.Background(), dir, from, to, opt)
+		if err == nil {
+			_, err = shift.Run(context.Background(), job, nil)
+		}
+		return err
+	case "undo":
+		_, err := shift.Undo(context.Background(), dir, opt, nil)
+		return err
+	}
+	panic("BUG: no such child: " + verb)
+}
+
+func ranges(from, to uint32) (a, b userns.Mapping) {
+	one := func(host uint32) userns.Mapping {
+		m, err := userns.NewMap(userns.Extent{ID: 0, HostID: host, Count: 65536})
+		if err != nil {
+			panic(err)
+		}
+		return userns.Mapping{UID: m, GID: m}
+	}
+	return one(from), one(to)
+}
+
+// fileSystems are directories on file systems of several kinds.
+func fileSystems(t *testing.T) map[string]string {
+	t.Helper()
+	hosttest.Need(t)
+	made := map[string]string{}
+	dir, err := os.MkdirTemp("/var/tmp", "shift-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	made["var-tmp"] = dir
+	mount := func(name, source, fstype, data string) {
+		at := t.TempDir()
+		if err := unix.Mount(source, at, fstype, 0, data); err != nil {
+			t.Logf("%s is not tested: %v", name, err)
+			return
+		}
+		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+		made[name] = at
+	}
+	mount("tmpfs", "tmpfs", "tmpfs", "")
+	for _, name := range []string{"ext4", "xfs"} {
+		if loop := loopImage(t, name); loop != "" {
+			mount(name, loop, name, "")
+		}
+	}
+	for name, dir := range made {
+		tree := filepath.Join(dir, "tree")
+		require.NoError(t, os.Mkdir(tree, 0o755))
+		made[name] = tree
+	}
+	return made
+}
+
+// loopImage returns a loop device with a new file system, or nothing.
+func loopImage(t *testing.T, fstype string) string {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "image")
+	f, err := os.Create(image)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(400<<20))
+	require.NoError(t, f.Close())
+	if out, err := exec.Command("mkfs."+fstype, image).CombinedOutput(); err != nil {
+		t.Logf("%s is not tested: %v: %s", fstype, err, out)
+		return ""
+	}
+	out, err := exec.Command("losetup", "--find", "--show", image).Output()
+	if err != nil {
+		t.Logf("%s is not tested: losetup: %v", fstype, err)
+		return ""
+	}
+	loop := strings.TrimSpace(string(out))
+	t.Cleanup(func() { exec.Command("losetup", "--detach", loop).Run() })
+	return loop
+}
+
+// plant makes a tree of everything that there is, owned by IDs from base on.
+func plant(t *testing.T, dir string, base int, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	id := func() int { return base + []int{0, 1, 33, 1000, 65535}[r.IntN(5)] }
+	own := func(path string) { require.NoError(t, os.Lchown(path, id(), id())) }
+	dirs := []string{dir}
+	odd := []string{"plain", "two words", "new\nline", "\xff\xfe not UTF-8", "-rf", "ünï", ".hidden", "quote\"'", "back\\slash"}
+	deep := dir
+	for i := range 25 {
+		deep = filepath.Join(deep, fmt.Sprintf("deep-%d-%s", i, strings.Repeat("x", 100)))
+		require.NoError(t, os.Mkdir(deep, 0o755))
+		dirs = append(dirs, deep)
+	}
+	for i := range 12 {
+		d := filepath.Join(dirs[r.IntN(len(dirs))], fmt.Sprintf("%s-%d", odd[r.IntN(len(odd))], i))
+		if os.Mkdir(d, 0o755) == nil {
+			dirs = append(dirs, d)
+		}
+	}
+	for i := range 80 {
+		p := filepath.Join(dirs[r.IntN(len(dirs))], fmt.Sprintf("%s %d", odd[r.IntN(len(odd))], i))
+		switch r.IntN(10) {
+		case 0:
+			if os.Symlink([]string{"/etc/passwd", "..", "nowhere", "/"}[r.IntN(4)], p) != nil {
+				continue
+			}
+		case 1:
+			if unix.Mkfifo(p, 0o640) != nil {
+				continue
+			}
+		case 2:
+			if unix.Mknod(p, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))) != nil {
+				continue
+			}
+		case 3:
+			f, err := os.Create(p)
+			if err != nil {
+				continue
+			}
+			require.NoError(t, f.Truncate(1<<20))
+			f.WriteAt([]byte("end"), 1<<20-3)
+			f.Close()
+		default:
+			if os.WriteFile(p, fmt.Appendf(nil, "content %d", i), 0o644) != nil {
+				continue
+			}
+		}
+		own(p)
+		info, err := os.Lstat(p)
+		require.NoError(t, err)
+		if !info.Mode().IsRegular() {
+			continue
+		}
+		switch r.IntN(6) {
+		case 0:
+			require.NoError(t, unix.Chmod(p, []uint32{0o4755, 0o2755, 0o6711, 0o2644, 0o1644, 0o4000}[r.IntN(6)]))
+		case 1:
+			setCap(t, p, base)
+		case 2:
+			setACL(t, p, "access", base)
+		case 3:
+			_ = unix.Setxattr(p, "user.note", []byte("kept"), 0)
+		case 4:
+			_ = os.Link(p, filepath.Join(dirs[r.IntN(len(dirs))], fmt.Sprintf("link %d", i)))
+		}
+	}
+	both := filepath.Join(dir, "setuid with capabilities and an ACL")
+	require.NoError(t, os.WriteFile(both, []byte("x"), 0o755))
+	own(both)
+	setACL(t, both, "access", base)
+	require.NoError(t, unix.Chmod(both, 0o6755))
+	setCap(t, both, base)
+	require.NoError(t, os.Link(both, filepath.Join(dir, "the same again")))
+	for i, d := range dirs {
+		if i%3 == 0 {
+			setACL(t, d, "default", base)
+			setACL(t, d, "access", base)
+		}
+		own(d)
+		require.NoError(t, unix.Chmod(d, []uint32{0o755, 0o2775, 0o1777, 0o000, 0o700}[r.IntN(5)]))
+	}
+	past := time.Now().Add(-100 * time.Hour).Truncate(time.Second)
+	for _, d := range dirs {
+		require.NoError(t, os.Chtimes(d, past, past))
+	}
+}
+
+func setCap(t *testing.T, path string, root int) {
+	t.Helper()
+	value := binary.LittleEndian.AppendUint32(nil, 0x02000001)
+	value = append(value, 0x00, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) // CAP_NET_RAW
+	if root != 0 {
+		value[3] = 3
+		value = binary.LittleEndian.AppendUint32(value, uint32(root))
+	}
+	require.NoError(t, unix.Setxattr(path, "security.capability", value, 0))
+}
+
+func setACL(t *testing.T, path, kind string, base int) {
+	t.Helper()
+	value := binary.LittleEndian.AppendUint32(nil, 2)
+	for _, e := range [][3]uint32{{0x01, 7, 1<<32 - 1}, {0x02, 6, uint32(base + 33)}, {0x02, 4, 3000000}, {0x04, 5, 1<<32 - 1}, {0x08, 4, uint32(base + 1000)}, {0x10, 7, 1<<32 - 1}, {0x20, 1, 1<<32 - 1}} {
+		value = binary.LittleEndian.AppendUint16(value, uint16(e[0]))
+		value = binary.LittleEndian.AppendUint16(value, uint16(e[1]))
+		value = binary.LittleEndian.AppendUint32(value, e[2])
+	}
+	require.NoError(t, unix.Setxattr(path, "system.posix_acl_"+kind, value, 0))
+}
+
+// snapshot is all that a tree has, but for ctime.
+func snapshot(t testing.TB, root string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	inodes := map[uint64]string{}
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(root, path)
+		same := ""
+		if d.Type().IsRegular() && st.Nlink > 1 {
+			if inodes[st.Ino] == "" {
+				inodes[st.Ino] = name
+			}
+			same = " same as " + inodes[st.Ino]
+		}
+		text := fmt.Sprintf("%o %d:%d rdev %d size %d blocks %d mtime %d.%d%s", st.Mode, st.Uid, st.Gid, st.Rdev, st.Size, st.Blocks, st.Mtim.Sec, st.Mtim.Nsec, same)
+		switch {
+		case d.Type()&fs.ModeSymlink != 0:
+			to, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			text += " -> " + to
+		case d.Type().IsRegular():
+			text += fmt.Sprintf(" atime %d.%d", st.Atim.Sec, st.Atim.Nsec)
+			f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOATIME, 0)
+			if err != nil {
+				return err
+			}
+			data := make([]byte, st.Size)
+			_, err = f.ReadAt(data, 0)
+			f.Close()
+			if err != nil && st.Size > 0 {
+				return err
+			}
+			text += fmt.Sprintf(" %x", sha256.Sum256(data))
+		}
+		buf := make([]byte, 4096)
+		n, err := unix.Llistxattr(path, buf)
+		if err != nil && err != unix.ENOTSUP {
+			return err
+		}
+		attrs := strings.Split(strings.TrimSuffix(string(buf[:max(n, 0)]), "\x00"), "\x00")
+		slices.Sort(attrs) // a file system lists them in any order
+		for _, attr := range attrs {
+			if attr == "" || strings.HasPrefix(attr, "trusted.SGI_ACL_") { // xfs shows the lists once more, as it stores them
+				continue
+			}
+			value := make([]byte, 4096)
+			n, err := unix.Lgetxattr(path, attr, value)
+			if err != nil {
+				return fmt.Errorf("%s of %q: %w", attr, path, err)
+			}
+			text += fmt.Sprintf("\n\t%s=%x", attr, value[:n])
+		}
+		all[name] = text
+		return nil
+	}))
+	return all
+}
+
+// requireSame compares snapshots, and shows the first file that differs.
+func requireSame(t testing.TB, want, got map[string]string, what ...any) {
+	t.Helper()
+	require.Len(t, got, len(want), what...)
+	for name, text := range want {
+		require.Equal(t, text, got[name], "%q %v", name[max(0, len(name)-80):], what)
+	}
+}
+
+// throughKernel is the snapshot of a tree as the kernel shows it idmapped.
+func throughKernel(t *testing.T, dir string, from, to userns.Mapping) map[string]string {
+	t.Helper()
+	f, g := from.UID.Extents()[0], to.UID.Extents()[0]
+	m, err := userns.NewMap(userns.Extent{ID: f.HostID, HostID: g.HostID, Count: f.Count}, userns.Extent{ID: 3000000, HostID: 3000000, Count: 1})
+	require.NoError(t, err)
+	tree, err := idmap.Clone(t.Context(), dir, userns.Mapping{UID: m, GID: m})
+	require.NoError(t, err)
+	defer tree.Close()
+	at := t.TempDir()
+	require.NoError(t, tree.Attach(at))
+	defer unix.Unmount(at, unix.MNT_DETACH)
+	return snapshot(t, at)
+}
+
+func options(t *testing.T) shift.Options {
+	return shift.Options{State: filepath.Join(t.TempDir(), "state"), AcceptRisk: true}
+}
+
+func mustRun(t *testing.T, dir string, from, to userns.Mapping, opt shift.Options) shift.Job {
+	t.Helper()
+	job, err := shift.Plan(t.Context(), dir, from, to, opt)
+	require.NoError(t, err)
+	job, err = shift.Run(t.Context(), job, nil)
+	require.NoError(t, err)
+	require.Equal(t, shift.StateDone, job.State)
+	return job
+}
+
+func TestTheTreeIsWhatTheKernelShowsIdmapped(t *testing.T) {
+	for name, dir := range fileSystems(t) {
+		for i, c := range [][2]uint32{{0, 100000}, {200000, 300000}, {100000, 0}} {
+			t.Run(fmt.Sprintf("%s/%d to %d", name, c[0], c[1]), func(t *testing.T) {
+				tree := filepath.Join(dir, strconv.Itoa(i))
+				require.NoError(t, os.Mkdir(tree, 0o755))
+				plant(t, tree, int(c[0]), uint64(i))
+				from, to := ranges(c[0], c[1])
+				opt := options(t)
+				before := snapshot(t, tree)
+				want := throughKernel(t, tree, from, to)
+
+				job := mustRun(t, tree, from, to, opt)
+				requireSame(t, want, snapshot(t, tree))
+				assert.Equal(t, len(before), job.Report.Files)
+				assert.Zero(t, job.Report.Todo)
+
+				t.Run("again", func(t *testing.T) {
+					job, err := shift.Plan(t.Context(), tree, from, to, opt)
+					require.NoError(t, err)
+					assert.Zero(t, job.Report.Todo)
+					_, err = shift.Run(t.Context(), job, nil)
+					require.NoError(t, err)
+					requireSame(t, want, snapshot(t, tree))
+				})
+				t.Run("undo", func(t *testing.T) {
+					job, err := shift.Undo(t.Context(), tree, opt, nil)
+					require.NoError(t, err)
+					assert.Equal(t, shift.StateUndone, job.State)
+					requireSame(t, before, snapshot(t, tree))
+				})
+			})
+		}
+	}
+}
+
+// calls are the system calls of a job that a kill may come before.
+var calls = []string{"openat2", "fchownat", "setxattr", "fchmodat", "fsync", "write", "renameat", "syncfs", "ioctl"}
+
+func TestAKillBeforeAnyCallIsMended(t *testing.T) {
+	hosttest.Need(t, "strace")
+	base, err := os.MkdirTemp("/var/tmp", "shift-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(base) })
+	small := func(t *testing.T) string {
+		dir, err := os.MkdirTemp(base, "tree")
+		require.NoError(t, err)
+		for name, mode := range map[string]uint32{"setuid": 0o4755, "setgid": 0o2755, "plain": 0o644, "acl": 0o600, "fixed": 0o6755} {
+			path := filepath.Join(dir, name)
+			require.NoError(t, os.WriteFile(path, []byte(name), 0o644))
+			require.NoError(t, os.Chown(path, 33, 0))
+			if name == "acl" {
+				setACL(t, path, "access", 0)
+			}
+			require.NoError(t, unix.Chmod(path, mode))
+			if name == "setgid" {
+				setCap(t, path, 0)
+			}
+			require.NoError(t, os.Chtimes(path, time.Unix(1e9, 0), time.Unix(1e9, 0)))
+			if name == "fixed" {
+				chattr(t, path, "+i")
+			}
+		}
+		require.NoError(t, os.Chtimes(dir, time.Unix(1e9, 0), time.Unix(1e9, 0)))
+		t.Cleanup(func() { exec.Command("chattr", "-i", filepath.Join(dir, "fixed")).Run() })
+		return dir
+	}
+	tree := small(t)
+	before := snapshot(t, tree)
+	from, to := ranges(0, 100000)
+	want := throughKernel(t, tree, from, to)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	kills := 0
+	for _, verb := range []string{"run", "undo"} {
+		for _, call := range calls {
+			for n := 1; ; n++ {
+				tree, opt := small(t), options(t)
+				opt.LiftImmutable = true
+				end := want
+				if verb == "undo" {
+					mustRun(t, tree, from, to, opt)
+					end = before
+				}
+				cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, n),
+					self, "shift-test-child", verb, tree, opt.State)
+				out, err := cmd.CombinedOutput()
+				whole := err == nil
+				if !whole {
+					kills++
+					require.NotContains(t, string(out), "refused", "%s", out)
+					if _, err = shift.Resume(t.Context(), tree, opt, nil); err != nil { // nothing was begun
+						require.ErrorIs(t, err, shift.ErrNoJob)
+						mustRun(t, tree, from, to, opt)
+					} else if verb == "undo" {
+						_, err = shift.Undo(t.Context(), tree, opt, nil)
+						require.NoError(t, err)
+					}
+				}
+				requireSame(t, end, snapshot(t, tree), verb, call, n)
+				require.True(t, isImmutable(t, filepath.Join(tree, "fixed")), "%s, killed before %s number %d", verb, call, n)
+				if whole {
+					break
+				}
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+	require.Greater(t, kills, 40)
+}
+
+func chattr(t *testing.T, path, how string) {
+	t.Helper()
+	out, err := exec.Command("chattr", how, path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func isImmutable(t *testing.T, path string) bool {
+	t.Helper()
+	var st unix.Statx_t
+	require.NoError(t, unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BASIC_STATS, &st))
+	return st.Attributes&unix.STATX_ATTR_IMMUTABLE != 0
+}
+
+func TestRefusals(t *testing.T) {
+	hosttest.Need(t)
+	from, to := ranges(0, 100000)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), nil, 0o644))
+	safe := options(t)
+	safe.AcceptRisk = false
+	refused := func(t *testing.T, dir string, opt shift.Options, text string) {
+		t.Helper()
+		before := snapshot(t, dir)
+		job, err := shift.Plan(t.Context(), dir, from, to, opt)
+		require.NoError(t, err)
+		_, err = shift.Run(t.Context(), job, nil)
+		require.ErrorIs(t, err, shift.ErrRefused)
+		assert.ErrorContains(t, err, text)
+		requireSame(t, before, snapshot(t, dir))
+	}
+	t.Run("IDs of both ranges", func(t *testing.T) {
+		require.NoError(t, os.Chown(filepath.Join(dir, "a"), 100005, 100005))
+		refused(t, dir, options(t), "1 files have IDs of the old range and 1 of the new one already")
+		require.NoError(t, os.Chown(filepath.Join(dir, "a"), 5, 5))
+	})
+	t.Run("a file open for writing", func(t *testing.T) {
+		cmd := exec.Command("sleep", "60")
+		var err error
+		f, err := os.OpenFile(filepath.Join(dir, "a"), os.O_WRONLY, 0)
+		require.NoError(t, err)
+		cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{f}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		require.NoError(t, cmd.Start())
+		f.Close()
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		refused(t, dir, safe, fmt.Sprintf("is in use by process %d (sleep)", cmd.Process.Pid))
+	})
+	t.Run("a directory of the system", func(t *testing.T) {
+		job := shift.Job{Dir: "/usr", Options: safe}
+		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
+		job.Dir = "/etc/ssl/private"
+		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
+		job.Dir = "/"
+		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
+		job.Dir = "/srv/data"
+		require.NoError(t, job.Refusal())
+	})
+	t.Run("immutable", func(t *testing.T) {
+		dir, err := os.MkdirTemp("/var/tmp", "shift-test-")
+		require.NoError(t, err)
+		defer os.RemoveAll(dir)
+		fixed := filepath.Join(dir, "fixed")
+		require.NoError(t, os.WriteFile(fixed, nil, 0o644))
+		chattr(t, fixed, "+i")
+		defer chattr(t, fixed, "-i")
+		refused(t, dir, options(t), "1 files are immutable or append-only")
+		opt := options(t)
+		opt.LiftImmutable = true
+		mustRun(t, dir, from, to, opt)
+		assert.True(t, isImmutable(t, fixed))
+	})
+	t.Run("ranges that overlap", func(t *testing.T) {
+		_, other := ranges(0, 65535)
+		_, err := shift.Plan(t.Context(), dir, from, other, safe)
+		require.ErrorIs(t, err, userns.ErrInvalidMap)
+	})
+	t.Run("another directory than the planned one", func(t *testing.T) {
+		at := filepath.Join(t.TempDir(), "x")
+		require.NoError(t, os.Mkdir(at, 0o755))
+		job, err := shift.Plan(t.Context(), at, from, to, options(t))
+		require.NoError(t, err)
+		require.NoError(t, os.Rename(at, at+".old"))
+		require.NoError(t, os.Mkdir(at, 0o755))
+		_, err = shift.Run(t.Context(), job, nil)
+		require.ErrorIs(t, err, shift.ErrRefused)
+	})
+	t.Run("the journal in the tree", func(t *testing.T) {
+		_, err := shift.Plan(t.Context(), dir, from, to, shift.Options{State: filepath.Join(dir, "state")})
+		require.ErrorIs(t, err, shift.ErrRefused)
+	})
+	t.Run("no job", func(t *testing.T) {
+		_, err := shift.Undo(t.Context(), dir, safe, nil)
+		require.ErrorIs(t, err, shift.ErrNoJob)
+		_, err = shift.Resume(t.Context(), dir, safe, nil)
+		require.ErrorIs(t, err, shift.ErrNoJob)
+	})
+}
+
+// Mounts in a tree are another's files.
+func TestNoMountIsEntered(t *testing.T) {
+	hosttest.Need(t)
+	dir, victim := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(victim, "file"), nil, 0o644))
+	for _, name := range []string{"dir", "file"} {
+		at := filepath.Join(dir, name)
+		source := victim
+		if name == "dir" {
+			require.NoError(t, os.Mkdir(at, 0o755))
+		} else {
+			require.NoError(t, os.WriteFile(at, nil, 0o644))
+			source = filepath.Join(victim, "file")
+		}
+		require.NoError(t, unix.Mount(source, at, "", unix.MS_BIND, ""))
+		defer unix.Unmount(at, unix.MNT_DETACH)
+	}
+	from, to := ranges(0, 100000)
+	before := snapshot(t, victim)
+	job, err := shift.Plan(t.Context(), dir, from, to, options(t))
+	require.NoError(t, err)
+	assert.Equal(t, 2, job.Report.Mounts)
+	_, err = shift.Run(t.Context(), job, nil)
+	require.NoError(t, err)
+	requireSame(t, before, snapshot(t, victim))
+}
+
+// A program in the tree swaps directories and files for links to the outside,
+// renames across directories and adds files, all the time.
+func TestAHostileTreeReachesNothingOutside(t *testing.T) {
+	hosttest.Need(t)
+	base := t.TempDir()
+	victim, dir := filepath.Join(base, "victim"), filepath.Join(base, "tree")
+	for i := range 40 {
+		require.NoError(t, os.MkdirAll(filepath.Join(victim, strconv.Itoa(i)), 0o755))
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, strconv.Itoa(i), "sub"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(victim, "sub"), nil, 0o4755))
+		for k := range 20 {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i), fmt.Sprint("f", k)), nil, 0o644))
+		}
+	}
+	before := snapshot(t, victim)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		n := 0
+		for ; ctx.Err() == nil; n++ {
+			d := filepath.Join(dir, strconv.Itoa(n%40))
+			_ = os.Rename(filepath.Join(d, "sub"), filepath.Join(d, "away"))
+			_ = os.Symlink(victim, filepath.Join(d, "sub"))
+			_ = os.Remove(filepath.Join(d, "sub"))
+			_ = os.Rename(filepath.Join(d, "away"), filepath.Join(d, "sub"))
+			f := filepath.Join(d, fmt.Sprint("f", n%20))
+			_ = os.Rename(f, f+".away")
+			_ = os.Symlink(filepath.Join(victim, "sub"), f)
+			_ = os.Remove(f)
+			_ = os.Rename(f+".away", filepath.Join(dir, strconv.Itoa((n+7)%40), fmt.Sprint("f", n%20)))
+			_ = os.WriteFile(filepath.Join(d, "new"), nil, 0o644)
+			_ = os.Remove(filepath.Join(d, "new"))
+		}
+		done <- n
+	}()
+	from, to := ranges(0, 100000)
+	opt := options(t)
+	opt.AcceptMixed = true
+	missed := 0
+	ended := func(job shift.Job, err error) {
+		for tries := 0; err != nil; tries++ {
+			require.ErrorIs(t, err, shift.ErrMissed)
+			require.Less(t, tries, 100)
+			missed++
+			job, err = shift.Resume(t.Context(), dir, opt, nil)
+		}
+		require.Contains(t, []shift.State{shift.StateDone, shift.StateUndone}, job.State)
+	}
+	for range 10 {
+		job, err := shift.Plan(t.Context(), dir, from, to, opt)
+		require.NoError(t, err)
+		ended(shift.Run(t.Context(), job, nil))
+		ended(shift.Undo(t.Context(), dir, opt, nil))
+	}
+	stop()
+	n := <-done
+	t.Logf("%d swaps, files were missed %d times", n, missed)
+	require.Greater(t, n, 100)
+	requireSame(t, before, snapshot(t, victim))
+}
