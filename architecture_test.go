@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	".":                 {"internal/hostfs", "internal/members", "internal/text", "github.com/aymanbagabas/go-udiff"},
 	"internal/members":  {},
 	"internal/hostfs":   {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
+	"shift":             {"userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/fstype":   {"internal/answer"},
 	"userns":            {"internal/attempt", ".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"userns/idmap":      {"internal/answer", "internal/fstype", "userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
