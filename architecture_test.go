@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"verify/preflight":       {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "verify/engine", "verify/internal/facts", "userns", "subid", "daemoncfg"},
 	"verify/engine":          {},
 	"verify/format":          {"internal/text", "verify"},
-	"verify/docker":          {"verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
+	"verify/docker":          {".", "daemoncfg/dockerd", "verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
 	"verify/drill":           {"internal/attempt", "userns", "verify", "verify/engine", "golang.org/x/sys/unix"},
 	"fleet":                  {".", "subid"},
 	"fleet/file":             {".", "subid", "fleet", "internal/hostfs"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -21,7 +22,8 @@ import (
 // another kind, for everything that the checks look at. An empty host means the
 // one that the environment names, or Docker's default.
 //
-// The error matches [engine.ErrDown] where nothing listens. Where the daemon
+// The error matches [engine.ErrDown] where nothing listens, and where systemd
+// does for a docker.service that does not run: it is not started by looking. Where the daemon
 // answers and refuses a part, the part is in Engine.Unread and there is no
 // error. Containers that end while they are being read are left out. An answer
 // that does not come in half a minute is taken for a refusal.
@@ -41,6 +43,9 @@ func read(ctx context.Context, host string, patience time.Duration) (*engine.Eng
 		return nil, err
 	}
 	defer c.Close()
+	if err := asleep(ctx, usernskit.Host{}, c.DaemonHost()); err != nil {
+		return nil, err
+	}
 	peer, err := reachable(ctx, c.DaemonHost())
 	if err != nil {
 		return nil, err

@@ -1,0 +1,27 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+// asleep is the error where a connection would start the daemon: systemd listens
+// on the usual socket, and docker.service does not run.
+func asleep(ctx context.Context, h usernskit.Host, address string) error {
+	if !slices.Contains([]string{"unix:///var/run/docker.sock", "unix:///run/docker.sock"}, address) {
+		return nil
+	}
+	s, err := dockerd.Read(ctx, h)
+	if err != nil || s.Init != dockerd.InitSystemd {
+		return nil // nobody would start it
+	}
+	if _, running, err := s.Running(ctx, h).Get(); running || err != nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s does not run, and a connection to its socket would start it", engine.ErrDown, s.Unit)
+}
