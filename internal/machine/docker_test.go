@@ -73,7 +73,7 @@ func needed(t *testing.T, name string) string {
 
 // box imports an image of busybox.
 const box = `mkdir -p /tmp/box/bin && cp /bin/busybox /tmp/box/bin
-for a in sh cat sleep touch; do ln -s busybox /tmp/box/bin/$a; done
+for a in sh cat sleep touch true; do ln -s busybox /tmp/box/bin/$a; done
 tar -C /tmp/box -c . | docker import - box >/dev/null
 `
 

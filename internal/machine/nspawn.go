@@ -67,7 +67,7 @@ func Boot(t testing.TB, o Options) *Machine {
 	require.NoError(t, err)
 	defer console.Close()
 	cmd.Stdout, cmd.Stderr = console, console
-	start(t, cmd, func() {
+	ended := start(t, cmd, func() {
 		pid, err := strconv.Atoi(firstChild(cmd.Process.Pid))
 		if err == nil {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -76,6 +76,12 @@ func Boot(t testing.TB, o Options) *Machine {
 	if !m.up(cmd.Process.Pid) {
 		log, _ := os.ReadFile(console.Name())
 		require.Fail(t, "the machine does not come up", "%s", log)
+	}
+	if os.Getenv("USERNSKIT_SHELL") != "" {
+		t.Cleanup(func() {
+			fmt.Fprintln(os.Stderr, "a shell in the machine, until it is turned off:\n\tsudo", m.command("bash"))
+			<-ended
+		})
 	}
 	return m
 }
@@ -164,8 +170,10 @@ func (m *Machine) journal() string {
 }
 
 // start starts cmd, and ends it with the test. It also ends when the process of
-// the test is killed. stop runs first, if set.
-func start(t testing.TB, cmd *exec.Cmd, stop func()) {
+// the test is killed. It is
+// killed, or stop ends it, if set. The channel is closed when it has
+// ended.
+func start(t testing.TB, cmd *exec.Cmd, stop func()) <-chan struct{} {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started, done := make(chan error), make(chan struct{})
@@ -178,7 +186,9 @@ func start(t testing.TB, cmd *exec.Cmd, stop func()) {
 	}()
 	require.NoError(t, <-started)
 	t.Cleanup(func() {
-		if stop != nil {
+		if stop == nil {
+			_ = cmd.Process.Kill()
+		} else {
 			stop()
 		}
 		select {
@@ -188,4 +198,5 @@ func start(t testing.TB, cmd *exec.Cmd, stop func()) {
 			<-done
 		}
 	})
+	return done
 }

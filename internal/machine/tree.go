@@ -95,7 +95,7 @@ func cached(t testing.TB, name, recipe string, build func(path string) error) st
 	cache, err := cacheDir()
 	require.NoError(t, err)
 	path := filepath.Join(cache, fmt.Sprintf("%s-%.6x", name, sha256.Sum256([]byte(recipe))))
-	if _, err := os.Stat(path); err == nil {
+	if exists(path) {
 		return path
 	}
 	if os.Getenv("USERNSKIT_E2E") != "require" {
@@ -106,7 +106,7 @@ func cached(t testing.TB, name, recipe string, build func(path string) error) st
 	require.NoError(t, err)
 	defer lock.Close()
 	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-	if _, err := os.Stat(path); err == nil {
+	if exists(path) {
 		return path // another process built it
 	}
 	unfinished := path + ".unfinished"
@@ -114,6 +114,11 @@ func cached(t testing.TB, name, recipe string, build func(path string) error) st
 	require.NoError(t, build(unfinished))
 	require.NoError(t, os.Rename(unfinished, path))
 	return path
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // tail is the end of a long output.
