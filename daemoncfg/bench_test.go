@@ -62,7 +62,7 @@ func BenchmarkSet(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					next := *doc
-					if err := next.Set(json.RawMessage(`"x"`), key); err != nil {
+					if err := next.Set([]string{key}, json.RawMessage(`"x"`)); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -85,7 +85,7 @@ func BenchmarkSetAgainstJSONValid(b *testing.B) {
 				valid = min(valid, time.Since(start))
 				next := *doc
 				start = time.Now()
-				require.NoError(b, next.Set(json.RawMessage(`"x"`), "userns-remap"))
+				require.NoError(b, next.Set([]string{"userns-remap"}, json.RawMessage(`"x"`)))
 				set = min(set, time.Since(start))
 			}
 			b.ReportMetric(float64(set)/float64(valid), "x-Valid")

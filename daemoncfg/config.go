@@ -10,30 +10,33 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// Read reads the daemon.json that dockerd reads on h, see [dockerd.Startup.ConfigFile].
-// A missing file is a configuration without members.
+// Read reads the daemon.json that dockerd reads on h. A missing file is a
+// configuration without members.
 func Read(ctx context.Context, h usernskit.Host) (*Document, error) {
 	s, err := dockerd.Read(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	doc, _, err := readConfig(h, s.ConfigFile)
-	return doc, err
+	return Open(h, s)
 }
 
-// readConfig reads a daemon.json of the host. before is nil where there is no
-// file; the document is then a blank one.
-func readConfig(h usernskit.Host, file string) (doc *Document, before []byte, err error) {
-	before, err = h.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		before, err = nil, nil
+// Open is [Read] for a dockerd whose startup is known, as one that a person has
+// chosen.
+func Open(h usernskit.Host, s dockerd.Startup) (*Document, error) {
+	before, err := h.ReadFile(s.ConfigFile)
+	missing := isNotExist(err)
+	if err != nil && !missing {
+		return nil, err
 	}
+	doc, err := Parse(s.ConfigFile, before)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	doc, err = Parse(file, before)
-	return doc, before, err
+	doc.missing, doc.before, doc.startup = missing, before, &s
+	return doc, nil
 }
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // stringAt returns the string at path, and whether there is one.
 func stringAt(d *Document, path ...string) (string, bool) {
@@ -41,9 +44,72 @@ func stringAt(d *Document, path ...string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	var s *string
-	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
-		return "", false
+	s, err := unquoteValue(string(raw))
+	return s, err == nil
+}
+
+// unquoteValue reads a string of JSON, and nothing else.
+func unquoteValue(raw string) (s string, err error) {
+	if raw == "null" { // which Unmarshal leaves alone
+		return "", errors.New("null is not a string")
 	}
-	return *s, true
+	err = json.Unmarshal([]byte(raw), &s)
+	return s, err
+}
+
+// A Setting is the remapping that is configured. The zero value is none.
+type Setting struct {
+	Value string        // as written, "" where it is not a string
+	Place string        // "/etc/docker/daemon.json:3", "/etc/default/docker:7 (DOCKER_OPTS)"
+	Pos   usernskit.Pos // the same without the variable
+	// On is set where dockerd, started with this, remaps: Remap is then the
+	// value, and else Err says why it does not.
+	On    bool
+	Remap Remap
+	Err   error
+
+	byFlag bool
+}
+
+// Current returns the remapping that dockerd finds when it starts on h, in its
+// daemon.json or among its flags. What a dockerd that runs has in force may be
+// something else.
+func Current(ctx context.Context, h usernskit.Host) (Setting, error) {
+	doc, err := Read(ctx, h)
+	if err != nil {
+		return Setting{}, err
+	}
+	return current(*doc.startup, doc), nil
+}
+
+// CurrentOf is [Current] for a startup and a document that have been read.
+func CurrentOf(s dockerd.Startup, doc *Document) Setting { return current(s, doc) }
+
+func current(s dockerd.Startup, doc *Document) Setting {
+	raw, inFile := doc.Get(remapKey)
+	flag, isFlag := s.Flag(remapKey)
+	var set Setting
+	switch {
+	case inFile:
+		line, _ := doc.Position(remapKey)
+		set.Pos = usernskit.Pos{File: doc.name, Line: line}
+		set.Place = set.Pos.String()
+		if string(raw) == "null" {
+			set.Err = &remapError{"", "null is no remapping at all", true}
+		} else if set.Value, set.Err = unquoteValue(string(raw)); set.Err != nil {
+			set.Err = &remapError{string(raw), "dockerd does not start with a value that is not a string", false}
+		}
+	case isFlag:
+		set.Place, set.Pos, set.Value, set.byFlag = flag.Place(), flag.Pos(), flag.Value, true
+	default:
+		return Setting{}
+	}
+	if inFile && isFlag {
+		set.Err = &ConflictError{Key: remapKey, Flag: flag, Pos: set.Pos, fix: s.DropFlag(flag)}
+	}
+	if set.Err == nil {
+		set.Remap, set.Err = ParseRemap(set.Value)
+	}
+	set.On = set.Err == nil
+	return set
 }

@@ -31,7 +31,7 @@ func TestCorpusIsEditedInOneLineAndComesBack(t *testing.T) {
 			_, was := doc.Get(key)
 			_, hasObject := doc.Get()
 
-			require.NoError(t, doc.Set(json.RawMessage(value), key))
+			require.NoError(t, doc.Set([]string{key}, json.RawMessage(value)))
 			out := doc.Bytes()
 			got, err := asDockerd(out)
 			require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestFaultsOfOtherEditors(t *testing.T) {
 		require.NoError(t, err)
 		elements, err := daemoncfg.ParsePointer(path)
 		require.NoError(t, err)
-		require.NoError(t, doc.Set(json.RawMessage(value), elements...))
+		require.NoError(t, doc.Set(elements, json.RawMessage(value)))
 		return string(doc.Bytes())
 	}
 	t.Run("nvidia-ctk sorts keys and drops the last line break", func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestFaultsOfOtherEditors(t *testing.T) {
 		assert.Equal(t, `{"a":{"99999999":3}}`, set(t, `{"a":{}}`, "/a/99999999", "3"))
 		doc, err := daemoncfg.Parse("daemon.json", []byte(`{"a":[]}`))
 		require.NoError(t, err)
-		require.Error(t, doc.Set(json.RawMessage("3"), "a", "99999999"))
+		require.Error(t, doc.Set([]string{"a", "99999999"}, json.RawMessage("3")))
 	})
 	t.Run("sjson and augeas drop the last line break", func(t *testing.T) {
 		assert.Equal(t, "{\n\t\"a\": 1,\n\t\"k\": 3\n}\n", set(t, "{\n\t\"a\": 1\n}\n", "/k", "3"))

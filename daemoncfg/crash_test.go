@@ -40,7 +40,7 @@ func TestWriterThatIsKilled(t *testing.T) {
 	}
 	fmt.Println("ready")
 	for i := 0; ; i++ {
-		if err := set(usernskit.Host{Root: root}, i, "runtimes", "killed", "options", "n"); err != nil && !errors.Is(err, usernskit.ErrUnfinished) {
+		if err := set(usernskit.Host{Root: root}, i, "builder", "killed", "options", "n"); err != nil && !errors.Is(err, usernskit.ErrUnfinished) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -88,7 +88,7 @@ func killWriters(t *testing.T, kills int) (unfinished int) {
 			}
 			key := fmt.Sprint("second-", i)
 			pause.Lock()
-			err := set(h, i, "runtimes", key)
+			err := set(h, i, "builder", key)
 			pause.Unlock()
 			switch {
 			case err == nil:
@@ -119,7 +119,7 @@ func killWriters(t *testing.T, kills int) (unfinished int) {
 	require.NoError(t, err)
 	require.NotEmpty(t, written)
 	for _, key := range written {
-		_, ok := doc.Get("runtimes", key)
+		_, ok := doc.Get("builder", key)
 		require.True(t, ok, "%s was written and is lost", key)
 	}
 	info, err := os.Stat(file)

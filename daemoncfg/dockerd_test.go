@@ -82,7 +82,7 @@ func TestRealDockerdReadsWhatWasSet(t *testing.T) {
 		require.NoError(t, err)
 		doc, err := daemoncfg.Parse(file, in)
 		require.NoError(t, err)
-		require.NoError(t, doc.Set(json.RawMessage(`"alice:staff"`), "userns-remap"))
+		require.NoError(t, doc.Set([]string{"userns-remap"}, json.RawMessage(`"alice:staff"`)))
 		out := e.read(t, doc.Bytes())
 		if strings.Contains(out, "don't match any configuration option") {
 			// One that some dockerd does not start with anyhow. Lint has seen it,
@@ -92,8 +92,8 @@ func TestRealDockerdReadsWhatWasSet(t *testing.T) {
 				continue
 			}
 			for _, f := range doc.Lint() {
-				if f.Fatal {
-					found = f.ID
+				if f.Level == daemoncfg.LevelFatal {
+					found = string(f.ID)
 				}
 			}
 			assert.Contains(t, []string{"unknown-key", "removed-key"}, found, "%s: %s", file, out)
@@ -101,7 +101,7 @@ func TestRealDockerdReadsWhatWasSet(t *testing.T) {
 		}
 		// dockerd takes members of objects for its own, in the order of a Go map:
 		// where there is another userns-remap inside of one it may name either.
-		if slices.ContainsFunc(doc.Lint(), func(f daemoncfg.Finding) bool { return f.ID == "nested-remap" }) {
+		if slices.ContainsFunc(doc.Lint(), func(f daemoncfg.Problem) bool { return f.ID == "nested-remap" }) {
 			out = strings.ReplaceAll(out, "from file: somebody)", "from file: alice:staff)")
 		}
 		assert.Contains(t, out, "userns-remap: (from flag: "+nobody+", from file: alice:staff)", file)

@@ -2,9 +2,13 @@ package daemoncfg
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
 // Limits of what [Parse] takes. dockerd has none for the size, and 10000 for
@@ -18,15 +22,16 @@ const (
 // of one member and keeps all others; a failed edit changes nothing.
 type Document struct {
 	name string
-	now  pieces
-	// members are those of the document's object, as the gate saw them when it
-	// went over the text, to save a walk over it. They are nil, which says
-	// nothing, where the gate had to look twice, and after an edit.
-	members []item
+	now  string
 	// blank is what stood in the document's place before it had an object:
 	// nothing, white space or null. It comes back when the last member goes.
 	blank    string
 	wasBlank bool
+
+	// Where it was read: see Open.
+	missing bool
+	before  []byte
+	startup *dockerd.Startup
 }
 
 // Parse reads a daemon.json as strictly as the strictest dockerd from 20.10 to
@@ -41,11 +46,10 @@ type Document struct {
 // The name is for errors and is never opened.
 func Parse(name string, data []byte) (*Document, error) {
 	text := string(data)
-	members, err := gate(name, text)
-	if err != nil {
+	if err := gate(name, text); err != nil {
 		return nil, err
 	}
-	d := &Document{name: name, now: pieces{head: text}, members: members}
+	d := &Document{name: name, now: text, before: data}
 	if inner := trim(text); inner == "" || inner == "null" {
 		d.blank, d.wasBlank = text, true
 	}
@@ -56,24 +60,13 @@ func Parse(name string, data []byte) (*Document, error) {
 func (d *Document) Name() string { return d.name }
 
 // Bytes returns the document. Without an edit it is what Parse was given.
-func (d *Document) Bytes() []byte {
-	out := make([]byte, 0, d.now.size())
-	out = append(out, d.now.head...)
-	out = append(out, d.now.with...)
-	return append(out, d.now.tail...)
-}
-
-// put makes text the document.
-func (d *Document) put(text pieces) { d.now, d.members = text, nil }
-
-// text is the document for those who look into it.
-func (d *Document) text() string { return d.now.join() }
+func (d *Document) Bytes() []byte { return []byte(d.now) }
 
 // Get returns the value at path as it is spelled in the document, and whether
 // there is one. An element of path is a key, or an index where it leads into
 // an array. No path at all is the whole document.
 func (d *Document) Get(path ...string) (json.RawMessage, bool) {
-	text := d.text()
+	text := d.now
 	steps, ok := d.walk(text, path)
 	if !ok {
 		return nil, false
@@ -84,7 +77,7 @@ func (d *Document) Get(path ...string) (json.RawMessage, bool) {
 // Position returns line and column, both from 1, of the key at path, or of the
 // value where it is no member of an object. It returns 0, 0 for what is absent.
 func (d *Document) Position(path ...string) (line, col int) {
-	text := d.text()
+	text := d.now
 	steps, ok := d.walk(text, path)
 	if !ok {
 		return 0, 0
@@ -97,22 +90,7 @@ func (d *Document) Position(path ...string) (line, col int) {
 }
 
 // isBlank reports whether the document has no object to put members in.
-func (d *Document) isBlank() bool { return d.wasBlank && d.text() == d.blank }
-
-// Pieces are a text as an edit leaves it: what stands before it, what it has
-// put in, and what stands behind. They are joined when they are read. A
-// document is as a rule edited once and written then, which is one copy of it
-// instead of two.
-type pieces struct{ head, with, tail string }
-
-func (p pieces) size() int { return len(p.head) + len(p.with) + len(p.tail) }
-
-func (p pieces) join() string {
-	if p.size() == len(p.head) {
-		return p.head
-	}
-	return p.head + p.with + p.tail
-}
+func (d *Document) isBlank() bool { return d.wasBlank && d.now == d.blank }
 
 // A span is a stretch of the document, by byte offsets.
 type span struct{ start, end int }
@@ -154,3 +132,101 @@ func root(text string) span {
 
 // trim cuts what JSON takes for white space. strings.TrimSpace would cut more.
 func trim(text string) string { return strings.Trim(text, " \t\r\n") }
+
+// A step is one value on the way down a path.
+type step struct {
+	value span
+	items []item // of an object or array that the path leads into
+	index int    // of the item that the path takes, or -1
+}
+
+// kind is the first byte of the step's value: '{' and '[' have items.
+func (s step) kind(text string) byte { return text[s.value.start] }
+
+// walk goes down path from the root, as far as there are values. The steps are
+// the root and one for each element that was found; it reports whether that is
+// all of them. The last step of an incomplete walk has its items, and -1.
+func (d *Document) walk(text string, path []string) ([]step, bool) {
+	if d.isBlank() {
+		return nil, false
+	}
+	steps := make([]step, 1, len(path)+1)
+	steps[0] = step{value: root(text)}
+	for _, name := range path {
+		s := &steps[len(steps)-1]
+		s.index = -1
+		switch s.kind(text) {
+		case '{':
+			s.items = items(text, s.value)
+			s.index = member(text, s.items, name)
+		case '[':
+			s.items = items(text, s.value)
+			if i, ok := arrayIndex(name); ok && i < len(s.items) {
+				s.index = i
+			}
+		}
+		if s.index < 0 {
+			return steps, false
+		}
+		steps = append(steps, step{value: s.items[s.index].value})
+	}
+	return steps, true
+}
+
+// member returns the index of the member of that name, or -1.
+func member(text string, list []item, name string) int {
+	for i, it := range list {
+		if unquote(it.key.of(text)) == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// arrayIndex reads an index as RFC 6901, section 4 has it: no sign and no
+// leading zero.
+func arrayIndex(name string) (int, bool) {
+	if len(name) == 0 || len(name) > 9 || len(name) > 1 && name[0] == '0' {
+		return 0, false
+	}
+	for i := range len(name) {
+		if name[i] < '0' || name[i] > '9' {
+			return 0, false
+		}
+	}
+	i, err := strconv.Atoi(name)
+	return i, err == nil
+}
+
+// ParsePointer reads a JSON Pointer (RFC 6901), "/log-opts/max-size", into the
+// path that [Document.Get] and the others take. The empty pointer is the whole
+// document. In an element ~1 stands for a slash, and ~0 for a tilde.
+func ParsePointer(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if s[0] != '/' {
+		return nil, fmt.Errorf("%q is no JSON Pointer: it has to start with a slash, as in \"/log-opts/max-size\"", s)
+	}
+	path := strings.Split(s[1:], "/")
+	for i, name := range path {
+		if odd := strings.NewReplacer("~0", "", "~1", "").Replace(name); strings.Contains(odd, "~") {
+			return nil, fmt.Errorf("%q is no JSON Pointer: a tilde is written ~0, and a slash in a key ~1", s)
+		}
+		path[i] = strings.NewReplacer("~0", "~", "~1", "/").Replace(name)
+	}
+	return path, nil
+}
+
+// pointer writes path as a JSON Pointer, for messages.
+func pointer(path []string) string {
+	if len(path) == 0 {
+		return "the document"
+	}
+	var b strings.Builder
+	for _, name := range path {
+		b.WriteByte('/')
+		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+	}
+	return b.String()
+}

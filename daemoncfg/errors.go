@@ -3,7 +3,6 @@ package daemoncfg
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
@@ -18,7 +17,7 @@ var (
 	ErrInvalid = errors.New("daemon.json that dockerd does not read")
 	// ErrNotObject: a path leads through a value that has no members.
 	ErrNotObject = errors.New("has no members")
-	// ErrRemap: no value of --userns-remap.
+	// ErrRemap: not a value of --userns-remap.
 	ErrRemap = errors.New("not a user or user:group")
 	// ErrFailOpen: a value of --userns-remap that dockerd accepts, and with
 	// which a container's root is the host's root. It matches ErrRemap too.
@@ -30,45 +29,36 @@ var (
 	// ErrSnapshotter: features.containerd-snapshotter is switched on. dockerd
 	// from 29.0 does not start with that and userns-remap.
 	ErrSnapshotter = errors.New("the containerd image store and userns-remap exclude each other")
+	// ErrFlag: userns-remap is set by a flag that nothing here may edit.
+	ErrFlag = errors.New("userns-remap is set by a flag of dockerd")
+	// ErrGenerated: daemon.json is made by another program, which makes it again.
+	ErrGenerated = errors.New("a generated file")
 )
 
-// problem is the Err of a [usernskit.FileError] about daemon.json.
-type problem struct {
-	text string
-	is   error
-}
-
-func (p *problem) Error() string        { return p.text }
-func (p *problem) Is(target error) bool { return target == p.is }
-
-// at is the error about the byte at offset of the document.
-func at(name, text string, offset int, format string, args ...any) error {
-	line, col := position(text, offset)
-	return &usernskit.FileError{
-		File: name, Line: line, Col: col,
-		Err: &problem{text: fmt.Sprintf(format, args...), is: ErrInvalid},
-	}
-}
-
-// position returns line and column of the byte at offset, both from 1, the
-// column in bytes.
-func position(text string, offset int) (line, col int) {
-	before := text[:min(offset, len(text))]
-	return 1 + strings.Count(before, "\n"), len(before) - strings.LastIndexByte(before, '\n')
-}
-
-// A ConflictError is a key that stands, or would stand, both in daemon.json
-// and among the flags of dockerd. dockerd does not start then, equal values
-// included.
+// A ConflictError is a key that is, or would be, both in daemon.json and among
+// the flags of dockerd. dockerd does not start then, equal values included.
 type ConflictError struct {
-	Key  string       // as in daemon.json: "userns-remap"
-	Flag dockerd.Flag // where the flag comes from
-	Fix  string       // the edit that a person has to make
+	Key  string        // as in daemon.json: "userns-remap"
+	Flag dockerd.Flag  // where the flag comes from
+	Pos  usernskit.Pos // of the key in daemon.json; zero for one that is planned
+
+	path []string
+	fix  string // how to be rid of the flag
 }
 
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s: --%s is a flag of dockerd here, and dockerd does not start when %q is in daemon.json too; %s",
-		e.Flag.Place(), e.Flag.Name, e.Key, e.Fix)
+func (e *ConflictError) Error() string { return e.Flag.Place() + ": " + e.text() }
+
+func (e *ConflictError) text() string {
+	file := e.Pos.File
+	if file == "" {
+		file = "daemon.json"
+	}
+	fix := e.fix
+	if fix == "" {
+		fix = "it is in " + e.Flag.Place()
+	}
+	return fmt.Sprintf("%s is a flag of dockerd here, and dockerd does not start when %q is in %s too; remove %q there, or the flag: %s",
+		e.Flag.Spelled, e.Key, file, e.Key, fix)
 }
 
 // Is matches [ErrConflict].

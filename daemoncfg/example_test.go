@@ -18,7 +18,7 @@ func ExampleDocument_Set() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := doc.Set(json.RawMessage(`"default"`), "userns-remap"); err != nil {
+	if err := doc.Set([]string{"userns-remap"}, json.RawMessage(`"default"`)); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s", doc.Bytes())
@@ -49,12 +49,12 @@ func ExampleDocument_Lint() {
 		log.Fatal(err)
 	}
 	for _, f := range doc.Lint() {
-		fmt.Printf("%d:%d %s fatal=%v\n", f.Line, f.Col, f.ID, f.Fatal)
+		fmt.Println(f.ID, f.Level, f)
 	}
 	// Output:
-	// 1:2 ignored-object fatal=false
-	// 1:15 nested-remap fatal=false
-	// 1:56 wrong-type fatal=true
+	// ignored-object note daemon.json:1:2: dockerd has no key "security" and ignores the object, although it checks the names in it
+	// nested-remap note daemon.json:1:15: dockerd reads userns-remap only at the top of the document: this one does nothing
+	// wrong-type fatal daemon.json:1:56: log-opts holds values of which each is a string, and no dockerd starts with 3
 }
 
 func ExampleParseRemap() {

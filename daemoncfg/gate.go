@@ -3,25 +3,18 @@ package daemoncfg
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/usernskit/usernskit"
 )
 
 // gate stands before sjson and gjson. Both take any bytes for JSON, and sjson
 // replaces a document that it cannot read by one of its own, without an error.
-// Nothing behind the gate checks syntax again. It returns the members of the
-// document's object, if it happens to know them.
-func gate(name, text string) ([]item, error) {
-	if members, yes := quick(text); yes {
-		return members, nil
-	}
-	return nil, judge(name, text)
-}
-
-// judge is the gate for documents that are not quickly let through. What it
-// refuses it gives a place and a reason.
-func judge(name, text string) error {
+// Nothing behind the gate checks syntax again.
+func gate(name, text string) error {
 	if len(text) > MaxSize {
 		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), MaxSize)
 	}
@@ -145,4 +138,67 @@ func unquote(raw string) string {
 		panic("BUG: a key that is no string: " + err.Error())
 	}
 	return key
+}
+
+// explain says in words what is wrong at offset, where encoding/json has found
+// the syntax error said.
+func explain(text string, offset int, said string) string {
+	rest := text[min(offset, len(text)):]
+	before := strings.TrimRight(text[:min(offset, len(text))], " \t\r\n")
+	r, _ := utf8.DecodeRuneInString(rest)
+	const never = "; no dockerd starts with it"
+	after := strings.Contains(said, "after top-level value")
+	switch {
+	case strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "/*"), r == '#':
+		if after {
+			return "a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what stands here; remove it"
+		}
+		return "dockerd accepts no comments; no dockerd starts with one"
+	case after && r == 0:
+		return "a NUL byte after the document: dockerd from 23.0 does not start with it, and 20.10 ignores it"
+	case after && (r == '{' || r == '['):
+		return "a second document: dockerd from 23.0 does not start with it, and 20.10 ignores it"
+	case after:
+		return "text after the document: dockerd from 23.0 does not start with it, and 20.10 ignores it"
+	case (r == '}' || r == ']') && strings.HasSuffix(before, ","):
+		return "a comma before the closing bracket" + never
+	case strings.Contains(said, "after object key:value pair"), strings.Contains(said, "after array element"):
+		return "a comma is missing before this" + never
+	case r == '\'' || r == '‘' || r == '’':
+		return "JSON wants straight double quotes, not single ones" + never
+	case r == '“' || r == '”' || r == '„':
+		return "JSON wants straight double quotes, not typographic ones" + never
+	case r == '\u00a0':
+		return "a no-break space, which JSON does not take for a space" + never
+	case r == '\ufeff':
+		return "a byte order mark inside of the file" + never
+	case strings.Contains(said, "in string literal") && r < ' ':
+		return "a line break or control character inside of quotes" + never
+	}
+	return said + never
+}
+
+// problem is the Err of a [usernskit.FileError] about daemon.json.
+type problem struct {
+	text string
+	is   error
+}
+
+func (p *problem) Error() string        { return p.text }
+func (p *problem) Is(target error) bool { return target == p.is }
+
+// at is the error about the byte at offset of the document.
+func at(name, text string, offset int, format string, args ...any) error {
+	line, col := position(text, offset)
+	return &usernskit.FileError{
+		File: name, Line: line, Col: col,
+		Err: &problem{text: fmt.Sprintf(format, args...), is: ErrInvalid},
+	}
+}
+
+// position returns line and column of the byte at offset, both from 1, the
+// column in bytes.
+func position(text string, offset int) (line, col int) {
+	before := text[:min(offset, len(text))]
+	return 1 + strings.Count(before, "\n"), len(before) - strings.LastIndexByte(before, '\n')
 }

@@ -141,7 +141,7 @@ func checkLaws(t require.TestingT, text string, value json.RawMessage, path []st
 	_, hasObject := doc.Get()
 	blank := !hasObject
 	parent := parentExists(doc, path)
-	err := doc.Set(value, path...)
+	err := doc.Set(path, value)
 	after := string(doc.Bytes())
 	if err != nil {
 		reached["failed"]++
@@ -162,7 +162,7 @@ func checkLaws(t require.TestingT, text string, value json.RawMessage, path []st
 	got, ok := again.Get(target...)
 	require.True(t, ok, "%q", after)
 	require.JSONEq(t, string(value), string(got))
-	require.NoError(t, again.Set(value, target...))
+	require.NoError(t, again.Set(target, value))
 	require.Equal(t, after, string(again.Bytes()), "law 2: twice is once")
 	if !blank {
 		require.GreaterOrEqual(t, kept(text, after), len(text)-len(old), "law 4: %q\n%q", text, after)

@@ -17,7 +17,7 @@ import (
 
 // insertLast puts a new last item into the container that steps end in: rest
 // is its name and those of further parents that are to be made.
-func insertLast(text string, steps []step, rest []string, raw string) pieces {
+func insertLast(text string, steps []step, rest []string, raw string) string {
 	at := steps[len(steps)-1]
 	style := styleOf(text, steps)
 	if len(at.items) == 0 {
@@ -199,6 +199,6 @@ func quote(key string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func splice(text string, s span, with string) pieces {
-	return pieces{text[:s.start], with, text[s.end:]}
+func splice(text string, s span, with string) string {
+	return text[:s.start] + with + text[s.end:]
 }

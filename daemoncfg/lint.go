@@ -1,47 +1,30 @@
 package daemoncfg
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// A Finding is something in a daemon.json that parses and does not do what it
-// seems to.
-type Finding struct {
-	ID        string   // stable: "unknown-key"
-	Path      []string // of the member
-	Line, Col int      // of its key, from 1
-	Text      string
-	Fatal     bool // some dockerd from 20.10 to 29 does not start with it
-}
-
 // Lint lists what dockerd ignores, reads as something else, or does not start
-// with although the document parses, in the order of the document. The IDs are
-//
-//	empty-file      nothing or white space: dockerd 20.10 does not start
-//	null-document   null, an empty configuration
-//	unknown-key     no dockerd from 20.10 to 29 knows the key
-//	removed-key     only older ones do
-//	wrong-type      a known key with a value of another type
-//	ignored-object  an object under a key that dockerd does not know
-//	nested-remap    userns-remap anywhere but at the top, where nothing reads it
-//	fail-open       a userns-remap that looks on and is off
-//	bad-remap       a userns-remap with which dockerd does not start
-//
-// A key that came after 20.10, like "proxies", is not reported.
-func (d *Document) Lint() []Finding {
+// with although the document parses, in the order of the document. It knows the
+// document alone: [Check] also looks at flags, accounts and the engine. A key
+// that came after 20.10, like "proxies", is not reported.
+func (d *Document) Lint() []Problem {
 	if d.isBlank() {
-		if trim(d.text()) == "null" {
-			return []Finding{{ID: "null-document", Line: 1, Col: 1, Text: "null is an empty configuration"}}
+		pos := usernskit.Pos{File: d.name, Line: 1, Col: 1}
+		if trim(d.now) == "null" {
+			return []Problem{{ID: ProblemNullDocument, Pos: pos, Level: LevelNote, Text: "null is an empty configuration"}}
 		}
-		return []Finding{{ID: "empty-file", Line: 1, Col: 1, Fatal: true,
+		return []Problem{{ID: ProblemEmptyFile, Pos: pos, Level: LevelFatal,
 			Text: "the file is empty: dockerd 20.10 does not start with it, later ones take it for {}"}}
 	}
-	l := linter{text: d.text()}
+	l := linter{name: d.name, text: d.now}
 	for _, it := range items(l.text, root(l.text)) {
 		l.top(it)
 	}
@@ -50,13 +33,14 @@ func (d *Document) Lint() []Finding {
 
 // A linter reads a document that has passed the gate.
 type linter struct {
-	text  string
-	found []Finding
+	name, text string
+	found      []Problem
 }
 
-func (l *linter) add(it item, path []string, id string, fatal bool, format string, args ...any) {
+func (l *linter) add(it item, path []string, id ProblemID, level Level, format string, args ...any) {
 	line, col := position(l.text, it.start())
-	l.found = append(l.found, Finding{ID: id, Path: slices.Clone(path), Line: line, Col: col, Fatal: fatal, Text: fmt.Sprintf(format, args...)})
+	l.found = append(l.found, Problem{ID: id, Path: slices.Clone(path), Pos: usernskit.Pos{File: l.name, Line: line, Col: col},
+		Level: level, Text: fmt.Sprintf(format, args...)})
 }
 
 func (l *linter) key(it item) string { return unquote(it.key.of(l.text)) }
@@ -78,7 +62,7 @@ func (l *linter) top(it item) {
 		if option, known := dockerd.KeyOption(key); known {
 			l.wrongType(it, path, option)
 		} else if key != "proxies" {
-			l.add(it, path, "ignored-object", false, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
+			l.add(it, path, ProblemIgnoredObject, LevelNote, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
 		}
 		for _, inner := range items(l.text, it.value) {
 			name := l.key(inner)
@@ -95,7 +79,7 @@ func (l *linter) top(it item) {
 func (l *linter) known(it item, key string, path []string) {
 	switch option, known := dockerd.KeyOption(key); {
 	case option.Until != "":
-		l.add(it, path, "removed-key", true, "dockerd from %s on does not know %s and does not start with it", option.Until, key)
+		l.add(it, path, ProblemRemovedKey, LevelFatal, "dockerd from %s on does not know %s and does not start with it", option.Until, key)
 	case !known:
 		l.unknown(it, path, key)
 	case !l.fits(it.value, option.Kind), key == "default-shm-size" && it.value.of(l.text) == "null": // it reads null itself
@@ -109,13 +93,13 @@ func (l *linter) wrongType(it item, path []string, option dockerd.Option) {
 	key, kind, value := option.Key, option.Kind, it.value.of(l.text)
 	switch reads := reading(option); {
 	case reads == noneRead:
-		l.add(it, path, "wrong-type", false, "%s is %s, and not %.30s", key, kind, value)
+		l.add(it, path, ProblemWrongType, LevelNote, "%s is %s, and not %.30s", key, kind, value)
 	case reads == someRead:
-		l.add(it, path, "wrong-type", true, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
+		l.add(it, path, ProblemWrongType, LevelFatal, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
 	case l.kind(it.value) == '{':
-		l.add(it, path, "wrong-type", true, "%s is %s, not an object; no dockerd starts with it", key, kind)
+		l.add(it, path, ProblemWrongType, LevelFatal, "%s is %s, not an object; no dockerd starts with it", key, kind)
 	default:
-		l.add(it, path, "wrong-type", true, "%s is %s, and no dockerd starts with %.30s", key, kind, value)
+		l.add(it, path, ProblemWrongType, LevelFatal, "%s is %s, and no dockerd starts with %.30s", key, kind, value)
 	}
 }
 
@@ -141,7 +125,7 @@ func (l *linter) elements(it item, option dockerd.Option, path []string) {
 		if inner.key.end > 0 {
 			name = l.key(inner)
 		}
-		l.add(inner, append(path, name), "wrong-type", true, "%s holds values of which each is %s, and no dockerd starts with %.30s", key, want, inner.value.of(l.text))
+		l.add(inner, append(path, name), ProblemWrongType, LevelFatal, "%s holds values of which each is %s, and no dockerd starts with %.30s", key, want, inner.value.of(l.text))
 	}
 }
 
@@ -150,7 +134,7 @@ func (l *linter) unknown(it item, path []string, key string) {
 	if known := dockerd.SimilarKey(strings.TrimLeft(key, "-")); known != "" {
 		hint = fmt.Sprintf("; it is spelled %q", known)
 	}
-	l.add(it, path, "unknown-key", true, "no dockerd from 20.10 to 29 knows the key %q, nor starts with it%s", key, hint)
+	l.add(it, path, ProblemUnknownKey, LevelFatal, "no dockerd from 20.10 to 29 knows the key %q, nor starts with it%s", key, hint)
 }
 
 // nested looks for userns-remap where nothing reads it.
@@ -166,7 +150,7 @@ func (l *linter) nested(s span, path []string) {
 		}
 		inner := append(slices.Clone(path), name)
 		if kind == '{' && name == remapKey {
-			l.add(it, inner, "nested-remap", false, "dockerd reads userns-remap only at the top of the document: this one does nothing")
+			l.add(it, inner, ProblemNestedRemap, LevelNote, "dockerd reads userns-remap only at the top of the document: this one does nothing")
 		}
 		l.nested(it.value, inner)
 	}
@@ -176,19 +160,23 @@ func (l *linter) nested(s span, path []string) {
 func (l *linter) remap(it item, path []string) {
 	raw := it.value.of(l.text)
 	if raw == "null" {
-		l.add(it, path, "fail-open", false, "null is no remapping at all")
+		l.add(it, path, ProblemFailOpen, LevelNote, "null is no remapping at all")
+		l.found[len(l.found)-1].Err = &remapError{"", "null is no remapping at all", true}
 		return
 	}
 	value, err := unquoteValue(raw)
 	if err != nil {
-		l.add(it, path, "wrong-type", true, "userns-remap is a string, and no dockerd starts with %.30s", raw)
+		l.add(it, path, ProblemWrongType, LevelFatal, "userns-remap is a string, and no dockerd starts with %.30s", raw)
+		l.found[len(l.found)-1].Err = &remapError{raw, "dockerd does not start with a value that is not a string", false}
 		return
 	}
 	switch _, err := ParseRemap(value); {
-	case isFailOpen(err):
-		l.add(it, path, "fail-open", false, "%v", err)
+	case errors.Is(err, ErrFailOpen):
+		l.add(it, path, ProblemFailOpen, LevelNote, "%v", err)
+		l.found[len(l.found)-1].Err = err
 	case err != nil:
-		l.add(it, path, "bad-remap", true, "%v", err)
+		l.add(it, path, ProblemBadRemap, LevelFatal, "%v", err)
+		l.found[len(l.found)-1].Err = err
 	}
 }
 

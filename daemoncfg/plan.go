@@ -4,70 +4,117 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
+// IDs of the warnings of plans, beside those of [Risks]. What [Check] finds has
+// the [ProblemID] for its ID.
+const (
+	WarnStartupUnsure = "startup-unsure"  // how dockerd is started cannot be told: a risk
+	WarnStartupAbsent = "startup-absent"  // nothing starts a dockerd here yet
+	WarnIgnoredFlags  = "ignored-flags"   // in a file that nothing reads
+	WarnManaged       = "managed"         // another program writes the file
+	WarnByFlag        = "remap-by-flag"   // a flag sets userns-remap
+	WarnOtherDaemons  = "further-dockerd" // more than one thing here starts a dockerd
+)
+
 // PlanRemap plans to switch remapping on, in the daemon.json that dockerd
 // really reads. A --userns-remap among the flags of dockerd would keep it from
-// starting: it is planned out of the environment file that it stands in, and
-// where that cannot be done safely, or another flag is in the way, the error is
-// a [*ConflictError]. Users and groups are checked as [Remap.Check] does.
+// starting: it is planned out of the environment file that it is in. Where it
+// cannot be moved and says the same, there is nothing to do; where it says
+// something else, the error is a [*ConflictError]. Users and groups are checked
+// as [Remap.Check] does.
 //
-// The plan's warnings are those of [Risks], what [Document.Lint] finds, and
-// "startup-unsure". A host that has r already gets a plan without changes,
-// actions or warnings.
+// A host that has r already gets a plan without changes and actions.
 func PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (usernskit.Plan, error) {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return usernskit.Plan{}, err
 	}
-	p, err := readPlanner(ctx, h)
+	doc, err := Read(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	if err := checkSnapshotter(p.startup, p.doc); err != nil {
+	return doc.PlanRemap(ctx, h, r)
+}
+
+// PlanRemap is the function of that name for a document that [Open] has read.
+func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (usernskit.Plan, error) {
+	if _, err := ParseRemap(r.String()); err != nil {
+		return usernskit.Plan{}, err
+	}
+	p, err := d.planner(ctx, h)
+	if err != nil {
 		return usernskit.Plan{}, err
 	}
 	if err := r.Check(ctx, h); err != nil {
 		return usernskit.Plan{}, err
 	}
-	moved, err := p.dropFlag()
-	if err != nil {
+	if err := checkSnapshotter(p.startup, d); err != nil {
 		return usernskit.Plan{}, err
 	}
-	old := conflicts(p.startup, p.doc)
-	if err := newConflict(nil, old); err != nil {
+	title := "switch userns-remap on for " + r.String()
+	flag, isFlag := p.startup.Flag(remapKey)
+	if isFlag {
+		if err := p.dropFlag(); err != nil {
+			if _, inFile := d.Get(remapKey); inFile || flag.Value != r.String() {
+				return usernskit.Plan{}, err
+			}
+			plan, err := p.finish(ctx, title)
+			plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: WarnByFlag, Pos: flag.Pos(),
+				Text: fmt.Sprintf("userns-remap is on by the flag %s here, and daemon.json must not have it too: nothing to do", flag.Spelled)})
+			return plan, err
+		}
+	}
+	if err := d.Set([]string{remapKey}, json.RawMessage(quote(r.String()))); err != nil {
 		return usernskit.Plan{}, err
 	}
-	if err := p.doc.Set(json.RawMessage(quote(r.String())), remapKey); err != nil {
-		return usernskit.Plan{}, err
+	if list := conflicts(p.startup, d); len(list) > 0 {
+		return usernskit.Plan{}, list[0] // enabling is a start of dockerd, which this prevents
 	}
-	return p.finish("switch userns-remap on for "+r.String(), moved)
+	return p.finish(ctx, title)
 }
 
 // PlanClear plans to switch remapping off: out of daemon.json, and out of the
-// flags as [PlanRemap] does. The file stays, with {} where nothing is left.
+// flags as [PlanRemap] does. The file stays, with {} where nothing is left. A
+// flag that nothing here may edit is an error that matches [ErrFlag].
 func PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
-	p, err := readPlanner(ctx, h)
+	doc, err := Read(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	moved, err := p.dropFlag()
-	if err != nil {
-		return usernskit.Plan{}, err
-	}
-	if err := p.doc.Delete(remapKey); err != nil {
-		return usernskit.Plan{}, err
-	}
-	return p.finish("switch userns-remap off", moved)
+	return doc.PlanClear(ctx, h)
 }
 
-// PlanSet plans [Document.Set] on the daemon.json of the host. It refuses a key
-// that is a flag of dockerd too, and for userns-remap it is [PlanRemap].
+// PlanClear is the function of that name for a document that [Open] has read.
+func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+	p, err := d.planner(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	if flag, ok := p.startup.Flag(remapKey); ok {
+		if err := p.dropFlag(); err != nil {
+			return usernskit.Plan{}, fmt.Errorf("%s: %w, %s, and is not edited here: %s", flag.Place(), ErrFlag, flag.Spelled, p.startup.DropFlag(flag))
+		}
+	}
+	if err := d.Delete(remapKey); err != nil {
+		return usernskit.Plan{}, err
+	}
+	return p.finish(ctx, "switch userns-remap off")
+}
+
+// PlanSet plans [Document.Set] on the daemon.json of the host. For userns-remap
+// it is [PlanRemap].
 func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.RawMessage) (usernskit.Plan, error) {
+	doc, err := Read(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
 	if len(path) == 1 && path[0] == remapKey {
 		text, err := unquoteValue(trim(string(value)))
 		if err != nil {
@@ -77,88 +124,108 @@ func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.Ra
 		if err != nil {
 			return usernskit.Plan{}, err
 		}
-		return PlanRemap(ctx, h, r)
+		return doc.PlanRemap(ctx, h, r)
 	}
-	p, err := readPlanner(ctx, h)
-	if err != nil {
+	if err := doc.Set(path, value); err != nil {
 		return usernskit.Plan{}, err
 	}
-	old := conflicts(p.startup, p.doc)
-	if err := p.doc.Set(value, path...); err != nil {
-		return usernskit.Plan{}, err
-	}
-	if err := newConflict(old, conflicts(p.startup, p.doc)); err != nil {
-		return usernskit.Plan{}, err
-	}
-	set := current(p.startup, p.doc)
-	if set.On {
-		if err := checkSnapshotter(p.startup, p.doc); err != nil {
-			return usernskit.Plan{}, err
-		}
-	} else if set.Err != nil && len(path) == 0 {
-		return usernskit.Plan{}, set.Err
-	}
-	return p.finish("set "+pointer(path)+" in "+p.doc.name, nil)
+	return doc.plan(ctx, h, "set "+pointer(path)+" in "+doc.name)
 }
 
-// PlanDelete plans [Document.Delete] on the daemon.json of the host. For
-// userns-remap it is [PlanClear].
+// PlanDelete plans [Document.Delete] on the daemon.json of the host. A flag
+// that sets the same key is left as it is.
 func PlanDelete(ctx context.Context, h usernskit.Host, path []string) (usernskit.Plan, error) {
-	if len(path) == 1 && path[0] == remapKey {
-		return PlanClear(ctx, h)
-	}
-	p, err := readPlanner(ctx, h)
+	doc, err := Read(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	if err := p.doc.Delete(path...); err != nil {
+	if err := doc.Delete(path...); err != nil {
 		return usernskit.Plan{}, err
 	}
-	return p.finish("remove "+pointer(path)+" from "+p.doc.name, nil)
+	return doc.plan(ctx, h, "remove "+pointer(path)+" from "+doc.name)
 }
 
-// A planner is what the plans are made from, read once.
+// PlanMerge plans [Document.Merge] on the daemon.json of the host.
+func PlanMerge(ctx context.Context, h usernskit.Host, patch json.RawMessage) (usernskit.Plan, error) {
+	doc, err := Read(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	if err := doc.Merge(patch); err != nil {
+		return usernskit.Plan{}, err
+	}
+	return doc.plan(ctx, h, "merge into "+doc.name)
+}
+
+// Plan plans what has become of a document that [Read] or [Open] gave, in one
+// plan for any number of edits. What was wrong before them is a warning; what
+// they make wrong is an error.
+func (d *Document) Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+	return d.plan(ctx, h, "edit "+d.name)
+}
+
+func (d *Document) plan(ctx context.Context, h usernskit.Host, title string) (usernskit.Plan, error) {
+	p, err := d.planner(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	return p.finish(ctx, title)
+}
+
+// A planner makes a plan of a document.
 type planner struct {
 	host    usernskit.Host
 	startup dockerd.Startup
 	doc     *Document
-	before  []byte
-	was     Setting
+	was     *Document // as it was read
+	wasFrom dockerd.Startup
+	moved   []usernskit.Change
 }
 
-func readPlanner(ctx context.Context, h usernskit.Host) (*planner, error) {
-	s, err := dockerd.Read(ctx, h)
+func (d *Document) planner(ctx context.Context, h usernskit.Host) (*planner, error) {
+	if d.startup == nil { // the document of Parse, with the bytes that it was given
+		s, err := dockerd.Read(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		d.startup = &s
+	}
+	was, err := Parse(d.name, d.before)
 	if err != nil {
 		return nil, err
 	}
-	doc, before, err := readConfig(h, s.ConfigFile)
-	if err != nil {
-		return nil, err
-	}
-	return &planner{host: h, startup: s, doc: doc, before: before, was: current(s, doc)}, nil
+	was.missing = d.missing
+	return &planner{host: h, startup: *d.startup, wasFrom: *d.startup, doc: d, was: was}, nil
 }
 
 // dropFlag plans --userns-remap out of the file that has it. In the startup of
 // the planner the flag is gone then.
-func (p *planner) dropFlag() ([]usernskit.Change, error) {
-	var changes []usernskit.Change
+func (p *planner) dropFlag() error {
 	for {
 		f, ok := p.startup.Flag(remapKey)
 		if !ok {
-			return changes, nil
+			return nil
 		}
-		if len(changes) > 0 {
-			return nil, &ConflictError{Key: remapKey, Flag: f, Fix: "it stands in more than one place; remove the flag by hand, and run this again"}
+		conflict := &ConflictError{Key: remapKey, Flag: f, fix: p.startup.DropFlag(f)}
+		if len(p.moved) > 0 {
+			conflict.fix = "it is in more than one place; take it out by hand, and run this again"
+			return conflict
+		}
+		if strings.HasPrefix(f.File, "/proc/") {
+			return conflict
 		}
 		data, err := p.host.ReadFile(f.File)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		after, err := f.CutFrom(string(data))
 		if err != nil {
-			return nil, &ConflictError{Key: remapKey, Flag: f, Fix: err.Error()}
+			if f.Var != "" && !strings.Contains(f.File, "/systemd/") {
+				conflict.fix = err.Error()
+			}
+			return conflict
 		}
-		changes = append(changes, usernskit.Change{Path: f.File, Before: data, After: []byte(after), Mode: 0o644})
+		p.moved = append(p.moved, usernskit.Change{Path: f.File, Before: data, After: []byte(after), Mode: 0o644})
 		kept := p.startup.Flags[:0:0]
 		for _, other := range p.startup.Flags {
 			running := p.startup.PID != 0 && other.File == fmt.Sprintf("/proc/%d/cmdline", p.startup.PID)
@@ -174,31 +241,127 @@ func (p *planner) dropFlag() ([]usernskit.Change, error) {
 // finish makes the plan of what the document has become. daemon.json goes
 // first: should the machine die between the two, dockerd finds a conflict and
 // does not start, where it would else start without remapping.
-func (p *planner) finish(title string, moved []usernskit.Change) (usernskit.Plan, error) {
+func (p *planner) finish(ctx context.Context, title string) (usernskit.Plan, error) {
 	plan := usernskit.Plan{Title: title}
-	if after := p.doc.Bytes(); !bytes.Equal(after, p.before) {
-		plan.Changes = append(plan.Changes, usernskit.Change{Path: p.startup.ConfigFile, Before: p.before, After: after, Mode: 0o644})
+	after := p.doc.Bytes()
+	edited := !bytes.Equal(after, p.doc.before) || p.doc.missing && len(after) > 0
+	if edited {
+		if owner := generatedBy(p.host, p.doc.name); owner != "" {
+			return usernskit.Plan{}, fmt.Errorf("%s: %w: %s", p.doc.name, ErrGenerated, owner)
+		}
+		before := p.doc.before
+		if p.doc.missing {
+			before = nil
+		}
+		plan.Changes = append(plan.Changes, usernskit.Change{Path: p.doc.name, Before: before, After: after, Mode: 0o644})
 	}
-	plan.Changes = append(plan.Changes, moved...)
+	plan.Changes = append(plan.Changes, p.moved...)
+	if err := p.problems(ctx, &plan); err != nil {
+		return usernskit.Plan{}, err
+	}
 	if plan.Empty() {
 		return plan, nil
 	}
-	plan.Actions = []usernskit.Action{p.startup.Restart()}
-	now := current(p.startup, p.doc)
-	if p.was.On != now.On || p.was.Remap != now.Remap {
-		risks, err := risks(p.host, p.startup, p.doc, p.was.On, now.On)
+	was, now := current(p.wasFrom, p.was), current(p.startup, p.doc)
+	if was.On != now.On || was.Remap != now.Remap {
+		risks, err := risks(p.host, p.startup, p.doc, was.On, now.On)
 		if err != nil {
 			return usernskit.Plan{}, err
 		}
-		plan.Warnings = risks
+		plan.Warnings = slices.Concat(risks, plan.Warnings)
 	}
-	for _, f := range p.doc.Lint() {
-		place := (&usernskit.FileError{File: p.doc.name, Line: f.Line, Col: f.Col, Err: errors.New(f.Text)}).Error()
-		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: f.ID, Text: place, Risk: f.Fatal})
-	}
-	for _, text := range p.startup.Unsure {
-		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: "startup-unsure", Risk: true,
-			Text: text + "; dockerd may be started with a flag that is not seen here"})
+	plan.Actions = []usernskit.Action{p.action()}
+	p.aboutStartup(&plan)
+	if edited {
+		if w, ok := managedBy(p.host, p.doc); ok {
+			plan.Warnings = append(plan.Warnings, w)
+		}
 	}
 	return plan, nil
+}
+
+// problems compares what Check finds before and after the edit. What is new and
+// keeps dockerd from starting is an error, with one exception: a key that this
+// package does not know may be one of a newer dockerd, and is left to a person.
+func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
+	before := Check(ctx, p.host, p.wasFrom, p.was, nil)
+	for _, q := range Check(ctx, p.host, p.startup, p.doc, nil) {
+		isNew := !slices.ContainsFunc(before, q.same)
+		risk := isNew && q.Level == LevelFatal && (q.ID == ProblemUnknownKey || q.ID == ProblemRemovedKey)
+		if isNew && !risk && (q.Level != LevelNote || q.ID == ProblemFailOpen) && !plan.Empty() {
+			if q.Err != nil {
+				return q.Err
+			}
+			return &usernskit.FileError{File: q.Pos.File, Line: q.Pos.Line, Col: q.Pos.Col, Err: &problem{q.Text, ErrInvalid}}
+		}
+		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: string(q.ID), Pos: q.Pos, Text: q.Text, Risk: risk})
+	}
+	return nil
+}
+
+// aboutStartup warns of what is not known about the start of dockerd.
+func (p *planner) aboutStartup(plan *usernskit.Plan) {
+	s := p.startup
+	warn := func(id string, risk bool, pos usernskit.Pos, format string, args ...any) {
+		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: id, Risk: risk, Pos: pos, Text: fmt.Sprintf(format, args...)})
+	}
+	for _, why := range s.Unsure {
+		warn(WarnStartupUnsure, true, usernskit.Pos{}, "%s; dockerd may be started with a flag that is not seen here", why)
+	}
+	if s.State() == dockerd.StateAbsent {
+		warn(WarnStartupAbsent, false, usernskit.Pos{}, "nothing on this host starts a dockerd; %s is what one will read that is installed later", s.ConfigFile)
+	}
+	if len(s.Others) > 0 && len(s.Unsure) == 0 {
+		warn(WarnOtherDaemons, false, usernskit.Pos{}, "this is for %s; besides, there is %s", s.Unit, strings.Join(s.Others, ", "))
+	}
+	for _, f := range s.Ignored {
+		if f.Name == remapKey {
+			warn(WarnIgnoredFlags, false, f.Pos(), "%s is in a file that the start of dockerd does not read: it does nothing", f.Spelled)
+		}
+	}
+}
+
+// action is what makes dockerd take over the edit: a reload where each key that
+// changed is one that it reloads, else a restart.
+func (p *planner) action() usernskit.Action {
+	var restart, reload []string
+	for _, key := range p.changedKeys() {
+		if o, ok := dockerd.KeyOption(key); ok && o.Reload {
+			reload = append(reload, key)
+		} else {
+			restart = append(restart, key)
+		}
+	}
+	if len(p.moved) > 0 && !slices.Contains(restart, remapKey) {
+		restart = append(restart, remapKey)
+	}
+	if len(restart) == 0 && len(reload) > 0 && p.startup.Reload().Kind == usernskit.ActionReloadDocker {
+		a := p.startup.Reload()
+		a.Why = fmt.Sprintf("dockerd takes over %s while it runs", strings.Join(reload, ", "))
+		return a
+	}
+	a := p.startup.Restart()
+	what := strings.Join(restart, ", ")
+	if what == "" {
+		what = path.Base(p.doc.name)
+	}
+	a.Why = fmt.Sprintf("dockerd reads %s only when it starts", what)
+	if !isOn(p.startup, p.doc, "live-restore") {
+		a.Why += "; the containers that it runs are stopped"
+	}
+	return a
+}
+
+// changedKeys are the keys whose values the edit changed, as dockerd sees them.
+func (p *planner) changedKeys() []string {
+	var keys []string
+	for _, path := range slices.Concat(effective(p.was), effective(p.doc)) {
+		key := path[len(path)-1]
+		a, inA := p.was.Get(path...)
+		b, inB := p.doc.Get(path...)
+		if (inA != inB || !sameJSON(string(a), string(b))) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }

@@ -1,11 +1,15 @@
 package daemoncfg
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/accounts"
 )
 
 // A Remap is a value of dockerd's --userns-remap, and of "userns-remap" in
@@ -25,12 +29,37 @@ const Default = "default"
 // account, and one range of IDs for it, where there is none.
 const DockremapUser = "dockremap"
 
-// String is the value as daemon.json has it.
+// String is the value as daemon.json has it, "" for the zero Remap.
 func (r Remap) String() string {
 	if r.Group == "" {
 		return r.User
 	}
 	return r.User + ":" + r.Group
+}
+
+// Set reads the value as [ParseRemap] does: with String it makes a *Remap a
+// flag.Value.
+func (r *Remap) Set(s string) error {
+	parsed, err := ParseRemap(s)
+	if err == nil {
+		*r = parsed
+	}
+	return err
+}
+
+// Type names the value in the help of a program.
+func (Remap) Type() string { return "USER[:GROUP]" }
+
+// MarshalText returns the value as daemon.json has it.
+func (r Remap) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is [Remap.Set]. Nothing at all is the zero Remap.
+func (r *Remap) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*r = Remap{}
+		return nil
+	}
+	return r.Set(string(text))
 }
 
 // ParseRemap reads USER or USER:GROUP. A number up to 2147483647 is an ID, as
@@ -89,8 +118,12 @@ func badName(s string) string {
 	case !isNumber && digits:
 		return fmt.Sprintf("dockerd takes a number beyond %d for a name", math.MaxInt32)
 	}
-	for _, c := range s {
-		if unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`"'\/,`, c) || c == unicode.ReplacementChar {
+	// What a directory service calls its accounts is looked up and not judged:
+	// "domain users" and CORP\jdoe are names.
+	inner := strings.TrimSpace(s)
+	for i, c := range s {
+		atEnd := unicode.IsSpace(c) && (i < strings.Index(s, inner) || i >= strings.Index(s, inner)+len(inner))
+		if atEnd || unicode.IsControl(c) || c == '"' || c == '\'' || c == unicode.ReplacementChar {
 			return fmt.Sprintf("no user or group has %q in its name, and dockerd cuts nothing off", c)
 		}
 	}
@@ -113,3 +146,90 @@ func (e *remapError) Error() string {
 func (e *remapError) Is(target error) bool {
 	return target == ErrRemap || e.failOpen && target == ErrFailOpen
 }
+
+// Account returns the name of the user whose lines in /etc/subuid and
+// /etc/subgid dockerd reads for r: dockremap for "default", and for a number
+// the name that the host has for it. (dockerd also reads lines that have the
+// number in the place of the name.)
+func (r Remap) Account(ctx context.Context, h usernskit.Host) (string, error) {
+	return r.account(ctx, accounts.New(h))
+}
+
+func (r Remap) account(ctx context.Context, look *accounts.Lookup) (string, error) {
+	if r.User == Default {
+		return DockremapUser, nil
+	}
+	id, ok := number(r.User)
+	if !ok {
+		return r.User, nil
+	}
+	u, found, err := look.ByID(ctx, accounts.Passwd, uint32(id)).Get()
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "", r.noUser(r.User)
+	case u.Name == "root":
+		return "", &remapError{r.String(), rootText, true}
+	}
+	return u.Name, nil
+}
+
+// Check reports whether r is a value that [ParseRemap] takes, and whether the
+// user and the group exist that dockerd will look up: in /etc/passwd and
+// /etc/group, and in the sources of nsswitch.conf(5) behind them. An error that
+// names a missing one matches [ErrAccount]; any other says that it cannot be
+// told. For "default" neither has to exist, but a user dockremap without a group
+// dockremap is an error.
+func (r Remap) Check(ctx context.Context, h usernskit.Host) error {
+	return r.check(ctx, accounts.New(h))
+}
+
+func (r Remap) check(ctx context.Context, look *accounts.Lookup) error {
+	if _, err := ParseRemap(r.String()); err != nil {
+		return err
+	}
+	account, err := r.account(ctx, look)
+	if err != nil {
+		return err
+	}
+	_, found, err := look.ByName(ctx, accounts.Passwd, account).Get()
+	switch {
+	case err != nil:
+		return err
+	case !found && r.User == Default:
+		return nil // dockerd makes the user, and the group with it
+	case !found:
+		return r.noUser(account)
+	}
+	group := r.Group
+	if group == "" {
+		// By the same name or the same number, and not the user's primary group.
+		group = r.User
+		if r.User == Default {
+			group = DockremapUser
+		}
+	}
+	lookUp := func() (accounts.Account, bool, error) { return look.ByName(ctx, accounts.Group, group).Get() }
+	if id, ok := number(group); ok {
+		lookUp = func() (accounts.Account, bool, error) { return look.ByID(ctx, accounts.Group, uint32(id)).Get() }
+	}
+	if _, found, err := lookUp(); err != nil || found {
+		return err
+	}
+	why := fmt.Sprintf("there is no group %s, and dockerd does not start without it", group)
+	if r.Group == "" {
+		why += fmt.Sprintf("; name another one, as in %s:GROUP", r.User)
+	}
+	return &accountError{"/etc/group", why}
+}
+
+func (r Remap) noUser(name string) error {
+	return &accountError{"/etc/passwd", fmt.Sprintf("there is no user %s, and dockerd does not start without it", name)}
+}
+
+// An accountError is a user or group that is missing from file.
+type accountError struct{ file, why string }
+
+func (e *accountError) Error() string        { return e.file + ": " + e.why }
+func (e *accountError) Is(target error) bool { return target == ErrAccount }

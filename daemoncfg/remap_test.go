@@ -58,7 +58,6 @@ func TestParseRemapRefusesWhatDockerdDoes(t *testing.T) {
 		"+1000":       "dockerd reads +1000 as the ID 1000; write that",
 		"01000":       "dockerd reads 01000 as the ID 1000; write that",
 		"00":          "dockerd reads 00 as 0, which is root",
-		"alice:/":     "no user or group has '/' in its name, and dockerd cuts nothing off",
 		"99999999999": "dockerd takes a number beyond 2147483647 for a name",
 	} {
 		_, err := daemoncfg.ParseRemap(in)
@@ -118,6 +117,20 @@ func TestCheckLooksUpWhatDockerdLooksUp(t *testing.T) {
 			require.ErrorIs(t, err, daemoncfg.ErrAccount)
 		})
 	}
+}
+
+// dockerd 20.10 starts with both of these.
+func TestNamesOfADirectoryServiceAreLookedUp(t *testing.T) {
+	h := hosttest.Tree(t, accounts+"-- etc/nsswitch.conf --\npasswd: files\ngroup: files\n-- etc/group --\nroot:x:0:\ndomain users:x:7513:\nCORP\\jdoe:x:7514:\n"+
+		"-- etc/passwd --\nroot:x:0:0:root:/root:/bin/sh\njdoe:x:7000:7000::/:/bin/sh\nCORP\\jdoe:x:7514:7514::/:/bin/sh\n")
+	for _, value := range []string{"jdoe:domain users", `CORP\jdoe`} {
+		r, err := daemoncfg.ParseRemap(value)
+		require.NoError(t, err, value)
+		require.NoError(t, r.Check(t.Context(), h), value)
+	}
+	r, err := daemoncfg.ParseRemap("jdoe:other users")
+	require.NoError(t, err)
+	require.ErrorIs(t, r.Check(t.Context(), h), daemoncfg.ErrAccount)
 }
 
 func TestCheckOfDefaultWithAnAccountThatLacksItsGroup(t *testing.T) {

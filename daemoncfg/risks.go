@@ -1,64 +1,65 @@
 package daemoncfg
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/fstype"
+)
+
+// IDs of the risks of switching remapping on or off.
+const (
+	RiskLiveRestore    = "live-restore"     // containers outlive the restart, un-remapped and unseen
+	RiskSwarm          = "swarm"            // the node drops out of its swarm
+	RiskPlugins        = "plugins"          // managed plugins have to be installed again
+	RiskHostContainers = "host-containers"  // containers that are privileged or share a host namespace
+	RiskRootless       = "rootless"         // dockerd runs without root, and cannot remap
+	RiskDataRootNFS    = "data-root-nfs"    // the data-root is on a network or FUSE file system
+	RiskDataRootPath   = "data-root-path"   // a directory above the data-root keeps other users out
+	RiskStorageDriver  = "storage-driver"   // not one that can shift IDs
+	WarnDataRootUnseen = "data-root-unseen" // swarm, plugins and host-containers could not be looked for
 )
 
 // Risks lists what can go wrong when a host of this startup switches remapping
-// on, as far as files tell. The IDs are
-//
-//	live-restore     containers outlive the restart, un-remapped and unseen
-//	swarm            the node drops out of its swarm
-//	plugins          managed plugins have to be installed anew
-//	host-containers  containers that are privileged or share a host namespace
-//	rootless         dockerd runs without root, and cannot remap
-//	data-root-nfs    the data-root is on a network or FUSE file system
-//	data-root-path   a directory above the data-root keeps other users out
-//	storage-driver   not one that can shift IDs
-//
-// "data-root-unseen" is no risk by itself: it says that swarm, plugins and
-// host-containers could not be looked for.
+// on, as far as files tell.
 func Risks(h usernskit.Host, s dockerd.Startup) ([]usernskit.Warning, error) {
-	doc, _, err := readConfig(h, s.ConfigFile)
+	doc, err := Open(h, s)
 	if err != nil {
 		return nil, err
 	}
 	return risks(h, s, doc, current(s, doc).On, true)
 }
 
+// warnings collects them.
+type warnings []usernskit.Warning
+
+func (l *warnings) risk(id, format string, args ...any) {
+	*l = append(*l, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...), Risk: true})
+}
+
 // risks is Risks for a change from remapped or not to remapped or not. Going
 // back moves away from a store as well.
 func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([]usernskit.Warning, error) {
-	var list []usernskit.Warning
-	warn := func(id, format string, args ...any) {
-		list = append(list, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...), Risk: true})
-	}
+	var list warnings
 	if isOn(s, doc, "live-restore") {
-		warn("live-restore", "live-restore is on: containers that run now keep running after the restart as they are, and docker no longer lists them; stop them first, or switch live-restore off and send dockerd SIGHUP")
+		list.risk(RiskLiveRestore, "live-restore is on: containers that run now keep running after the restart as they are, and docker no longer lists them; stop them first, or switch live-restore off and send dockerd SIGHUP")
 	}
-	if _, err := h.ReadDir(s.DataRoot); errors.Is(err, fs.ErrPermission) {
-		list = append(list, usernskit.Warning{ID: "data-root-unseen",
-			Text: fmt.Sprintf("%s may not be looked into: whether there is a swarm, a plugin or a privileged container in it is unknown; root can tell", s.DataRoot)})
-	}
-	if err := storeRisks(h, s.DataRoot, from, warn); err != nil {
+	if err := list.store(h, s.DataRoot, from); err != nil {
 		return nil, err
 	}
 	if !to {
 		return list, nil
 	}
 	if s.Rootless || isOn(s, doc, "rootless") {
-		warn("rootless", "dockerd is rootless here: it is in a user namespace already, and fails with userns-remap")
+		list.risk(RiskRootless, "dockerd is rootless here: it is in a user namespace already, and fails with userns-remap")
 	}
-	if err := pathRisks(h, s.DataRoot, warn); err != nil {
+	if err := list.path(h, s.DataRoot); err != nil {
 		return nil, err
 	}
 	driver, _ := stringAt(doc, "storage-driver")
@@ -68,7 +69,7 @@ func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([
 	switch driver {
 	case "", "overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs":
 	default:
-		warn("storage-driver", "the storage driver is %s; overlay2, fuse-overlayfs, btrfs, zfs and vfs are known to shift IDs", driver)
+		list.risk(RiskStorageDriver, "the storage driver is %s; overlay2, fuse-overlayfs, btrfs, zfs and vfs are known to shift IDs", driver)
 	}
 	return list, nil
 }
@@ -82,108 +83,138 @@ func isOn(s dockerd.Startup, doc *Document, key string) bool {
 	return string(raw) == "true"
 }
 
-// storeRisks looks into the store that is in use before the change: the
-// data-root itself, or the UID.GID directories in it. A store that this process
-// may not look into has no risks that it could name.
-func storeRisks(h usernskit.Host, dataRoot string, remapped bool, warn func(id, format string, args ...any)) error {
-	stores := []string{dataRoot}
+// store looks into the store that is in use before the change: the data-root
+// itself, or the UID.GID directories in it.
+func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error {
+	roots := []string{dataRoot}
 	if remapped {
-		stores = nil
-		for _, name := range dirs(h, dataRoot, regexp.MustCompile(`^[1-9][0-9]*\.[1-9][0-9]*$`)) {
-			stores = append(stores, path.Join(dataRoot, name))
+		var err error
+		if roots, err = dockerd.Stores(h, dataRoot); errors.Is(err, fs.ErrPermission) {
+			l.unseen(dataRoot, err)
+			return nil
+		} else if err != nil {
+			return err
 		}
 	}
-	id := regexp.MustCompile(`^[0-9a-f]{64}$`)
-	for _, store := range stores {
-		if _, err := h.Stat(path.Join(store, "swarm/docker-state.json")); err == nil {
-			warn("swarm", "%s/swarm: the node is part of a swarm and drops out of it; its state stays there, and a copy of it in the other store brings it back", store)
+	for _, root := range roots {
+		store, err := dockerd.ReadStore(h, root)
+		switch {
+		case isNotExist(err):
+			continue
+		case errors.Is(err, fs.ErrPermission):
+			l.unseen(root, err)
+			continue
+		case err != nil:
+			return err
 		}
-		if n := len(dirs(h, path.Join(store, "plugins"), id)); n > 0 {
-			warn("plugins", "%s/plugins: %d managed plugins are not seen after the change and have to be installed anew", store, n)
-		}
-		var names []string
-		for _, c := range dirs(h, path.Join(store, "containers"), id) {
-			name, err := hostContainer(h, path.Join(store, "containers", c))
-			if err != nil {
-				return err
-			}
-			if name != "" {
-				names = append(names, name)
-			}
-		}
-		if n := len(names); n > 0 && !remapped {
-			more := ""
-			if n > 5 {
-				names, more = names[:5], fmt.Sprintf(" and %d more", n-5)
-			}
-			warn("host-containers", "%s%s will need --userns=host, which is weaker than no remapping at all, or an end to that", strings.Join(names, ", "), more)
-		}
+		l.storeOf(store, remapped)
 	}
 	return nil
 }
 
-// dirs are the directories in dir whose names match.
-func dirs(h usernskit.Host, dir string, match *regexp.Regexp) []string {
-	list, err := h.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, entry := range list {
-		if entry.IsDir() && match.MatchString(entry.Name()) {
-			names = append(names, entry.Name())
-		}
-	}
-	return names
+func (l *warnings) unseen(dir string, why error) {
+	*l = append(*l, usernskit.Warning{ID: WarnDataRootUnseen, Text: fmt.Sprintf(
+		"%s may not be looked into (%v): whether there is a swarm, a plugin or a privileged container in it is unknown; root can tell", dir, why)})
 }
 
-// hostContainer names a running container that remapping does not allow, and
-// why: "web (privileged)". It returns "" for any other.
-func hostContainer(h usernskit.Host, dir string) (string, error) {
-	var state struct {
-		Name  string
-		State struct{ Running bool }
+func (l *warnings) storeOf(store *dockerd.Store, remapped bool) {
+	if store.Swarm {
+		l.risk(RiskSwarm, "%s/swarm: the node is part of a swarm and drops out of it; its state stays there, and a copy of it in the other store brings it back", store.Root)
 	}
-	var host struct {
-		Privileged                             bool
-		NetworkMode, PidMode, IpcMode, UTSMode string
-		UsernsMode                             string
+	if n := len(store.Plugins); n > 0 {
+		l.risk(RiskPlugins, "%s/plugins: %d managed plugins are not seen after the change and have to be installed again", store.Root, n)
 	}
-	for file, into := range map[string]any{"config.v2.json": &state, "hostconfig.json": &host} {
-		data, err := h.ReadFile(path.Join(dir, file))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return "", nil // gone, or not ours to see
-		}
-		if err != nil {
-			return "", err
-		}
-		if err := json.Unmarshal(data, into); err != nil {
-			return "", &usernskit.FileError{File: path.Join(dir, file), Err: err}
+	var names []string
+	for _, c := range store.Containers {
+		if why := hostSharing(c); why != "" {
+			names = append(names, fmt.Sprintf("%s (%s)", c, why))
 		}
 	}
-	if !state.State.Running || host.UsernsMode == "host" {
-		return "", nil
+	if n := len(names); n > 0 && !remapped {
+		more := ""
+		if n > 5 {
+			names, more = names[:5], fmt.Sprintf(" and %d more", n-5)
+		}
+		l.risk(RiskHostContainers, "%s%s will need --userns=host, which is weaker than no remapping at all, or an end to that", strings.Join(names, ", "), more)
+	}
+	for part, why := range store.Unread {
+		if slices.Contains([]string{"Swarm", "Plugins", "Containers"}, strings.SplitN(part, "/", 2)[0]) {
+			l.unseen(store.Root, fmt.Errorf("%s: %s", part, why))
+			return
+		}
+	}
+}
+
+// hostSharing says why remapping does not allow a running container, or "".
+func hostSharing(c dockerd.Container) string {
+	if !c.Running || c.Userns == "host" {
+		return ""
 	}
 	var why []string
 	for _, w := range []struct {
 		is   bool
 		what string
 	}{
-		{host.Privileged, "privileged"},
-		{host.NetworkMode == "host", "network host"},
-		{host.PidMode == "host", "pid host"},
-		{host.IpcMode == "host", "ipc host"},
+		{c.Privileged, "privileged"},
+		{c.Network == "host", "network host"},
+		{c.PIDMode == "host", "pid host"},
+		{c.IPCMode == "host", "ipc host"},
 	} {
 		if w.is {
 			why = append(why, w.what)
 		}
 	}
-	if why == nil {
-		return "", nil
+	return strings.Join(why, ", ")
+}
+
+// path looks at the way to the data-root, and at what it is mounted from.
+func (l *warnings) path(h usernskit.Host, dataRoot string) error {
+	for dir := path.Dir(path.Join("/", dataRoot)); dir != "/"; dir = path.Dir(dir) {
+		info, err := h.Stat(dir)
+		if isNotExist(err) {
+			continue // dockerd makes it, and makes it 0711
+		}
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o001 == 0 {
+			l.risk(RiskDataRootPath, "%s has mode %04o: dockerd does not start while the remapped root cannot pass through it; chmod o+x %s", dir, info.Mode().Perm(), dir)
+		}
 	}
-	name := strings.TrimPrefix(state.Name, "/")
-	if name == "" {
-		name = path.Base(dir)[:12]
+	data, err := h.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil // a tree of files; where the data-root will be mounted is not in it
 	}
-	return fmt.Sprintf("%s (%s)", name, strings.Join(why, ", ")), nil
+	if h.Live() {
+		if resolved, err := h.Path(dataRoot); err == nil {
+			dataRoot = resolved
+		}
+	}
+	switch kind := fileSystem(string(data), dataRoot); {
+	case strings.HasPrefix(kind, "fuse"):
+		l.risk(RiskDataRootNFS, "%s is on %s, which may refuse the changes of owner that every image needs", dataRoot, kind)
+	case fstype.Remote(kind):
+		l.risk(RiskDataRootNFS, "%s is on %s, whose server knows nothing of user namespaces: it refuses the changes of owner that every image needs", dataRoot, kind)
+	}
+	return nil
+}
+
+// fileSystem returns the type of the file system that path is on, from the text
+// of /proc/PID/mountinfo, proc_pid_mountinfo(5).
+func fileSystem(text, path string) string {
+	kind, longest := "", -1
+	for line := range strings.Lines(text) {
+		mount, source, ok := strings.Cut(line, " - ")
+		fields := strings.Fields(mount)
+		if !ok || len(fields) < 5 {
+			continue
+		}
+		point := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(fields[4])
+		dir := strings.TrimSuffix(point, "/")
+		// The last one of equal length lies over the others.
+		if (path == dir || strings.HasPrefix(path, dir+"/")) && len(dir) >= longest {
+			kind, longest = strings.Fields(source)[0], len(dir)
+		}
+	}
+	return kind
 }

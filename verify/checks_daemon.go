@@ -48,11 +48,11 @@ var d01 = check{
 		bad := false
 		if c.Doc != nil {
 			for _, l := range c.Doc.Lint() {
-				place := fmt.Sprintf("%s:%d", c.File, l.Line)
+				place := fmt.Sprintf("%s:%d", c.File, l.Pos.Line)
 				switch {
 				case l.ID == "fail-open" || l.ID == "bad-remap":
 					// I06 and what follows say it
-				case l.Fatal:
+				case l.Level == daemoncfg.LevelFatal:
 					bad = true
 					j.fail(place, "%s", l.Text)
 				default:

@@ -37,6 +37,9 @@ type Startup struct {
 	// Flags are the flags that dockerd is started with, the last one in force
 	// where a name comes twice, and the words among them that it refuses.
 	Flags []Flag
+	// Exec is the ExecStart= line of the unit as it is written, where it is one of
+	// systemd.
+	Exec string
 	// Ignored are flags in files that usually hold some, which this startup does
 	// not read: DOCKER_OPTS in /etc/default/docker beside docker-ce's unit.
 	Ignored []Flag
@@ -304,6 +307,27 @@ func (s Startup) Reload() usernskit.Action {
 		a.Argv = []string{"pkill", "-HUP", "-x", "dockerd"} // snap and most scripts know no reload
 	}
 	return a
+}
+
+// DropFlag says how a person takes a flag out of where it is written. A unit of
+// a package is never edited for it: a drop-in takes its place.
+func (s Startup) DropFlag(f Flag) string {
+	unit := strings.HasSuffix(f.File, ".service") || strings.HasSuffix(f.File, ".conf") && strings.Contains(f.File, ".service.d/")
+	line, ok := strings.CutPrefix(strings.Replace(" "+s.Exec+" ", " "+f.Spelled+" ", " ", 1), " ")
+	ok = ok && strings.Contains(" "+s.Exec+" ", " "+f.Spelled+" ")
+	switch {
+	case strings.HasPrefix(f.File, "/proc/"):
+		return "start dockerd without it"
+	case unit && f.Var != "":
+		return fmt.Sprintf("set %s without it, in a drop-in (systemctl edit %s)", f.Var, s.service())
+	case unit && ok:
+		where := "take it out of " + f.Place() + ", or override it"
+		if strings.HasPrefix(f.File, "/usr/") || strings.HasPrefix(f.File, "/lib/") {
+			where = "override " + f.Place()
+		}
+		return fmt.Sprintf("%s by a drop-in (systemctl edit %s) of the lines [Service], ExecStart= and ExecStart=%s", where, s.service(), strings.TrimSpace(line))
+	}
+	return "take it out of " + f.Place()
 }
 
 // service is what the init system calls dockerd.

@@ -260,6 +260,7 @@ func (s *Startup) readService(h usernskit.Host, u unit) error {
 		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: %d ExecStart= lines are in force, not one", u.name, len(svc.exec)))
 		return nil
 	}
+	s.Exec = svc.exec[0].value
 	words, sure := vars.commandLine(svc.exec[0])
 	place := fmt.Sprintf("%s:%d", svc.exec[0].file, svc.exec[0].line)
 	if script, args, ok, err := scriptOf(h, words); err != nil {

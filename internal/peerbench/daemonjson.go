@@ -33,7 +33,7 @@ func setOurs(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Set(json.RawMessage(`"default"`), "userns-remap"); err != nil {
+	if err := d.Set([]string{"userns-remap"}, json.RawMessage(`"default"`)); err != nil {
 		return nil, err
 	}
 	return d.Bytes(), nil

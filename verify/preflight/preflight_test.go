@@ -285,7 +285,7 @@ func TestAForecastSaysThatTheConfigurationIsNotKnown(t *testing.T) {
 	for text, said := range map[string]string{
 		`{`:                             "/etc/docker/daemon.json:1:2",
 		`{"userns-remap": "a:b:c"}`:     "a:b:c",
-		`{"userns-remap": 5}`:           "no string",
+		`{"userns-remap": 5}`:           "not a string",
 		`{"userns-remap": "nosuch"}`:    "nosuch",
 		`{"userns-remap": "root"}`:      "", // off, as without it
 		`{"userns-remap": ""}`:          "",

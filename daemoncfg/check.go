@@ -1,0 +1,269 @@
+package daemoncfg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/accounts"
+)
+
+// A Problem is something in a configuration that keeps dockerd from starting, or
+// that does not do what it seems to.
+type Problem struct {
+	ID   ProblemID
+	Pos  usernskit.Pos
+	Path []string // of the member of daemon.json, nil for what is elsewhere
+	// Text says what is wrong and with which versions. It does not repeat Pos.
+	Text  string
+	Level Level
+	// Err is what a plan that brings the problem about fails with; it matches
+	// one of the errors of this package.
+	Err error
+}
+
+// String returns the text with its position before it.
+func (p Problem) String() string {
+	return usernskit.Warning{Pos: p.Pos, Text: p.Text}.String()
+}
+
+// A Level says what follows from a [Problem].
+type Level int
+
+const (
+	// LevelUnknown: whether dockerd starts cannot be told.
+	LevelUnknown Level = iota
+	// LevelFatal: some dockerd from 20.10 to 29 does not start, or the one that
+	// is installed, where its version is known.
+	LevelFatal
+	// LevelNote: dockerd starts, and ignores it or takes it for something else.
+	LevelNote
+)
+
+var levelNames = []string{"unknown", "fatal", "note"}
+
+// String returns "unknown", "fatal" or "note".
+func (l Level) String() string {
+	if l < 0 || int(l) >= len(levelNames) {
+		return "Level(" + strconv.Itoa(int(l)) + ")"
+	}
+	return levelNames[l]
+}
+
+// A ProblemID names a kind of [Problem], for scripts and for those who allow it.
+type ProblemID string
+
+const (
+	ProblemEmptyFile      ProblemID = "empty-file"      // nothing or white space: dockerd 20.10 does not start
+	ProblemNullDocument   ProblemID = "null-document"   // null, an empty configuration
+	ProblemMissingFile    ProblemID = "missing-file"    // a flag names a daemon.json that is not there
+	ProblemUnknownKey     ProblemID = "unknown-key"     // no dockerd that is known here has the key
+	ProblemRemovedKey     ProblemID = "removed-key"     // only older ones have
+	ProblemWrongType      ProblemID = "wrong-type"      // a known key with a value of another type
+	ProblemIgnoredObject  ProblemID = "ignored-object"  // an object under a key that dockerd does not know
+	ProblemNestedRemap    ProblemID = "nested-remap"    // userns-remap where nothing reads it
+	ProblemFailOpen       ProblemID = "fail-open"       // a userns-remap that looks on and is off
+	ProblemBadRemap       ProblemID = "bad-remap"       // one with which dockerd does not start
+	ProblemConflict       ProblemID = "flag-conflict"   // a key that is among the flags as well
+	ProblemRefusedWord    ProblemID = "refused-word"    // on the command line
+	ProblemUnknownFlag    ProblemID = "unknown-flag"    // no dockerd that is known here has it
+	ProblemSnapshotter    ProblemID = "snapshotter"     // the containerd image store, with userns-remap
+	ProblemMissingAccount ProblemID = "missing-account" // of userns-remap
+	ProblemRanges         ProblemID = "ranges"          // that account cannot be mapped to
+	ProblemUseradd        ProblemID = "no-useradd"      // by which dockerd would make dockremap
+	ProblemRefused        ProblemID = "refused"         // by the dockerd that is installed
+)
+
+// Ranges says why dockerd cannot map containers to an account, by /etc/subuid
+// and /etc/subgid, or nil. See package remap, which knows.
+type Ranges func(ctx context.Context, account string) error
+
+// Check lists what keeps dockerd from starting on h with doc and the flags of s,
+// and what of it does not do what it seems to: flags first, then the members of
+// doc in order. Of ranges nothing is said where it is nil.
+//
+// Where a dockerd from 23.0 on is installed on the running host, its own
+// --validate has the last word on the file and the flags.
+func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges Ranges) []Problem {
+	c := checker{startup: s, doc: doc}
+	c.flags()
+	if doc.missing && s.ConfigFileGiven && doc.isBlank() {
+		c.add(Problem{ID: ProblemMissingFile, Level: LevelFatal, Pos: usernskit.Pos{File: doc.name},
+			Text: "a flag of dockerd names this file, and it is missing: dockerd does not start"})
+	} else if !doc.missing || !doc.isBlank() {
+		c.list = append(c.list, doc.Lint()...)
+	}
+	for _, conflict := range conflicts(s, doc) {
+		c.add(Problem{ID: ProblemConflict, Level: LevelFatal, Pos: conflict.Flag.Pos(), Path: conflict.path, Text: conflict.text(), Err: conflict})
+	}
+	if set := current(s, doc); set.On {
+		c.remap(ctx, h, set, ranges)
+	} else if set.Err != nil && errors.Is(set.Err, ErrRemap) && set.byFlag {
+		id, level := ProblemBadRemap, LevelFatal
+		if errors.Is(set.Err, ErrFailOpen) {
+			id, level = ProblemFailOpen, LevelNote
+		}
+		c.add(Problem{ID: id, Level: level, Pos: set.Pos, Text: set.Err.Error(), Err: set.Err})
+	}
+	c.askEngine(ctx, h)
+	return c.list
+}
+
+type checker struct {
+	startup dockerd.Startup
+	doc     *Document
+	list    []Problem
+}
+
+func (c *checker) add(p Problem) { c.list = append(c.list, p) }
+
+// flags checks the words of the command line.
+func (c *checker) flags() {
+	for _, f := range c.startup.Flags {
+		option, known := f.Option()
+		p := Problem{Pos: f.Pos(), Level: LevelFatal}
+		switch {
+		case f.Refused != "":
+			p.ID, p.Text = ProblemRefusedWord, fmt.Sprintf("%s: %s, and dockerd does not start with it", f.Spelled, f.Refused)
+			if strings.Contains(f.Spelled, "$") && f.Var != "" {
+				p.Text += "; systemd expands no variables in such a file"
+			}
+		case !known:
+			p.ID, p.Text = ProblemUnknownFlag, fmt.Sprintf("%s: no dockerd from 20.10 to 29 has this flag, nor starts with it", f.Spelled)
+		case option.Until != "":
+			p.ID, p.Text = ProblemUnknownFlag, fmt.Sprintf("%s: dockerd from %s on does not have this flag and does not start with it", f.Spelled, option.Until)
+		default:
+			continue
+		}
+		c.add(p)
+	}
+}
+
+// remap checks what a userns-remap that is on needs.
+func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, ranges Ranges) {
+	if err := checkSnapshotter(c.startup, c.doc); err != nil {
+		var at *usernskit.FileError
+		p := Problem{ID: ProblemSnapshotter, Level: LevelFatal, Text: err.Error(), Err: err}
+		if errors.As(err, &at) {
+			p.Pos, p.Text = usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, at.Err.Error()
+		}
+		c.add(p)
+	}
+	look := accounts.New(h)
+	switch err := set.Remap.check(ctx, look); {
+	case errors.Is(err, ErrAccount):
+		c.add(Problem{ID: ProblemMissingAccount, Level: LevelFatal, Pos: set.Pos, Text: err.Error(), Err: err})
+		return
+	case err != nil:
+		c.add(Problem{ID: ProblemMissingAccount, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
+		return
+	}
+	account, err := set.Remap.account(ctx, look)
+	if err != nil {
+		c.add(Problem{ID: ProblemMissingAccount, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
+		return
+	}
+	_, exists, err := look.ByName(ctx, accounts.Passwd, account).Get()
+	if err == nil && !exists { // dockremap, which dockerd makes
+		made, err := hasUseradd(h)
+		switch {
+		case err != nil:
+			c.add(Problem{ID: ProblemUseradd, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
+		case !made:
+			err := &accountError{"/usr/sbin/useradd", "there is no user " + DockremapUser + ", and neither useradd nor adduser, with which dockerd would make it: it does not start"}
+			c.add(Problem{ID: ProblemUseradd, Level: LevelFatal, Pos: set.Pos, Text: err.why, Err: err})
+		}
+	}
+	if ranges == nil {
+		return
+	}
+	if err := ranges(ctx, account); err != nil {
+		c.add(Problem{ID: ProblemRanges, Level: LevelFatal, Pos: set.Pos, Text: err.Error(), Err: err})
+	}
+}
+
+// hasUseradd reports whether h has one of the programs by which dockerd makes
+// the user dockremap. Of a tree without any directory of programs it is not
+// said that it lacks them.
+func hasUseradd(h usernskit.Host) (bool, error) {
+	programs := false
+	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/run/current-system/sw/bin"} {
+		_, err := h.Stat(dir)
+		if err != nil && !isNotExist(err) {
+			return false, err
+		}
+		programs = programs || err == nil
+		for _, name := range []string{"useradd", "adduser"} {
+			if _, err := h.Stat(path.Join(dir, name)); err == nil {
+				return true, nil
+			} else if !isNotExist(err) {
+				return false, err
+			}
+		}
+	}
+	return !programs, nil
+}
+
+// conflicts are the keys that the document has and a flag has too, as dockerd
+// looks for them when it starts. An equal value is a conflict as well.
+func conflicts(s dockerd.Startup, doc *Document) []*ConflictError {
+	var list []*ConflictError
+	for _, at := range effective(doc) {
+		key := at[len(at)-1]
+		// dockerd merges the runtimes of both (skipDuplicates in its source).
+		if f, ok := s.Flag(key); ok && key != "runtimes" {
+			line, col := doc.Position(at...)
+			list = append(list, &ConflictError{Key: key, Flag: f, path: at, fix: s.DropFlag(f), Pos: usernskit.Pos{File: doc.name, Line: line, Col: col}})
+		}
+	}
+	return list
+}
+
+// effective are the paths of the keys that dockerd takes for top ones: those of
+// objects one level down, too.
+func effective(doc *Document) [][]string {
+	if doc.isBlank() {
+		return nil
+	}
+	var paths [][]string
+	l := linter{name: doc.name, text: doc.now}
+	for _, it := range items(l.text, root(l.text)) {
+		key := l.key(it)
+		if l.kind(it.value) != '{' || !dockerd.Flattened(key) {
+			paths = append(paths, []string{key})
+			continue
+		}
+		for _, inner := range items(l.text, it.value) {
+			paths = append(paths, []string{key, l.key(inner)})
+		}
+	}
+	return paths
+}
+
+// checkSnapshotter refuses the containerd image store where it was asked for.
+// Where it is on by itself, dockerd 29 switches it off.
+func checkSnapshotter(s dockerd.Startup, doc *Document) error {
+	const feature = "containerd-snapshotter"
+	why := fmt.Errorf("%s is switched on here, and dockerd from 29.0 does not start with it and userns-remap; remove it, its images are not seen under userns-remap anyway: %w", feature, ErrSnapshotter)
+	if raw, ok := doc.Get("features", feature); ok && string(raw) == "true" {
+		line, col := doc.Position("features", feature)
+		return &usernskit.FileError{File: doc.name, Line: line, Col: col, Err: why}
+	}
+	for _, f := range s.Flags {
+		if f.Name == "feature" && (f.Value == feature || f.Value == feature+"=true") {
+			return &usernskit.FileError{File: f.File, Line: f.Line, Err: why}
+		}
+	}
+	return nil
+}
+
+// same reports whether two problems are one, before and after an edit.
+func (p Problem) same(q Problem) bool {
+	return p.ID == q.ID && slices.Equal(p.Path, q.Path) && p.Text == q.Text
+}
