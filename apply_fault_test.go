@@ -59,7 +59,7 @@ func faultPlan() Plan {
 	}}
 }
 
-// tree is everything below root, owner and mode included, but for what
+// tree is everything below root, owner and mode included, without what
 // usernskit keeps for itself and the lock file that shadow-utils leave too.
 func tree(t testing.TB, root string) map[string]string {
 	t.Helper()
@@ -322,8 +322,8 @@ func withoutDeadLocks(t *testing.T, root string) map[string]string {
 	return files
 }
 
-// Whoever saves a file with an editor just then has not touched the others: they
-// go back, the edit stays, and nothing is left to undo.
+// If somebody saves a file with an editor just then, our other files go back, the
+// edit stays, and nothing is left to undo.
 func TestAFileThatIsEditedWhileWeWriteStopsThePlanAndKeepsTheEdit(t *testing.T) {
 	for _, at := range []string{"write /etc/subuid: rename", "write /etc/default/grub: rename"} {
 		host := faultHost(t, t.TempDir())

@@ -46,6 +46,9 @@ func (c Change) Diff() string {
 		u.To = "/dev/null"
 	}
 	if len(p.Hunks) == 0 {
+		if p.Before+p.After != digestOf([]byte{}) {
+			return "" // of a receipt that is undone, and has no contents
+		}
 		return fmt.Sprintf("--- %s\n+++ %s\n", u.From, u.To)
 	}
 	for _, h := range p.Hunks {

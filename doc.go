@@ -3,32 +3,46 @@
 // touch the disk, [Host.Apply] and [Host.Undo].
 //
 //	host := usernskit.Host{Root: "/mnt/image"}
-//	grant, plan, err := subid.Plan(host, subid.Request{Owner: "dockremap"})
+//	grant, plan, err := subid.Plan(ctx, host, subid.Request{Owner: "dockremap"})
 //	...
-//	fmt.Print(plan.Diff())
+//	fmt.Print(plan.VisibleDiff())
 //	receipt, err := host.Apply(ctx, plan)
 //	...
-//	err = host.Undo(ctx, receipt.ID)
+//	err = host.Undo(ctx, receipt.ID, nil)
 //
 // Every package plans and only this one writes. A plan is made from bytes that
-// were read once; Apply takes the locks that other writers of those files
-// follow, looks whether each file still holds the bytes that the plan was made
-// from, writes in order, and puts everything back when a step fails. What it
-// did is in a journal below /var/lib/usernskit, written before the first file:
-// after a crash every file is old or new, and Undo brings all of them back,
-// bytes, owner, mode and extended attributes.
+// were read once. Apply takes the locks that other writers of those files
+// follow, checks that each file still holds those bytes, writes in order, and
+// puts everything back when a step fails or the context ends.
 //
-// What Apply cannot promise: a writer that follows no lock (an editor on
-// daemon.json) can still write between the last look at a file and its
-// replacement, a window of microseconds. The directories on the way to a file
-// are taken to belong to root; a [Host.Root] that someone else can rename
-// directories in is not a safe one.
+// # Undo
 //
-//	4  examples/...                     thin programs
-//	3  remap  verify                    the whole job, and the proof of it
-//	2  userns  subid  daemoncfg  bootargs   none imports another
-//	1  usernskit                        this package
-//	0  internal/hostfs                  files inside a root
+// What Apply did is in a journal below /var/lib/usernskit, written before the
+// first file. After a crash every file is old or new, and Undo brings all of them
+// back: bytes, owner, mode and extended attributes. If others wrote to a file in
+// the meantime, Undo takes out what the plan put in and keeps the rest, or names
+// what it cannot separate and changes nothing. A receipt holds the lines that
+// changed, and no contents once it is undone; [Host.Forget] drops it.
+//
+// # Plans as JSON
+//
+// A Plan, and all that is in it, marshals to JSON and back. A change is written as
+// a patch with digests of the file before and after, so a plan that was stored or
+// sent shows what the original showed, and Apply takes it on any host whose files
+// have those digests. It holds no more of a file than its diff does.
+//
+// # Limits
+//
+// A writer that follows no lock (an editor on daemon.json) can still write
+// between the last look at a file and its replacement, a window of microseconds.
+// The directories on the way to a file are taken to belong to root; a
+// [Host.Root] in which someone else can rename directories is not safe.
+//
+//	4  examples/...                              thin programs
+//	3  remap  verify  idspace  fleet             the whole job, and the proof of it
+//	2  userns  subid  daemoncfg  bootargs        none imports another
+//	1  usernskit                                 this package
+//	0  internal/...                              files inside a root, accounts, small helpers
 //
 // # Compatibility
 //

@@ -2,11 +2,13 @@ package usernskit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 )
@@ -44,7 +46,7 @@ func Example() {
 	// open /etc/docker/daemon.json: no such file or directory
 }
 
-// Each run of the plan sees what was written last, by whomever.
+// Each run of the plan sees what was written last, by any program.
 func ExampleHost_Update() {
 	root, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -113,4 +115,72 @@ func ExampleHost_Undo() {
 	// <nil>
 	// alice:100000:65536
 	// eve:231072:65536
+}
+
+// A plan that was cancelled changes nothing, and one that is cancelled while it is
+// applied is taken back.
+func ExampleHost_Apply_cancel() {
+	root, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(root)
+	ctx, cancel := context.WithCancel(context.Background()) // or signal.NotifyContext
+	host := usernskit.Host{Root: root}
+	_, err = host.Update(ctx, func() (usernskit.Plan, error) {
+		cancel() // Ctrl-C, while a slow account database is asked
+		return usernskit.Plan{Changes: []usernskit.Change{{Path: "/etc/x", After: []byte("x")}}}, nil
+	})
+	fmt.Println(errors.Is(err, context.Canceled))
+	_, err = host.Stat("/etc")
+	fmt.Println(errors.Is(err, fs.ErrNotExist))
+	// Output:
+	// true
+	// true
+}
+
+// An image has no running host: what is to be run goes to its first boot, what
+// can be run inside the tree is run there.
+func ExampleAction() {
+	plan := usernskit.Plan{Actions: []usernskit.Action{
+		{Why: "grub.cfg is generated", Argv: []string{"update-grub"}, Where: usernskit.WhereTree},
+		{Why: "dockerd reads its file when it starts", Argv: []string{"systemctl", "restart", "docker"},
+			Where: usernskit.WhereBoot, Kind: usernskit.ActionRestartDocker},
+	}}
+	for _, a := range plan.Actions {
+		switch {
+		case a.Where == usernskit.WhereTree:
+			fmt.Println("chroot /mnt/image", strings.Join(a.Argv, " "))
+		case a.Kind == usernskit.ActionRestartDocker:
+			fmt.Println("nothing to do: docker is not running in an image")
+		default:
+			fmt.Println("at first boot:", strings.Join(a.Argv, " "))
+		}
+	}
+	// Output:
+	// chroot /mnt/image update-grub
+	// nothing to do: docker is not running in an image
+}
+
+// A plan is stored as JSON and applied later, where the files are still the same.
+func ExamplePlan_json() {
+	before := []byte("alice:100000:65536\n")
+	plan := usernskit.Plan{Title: "grant", Changes: []usernskit.Change{{
+		Path: "/etc/subuid", Before: before, After: []byte("alice:100000:65536\nbob:165536:65536\n"), Lock: usernskit.LockShadow,
+	}}}
+	text, err := json.Marshal(plan)
+	if err != nil {
+		panic(err)
+	}
+	var back usernskit.Plan
+	if err := json.Unmarshal(text, &back); err != nil {
+		panic(err)
+	}
+	fmt.Print(back.Diff())
+	// Output:
+	// --- /etc/subuid
+	// +++ /etc/subuid
+	// @@ -1 +1,2 @@
+	//  alice:100000:65536
+	// +bob:165536:65536
 }

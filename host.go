@@ -25,9 +25,14 @@ type Host struct {
 	Run func(ctx context.Context, argv ...string) ([]byte, error)
 }
 
-// MaxFileSize is the size in bytes of the largest file that is read from a
-// host. A larger one is an error, [ErrTooLarge], never a shortened read.
-const MaxFileSize = 16 << 20
+const (
+	// MaxFileSize is the size in bytes of the largest file that is read from a
+	// host. A larger one is an error, [ErrTooLarge], never a shortened read.
+	MaxFileSize = 16 << 20
+	// WarnEditedSince is the ID of the warning of [Host.PlanUndo] about a file
+	// that others have written to.
+	WarnEditedSince = "edited-since"
+)
 
 // Live reports whether h is the running host and not a tree of files.
 func (h Host) Live() bool { return h.Root == "" || filepath.Clean(h.Root) == "/" }

@@ -134,6 +134,7 @@ func TestUndoneReceiptHoldsNoContent(t *testing.T) {
 	require.Len(t, list, 1)
 	assert.Equal(t, StateUndone, list[0].State)
 	assert.Equal(t, map[string]State{"/daemon.json": StateUndone}, list[0].Files)
+	assert.Empty(t, Plan{Changes: list[0].Changes}.Diff())
 	assert.ErrorIs(t, host.Undo(t.Context(), "1", nil), ErrNoReceipt)
 }
 

@@ -170,45 +170,40 @@ func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.W
 // A Lock is a protocol between the programs that write a file.
 type Lock int
 
-const (
-	// LockNone is for files whose writers follow no protocol.
-	LockNone Lock = iota
-	// LockShadow is the protocol of shadow-utils: /etc/.pwd.lock as by
-	// lckpwdf(3), then FILE.lock, and the old content kept in "FILE-".
-	LockShadow
-)
-
 // When says how soon an [Action] is needed for the plan to take effect.
 type When int
 
-const (
-	// WhenNow is for actions that follow directly: restart docker, update-grub.
-	WhenNow When = iota
-	// WhenLater is for actions that a person chooses the time of: a reboot.
-	WhenLater
-)
-
 // Where says which system an [Action] is for.
 type Where int
-
-const (
-	// WhereHost is the running host.
-	WhereHost Where = iota
-	// WhereTree is the tree of files that was planned for, by chroot(8).
-	WhereTree
-	// WhereBoot is the system in the tree, when it first runs.
-	WhereBoot
-)
 
 // An ActionKind says what an [Action] does, so that nobody has to guess it from
 // the program's name.
 type ActionKind int
 
+// The zero values are those that most changes and actions have.
 const (
-	ActionRun ActionKind = iota // any other program
-	ActionRestartDocker
-	ActionReloadDocker
-	ActionReboot
+	// LockNone is for files whose writers follow no protocol.
+	LockNone Lock = 0
+	// LockShadow is the protocol of shadow-utils: /etc/.pwd.lock as by
+	// lckpwdf(3), then FILE.lock, and the old content kept in "FILE-".
+	LockShadow Lock = 1
+
+	// WhenNow is for actions that follow directly: restart docker, update-grub.
+	WhenNow When = 0
+	// WhenLater is for actions that a person chooses the time of: a reboot.
+	WhenLater When = 1
+
+	// WhereHost is the running host.
+	WhereHost Where = 0
+	// WhereTree is the tree of files that was planned for, by chroot(8).
+	WhereTree Where = 1
+	// WhereBoot is the system in the tree, when it first runs.
+	WhereBoot Where = 2
+
+	ActionRun           ActionKind = 0 // any other program
+	ActionRestartDocker ActionKind = 1
+	ActionReloadDocker  ActionKind = 2
+	ActionReboot        ActionKind = 3
 )
 
 var (

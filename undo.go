@@ -74,10 +74,6 @@ func (h Host) PlanUndo(id string, force []string) (Plan, error) {
 	return p, nil
 }
 
-// WarnEditedSince is the ID of the warning of [Host.PlanUndo] about a file that
-// others have written to.
-const WarnEditedSince = "edited-since"
-
 func (a *applier) undo(ctx context.Context, id string, force []string) (err error) {
 	unlock, err := a.lock(ctx)
 	if err != nil {

@@ -224,7 +224,7 @@ func TestUndoDoesNotAskForAFileThatItRemoves(t *testing.T) {
 	assert.Len(t, r.Actions, 2)
 }
 
-// What restoring would stop over half way is told before the first file.
+// What would stop the restoring half way is reported before the first file.
 func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(*testing.T, Host) error{
 		"too large": func(_ *testing.T, h Host) error {
@@ -251,7 +251,7 @@ func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
 	}
 }
 
-// Whoever tidies up removes the empty directory that a removed file left.
+// Someone who tidies up removes the empty directory that a removed file left.
 func TestUndoMakesTheDirectoryOfARemovedFileAgain(t *testing.T) {
 	host := Host{Root: t.TempDir()}
 	require.NoError(t, os.MkdirAll(filepath.Join(host.Root, "etc/default/grub.d"), 0o755))
@@ -268,8 +268,8 @@ func TestUndoMakesTheDirectoryOfARemovedFileAgain(t *testing.T) {
 	assert.Equal(t, start, withoutState(t, host.Root))
 }
 
-// A directory that was made is removed where it was made, and not what stands
-// there by now.
+// A directory that was made is removed where it was made, and not what is there
+// by now.
 func TestUndoRemovesNoDirectoryThroughALink(t *testing.T) {
 	for _, moved := range []string{"/etc/docker", "/etc/docker/conf"} {
 		host, r := applied(t)

@@ -20,11 +20,11 @@ const lockPoll = 5 * time.Millisecond
 // Flock takes an exclusive flock(2) on path, made with mode 0600 if it is
 // missing. Closing the file gives the lock back.
 func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
-	real, err := r.Resolve(path)
+	target, err := r.Resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(real, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	f, err := os.OpenFile(target, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, hostError("lock", path, explain(err))
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Check looks whether path can be replaced or made, before anything is
+// Check reports whether path can be replaced or made, before anything is
 // written. Here it knows regular files and hard links.
 func (w Writer) Check(path string) error {
-	real, err := w.Root.Resolve(path)
+	target, err := w.Root.Resolve(path)
 	if err != nil {
 		return err
 	}
-	info, err := os.Lstat(real)
+	info, err := os.Lstat(target)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -43,11 +43,11 @@ func explain(err error) error {
 // Meta reads what the file that path leads to has besides its content. Here
 // that is owner and mode.
 func (r Root) Meta(path string) (Meta, error) {
-	real, err := r.Resolve(path)
+	target, err := r.Resolve(path)
 	if err != nil {
 		return Meta{}, err
 	}
-	info, err := os.Lstat(real)
+	info, err := os.Lstat(target)
 	if err != nil {
 		return Meta{}, hostError("stat", path, err)
 	}
@@ -70,12 +70,12 @@ func (w Writer) setMeta(f *os.File, m Meta) error {
 	return f.Chmod(m.Mode & modeBits)
 }
 
-// swap puts temp under the name real.
-func (w Writer) swap(temp *renameio.PendingFile, real string, before []byte) error {
+// swap puts temp under the name target.
+func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) error {
 	return temp.CloseAtomicallyReplace()
 }
 
-// A ShadowLock stands for the locks of shadow-utils, which only Linux has.
+// A ShadowLock is in the place of the locks of shadow-utils, which only Linux has.
 type ShadowLock struct{}
 
 // LockShadow takes no lock: a tree on another system has no useradd running.

@@ -42,11 +42,11 @@ func (r Root) Resolve(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	real, err := securejoin.SecureJoin(dir, path)
+	target, err := securejoin.SecureJoin(dir, path)
 	if err != nil {
 		return "", hostError("resolve", path, err)
 	}
-	return real, nil
+	return target, nil
 }
 
 // resolveDir is Resolve for all but the last element of path.
@@ -90,11 +90,11 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 
 // open opens a regular file and tells its size.
 func (r Root) open(path string) (*os.File, int64, error) {
-	real, err := r.Resolve(path)
+	target, err := r.Resolve(path)
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := openRead(real)
+	f, err := openRead(target)
 	if err != nil {
 		return nil, 0, hostError("open", path, err)
 	}
@@ -111,11 +111,11 @@ func (r Root) open(path string) (*os.File, int64, error) {
 
 // ReadDir lists a directory in the order of the names.
 func (r Root) ReadDir(path string) ([]fs.DirEntry, error) {
-	real, err := r.Resolve(path)
+	target, err := r.Resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	list, err := os.ReadDir(real)
+	list, err := os.ReadDir(target)
 	return list, hostError("readdir", path, err)
 }
 
@@ -128,21 +128,21 @@ func (r Root) Stat(path string) (fs.FileInfo, error) {
 		info, err := os.Stat(path)
 		return info, hostError("stat", path, err)
 	}
-	real, err := r.Resolve(path)
+	target, err := r.Resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Lstat(real) // the links are resolved; what is left is not one
+	info, err := os.Lstat(target) // the links are resolved; what is left is not one
 	return info, hostError("stat", path, err)
 }
 
 // Lstat describes path itself.
 func (r Root) Lstat(path string) (fs.FileInfo, error) {
-	real, err := r.resolveDir(path)
+	target, err := r.resolveDir(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Lstat(real)
+	info, err := os.Lstat(target)
 	return info, hostError("lstat", path, err)
 }
 

@@ -14,7 +14,7 @@ import (
 // A Meta is what a file has besides its content.
 type Meta struct {
 	Mode     fs.FileMode       // permissions, setuid, setgid and sticky
-	UID, GID int               // the owner; -1 for whoever makes the file
+	UID, GID int               // the owner; -1: that of the process that makes the file
 	Xattrs   map[string][]byte // SELinux label, POSIX ACL and user attributes
 }
 
@@ -48,7 +48,7 @@ func (w Writer) step(name string) error {
 // the same file system and with that directory's SELinux type, and gets the
 // owner, mode and attributes of meta before it can be seen under its name.
 func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error) {
-	real, err := w.Root.Resolve(path)
+	target, err := w.Root.Resolve(path)
 	if err != nil {
 		return err
 	}
@@ -56,8 +56,8 @@ func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error)
 	if err := w.step("create"); err != nil {
 		return err
 	}
-	temp, err := renameio.NewPendingFile(real,
-		renameio.WithTempDir(filepath.Dir(real)), renameio.WithStaticPermissions(0o600))
+	temp, err := renameio.NewPendingFile(target,
+		renameio.WithTempDir(filepath.Dir(target)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return explain(err)
 	}
@@ -83,18 +83,18 @@ func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error)
 	if err := w.step("rename"); err != nil {
 		return err
 	}
-	if err := w.swap(temp, real, before); err != nil {
+	if err := w.swap(temp, target, before); err != nil {
 		return explain(err)
 	}
 	if err := w.step("sync directory"); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(real))
+	return syncDir(filepath.Dir(target))
 }
 
 // Remove unlinks the file that path leads to, if it still holds before.
 func (w Writer) Remove(path string, before []byte) (err error) {
-	real, err := w.Root.Resolve(path)
+	target, err := w.Root.Resolve(path)
 	if err != nil {
 		return err
 	}
@@ -105,16 +105,16 @@ func (w Writer) Remove(path string, before []byte) (err error) {
 	if err := w.step("unlink"); err != nil {
 		return err
 	}
-	if err := os.Remove(real); err != nil {
+	if err := os.Remove(target); err != nil {
 		return explain(err)
 	}
 	if err := w.step("sync directory"); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(real))
+	return syncDir(filepath.Dir(target))
 }
 
-// holds returns [ErrChanged] unless path holds data; nil stands for no file.
+// holds returns [ErrChanged] unless path holds data; nil means no file.
 func (w Writer) holds(path string, data []byte) error {
 	now, err := w.Root.ReadFile(path, int64(len(data)))
 	switch {
@@ -166,12 +166,12 @@ func mkdir(dir string) error {
 
 // Missing returns the directories that MkdirAll would make.
 func (w Writer) Missing(path string) ([]string, error) {
-	real, err := w.Root.Resolve(path)
+	target, err := w.Root.Resolve(path)
 	if err != nil {
 		return nil, err
 	}
 	var missing []string
-	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(target); ; dir = filepath.Dir(dir) {
 		_, err := os.Lstat(dir)
 		if err == nil {
 			return missing, nil
@@ -186,11 +186,11 @@ func (w Writer) Missing(path string) ([]string, error) {
 // Litter lists the temporary files of interrupted replacements of path, as
 // paths on this machine.
 func (w Writer) Litter(path string) ([]string, error) {
-	real, err := w.Root.Resolve(path)
+	target, err := w.Root.Resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	list, err := os.ReadDir(filepath.Dir(real))
+	list, err := os.ReadDir(filepath.Dir(target))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -200,9 +200,9 @@ func (w Writer) Litter(path string) ([]string, error) {
 	// renameio's names: a dot, the name, a random int64 that is not negative.
 	var litter []string
 	for _, e := range list {
-		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(real))
+		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(target))
 		if ok && e.Type().IsRegular() && 1 <= len(number) && len(number) <= 19 && strings.Trim(number, "0123456789") == "" {
-			litter = append(litter, filepath.Join(filepath.Dir(real), e.Name()))
+			litter = append(litter, filepath.Join(filepath.Dir(target), e.Name()))
 		}
 	}
 	return litter, nil

@@ -14,16 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check looks whether path can be replaced or made, before anything is
+// Check reports whether path can be replaced or made, before anything is
 // written. Its errors are [ErrNotRegular], [ErrHardLinked], [ErrBindMounted],
 // [ErrImmutable], [ErrReadOnly] or [fs.ErrPermission], with the path.
 func (w Writer) Check(path string) error {
-	real, err := w.Root.Resolve(path)
+	target, err := w.Root.Resolve(path)
 	if err != nil {
 		return err
 	}
 	var st unix.Statx_t
-	err = unix.Statx(unix.AT_FDCWD, real, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
+	err = unix.Statx(unix.AT_FDCWD, target, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st)
 	switch {
 	case err == nil:
 		if err := checkFile(st); err != nil {
@@ -32,7 +32,7 @@ func (w Writer) Check(path string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return hostError("stat", path, err)
 	}
-	dir := filepath.Dir(real)
+	dir := filepath.Dir(target)
 	if missing, err := w.Missing(path); err != nil {
 		return err
 	} else if len(missing) > 0 {
@@ -86,16 +86,16 @@ func explain(err error) error {
 
 // Meta reads what the file that path leads to has besides its content.
 func (r Root) Meta(path string) (Meta, error) {
-	real, err := r.Resolve(path)
+	target, err := r.Resolve(path)
 	if err != nil {
 		return Meta{}, err
 	}
-	info, err := os.Lstat(real)
+	info, err := os.Lstat(target)
 	if err != nil {
 		return Meta{}, hostError("stat", path, err)
 	}
 	owner := info.Sys().(*syscall.Stat_t)
-	xattrs, err := readXattrs(real)
+	xattrs, err := readXattrs(target)
 	if err != nil {
 		return Meta{}, hostError("read extended attributes of", path, err)
 	}
@@ -105,8 +105,8 @@ func (r Root) Meta(path string) (Meta, error) {
 // readXattrs reads the attributes that a replaced file must not lose. The
 // hashes and signatures of IMA and EVM are left out: they are of the old
 // content, and the kernel makes its own.
-func readXattrs(real string) (map[string][]byte, error) {
-	list, err := getx(func(buf []byte) (int, error) { return unix.Llistxattr(real, buf) })
+func readXattrs(target string) (map[string][]byte, error) {
+	list, err := getx(func(buf []byte) (int, error) { return unix.Llistxattr(target, buf) })
 	switch {
 	case errors.Is(err, unix.ENOTSUP):
 		return nil, nil
@@ -118,7 +118,7 @@ func readXattrs(real string) (map[string][]byte, error) {
 		if name == "security.ima" || name == "security.evm" {
 			continue
 		}
-		value, err := getx(func(buf []byte) (int, error) { return unix.Lgetxattr(real, name, buf) })
+		value, err := getx(func(buf []byte) (int, error) { return unix.Lgetxattr(target, name, buf) })
 		if errors.Is(err, unix.ENODATA) {
 			continue // gone since it was listed
 		}
@@ -140,7 +140,7 @@ func getx(call func([]byte) (int, error)) ([]byte, error) {
 		buf := make([]byte, size)
 		n, err := call(buf)
 		if errors.Is(err, unix.ERANGE) {
-			continue // it has grown meanwhile
+			continue // it has grown since
 		}
 		return buf[:max(n, 0)], err
 	}
@@ -194,13 +194,13 @@ func (w Writer) setMeta(f *os.File, m Meta) error {
 	return nil
 }
 
-// swap puts temp under the name real. Between the last look at the old file
+// swap puts temp under the name target. Between the last look at the old file
 // and a plain rename(2) another program's new file could come in and be lost;
 // renameat2(2) gives us the file that was really displaced, and where that is
 // not the one we know, it goes back.
-func (w Writer) swap(temp *renameio.PendingFile, real string, before []byte) error {
+func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) error {
 	if before == nil {
-		err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, real, unix.RENAME_NOREPLACE)
+		err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
 		if errors.Is(err, unix.EEXIST) {
 			return ErrChanged
 		}
@@ -209,7 +209,7 @@ func (w Writer) swap(temp *renameio.PendingFile, real string, before []byte) err
 		}
 		return temp.CloseAtomicallyReplace()
 	}
-	err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, real, unix.RENAME_EXCHANGE)
+	err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, target, unix.RENAME_EXCHANGE)
 	if unsupported(err) {
 		return temp.CloseAtomicallyReplace()
 	}
@@ -228,7 +228,7 @@ func (w Writer) swap(temp *renameio.PendingFile, real string, before []byte) err
 			return w.step("remove old")
 		}
 	}
-	back := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, real, unix.RENAME_EXCHANGE)
+	back := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, target, unix.RENAME_EXCHANGE)
 	return errors.Join(ErrChanged, err, back)
 }
 

@@ -56,11 +56,11 @@ func (w Writer) LockShadow(ctx context.Context, files ...string) (_ *ShadowLock,
 		}
 		// Not resolved: shadow-utils put FILE.lock beside the name that they
 		// know, whatever that name leads to.
-		real, err := w.Root.resolveDir(file)
+		target, err := w.Root.resolveDir(file)
 		if err != nil {
 			return nil, err
 		}
-		if err := l.lockFile(ctx, real); err != nil {
+		if err := l.lockFile(ctx, target); err != nil {
 			return nil, hostError("lock", file, err)
 		}
 	}
@@ -68,11 +68,11 @@ func (w Writer) LockShadow(ctx context.Context, files ...string) (_ *ShadowLock,
 }
 
 func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
-	real, err := r.Resolve("/etc/.pwd.lock")
+	target, err := r.Resolve("/etc/.pwd.lock")
 	if err != nil {
 		return err
 	}
-	l.pwd, err = os.OpenFile(real, os.O_WRONLY|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	l.pwd, err = os.OpenFile(target, os.O_WRONLY|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return explain(err)
 	}
@@ -94,11 +94,11 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 	})
 }
 
-// lockFile takes real.lock by link(2), as commonio_lock of shadow-utils does: a
+// lockFile takes target.lock by link(2), as commonio_lock of shadow-utils does: a
 // file that holds our PID and a NUL gets that name, which only one process can
 // manage.
-func (l *ShadowLock) lockFile(ctx context.Context, real string) error {
-	lock, mine := real+".lock", real+"."+strconv.Itoa(os.Getpid())
+func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
+	lock, mine := target+".lock", target+"."+strconv.Itoa(os.Getpid())
 	var holder error
 	stolen := false
 	return waitLock(ctx, func() (bool, error) {
@@ -162,7 +162,7 @@ func linkNamed(mine, lock string) error {
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(mine, &st); err != nil || st.Nlink != 2 {
-		return errors.Join(fmt.Errorf("%s: this file system makes no real hard links", filepath.Base(lock)), os.Remove(lock))
+		return errors.Join(fmt.Errorf("%s: this file system makes no target hard links", filepath.Base(lock)), os.Remove(lock))
 	}
 	return nil
 }
