@@ -29,6 +29,8 @@ var riskTexts = []jsonRisk{
 	{"remap-changed", "another account than before: its images and containers are in another store"},
 	{"startup-unsure", "how dockerd is started could not be read for certain"},
 	{"small-range", "fewer than 65536 IDs: files of users with higher IDs, such as nobody, cannot be created"},
+	{riskInUse, "a container or a process uses the directory whose owners move, or it is one of the system"},
+	{riskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
 }
 
 func explainCommand(e *env) *cobra.Command {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/shift"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// jsonShift is what shift prints with --json.
+type jsonShift struct {
+	Schema int    `json:"schema"`
+	Dir    string `json:"dir"`
+	DryRun bool   `json:"dry_run"`
+	shift.Report
+	Mixed bool        `json:"mixed"`
+	State shift.State `json:"state"`
+}
+
+// The risks of shift, see riskTexts.
+const (
+	riskInUse = "in-use"
+	riskMixed = "mixed"
+)
+
+func shiftCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "shift DIR", Short: "move the owners of a directory tree between two ranges",
+		Long: "For data of containers that were not remapped: afterwards it belongs to the same\n" +
+			"users of remapped ones. Keeps setuid, capabilities and ACLs. A job that was\n" +
+			"interrupted goes on with --resume.",
+		Example: "remapctl shift /srv/data --to 100000:65536 --dry-run",
+		Args:    args(1, 1),
+	}
+	e.writeFlags(c)
+	f := c.Flags()
+	from := f.String("from", "", "the range `START:COUNT` that owners are in; without it 0, and as many as --to has")
+	to := f.String("to", "", "the range `START:COUNT` to move them to")
+	back := f.Bool("back", false, "the reverse: from --to to --from")
+	resume := f.Bool("resume", false, "go on with the job of DIR that was interrupted")
+	undo := f.Bool("undo", false, "move the owners of the last job of DIR back")
+	lift := f.Bool("lift-immutable", false, "take immutable and append-only off for the change, and put them back")
+	state := f.String("state", "", "keep the journal in `DIR`, not "+shift.DefaultState)
+	c.MarkFlagsMutuallyExclusive("resume", "undo", "to")
+	c.MarkFlagsOneRequired("resume", "undo", "to")
+	c.RunE = e.action(func(ctx context.Context, dirs []string) error {
+		if !e.host.Live() {
+			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
+		}
+		opt := shift.Options{State: *state, LiftImmutable: *lift,
+			AcceptRisk: slices.Contains(e.accepted, riskInUse), AcceptMixed: slices.Contains(e.accepted, riskMixed)}
+		dir := dirs[0]
+		do := func() (shift.Job, error) { return shift.Undo(ctx, dir, opt, e.shiftProgress) }
+		e.about = fmt.Sprintf("This moves the owners of %s back.", dir)
+		switch {
+		case *resume:
+			e.about = fmt.Sprintf("This goes on with the job of %s.", dir)
+			do = func() (shift.Job, error) { return shift.Resume(ctx, dir, opt, e.shiftProgress) }
+		case !*undo:
+			a, b, err := shiftRanges(*from, *to, *back)
+			if err != nil {
+				return err
+			}
+			job, err := shift.Plan(ctx, dir, a, b, opt)
+			if err != nil {
+				return err
+			}
+			e.say("%s: %d of %d files to move from %v to %v", job.Dir, job.Report.Todo, job.Report.Files, a, b)
+			if job.Report.Todo == 0 {
+				return e.shifted(job, nil)
+			}
+			if err := job.Refusal(); err != nil {
+				return fmt.Errorf("%w%s", err, shiftHint(job))
+			}
+			e.about = fmt.Sprintf("This moves the owners of %s.", job.Dir)
+			do = func() (shift.Job, error) { return shift.Run(ctx, job, e.shiftProgress) }
+			if e.dryRun {
+				return e.shifted(job, findings)
+			}
+		case e.dryRun:
+			return errors.New("--dry-run: only with --to")
+		}
+		if err := e.agreed(ctx, usernskit.Plan{}); err != nil {
+			return err
+		}
+		var job shift.Job
+		err := e.write(func() error {
+			var err error
+			job, err = do()
+			return err
+		})
+		if err != nil && (job.State == shift.StateRunning || job.State == shift.StateUndoing) {
+			return fmt.Errorf("%w; to go on: %s", err, e.self("shift", dir, "--resume"))
+		}
+		return e.shifted(job, err)
+	})
+	return c
+}
+
+// shifted prints what became of a job.
+func (e *env) shifted(job shift.Job, err error) error {
+	if err != nil && !errors.Is(err, findings) {
+		return err
+	}
+	r := job.Report
+	if r.Outside > 0 {
+		e.note("%d files have IDs in neither range, and keep them", r.Outside)
+	}
+	if r.Mounts > 0 {
+		e.note("%d mounts below %s are not entered", r.Mounts, job.Dir)
+	}
+	if r.New > 0 {
+		e.note("%d files were made after the job, and were moved too", r.New)
+	}
+	e.say("%s: %s", job.Dir, job.State)
+	if e.json {
+		err = errors.Join(e.printJSON(jsonShift{1, job.Dir, e.dryRun, r, r.Mixed(), job.State}), err)
+	}
+	return err
+}
+
+func (e *env) shiftProgress(p shift.Progress) {
+	if e.prompt {
+		fmt.Fprintf(e.err, "\r%d of %d files ", p.Files, p.Total)
+	}
+}
+
+// shiftHint says which flag goes on despite a refusal.
+func shiftHint(job shift.Job) string {
+	switch r := job.Report; {
+	case r.Immutable > 0 && !job.Options.LiftImmutable && !r.Mixed() && len(r.Busy) == 0:
+		return "; --lift-immutable goes on"
+	case r.Mixed() && !job.Options.AcceptMixed && len(r.Busy) == 0:
+		return "; to go on: --accept-risk " + riskMixed
+	}
+	return "; to go on: --accept-risk " + riskInUse
+}
+
+// shiftRanges makes mappings of two flags.
+func shiftRanges(from, to string, back bool) (a, b userns.Mapping, err error) {
+	if b, err = parseShiftRange(to); err != nil {
+		return a, b, fmt.Errorf("--to %s: %w", to, err)
+	}
+	if from == "" {
+		from = fmt.Sprintf("0:%d", b.UID.Extents()[0].Count)
+	}
+	if a, err = parseShiftRange(from); err != nil {
+		return a, b, fmt.Errorf("--from %s: %w", from, err)
+	}
+	if back {
+		a, b = b, a
+	}
+	return a, b, nil
+}
+
+func parseShiftRange(text string) (userns.Mapping, error) {
+	start, count, _ := strings.Cut(text, ":")
+	s, err := strconv.ParseUint(start, 10, 32)
+	if err != nil {
+		return userns.Mapping{}, errors.New("must be START:COUNT")
+	}
+	n, err := strconv.ParseUint(count, 10, 32)
+	if err != nil {
+		return userns.Mapping{}, errors.New("must be START:COUNT")
+	}
+	m, err := userns.NewMap(userns.Extent{HostID: uint32(s), Count: uint32(n)})
+	return userns.Mapping{UID: m, GID: m}, err
+}
