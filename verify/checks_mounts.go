@@ -121,8 +121,11 @@ func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
 	case !known:
 		j.unknown(subjectOf(b), "%s has an ACL, which was not asked", s.Source)
 	case !yes:
-		j.warn(subjectOf(b), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
-			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID)).run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))
+		fi := j.warn(subjectOf(b), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
+			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID))
+		if !facts.KeepOwner(s.Source) {
+			fi.run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))
+		}
 	}
 }
 

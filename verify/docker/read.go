@@ -112,6 +112,11 @@ func (r reader) info(ctx context.Context) error {
 	e.Swarm = string(i.Swarm.LocalNodeState)
 	e.Authz = i.Plugins.Authorization
 	e.Driver = i.Driver
+	for _, pair := range i.DriverStatus {
+		if pair[0] == "driver-type" && strings.HasPrefix(pair[1], "io.containerd.snapshotter") {
+			e.ImageStore = true
+		}
+	}
 	if i.Containerd != nil {
 		e.Namespace = i.Containerd.Namespaces.Containers
 		e.Containerd = i.Containerd.Address

@@ -43,6 +43,8 @@ type Engine struct {
 	Swarm       string   // "active", "inactive"...; "" where not known
 	Authz       []string // authorization plugins
 	Driver      string   // storage driver
+	// ImageStore: images are in containerd's store, which remapping switches off.
+	ImageStore bool
 
 	Containers []Container // all of them, stopped ones too
 	Images     []Image

@@ -31,6 +31,9 @@ func (p *preflight) disappears() {
 		}
 		add("images", names, size, "%s", text)
 	}
+	if e.ImageStore {
+		add("storage", []string{e.Driver}, -1, "containerd's image store (%s): remapping switches it off, and dockerd keeps images and layers in a graph driver, overlay2 as a rule; what only that store can do, such as images of several platforms and attestations, goes with it", e.Driver)
+	}
 	var running, stopped []string
 	for i := range e.Containers {
 		if c := &e.Containers[i]; c.Running {

@@ -104,7 +104,11 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 	if len(words) == 0 {
 		return
 	}
-	add(option, fmt.Sprintf("chown -R --from=%d:%d %d:%d %s, or %s", n.UID, n.GID, hostUID, hostGID, m.Source, optOut),
+	fix := "copy what the container needs into a volume, or " + optOut
+	if !facts.KeepOwner(m.Source) {
+		fix = fmt.Sprintf("chown -R --from=%d:%d %d:%d %s, or %s", n.UID, n.GID, hostUID, hostGID, m.Source, optOut)
+	}
+	add(option, fix,
 		"belongs to %d:%d (mode %04o), which is nobody (65534) in the container: user %d cannot %s there", n.UID, n.GID, n.Mode.Perm(), uid, strings.Join(words, " or "))
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
@@ -56,14 +57,15 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 			return Forecast{}, err
 		}
 	}
-	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap}, facts.NeedHostMounts)
+	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap}, facts.NeedHostMounts|facts.NeedKernel)
 	if err := ctx.Err(); err != nil {
 		return Forecast{}, err
 	}
-	p := preflight{Facts: f, want: f.IDs.Want(), out: Forecast{ // lists to those who read them, never null
+	p := preflight{Facts: f, want: f.IDs.Want(), override: opts.Remap != "", out: Forecast{ // lists to those who read them, never null
 		WillNotStart: []Trouble{}, Misbehave: []Trouble{}, Disappear: []Loss{}, Orphans: []Trouble{}, Unknown: []string{},
 	}}
 	p.configured()
+	p.daemon()
 	if f.Engine == nil {
 		p.store()
 	}
@@ -72,8 +74,9 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 	}
 	if f.Engine == nil {
 		switch {
-		case !f.Live && errors.Is(f.NoEngine, facts.ErrNotAsked):
-			return p.out, nil // a tree without a store has nothing to lose
+		case !f.Live && errors.Is(f.NoEngine, facts.ErrNotAsked) && f.StoreErr == nil:
+			p.out.Unknown = append(p.out.Unknown, "there is no store at "+f.Config.DataRoot+": whether anything breaks or disappears is not known")
+			return p.out, nil
 		case f.StoreErr != nil:
 			p.out.Unknown = append(p.out.Unknown, f.NoEngine.Error())
 			return p.out, nil
@@ -89,7 +92,6 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 			p.out.Unknown = append(p.out.Unknown, part+": "+f.Engine.Unread[part])
 		}
 	}
-	p.daemon()
 	for i := range f.Engine.Containers {
 		c := &f.Engine.Containers[i]
 		if c.Unread {
@@ -108,8 +110,9 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 // A preflight is a forecast that is being made.
 type preflight struct {
 	*facts.Facts
-	want userns.Mapping
-	out  Forecast
+	want     userns.Mapping
+	override bool // the map of another account is looked ahead to
+	out      Forecast
 }
 
 // configured adds why it is not known what is configured: the map to reckon
@@ -171,12 +174,34 @@ func (p *preflight) daemon() {
 			})
 		}
 	}
+	if limit := p.Kernel.MaxUserns; p.HasProc && limit.Err == nil {
+		if n, err := strconv.ParseInt(limit.Value, 10, 64); err == nil && n <= 0 {
+			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
+				Option: "user.max_user_namespaces", Text: "is " + limit.Value + ": no container starts, no space left on device (ENOSPC)",
+				Fix: "sysctl -w user.max_user_namespaces=15000, and a file in /etc/sysctl.d that says the same",
+			})
+		}
+	}
+	p.ranges()
 	if p.Engine.Rootless() || p.Config.Startup.Rootless {
 		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
 			Option: "rootless", Text: "a rootless daemon cannot remap: containers fail with \"mkdir ...: permission denied\"",
 			Fix: "leave userns-remap off: RootlessKit maps its containers already",
 		})
 	}
+}
+
+// ranges adds why the map that is configured cannot be had: dockerd then does
+// not start, or no container does.
+func (p *preflight) ranges() {
+	made := p.Config.Value == daemoncfg.Default && p.IDs.Owner.UID == nil // dockerd makes the account, with ranges
+	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || made {
+		return
+	}
+	p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
+		Option: "userns-remap", Text: p.NoWant() + ": dockerd does not start, or no container does",
+		Fix: "give the account a range of 65536 IDs in both files",
+	})
 }
 
 // orphans adds the containers that live-restore would leave behind.

@@ -297,7 +297,8 @@ func TestAForecastSaysThatTheConfigurationIsNotKnown(t *testing.T) {
 			continue
 		}
 		assert.Contains(t, strings.Join(f.Unknown, "\n"), said, text)
-		assert.True(t, f.Clear() && len(f.Unknown) > 0, text)
+		assert.NotEmpty(t, f.Unknown, text)
+		assert.Equal(t, !strings.Contains(text, "nosuch"), f.Clear(), "%s: dockerd does not start with it, which is known", text)
 	}
 	h := hosttest.Tree(t, unit)
 	unreadable(t, h, "etc/systemd/system/docker.service.d")
@@ -322,3 +323,64 @@ const unit = good + `
 [Service]
 ExecStart=/usr/bin/dockerd
 `
+
+// "nothing breaks and nothing disappears" was said where dockerd does not start
+// and where no container does.
+func TestWhatKeepsDockerdItselfFromStarting(t *testing.T) {
+	said := func(f Forecast) string {
+		var all []string
+		for _, trouble := range f.WillNotStart {
+			if trouble.Container == "" {
+				all = append(all, trouble.Option+": "+trouble.Text)
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	t.Run("dockremap without a range", func(t *testing.T) {
+		f := forecast(t, plain(), map[string]string{"etc/subuid": "alice:100000:65536\n"})
+		assert.Contains(t, said(f), "/etc/subuid has no range for dockremap")
+	})
+	t.Run("no /etc/subuid", func(t *testing.T) {
+		f := forecast(t, plain(), map[string]string{"etc/subuid": ""})
+		assert.Contains(t, said(f), "/etc/subuid")
+	})
+	t.Run("subgid under another name", func(t *testing.T) {
+		f := forecast(t, plain(), map[string]string{"etc/subgid": "docker:165536:65536\n"})
+		assert.Contains(t, said(f), "/etc/subgid has no range for dockremap")
+	})
+	t.Run("user namespaces switched off", func(t *testing.T) {
+		h := with(t, hosttest.Tree(t, good), map[string]string{"proc/self/x": "x", "proc/sys/user/max_user_namespaces": "0\n"})
+		f, err := Run(t.Context(), Options{Host: h, Docker: answering(plain())})
+		require.NoError(t, err)
+		assert.Contains(t, said(f), "no container starts")
+	})
+	t.Run("without a store beside", func(t *testing.T) {
+		f, err := Run(t.Context(), Options{Host: with(t, hosttest.Tree(t, good), map[string]string{"etc/docker/daemon.json": `{"features": {"containerd-snapshotter": true}}`})})
+		require.NoError(t, err)
+		assert.Contains(t, said(f), "containerd-snapshotter")
+		assert.Contains(t, strings.Join(f.Unknown, "\n"), "there is no store at /var/lib/docker")
+	})
+	t.Run("and not dockremap that dockerd makes", func(t *testing.T) {
+		f := forecast(t, plain(), map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n", "etc/group": "root:x:0:\n", "etc/subuid": "x\n", "etc/subgid": "x\n"})
+		assert.Empty(t, said(f))
+	})
+}
+
+func TestTheStorageChangesWithRemapping(t *testing.T) {
+	e := plain()
+	e.Driver, e.ImageStore = "overlayfs", true
+	f := forecast(t, e, nil)
+	require.Len(t, f.Disappear, 1)
+	assert.Equal(t, "storage", f.Disappear[0].Kind)
+	assert.Contains(t, f.Disappear[0].Text, "containerd's image store (overlayfs)")
+}
+
+func TestNoAdviceDestroysTheHost(t *testing.T) {
+	f := forecast(t, plain(engine.Container{ID: idWeb, Name: "web", Mounts: []engine.Mount{
+		{Type: "bind", Source: "/", Destination: "/h"}, {Type: "bind", Source: "/etc", Destination: "/e"},
+	}}), nil)
+	require.NotEmpty(t, f.Misbehave)
+	for _, trouble := range f.Misbehave {
+		assert.NotContains(t, trouble.Fix, "chown", trouble.Option)
+	}
+}
