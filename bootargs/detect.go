@@ -380,8 +380,10 @@ func (s *site) piConfig(name string) (settings map[string]string, unsure string)
 	settings = map[string]string{"cmdline": "cmdline.txt"}
 	doubts := map[string]string{}
 	filter := "all"
-	var read func(name string, depth int)
-	read = func(name string, depth int) {
+	seen := map[string]bool{}
+	var read func(name string)
+	read = func(name string) {
+		seen[name] = true
 		number := 0
 		for raw := range bytes.Lines(s.read(name)) {
 			number++
@@ -391,8 +393,10 @@ func (s *site) piConfig(name string) (settings map[string]string, unsure string)
 				filter = strings.ToLower(line[1 : len(line)-1])
 				continue
 			}
-			if file, ok := strings.CutPrefix(line, "include "); ok && depth < 8 {
-				read(path.Join(path.Dir(name), strings.TrimSpace(file)), depth+1)
+			if file, ok := strings.CutPrefix(line, "include "); ok {
+				if file = path.Join(path.Dir(name), strings.TrimSpace(file)); !seen[file] {
+					read(file)
+				}
 				continue
 			}
 			key, value, ok := strings.Cut(line, "=")
@@ -410,7 +414,7 @@ func (s *site) piConfig(name string) (settings map[string]string, unsure string)
 			}
 		}
 	}
-	read(name, 0)
+	read(name)
 	if len(doubts) > 0 {
 		unsure = fmt.Sprintf("which board this is decides where the command line is: %s%s for all others%s%s",
 			settings["os_prefix"], settings["cmdline"], doubts["os_prefix"], doubts["cmdline"])

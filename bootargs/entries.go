@@ -124,7 +124,7 @@ func otherProgram(name string) bool {
 		}
 	}
 	suffix := path.Ext(name)
-	return suffix == ".c32" || suffix == ".lkrn" || suffix == ".bss" || suffix == ".cbt" || suffix == ".com" || suffix == ".img" || suffix == ".iso"
+	return suffix == ".c32" || suffix == ".lkrn" || suffix == ".bss" || suffix == ".cbt" || suffix == ".com" || suffix == ".iso"
 }
 
 func (e *entry) text(s span) string { return string(e.src[s.from:s.to]) }

@@ -17,9 +17,10 @@ import (
 // (https://wiki.syslinux.org/wiki/index.php?title=Config; U-Boot's boot/pxe_utils.c).
 type extlinuxConf struct {
 	labels  []*stanza
-	def     string     // the label that boots by default
-	global  *fileSpan  // an append line before all labels, for those without one
-	missing []fileSpan // include lines of which the file does not exist
+	def     string          // the label that boots by default
+	global  *fileSpan       // an append line before all labels, for those without one
+	missing []fileSpan      // include lines of which the file does not exist
+	seen    map[string]bool // files that were read: each counts once
 }
 
 // A fileSpan is a piece of one of the files.
@@ -55,8 +56,8 @@ func (s *stanza) rescue() bool {
 // parseExtlinux reads a file and what it includes. read gives nil for a file
 // that does not exist.
 func parseExtlinux(name string, read func(string) []byte) *extlinuxConf {
-	c := &extlinuxConf{}
-	c.parse(name, read, 0)
+	c := &extlinuxConf{seen: map[string]bool{}}
+	c.parse(name, read)
 	if c.def == "" || c.find(c.def) == nil && strings.HasSuffix(c.def, ".c32") {
 		c.def = "" // a menu program
 		if len(c.labels) > 0 {
@@ -75,7 +76,8 @@ func (c *extlinuxConf) find(label string) *stanza {
 	return nil
 }
 
-func (c *extlinuxConf) parse(name string, read func(string) []byte, depth int) {
+func (c *extlinuxConf) parse(name string, read func(string) []byte) {
+	c.seen[name] = true
 	at, number := 0, 0
 	for raw := range bytes.Lines(read(name)) {
 		number++
@@ -106,8 +108,8 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte, depth int) {
 			}
 			if read(file) == nil {
 				c.missing = append(c.missing, fileSpan{name, span{line: number}, file})
-			} else if depth < 16 {
-				c.parse(file, read, depth+1)
+			} else if !c.seen[file] {
+				c.parse(file, read)
 			}
 		case "default":
 			c.def = value

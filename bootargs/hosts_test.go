@@ -153,3 +153,29 @@ func TestUnreadableFiles(t *testing.T) {
 	}
 	assert.Greater(t, refused, 80)
 }
+
+// The article's two commands: set for the default kernel, and take it back.
+func TestDefaultKernelOfEachDistribution(t *testing.T) {
+	for _, tt := range trees {
+		t.Run(tt.name, func(t *testing.T) {
+			h := tree(t, tt.name)
+			before := hosttest.Snapshot(t, h)
+			for _, edit := range []Edit{{Set: []string{arg}}, {Remove: []string{"user_namespace.enable"}}} {
+				edit.Kernel, edit.Arch = Default, "amd64"
+				plan, err := PlanEdit(t.Context(), h, edit)
+				require.NoError(t, err)
+				require.NotEmpty(t, plan.Changes)
+				require.NotEmpty(t, plan.Warnings, "one kernel alone, or all of them: a word either way")
+				assert.Contains(t, []string{WarnOneLine, WarnFutureKernels}, plan.Warnings[0].ID)
+				_, err = h.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				if edit.Set != nil {
+					report, err := Status(t.Context(), h, arg)
+					require.NoError(t, err)
+					assert.True(t, report.Default.State == StateActive || report.Future.State == StateActive, "%+v", report)
+				}
+			}
+			assert.Equal(t, before, hosttest.Snapshot(t, h))
+		})
+	}
+}

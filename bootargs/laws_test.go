@@ -275,7 +275,8 @@ func FuzzStores(f *testing.F) {
 	f.Add([]byte("title a\noptions a b\r\noptions\n\n#x\noptions c"), "x=1")
 	f.Add([]byte(envHeader+"kernelopts=a\\\\b\n####"), "x")
 	f.Add([]byte("default a\nlabel a\n\tappend x\nlabel b\n  linux y\n"), "console=a")
-	f.Add([]byte("user.max_user_namespaces = 0"), "x=1")
+	f.Add([]byte("include f\ninclude f\nmenu include f\ninclude f\ninclude f\nlabel a\nlinux b\n"), "x=1")
+	f.Add([]byte("append x\nLABEL a\r\n LINUX y\r\nlabel b\nlinux z\nappend -"), "x=1")
 	f.Fuzz(func(t *testing.T, src []byte, arg string) {
 		e := Edit{Set: []string{arg}}
 		ops, err := e.ops(spellGRUB)

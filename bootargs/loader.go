@@ -297,9 +297,10 @@ func (s *site) take(list []*candidate, is func(*candidate) bool) {
 	if i < 0 {
 		return
 	}
-	files := s.files
 	*s = list[i].site
-	s.files = files
+	if s.refuse != nil {
+		s.Why = s.refuse.Error()
+	}
 	for j, c := range list {
 		if j != i {
 			s.Others = append(s.Others, describe([]*candidate{c}))

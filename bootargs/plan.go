@@ -354,6 +354,9 @@ func (p *planner) onLabels(ops []op) error {
 			return err
 		}
 	}
+	if !p.edit.all() {
+		p.warn(WarnFutureKernels, usernskit.Pos{}, "only the label asked for is edited: the next kernel that is installed does not have this")
+	}
 	after := applyEdits(p.read, edits)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		p.change(name, after[name])
