@@ -167,7 +167,7 @@ const (
 		" tail tee tr uname uniq wc xargs "
 )
 
-// stops returns why a command ends the shell, "" where it does not; sure says
+// stops returns why a command ends the shell, "" where it does not; sure means
 // that it always does.
 func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	isBash := s.shellProgram() != "dash"
@@ -244,7 +244,7 @@ type shellCall struct {
 	name, arg string   // its first argument, if that is plain text
 	files     []string // arguments that are absolute paths
 	line, col int
-	guarded   bool // its failure is looked at, or does not count
+	guarded   bool // its failure is handled, or does not count
 	maybe     bool // it may not be reached
 	list      bool // not a call: the last statement is a list that may fail
 }
@@ -260,7 +260,7 @@ func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
 	}
 }
 
-// A callWalker goes through statements; sub says that they are a subshell's.
+// A callWalker goes through statements; sub means that they run in a subshell.
 type callWalker struct {
 	f   *shellFile
 	sub bool

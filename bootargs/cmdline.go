@@ -11,13 +11,13 @@ import (
 // does not have to change stays as it was, blanks and quotes included.
 type Cmdline struct{ text string }
 
-// Parse takes any text for a command line, as the kernel does: nothing is an
-// error, and String returns the text.
+// Parse takes any text for a command line, as the kernel does. It never fails,
+// and String returns the text.
 //
 // The grammar is that of next_arg() in the kernel's lib/cmdline.c. Blanks (the
-// byte 0xA0 too) part arguments; '"' is the only quote, opens and closes
-// anywhere, and cannot be escaped; the first '=' after the first byte parts
-// name and value. A bare "--" ends the kernel's part.
+// byte 0xA0 too) separate arguments; '"' is the only quote, opens and closes
+// anywhere, and cannot be escaped; the first '=' after the first byte ends the
+// name. A bare "--" ends the kernel's part.
 func Parse(s string) Cmdline { return Cmdline{s} }
 
 // String returns the text.
@@ -180,7 +180,7 @@ type Arg struct {
 // ParseArg reads exactly one argument as the kernel spells it, dyndbg="file
 // a.c +p" for instance. Errors match [ErrSyntax]: no or several arguments, an
 // open quote, a control character, the end mark "--", or a variable of the
-// boot loader such as $tuned_params, which no edit touches.
+// boot loader such as $tuned_params, which edits leave alone.
 func ParseArg(s string) (Arg, error) {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
@@ -198,7 +198,7 @@ func ParseArg(s string) (Arg, error) {
 	case t.from > 0 || int(t.to) < len(s):
 		return Arg{}, fmt.Errorf("%q: %w: more than one argument; quote blanks as name=\"a b\"", s, ErrSyntax)
 	case t.ends(s):
-		return Arg{}, fmt.Errorf("%q: %w: ends the kernel's part and is no argument", s, ErrSyntax)
+		return Arg{}, fmt.Errorf("%q: %w: ends the kernel's part and is not an argument", s, ErrSyntax)
 	case a.Name == "":
 		return Arg{}, fmt.Errorf("%q: %w: no name", s, ErrSyntax)
 	case isVariable(a.Name):

@@ -2,7 +2,6 @@ package bootargs
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -222,29 +221,13 @@ func TestEditsRefused(t *testing.T) {
 	}
 }
 
-func TestMethodsChangeTheLineOrNothing(t *testing.T) {
-	line := Parse("a b=1 console=tty0")
-	require.NoError(t, line.Set("b=2"))
-	require.NoError(t, line.Append("console=ttyS0"))
-	require.NoError(t, line.AddIfMissing("c"))
-	require.NoError(t, line.Remove("a"))
-	require.NoError(t, line.RemoveExact("console=tty0"))
-	assert.Equal(t, "b=2 console=ttyS0 c", line.String())
-	require.NoError(t, line.Replace("console=hvc0"))
-	assert.Equal(t, "b=2 console=hvc0 c", line.String())
-	require.Error(t, line.Set("d=1", "e f"))
-	assert.Equal(t, "b=2 console=hvc0 c", line.String(), "all or nothing")
-	assert.Equal(t, 3, len(slices.Collect(line.Args())))
-}
-
 func BenchmarkEditLine4096(b *testing.B) {
 	line := strings.Repeat(`console=ttyS0,115200n8 rd.lvm.lv=vg/root dyndbg="file a.c +p" quiet `, 60)
 	line += strings.Repeat("x", 4096-len(line))
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
 	for b.Loop() {
-		c := Parse(line)
-		if err := c.Set("user_namespace.enable=1"); err != nil {
+		if _, err := (Edit{Set: []string{"user_namespace.enable=1"}}).Apply(line); err != nil {
 			b.Fatal(err)
 		}
 	}

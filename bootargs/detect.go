@@ -39,7 +39,7 @@ func owned(s *site) bool {
 			command: []string{"nixos-rebuild", "boot"}},
 		{file: "/etc/zipl.conf", kind: KindZipl, why: "zipl(8) copies the arguments to the boot record: put them into parameters= of /etc/zipl.conf or have grubby do it, then run zipl",
 			command: []string{"zipl"}},
-		{file: "/etc/kernel/proxmox-boot-uuids", why: "proxmox-boot-tool copies the arguments to each ESP: put them into /etc/kernel/cmdline where it says systemd-boot, into /etc/default/grub where it says GRUB",
+		{file: "/etc/kernel/proxmox-boot-uuids", why: "proxmox-boot-tool copies the arguments to each ESP: put them into /etc/kernel/cmdline for systemd-boot, into /etc/default/grub for GRUB",
 			command: []string{"proxmox-boot-tool", "refresh"}},
 		{file: "/etc/kernelstub/configuration", why: "kernelstub rewrites the entries from its own configuration", command: []string{"kernelstub", "-a"}},
 		{file: "/etc/sdboot-manage.conf", why: "sdboot-manage rewrites the entries: put the argument into LINUX_OPTIONS of /etc/sdboot-manage.conf", command: []string{"sdboot-manage", "gen"}},
@@ -171,8 +171,7 @@ func (s *site) loadShell() {
 	s.dropIn = s.dropInName()
 }
 
-// dropInName is the file of our own in grub.d. Deleting it takes all of it
-// back. Its name must sort after every file that assigns the variable.
+// dropInName is our own file in grub.d. Deleting it undoes all edits in it. Its name must sort after every file that assigns the variable.
 func (s *site) dropInName() string {
 	last := ""
 	for _, name := range s.shell {
@@ -355,7 +354,7 @@ func raspberry(c *candidate, _ bool) {
 		case unsure != "":
 			c.refusal(fmt.Errorf("%s: %w: %s", config, ErrUnsupportedSyntax, unsure))
 		case moved:
-			c.refusal(fmt.Errorf("%s: %w: it says that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace))
+			c.refusal(fmt.Errorf("%s: %w: its text tells that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace))
 		case text == nil && lines["os_prefix"]+lines["cmdline"] == "cmdline.txt":
 			continue // not for a Linux
 		case text == nil:
@@ -373,8 +372,8 @@ func raspberry(c *candidate, _ bool) {
 }
 
 // piConfig reads the settings of config.txt that lead to the command line
-// (https://www.raspberrypi.com/documentation/computers/config_txt.html). What
-// stands under a filter holds for some boards only; unsure names such a
+// (https://www.raspberrypi.com/documentation/computers/config_txt.html). A
+// setting under a filter holds for some boards only; unsure names such a
 // setting if nothing later overrides it for all.
 func (s *site) piConfig(name string) (settings map[string]string, unsure string) {
 	settings = map[string]string{"cmdline": "cmdline.txt"}

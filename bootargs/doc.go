@@ -1,30 +1,38 @@
-// Package bootargs changes kernel arguments wherever a host keeps them, and
-// says which ones user namespaces need.
+// Package bootargs changes kernel arguments wherever a host keeps them. What
+// user namespaces need of a kernel is in bootargs/gates.
 //
-//	line := bootargs.Parse(`root=/dev/sda1 ro quiet user_namespace.enable=0`)
-//	err := line.Set("user_namespace.enable=1")
+//	edit := bootargs.Edit{Set: []string{"user_namespace.enable=1"}}
+//	line, err := edit.Apply(`root=/dev/sda1 ro quiet user_namespace.enable=0`)
 //	...
-//	plan, err := bootargs.PlanEdit(host, bootargs.Edit{Set: []string{"user_namespace.enable=1"}})
+//	plan, err := bootargs.PlanEdit(ctx, host, edit)
 //	receipt, err := host.Apply(ctx, plan)
 //
 // A line is read by the kernel's own grammar and kept byte for byte: an edit
 // changes the arguments that it must and nothing else, is idempotent, and
 // fails as a whole. Files are edited the same way: /etc/default/grub and
 // grub.d by the shell's syntax, BLS entries, the GRUB environment block,
-// /etc/kernel/cmdline, cmdline.txt of the Raspberry Pi, extlinux.conf. Each has
-// its own quoting, and an argument that one of them cannot carry to the kernel
-// is refused before any file changes. PlanEdit writes nothing: a plan is a
-// value for [usernskit.Host.Apply].
+// /etc/kernel/cmdline, cmdline.txt of the Raspberry Pi, extlinux.conf, and the
+// files that u-boot-menu, limine-entry-tool and sdbootutil read. Each has its
+// own quoting, and an argument that one of them cannot carry to the kernel is
+// refused before any file changes. PlanEdit writes nothing: a plan is a value
+// for [usernskit.Host.Apply].
+//
+// Detect chooses the boot loader by evidence that the host boots with it, and
+// refuses to guess between two. Entries that do not boot Linux with a command
+// line of their own stay as they are. An empty plan means that every place is
+// as wanted: that no place was found is an error.
 //
 // What it does not do: run update-grub, grub2-mkconfig or a reboot (the plan
 // names them), edit generated files such as grub.cfg, or write behind the back
-// of rpm-ostree, bootc, zipl and unified kernel images; [OwnedError] names the
-// command of their owner. The limit of a command line's length is the one of
-// the kernel's architecture; what is built into a kernel (CONFIG_CMDLINE) and
-// what bootconfig adds cannot be seen in files.
+// of rpm-ostree, bootc, zipl, NixOS and unified kernel images; [OwnedError]
+// names the command of their owner. The limit of a command line's length is
+// that of the kernel's architecture; what is built into a kernel
+// (CONFIG_CMDLINE) and what bootconfig adds cannot be seen in files.
 //
-// Other readers see the same line otherwise. GRUB takes ' and \ for quotes,
+// Other readers see the same line differently. GRUB takes ' and \ for quotes,
 // expands $name, and hands foo="a b" on as "foo=a b". systemd unquotes like a
 // shell and does not stop at "--". grubby splits at blanks inside quotes;
-// [Grubby] asks it only for what it can do, and [Confirm] looks at what it did.
+// Edit.ViaGrubby asks it only for what it can do, and [Edit.Confirm] checks what it
+// did. grub-mkconfig runs /etc/default/grub under "sh -e"; [Check] finds the
+// lines at which that ends.
 package bootargs

@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// An Edit is what is wanted of a command line. Arguments are spelled as for
-// [ParseArg]; Remove takes names. The verbs are done in the order of the
-// fields that ask to take away, then of those that give; a name may stand
-// under one verb only, so that the order never decides what comes out.
+// An Edit is a change to a command line. Arguments are spelled as for
+// [ParseArg]; Remove takes names. Removals run before additions. A name
+// may be under one verb only, so that the order never decides the result.
 type Edit struct {
 	// Set makes the arguments given the only ones of their name. They take the
-	// places that the name has in the line; a surplus goes last, places left
-	// over are dropped. It refuses names that accumulate: [ErrAccumulates].
+	// places that the name has in the line; further ones go last, and places
+	// left over are dropped. It refuses names that accumulate: [ErrAccumulates].
 	Set []string
 	// Replace is Set for any name: it drops every other console= too.
 	Replace []string
@@ -38,7 +37,7 @@ type Edit struct {
 	// most evidence.
 	Store string
 	// ViaGrubby plans one call of grubby(8), which writes the files itself; see
-	// [Confirm].
+	// [Edit.Confirm].
 	ViaGrubby bool
 	// Rescue includes rescue entries in All. Without it they stay, as a way
 	// back from an argument that does not boot; but on EL8 they share
@@ -57,7 +56,6 @@ const (
 
 	WarnCannotTell     = "cannot-tell"     // the value is not known by reading
 	WarnFutureKernels  = "future-kernels"  // kernels to come are not covered
-	WarnKernelCmdline  = "kernel-cmdline"  // grubby makes /etc/kernel/cmdline from a doubtful entry
 	WarnLongLine       = "long-line"       // close to what the kernel keeps
 	WarnMayStop        = "may-stop"        // update-grub stops if a command fails
 	WarnOneLine        = "one-line"        // one line serves all kernels
@@ -68,46 +66,20 @@ const (
 	WarnStops          = "stops"           // update-grub stops before it makes a menu
 )
 
-// Check reports what is wrong with the arguments, before any line is looked at.
-func (e Edit) Check() error {
+// check reports what is wrong with the arguments, before any line is read.
+func (e Edit) check() error {
 	_, err := e.ops(func(a Arg, text string) (string, error) { return text, nil })
 	return err
 }
 
-// Apply edits one line and nothing else of a host. A failed edit returns "".
+// Apply edits one line and nothing else of a host. It is idempotent, and a
+// failed edit returns "".
 func (e Edit) Apply(line string) (string, error) {
 	ops, err := e.ops(func(a Arg, text string) (string, error) { return text, nil })
 	if err != nil {
 		return "", err
 	}
 	return apply(line, ops)
-}
-
-// Set is [Edit].Set on this line. Like every edit of c it is idempotent, and
-// one that fails leaves c as it was.
-func (c *Cmdline) Set(args ...string) error { return c.edit(Edit{Set: args}) }
-
-// Replace is [Edit].Replace on this line.
-func (c *Cmdline) Replace(args ...string) error { return c.edit(Edit{Replace: args}) }
-
-// Append is [Edit].Append on this line.
-func (c *Cmdline) Append(args ...string) error { return c.edit(Edit{Append: args}) }
-
-// AddIfMissing is [Edit].AddIfMissing on this line.
-func (c *Cmdline) AddIfMissing(args ...string) error { return c.edit(Edit{AddIfMissing: args}) }
-
-// Remove is [Edit].Remove on this line.
-func (c *Cmdline) Remove(names ...string) error { return c.edit(Edit{Remove: names}) }
-
-// RemoveExact is [Edit].RemoveExact on this line.
-func (c *Cmdline) RemoveExact(args ...string) error { return c.edit(Edit{RemoveExact: args}) }
-
-func (c *Cmdline) edit(e Edit) error {
-	text, err := e.Apply(c.text)
-	if err == nil {
-		c.text = text
-	}
-	return err
 }
 
 // apply does ops one after the other.
@@ -122,9 +94,8 @@ func apply(line string, ops []op) (string, error) {
 	return line, nil
 }
 
-// A speller says how an argument is written in one layer; it is given the
-// kernel's spelling that the caller used, and fails where the layer cannot
-// carry the argument.
+// A speller returns how an argument is written in one layer. text is the
+// caller's spelling; it fails where the layer cannot carry the argument.
 type speller func(a Arg, text string) (string, error)
 
 // ops checks the edit and spells its arguments. What is only compared, not
@@ -231,7 +202,7 @@ func (e Edit) names() []string {
 
 func (e Edit) empty() bool { return len(e.names()) == 0 }
 
-// Names of which every occurrence counts, not the last alone. The kernel's
+// Names with several values: every occurrence counts, not the last alone. The kernel's
 // list is Documentation/admin-guide/kernel-parameters.txt; rd.* is
 // dracut.cmdline(7), systemd.* is systemd(1) and systemd-debug-generator(8).
 const accumulating = " acpi_osi blacklist console crashkernel dyndbg earlycon earlyprintk hugepages hugepagesz ip" +
@@ -381,7 +352,7 @@ func set(text string, words []word) (list []splice, err error) {
 		}
 		end.last, end.some = t, true
 		name := text[t.name:t.nameEnd]
-		if ours, i := seat(words, used, name); ours && !isVariable(name) {
+		if ours, i := nextWord(words, used, name); ours && !isVariable(name) {
 			switch {
 			case i < 0: // some word has had a place before, so there is a token to the left
 				list = append(list, splice{at: before, del: int(t.to) - before})
@@ -403,9 +374,9 @@ func set(text string, words []word) (list []splice, err error) {
 	return end.add(text, list, rest)
 }
 
-// seat finds the next word for a place that has this name now: whether the
+// nextWord finds the next word for a place that has this name now: whether the
 // name's group is being set, and which word comes next (-1: none is left).
-func seat(words []word, used []bool, name string) (ours bool, index int) {
+func nextWord(words []word, used []bool, name string) (ours bool, index int) {
 	for i := range words {
 		if !sameGroup(words[i].Name, name) {
 			continue
@@ -423,7 +394,7 @@ func sameGroup(a, b string) bool {
 }
 
 // absent leaves out the words that the line has. A coupled group is there only
-// if the whole sequence stands in the line as given.
+// if the line has the whole sequence as given.
 func absent(text string, words []word) (out []word) {
 	whole := map[string]bool{}
 	for _, w := range words {

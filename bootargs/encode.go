@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// spellLiteral is for what reaches the kernel as it stands: systemd-boot
+// spellLiteral is for what reaches the kernel unchanged: systemd-boot
 // entries, cmdline.txt. Quotes go around the value, never around the whole
 // argument, so that no line begins with one (systemd-boot takes a pair of
 // quotes around a whole line off).
@@ -62,9 +62,9 @@ func spellGRUB(a Arg, _ string) (string, error) {
 	return a.Name + "=" + a.Value, nil
 }
 
-// checkGRUB reports the first place where GRUB would part a line otherwise
-// than the kernel does, or end the command: an edit there could cut a word in
-// two, and what is added would not arrive. col counts from 1.
+// checkGRUB reports the first place where GRUB splits a line differently from
+// the kernel, or ends the command: an edit there could cut a word in two, and
+// what is added would not arrive. col counts from 1.
 func checkGRUB(text string) (col int, err error) {
 	const plain, escaped, single, double, doubleEscaped = 0, 1, 2, 3, 4
 	state, word := plain, false
@@ -72,7 +72,7 @@ func checkGRUB(text string) (col int, err error) {
 	for i := range len(text) {
 		b := text[i]
 		if state != plain && bounds.at(i) {
-			return i + 1, fmt.Errorf("%w: GRUB's quotes and the kernel's part this line differently", ErrUnsupportedSyntax)
+			return i + 1, fmt.Errorf("%w: GRUB's quotes and the kernel's split this line differently", ErrUnsupportedSyntax)
 		}
 		switch state {
 		case escaped:
@@ -101,7 +101,7 @@ func checkGRUB(text string) (col int, err error) {
 			case strings.IndexByte(";&|<>\n", b) >= 0 || b == '#' && !word:
 				return i + 1, fmt.Errorf("%w: an unquoted %q ends the line for GRUB", ErrUnsupportedSyntax, b)
 			case blank(b) && b != ' ' && b != '\t':
-				return i + 1, fmt.Errorf("%w: %q parts words for the kernel and not for GRUB", ErrUnsupportedSyntax, b)
+				return i + 1, fmt.Errorf("%w: %q separates words for the kernel and not for GRUB", ErrUnsupportedSyntax, b)
 			}
 		}
 		word = state != plain || b != ' ' && b != '\t'

@@ -28,7 +28,7 @@ type entry struct {
 	clips   bool   // GRUB stops reading at a blank line, or a key of no value
 }
 
-// A span is a piece of a file and the line it stands in.
+// A span is a piece of a file and its line.
 type span struct{ from, to, line int }
 
 // parseEntry never fails: every reader skips what it does not know.
@@ -213,7 +213,7 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 	w, lost := asked.lost(left)
 	switch {
 	case lost:
-		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would stand behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
+		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would be behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
 	case grub && Parse(left).InitArgs() != Parse(whole).InitArgs():
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: what init gets, behind the \"--\" of a GRUB variable, would change too", ErrUnsupportedSyntax))
 	case (o.removes() || o.verb == verbSet && o.replacesGroup()) && !o.done(left):
@@ -249,7 +249,7 @@ func (e *entry) editFirst(o op, vars map[string]string) ([]string, error) {
 }
 
 // editJoined edits what systemd-boot reads, the lines joined by a blank, and
-// parts it again. A group of values and "--" are those of the whole.
+// splits the result again. A group of values and "--" are those of the whole.
 func (e *entry) editJoined(o op) ([]string, error) {
 	whole := e.cmdline(false, nil)
 	if s, open := e.quoteAcross(whole); open {

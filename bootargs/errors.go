@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// What can be wrong, one for each decision that a caller takes. They come
+// One error for each decision that a caller makes. They come
 // wrapped in an error that names the argument, or the file, line and column.
 var (
 	// ErrSyntax: the text asked for is not one kernel argument.
 	ErrSyntax = errors.New("not a kernel argument")
-	// ErrAccumulates: Set on a name of which every occurrence counts, such as
+	// ErrAccumulates: Set on a name that may have several values, such as
 	// console=. Ask for Append or Replace instead.
 	ErrAccumulates = errors.New("every occurrence of this name counts, so set could lose one: append or replace it")
 	// ErrConflict: the edit asks for two things that cannot both be.
 	ErrConflict = errors.New("the edit contradicts itself")
-	// ErrUnsupportedSyntax: the file says it in a way that we will not edit.
+	// ErrUnsupportedSyntax: an edit of the file, as it is written, would not be safe.
 	ErrUnsupportedSyntax = errors.New("written in a way that cannot be edited safely")
 	// ErrEncoding: a layer on the way to the kernel cannot carry the argument.
 	ErrEncoding = errors.New("cannot be carried to the kernel")
@@ -44,7 +44,7 @@ var (
 	ErrNotApplied = errors.New("grubby did not do what it was asked")
 )
 
-// An OwnedError says which program keeps the command line of a host on which
+// An OwnedError names the program that keeps the command line of a host on which
 // editing files would be undone or ignored, and how to ask that program.
 type OwnedError struct {
 	Kind    Kind

@@ -60,18 +60,13 @@ func Example() {
 }
 
 func ExampleParse() {
-	line := bootargs.Parse(`ro  dyndbg="file a.c +p" user-namespace.enable=0 -- --init-flag`)
-	if err := line.Set("user_namespace.enable=1", "quiet"); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(line)
+	line := bootargs.Parse(`ro  dyndbg="file a.c +p" quiet -- --init-flag`)
 	a, _ := line.Effective("dyndbg")
 	fmt.Println(a.Value)
-	fmt.Println(line.Set("console=tty0"))
+	fmt.Println(line.InitArgs())
 	// Output:
-	// ro  dyndbg="file a.c +p" user_namespace.enable=1 quiet -- --init-flag
 	// file a.c +p
-	// console=tty0: every occurrence of this name counts, so set could lose one: append or replace it
+	//  --init-flag
 }
 
 func ExampleEdit_Apply() {
@@ -117,4 +112,18 @@ func ExampleStatus() {
 	// Output:
 	// missing <nil>
 	// active <nil>
+}
+
+func ExampleCheck() {
+	h, remove := host()
+	defer remove()
+	sources, err := bootargs.Check(context.Background(), h)
+	fmt.Println(sources.Stops(), err)
+	for _, v := range sources.Values {
+		fmt.Printf("%s=%q %s\n", v.What, v.Line, v.Path)
+	}
+	// Output:
+	// false <nil>
+	// GRUB_CMDLINE_LINUX="" /etc/default/grub
+	// GRUB_CMDLINE_LINUX_DEFAULT="quiet" /etc/default/grub
 }

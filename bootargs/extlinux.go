@@ -19,7 +19,7 @@ type extlinuxConf struct {
 	labels  []*stanza
 	def     string          // the label that boots by default
 	global  *fileSpan       // an append line before all labels, for those without one
-	missing []fileSpan      // include lines of which the file does not exist
+	missing []fileSpan      // include lines that name a missing file
 	seen    map[string]bool // files that were read: each counts once
 }
 
@@ -131,7 +131,7 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 	}
 }
 
-// cutBlank parts the first word of a line, in lower case, from the rest.
+// cutBlank returns the first word of a line, in lower case, and the rest.
 func cutBlank(line string) (key, value string) {
 	rest := strings.TrimLeft(line, " \t")
 	i := strings.IndexAny(rest, " \t")

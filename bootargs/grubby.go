@@ -42,7 +42,7 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 	case !script:
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
 	case p.files["/etc/kernel/cmdline"] == nil && !p.exists("/etc/kernel/cmdline"):
-		p.warn(WarnKernelCmdline, usernskit.Pos{}, "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
+		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (p *planner) kerneloptsRoom(ops []op) error {
 // matches [ErrNotApplied] and names each entry in which the edit was not done.
 // grubby's own exit code does not tell. Call it after the action of a plan
 // [Edit].ViaGrubby has run.
-func Confirm(ctx context.Context, h usernskit.Host, e Edit) error {
+func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 	ops, err := e.ops(spellGrubby)
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func Confirm(ctx context.Context, h usernskit.Host, e Edit) error {
 	return unmet(ops, entries)
 }
 
-// unmet says in which entries an edit is not done yet.
+// unmet names the entries in which an edit is not done yet.
 func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {
@@ -173,7 +173,7 @@ func unmet(ops []op, entries []info) error {
 	return fmt.Errorf("%w: %s", ErrNotApplied, strings.Join(list, "; "))
 }
 
-// An info is what grubby --info says of one entry.
+// An info is what grubby --info prints about one entry.
 type info struct{ index, kernel, args string }
 
 func grubbyInfo(ctx context.Context, h usernskit.Host, grubby, kernel string) ([]info, error) {
@@ -191,8 +191,8 @@ func grubbyInfo(ctx context.Context, h usernskit.Host, grubby, kernel string) ([
 	return list, nil
 }
 
-// parseInfo reads key=value lines. Values stand in quotes that do not escape
-// quotes inside; entries that are no Linux have no kernel.
+// parseInfo reads key=value lines. Values are in quotes that do not escape
+// quotes inside; entries that do not boot Linux have no kernel.
 func parseInfo(out string) []info {
 	var list []info
 	var e info

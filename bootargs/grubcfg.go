@@ -31,7 +31,7 @@ func parseEnv(name string, src []byte) (*envBlock, error) {
 	return &envBlock{name: name, src: src, pad: pad}, nil
 }
 
-// find returns where the escaped value of a variable stands.
+// find returns the place of a variable's escaped value.
 func (b *envBlock) find(name string) (from, to int, ok bool) {
 	for at := len(envHeader); at < b.pad; {
 		end := at

@@ -31,7 +31,7 @@ import (
 // another program it is an [*OwnedError], with equal evidence for two loaders
 // [ErrAmbiguous], and without any boot loader [ErrNoLoader].
 func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, error) {
-	if err := e.Check(); err != nil {
+	if err := e.check(); err != nil {
 		return usernskit.Plan{}, err
 	}
 	s, err := load(ctx, h, e.Store)

@@ -160,9 +160,9 @@ func (p *planner) onKernelopts(ops []op, vars map[string]string) error {
 	return nil
 }
 
-// onNewKernels plans for the kernels to come, which kernel-install gives what
-// stands in /etc/kernel/cmdline, else in /usr/lib/kernel/cmdline, else what
-// this host was started with.
+// onNewKernels plans for the kernels to come. kernel-install gives them what is
+// in /etc/kernel/cmdline, else in /usr/lib/kernel/cmdline, else what this host
+// was started with.
 func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 	const own = "/etc/kernel/cmdline"
 	if p.kernel == "" {

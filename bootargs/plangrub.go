@@ -188,8 +188,8 @@ func (p *planner) editMain(o op, after map[string][]byte) error {
 	return nil
 }
 
-// editDropIn adds in a file of our own, which is last and so wins. What is to
-// go is taken from there and from the main file, where administrators write;
+// editDropIn adds in our own file, which is last and so wins. Removals are made
+// there and in the main file, where administrators write;
 // files that packages and images put into grub.d are left.
 func (p *planner) editDropIn(o op, after map[string][]byte) error {
 	takes := o.removes()

@@ -24,7 +24,7 @@ type shellFile struct {
 }
 
 // A shellStep is a top-level assignment, or something after which the value of
-// a variable (or of all: name "") can no longer be told by reading.
+// a variable (or of all: name "") is no longer known by reading.
 type shellStep struct {
 	name    string
 	assigns bool
@@ -46,7 +46,7 @@ func parseShell(name string, src []byte) (*shellFile, error) {
 	if i := bytes.IndexAny(src, "\r\x00"); i >= 0 {
 		line := 1 + bytes.Count(src[:i], []byte("\n"))
 		return nil, &usernskit.FileError{File: name, Line: line, Col: i - bytes.LastIndexByte(src[:i], '\n'),
-			Err: fmt.Errorf("%w: sh takes the byte %#02x for a part of the value (line ends of another system?)", ErrUnsupportedSyntax, src[i])}
+			Err: fmt.Errorf("%w: sh takes the byte %#02x as a part of the value (line ends of another system?)", ErrUnsupportedSyntax, src[i])}
 	}
 	// The parser wants UTF-8 and sh does not. Only offsets are taken from the
 	// tree, so other bytes may be anything that means nothing to it.
@@ -132,9 +132,9 @@ func (f *shellFile) assign(name string, pos syntax.Pos, from, to int, parts []sy
 	f.steps = append(f.steps, s)
 }
 
-// understood holds a word against the parts whose meaning every sh shares:
+// understood checks that a word has only parts that every sh reads alike:
 // text, quotes, $NAME and ${NAME}. Where words are split into fields (export,
-// in dash) a variable must stand in quotes.
+// in dash) a variable must be in quotes.
 func understood(parts []syntax.WordPart, splits, quoted bool) error {
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -233,8 +233,8 @@ const (
 	inDouble
 )
 
-// A shellWord is the value of an assignment: what it says, and for each byte of
-// that where it stands in the file and in which quotes. A variable is kept as
+// A shellWord is the value of an assignment: its text, and for each byte of the
+// text its place in the file and its quotes. A variable is kept as
 // it is written, $NAME or ${NAME}.
 type shellWord struct {
 	src      []byte

@@ -26,8 +26,8 @@ const (
 
 // edit does ops to the value of a variable. before are the files sourced
 // earlier. The value's assignment is edited in place. Where it cannot be (a
-// condition, a command, "+=") and o only adds, a line of our own at the end of
-// the file does it; otherwise the error matches [ErrUnsupportedSyntax].
+// condition, a command, "+=") and o only adds, our own line at the end of the
+// file does it; otherwise the error matches [ErrUnsupportedSyntax].
 func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, error) {
 	g := f
 	init := Parse(f.value(name, before).text).InitArgs()
@@ -104,7 +104,7 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 		src = s.word.splice(list)
 		src = dropBlock(src, name, "${"+name+"}", "")
 	}
-	return f.settle(src, name, o, before)
+	return f.moveBehind(src, name, o, before)
 }
 
 // value is what a variable holds once the files before this one, and this one,
@@ -113,9 +113,9 @@ func (f *shellFile) value(name string, before []*shellFile) shellValue {
 	return evaluate(append(slices.Clone(before), f)...)[name]
 }
 
-// settle moves what was set behind a variable in the same value that holds
-// another.
-func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
+// moveBehind moves what was set behind a variable in the same value, if that
+// variable holds another value of the name.
+func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
 	if o.verb != verbSet || o.replacesGroup() {
 		return src, nil
 	}
@@ -146,7 +146,7 @@ func (f *shellFile) settle(src []byte, name string, o op, before []*shellFile) (
 	return steps[0].word.splice(back), nil
 }
 
-// check looks whether the edit has come about. What was added may stand behind
+// check makes sure that the edit has its effect. What was added may be behind
 // a "--" of an earlier assignment, or of a file before this one; what was to go
 // may come from a variable, or from an assignment that others put behind a
 // "--", where init gets it. Then nothing can be done here.
@@ -172,10 +172,10 @@ func (f *shellFile) check(name string, o op, before []*shellFile, init string) e
 	return nil
 }
 
-// behind is the error for what would stand behind the "--" of a value.
+// behind is the error for what would be behind the "--" of a value.
 func (v shellValue) behind(w word) error {
 	at := v.stop
-	at.Err = fmt.Errorf("%w: \"--\" ends the kernel's part here, and %s would stand behind it", ErrUnsupportedSyntax, w.text)
+	at.Err = fmt.Errorf("%w: \"--\" ends the kernel's part here, and %s would be behind it", ErrUnsupportedSyntax, w.text)
 	return &at
 }
 
@@ -242,8 +242,7 @@ func (o op) earlier() op {
 	return op{}
 }
 
-// append adds an assignment of our own at the end of the file, of base and
-// what o gives.
+// append adds our own assignment at the end of the file: base and what o adds.
 func (f *shellFile) append(name string, o op, base string) ([]byte, error) {
 	before := ""
 	if !strings.Contains(base, "$") {
@@ -290,8 +289,8 @@ func dropBlock(src []byte, name string, bases ...string) []byte {
 	return src
 }
 
-// editOwnBlock takes arguments out of our block in a file of which the rest
-// cannot be edited. ok is false where that is not the case.
+// editOwnBlock takes arguments out of our block, in a file whose other lines
+// cannot be edited. Otherwise ok is false.
 func (f *shellFile) editOwnBlock(name string, o op) (src []byte, ok bool) {
 	steps, whole := f.live(name)
 	if whole || !o.removes() || len(steps) == 0 || steps[0].odd != nil {
@@ -309,17 +308,17 @@ func (f *shellFile) editOwnBlock(name string, o op) (src []byte, ok bool) {
 	return dropBlock(s.word.splice(list), name, "${"+name+"}", ""), true
 }
 
-// blame names the place on account of which a variable cannot be edited.
+// blame names the place that prevents the edit of a variable.
 func (f *shellFile) blame(name string) error {
 	for _, s := range slices.Backward(f.steps) {
 		switch {
 		case s.name == name && s.odd != nil:
 			return f.errorAt(s, s.odd)
 		case !s.assigns && (s.name == name || s.name == ""):
-			return f.errorAt(s, fmt.Errorf("%w: %s may be changed here in a way that cannot be told by reading", ErrUnsupportedSyntax, name))
+			return f.errorAt(s, fmt.Errorf("%w: %s may be changed here in a way that reading does not show", ErrUnsupportedSyntax, name))
 		}
 	}
-	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: the value of %s cannot be told", ErrUnsupportedSyntax, name)}
+	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: the value of %s cannot be known by reading", ErrUnsupportedSyntax, name)}
 }
 
 // A shellValue is what a variable holds after the files so far were sourced.

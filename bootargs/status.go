@@ -57,8 +57,8 @@ type Report struct {
 	Future  Place   // what kernels to come, or the next update-grub, will get
 }
 
-// Status finds out where the arguments want stand: in the running kernel, in
-// each boot entry, and for kernels to come. An argument that accumulates is
+// Status finds out how far the arguments in want have come: in the running
+// kernel, in each boot entry, and for kernels to come. An argument that accumulates is
 // looked for anywhere in a line, any other must be the last of its name, and
 // nothing behind "--" counts. Without want it only collects the lines.
 func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, error) {

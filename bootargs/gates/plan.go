@@ -9,7 +9,7 @@ import (
 	"github.com/usernskit/usernskit/bootargs"
 )
 
-// The file of our own below /etc/sysctl.d. Its name sorts after
+// Our own file below /etc/sysctl.d. Its name sorts after
 // 99-sysctl.conf, the link that distributions have for /etc/sysctl.conf.
 const (
 	sysctlPath  = "/etc/sysctl.d/99-usernskit.conf"
@@ -63,8 +63,8 @@ func (p *planner) run(why string, argv ...string) {
 	p.plan.Actions = append(p.plan.Actions, usernskit.Action{Why: why, Argv: argv})
 }
 
-// arguments plans the kernel arguments. A gate of which nobody can tell whether
-// it is open is planned too: then the error that hides it stops the plan.
+// arguments plans the kernel arguments. An unknown gate is planned too: then the
+// error that makes it unknown stops the plan.
 func (p *planner) arguments(ctx context.Context, report Report) error {
 	var args []string
 	for _, gate := range report.List {

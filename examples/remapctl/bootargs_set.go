@@ -124,7 +124,7 @@ func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
 		return err
 	}
 	e.done = "grubby has edited the entries"
-	if err := bootargs.Confirm(ctx, e.host, edit); err != nil {
+	if err := edit.Confirm(ctx, e.host); err != nil {
 		return err
 	}
 	e.next(p.Actions[1:])

@@ -37,8 +37,7 @@ func bootOurs(line string) (string, error) {
 	if arg, _ := c.Effective("root"); arg.Name == "" && line == "" {
 		return "", nil
 	}
-	err := c.Set(bootArg)
-	return c.String(), err
+	return bootargs.Edit{Set: []string{bootArg}}.Apply(line)
 }
 
 func bootUroot(line string) (string, error) {
