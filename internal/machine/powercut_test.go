@@ -29,7 +29,7 @@ import (
 // new, undo must bring all back, the next enable must work, and nothing may be
 // left lying about.
 func TestPowerCut(t *testing.T) {
-	hosttest.Need(t, "qemu-system-x86_64", "mke2fs", "mount", "umount", "busybox")
+	hosttest.Need(t, "qemu-system-x86_64", "mke2fs", "mount", "umount", "unshare", "busybox", "e2fsck")
 	cuts, seconds := 20, 15
 	if long() {
 		cuts, seconds = 120, 60
@@ -129,8 +129,8 @@ func (c *cutter) check(t *testing.T, disk string) {
 			assert.Equal(t, c.new[name], found[name], "%s is old or new", name)
 		}
 	}
-	list, _ := exec.Command(c.bin, "--root", root, "undo", "--list").CombinedOutput()
-	out, err := exec.Command(c.bin, "--root", root, "undo", "--yes").CombinedOutput()
+	list, _ := c.command(root, "undo", "--list").CombinedOutput()
+	out, err := c.command(root, "undo", "--yes").CombinedOutput()
 	if err != nil {
 		assert.Contains(t, string(out), "nothing to undo", "%s", list)
 	}
@@ -140,9 +140,15 @@ func (c *cutter) check(t *testing.T, disk string) {
 	delete(back, "/etc/subuid.lock")
 	delete(back, "/etc/subgid.lock")
 	assert.Equal(t, c.old, back, "undo brings all back and leaves nothing behind\n%s\n%s", list, out)
-	out, err = exec.Command(c.bin, "--root", root, "enable", "--yes").CombinedOutput()
+	out, err = c.command(root, "enable", "--yes").CombinedOutput()
 	require.NoError(t, err, "the next enable\n%s", out)
 	assert.Equal(t, c.new, snapshot(t, root), "%s", out)
+}
+
+// command runs remapctl in a PID namespace of its own: a lock file names a
+// process of the machine, and here another process may have that PID.
+func (c *cutter) command(root string, args ...string) *exec.Cmd {
+	return exec.Command("unshare", append([]string{"--pid", "--fork", "--mount-proc", c.bin, "--root", root}, args...)...)
 }
 
 // A write is an entry of the log.
