@@ -194,7 +194,7 @@ func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 			return nil, err
 		}
 		now := look.read(c.Path)
-		if now.state != "" || now.digest != c.before() {
+		if now.state != "" || !c.fits(now) {
 			return nil, &ChangedError{Files: map[string]string{c.Path: "it no longer holds what the plan was made from"}}
 		}
 		if c, err = c.complete(now.data); err != nil {

@@ -335,12 +335,12 @@ func splitLines(data []byte) []string {
 	return lines
 }
 
-// before is the digest of what the change was planned from.
-func (c Change) before() digest {
+// fits reports whether a file holds what the change was planned from.
+func (c Change) fits(now looked) bool {
 	if c.stored != nil && c.Before == nil && c.After == nil {
-		return c.stored.Before
+		return now.digest == c.stored.Before
 	}
-	return digestOf(c.Before)
+	return (c.Before == nil) == (now.data == nil) && bytes.Equal(c.Before, now.data)
 }
 
 // complete gives a change that came from JSON its contents. now is what the file

@@ -339,12 +339,14 @@ func (p patch) repeats(after []byte) bool {
 	if len(count) == 0 {
 		return false
 	}
-	for _, l := range splitLines(after) {
-		if n, ok := count[bare(l)]; ok {
+	for len(after) > 0 {
+		var l []byte
+		l, after, _ = bytes.Cut(after, []byte("\n"))
+		if n, ok := count[string(l)]; ok {
 			if n > 0 {
 				return true
 			}
-			count[bare(l)]++
+			count[string(l)]++
 		}
 	}
 	return false
