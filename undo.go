@@ -361,21 +361,16 @@ func (p patch) takeOut(now []byte, repeats bool) (data []byte, lost []string) {
 	insert := make([][]string, len(lines)+1)
 	for _, place := range p.places() {
 		at, ok := place.find(lines, repeats)
-		for _, i := range at {
-			ok = ok && !gone[i]
-		}
-		if !ok {
+		if !ok || len(place.wrote) > 0 && slices.ContainsFunc(at, func(i int) bool { return gone[i] }) {
 			lost = append(lost, place.String())
 			continue
 		}
-		if len(place.wrote) == 0 {
-			insert[at[0]] = append(insert[at[0]], place.old...)
-			continue
-		}
-		for _, i := range at {
-			gone[i] = true
-		}
 		insert[at[0]] = append(insert[at[0]], place.old...)
+		if len(place.wrote) > 0 {
+			for _, i := range at {
+				gone[i] = true
+			}
+		}
 	}
 	eol := "\n"
 	if len(lines) > 0 && strings.HasSuffix(lines[0], "\r\n") {
