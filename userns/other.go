@@ -5,7 +5,6 @@ package userns
 import (
 	"context"
 	"iter"
-
 	"os"
 
 	"github.com/usernskit/usernskit/internal/attempt"

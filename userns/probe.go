@@ -3,7 +3,6 @@ package userns
 import (
 	"context"
 	"fmt"
-
 	"os"
 
 	"github.com/usernskit/usernskit/internal/attempt"

@@ -93,8 +93,9 @@ func releaseAgent(controllers string) Result {
 // describeKey asks as a process that has a session keyring of its own, as a
 // container has: the one it inherited may possess root's keys.
 func describeKey(id int) Result {
-	if _, err := unix.KeyctlJoinSessionKeyring(""); err != nil {
-		return Result{Untried: "a session keyring cannot be made: " + err.Error()}
+	// A null name, which x/sys cannot pass, makes a new one.
+	if _, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); errno != 0 {
+		return Result{Untried: "a session keyring cannot be made: " + errno.Error()}
 	}
 	_, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, id)
 	return result(err)

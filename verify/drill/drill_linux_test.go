@@ -61,6 +61,9 @@ func TestRemapped(t *testing.T) {
 		assert.Equal(t, Reached, got[id].Unmapped, id)
 		assert.Contains(t, []string{"EACCES", "EPERM"}, got[id].Errno, id)
 	}
+	if got["keyring"].Reason != "root has no keyring that /proc/keys shows" && !strings.Contains(got["keyring"].Reason, "no such file") {
+		assert.Equal(t, Stopped, got["keyring"].Result, got["keyring"].Reason)
+	}
 	for _, id := range []string{"other-files", "other-layer"} {
 		assert.Equal(t, NotTestable, got[id].Result, "no other container was named")
 	}
