@@ -31,11 +31,11 @@ var mayImport = map[string][]string{
 	"internal/accounts": {"internal/answer"},
 	"subid":             {".", "internal/accounts", "internal/answer", "internal/text", "github.com/moby/sys/user"},
 	"daemoncfg/dockerd": {".", "internal/answer", "mvdan.cc/sh/v3/syntax"},
-	"daemoncfg":         {".", "daemoncfg/dockerd", "internal/accounts", "internal/fstype", "github.com/tidwall/gjson", "github.com/tidwall/sjson"},
+	"daemoncfg":         {".", "daemoncfg/dockerd", "internal/accounts", "internal/fstype", "internal/text", "github.com/tidwall/gjson", "github.com/tidwall/sjson", "golang.org/x/sys/unix"},
 	"bootargs":          {".", "internal/distro", "internal/text", "mvdan.cc/sh/v3/syntax"},
 	"bootargs/gates":    {".", "bootargs", "internal/distro"},
 	"internal/distro":   {},
-	"remap":             {".", "subid", "daemoncfg", "bootargs/gates"},
+	"remap":             {".", "subid", "daemoncfg", "daemoncfg/dockerd", "bootargs/gates"},
 	"idspace":           {".", "subid", "userns", "github.com/mattn/go-runewidth"},
 	"verify":            {".", "daemoncfg/dockerd", "internal/fstype", "userns", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
 	"verify/internal/facts": {".", "daemoncfg/dockerd", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "subid", "daemoncfg", "bootargs/gates",
@@ -93,7 +93,7 @@ func short(path string) string {
 // a host. All others are bytes in, bytes out.
 var hostFiles = map[string][]string{
 	"subid":     {"audit.go", "choose.go", "nss.go", "plan.go", "read.go", "release.go", "set.go"},
-	"daemoncfg": {"check.go", "config.go", "engine.go", "managed.go", "plan.go", "remap.go", "risks.go"},
+	"daemoncfg": {"check.go", "config.go", "engine.go", "engine_linux.go", "managed.go", "plan.go", "remap.go", "risks.go"},
 	"bootargs":  {"check.go", "grubby.go", "loader.go", "plan.go", "status.go"},
 	"userns":    {"other.go", "probe.go", "probe_linux.go", "helper_linux.go", "proc_linux.go", "scan_linux.go"},
 }

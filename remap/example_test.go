@@ -68,7 +68,7 @@ func ExamplePlanDisable() {
 		fmt.Println(err)
 		return
 	}
-	off, err := remap.PlanDisable(context.Background(), host, true) // and give the ranges back
+	off, err := remap.PlanDisable(context.Background(), host, remap.Disable{Release: true}) // and give the ranges back
 	fmt.Print(off.Diff(), err, "\n")
 	// Output:
 	// --- /etc/docker/daemon.json
@@ -112,6 +112,7 @@ func ExampleRestart_Run() {
 	}.Run(context.Background())
 	fmt.Println(err)
 	// Output:
+	// run: systemctl show docker.service docker.socket -p Id,ActiveState
 	// run: systemctl restart docker
 	// run: journalctl --unit docker.service --lines 20 --no-pager --output cat
 	// run: systemctl reset-failed docker.service

@@ -2,11 +2,14 @@ package remap
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs/gates"
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -24,7 +27,13 @@ type Request struct {
 	// AllowSmall accepts a Count below 65536. Images whose files belong to
 	// higher IDs, nobody (65534) among them, cannot be unpacked then.
 	AllowSmall bool
+	// Daemon says which dockerd is meant, where looking cannot tell.
+	Daemon dockerd.Choice
 }
+
+// RiskRemapChanged is the ID of the warning that another account was remapped
+// to: the images and containers of its store are no longer seen.
+const RiskRemapChanged = "remap-changed"
 
 // An Enable is a plan that turns remapping on, and what it amounts to.
 type Enable struct {
@@ -44,7 +53,7 @@ func (e Enable) Store() string {
 // of it the plan is empty.
 func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, error) {
 	if want.Remap == (daemoncfg.Remap{}) {
-		want.Remap = daemoncfg.Remap{User: "default"}
+		want.Remap = daemoncfg.Remap{User: daemoncfg.Default}
 	}
 	if err := want.Remap.Check(ctx, h); err != nil {
 		return Enable{}, err
@@ -66,25 +75,26 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	daemon, err := daemoncfg.PlanRemap(ctx, h, want.Remap)
+	startup, doc, err := open(ctx, h, want.Daemon)
 	if err != nil {
 		return Enable{}, err
 	}
-	was, err := daemoncfg.Current(ctx, h)
+	was := daemoncfg.CurrentOf(startup, doc)
+	daemon, err := doc.PlanRemap(ctx, h, want.Remap)
 	if err != nil {
 		return Enable{}, err
 	}
 	if was.On && !sameAccount(ctx, h, was.Remap, account) {
-		daemon.Warnings = append(daemon.Warnings, usernskit.Warning{ID: "remap-changed", Risk: true, Text: fmt.Sprintf(
+		daemon.Warnings = append(daemon.Warnings, usernskit.Warning{ID: RiskRemapChanged, Risk: true, Text: fmt.Sprintf(
 			"%s: userns-remap is %q now: the images, containers and volumes of its store are not seen under %q", was.Place, was.Value, want.Remap)})
 	}
 	plan, err := usernskit.Merge(usernskit.Plan{Title: "enable userns-remap " + want.Remap.String()}, ranges, kernel, daemon)
 	if err != nil {
 		return Enable{}, err
 	}
-	if account == "dockremap" && want.Remap.User == "default" {
+	if want.Remap.User == daemoncfg.Default {
 		// dockerd makes this account itself when it starts.
-		plan.Warnings = without(plan.Warnings, "no-account")
+		plan.Warnings = slices.DeleteFunc(plan.Warnings, func(w usernskit.Warning) bool { return w.ID == subid.NoAccount })
 	}
 	return Enable{Remap: want.Remap, Grant: grant, Plan: plan}, nil
 }
@@ -96,33 +106,41 @@ func sameAccount(ctx context.Context, h usernskit.Host, r daemoncfg.Remap, accou
 	return err == nil && name == account
 }
 
-func without(list []usernskit.Warning, id string) []usernskit.Warning {
-	var rest []usernskit.Warning
-	for _, w := range list {
-		if w.ID != id {
-			rest = append(rest, w)
-		}
+func open(ctx context.Context, h usernskit.Host, c dockerd.Choice) (dockerd.Startup, *daemoncfg.Document, error) {
+	startup, err := c.Read(ctx, h)
+	if err != nil {
+		return dockerd.Startup{}, nil, err
 	}
-	return rest
+	doc, err := daemoncfg.Open(h, startup)
+	return startup, doc, err
 }
 
-// PlanDisable plans userns-remap out of daemon.json. With release the ranges of
-// the account that was remapped to go too; without it they stay, so that
-// turning remapping on again finds the same image store.
-func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit.Plan, error) {
-	setting, err := daemoncfg.Current(ctx, h)
+// A Disable says how remapping is to be turned off.
+type Disable struct {
+	// Release also gives back the ranges of the account that was remapped to.
+	// Without it they stay, so that turning remapping on again finds the same
+	// image store.
+	Release bool
+	// Daemon says which dockerd is meant, where looking cannot tell.
+	Daemon dockerd.Choice
+}
+
+// PlanDisable plans userns-remap out of daemon.json.
+func PlanDisable(ctx context.Context, h usernskit.Host, want Disable) (usernskit.Plan, error) {
+	startup, doc, err := open(ctx, h, want.Daemon)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	plan, err := daemoncfg.PlanClear(ctx, h)
+	setting := daemoncfg.CurrentOf(startup, doc)
+	plan, err := doc.PlanClear(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
 	plan.Title = "disable userns-remap"
-	if !release {
+	if !want.Release {
 		return plan, nil
 	}
-	account := "dockremap"
+	account := daemoncfg.DockremapUser
 	if setting.On {
 		if account, err = setting.Remap.Account(ctx, h); err != nil {
 			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
@@ -134,3 +152,42 @@ func PlanDisable(ctx context.Context, h usernskit.Host, release bool) (usernskit
 	}
 	return usernskit.Merge(plan, ranges)
 }
+
+// Check is [daemoncfg.Check] for the host as it is, with the answer to whether
+// dockerd can map containers to the account of userns-remap.
+func Check(ctx context.Context, h usernskit.Host, c dockerd.Choice) ([]daemoncfg.Problem, error) {
+	startup, doc, err := open(ctx, h, c)
+	if err != nil {
+		return nil, err
+	}
+	return daemoncfg.Check(ctx, h, startup, doc, Ranges(h)), nil
+}
+
+// Ranges says why the dockerd of a host cannot map containers to an account. It
+// is what [daemoncfg.Check] asks.
+func Ranges(h usernskit.Host) daemoncfg.Ranges {
+	return func(ctx context.Context, account string) error {
+		set, err := subid.Read(ctx, h)
+		if err != nil {
+			return err
+		}
+		uid, gid := set.Mapped(subid.Dockerd, account)
+		for _, m := range []struct {
+			subid.Mapped
+			file string
+		}{{uid, subid.UIDFile}, {gid, subid.GIDFile}} {
+			switch {
+			case m.Refused != nil:
+				return fmt.Errorf("dockerd does not start: %w", m.Refused)
+			case m.Unsure != nil:
+				return m.Unsure
+			case len(m.Readings) == 0:
+				return fmt.Errorf("%s: %w: there is no line for %s, and dockerd does not start", m.file, ErrNoRanges, account)
+			}
+		}
+		return nil
+	}
+}
+
+// ErrNoRanges: the account of userns-remap has no line in one of the files.
+var ErrNoRanges = errors.New("no subordinate IDs")

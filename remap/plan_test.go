@@ -57,7 +57,7 @@ func TestEnableThenDisableWithReleaseGivesTheFilesBack(t *testing.T) {
 			assert.True(t, again.Plan.Empty(), again.Plan.Diff())
 			assert.True(t, again.Grant.UIDExisting)
 
-			off, err := remap.PlanDisable(t.Context(), host, true)
+			off, err := remap.PlanDisable(t.Context(), host, remap.Disable{Release: true})
 			require.NoError(t, err)
 			_, err = host.Apply(t.Context(), off)
 			require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestDisableKeepsTheRangesForNextTime(t *testing.T) {
 	require.NoError(t, err)
 	_, err = host.Apply(t.Context(), on.Plan)
 	require.NoError(t, err)
-	off, err := remap.PlanDisable(t.Context(), host, false)
+	off, err := remap.PlanDisable(t.Context(), host, remap.Disable{Release: false})
 	require.NoError(t, err)
 	require.Len(t, off.Changes, 1)
 	_, err = host.Apply(t.Context(), off)

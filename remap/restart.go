@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +42,7 @@ func (d Daemon) Check(store string) error {
 type Restart struct {
 	Host usernskit.Host
 	// Receipt is what was applied, and is undone if it fails. One without an ID
-	// has nothing to undo: it is for its restart action alone.
+	// has nothing to undo: it is for its actions alone.
 	Receipt usernskit.Receipt
 	// Store is the data-root's last element that the daemon has to come back
 	// with, "165536.165536"; empty where remapping was turned off.
@@ -52,26 +51,37 @@ type Restart struct {
 	Ask func(context.Context) (Daemon, error)
 	// Wait bounds the time from the restart to an answer. If 0, a minute.
 	Wait time.Duration
+	// Step is called before each program that is run, with what it is for. If
+	// nil, nothing is.
+	Step func(usernskit.Action)
 }
 
 // A RestartError says that docker did not come back as wanted.
 type RestartError struct {
 	Err  error  // what was wrong
 	Log  string // what the unit logged, as far as journalctl(1) tells
-	Undo error  // nil: the files are back and docker was restarted with them
-	Kept bool   // nothing had been applied, so nothing was put back
+	Undo error  // nil: the files are as they were
+	// Down says why docker does not run, although the files are as they were; nil
+	// where it is in the state in which it was before.
+	Down    error
+	Stopped bool // that state was: stopped
+	Kept    bool // nothing had been applied, so nothing was put back
 }
 
 func (e *RestartError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "docker did not come back as wanted: %v", e.Err)
+	fmt.Fprintf(&b, "docker did not come back as wanted: %s", strings.TrimRight(e.Err.Error(), ". \n"))
 	switch {
 	case e.Kept:
 		b.WriteString("; no file had been changed for it, and none was put back")
-	case e.Undo == nil:
-		b.WriteString("; the files are as they were, and docker was restarted with them")
+	case e.Undo != nil:
+		fmt.Fprintf(&b, "; putting the files back failed too: %v", e.Undo)
+	case e.Down != nil:
+		fmt.Fprintf(&b, "; the files are as they were, but docker is not running: %v", e.Down)
+	case e.Stopped:
+		b.WriteString("; the files are as they were, and docker is stopped, as it was before")
 	default:
-		fmt.Fprintf(&b, "; putting things back failed too: %v", e.Undo)
+		b.WriteString("; the files are as they were, and docker was restarted with them")
 	}
 	if e.Log != "" {
 		b.WriteString("\ndocker's log:\n" + e.Log)
@@ -79,28 +89,41 @@ func (e *RestartError) Error() string {
 	return b.String()
 }
 
-func (e *RestartError) Unwrap() []error { return []error{e.Err, e.Undo} }
+func (e *RestartError) Unwrap() []error {
+	var list []error
+	for _, err := range []error{e.Err, e.Undo, e.Down} {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	return list
+}
 
-// Run restarts docker, waits for it, and looks whether it is remapped as
-// wanted. If not, it undoes the receipt, restarts docker again and returns a
-// [*RestartError]; so it does where ctx ends before the daemon has answered. A
-// receipt without a restart action is nothing to do.
+// Run runs what the plan needs now on the running host: first the actions that
+// are not docker's, as the kernel settings without which no container starts,
+// then the restart. It waits for docker, and checks that it is remapped as
+// wanted. If not, it undoes the receipt, brings docker back into the state in
+// which it was, running or stopped, and returns a [*RestartError]; so it does
+// where ctx ends before the daemon has answered. A receipt without a restart
+// action is nothing to do.
 func (r Restart) Run(ctx context.Context) error {
-	argv := r.argv()
-	if argv == nil {
+	restart, others := r.actions()
+	if restart.Argv == nil {
 		return nil
 	}
-	if argv[0] != "systemctl" {
-		return fmt.Errorf("%w; run: %s", ErrNoSystemd, strings.Join(argv, " "))
+	if restart.Argv[0] != "systemctl" {
+		return fmt.Errorf("%w; run: %s", ErrNoSystemd, strings.Join(restart.Argv, " "))
 	}
-	err := r.try(ctx, argv)
+	unit := unitOf(restart.Argv)
+	before := r.states(ctx, unit)
+	err := r.try(ctx, append(others, restart))
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		err = fmt.Errorf("given up before it did (%w): %w", context.Cause(ctx), err)
 	}
-	// Whoever does not wait any longer wants things back all the same.
+	// A caller that waits no longer wants things back all the same.
 	ctx = context.WithoutCancel(ctx)
 	fail := &RestartError{Err: err, Kept: r.Receipt.ID == ""}
 	if !fail.Kept { // an empty ID would undo the last run, whatever that was
@@ -108,16 +131,26 @@ func (r Restart) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, backWait+r.Wait)
 	defer cancel()
-	fail.Log = r.log(ctx)
+	fail.Log = r.log(ctx, unit)
 	if fail.Kept || fail.Undo != nil {
 		return fail
 	}
 	// Three failed starts in a minute and systemd refuses a fourth.
-	_, _ = r.Host.Command(ctx, "systemctl", "reset-failed", "docker.service")
-	if _, err := r.Host.Command(ctx, argv...); err != nil {
-		fail.Undo = fmt.Errorf("restart with the old files: %w", err)
+	_, _ = r.Host.Command(ctx, "systemctl", "reset-failed", unit)
+	if fail.Stopped = before.stopped(unit); fail.Stopped {
+		stop := []string{"systemctl", "stop", unit}
+		if before["docker.socket"] == "inactive" {
+			stop = append(stop, "docker.socket")
+		}
+		if _, err := r.Host.Command(ctx, stop...); err != nil {
+			fail.Down = fmt.Errorf("it was stopped before, and stopping it failed: %w", err)
+		}
+		return fail
+	}
+	if _, err := r.Host.Command(ctx, restart.Argv...); err != nil {
+		fail.Down = fmt.Errorf("restart with the old files: %w", err)
 	} else if _, err := r.answer(ctx); err != nil {
-		fail.Undo = fmt.Errorf("restart with the old files: %w", err)
+		fail.Down = fmt.Errorf("restart with the old files: %w", err)
 	}
 	return fail
 }
@@ -126,19 +159,64 @@ func (r Restart) Run(ctx context.Context) error {
 // limit on how long a start takes.
 const backWait = 5 * time.Minute
 
-func (r Restart) argv() []string {
-	i := slices.IndexFunc(r.Receipt.Actions, func(a usernskit.Action) bool {
-		return a.Kind == usernskit.ActionRestartDocker
-	})
-	if i < 0 {
-		return nil
+// actions are the restart of docker, and what else is needed now on this host.
+func (r Restart) actions() (restart usernskit.Action, others []usernskit.Action) {
+	for _, a := range r.Receipt.Actions {
+		switch {
+		case len(a.Argv) == 0:
+		case a.Kind == usernskit.ActionRestartDocker:
+			restart = a
+		case a.Kind == usernskit.ActionRun && a.When == usernskit.WhenNow && a.Where == usernskit.WhereHost:
+			others = append(others, a)
+		}
 	}
-	return r.Receipt.Actions[i].Argv
+	return restart, others
 }
 
-func (r Restart) try(ctx context.Context, argv []string) error {
-	if _, err := r.Host.Command(ctx, argv...); err != nil {
-		return err
+// unitOf is the unit that a systemctl command is about.
+func unitOf(argv []string) string {
+	unit := argv[len(argv)-1]
+	if !strings.Contains(unit, ".") {
+		unit += ".service"
+	}
+	return unit
+}
+
+// states are what systemd says of units, by their names. It is empty where
+// systemd does not say: docker then counts as running.
+type states map[string]string
+
+func (s states) stopped(unit string) bool { return s[unit] == "inactive" || s[unit] == "failed" }
+
+func (r Restart) states(ctx context.Context, unit string) states {
+	out, exit, err := r.Host.Ask(ctx, "systemctl", "show", unit, "docker.socket", "-p", "Id,ActiveState")
+	if err != nil || exit != 0 {
+		return nil
+	}
+	list := states{}
+	for block := range strings.SplitSeq(string(out), "\n\n") {
+		var id, state string
+		for line := range strings.Lines(block) {
+			switch key, value, _ := strings.Cut(strings.TrimSpace(line), "="); key {
+			case "Id":
+				id = value
+			case "ActiveState":
+				state = value
+			}
+		}
+		list[id] = state
+	}
+	return list
+}
+
+func (r Restart) try(ctx context.Context, actions []usernskit.Action) error {
+	for _, a := range actions {
+		if r.Step != nil {
+			r.Step(a)
+		}
+		if _, err := r.Host.Command(ctx, a.Argv...); err != nil {
+			return err
+		}
 	}
 	d, err := r.answer(ctx)
 	if err != nil {
@@ -171,8 +249,8 @@ func (r Restart) answer(ctx context.Context) (Daemon, error) {
 	}
 }
 
-func (r Restart) log(ctx context.Context) string {
-	out, err := r.Host.Command(ctx, "journalctl", "--unit", "docker.service", "--lines", "20", "--no-pager", "--output", "cat")
+func (r Restart) log(ctx context.Context, unit string) string {
+	out, err := r.Host.Command(ctx, "journalctl", "--unit", unit, "--lines", "20", "--no-pager", "--output", "cat")
 	if err != nil {
 		return ""
 	}

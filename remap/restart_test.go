@@ -23,7 +23,9 @@ func restart(t *testing.T, argv []string, run func(string) ([]byte, error), ask 
 	var ran []string
 	host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
 		line := strings.Join(argv, " ")
-		ran = append(ran, line)
+		if !strings.HasPrefix(line, "systemctl show") {
+			ran = append(ran, line)
+		}
 		return run(line)
 	}
 	receipt, err := host.Apply(t.Context(), usernskit.Plan{
@@ -102,7 +104,9 @@ func TestRestartSaysSoWhereNothingAnswersAnyMore(t *testing.T) {
 	})
 	var fail *remap.RestartError
 	require.ErrorAs(t, err, &fail)
-	assert.Error(t, fail.Undo, "the old files are back, but docker is not")
+	assert.NoError(t, fail.Undo)
+	assert.Error(t, fail.Down, "the old files are back, but docker is not")
+	assert.ErrorContains(t, err, "the files are as they were, but docker is not running: restart with the old files: ")
 	assert.ErrorContains(t, err, "no answer within")
 	assert.Equal(t, "{}\n", text(t, host))
 }
@@ -123,6 +127,9 @@ func TestRestartThatIsInterruptedPutsEverythingBack(t *testing.T) {
 			host := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n")
 			var ran []string
 			host.Run = func(ctx context.Context, argv ...string) ([]byte, error) {
+				if argv[1] == "show" {
+					return nil, nil
+				}
 				if ran = append(ran, argv[0]+" "+argv[1]); len(ran) == 1 && during == "the restart" {
 					interrupt()
 				}
@@ -159,7 +166,7 @@ func TestRestartWithoutAChangeTakesNoOtherChangeBack(t *testing.T) {
 	require.NoError(t, err)
 	restarts := 0
 	host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
-		if argv[0] == "systemctl" {
+		if argv[0] == "systemctl" && argv[1] == "restart" {
 			restarts++
 		}
 		return nil, nil
@@ -175,4 +182,71 @@ func TestRestartWithoutAChangeTakesNoOtherChangeBack(t *testing.T) {
 	assert.NotContains(t, err.Error(), "as they were")
 	assert.Contains(t, text(t, host), "userns-remap", "the earlier change stands")
 	assert.Equal(t, 1, restarts)
+}
+
+// A docker that was stopped, by its socket or without, is stopped afterwards.
+func TestRestartThatFailsLeavesDockerInTheStateBefore(t *testing.T) {
+	for _, c := range []struct{ name, service, socket, stop string }{
+		{"both stopped", "inactive", "inactive", "systemctl stop docker.service docker.socket"},
+		{"the socket listens", "inactive", "active", "systemctl stop docker.service"},
+		{"failed before", "failed", "active", "systemctl stop docker.service"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			host := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n")
+			var ran []string
+			host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+				line := strings.Join(argv, " ")
+				switch {
+				case strings.HasPrefix(line, "systemctl show"):
+					return []byte("Id=docker.service\nActiveState=" + c.service + "\n\nId=docker.socket\nActiveState=" + c.socket + "\n"), nil
+				case line == "systemctl restart docker":
+					return nil, errors.New("Job for docker.service failed. See \"systemctl status docker.service\" for details.")
+				}
+				ran = append(ran, line)
+				return nil, nil
+			}
+			receipt, err := host.Apply(t.Context(), usernskit.Plan{
+				Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte("{}\n"), After: []byte("{\"userns-remap\":\"default\"}\n")}},
+				Actions: []usernskit.Action{{Argv: systemctl, Kind: usernskit.ActionRestartDocker}},
+			})
+			require.NoError(t, err)
+			err = remap.Restart{Host: host, Receipt: receipt, Store: "1.1"}.Run(t.Context())
+			var fail *remap.RestartError
+			require.ErrorAs(t, err, &fail)
+			assert.True(t, fail.Stopped)
+			assert.NoError(t, fail.Down)
+			assert.Contains(t, ran, c.stop)
+			assert.ErrorContains(t, err, "for details; the files are as they were, and docker is stopped, as it was before")
+			assert.Equal(t, "{}\n", text(t, host))
+		})
+	}
+}
+
+// Without the kernel setting no container starts, however docker came back.
+func TestRestartRunsWhatThePlanNeedsNow(t *testing.T) {
+	host := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n")
+	var ran []string
+	host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		if argv[1] != "show" {
+			ran = append(ran, strings.Join(argv, " "))
+		}
+		return nil, nil
+	}
+	var steps []string
+	err := remap.Restart{
+		Host: host, Store: "1.1",
+		Receipt: usernskit.Receipt{Actions: []usernskit.Action{
+			{Argv: []string{"sysctl", "-p", "/etc/sysctl.d/99-usernskit.conf"}},
+			{Argv: []string{"reboot"}, When: usernskit.WhenLater},
+			{Argv: []string{"in", "the", "tree"}, Where: usernskit.WhereTree},
+			{Argv: systemctl, Kind: usernskit.ActionRestartDocker},
+		}},
+		Ask: func(context.Context) (remap.Daemon, error) {
+			return remap.Daemon{Remapped: true, DataRoot: "/d/1.1"}, nil
+		},
+		Step: func(a usernskit.Action) { steps = append(steps, a.Argv[0]) },
+	}.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"sysctl -p /etc/sysctl.d/99-usernskit.conf", "systemctl restart docker"}, ran)
+	assert.Equal(t, []string{"sysctl", "systemctl"}, steps)
 }

@@ -14,7 +14,7 @@ func (j *job) advise(known bool) {
 	case err != nil:
 		j.warn(usernskit.Warning{ID: AccountsUnseen, Text: fmt.Sprintf("whether there is an account %s cannot be told: %v", j.want.Owner, err)})
 	default:
-		j.warn(usernskit.Warning{ID: "no-account", Text: fmt.Sprintf(
+		j.warn(usernskit.Warning{ID: NoAccount, Text: fmt.Sprintf(
 			"there is no account %s: dockerd refuses to start with it until there is, and userdel will never take the lines away", j.want.Owner)})
 	}
 	s := j.set

@@ -27,6 +27,7 @@ const (
 	UIDGIDDiffer     = "uid-gid-differ"     // not the same ranges in both files
 	KubeletUnaligned = "kubelet-misaligned" // not what the kubelet demands of its range
 	NSSIgnored       = "nss-ignored"        // nsswitch.conf names a source that dockerd does not ask
+	NoAccount        = "no-account"         // a warning of plans: the owner of the lines does not exist
 	AccountsUnseen   = "accounts-unseen"    // accounts that could not be listed, so that nothing is known of their IDs
 )
 

@@ -84,7 +84,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	p, err := usernskit.Merge(usernskit.Plan{Title: "install with userns-remap"}, ranges, kernel, daemon)
 	p.Actions = nil
 	p.Warnings = slices.DeleteFunc(p.Warnings, func(w usernskit.Warning) bool {
-		return w.ID == "no-account" // dockerd makes dockremap when it first starts
+		return w.ID == subid.NoAccount // dockerd makes dockremap when it first starts
 	})
 	return p, err
 }

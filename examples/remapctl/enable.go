@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +58,9 @@ func disableCommand(e *env) *cobra.Command {
 		if err := e.mayRestart(); err != nil {
 			return err
 		}
-		receipt, err := e.change(ctx, func() (usernskit.Plan, error) { return remap.PlanDisable(ctx, e.host, *release) })
+		receipt, err := e.change(ctx, func() (usernskit.Plan, error) {
+			return remap.PlanDisable(ctx, e.host, remap.Disable{Release: *release})
+		})
 		if err != nil {
 			return err
 		}
@@ -96,17 +99,29 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	e.note("restarting docker")
 	err := e.during("waiting for docker", func() error {
 		return e.write(func() error {
-			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.ask}.Run(ctx)
+			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.ask, Step: e.step}.Run(ctx)
 		})
 	})
 	if errors.Is(err, remap.ErrNoSystemd) { // what was written stays
 		e.note("docker was not restarted: %v", err)
 		return behind
 	}
+	var fail *remap.RestartError
+	if errors.As(err, &fail) && fail.Down != nil && fail.Undo == nil {
+		e.note("%v", err)
+		return behind // the files are back, and docker is down
+	}
 	if err == nil && e.done == "" {
 		e.done = "docker was restarted"
 	}
 	return err
+}
+
+// step says what --restart runs besides the restart itself.
+func (e *env) step(a usernskit.Action) {
+	if a.Kind != usernskit.ActionRestartDocker {
+		e.note("running %s", strings.Join(a.Argv, " "))
+	}
 }
 
 // isBehind returns the restart of a docker that has not taken up what the files

@@ -145,7 +145,7 @@ func (p *preflight) plannedMap(ctx context.Context) {
 	if !p.want.IsZero() {
 		return
 	}
-	owner := "dockremap"
+	owner := daemoncfg.DockremapUser
 	if p.IDs.Account != "" {
 		owner = p.IDs.Account
 	}

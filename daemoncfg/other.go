@@ -1,0 +1,7 @@
+//go:build !linux
+
+package daemoncfg
+
+import "errors"
+
+func unnamedFile([]byte) (string, func() error, error) { return "", nil, errors.ErrUnsupported }
