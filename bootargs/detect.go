@@ -213,15 +213,14 @@ func (s *site) loaderConf() string {
 // not a sign of it.
 func systemdBoot(c *candidate, claimed bool) {
 	conf := c.loaderConf()
-	if claimed && conf == "" && c.loaderType() != "systemd-boot" {
-		return
-	}
 	var dirs []string
 	for _, boot := range []string{"/efi", "/boot", "/boot/efi"} {
 		dirs = append(dirs, boot+"/loader/entries")
 		c.images = append(c.images, c.list(boot+"/EFI/Linux", ".efi")...)
 	}
-	c.loadEntries(false, dirs...)
+	if !claimed || conf != "" || c.loaderType() == "systemd-boot" {
+		c.loadEntries(false, dirs...)
+	}
 	c.bootDir = strings.TrimSuffix(conf, "/loader/loader.conf")
 	for _, found := range append([]string{conf, c.entriesDir}, c.images...) {
 		if found != "" {
@@ -260,14 +259,14 @@ func (c *candidate) unified(image, what string) {
 // extlinux recognises extlinux, and U-Boot that reads the same file.
 func extlinux(c *candidate, _ bool) {
 	file := c.first("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg")
-	menu := c.first("/usr/sbin/u-boot-update", ubootDefaults)
-	if file == "" && menu == "" {
-		return
+	source := c.first(ubootDefaults, alpineDefaults)
+	if file == "" && source == "" {
+		return // a program that could make one is not a sign
 	}
 	c.Kind, c.Why, c.extlinux = KindExtlinux, file, file
 	if file == "" {
-		c.Why = menu
-		c.evidence(weightSource, menu)
+		c.Why = source
+		c.evidence(weightSource, source)
 		return
 	}
 	c.evidence(weightLive, file)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -374,14 +375,14 @@ func (s *site) efiVariable(name string) string {
 // loadEntries reads the boot entries of directories; two paths of one
 // directory count once.
 func (s *site) loadEntries(grub bool, dirs ...string) {
-	seen := map[string]bool{}
+	var seen []fs.FileInfo
 	for _, dir := range dirs {
-		real, err := s.h.Path(dir)
+		info, err := s.h.Stat(dir)
 		s.note(err)
-		if seen[real] {
+		if err != nil || slices.ContainsFunc(seen, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
 			continue
 		}
-		seen[real] = true
+		seen = append(seen, info)
 		for _, name := range s.list(dir, ".conf") {
 			s.entries = append(s.entries, parseEntry(name, s.read(name)))
 			if s.entriesDir == "" {
