@@ -259,9 +259,14 @@ func (c *candidate) unified(image, what string) {
 // extlinux recognises extlinux, and U-Boot that reads the same file.
 func extlinux(c *candidate, _ bool) {
 	file := c.first("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg")
-	source := c.first(ubootDefaults, alpineDefaults)
+	source := ""
+	for _, name := range []string{ubootDefaults, alpineDefaults} {
+		if f, err := parseShell(name, c.read(name)); err == nil && len(f.steps) > 0 && source == "" {
+			source = name // one that only holds comments comes with the package
+		}
+	}
 	if file == "" && source == "" {
-		return // a program that could make one is not a sign
+		return
 	}
 	c.Kind, c.Why, c.extlinux = KindExtlinux, file, file
 	if file == "" {
