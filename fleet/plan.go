@@ -46,7 +46,7 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	if err := want.Space.Check(); err != nil {
 		return Claim{}, usernskit.Plan{}, err
 	}
-	want.Owner = cmp.Or(want.Owner, subid.Docker().Owner)
+	want.Owner = cmp.Or(want.Owner, subid.Dockremap)
 	c := Claim{Owner: want.Owner, State: Claimed, Reclaim: want.Reclaim}
 	if want.Space.Policy == Disjoint {
 		var err error
@@ -164,10 +164,10 @@ func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, o
 	if err != nil {
 		return 0, false, err
 	}
-	for _, r := range s.UID.RangesOf(want.Owner) {
-		if n, ok := want.Space.SlotOf(r); ok {
-			for _, g := range s.GID.RangesOf(want.Owner) {
-				if g == r {
+	for u := range s.UID.RangesOf(want.Owner) {
+		if n, ok := want.Space.SlotOf(u.Range); ok {
+			for g := range s.GID.RangesOf(want.Owner) {
+				if g.Range == u.Range {
 					return n, true, nil
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -143,12 +144,12 @@ func (s *Space) claims(from Sources) {
 }
 
 // extents returns what dockerd maps containers to, by line.
-func (s *Space) extents(from Sources) map[int]subid.Reading {
-	lines := map[int]subid.Reading{}
+func (s *Space) extents(from Sources) map[int]reader.Reading {
+	lines := map[int]reader.Reading{}
 	if from.Remap == "" {
 		return lines
 	}
-	m, gid := from.Set.Mapped(subid.Dockerd, from.Remap)
+	m, gid := from.Set.Mapped(reader.Dockerd, from.Remap)
 	if s.IDs == Groups {
 		m = gid
 	}

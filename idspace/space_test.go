@@ -174,10 +174,10 @@ func TestEveryRangeOfAFileIsAnInterval(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		from := sources(t, txtar.Parse([]byte(drawn(rt))).Files)
 		s := idspace.New(idspace.Users, from)
-		for line, r := range from.Set.UID.Ranges() {
+		for c := range from.Set.UID.Ranges() {
 			require.True(rt, slices.ContainsFunc(s.Intervals(), func(v idspace.Interval) bool {
-				return v.File == subid.UIDFile && v.Line == line.Number && v.Range == r
-			}), "line %d", line.Number)
+				return v.File == subid.UIDFile && v.Line == c.Line && v.Range == c.Range
+			}), "line %d", c.Line)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	request := subid.Docker()
+	request := subid.Request{Count: 65536}
 	request.Owner, request.Start, request.AllowSmall = account, want.Start, want.AllowSmall
 	if want.Count != 0 {
 		request.Count = want.Count
@@ -94,7 +94,7 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	}
 	if want.Remap.User == daemoncfg.Default {
 		// dockerd makes this account itself when it starts.
-		plan.Warnings = slices.DeleteFunc(plan.Warnings, func(w usernskit.Warning) bool { return w.ID == subid.NoAccount })
+		plan.Warnings = slices.DeleteFunc(plan.Warnings, func(w usernskit.Warning) bool { return w.ID == subid.WarnNoAccount })
 	}
 	return Enable{Remap: want.Remap, Grant: grant, Plan: plan}, nil
 }
@@ -146,7 +146,11 @@ func PlanDisable(ctx context.Context, h usernskit.Host, want Disable) (usernskit
 			return usernskit.Plan{}, fmt.Errorf("which account's ranges to release: %w", err)
 		}
 	}
-	ranges, err := subid.PlanRelease(ctx, h, account)
+	set, err := subid.Read(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	ranges, err := set.PlanRelease(account)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

@@ -8,83 +8,133 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit"
+	known "github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// readAccounts reads the accounts that the host lists, and looks up every owner
-// of the two files that is not among them, by name or by number.
-func (s *Set) readAccounts(ctx context.Context, l *accounts.Lookup) error {
+// accountSet is what is known of the accounts of a host. In a Set without a
+// host it is empty, and every name may be an owner.
+type accountSet struct {
+	lookup        *known.Lookup
+	users, groups []known.Account  // that are listed, and owners that are not
+	open          map[string]error // owners of whom nobody can tell whether they exist
+	noPasswd      error            // the same for all owners that are not listed
+	unseen        []string         // why there may be accounts that are not listed
+}
+
+// read reads the accounts that the host lists, and looks up every owner of the
+// files that is not among them, by name or by number.
+func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) error {
 	s.lookup, s.open = l, map[string]error{}
-	if !l.Asks(accounts.Passwd) {
-		_, s.noPasswd = l.All(ctx, accounts.Passwd)
-	}
-	for db, list := range map[accounts.DB]*[]accounts.Account{accounts.Passwd: &s.users, accounts.Group: &s.groups} {
-		var gap error
-		if *list, gap = l.All(ctx, db); gap != nil {
+	var gaps [2]error
+	s.users, gaps[0] = l.All(ctx, known.Passwd)
+	s.groups, gaps[1] = l.All(ctx, known.Group)
+	for _, gap := range gaps {
+		if gap != nil {
 			s.unseen = append(s.unseen, gap.Error())
 		}
 	}
-	slices.Sort(s.unseen)
-	if l.Asks(accounts.Passwd) {
-		s.find(ctx, s.unlisted()...)
+	if !l.Asks(known.Passwd) {
+		s.noPasswd = gaps[0]
+		return ctx.Err()
 	}
-	return ctx.Err()
-}
-
-// whyOpen is why nobody can tell whether an owner exists who is not among the
-// accounts; nil where there is none.
-func (s *Set) whyOpen(owner string) error {
-	if s.lookup == nil {
-		return nil
-	}
-	return cmp.Or(s.open[owner], s.noPasswd)
-}
-
-// unlisted returns the owners of the two files that no listed account is.
-func (s *Set) unlisted() []string {
-	known := make(map[string]bool, 2*len(s.users))
+	listed := make(map[string]bool, 2*len(s.users))
 	for _, a := range s.users {
-		known[a.Name], known[strconv.FormatUint(uint64(a.ID), 10)] = true, true
+		listed[a.Name], listed[strconv.FormatUint(uint64(a.ID), 10)] = true, true
 	}
 	var owners []string
-	for _, f := range s.files() {
+	for _, f := range files {
 		for l := range f.claims() {
-			if owner := strings.TrimSpace(l.Owner); !known[owner] {
-				known[owner] = true
+			if owner := strings.TrimSpace(l.owner); !listed[owner] {
+				listed[owner] = true
 				owners = append(owners, owner)
 			}
 		}
 	}
-	return owners
+	s.find(ctx, owners...) // what stays open is in s.open
+	return ctx.Err()
 }
 
 // find looks owners up that are not among the accounts that are listed. Those
-// that exist join them; of others it may stay open whether they do.
-func (s *Set) find(ctx context.Context, owners ...string) {
-	s.lookup.Ask(ctx, accounts.Passwd, owners...)
+// that exist join them; of others it may stay open whether they do, of which
+// the first is the error.
+func (s *accountSet) find(ctx context.Context, owners ...string) (failed error) {
+	if s.lookup == nil {
+		return nil
+	}
+	s.lookup.Ask(ctx, known.Passwd, owners...)
 	for _, owner := range owners {
-		found := s.lookup.ByName(ctx, accounts.Passwd, owner)
+		found := s.lookup.ByName(ctx, known.Passwd, owner)
 		if uid, err := strconv.ParseUint(owner, 10, 32); err == nil {
-			found = s.lookup.ByID(ctx, accounts.Passwd, uint32(uid))
+			found = s.lookup.ByID(ctx, known.Passwd, uint32(uid))
 		}
 		switch a, ok, err := found.Get(); {
 		case err != nil:
 			s.open[owner] = err
-		case ok && !slices.ContainsFunc(s.users, func(b accounts.Account) bool { return a.Name == b.Name && a.ID == b.ID }):
+			failed = cmp.Or(failed, err)
+		case ok && !slices.ContainsFunc(s.users, func(b known.Account) bool { return a.Name == b.Name && a.ID == b.ID }):
 			s.users = append(s.users, a)
 		}
 	}
+	return cmp.Or(ctx.Err(), failed)
 }
 
-// findOwner looks the owner of a request up.
-func (s *Set) findOwner(ctx context.Context, name string) {
-	if _, known := s.user(name); !known {
-		s.find(ctx, name)
+// whyOpen is why nobody can tell whether an owner exists who is not among the
+// accounts; nil where there is none.
+func (s *accountSet) whyOpen(owner string) error { return cmp.Or(s.open[owner], s.noPasswd) }
+
+// user finds the account that an owner field means: a number is a UID first,
+// as it is to shadow-utils.
+func (s *accountSet) user(owner string) (known.Account, bool) {
+	uid, err := strconv.ParseUint(owner, 10, 32)
+	i := slices.IndexFunc(s.users, func(a known.Account) bool { return err == nil && uint64(a.ID) == uid })
+	if i < 0 {
+		i = slices.IndexFunc(s.users, func(a known.Account) bool { return a.Name == owner })
 	}
+	if i < 0 {
+		return known.Account{}, false
+	}
+	return s.users[i], true
+}
+
+// owner is the one answer to whose lines under a name are: an account's lines
+// are under its name or its UID, no matter which of them was asked for.
+func (s *accountSet) owner(name string, uid *uint32) (o reader.Owner, exists bool) {
+	o = reader.Owner{Name: name, UID: uid}
+	a, exists := s.user(name)
+	if exists {
+		o.Name = a.Name
+		if uid == nil {
+			o.UID = &a.ID
+		}
+	} else if n, err := strconv.ParseUint(name, 10, 32); err == nil && uid == nil {
+		o.UID = new(uint32(n))
+	}
+	return o, exists
+}
+
+// numbered is why a line under a UID may be one of any account.
+func (s *accountSet) numbered(f *File) error {
+	if len(s.open) == 0 && s.noPasswd == nil {
+		return nil
+	}
+	for l := range f.claims() {
+		if _, err := strconv.ParseUint(l.owner, 10, 32); err != nil {
+			continue
+		}
+		if _, exists := s.user(l.owner); exists {
+			continue
+		}
+		if err := s.whyOpen(l.owner); err != nil {
+			return &usernskit.FileError{File: f.name, Line: l.number, Err: err}
+		}
+	}
+	return nil
 }
 
 // where says where an account comes from.
-func where(a accounts.Account, group bool) string {
+func where(a known.Account, group bool) string {
 	kind := "account"
 	if group {
 		kind = "group"
@@ -95,32 +145,26 @@ func where(a accounts.Account, group bool) string {
 	return fmt.Sprintf("the %s %s", kind, a.Name)
 }
 
-// user finds the account that an owner field means: a number is a UID first,
-// as it is to shadow-utils.
-func (s *Set) user(owner string) (accounts.Account, bool) {
-	uid, err := strconv.ParseUint(owner, 10, 32)
-	i := slices.IndexFunc(s.users, func(a accounts.Account) bool { return err == nil && uint64(a.ID) == uid })
-	if i < 0 {
-		i = slices.IndexFunc(s.users, func(a accounts.Account) bool { return a.Name == owner })
+// meetsAccount refuses the ID of an account or group: of the accounts for both
+// files, of groups for subgid only.
+func (s *accountSet) meetsAccount(uid bool, owner string, r Range) error {
+	for _, a := range s.users {
+		if r.Contains(a.ID) && uid {
+			return accountError(a, false, owner, r, a.ID)
+		}
+		if r.Contains(a.GID) && !uid {
+			return accountError(a, false, owner, r, a.GID)
+		}
 	}
-	if i < 0 {
-		return accounts.Account{}, false
+	for _, a := range s.groups {
+		if r.Contains(a.ID) && !uid {
+			return accountError(a, true, owner, r, a.ID)
+		}
 	}
-	return s.users[i], true
+	return nil
 }
 
-// owner is who lines under name belong to: the account's lines stand under
-// its name or its UID, whichever of them was asked for.
-func (s *Set) owner(name string, uid *uint32) (o Owner, known bool) {
-	o = Owner{Name: name, UID: uid}
-	a, known := s.user(name)
-	if known {
-		o.Name = a.Name
-		if uid == nil {
-			o.UID = &a.ID
-		}
-	} else if n, err := strconv.ParseUint(name, 10, 32); err == nil && uid == nil {
-		o.UID = new(uint32(n))
-	}
-	return o, known
+func accountError(a known.Account, group bool, owner string, r Range, id uint32) error {
+	return &ConflictError{Err: ErrOverlap, File: a.File, Line: a.Line, Owner: owner, Want: r, Holder: a.Name, Have: Range{id, 1},
+		Why: fmt.Sprintf("%s overlaps %d, the ID of %s", named(owner, r), id, where(a, group))}
 }

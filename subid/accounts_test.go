@@ -19,7 +19,7 @@ func TestPlanAvoidsAccountsWithOddlyWrittenIDs(t *testing.T) {
 		"x:x:0100500:", "x:x: 100500:", "x:x:+100500:", "x:x:\t+00000000000100500:", "  x:x:100500:", "x:x:100500", "x:x:0:0100500:",
 	} {
 		h := hosttest.Tree(t, "-- etc/passwd --\n"+line+"\n")
-		grant, _, err := subid.Plan(t.Context(), h, subid.Docker())
+		grant, _, err := subid.Plan(t.Context(), h, docker())
 		require.NoError(t, err)
 		assert.Equal(t, "100501:65536", grant.UID.String(), "%q", line)
 	}
@@ -27,7 +27,7 @@ func TestPlanAvoidsAccountsWithOddlyWrittenIDs(t *testing.T) {
 		"x:x:-100500:", "x:x:100500x:", "x:x:0x18894:", "x:x:1000100500000:", "#x:x:100500:", " #x:x:100500:", ":x:100500:", "x:x:+ 100500:", "x:x::", "x:x:00:00",
 	} {
 		h := hosttest.Tree(t, "-- etc/passwd --\n"+line+"\n")
-		grant, _, err := subid.Plan(t.Context(), h, subid.Docker())
+		grant, _, err := subid.Plan(t.Context(), h, docker())
 		require.NoError(t, err)
 		assert.Equal(t, "100000:65536", grant.UID.String(), "%q", line)
 	}
@@ -35,7 +35,7 @@ func TestPlanAvoidsAccountsWithOddlyWrittenIDs(t *testing.T) {
 
 func TestPlanAvoidsAccounts(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/passwd --\nroot:x:0:0\nldap:x:100500:200600::/:\n-- etc/group --\nbig:x:280000:\n")
-	grant, _, err := subid.Plan(t.Context(), h, subid.Docker())
+	grant, _, err := subid.Plan(t.Context(), h, docker())
 	require.NoError(t, err)
 	assert.Equal(t, "100501:65536", grant.UID.String())
 
@@ -69,7 +69,7 @@ func TestAccountsThatOnlyGetentLists(t *testing.T) {
 		}
 		return nil, errors.New("exit status 2")
 	}
-	grant, plan, err := subid.Plan(t.Context(), h, subid.Docker())
+	grant, plan, err := subid.Plan(t.Context(), h, docker())
 	require.NoError(t, err)
 	assert.Equal(t, "150003:65536", grant.UID.String())
 	assert.Empty(t, plan.Warnings)

@@ -4,49 +4,73 @@ import (
 	"fmt"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// advise adds what a person should know about the host before the plan is
-// applied, though it does not stand in the way.
-func (j *job) advise(known bool) {
-	switch err := j.set.open[j.want.Owner]; {
-	case known || j.set.noPasswd != nil:
-	case err != nil:
-		j.warn(usernskit.Warning{ID: AccountsUnseen, Text: fmt.Sprintf("whether there is an account %s cannot be told: %v", j.want.Owner, err)})
+// advise adds what a person should know about an owner before the plan is
+// applied, though it is not in the way.
+func (j *job) advise() {
+	owner := j.want.Owner
+	why := j.set.whyOpen(owner)
+	switch {
+	case j.exists:
+	case why != nil && j.set.open[owner] != nil:
+		j.warn(usernskit.Warning{ID: string(ProblemAccountsUnseen), Text: fmt.Sprintf("whether there is an account %s cannot be told: %v", owner, why)})
+	case why != nil: // the host's accounts could not be read: see warnUnseen
+	case owner == Dockremap && !j.set.noUseradd: // dockerd makes it
 	default:
-		j.warn(usernskit.Warning{ID: NoAccount, Text: fmt.Sprintf(
-			"there is no account %s: dockerd refuses to start with it until there is, and userdel will never take the lines away", j.want.Owner)})
+		j.warn(usernskit.Warning{ID: WarnNoAccount, Text: noAccount(owner)})
 	}
-	s := j.set
+	if j.grant.UIDExisting || j.grant.GIDExisting {
+		for _, w := range j.set.rangeWarnings(j.policy, owner, j.owner.UID, j.grant.UID, j.files...) {
+			if w.ID == string(ProblemSlot) {
+				w.Risk = false // nothing new comes of it
+				j.warn(w)
+			}
+		}
+	}
+}
+
+// noAccount says what comes of an owner without an account.
+func noAccount(owner string) string {
+	text := fmt.Sprintf("there is no account %s: ", owner)
+	switch owner {
+	case Dockremap:
+		return text + "dockerd makes it, but finds neither useradd nor adduser, and will stop"
+	case containers:
+		return text + "podman and CRI-O read the lines by its name, but find nothing where they are built with libsubid 4.20 or later"
+	case kubelet:
+		return text + "the kubelet ignores its lines until there is one"
+	}
+	return text + "shadow-utils from 4.20 on sees none of its lines, and userdel will never remove them"
+}
+
+// adviseHost adds what a person should know about the host.
+func (p *planner) adviseHost() {
+	s := p.set
 	for _, path := range s.symlinks {
-		j.warn(usernskit.Warning{ID: Symlink, Text: path + " is a symbolic link: useradd, newuidmap and getsubids refuse it"})
+		p.warn(usernskit.Warning{ID: string(ProblemSymlink), Pos: usernskit.Pos{File: path},
+			Text: path + " is a symbolic link: useradd, newuidmap and getsubids refuse it"})
 	}
-	for i, f := range s.files() {
-		if l := j.refused[i]; l.Number > 0 {
-			j.warn(usernskit.Warning{ID: "file-refused", Text: fmt.Sprintf(
-				"%s:%d: %q is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it", f.name, l.Number, l.Text)})
+	for i, f := range p.files {
+		if l := p.refused[i]; l.number > 0 {
+			p.warn(usernskit.Warning{ID: WarnFileRefused, Pos: usernskit.Pos{File: f.name, Line: l.number}, Text: fmt.Sprintf(
+				"%q is not three fields: %v, podman and CRI-O refuse the whole file because of it", l.text, reader.Dockerd27)})
 		}
 	}
 	if s.subidSource != "" {
-		j.warn(usernskit.Warning{ID: NSSIgnored, Text: s.nssText()})
+		p.warn(usernskit.Warning{ID: string(ProblemNSSIgnored), Pos: usernskit.Pos{File: nsswitchFile}, Text: s.nssText()})
 	}
-	j.warnUnseen()
+	p.warnUnseen()
 }
 
 // warnUnseen says that there may be accounts of which nothing is known.
-func (j *job) warnUnseen() {
-	for _, text := range j.set.unseen {
-		j.warn(usernskit.Warning{ID: AccountsUnseen, Text: text + ": IDs of such accounts cannot be avoided"})
+func (p *planner) warnUnseen() {
+	for _, text := range p.set.unseen {
+		p.warn(usernskit.Warning{ID: string(ProblemAccountsUnseen), Text: text + ": IDs of such accounts cannot be avoided"})
 	}
 }
 
 func (s *Set) nssText() string {
-	return fmt.Sprintf("%s takes subid from %q: shadow-utils then ignores both files, and dockerd ignores that", nsswitchFile, s.subidSource)
-}
-
-// refusing reports whether strict readers refuse the whole file for a line,
-// whoever they look for.
-func refusing(text string) bool {
-	_, _, err := goEntry(text, func(string) bool { return false })
-	return err != nil
+	return fmt.Sprintf("takes subid from %q: shadow-utils then reads that instead of the files, where its plug-in is installed, and dockerd never does", s.subidSource)
 }

@@ -4,75 +4,435 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/internal/accounts"
+	known "github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// Audit returns all that is wrong with the subordinate IDs of a host, by file
-// and line: [Set.Problems] of what [Read] reads.
-func Audit(ctx context.Context, h usernskit.Host) ([]Problem, error) {
-	s, err := Read(ctx, h)
-	if err != nil {
+// A ProblemID names a kind of problem. It is stable: scripts match on it.
+type ProblemID string
+
+// The kinds of problems, the most severe first: those of one line are in this
+// order.
+const (
+	ProblemRootMapped      ProblemID = "root-mapped"        // gives away ID 0, the host's root
+	ProblemOverlap         ProblemID = "overlap"            // shares IDs with another line
+	ProblemHostsMeet       ProblemID = "hosts-meet"         // shares IDs with a line of another host
+	ProblemDuplicate       ProblemID = "duplicate"          // says what another line says
+	ProblemLoginUserMapped ProblemID = "login-user-mapped"  // gives away the ID of an account
+	ProblemNotDecimal      ProblemID = "not-decimal"        // a start or count that is not a plain decimal number
+	ProblemTooLarge        ProblemID = "too-large"          // a start or count that is not an ID at all
+	ProblemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID there is
+	ProblemZeroCount       ProblemID = "zero-count"         // a range of no IDs
+	ProblemBOM             ProblemID = "byte-order-mark"    // the first owner begins with a byte order mark
+	ProblemReadersDiffer   ProblemID = "readers-differ"     // the line means different things to different programs
+	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without a look at the file
+	ProblemFormulaBroken   ProblemID = "formula-broken"     // not the range that useradd gives to this UID
+	ProblemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
+	ProblemReserved        ProblemID = "reserved"           // has IDs with another meaning; see ReservedRanges
+	ProblemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
+	ProblemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
+	ProblemDanglingOwner   ProblemID = "dangling-owner"     // there is no such account
+	ProblemCountBelow65536 ProblemID = "count-below-65536"  // too few for an image to have a user nobody
+	ProblemUIDGIDDiffer    ProblemID = "uid-gid-differ"     // not the same ranges in both files
+	ProblemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
+	ProblemNoFinalNewline  ProblemID = "no-final-newline"   // shadow-utils from 4.19 on refuses the file
+	ProblemSymlink         ProblemID = "symlink"            // shadow-utils refuses the file
+	ProblemNSSIgnored      ProblemID = "nss-ignored"        // nsswitch.conf names a source that dockerd does not ask
+	ProblemLimits          ProblemID = "limits"             // login.defs leaves no IDs to choose from
+	ProblemAccountsUnseen  ProblemID = "accounts-unseen"    // accounts that could not be listed or asked for
+	ProblemFindingsCut     ProblemID = "findings-cut"       // more findings of a kind than are kept
+)
+
+var severity = func() map[ProblemID]int {
+	order := map[ProblemID]int{}
+	for i, id := range []ProblemID{ProblemRootMapped, ProblemOverlap, ProblemHostsMeet, ProblemDuplicate, ProblemLoginUserMapped,
+		ProblemNotDecimal, ProblemTooLarge, ProblemWraps, ProblemZeroCount, ProblemBOM, ProblemReadersDiffer, ProblemSlot,
+		ProblemFormulaBroken, ProblemMixedMode, ProblemReserved, ProblemHiddenByNIS, ProblemNameAndUIDBoth, ProblemDanglingOwner,
+		ProblemCountBelow65536, ProblemUIDGIDDiffer, ProblemKubelet, ProblemNoFinalNewline, ProblemSymlink, ProblemNSSIgnored,
+		ProblemLimits, ProblemAccountsUnseen, ProblemFindingsCut} {
+		order[id] = i
+	}
+	return order
+}()
+
+// A Problem is something about a file that a person should look at.
+type Problem struct {
+	ID    ProblemID
+	File  string
+	Line  int    // from 1; 0 for the file as a whole
+	Owner string // whose line it is; "" for the file as a whole
+	Text  string // what is wrong, and who reads what where readers differ
+}
+
+// String returns "/etc/subuid:3: overlap: what is wrong", safe for a terminal.
+func (p Problem) String() string {
+	place := p.File
+	if p.Line > 0 {
+		place += ":" + strconv.Itoa(p.Line)
+	}
+	return text.Visible(place + ": " + string(p.ID) + ": " + p.Text)
+}
+
+// maxFindings is how many of one kind are kept for one file. A file of a million
+// odd lines has a million findings, which nobody reads.
+const maxFindings = 1000
+
+// findings collects problems.
+type findings struct {
+	ctx   context.Context
+	seen  int
+	list  []Problem
+	count map[Problem]int // by ID and File
+}
+
+// add keeps a problem if there is room for it; only then are its words made.
+func (f *findings) add(id ProblemID, file string, line int, owner string, words func() string) {
+	key := Problem{ID: id, File: file}
+	f.count[key]++
+	if f.count[key] <= maxFindings {
+		f.list = append(f.list, Problem{id, file, line, strings.TrimSpace(owner), words()})
+	}
+}
+
+// addf is add for words that are cheap to make.
+func (f *findings) addf(id ProblemID, file string, line int, owner, format string, args ...any) {
+	f.add(id, file, line, owner, func() string { return fmt.Sprintf(format, args...) })
+}
+
+// cancelled is called for each line and looks at the context now and then.
+func (f *findings) cancelled() bool {
+	f.seen++
+	return f.seen%1024 == 0 && f.ctx.Err() != nil
+}
+
+// done returns the problems by file and line.
+func (f *findings) done() ([]Problem, error) {
+	if err := f.ctx.Err(); err != nil {
 		return nil, err
 	}
-	return s.Problems(), nil
+	for key, n := range f.count {
+		if n > maxFindings {
+			f.list = append(f.list, Problem{ProblemFindingsCut, key.File, math.MaxInt, "",
+				fmt.Sprintf("%d more findings of %s are not shown", n-maxFindings, key.ID)})
+		}
+	}
+	order := map[string]int{UIDFile: 1, GIDFile: 2, nsswitchFile: 3}
+	slices.SortFunc(f.list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(severity[a.ID], severity[b.ID]), cmp.Compare(a.Text, b.Text))
+	})
+	for i := range f.list {
+		if f.list[i].Line == math.MaxInt {
+			f.list[i].Line = 0
+		}
+	}
+	return slices.Compact(f.list), nil
 }
 
 // Problems returns what both files show by themselves and against each other,
-// the accounts and nsswitch.conf, by file and line.
-func (s *Set) Problems() []Problem {
-	var list []Problem
+// the accounts, the limits and nsswitch.conf, by file and line. Of one kind, 1000
+// are kept for each file, and "findings-cut" says how many more there are.
+func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
+	f := &findings{ctx: ctx, count: map[Problem]int{}}
 	for _, path := range s.symlinks {
-		list = append(list, Problem{ID: Symlink, File: path, Text: "a symbolic link: useradd, newuidmap and getsubids refuse to open it"})
+		f.addf(ProblemSymlink, path, 0, "", "a symbolic link: useradd, newuidmap and getsubids refuse to open it")
 	}
-	for _, f := range s.files() {
-		list = append(list, f.Problems()...)
-		list = append(list, s.loginUsers(f)...)
+	for _, file := range s.files() {
+		s.lines(f, file)
 	}
-	list = append(list, s.owners()...)
+	s.owners(f)
 	if s.subidSource != "" {
-		list = append(list, Problem{ID: NSSIgnored, File: nsswitchFile, Text: s.nssText()})
+		f.addf(ProblemNSSIgnored, nsswitchFile, 0, "", "%s", s.nssText())
 	}
-	for _, text := range s.unseen {
-		list = append(list, Problem{ID: AccountsUnseen, File: nsswitchFile, Text: text})
+	for _, why := range s.unseen {
+		f.addf(ProblemAccountsUnseen, unseenFile(why), 0, "", "%s", why)
 	}
-	order := map[string]int{UIDFile: 1, GIDFile: 2, nsswitchFile: 3}
-	slices.SortStableFunc(list, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
-	})
-	return list
+	for _, err := range []error{s.uidErr, s.gidErr} {
+		if err != nil {
+			f.addf(ProblemLimits, defsFile, 0, "", "%s", strings.TrimPrefix(err.Error(), defsFile+": "))
+		}
+	}
+	if s.uid.deterministic != s.gid.deterministic {
+		f.addf(ProblemMixedMode, defsFile, 0, "", "SUB_UID_DETERMINISTIC and SUB_GID_DETERMINISTIC differ: useradd gives different IDs in the two files")
+	}
+	return f.done()
 }
 
-// loginUsers finds the lines that give away IDs of accounts or groups.
-func (s *Set) loginUsers(f *File) []Problem {
-	held := s.users
-	if f == s.GID {
-		held = slices.Clone(s.groups)
-		for _, a := range s.users {
-			a.ID = a.GID
-			held = append(held, a)
+// unseenFile is the file that a reason why accounts cannot be seen is about.
+func unseenFile(why string) string {
+	for _, path := range []string{"/etc/passwd", "/etc/group"} {
+		if strings.Contains(why, path) {
+			return path
 		}
 	}
-	held = slices.Clone(held)
-	slices.SortStableFunc(held, func(a, b accounts.Account) int { return cmp.Compare(a.ID, b.ID) })
-	var list []Problem
-	for l, r := range f.claims() {
-		first, _ := slices.BinarySearchFunc(held, max(r.Start, 1), func(a accounts.Account, id uint32) int { return cmp.Compare(a.ID, id) })
-		after, _ := slices.BinarySearchFunc(held, r.end(), func(a accounts.Account, end uint64) int { return cmp.Compare(uint64(a.ID), end) })
-		if first >= after || len(list) > 0 && list[len(list)-1].Line == l.Number {
+	return nsswitchFile
+}
+
+// A claimed is what a program finds on a line, small since there may be millions.
+type claimed struct {
+	Range
+	line, at uint32 // at is where the line starts in the text
+}
+
+// lines finds what is wrong with each line by itself, with the accounts, and
+// with other lines.
+func (s *Set) lines(out *findings, f *File) {
+	var all []claimed
+	users := s.holders(f)
+	w, _ := s.window(f)
+	behindNIS := 0
+	for l, r := range f.entries() {
+		if out.cancelled() {
+			return
+		}
+		if l.number == 1 && strings.HasPrefix(l.text, "\ufeff") {
+			out.addf(ProblemBOM, f.name, 1, "", "the file begins with a byte order mark: no program takes the first line for one of %q", strings.TrimPrefix(l.owner, "\ufeff"))
+		}
+		if r.Count > 0 {
+			s.oneRange(out, f, l, r, w)
+			all = append(all, claimed{r, uint32(l.number), uint32(l.at)})
+			users.find(out, f, l, l.owner, r)
+		} else if !comment(l.text) && strings.TrimSpace(l.text) != "" {
+			id, why := oddWhy(l)
+			out.add(id, f.name, l.number, l.owner, func() string { return why() + ": " + reader.Explain(l.text) })
+			for owner, r := range oddRanges(l.text) {
+				all = append(all, claimed{r, uint32(l.number), uint32(l.at)})
+				users.find(out, f, l, owner, r)
+			}
+		}
+		if behindNIS > 0 && r.Count > 0 {
+			out.addf(ProblemHiddenByNIS, f.name, l.number, l.owner,
+				"follows the NIS entry of line %d: useradd does not see it and may give these IDs away again", behindNIS)
+		}
+		if nis(l.text) && behindNIS == 0 {
+			behindNIS = l.number
+		}
+	}
+	for l, r := range f.joined() {
+		all = append(all, claimed{r, uint32(l.number), uint32(l.at)})
+	}
+	if f.text != "" && !strings.HasSuffix(f.text, "\n") {
+		out.addf(ProblemNoFinalNewline, f.name, strings.Count(f.text, "\n")+1, "",
+			"no newline at the end of the file: shadow-utils from 4.19 on refuses the whole file")
+	}
+	overlaps(out, []*File{f}, [][]claimed{all})
+}
+
+// oneRange finds what is wrong with the range of a line that all programs read.
+func (s *Set) oneRange(out *findings, f *File, l line, r Range, w window) {
+	var reserved []string
+	for _, x := range reservedTable {
+		switch {
+		case x.Soft || !x.Overlaps(r):
+		case x.Start == 0:
+			out.addf(ProblemRootMapped, f.name, l.number, l.owner, "%s gives away ID 0, the root of the host", named(l.owner, r))
+		default:
+			reserved = append(reserved, fmt.Sprintf("%d-%d (%s)", max(x.Start, r.Start), min(x.Last(), r.Last()), x.Name))
+		}
+	}
+	if len(reserved) > 0 {
+		out.add(ProblemReserved, f.name, l.number, l.owner, func() string {
+			return named(l.owner, r) + " has reserved IDs: " + strings.Join(reserved, ", ")
+		})
+	}
+	if r.Count < minCount {
+		out.addf(ProblemCountBelow65536, f.name, l.number, l.owner, "%d IDs are fewer than 65536: ID 65534 (nobody) of an image cannot be mapped", r.Count)
+	}
+	if l.owner == kubelet && (r.Start%minCount != 0 || r.Count%minCount != 0) {
+		out.addf(ProblemKubelet, f.name, l.number, l.owner, "the kubelet takes only a start and a count that are multiples of 65536, not %v", r)
+	}
+	if !w.deterministic {
+		return
+	}
+	a, exists := s.user(l.owner)
+	if exists {
+		if slot, ok := w.slot(a.ID); ok {
+			if slot != r {
+				out.addf(ProblemFormulaBroken, f.name, l.number, l.owner, "%s is not %v, which useradd gives to UID %d (%s, deterministic)",
+					named(l.owner, r), slot, a.ID, defsFile)
+			} else {
+				return
+			}
+		}
+	}
+	var uid *uint32
+	if exists {
+		uid = &a.ID
+	}
+	if n, ok := w.foreignSlot(uid, r); ok {
+		out.addf(ProblemSlot, f.name, l.number, l.owner, "%s has IDs that useradd gives to UID %d without a look at this file (%s, deterministic)",
+			named(l.owner, r), n, defsFile)
+	}
+}
+
+// oddWhy says why a line is not plain.
+func oddWhy(l line) (ProblemID, func() string) {
+	quoted := func() string { return fmt.Sprintf("%.80q is not read alike", l.text) }
+	fields := strings.Split(l.text, ":")
+	if len(fields) != 3 || !plainOwner(fields[0]) || len(l.text) > reader.MaxLine {
+		return ProblemReadersDiffer, quoted
+	}
+	var n [2]uint64
+	for i, what := range []string{"start", "count"} {
+		field := fields[i+1]
+		if strings.TrimSpace(l.text) != l.text && strings.Trim(strings.TrimSpace(field), "0123456789") == "" {
+			return ProblemReadersDiffer, quoted // a blank or "\r" at the end of the line
+		}
+		if strings.Trim(field, "0123456789") != "" || field == "" || len(field) > 1 && field[0] == '0' {
+			return ProblemNotDecimal, func() string { return fmt.Sprintf("%s %q is not a plain decimal number", what, field) }
+		}
+		if n[i], _ = decimal(field); n[i] > maxID+1 {
+			return ProblemTooLarge, func() string { return fmt.Sprintf("%s %s is larger than any ID", what, field) }
+		}
+	}
+	switch {
+	case n[1] == 0:
+		return ProblemZeroCount, func() string { return "a range of no IDs" }
+	case n[0]+n[1] > maxID+1:
+		return ProblemWraps, func() string { return "runs past 4294967294, the last ID there is" }
+	}
+	return ProblemReadersDiffer, quoted // a line behind one with a NUL byte
+}
+
+// holders are the accounts whose IDs a file must not give away, by ID.
+type holders struct {
+	list []known.Account
+	done int // the line for which one was found
+}
+
+func (s *Set) holders(f *File) *holders {
+	list := slices.Clone(s.users)
+	if f == s.GID {
+		for i := range list {
+			list[i].ID = list[i].GID
+		}
+		list = append(slices.Clone(s.groups), list...)
+	}
+	slices.SortStableFunc(list, func(a, b known.Account) int { return cmp.Compare(a.ID, b.ID) })
+	return &holders{list: list}
+}
+
+// find adds a problem for the accounts in a range, one for each line.
+func (h *holders) find(out *findings, f *File, l line, owner string, r Range) {
+	byID := func(a known.Account, id uint64) int { return cmp.Compare(uint64(a.ID), id) }
+	first, _ := slices.BinarySearchFunc(h.list, uint64(max(r.Start, 1)), byID)
+	after, _ := slices.BinarySearchFunc(h.list, r.end(), byID)
+	if first >= after || h.done == l.number {
+		return
+	}
+	h.done = l.number
+	a, more := h.list[first], ""
+	if n := after - first - 1; n > 0 {
+		more = fmt.Sprintf(", and %d more", n)
+	}
+	out.addf(ProblemLoginUserMapped, f.name, l.number, l.owner, "%s gives away ID %d, that of %s%s", named(owner, r), a.ID, a.Name, more)
+}
+
+// overlaps finds the lines with IDs of other lines, in one file or in those of
+// several hosts. Of two such lines the one that starts later is reported and the
+// other is named; where both start at the same ID, the one further down.
+func overlaps(out *findings, files []*File, claims [][]claimed) {
+	type placed struct {
+		claimed
+		file int
+	}
+	var all []placed
+	for i, list := range claims {
+		for _, c := range list {
+			all = append(all, placed{c, i})
+		}
+	}
+	slices.SortFunc(all, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
+	})
+	type place struct {
+		file int
+		line uint32
+	}
+	// The top reaches furthest so far. Where it is of the same line as c, an
+	// earlier line that has an ID of c has one of the top too, and was found.
+	var top placed
+	found := map[place]bool{}
+	for _, c := range all {
+		if out.cancelled() {
+			return
+		}
+		here, there := place{c.file, c.line}, place{top.file, top.line}
+		if here != there && c.Overlaps(top.Range) && !found[here] {
+			found[here] = true
+			f, g := files[c.file], files[top.file]
+			owner, other := f.ownerAt(c.claimed), g.ownerAt(top.claimed)
+			switch where := fmt.Sprintf("line %d", top.line); {
+			case len(files) > 1:
+				out.addf(ProblemHostsMeet, f.name, int(c.line), owner, "%s overlaps %s of %s:%d", named(owner, c.Range), named(other, top.Range), g.name, top.line)
+			case c.Range == top.Range && owner == other:
+				out.addf(ProblemDuplicate, f.name, int(c.line), owner, "%s is on %s already: a map of both is invalid", named(owner, c.Range), where)
+			default:
+				out.addf(ProblemOverlap, f.name, int(c.line), owner, "%s overlaps %s of %s", named(owner, c.Range), named(other, top.Range), where)
+			}
+		}
+		if c.end() > top.end() {
+			top = c
+		}
+	}
+}
+
+// ownerAt returns the owner field of a claim's line.
+func (f *File) ownerAt(c claimed) string {
+	owner, _, _ := strings.Cut(f.text[c.at:endOfLine(f.text, int(c.at))], ":")
+	return strings.TrimSpace(owner)
+}
+
+// Against returns where ranges of this file and of others meet, between any two
+// of them, as any program reads them: with the files of several hosts, whether
+// containers of one could have IDs that mean another container elsewhere.
+func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) {
+	out := &findings{ctx: ctx, count: map[Problem]int{}}
+	files := append([]*File{f}, others...)
+	var claims [][]claimed
+	for _, file := range files {
+		// Within one file, overlaps are not what is asked for: each ID counts once.
+		var ids []claimed
+		for l, r := range file.claims() {
+			if out.cancelled() {
+				return nil, ctx.Err()
+			}
+			ids = append(ids, claimed{r, uint32(l.number), uint32(l.at)})
+		}
+		claims = append(claims, ids)
+	}
+	for i := range files {
+		for j := i + 1; j < len(files); j++ {
+			between := []*File{files[i], files[j]}
+			overlaps(out, between, [][]claimed{once(claims[i]), once(claims[j])})
+		}
+	}
+	return out.done()
+}
+
+// once returns claims that do not overlap: of those that do, the later ones lose
+// what earlier ones have.
+func once(list []claimed) (out []claimed) {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b claimed) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.line, b.line)) })
+	end := uint64(0)
+	for _, c := range list {
+		last := c.end()
+		if last <= end {
 			continue
 		}
-		text := fmt.Sprintf("%s gives away ID %d, that of %s", named(l.Owner, r), held[first].ID, held[first].Name)
-		if more := after - first - 1; more > 0 {
-			text += fmt.Sprintf(", and %d more", more)
-		}
-		list = append(list, Problem{LoginUserMapped, f.name, l.Number, l.Owner, text})
+		c.Start = uint32(max(uint64(c.Start), end))
+		c.Count = uint32(min(last-uint64(c.Start), math.MaxUint32))
+		end = last
+		out = append(out, c)
 	}
-	return list
+	return out
 }
 
 // A holding is what an owner has in the two files, by plain lines.
@@ -82,39 +442,41 @@ type holding struct {
 	has   [2][]Range
 }
 
-// holdings collects what stands under each key that a line gives, in order.
-func (s *Set) holdings(key func(owner string) string) (order []*holding, held map[string]*holding) {
+// holdings collects what is under each key that a line gives, in order.
+func (s *Set) holdings(out *findings, key func(owner string) string) (order []*holding, held map[string]*holding) {
 	held = map[string]*holding{}
 	for i, f := range s.files() {
-		for l, r := range f.Ranges() {
-			k := key(l.Owner)
+		for c := range f.Ranges() {
+			if out.cancelled() {
+				return nil, nil
+			}
+			k := key(c.Owner)
 			h := held[k]
 			if h == nil {
-				h = &holding{owner: l.Owner}
+				h = &holding{owner: c.Owner}
 				held[k] = h
 				order = append(order, h)
 			}
 			if h.first[i] == 0 {
-				h.first[i] = l.Number
+				h.first[i] = c.Line
 			}
-			h.has[i] = append(h.has[i], r)
+			h.has[i] = append(h.has[i], c.Range)
 		}
 	}
 	return order, held
 }
 
 // owners finds what is wrong with an owner over all its lines.
-func (s *Set) owners() []Problem {
-	byName, byUID := map[string]accounts.Account{}, map[string]accounts.Account{}
+func (s *Set) owners(out *findings) {
+	byName, byUID := map[string]known.Account{}, map[string]known.Account{}
 	for _, a := range s.users {
 		byName[a.Name], byUID[strconv.FormatUint(uint64(a.ID), 10)] = a, a
 	}
-	var list []Problem
 	// at puts a problem under the first line of an owner in a file.
-	at := func(h *holding, i int, id, format string, args ...any) {
-		list = append(list, Problem{id, s.files()[i].name, h.first[i], h.owner, fmt.Sprintf(format, args...)})
+	at := func(h *holding, i int, id ProblemID, format string, args ...any) {
+		out.addf(id, s.files()[i].name, h.first[i], h.owner, format, args...)
 	}
-	order, held := s.holdings(func(owner string) string { return owner })
+	order, held := s.holdings(out, func(owner string) string { return owner })
 	for _, h := range order {
 		_, named := byName[h.owner]
 		a, numbered := byUID[h.owner]
@@ -122,19 +484,24 @@ func (s *Set) owners() []Problem {
 			if h.first[i] == 0 {
 				continue
 			}
-			if !named && !numbered && s.whyOpen(h.owner) == nil {
-				at(h, i, DanglingOwner, "no account %q: userdel will never take its lines away, and shadow-utils from 4.20 on sees none of them", h.owner)
+			switch why := s.whyOpen(h.owner); {
+			case named || numbered || h.owner == Dockremap && !s.noUseradd || strings.HasPrefix(h.owner, "\ufeff"):
+			case why == nil && s.lookup != nil:
+				at(h, i, ProblemDanglingOwner, "%s", noAccount(h.owner))
+			case why != nil && s.open[h.owner] != nil:
+				at(h, i, ProblemAccountsUnseen, "whether there is an account %s cannot be told: %v", h.owner, why)
 			}
 			if other := held[a.Name]; numbered && other != nil && other.first[i] > 0 {
-				at(h, i, NameAndUIDBoth, "%s is the UID of %s, who has line %d too: dockerd 27 and earlier read this one only, dockerd 28 both", h.owner, a.Name, other.first[i])
+				at(h, i, ProblemNameAndUIDBoth, "%s is the UID of %s, who has line %d too: %v read this one only, %v both",
+					h.owner, a.Name, other.first[i], reader.Dockerd27, reader.Dockerd)
 			}
-			if h.owner == "kubelet" && len(h.has[i]) > 1 {
-				at(h, i, KubeletUnaligned, "the kubelet takes one range only, not %s", join(h.has[i]))
+			if h.owner == kubelet && len(h.has[i]) > 1 {
+				at(h, i, ProblemKubelet, "the kubelet takes one range only, not %s", join(h.has[i]))
 			}
 		}
 	}
 	// A line of the UID in one file pairs with one of the name in the other.
-	order, _ = s.holdings(func(owner string) string {
+	order, _ = s.holdings(out, func(owner string) string {
 		if a, ok := byUID[owner]; ok {
 			return a.Name
 		}
@@ -148,9 +515,8 @@ func (s *Set) owners() []Problem {
 		if h.first[0] == 0 {
 			i = 1
 		}
-		at(h, i, UIDGIDDiffer, "%s in %s, %s in %s", joinOr(h.has[0]), UIDFile, joinOr(h.has[1]), GIDFile)
+		at(h, i, ProblemUIDGIDDiffer, "%s in %s, %s in %s", joinOr(h.has[0]), UIDFile, joinOr(h.has[1]), GIDFile)
 	}
-	return list
 }
 
 func joinOr(list []Range) string {

@@ -36,8 +36,8 @@ func BenchmarkParse(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
 				count := 0
-				for _, r := range subid.Parse("subuid", data).Ranges() {
-					if r.Count != 0 {
+				for c := range subid.Parse("subuid", data).Ranges() {
+					if c.Range.Count != 0 {
 						count++
 					}
 				}
@@ -71,7 +71,7 @@ func BenchmarkOn65000Lines(b *testing.B) {
 	b.Run("Find", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := s.Find(subid.Docker()); err != nil {
+			if _, _, err := s.Find(docker()); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -79,7 +79,7 @@ func BenchmarkOn65000Lines(b *testing.B) {
 	b.Run("Plan", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := subid.Plan(b.Context(), h, subid.Docker()); err != nil {
+			if _, _, err := subid.Plan(b.Context(), h, docker()); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -87,7 +87,7 @@ func BenchmarkOn65000Lines(b *testing.B) {
 	b.Run("Audit", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := subid.Audit(b.Context(), h); err != nil {
+			if _, err := audit(b, h); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -99,9 +99,9 @@ func TestParseAllocatesTheSameForAnySize(t *testing.T) {
 	allocs := func(n int) float64 {
 		data := manyLines(n)
 		return testing.AllocsPerRun(10, func() {
-			for _, r := range subid.Parse("subuid", data).Ranges() {
-				if r.Count == 0 {
-					t.Fatal(r)
+			for c := range subid.Parse("subuid", data).Ranges() {
+				if c.Range.Count == 0 {
+					t.Fatal(c)
 				}
 			}
 		})
@@ -117,7 +117,7 @@ func TestPlanAllocatesLittleOnManyLines(t *testing.T) {
 	var plan usernskit.Plan
 	allocs := testing.AllocsPerRun(3, func() {
 		var err error
-		_, plan, err = subid.Plan(t.Context(), h, subid.Docker())
+		_, plan, err = subid.Plan(t.Context(), h, docker())
 		require.NoError(t, err)
 	})
 	assert.Less(t, allocs, 2000.0, "some per file, none per line")

@@ -1,159 +1,326 @@
 package subid
 
 import (
-	"context"
-	"errors"
+	"cmp"
 	"fmt"
-	"strings"
+	"iter"
+	"math"
+	"slices"
 
 	"github.com/usernskit/usernskit"
 )
 
-// taken is what may not be given in the files named, in one sorted set: all
-// that any reader reads there, the accounts, and what the policy avoids. What
-// is reserved is not among it.
-func (s *Set) taken(p Policy, files ...*File) spans {
-	// Whoever pairs ranges has the same text in both files.
-	if len(files) == 2 && files[0].text == files[1].text {
-		files = files[:1]
+// A span is the IDs from first to last.
+type span struct{ first, last uint32 }
+
+// spans is a set of IDs. Most functions want it sorted.
+type spans []span
+
+func (s *spans) add(r Range) {
+	if r.Count > 0 {
+		*s = append(*s, span{r.Start, uint32(min(r.end()-1, math.MaxUint32))})
 	}
-	room := 2*len(s.users) + len(s.groups) + len(p.Avoid)
-	for _, f := range files {
-		room += strings.Count(f.text, "\n") + 1
+}
+
+func byFirst(a, b span) int { return cmp.Compare(a.first, b.first) }
+
+func (s spans) sort() spans {
+	slices.SortFunc(s, byFirst)
+	return s
+}
+
+// insert adds a range to sorted spans.
+func (s *spans) insert(r Range) {
+	at, _ := slices.BinarySearchFunc(*s, span{r.Start, 0}, byFirst)
+	*s = slices.Insert(*s, at, span{r.Start, uint32(r.end() - 1)})
+}
+
+// holes returns what is free of both sorted lists between first and last, both
+// included, in order.
+func (s spans) holes(more spans, first, last uint32) iter.Seq[Range] {
+	return func(yield func(Range) bool) {
+		low := uint64(first)
+		hole := func(end uint64) bool { // up to end, not included
+			end = min(end, uint64(last)+1)
+			return end <= low || yield(Range{uint32(low), uint32(min(end-low, math.MaxUint32))})
+		}
+		a, b := s, more
+		for len(a)+len(b) > 0 {
+			if len(a) == 0 || len(b) > 0 && b[0].first < a[0].first {
+				a, b = b, a
+			}
+			if !hole(uint64(a[0].first)) {
+				return
+			}
+			low = max(low, uint64(a[0].last)+1)
+			a = a[1:]
+		}
+		hole(math.MaxUint64)
 	}
-	t := make(spans, 0, room)
-	for _, f := range files {
-		t.addFile(f)
+}
+
+// choose returns the lowest range as the policy wants it that is free of both
+// sorted lists, or the highest, or else the largest that is free there.
+func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
+	var largest Range
+	for hole := range s.holes(more, p.Min, p.Max) {
+		if off := hole.Start % max(p.Align, 1); off != 0 {
+			skip := p.Align - off
+			if skip >= hole.Count {
+				continue
+			}
+			hole.Start, hole.Count = hole.Start+skip, hole.Count-skip
+		}
+		switch {
+		case hole.Count >= p.Count && !highest:
+			return Range{hole.Start, p.Count}, true
+		case hole.Count >= p.Count:
+			start := hole.Start + (hole.Count - p.Count)
+			r, ok = Range{start - (start-hole.Start)%max(p.Align, 1), p.Count}, true
+		case hole.Count > largest.Count:
+			largest = hole
+		}
+	}
+	if ok {
+		return r, true
+	}
+	return largest, false
+}
+
+// taken is what may not be given in the files named, sorted: all that any
+// program reads there, and the accounts. What is in comments is not in use, but
+// there are enough IDs to stay out of it. What is reserved is not among it, nor
+// are ranges of those who are left out.
+func (s *Set) taken(leave func(owner string) bool, files ...*File) spans {
+	var t spans
+	for i, f := range files {
+		if i > 0 && f.text == files[0].text {
+			continue // as where all ranges are pairs
+		}
+		for l, r := range f.allClaims() {
+			if leave == nil || !leave(l.owner) {
+				t.add(r)
+			}
+		}
 	}
 	for _, a := range s.users {
-		t.add(a.ID, a.ID)
-		t.add(a.GID, a.GID)
+		t = append(t, span{a.ID, a.ID}, span{a.GID, a.GID})
 	}
 	for _, a := range s.groups {
-		t.add(a.ID, a.ID)
-	}
-	for _, r := range p.Avoid {
-		t.addRange(r)
+		t = append(t, span{a.ID, a.ID})
 	}
 	return t.sort()
 }
 
+// A choice is how hard to look for a free range.
+type choice struct {
+	soft bool // in IDs that systemd-nspawn picks from too
+	used bool // in slots of UIDs that no account has
+}
+
 // choose finds the lowest range that is free in all the files. It goes into
-// the soft reserved IDs only where nothing else is free, and says so, or where
-// the limits start in there: then that is what the administrator wants.
-func (s *Set) choose(p Policy, owner string, files ...*File) (Range, []usernskit.Warning, error) {
-	taken := s.taken(p, files...)
-	if !softAt(p.Min) {
-		if r, ok := taken.choose(reservedSpans, p); ok {
-			return r, nil, nil
+// the soft reserved IDs only where nothing else is free, or where the limits
+// start in there: then that is what the administrator wants. Where the slots of
+// all UIDs leave nothing, it takes the highest range that is not in the slot of
+// an account, since UIDs are given from below.
+func (s *Set) choose(taken spans, p Policy, owner string, files ...*File) (r Range, list []usernskit.Warning, err error) {
+	var largest Range
+	for _, c := range []choice{{false, false}, {true, false}, {false, true}, {true, true}} {
+		if !c.soft && softAt(p.Min) || c.used && s.slots(true, files...) == nil {
+			continue
+		}
+		more := append(reservedSpans(!c.soft), s.slots(!c.used, files...)...)
+		for _, avoid := range p.Avoid {
+			more.add(avoid)
+		}
+		r, ok := taken.choose(more.sort(), p, c.used)
+		if ok {
+			return r, s.rangeWarnings(p, owner, nil, r, files...), nil
+		}
+		if r.Count > largest.Count {
+			largest = r
 		}
 	}
-	r, ok := taken.choose(hardSpans, p)
-	if !ok {
-		return Range{}, nil, &ExhaustedError{Min: p.Min, Max: p.Max, Count: p.Count, Align: p.Align, Largest: r}
-	}
-	return r, s.softWarning(p, owner, r), nil
+	return Range{}, nil, exhausted(p, largest)
 }
 
-// softAt reports whether an ID is a soft reserved one.
-func softAt(id uint32) bool {
-	for _, x := range reservedTable {
-		if x.Soft && x.Contains(id) {
-			return true
+func exhausted(p Policy, largest Range) error {
+	at := ""
+	if p.Align > 1 {
+		at = fmt.Sprintf(" at a multiple of %d", p.Align)
+	}
+	why := fmt.Sprintf("no %d free IDs%s in both files between %d and %d", p.Count, at, p.Min, p.Max)
+	if largest.Count == 0 {
+		why += ", where nothing is free"
+	} else {
+		why += fmt.Sprintf("; the largest hole is %v", largest)
+	}
+	return &ConflictError{Err: ErrExhausted, Want: Range{0, p.Count}, Have: largest, Why: why}
+}
+
+// slots returns the IDs that shadow-utils gives to UIDs without a look at the
+// file: of all that there can be, or of the accounts that there are.
+func (s *Set) slots(all bool, files ...*File) (list spans) {
+	for _, f := range files {
+		w, _ := s.window(f)
+		if all {
+			list.add(w.slots())
+			continue
+		}
+		for _, a := range s.users {
+			if r, ok := w.slot(a.ID); ok {
+				list.add(r)
+			}
 		}
 	}
-	return false
+	return list
 }
 
-func (s *Set) softWarning(p Policy, owner string, r Range) []usernskit.Warning {
+// rangeWarnings says what a person should know about a range: that systemd
+// might use it, and whose slots it is in. Those of the UID are its own.
+func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range, files ...*File) (list []usernskit.Warning) {
 	for _, x := range reservedTable {
 		if x.Soft && x.Overlaps(r) && !softAt(p.Min) {
-			return []usernskit.Warning{{ID: ReservedIDs, Text: fmt.Sprintf(
-				"%s has IDs of %d to %d: %s; keep those off this host", named(owner, r), x.Start, x.Last(), x.Name)}}
+			list = append(list, usernskit.Warning{ID: string(ProblemReserved), Text: fmt.Sprintf(
+				"%s has IDs of %d to %d: %s; keep those off this host", named(owner, r), x.Start, x.Last(), x.Name)})
 		}
 	}
-	return nil
+	for _, f := range files {
+		w, _ := s.window(f)
+		if n, ok := w.foreignSlot(uid, r); ok {
+			return append(list, usernskit.Warning{ID: string(ProblemSlot), Risk: true, Text: fmt.Sprintf(
+				"%s has IDs that useradd gives to UID %d without a look at %s (%s, deterministic): do not create that account",
+				named(owner, r), n, f.name, defsFile)})
+		}
+	}
+	return list
 }
 
-// free tells whether a range is free in all the files, or who has some of it.
-func (s *Set) free(p Policy, owner string, r Range, files ...*File) error {
-	if err := checkReserved("", 0, owner, r); err != nil {
+// foreignSlot returns the lowest UID other than the one given in whose slot the
+// range has an ID.
+func (w window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
+	all := w.slots()
+	if !all.Overlaps(r) {
+		return 0, false
+	}
+	if uid != nil {
+		if own, ok := w.slot(*uid); ok && r.Start >= own.Start && r.end() <= own.end() {
+			return 0, false
+		}
+	}
+	return w.uidOf(max(r.Start, all.Start)), true
+}
+
+// free says whether a range is free in all the files, or who has some of it.
+func (s *Set) free(p Policy, o string, uid *uint32, r Range, files ...*File) error {
+	if err := checkReserved("", 0, o, r); err != nil {
 		return err
 	}
 	for _, f := range files {
 		if l, have, ok := f.meets(r); ok {
-			return overlapError(f.name, l.Number, owner, r, l.Owner, have)
+			return overlapError(f.name, l.number, o, r, l.owner, have)
 		}
-		if err := s.meetsAccount(f == s.UID, owner, r); err != nil {
+		if err := s.meetsAccount(f == s.UID, o, r); err != nil {
 			return err
+		}
+		w, _ := s.window(f)
+		for _, a := range s.users {
+			if have, ok := w.slot(a.ID); ok && have.Overlaps(r) && (uid == nil || *uid != a.ID) {
+				return &ConflictError{Err: ErrOverlap, File: f.name, Owner: o, Want: r, Holder: a.Name, Have: have,
+					Why: fmt.Sprintf("%s overlaps %v, which useradd gives to %s, UID %d (%s, deterministic)", named(o, r), have, a.Name, a.ID, defsFile)}
+			}
 		}
 	}
 	for _, have := range p.Avoid {
 		if have.Overlaps(r) {
-			return &ConflictError{Err: ErrOverlap, Owner: owner, Want: r, Have: have,
-				Why: fmt.Sprintf("%s overlaps %v, which is to be avoided", named(owner, r), have)}
+			return &ConflictError{Err: ErrOverlap, Owner: o, Want: r, Have: have,
+				Why: fmt.Sprintf("%s overlaps %v, which is to be avoided", named(o, r), have)}
 		}
 	}
 	return nil
 }
 
-// Find returns a free range for nobody in particular: what [Plan] would give
-// to an owner who has none, and what there is to know about it. The request's
-// owner is ignored.
-func Find(ctx context.Context, h usernskit.Host, want Request) (Grant, []usernskit.Warning, error) {
-	s, err := Read(ctx, h)
-	if err != nil {
-		return Grant{}, nil, err
-	}
-	return s.Find(want)
-}
-
-// Find is the function [Find] on what was read already.
-func (s *Set) Find(want Request) (Grant, []usernskit.Warning, error) {
-	want.Owner, want.UID = "", nil
-	j, err := s.job(want)
-	if err == nil {
-		err = j.fresh()
-	}
-	if err != nil {
-		return Grant{}, nil, err
-	}
-	j.warnUnseen()
-	return j.grant, j.plan.Warnings, nil
-}
-
-// fresh finds ranges for an owner who has none in either file.
-func (j *job) fresh() error {
-	r := Range{j.want.Start, j.policy.Count}
-	if j.want.Start != 0 {
-		if err := j.set.free(j.policy, j.want.Owner, r, j.set.files()...); err != nil {
-			return err
+// checkReserved refuses IDs of a range that has another meaning. The soft ones
+// pass: see Plan.
+func checkReserved(file string, line int, owner string, r Range) error {
+	for _, x := range reservedTable {
+		if !x.Soft && x.Overlaps(r) {
+			return &ConflictError{Err: ErrReserved, File: file, Line: line, Owner: owner, Want: r, Holder: x.Name, Have: x.Range,
+				Why: fmt.Sprintf("%s has IDs of %d to %d, reserved: %s", named(owner, r), x.Start, x.Last(), x.Name)}
 		}
-		j.warn(j.set.softWarning(j.policy, j.want.Owner, r)...)
-		j.grant.UID, j.grant.GID = r, r
-		return nil
 	}
-	r, warnings, err := j.set.choose(j.policy, j.want.Owner, j.set.files()...)
-	if errors.Is(err, ErrExhausted) && j.want.UnpairedOK {
-		return errors.Join(j.freshIn(j.set.UID, &j.grant.UID), j.freshIn(j.set.GID, &j.grant.GID))
-	}
-	j.warn(warnings...)
-	j.grant.UID, j.grant.GID = r, r
-	return err
+	return nil
 }
 
-// freshIn finds a range that is free in one file.
-func (j *job) freshIn(f *File, r *Range) error {
-	policy, err := j.want.Policy.resolve(j.set.uid, j.set.uid)
-	if f == j.set.GID {
-		policy, err = j.want.Policy.resolve(j.set.gid, j.set.gid)
+// Free returns how many IDs are free in both files within the policy, and the
+// largest range of them. Reserved IDs do not count, and soft ones only where
+// the policy starts in them; nor do slots of UIDs.
+func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
+	files := s.files()
+	if p, err = s.resolve(p, files...); err != nil {
+		return 0, Range{}, err
 	}
-	if err != nil {
-		return err
+	more := append(reservedSpans(!softAt(p.Min)), s.slots(true, files...)...)
+	for _, avoid := range p.Avoid {
+		more.add(avoid)
 	}
-	policy.Count = j.policy.Count
-	found, warnings, err := j.set.choose(policy, j.want.Owner, f)
-	j.warn(warnings...)
-	*r = found
-	return err
+	for hole := range s.taken(nil, files...).holes(more.sort(), p.Min, p.Max) {
+		total += uint64(hole.Count)
+		if hole.Count > largest.Count {
+			largest = hole
+		}
+	}
+	return total, largest, nil
+}
+
+// Within returns a free range inside what an owner has in both files, so that
+// an owner of many IDs can hand them on: one that no other line, no account and
+// nothing in Policy.Avoid has. Those that were handed on before are for the
+// caller to keep and to avoid; the files do not change. The request's owner is
+// ignored, and a Start is checked.
+func (s *Set) Within(owner string, want Request) (Range, error) {
+	o, _ := s.owner(owner, nil)
+	files := s.files()
+	var own [2][]Claim
+	for i, f := range files {
+		for c := range f.Ranges() {
+			if o.Is(c.Owner) {
+				own[i] = append(own[i], c)
+			}
+		}
+	}
+	p := want.Policy
+	p.Count = cmp.Or(want.Count, p.Count, 65536)
+	taken := s.taken(o.Is, files...)
+	var avoid spans
+	for _, r := range p.Avoid {
+		avoid.add(r)
+	}
+	avoid.sort()
+	var largest Range
+	for _, a := range own[0] {
+		for _, b := range own[1] {
+			if !a.Range.Overlaps(b.Range) {
+				continue
+			}
+			in := p
+			in.Min = max(a.Range.Start, b.Range.Start, p.Min)
+			in.Max = min(a.Range.Last(), b.Range.Last(), cmp.Or(p.Max, maxID))
+			if want.Start != 0 {
+				in.Min, in.Max = max(in.Min, want.Start), min(in.Max, want.Start+p.Count-1)
+			}
+			if in.Min > in.Max {
+				continue
+			}
+			r, ok := taken.choose(avoid, in, false)
+			if ok {
+				return r, nil
+			}
+			if r.Count > largest.Count {
+				largest = r
+			}
+		}
+	}
+	return Range{}, &ConflictError{Err: ErrExhausted, Owner: owner, Want: Range{want.Start, p.Count}, Have: largest,
+		Why: fmt.Sprintf("%s has no %d free IDs left in both files", owner, p.Count)}
 }

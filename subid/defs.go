@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // defsFile is where shadow-utils keeps the limits; see login.defs(5).
@@ -14,80 +15,141 @@ const defsFile = "/etc/login.defs"
 type window struct {
 	min, max, count uint64
 	read            bool // the zero window is that of a host without login.defs
+
+	// Shadow-utils from 4.20 on can give the UID u the range at
+	// min + (u - firstUID) * count, without a look at the file, as long as it
+	// ends before max. The slots are those of firstUID to lastUID.
+	deterministic     bool
+	wraps             bool // and starts over at min behind max
+	firstUID, lastUID uint64
 }
 
 // shadowWindow is what shadow-utils takes where login.defs says nothing.
-var shadowWindow = window{min: 100000, max: 600100000, count: 65536, read: true}
+var shadowWindow = window{min: 100000, max: 600100000, count: 65536, firstUID: 1000, lastUID: 60000, read: true}
 
 // parseDefs reads the keys of login.defs as shadow-utils does: the last one
-// wins, a value may stand in quotes, and numbers are those of C. What is no
-// number counts as not set. A comment has a key that starts with "#" and is
-// nobody's; further along the line there are none.
-func parseDefs(texts ...string) map[string]uint64 {
-	keys := map[string]uint64{}
+// wins, and a value may be in quotes. A comment has a key that starts with "#";
+// further along the line there are none.
+func parseDefs(texts ...string) map[string]string {
+	keys := map[string]string{}
 	for _, text := range texts {
 		for line := range strings.Lines(text) {
-			key, value, ok := cutBlank(strings.Trim(line, " \t\r\n\v\f"))
-			if !ok {
-				continue
-			}
-			value, _, _ = strings.Cut(strings.TrimLeft(value, " \t\""), `"`)
-			delete(keys, key)
-			if n, ok := cNumber(Shadow413, value); ok {
-				keys[key] = n
+			line = strings.Trim(line, " \t\r\n\v\f")
+			if i := strings.IndexAny(line, " \t"); i > 0 {
+				value, _, _ := strings.Cut(strings.TrimLeft(line[i:], " \t\""), `"`)
+				keys[line[:i]] = value
 			}
 		}
 	}
 	return keys
 }
 
-func cutBlank(s string) (before, after string, ok bool) {
-	i := strings.IndexAny(s, " \t")
-	if i <= 0 {
-		return s, "", false
-	}
-	return s[:i], s[i:], true
-}
-
-// windowOf returns the window of login.defs for "UID" or "GID".
-func windowOf(keys map[string]uint64, kind string) (window, error) {
+// windowOf returns the window of login.defs for "UID" or "GID". A number that
+// cannot be read counts as not set.
+func windowOf(keys map[string]string, kind string) (window, error) {
 	w := shadowWindow
-	for key, n := range map[string]*uint64{"MIN": &w.min, "MAX": &w.max, "COUNT": &w.count} {
-		if v, ok := keys["SUB_"+kind+"_"+key]; ok {
+	yes := func(key string) bool { return strings.EqualFold(keys[key], "yes") }
+	if w.deterministic = yes("SUB_" + kind + "_DETERMINISTIC"); w.deterministic {
+		w.min, w.max = 65536, 1<<32-1
+		w.wraps = yes("UNSAFE_SUB_" + kind + "_DETERMINISTIC_WRAP")
+	}
+	for key, n := range map[string]*uint64{
+		"SUB_" + kind + "_MIN": &w.min, "SUB_" + kind + "_MAX": &w.max, "SUB_" + kind + "_COUNT": &w.count,
+		"UID_MIN": &w.firstUID, "UID_MAX": &w.lastUID, // for both files
+	} {
+		if v, ok := reader.Number(keys[key]); ok {
 			*n = v
 		}
 	}
+	w.count = min(w.count, maxID)
 	if w.min > w.max || w.min > maxID {
 		return w, &usernskit.FileError{File: defsFile,
 			Err: fmt.Errorf("SUB_%s_MIN %d is above SUB_%s_MAX %d or any ID", kind, w.min, kind, w.max)}
 	}
 	w.max = min(w.max, maxID)
-	w.count = min(w.count, maxID)
 	return w, nil
 }
 
+// slot returns the range that shadow-utils gives a UID without a look at the
+// file. Others have none.
+func (w window) slot(uid uint32) (r Range, ok bool) {
+	u := uint64(uid)
+	if !w.deterministic || w.count == 0 || w.min > w.max || u < w.firstUID || u > w.lastUID {
+		return Range{}, false
+	}
+	n := u - w.firstUID
+	fits := (w.max - w.min + 1) / w.count
+	if w.wraps && fits > 0 {
+		n %= fits
+	}
+	if n >= fits {
+		return Range{}, false
+	}
+	return Range{uint32(w.min + n*w.count), uint32(w.count)}, true
+}
+
+// slots returns the IDs of all slots there can be.
+func (w window) slots() Range {
+	if !w.deterministic || w.count == 0 || w.min > w.max || w.firstUID > w.lastUID {
+		return Range{}
+	}
+	n := min(w.lastUID-w.firstUID+1, (w.max-w.min+1)/w.count)
+	return Range{uint32(w.min), uint32(n * w.count)}
+}
+
+// uidOf returns the lowest UID whose slot has an ID.
+func (w window) uidOf(id uint32) uint64 {
+	return w.firstUID + (uint64(id)-w.min)/w.count
+}
+
+// A Policy says where ranges are taken from. The zero Policy is the host's:
+// SUB_UID_MIN, SUB_UID_MAX and SUB_UID_COUNT of login.defs(5) and the same for
+// groups, and where they are not set the defaults of shadow-utils.
+type Policy struct {
+	Min, Max uint32  // the first and last ID that may be chosen; 0: the host's
+	Count    uint32  // IDs in a range; 0: the host's, but at least 65536
+	Align    uint32  // ranges start at a multiple; 0 or 1: anywhere
+	Avoid    []Range // taken too, as the maps of running containers are
+}
+
 // resolve fills in what the policy leaves to the host. The windows of the two
-// files may differ: what is to stand in both lies in both.
-func (p Policy) resolve(uid, gid window) (Policy, error) {
-	for _, w := range []*window{&uid, &gid} {
-		if !w.read {
-			*w = shadowWindow
+// files may differ: a range for both lies in both.
+func (s *Set) resolve(p Policy, files ...*File) (Policy, error) {
+	low, high, count := uint64(0), uint64(maxID), uint64(65536)
+	for _, f := range files {
+		w, err := s.window(f)
+		if err != nil && (p.Min == 0 || p.Max == 0) {
+			return p, err
 		}
-	}
-	if p.Min == 0 {
-		p.Min = uint32(max(uid.min, gid.min))
-	}
-	if p.Max == 0 {
-		p.Max = uint32(min(uid.max, gid.max))
-	}
-	if p.Count == 0 {
+		low, high = max(low, w.min), min(high, w.max)
 		// A count of 0 there switches off what useradd does for login users,
 		// and a smaller one suits them; a container needs ID 65534.
-		p.Count = uint32(max(uid.count, gid.count, 65536))
+		count = max(count, w.count)
+	}
+	if p.Min == 0 {
+		p.Min = uint32(low)
+	}
+	if p.Max == 0 {
+		p.Max = uint32(high)
+	}
+	if p.Count == 0 {
+		p.Count = uint32(count)
 	}
 	p.Max, p.Align = min(p.Max, maxID), max(p.Align, 1)
 	if p.Min > p.Max {
 		return p, &ConflictError{Err: ErrRange, Why: fmt.Sprintf("no ID is both %d or above and %d or below", p.Min, p.Max)}
 	}
 	return p, nil
+}
+
+// window returns the limits for one of the two files.
+func (s *Set) window(f *File) (window, error) {
+	w, err := s.uid, s.uidErr
+	if f == s.GID {
+		w, err = s.gid, s.gidErr
+	}
+	if !w.read {
+		w = shadowWindow
+	}
+	return w, err
 }

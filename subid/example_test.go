@@ -3,13 +3,12 @@ package subid_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // exampleHost is an image with these two files.
@@ -32,8 +31,8 @@ func exampleHost(subuid, subgid string) (usernskit.Host, func()) {
 
 func ExampleParse() {
 	f := subid.Parse("/etc/subuid", []byte("# users\nalice:100000:65536\nbob: 0x30d40:65536\n"))
-	for line, r := range f.Ranges() {
-		fmt.Println(line.Number, line.Owner, r.Start, r.Last())
+	for c := range f.Ranges() {
+		fmt.Println(c.Line, c.Owner, c.Range.Start, c.Range.Last())
 	}
 	fmt.Println(f.Add("carl", subid.Range{Start: 165000, Count: 65536}))
 	fmt.Println(f.Add("carl", subid.Range{Start: 300000, Count: 65536}))
@@ -49,25 +48,13 @@ func ExampleParse() {
 }
 
 func ExampleFile_RangesOf() {
-	f := subid.ParseString("/etc/subuid", "alice:100000:65536\nmalice:165536:65536\nalice:231072:65536\n")
-	for line, r := range f.RangesOf("alice") {
-		fmt.Println(line.Number, r)
+	f := subid.Parse("/etc/subuid", []byte("alice:100000:65536\nmalice:165536:65536\nalice:231072:65536\n"))
+	for c := range f.RangesOf("alice") {
+		fmt.Println(c.Line, c.Range)
 	}
 	// Output:
 	// 1 100000:65536
 	// 3 231072:65536
-}
-
-func ExampleParseString() {
-	var b strings.Builder // grown once, and then no copy is made of what it holds
-	if _, err := io.Copy(&b, strings.NewReader("alice:100000:65536\n")); err != nil {
-		fmt.Println(err)
-	}
-	for line, r := range subid.ParseString("/etc/subuid", b.String()).Ranges() {
-		fmt.Println(line.Owner, r)
-	}
-	// Output:
-	// alice 100000:65536
 }
 
 // Bytes that are at hand already are enough to find a range that is free in
@@ -84,31 +71,37 @@ func ExampleSet_Find() {
 // A start that shadow-utils read as meant is host root to dockerd.
 func ExampleFile_As() {
 	f := subid.Parse("/etc/subuid", []byte("dockremap:0x186a0:65536\n"))
-	owner := subid.Owner{Name: "dockremap", UID: new(uint32(990))}
-	for _, r := range []subid.Reader{subid.Shadow418, subid.Dockerd, subid.Dockerd27} {
+	owner := reader.Owner{Name: "dockremap", UID: new(uint32(990))}
+	for _, r := range []reader.Program{reader.Shadow418, reader.Dockerd, reader.Dockerd27} {
 		list, err := f.As(r, owner)
 		fmt.Println(r, list, err)
 	}
 	// Output:
-	// shadow-utils 4.18 [{1 100000 65536}] <nil>
-	// dockerd 28 and later [{1 0 65536}] <nil>
+	// shadow-utils 4.18 [{1 100000 65536 0}] <nil>
+	// dockerd 28 and later [{1 0 65536 0}] <nil>
 	// dockerd 27 and earlier [] /etc/subuid:1: dockerd 27 and earlier cannot read this and refuses the whole file: strconv.ParseInt: parsing "0x186a0": invalid syntax
 }
 
-func ExampleFile_Problems() {
-	f := subid.Parse("/etc/subuid", []byte("alice:100000:65536\nbob:120000:65536\nbad line\n"))
-	for _, p := range f.Problems() {
+func ExampleSet_Problems() {
+	text := []byte("alice:100000:65536\nbob:120000:65536\nbad line\n")
+	set := subid.Set{UID: subid.Parse(subid.UIDFile, text), GID: subid.Parse(subid.GIDFile, []byte("alice:100000:65536\nbob:120000:65536\n"))}
+	problems, err := set.Problems(context.Background())
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, p := range problems {
 		fmt.Println(p)
 	}
 	// Output:
 	// /etc/subuid:2: overlap: bob:120000:65536 overlaps alice:100000:65536 of line 1
 	// /etc/subuid:3: readers-differ: "bad line" is not read alike: all shadow-utils ignore it; dockerd 27 and earlier and podman and CRI-O refuse the whole file because of it; dockerd 28 and later read 0:0
+	// /etc/subgid:2: overlap: bob:120000:65536 overlaps alice:100000:65536 of line 1
 }
 
 func ExamplePlan() {
 	host, done := exampleHost("alice:100000:65536\n", "")
 	defer done()
-	grant, plan, err := subid.Plan(context.Background(), host, subid.Docker())
+	grant, plan, err := subid.Plan(context.Background(), host, subid.Request{Owner: "dockremap"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -128,10 +121,15 @@ func ExamplePlan() {
 	// +dockremap:165536:65536
 }
 
-func ExamplePlanRelease() {
+func ExampleSet_PlanRelease() {
 	host, done := exampleHost("alice:100000:65536\n990:165536:65536\n", "dockremap:165536:65536\n")
 	defer done()
-	plan, err := subid.PlanRelease(context.Background(), host, "dockremap")
+	set, err := subid.Read(context.Background(), host)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	plan, err := set.PlanRelease("dockremap")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -149,10 +147,15 @@ func ExamplePlanRelease() {
 	// -dockremap:165536:65536
 }
 
-func ExampleOwners() {
+func ExampleSet_Owners() {
 	host, done := exampleHost("alice:100000:65536\n", "")
 	defer done()
-	list, err := subid.Owners(context.Background(), host, 100999)
+	set, err := subid.Read(context.Background(), host)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	list, err := set.Owners(context.Background(), 100999)
 	if err != nil {
 		fmt.Println(err)
 		return

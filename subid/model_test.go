@@ -11,6 +11,7 @@ import (
 
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // The dumbest model of an allocation: a set of single IDs, filled line by line
@@ -18,9 +19,9 @@ import (
 type model map[int64]bool
 
 func (m model) line(text string) {
-	for _, r := range subid.Readers() {
+	for _, r := range reader.Programs() {
 		for _, owner := range []string{"a", "b", " c", "c", "#d"} {
-			list, _ := subid.Parse("f", []byte(text+"\n")).As(r, subid.Owner{Name: owner, UID: new(uint32(7))})
+			list, _ := subid.Parse("f", []byte(text+"\n")).As(r, reader.Owner{Name: owner, UID: new(uint32(7))})
 			for _, n := range list {
 				for id := n.Start; id < n.Start+min(n.Count, 1000) && id >= 0; id++ {
 					m[id] = true
@@ -86,10 +87,10 @@ func TestPlanAgreesWithTheModel(t *testing.T) {
 		again, _, err2 := subid.Plan(t.Context(), h, want)
 		require.Equal(rt, grant, again, "the same host, another answer")
 		if start < 0 {
-			var exhausted *subid.ExhaustedError
+			var exhausted *subid.ConflictError
 			require.ErrorAs(rt, err, &exhausted)
 			require.Equal(rt, err, err2)
-			require.EqualValues(rt, largest, exhausted.Largest.Count, "the largest hole")
+			require.EqualValues(rt, largest, exhausted.Have.Count, "the largest hole")
 			require.Empty(rt, plan.Changes)
 			return
 		}
@@ -155,9 +156,9 @@ func TestEveryAllocationInASmallSpace(t *testing.T) {
 					continue
 				}
 				exhausted++
-				var e *subid.ExhaustedError
+				var e *subid.ConflictError
 				require.ErrorAs(t, err, &e)
-				require.EqualValues(t, largest, e.Largest.Count, "%08b count %d align %d", set, count, align)
+				require.EqualValues(t, largest, e.Have.Count, "%08b count %d align %d", set, count, align)
 			}
 		}
 	}

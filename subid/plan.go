@@ -2,12 +2,65 @@ package subid
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/subid/reader"
 )
+
+// A Request is what [Plan] is asked for. The owner alone is enough.
+type Request struct {
+	// Owner is the login name, or the UID in decimal, that the lines are to be
+	// under.
+	Owner string
+	// UID is the owner's, where the caller knows it. If nil, it is looked up.
+	UID *uint32
+	// Start is the first ID wanted. If 0, the lowest free one is chosen.
+	Start uint32
+	// Slot asks for the range at Policy.Min + Slot * Count, so that hosts which
+	// agree on a number for each host, and on these two, have ranges that do not
+	// meet. It excludes Start.
+	Slot *uint32
+	// Count is the number of IDs. If 0, it is the policy's.
+	Count uint32
+	// Policy says where to choose from. A Start that is given may lie outside
+	// Min and Max.
+	Policy Policy
+	// UnpairedOK allows ranges that start at different IDs in the two files
+	// where no hole is in both.
+	UnpairedOK bool
+	// AllowSmall allows fewer than 65536 IDs, which leaves ID 65534, nobody,
+	// and what else an image has beyond the count without an ID on the host.
+	AllowSmall bool
+}
+
+const (
+	containers = "containers"
+	kubelet    = "kubelet"
+	minCount   = 65536
+)
+
+// Preset returns what a program needs that takes its ranges from these files:
+//
+//   - "docker": what dockerd needs for "userns-remap": "default".
+//   - "kubelet": for pods with hostUsers: false, 65536 IDs for each of maxPods
+//     (the kubelet's own default is 110), as one range at a multiple of 65536.
+//   - "podman": for --userns=auto of podman and CRI-O, a range of the user
+//     "containers" for 64 containers of the largest size.
+func Preset(program string, maxPods uint32) (Request, error) {
+	switch program {
+	case "docker":
+		return Request{Owner: Dockremap, Count: minCount}, nil
+	case "kubelet":
+		count := uint64(max(maxPods, 1)) * minCount
+		return Request{Owner: kubelet, Count: uint32(min(count, 1<<32-minCount)), Policy: Policy{Align: minCount}}, nil
+	case "podman":
+		return Request{Owner: containers, Count: 64 * minCount}, nil
+	}
+	return Request{}, fmt.Errorf("no preset %q: there are docker, kubelet and podman", program)
+}
 
 // A Grant is what an owner has once a plan is applied.
 type Grant struct {
@@ -15,61 +68,192 @@ type Grant struct {
 	// UID and GID are the ranges that the container's root and the IDs after
 	// it come from: the first where an owner has several.
 	UID, GID Range
-	// UIDExisting and GIDExisting tell that the range stood in the file
-	// already, which is then not changed.
+	// UIDExisting and GIDExisting tell that the range is in the file already,
+	// which is then not changed.
 	UIDExisting, GIDExisting bool
 }
 
 // Plan works out how to give an owner the same range of IDs in both files.
 //
-// An owner who has ranges that all readers read alike, and that are nobody
-// else's, keeps them and nothing is changed; one who has them in one file gets
-// the same in the other. Otherwise the lowest range is taken that meets no
-// line of either file as any reader reads it, no account or group, nothing
-// reserved and nothing that the policy avoids: same host, same answer.
+// An owner who has ranges that all programs read alike, and that no other owner
+// has, keeps them and nothing is changed; one who has them in one file gets the
+// same in the other. Otherwise the lowest range is taken that meets no line of
+// either file as any program reads it, no account or group, nothing reserved, no
+// slot of a UID and nothing that the policy avoids: same host, same answer.
 //
-// A request that cannot be met is a [*ConflictError] or [*ExhaustedError] and
-// plans nothing.
+// A request that cannot be met is a [*ConflictError] and plans nothing.
 func Plan(ctx context.Context, h usernskit.Host, want Request) (Grant, usernskit.Plan, error) {
-	s, err := Read(ctx, h)
+	list, plan, err := PlanAll(ctx, h, want)
 	if err != nil {
 		return Grant{}, usernskit.Plan{}, err
 	}
-	if err := checkOwner(want.Owner); err != nil {
-		return Grant{}, usernskit.Plan{}, err
-	}
-	s.findOwner(ctx, want.Owner)
-	j, err := s.job(want)
-	if err == nil {
-		err = j.run()
-	}
-	if err != nil {
-		return Grant{}, usernskit.Plan{}, err
-	}
-	return j.grant, j.plan, nil
+	return list[0], plan, nil
 }
 
-// A job is a request being met.
+// PlanAll is [Plan] for many owners: both files are read once and written once,
+// and either all of the requests are met or none is.
+func PlanAll(ctx context.Context, h usernskit.Host, want ...Request) ([]Grant, usernskit.Plan, error) {
+	s, err := Read(ctx, h)
+	if err != nil {
+		return nil, usernskit.Plan{}, err
+	}
+	return s.Plan(ctx, want...)
+}
+
+// Plan is [PlanAll] on what was read already.
+func (s *Set) Plan(ctx context.Context, want ...Request) ([]Grant, usernskit.Plan, error) {
+	p, err := s.planner(ctx, want)
+	if err != nil {
+		return nil, usernskit.Plan{}, err
+	}
+	var grants []Grant
+	for i := range p.jobs {
+		if err := ctx.Err(); err != nil {
+			return nil, usernskit.Plan{}, err
+		}
+		if err := p.jobs[i].run(); err != nil {
+			return nil, usernskit.Plan{}, err
+		}
+		grants = append(grants, p.jobs[i].grant)
+	}
+	if err := p.write(); err != nil {
+		return nil, usernskit.Plan{}, err
+	}
+	p.adviseHost()
+	return grants, p.plan, nil
+}
+
+// Find returns a free range for no owner in particular: what [Plan] would give
+// to an owner who has none, and what there is to know about it. The request's
+// owner is ignored.
+func (s *Set) Find(want Request) (Grant, []usernskit.Warning, error) {
+	want.Owner, want.UID = "", nil
+	p := &planner{set: s, files: s.files()}
+	j, err := p.job(want)
+	if err == nil {
+		err = j.fresh()
+	}
+	if err != nil {
+		return Grant{}, nil, err
+	}
+	p.warnUnseen()
+	return j.grant, p.plan.Warnings, nil
+}
+
+// A planner meets requests, one after the other.
+type planner struct {
+	set   *Set
+	files []*File
+	plan  usernskit.Plan
+	jobs  []job
+
+	taken   spans // of both files; made when it is first wanted
+	pending [2][]Claim
+	refused [2]line // for which strict readers refuse a file
+}
+
+// A job is one request being met.
 type job struct {
-	set    *Set
+	*planner
 	want   Request
 	policy Policy
 	grant  Grant
-	plan   usernskit.Plan
-
-	refused [2]Line // for which strict readers refuse a file; see Set.files
+	owner  reader.Owner
+	exists bool       // the account does
+	own    [2][]Claim // what the owner has
 }
 
-func (s *Set) job(want Request) (*job, error) {
-	j := &job{set: s, want: want, grant: Grant{Owner: want.Owner}}
+func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
+	p := &planner{set: s, files: s.files()}
+	p.plan.Title = fmt.Sprintf("give %d owners subordinate IDs", len(want))
+	if len(want) == 1 {
+		p.plan.Title = "give " + want[0].Owner + " subordinate IDs"
+	}
+	var unknown []string
+	for _, w := range want {
+		if err := checkOwner(w.Owner); err != nil {
+			return nil, err
+		}
+		if _, exists := s.user(w.Owner); !exists {
+			unknown = append(unknown, w.Owner)
+		}
+	}
+	s.find(ctx, unknown...) // what stays open is warned of
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	keys := map[string]int{} // of the owner fields, to jobs
+	for _, w := range want {
+		j, err := p.job(w)
+		if err != nil {
+			return nil, err
+		}
+		j.owner, j.exists = s.owner(w.Owner, w.UID)
+		names := []string{j.owner.Name}
+		if j.owner.UID != nil {
+			names = append(names, fmt.Sprint(*j.owner.UID))
+		}
+		for _, name := range names {
+			if other, twice := keys[name]; twice && other != len(p.jobs) {
+				return nil, &ConflictError{Err: ErrOwner, Owner: w.Owner, Why: fmt.Sprintf("%q is asked for twice", w.Owner)}
+			}
+			keys[name] = len(p.jobs)
+		}
+		p.jobs = append(p.jobs, *j)
+	}
+	for i, f := range p.files {
+		if err := p.collect(i, f, keys); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// collect finds the lines of all owners asked for in one file. One that any
+// program reads differently from the others is an error.
+func (p *planner) collect(i int, f *File, keys map[string]int) error {
+	if n := reader.LongLine(f.text); n > 0 {
+		return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: n,
+			Why: fmt.Sprintf("a line that %v cannot hold: it refuses the whole file", reader.Dockerd)}
+	}
+	for l, r := range f.entries() {
+		if r.Count > 0 {
+			if n, ok := keys[l.owner]; ok {
+				p.jobs[n].own[i] = append(p.jobs[n].own[i], Claim{f.name, l.number, l.owner, r})
+			}
+			continue
+		}
+		if p.refused[i].number == 0 && reader.RefusesFile(l.text) {
+			p.refused[i] = l
+		}
+		for found := range reader.Line(l.text) {
+			if slices.ContainsFunc(p.jobs, func(j job) bool { return j.owner.Is(found.Owner) }) {
+				return f.unsafe(l, r)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *planner) job(want Request) (*job, error) {
+	j := &job{planner: p, want: want, grant: Grant{Owner: want.Owner}}
 	if want.Count != 0 {
 		want.Policy.Count = want.Count
 	}
 	var err error
-	if j.policy, err = want.Policy.resolve(s.uid, s.gid); err != nil {
+	j.policy, err = p.set.resolve(want.Policy, p.files...)
+	if err != nil {
 		return nil, err
 	}
-	r := Range{want.Start, j.policy.Count}
+	if want.Slot != nil {
+		start := uint64(j.policy.Min) + uint64(*want.Slot)*uint64(j.policy.Count)
+		if want.Start != 0 || start+uint64(j.policy.Count)-1 > uint64(j.policy.Max) {
+			return nil, &ConflictError{Err: ErrRange, Owner: want.Owner,
+				Why: fmt.Sprintf("slot %d of %d IDs from %d on ends after %d", *want.Slot, j.policy.Count, j.policy.Min, j.policy.Max)}
+		}
+		j.want.Start = uint32(start)
+	}
+	r := Range{j.want.Start, j.policy.Count}
 	if err := checkRange(want.Owner, r); err != nil {
 		return nil, err
 	}
@@ -77,57 +261,57 @@ func (s *Set) job(want Request) (*job, error) {
 		return nil, &ConflictError{Err: ErrRange, Owner: want.Owner, Want: r,
 			Why: fmt.Sprintf("%s does not start at a multiple of %d", named(want.Owner, r), j.policy.Align)}
 	}
-	if r.Count < 65536 {
+	if r.Count < minCount {
 		if !want.AllowSmall {
 			return nil, smallError("", 0, want.Owner, r)
 		}
-		j.warn(usernskit.Warning{ID: "small-range", Risk: true, Text: fmt.Sprintf(
-			"%d IDs are fewer than 65536: ID 65534 (nobody) and others of an image cannot be used", r.Count)})
+		p.warnSmall(uint64(r.Count))
 	}
 	return j, nil
 }
 
-func smallError(file string, line int, owner string, r Range) error {
-	return &ConflictError{Err: ErrSmallRange, File: file, Line: line, Owner: owner, Want: r,
-		Why: fmt.Sprintf("%s: fewer than 65536 IDs leave ID 65534 (nobody) of an image without one", named(owner, r))}
+func (p *planner) warnSmall(count uint64) {
+	p.warn(usernskit.Warning{ID: WarnSmallRange, Risk: true, Text: fmt.Sprintf(
+		"%d IDs are fewer than 65536: ID 65534 (nobody) and others of an image cannot be used", count)})
 }
 
-func (j *job) warn(list ...usernskit.Warning) {
+func smallError(file string, line int, owner string, r Range) error {
+	return &ConflictError{Err: ErrSmallRange, File: file, Line: line, Owner: owner, Want: r,
+		Why: fmt.Sprintf("%s: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped", named(owner, r))}
+}
+
+func (p *planner) warn(list ...usernskit.Warning) {
 	for _, w := range list {
-		if !slices.Contains(j.plan.Warnings, w) {
-			j.plan.Warnings = append(j.plan.Warnings, w)
+		if !slices.Contains(p.plan.Warnings, w) {
+			p.plan.Warnings = append(p.plan.Warnings, w)
 		}
 	}
 }
 
 func (j *job) run() error {
-	j.plan.Title = "give " + j.want.Owner + " subordinate IDs"
-	o, known := j.set.owner(j.want.Owner, j.want.UID)
-	var lines [2][]claim
-	err := j.set.both(func(i int, f *File) (err error) {
-		lines[i], j.refused[i], err = j.set.existing(f, o)
-		return err
-	})
-	if err != nil {
-		return err
+	for i, f := range j.files {
+		if err := j.usable(f, j.own[i]); err != nil {
+			return err
+		}
 	}
-	for _, own := range lines {
+	for _, own := range j.own {
 		if err := j.fit(own); err != nil {
 			return err
 		}
 	}
-	uid, gid := ranges(lines[0]), ranges(lines[1])
+	uid, gid := ranges(j.own[0]), ranges(j.own[1])
 	j.grant.UIDExisting, j.grant.GIDExisting = len(uid) > 0, len(gid) > 0
+	var err error
 	switch {
 	case len(uid) > 0 && len(gid) > 0:
 		if !slices.Equal(uid, gid) {
-			j.warn(usernskit.Warning{ID: UIDGIDDiffer, Text: fmt.Sprintf(
+			j.warn(usernskit.Warning{ID: string(ProblemUIDGIDDiffer), Text: fmt.Sprintf(
 				"%s has %s in %s and %s in %s", j.want.Owner, join(uid), UIDFile, join(gid), GIDFile)})
 		}
 	case len(uid) > 0:
-		gid, err = j.mirror(j.set.GID, uid)
+		gid, err = j.mirror(1, uid)
 	case len(gid) > 0:
-		uid, err = j.mirror(j.set.UID, gid)
+		uid, err = j.mirror(0, gid)
 	default:
 		err = j.fresh()
 		uid, gid = []Range{j.grant.UID}, []Range{j.grant.GID}
@@ -136,41 +320,81 @@ func (j *job) run() error {
 		return err
 	}
 	j.grant.UID, j.grant.GID = uid[0], gid[0]
-	if err := j.write(uid, gid); err != nil {
-		return err
+	if !j.grant.UIDExisting {
+		j.give(0, uid)
 	}
-	j.advise(known)
+	if !j.grant.GIDExisting {
+		j.give(1, gid)
+	}
+	j.advise()
 	return nil
 }
 
-// fit refuses lines that stand in a file already and are not what is wanted.
-func (j *job) fit(have []claim) error {
+// usable refuses lines of an owner that must not be built on: those that
+// another owner has some of, and those of IDs that mean something else.
+func (j *job) usable(f *File, own []Claim) error {
+	for i, c := range own {
+		// dockerd 27 reads what is under the UID only, dockerd 28 both.
+		if c.Owner != own[0].Owner {
+			return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: c.Line, Owner: j.want.Owner, Holder: c.Owner, Have: c.Range,
+				Why: fmt.Sprintf("readers differ about lines under %q and under %q, name and UID of one account: keep one kind", own[0].Owner, c.Owner)}
+		}
+		if err := checkReserved(f.name, c.Line, j.want.Owner, c.Range); err != nil {
+			return err
+		}
+		for _, d := range own[:i] {
+			if d.Range.Overlaps(c.Range) {
+				return overlapError(f.name, c.Line, c.Owner, c.Range, d.Owner, d.Range)
+			}
+		}
+		if err := j.set.meetsAccount(f == j.files[0], c.Owner, c.Range); err != nil {
+			return err
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	for l, have := range f.claims() {
+		for _, c := range own {
+			if l.number != c.Line && l.owner != c.Owner && have.Overlaps(c.Range) {
+				return overlapError(f.name, l.number, c.Owner, c.Range, l.owner, have)
+			}
+		}
+	}
+	return nil
+}
+
+// fit refuses lines that are in a file already and are not what is wanted.
+func (j *job) fit(have []Claim) error {
 	if len(have) == 0 {
 		return nil
 	}
 	first, total := have[0], uint64(0)
 	for _, c := range have {
-		total += uint64(c.Count)
+		total += uint64(c.Range.Count)
 	}
 	why := ""
 	switch {
-	case j.want.Start != 0 && first.Start != j.want.Start:
+	case j.want.Start != 0 && first.Range.Start != j.want.Start:
 		why = fmt.Sprintf("not one that starts at %d", j.want.Start)
-	case first.Start%j.policy.Align != 0:
+	case first.Range.Start%j.policy.Align != 0:
 		why = fmt.Sprintf("not one that starts at a multiple of %d", j.policy.Align)
-	case total < 65536 && !j.want.AllowSmall:
-		return smallError(first.file, first.line, j.want.Owner, first.Range)
+	case total < minCount && !j.want.AllowSmall:
+		return smallError(first.File, first.Line, j.want.Owner, first.Range)
+	case total < minCount && j.want.Count <= minCount:
+		j.warnSmall(total) // the owner keeps it
+		return nil
 	case j.want.Count != 0 && total < uint64(j.want.Count):
 		why = fmt.Sprintf("fewer than %d IDs", j.want.Count)
 	default:
 		return nil
 	}
-	return &ConflictError{Err: ErrHasRange, File: first.file, Line: first.line, Owner: j.want.Owner,
-		Want: Range{j.want.Start, j.policy.Count}, Holder: first.owner, Have: first.Range,
+	return &ConflictError{Err: ErrHasRange, File: first.File, Line: first.Line, Owner: j.want.Owner,
+		Want: Range{j.want.Start, j.policy.Count}, Holder: first.Owner, Have: first.Range,
 		Why: fmt.Sprintf("%s has %s already, %s; release it first", j.want.Owner, join(ranges(have)), why)}
 }
 
-func ranges(list []claim) []Range {
+func ranges(list []Claim) []Range {
 	var out []Range
 	for _, c := range list {
 		out = append(out, c.Range)
@@ -178,13 +402,85 @@ func ranges(list []claim) []Range {
 	return out
 }
 
-// mirror finds out whether the ranges of the other file are free in f.
-func (j *job) mirror(f *File, have []Range) ([]Range, error) {
+// free says whether a range is free in some of the files.
+func (j *job) free(r Range, files ...int) error {
+	for _, i := range files {
+		if err := j.set.free(j.policy, j.want.Owner, j.owner.UID, r, j.files[i]); err != nil {
+			return err
+		}
+		for _, c := range j.pending[i] {
+			if c.Range.Overlaps(r) {
+				return overlapError("", 0, j.want.Owner, r, c.Owner, c.Range)
+			}
+		}
+	}
+	return nil
+}
+
+// fresh finds ranges for an owner who has none in either file.
+func (j *job) fresh() error {
+	r := Range{j.want.Start, j.policy.Count}
+	if j.want.Start != 0 {
+		if err := j.free(r, 0, 1); err != nil {
+			return err
+		}
+		j.warn(j.set.rangeWarnings(j.policy, j.want.Owner, j.owner.UID, r, j.files...)...)
+		j.grant.UID, j.grant.GID = r, r
+		return nil
+	}
+	if r, ok := j.slot(); ok && j.free(r, 0, 1) == nil {
+		j.grant.UID, j.grant.GID = r, r
+		return nil
+	}
+	if j.taken == nil {
+		j.taken = j.set.taken(nil, j.files...)
+	}
+	r, warnings, err := j.set.choose(j.taken, j.policy, j.want.Owner, j.files...)
+	if errors.Is(err, ErrExhausted) && j.want.UnpairedOK {
+		return errors.Join(j.freshIn(0, &j.grant.UID), j.freshIn(1, &j.grant.GID))
+	}
+	j.warn(warnings...)
+	j.grant.UID, j.grant.GID = r, r
+	return err
+}
+
+// slot is the range that useradd gives the owner, where that goes by the UID.
+func (j *job) slot() (Range, bool) {
+	if j.owner.UID == nil || j.want.Policy.Min != 0 || j.want.Policy.Max != 0 {
+		return Range{}, false
+	}
+	u, _ := j.set.window(j.files[0])
+	g, _ := j.set.window(j.files[1])
+	uid, ok := u.slot(*j.owner.UID)
+	gid, both := g.slot(*j.owner.UID)
+	return uid, ok && both && uid == gid && uid.Count == j.policy.Count && uid.Start%j.policy.Align == 0
+}
+
+// freshIn finds a range that is free in one file.
+func (j *job) freshIn(i int, r *Range) error {
+	f := j.files[i]
+	policy, err := j.set.resolve(j.want.Policy, f)
+	if err != nil {
+		return err
+	}
+	policy.Count = j.policy.Count
+	taken := j.set.taken(nil, f)
+	for _, c := range j.pending[i] {
+		taken.insert(c.Range)
+	}
+	found, warnings, err := j.set.choose(taken, policy, j.want.Owner, f)
+	j.warn(warnings...)
+	*r = found
+	return err
+}
+
+// mirror finds out whether the ranges of the other file are free in this one.
+func (j *job) mirror(i int, have []Range) ([]Range, error) {
 	for _, r := range have {
-		err := j.set.free(j.policy, j.want.Owner, r, f)
+		err := j.free(r, i)
 		if err != nil && j.want.UnpairedOK {
 			var own Range
-			err = j.freshIn(f, &own)
+			err = j.freshIn(i, &own)
 			return []Range{own}, err
 		}
 		if err != nil {
@@ -194,43 +490,63 @@ func (j *job) mirror(f *File, have []Range) ([]Range, error) {
 	return have, nil
 }
 
+// give takes down what an owner gets in a file.
+func (j *job) give(i int, list []Range) {
+	for _, r := range list {
+		j.pending[i] = append(j.pending[i], Claim{File: j.files[i].name, Owner: j.want.Owner, Range: r})
+		if j.taken != nil {
+			j.taken.insert(r)
+		}
+	}
+}
+
 // write plans the lines that the files do not have yet.
-func (j *job) write(ranges ...[]Range) error {
-	existing := [2]bool{j.grant.UIDExisting, j.grant.GIDExisting}
-	var changes [2]usernskit.Change
-	err := j.set.both(func(i int, f *File) error {
-		if existing[i] {
-			return nil
+func (p *planner) write() error {
+	for i, f := range p.files {
+		if len(p.pending[i]) == 0 {
+			continue
 		}
 		edited := *f
-		for _, r := range ranges[i] {
-			if err := edited.Add(j.want.Owner, r); err != nil {
-				return err
-			}
+		if err := edited.insert(p.pending[i]...); err != nil {
+			return err
 		}
-		changes[i] = change(f, &edited)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for i, c := range changes {
-		if !existing[i] {
-			j.plan.Changes = append(j.plan.Changes, c)
-		}
+		p.plan.Changes = append(p.plan.Changes, change(f, &edited))
 	}
 	return nil
 }
 
-// change is that of a file as Read has read it.
+// change is that of a file as it was read.
 func change(before, after *File) usernskit.Change {
-	return usernskit.Change{Path: before.name, Before: before.read, After: after.Bytes(), Mode: 0o644, Lock: usernskit.LockShadow}
+	return usernskit.Change{Path: before.name, Before: before.Bytes(), After: after.Bytes(), Mode: 0o644, Lock: usernskit.LockShadow}
 }
 
-func join(list []Range) string {
-	var words []string
-	for _, r := range list {
-		words = append(words, r.String())
+// PlanRelease works out how to take everything back that an owner has in the
+// two files, under the name as well as under the UID, lines that some programs
+// read differently included. An owner who has nothing is an empty plan.
+//
+// What containers left behind keeps its owner: the next owner of the range owns
+// those files, of which the plan warns.
+func (s *Set) PlanRelease(owner string) (usernskit.Plan, error) {
+	if err := checkOwner(owner); err != nil {
+		return usernskit.Plan{}, err
 	}
-	return strings.Join(words, ", ")
+	o, _ := s.owner(owner, nil)
+	plan := usernskit.Plan{Title: "release the subordinate IDs of " + owner}
+	for _, f := range s.files() {
+		edited := *f
+		if edited.Release(o) > 0 {
+			plan.Changes = append(plan.Changes, change(f, &edited))
+		}
+	}
+	if !plan.Empty() {
+		var had []Range
+		for _, c := range s.Held(owner) {
+			if !slices.Contains(had, c.Range) {
+				had = append(had, c.Range)
+			}
+		}
+		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: WarnReuse, Text: fmt.Sprintf(
+			"files that belong to IDs of %s keep them, and the next owner of the range owns those files: %s", owner, join(had))})
+	}
+	return plan, nil
 }

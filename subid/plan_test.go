@@ -31,6 +31,16 @@ func after(p usernskit.Plan) map[string]string {
 	return files
 }
 
+func preset(program string, maxPods uint32) subid.Request {
+	want, err := subid.Preset(program, maxPods)
+	if err != nil {
+		panic(err)
+	}
+	return want
+}
+
+func docker() subid.Request { return preset("docker", 0) }
+
 func warnings(p usernskit.Plan) (ids []string) {
 	for _, w := range p.Warnings {
 		ids = append(ids, w.ID)
@@ -40,7 +50,7 @@ func warnings(p usernskit.Plan) (ids []string) {
 
 func TestPlanGivesTheSameFreeRangeInBothFiles(t *testing.T) {
 	h := host(t, "# Users\r\nalice:100000:65536\n", "bob:165536:10")
-	grant, plan, err := subid.Plan(t.Context(), h, subid.Docker())
+	grant, plan, err := subid.Plan(t.Context(), h, docker())
 	require.NoError(t, err)
 	free := subid.Range{Start: 165546, Count: 65536}
 	assert.Equal(t, subid.Grant{Owner: "dockremap", UID: free, GID: free}, grant)
@@ -55,7 +65,7 @@ func TestPlanGivesTheSameFreeRangeInBothFiles(t *testing.T) {
 }
 
 func TestPlanTakesTheStartThatIsAskedFor(t *testing.T) {
-	want := subid.Docker()
+	want := docker()
 	want.Start = 123000
 	grant, plan, err := subid.Plan(t.Context(), host(t, "alice:300000:65536\n", ""), want)
 	require.NoError(t, err)
@@ -66,7 +76,7 @@ func TestPlanTakesTheStartThatIsAskedFor(t *testing.T) {
 }
 
 func TestPlanMakesMissingFiles(t *testing.T) {
-	_, plan, err := subid.Plan(t.Context(), hosttest.Tree(t, passwd), subid.Docker())
+	_, plan, err := subid.Plan(t.Context(), hosttest.Tree(t, passwd), docker())
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 2)
 	for _, c := range plan.Changes {
@@ -89,7 +99,7 @@ func TestPlanKeepsAGoodRange(t *testing.T) {
 		"commented out above":   {"#dockremap:231072:65536\ndockremap:231072:65536\n", "dockremap:231072:65536\n", "231072:65536", "231072:65536", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			grant, plan, err := subid.Plan(t.Context(), host(t, c.subuid, c.subgid), subid.Docker())
+			grant, plan, err := subid.Plan(t.Context(), host(t, c.subuid, c.subgid), docker())
 			require.NoError(t, err)
 			assert.Equal(t, c.uid, grant.UID.String())
 			assert.Equal(t, c.gid, grant.GID.String())
@@ -108,8 +118,8 @@ func TestPlanKeepsAGoodRange(t *testing.T) {
 
 func TestPlanRefusesWhatIsNotSafe(t *testing.T) {
 	const good = "dockremap:231072:65536\n"
-	docker := subid.Docker()
-	from := func(start uint32) subid.Request { r := subid.Docker(); r.Start = start; return r }
+	theirs := docker()
+	from := func(start uint32) subid.Request { r := docker(); r.Start = start; return r }
 	for name, c := range map[string]struct {
 		subuid, subgid string
 		want           subid.Request
@@ -122,20 +132,20 @@ func TestPlanRefusesWhatIsNotSafe(t *testing.T) {
 		"the IDs of accounts":         {"", "", from(500), subid.ErrReserved, "dockremap:500:65536 has IDs of 1 to 999, reserved: system users"},
 		"an ID of DynamicUser":        {"", "", from(65000), subid.ErrReserved, "dockremap:65000:65536 has IDs of 61184 to 65519, reserved: DynamicUser= of systemd"},
 		"an ID from 2^31 on":          {"", "", from(2147483647), subid.ErrReserved, "dockremap:2147483647:65536 has IDs of 2147483648 to 4294967294, reserved: IDs from 2^31 on, which programs with signed numbers get wrong"},
-		"the end of the IDs":          {"", "", from(4294967290), subid.ErrRange, "dockremap:4294967290:65536: runs past the last ID there is, 4294967295"},
+		"the end of the IDs":          {"", "", from(4294967290), subid.ErrRange, "dockremap:4294967290:65536 runs past the last ID, 4294967295"},
 		"one where another stands":    {good, good, from(123000), subid.ErrHasRange, "/etc/subuid:1: dockremap has 231072:65536 already, not one that starts at 123000; release it first"},
 		"more than stands there":      {good, good, subid.Request{Owner: "dockremap", Count: 100000}, subid.ErrHasRange, "/etc/subuid:1: dockremap has 231072:65536 already, fewer than 100000 IDs; release it first"},
-		"a line shared with alice":    {good, good + "alice:231080:1\n", docker, subid.ErrOverlap, "/etc/subgid:2: dockremap:231072:65536 overlaps alice:231080:1"},
-		"a line shared with itself":   {good + good, good, docker, subid.ErrOverlap, "/etc/subuid:2: dockremap:231072:65536 overlaps dockremap:231072:65536"},
-		"host root":                   {"dockremap:0:65536\n", "", docker, subid.ErrReserved, "/etc/subuid:1: dockremap:0:65536 has IDs of 0 to 0, reserved: the root user"},
-		"a small line":                {"\ndockremap:231072:65535\n", "", docker, subid.ErrSmallRange, "/etc/subuid:2: dockremap:231072:65535: fewer than 65536 IDs leave ID 65534 (nobody) of an image without one"},
-		"few IDs":                     {"", "", subid.Request{Owner: "dockremap", Count: 65535}, subid.ErrSmallRange, "dockremap:0:65535: fewer than 65536 IDs leave ID 65534 (nobody) of an image without one"},
-		"name and UID both":           {good + "990:400000:65536\n", good, docker, subid.ErrUnsafeLine, `/etc/subuid:2: readers differ about lines under "dockremap" and under "990", name and UID of one account: keep one kind`},
-		"a line that dockerd reads as 0": {"# x\ndockremap:0x186a0:65536\n", good, docker, subid.ErrUnsafeLine,
+		"a line shared with alice":    {good, good + "alice:231080:1\n", theirs, subid.ErrOverlap, "/etc/subgid:2: dockremap:231072:65536 overlaps alice:231080:1"},
+		"a line shared with itself":   {good + good, good, theirs, subid.ErrOverlap, "/etc/subuid:2: dockremap:231072:65536 overlaps dockremap:231072:65536"},
+		"host root":                   {"dockremap:0:65536\n", "", theirs, subid.ErrReserved, "/etc/subuid:1: dockremap:0:65536 has IDs of 0 to 0, reserved: the root user"},
+		"a small line":                {"\ndockremap:231072:65535\n", "", theirs, subid.ErrSmallRange, "/etc/subuid:2: dockremap:231072:65535: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped"},
+		"few IDs":                     {"", "", subid.Request{Owner: "dockremap", Count: 65535}, subid.ErrSmallRange, "dockremap:0:65535: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped"},
+		"name and UID both":           {good + "990:400000:65536\n", good, theirs, subid.ErrUnsafeLine, `/etc/subuid:2: readers differ about lines under "dockremap" and under "990", name and UID of one account: keep one kind`},
+		"a line that dockerd reads as 0": {"# x\ndockremap:0x186a0:65536\n", good, theirs, subid.ErrUnsafeLine,
 			`/etc/subuid:2: readers differ about "dockremap:0x186a0:65536": all shadow-utils read 100000:65536; dockerd 27 and earlier and podman and CRI-O fail for "dockremap"; dockerd 28 and later read this as host ID 0 (0:65536); write it in plain decimal, or remove it`},
 		"no name":                       {"", "", subid.Request{}, subid.ErrOwner, "no owner given"},
-		"subgid taken where subuid is":  {good, "alice:231072:1\n", docker, subid.ErrOverlap, "/etc/subgid:1: dockremap:231072:65536 overlaps alice:231072:1"},
-		"a start between the kubelet's": {"", "", subid.Request{Owner: "kubelet", Start: 100000, Policy: subid.Kubelet(1).Policy}, subid.ErrRange, "kubelet:100000:65536 does not start at a multiple of 65536"},
+		"subgid taken where subuid is":  {good, "alice:231072:1\n", theirs, subid.ErrOverlap, "/etc/subgid:1: dockremap:231072:65536 overlaps alice:231072:1"},
+		"a start between the kubelet's": {"", "", subid.Request{Owner: "kubelet", Start: 100000, Policy: preset("kubelet", 1).Policy}, subid.ErrRange, "kubelet:100000:65536 does not start at a multiple of 65536"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			grant, plan, err := subid.Plan(t.Context(), host(t, c.subuid, c.subgid), c.want)
@@ -153,13 +163,13 @@ func TestPlanIsTheSameEveryTime(t *testing.T) {
 	long := strings.Repeat("user:4000000000:1\n", 20000)
 	for _, c := range [][2]string{{long, ""}, {"", long}} {
 		for range 20 {
-			_, _, err := subid.Plan(t.Context(), host(t, c[0]+"dockremap:0:1\n", c[1]+"dockremap:1:65536\n"), subid.Docker())
+			_, _, err := subid.Plan(t.Context(), host(t, c[0]+"dockremap:0:1\n", c[1]+"dockremap:1:65536\n"), docker())
 			var conflict *subid.ConflictError
 			require.ErrorAs(t, err, &conflict)
 			require.Equal(t, "/etc/subuid", conflict.File)
 
 			h := host(t, c[0], c[1])
-			_, plan, err := subid.Plan(t.Context(), h, subid.Docker())
+			_, plan, err := subid.Plan(t.Context(), h, docker())
 			require.NoError(t, err)
 			require.Len(t, plan.Changes, 2)
 			for i, path := range []string{"/etc/subuid", "/etc/subgid"} {
@@ -174,7 +184,7 @@ func TestPlanIsTheSameEveryTime(t *testing.T) {
 }
 
 func TestPlanAvoidsWhatTheCallerSays(t *testing.T) {
-	want := subid.Docker()
+	want := docker()
 	want.Policy.Avoid = []subid.Range{{Start: 100000, Count: 1}, {Start: 165537, Count: 1}}
 	grant, _, err := subid.Plan(t.Context(), host(t, "", ""), want)
 	require.NoError(t, err)
@@ -197,11 +207,11 @@ func TestWhereDockerOverlapsWeDoNot(t *testing.T) {
 	} {
 		theirs := subid.Range{Start: c.docker, Count: 65536}
 		overlaps := false
-		for _, r := range subid.Parse("subuid", []byte(c.subuid)).Ranges() {
-			overlaps = overlaps || r.Overlaps(theirs)
+		for c := range subid.Parse("subuid", []byte(c.subuid)).Ranges() {
+			overlaps = overlaps || c.Range.Overlaps(theirs)
 		}
 		assert.True(t, overlaps, "%s: Docker's answer is wrong", c.name)
-		grant, _, err := subid.Plan(t.Context(), host(t, c.subuid, ""), subid.Docker())
+		grant, _, err := subid.Plan(t.Context(), host(t, c.subuid, ""), docker())
 		require.NoError(t, err)
 		assert.Equal(t, subid.Range{Start: c.wants, Count: 65536}, grant.UID, c.name)
 	}
@@ -223,7 +233,7 @@ func TestPlanFollowsLoginDefs(t *testing.T) {
 		assert.Equal(t, c.want, grant.UID.String(), name)
 		assert.Empty(t, plan.Warnings)
 	}
-	_, _, err := subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\nSUB_GID_MIN 9\nSUB_GID_MAX 8\n"), subid.Docker())
+	_, _, err := subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\nSUB_GID_MIN 9\nSUB_GID_MAX 8\n"), docker())
 	assert.EqualError(t, err, "/etc/login.defs: SUB_GID_MIN 9 is above SUB_GID_MAX 8 or any ID")
 
 	grant, _, err := subid.Plan(t.Context(), hosttest.Tree(t, "-- usr/etc/login.defs --\nSUB_UID_MIN 300000\nSUB_UID_COUNT 70000\n-- etc/login.defs.d/a.defs --\nSUB_UID_MIN 400000\n-- etc/login.defs.d/b.conf --\nSUB_UID_MIN 1\n"), subid.Request{Owner: "x"})
@@ -237,22 +247,22 @@ func TestPlanGoesWhereNspawnPicksOnlyWhenItMust(t *testing.T) {
 	for start := 100000; start < 450000; start += 65536 {
 		full += fmt.Sprintf("u%d:%d:65536\n", start, start)
 	}
-	grant, plan, err := subid.Plan(t.Context(), host(t, full, ""), subid.Docker())
+	grant, plan, err := subid.Plan(t.Context(), host(t, full, ""), docker())
 	require.NoError(t, err)
 	assert.Equal(t, "493216:65536", grant.UID.String())
 	assert.Equal(t, []string{"reserved"}, warnings(plan))
 
-	grant, plan, err = subid.Plan(t.Context(), host(t, "core:524288:65536\n", "", "-- etc/login.defs --\nSUB_UID_MIN 524288\nSUB_GID_MIN 524288\n"), subid.Docker())
+	grant, plan, err = subid.Plan(t.Context(), host(t, "core:524288:65536\n", "", "-- etc/login.defs --\nSUB_UID_MIN 524288\nSUB_GID_MIN 524288\n"), docker())
 	require.NoError(t, err)
 	assert.Equal(t, "589824:65536", grant.UID.String(), "Fedora's login.defs points there")
 	assert.Empty(t, plan.Warnings)
 
-	grant, plan, err = subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\nSUB_UID_MIN 1000000\nSUB_UID_MAX 2000000000\nSUB_GID_MAX 2000000000\n"), subid.Docker())
+	grant, plan, err = subid.Plan(t.Context(), host(t, "", "", "-- etc/login.defs --\nSUB_UID_MIN 1000000\nSUB_UID_MAX 2000000000\nSUB_GID_MAX 2000000000\n"), docker())
 	require.NoError(t, err)
 	assert.Equal(t, "1000000:65536", grant.UID.String(), "and not behind all that nspawn has")
 	assert.Empty(t, plan.Warnings)
 
-	want := subid.Docker()
+	want := docker()
 	want.Start = 1000000
 	_, plan, err = subid.Plan(t.Context(), host(t, "", ""), want)
 	require.NoError(t, err)
@@ -307,18 +317,18 @@ func TestSmallRangesAreARiskToAccept(t *testing.T) {
 }
 
 func TestPresets(t *testing.T) {
-	grant, plan, err := subid.Plan(t.Context(), host(t, "alice:100000:65536\n", ""), subid.Kubelet(110))
+	grant, plan, err := subid.Plan(t.Context(), host(t, "alice:100000:65536\n", ""), preset("kubelet", 110))
 	require.NoError(t, err)
 	assert.Equal(t, grant.UID, grant.GID)
 	assert.Zero(t, grant.UID.Start%65536)
 	assert.EqualValues(t, 110*65536, grant.UID.Count)
 	assert.Equal(t, []string{"reserved", "no-account"}, warnings(plan), "110 pods do not fit elsewhere")
-	assert.Empty(t, subid.Parse("f", []byte(after(plan)["/etc/subgid"])).Problems())
+	assert.Empty(t, problems(t, after(plan)["/etc/subgid"]))
 
-	grant, _, err = subid.Plan(t.Context(), host(t, "", ""), subid.PodmanAuto())
+	grant, _, err = subid.Plan(t.Context(), host(t, "", ""), preset("podman", 0))
 	require.NoError(t, err)
 	assert.Equal(t, "100000:4194304", grant.UID.String())
-	_, _, err = subid.Plan(t.Context(), host(t, "", ""), subid.Kubelet(4294967295))
+	_, _, err = subid.Plan(t.Context(), host(t, "", ""), preset("kubelet", 4294967295))
 	assert.ErrorIs(t, err, subid.ErrExhausted)
 }
 
@@ -327,38 +337,38 @@ func TestPlanWarnsOfWhatStandsBesideIt(t *testing.T) {
 	_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: "ghost"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"accounts-unseen", "symlink", "file-refused", "file-refused", "nss-ignored", "accounts-unseen"}, warnings(plan))
-	assert.Equal(t, `/etc/subuid:3: "bad line" is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it`, plan.Warnings[2].Text)
-	assert.Contains(t, plan.Warnings[3].Text, `/etc/subgid:2: "no" is not three fields`)
+	assert.Equal(t, `/etc/subuid:3: "bad line" is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it`, plan.Warnings[2].String())
+	assert.Contains(t, plan.Warnings[3].String(), `/etc/subgid:2: "no" is not three fields`)
 	assert.Equal(t, `/etc/nsswitch.conf takes the passwd database from sss too: getent: not the running host: IDs of such accounts cannot be avoided`, plan.Warnings[5].Text)
 }
 
 func TestReleaseGivesEverythingBack(t *testing.T) {
 	h := host(t, "# x\ndockremap:231072:65536\nalice:100000:65536\n", "990:231072:65536\r\n")
-	plan, err := subid.PlanRelease(t.Context(), h, "dockremap")
+	plan, err := planRelease(t, h, "dockremap")
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"/etc/subuid": "# x\nalice:100000:65536\n", "/etc/subgid": ""}, after(plan))
 	require.Len(t, plan.Warnings, 1)
-	assert.Equal(t, "files that belong to IDs of dockremap keep them, and whoever gets the range next owns those files: 231072:65536", plan.Warnings[0].Text)
+	assert.Equal(t, "files that belong to IDs of dockremap keep them, and the next owner of the range owns those files: 231072:65536", plan.Warnings[0].Text)
 	assert.NotNil(t, plan.Changes[1].After, "the file stays, empty")
 
-	plan, err = subid.PlanRelease(t.Context(), h, "nobody-here")
+	plan, err = planRelease(t, h, "nobody-here")
 	require.NoError(t, err)
 	assert.True(t, plan.Empty())
-	_, err = subid.PlanRelease(t.Context(), h, "")
+	_, err = planRelease(t, h, "")
 	assert.ErrorIs(t, err, subid.ErrOwner)
 }
 
 func TestFindGivesWhatPlanWould(t *testing.T) {
-	grant, _, err := subid.Find(t.Context(), host(t, "dockremap:100000:65536\n", "bob:165536:4464\n"), subid.Request{Owner: "dockremap"})
+	grant, _, err := find(t, host(t, "dockremap:100000:65536\n", "bob:165536:4464\n"), subid.Request{Owner: "dockremap"})
 	require.NoError(t, err)
 	assert.Equal(t, "170000:65536", grant.UID.String())
 	assert.Empty(t, grant.Owner)
-	_, _, err = subid.Find(t.Context(), host(t, "alice:100000:65536\n", ""), subid.Request{Start: 100000})
+	_, _, err = find(t, host(t, "alice:100000:65536\n", ""), subid.Request{Start: 100000})
 	assert.EqualError(t, err, "/etc/subuid:1: 100000:65536 overlaps alice:100000:65536")
 }
 
 func TestUnreadableFilesAreErrors(t *testing.T) {
-	_, _, err := subid.Plan(t.Context(), hosttest.Tree(t, "-- etc/subuid/x --\n"), subid.Docker())
+	_, _, err := subid.Plan(t.Context(), hosttest.Tree(t, "-- etc/subuid/x --\n"), docker())
 	assert.ErrorIs(t, err, usernskit.ErrNotRegular)
 	assert.ErrorContains(t, err, "/etc/subuid")
 }

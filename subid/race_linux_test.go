@@ -76,12 +76,12 @@ func TestManyAllocateAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	for _, f := range []*subid.File{s.UID, s.GID} {
 		assert.True(t, strings.Contains(string(f.Bytes()), "# kept\n"), "the comment")
-		for _, p := range f.Problems() {
-			assert.NotContains(t, []string{subid.Overlap, subid.Duplicate, subid.ReadersDiffer, subid.NotDecimal}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
+		for _, p := range problems(t, string(f.Bytes())) {
+			assert.NotContains(t, []subid.ProblemID{subid.ProblemOverlap, subid.ProblemDuplicate, subid.ProblemReadersDiffer, subid.ProblemNotDecimal}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
 		}
 		has := map[string]int{}
-		for l := range f.Ranges() {
-			has[l.Owner]++
+		for c := range f.Ranges() {
+			has[c.Owner]++
 		}
 		for i := range raceWorkers {
 			for n := range racePerWorker {
@@ -102,8 +102,10 @@ func TestManyAllocateAtOnce(t *testing.T) {
 			assert.Equal(t, want, has[fmt.Sprintf("real%d", i)], "lines of useradd %d in %s", i, f.Name())
 		}
 	}
-	for _, p := range s.Problems() {
-		assert.False(t, p.ID == subid.UIDGIDDiffer && strings.HasPrefix(p.Owner, "w"), "%s: %s", p.Owner, p.Text)
+	found, err := s.Problems(t.Context())
+	require.NoError(t, err)
+	for _, p := range found {
+		assert.False(t, p.ID == subid.ProblemUIDGIDDiffer && strings.HasPrefix(p.Owner, "w"), "%s: %s", p.Owner, p.Text)
 	}
 
 	entries, err := filepath.Glob("/etc/*sub[ug]id*")
@@ -130,7 +132,7 @@ func raceWorker(t *testing.T, worker string) {
 		if n%5 != 4 {
 			continue
 		}
-		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return subid.PlanRelease(t.Context(), h, owner) })
+		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return planRelease(t, h, owner) })
 		require.NoError(t, err, owner)
 	}
 }

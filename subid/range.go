@@ -1,14 +1,27 @@
 package subid
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
-// The two files, as paths of the host.
+// The two files, as paths of the host; the account that dockerd makes and remaps
+// to by default; and IDs of warnings that are not the [ProblemID] of a problem.
 const (
 	UIDFile = "/etc/subuid"
 	GIDFile = "/etc/subgid"
+
+	Dockremap = "dockremap"
+
+	WarnSmallRange  = "small-range"  // fewer IDs than an image needs; a risk
+	WarnNoAccount   = "no-account"   // the owner has no account
+	WarnFileRefused = "file-refused" // strict readers refuse the whole file
+	WarnReuse       = "reuse"        // files of a released range keep their owner
 )
 
-// A Range is Count IDs from Start on.
+// A Range is Count IDs from Start on. Its text form is that of the files,
+// "100000:65536", both ways: in JSON, in configuration and as a flag.
 type Range struct{ Start, Count uint32 }
 
 // maxID is the last ID that may be given: 4294967295 is (uid_t)-1, which
@@ -27,8 +40,8 @@ func (r Range) Contains(id uint32) bool {
 	return id >= r.Start && uint64(id) < r.end()
 }
 
-// Overlaps reports whether r and s have an ID in common. Neighbours have not,
-// and an empty range overlaps nothing.
+// Overlaps reports whether r and s have an ID in common. Adjacent ranges do
+// not, and an empty range overlaps nothing.
 func (r Range) Overlaps(s Range) bool {
 	return r.Count > 0 && s.Count > 0 && uint64(r.Start) < s.end() && uint64(s.Start) < r.end()
 }
@@ -38,15 +51,98 @@ func (r Range) String() string {
 	return strconv.FormatUint(uint64(r.Start), 10) + ":" + strconv.FormatUint(uint64(r.Count), 10)
 }
 
-// check tells whether r can be handed to the kernel at all.
+// MarshalText returns the form of [Range.String].
+func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText takes plain decimal only, as all programs read it.
+func (r *Range) UnmarshalText(text []byte) error { return r.Set(string(text)) }
+
+// Set is UnmarshalText for package flag.
+func (r *Range) Set(text string) error {
+	start, count, _ := strings.Cut(text, ":")
+	n, end := decimal(start)
+	m, last := decimal(count)
+	if n > maxID || m > maxID || end != len(start) || last != len(count) {
+		return fmt.Errorf("%q is not START:COUNT in plain decimal: %w", text, ErrRange)
+	}
+	got := Range{uint32(n), uint32(m)}
+	if why := got.check(); why != "" && got != (Range{}) {
+		return fmt.Errorf("%q %s: %w", text, why, ErrRange)
+	}
+	*r = got
+	return nil
+}
+
+// check says why r cannot be handed to the kernel at all.
 func (r Range) check() string {
 	switch {
 	case r.Count == 0:
-		return "a range of no IDs"
+		return "has no IDs"
 	case r.end() > 1<<32:
-		return "runs past the last ID there is, 4294967295"
+		return "runs past the last ID, 4294967295"
 	case r.end() > maxID+1:
-		return "includes 4294967295, which is no ID but (uid_t)-1"
+		return "includes 4294967295, which is (uid_t)-1, not a valid ID"
 	}
 	return ""
+}
+
+func join(list []Range) string {
+	var words []string
+	for _, r := range list {
+		words = append(words, r.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// A Reserved range has a meaning already. IDs are not allocated from it; from a
+// soft one only where nothing else is free.
+type Reserved struct {
+	Range
+	Name string // whose they are
+	// Soft marks the IDs that systemd-nspawn picks container ranges from: it
+	// looks at the accounts before it does, but not at subuid. Nearly all of
+	// the window that shadow-utils allocates from lies in there.
+	Soft bool
+}
+
+// ReservedRanges returns the ranges that no allocation should touch, in order,
+// mostly after https://systemd.io/UIDS-GIDS/.
+func ReservedRanges() []Reserved { return append([]Reserved(nil), reservedTable[:]...) }
+
+// reservedTable is an array so that nothing can be appended to it.
+var reservedTable = [...]Reserved{
+	{Range{0, 1}, "the root user", false},
+	{Range{1, 999}, "system users", false},
+	{Range{1000, 59001}, "login users", false},
+	{Range{60001, 513}, "systemd-homed", false},
+	{Range{60514, 64}, "host users mapped into systemd-nspawn containers", false},
+	{Range{60578, 128}, "greeters of systemd", false},
+	{Range{60706, 478}, "below 65536, where no range belongs", false},
+	{Range{61184, 4336}, "DynamicUser= of systemd", false},
+	{Range{65520, 14}, "below 65536, where no range belongs", false},
+	{Range{65534, 1}, "nobody, and IDs that are not mapped", false},
+	{Range{65535, 1}, "(uid_t)-1 of 16-bit programs", false},
+	{Range{524288, 1878523904}, "container ranges of systemd-nspawn and nsresourced", true},
+	{Range{2147352576, 65536}, "foreign IDs of systemd", false},
+	{Range{2147483648, 2147483647}, "IDs from 2^31 on, which programs with signed numbers get wrong", false},
+}
+
+// reservedSpans returns the spans of the table, with or without the soft ones.
+func reservedSpans(soft bool) (s spans) {
+	for _, x := range reservedTable {
+		if soft || !x.Soft {
+			s.add(x.Range)
+		}
+	}
+	return s
+}
+
+// softAt reports whether an ID is a soft reserved one.
+func softAt(id uint32) bool {
+	for _, x := range reservedTable {
+		if x.Soft && x.Contains(id) {
+			return true
+		}
+	}
+	return false
 }

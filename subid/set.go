@@ -1,90 +1,178 @@
 package subid
 
 import (
-	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/internal/accounts"
+	known "github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit/subid/reader"
 )
+
+const nsswitchFile = "/etc/nsswitch.conf"
 
 // A Set is all that a host says about subordinate IDs, read once by [Read].
 //
 // Set{UID: Parse(UIDFile, uid), GID: Parse(GIDFile, gid)} is a host of which
 // nothing is known but the two files: its limits are the defaults of
-// shadow-utils, and no range is kept off an account.
+// shadow-utils, and no range is kept off an account. The zero Set is one
+// without the files.
 type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 
-	lookup        *accounts.Lookup   // nil where nothing is known but the files
-	users, groups []accounts.Account // that are listed, and owners that are not
-	open          map[string]error   // owners of whom nobody can tell whether they exist
-	noPasswd      error              // the same for all owners that are not listed
-	uid, gid      window
-	symlinks      []string // which of the two files is a symbolic link
-	subidSource   string   // what nsswitch.conf names for subid, if not files
-	unseen        []string // why accounts may exist that are not in users and groups
+	accountSet
+	uid, gid       window   // of login.defs
+	uidErr, gidErr error    // why a window cannot be used
+	symlinks       []string // which of the two files is a symbolic link
+	subidSource    string   // what nsswitch.conf names for subid, if not files
+	noUseradd      bool     // neither useradd nor adduser is there for dockerd
 }
 
-// files returns both files, each with the accounts that use IDs of its kind.
-func (s *Set) files() []*File { return []*File{s.UID, s.GID} }
-
-// both calls do for both files at once, each with its place in files. Of two
-// errors it returns that of the first file.
-func (s *Set) both(do func(i int, f *File) error) error {
-	second := make(chan error)
-	go func() { second <- do(1, s.GID) }()
-	err := do(0, s.UID)
-	return cmp.Or(err, <-second)
+// files returns both files.
+func (s *Set) files() []*File {
+	if s.UID == nil {
+		s.UID = Parse(UIDFile, nil)
+	}
+	if s.GID == nil {
+		s.GID = Parse(GIDFile, nil)
+	}
+	return []*File{s.UID, s.GID}
 }
 
-// A Claim is a hold on some IDs: a range of one of the two files, or a single
-// ID in /etc/passwd or /etc/group.
-type Claim struct {
-	File  string // "" for an account that only getent(1) knows
-	Line  int    // from 1; 0 where there is no File
-	Owner string // as it stands there
-	Range Range
+// Read reads the two files, the accounts and the limits of a host. A file that
+// does not exist counts as empty. Accounts that are not in /etc/passwd and
+// /etc/group are asked for with getent(1) where nsswitch.conf names another
+// source and the host has programs: all that are listed, and the owners of the
+// two files by name or by number.
+func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
+	s := &Set{}
+	var failed error
+	file := func(path string) *File {
+		data, err := readOptional(h, path)
+		failed = errors.Join(failed, err)
+		if info, err := h.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			s.symlinks = append(s.symlinks, path)
+		}
+		return Parse(path, data)
+	}
+	s.UID, s.GID = file(UIDFile), file(GIDFile)
+	defs, err := readDefs(h)
+	if err := errors.Join(failed, err); err != nil {
+		return nil, err
+	}
+	s.uid, s.uidErr = windowOf(defs, "UID")
+	s.gid, s.gidErr = windowOf(defs, "GID")
+	list, err := known.Sources(h, "subid")
+	if err != nil {
+		s.unseen = append(s.unseen, err.Error())
+	}
+	if len(list) > 0 && list[0] != "files" {
+		s.subidSource = list[0]
+	}
+	s.noUseradd = !hasUseradd(h)
+	if err := s.read(ctx, known.New(h), s.files()); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Owners returns who holds an ID: all lines that give it to someone as any
-// reader reads them, then accounts and groups of that very ID. A UID and a GID
-// of one number are one ID here.
-func (s *Set) Owners(id uint32) []Claim {
-	list := s.claimsOf(func(_ string, r Range) bool { return r.Contains(id) })
-	for _, holders := range [][]accounts.Account{s.users, s.groups} {
+// hasUseradd reports whether dockerd finds a program to make dockremap with.
+func hasUseradd(h usernskit.Host) bool {
+	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
+		for _, name := range []string{"useradd", "adduser"} {
+			if _, err := h.Stat(dir + "/" + name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readOptional reads a file; one that does not exist is nil.
+func readOptional(h usernskit.Host, path string) ([]byte, error) {
+	data, err := h.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// readDefs reads login.defs where distributions keep it: the vendor's only
+// where there is none in /etc, and what is in login.defs.d on top.
+func readDefs(h usernskit.Host) (map[string]string, error) {
+	base, err := readOptional(h, defsFile)
+	if base == nil && err == nil {
+		base, err = readOptional(h, "/usr"+defsFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	texts := []string{string(base)}
+	entries, err := h.ReadDir(defsFile + ".d")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".defs") {
+			continue
+		}
+		data, err := readOptional(h, defsFile+".d/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, string(data))
+	}
+	return parseDefs(texts...), nil
+}
+
+// Owners returns who holds an ID: all lines that give it to an owner as any
+// program reads them, then accounts and groups of that very ID. A UID and a GID
+// of one number are one ID here. An account that the host does not list is
+// asked for by its number; an error says that this could not be told.
+func (s *Set) Owners(ctx context.Context, id uint32) ([]Claim, error) {
+	err := s.find(ctx, strconv.FormatUint(uint64(id), 10))
+	list := s.claimsOf(func(c Claim) bool { return c.Range.Contains(id) })
+	for _, holders := range [][]known.Account{s.users, s.groups} {
 		for _, a := range holders {
 			if a.ID == id {
 				list = append(list, Claim{a.File, a.Line, a.Name, Range{id, 1}})
 			}
 		}
 	}
-	return list
+	return list, err
 }
 
 // Claims returns every hold on an ID that the host tells of: by users first the
 // lines of /etc/subuid and then the accounts, by groups those of /etc/subgid and
-// the groups. A line that readers do not read alike comes once for each range
+// the groups. A line that programs do not read alike comes once for each range
 // that one of them finds there.
 func (s *Set) Claims() (users, groups []Claim) {
-	return s.UID.held(s.users), s.GID.held(s.groups)
+	files := s.files()
+	return append(files[0].held(), holds(s.users)...), append(files[1].held(), holds(s.groups)...)
 }
 
-func (f *File) held(holders []accounts.Account) []Claim {
-	var list []Claim
-	line := 0 // where the claims of the last line begin
-	for l, r := range f.claims() {
-		if n := len(list); n == 0 || list[n-1].Line != l.Number {
-			line = n
-		}
-		if c := (Claim{f.name, l.Number, l.Owner, r}); !slices.Contains(list[line:], c) {
-			list = append(list, c)
-		}
-	}
+func holds(holders []known.Account) (list []Claim) {
 	for _, a := range holders {
 		list = append(list, Claim{a.File, a.Line, a.Name, Range{a.ID, 1}})
+	}
+	return list
+}
+
+// held returns the claims of the lines, each once.
+func (f *File) held() []Claim {
+	var list []Claim
+	first := 0 // where the claims of the last line begin
+	for l, r := range f.claims() {
+		if n := len(list); n == 0 || list[n-1].Line != l.number {
+			first = n
+		}
+		if c := (Claim{f.name, l.number, l.owner, r}); !slices.Contains(list[first:], c) {
+			list = append(list, c)
+		}
 	}
 	return list
 }
@@ -93,15 +181,15 @@ func (f *File) held(holders []accounts.Account) []Claim {
 // under the one are found by the other too where there is an account.
 func (s *Set) Held(owner string) []Claim {
 	o, _ := s.owner(owner, nil)
-	return s.claimsOf(func(owner string, _ Range) bool { return o.is(owner) })
+	return s.claimsOf(func(c Claim) bool { return o.Is(c.Owner) })
 }
 
 // claimsOf returns the lines' claims that want.
-func (s *Set) claimsOf(want func(owner string, r Range) bool) []Claim {
+func (s *Set) claimsOf(want func(Claim) bool) []Claim {
 	var list []Claim
 	for _, f := range s.files() {
-		for _, c := range f.held(nil) {
-			if want(c.Owner, c.Range) {
+		for _, c := range f.held() {
+			if want(c) {
 				list = append(list, c)
 			}
 		}
@@ -109,13 +197,22 @@ func (s *Set) claimsOf(want func(owner string, r Range) bool) []Claim {
 	return list
 }
 
-// Owners returns who holds an ID on a host: [Set.Owners] of what [Read] reads.
-// An account that the host does not list is asked for by its number.
-func Owners(ctx context.Context, h usernskit.Host, id uint32) ([]Claim, error) {
-	s, err := Read(ctx, h)
-	if err != nil {
-		return nil, err
+// Mapped returns the map that a dockerd builds for containers where
+// "userns-remap" names the account ("dockremap" for "default"). The program is
+// [reader.Dockerd], or [reader.Dockerd27] for dockerd 20.10 to 27. The kernel
+// may still refuse the map: numbers may be no IDs, and ranges may overlap.
+func (s *Set) Mapped(p reader.Program, account string) (uid, gid reader.Map) {
+	o, _ := s.owner(account, nil)
+	maps := [2]reader.Map{}
+	for i, f := range s.files() {
+		text := &f.text
+		if f.absent && f.text == "" {
+			text = nil
+		}
+		maps[i] = reader.Lay(p, f.name, text, o)
+		if maps[i].Refused == nil && o.UID == nil {
+			maps[i].Unsure = s.numbered(f)
+		}
 	}
-	s.find(ctx, strconv.FormatUint(uint64(id), 10))
-	return s.Owners(id), ctx.Err()
+	return maps[0], maps[1]
 }

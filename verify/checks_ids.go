@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -90,7 +91,7 @@ var i02 = check{
 	},
 }
 
-func span(r subid.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
+func span(r reader.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
 
 // entry compares what the engines read: an upgrade must not change the map.
 func (j *judge) entry(s *facts.Side) {
@@ -98,9 +99,9 @@ func (j *judge) entry(s *facts.Side) {
 	for _, r := range s.Readings {
 		got = append(got, span(r))
 	}
-	other := subid.Dockerd27
+	other := reader.Dockerd27
 	if j.IDs.Reader == other {
-		other = subid.Dockerd
+		other = reader.Dockerd
 	}
 	list, err := s.File.As(other, j.IDs.Owner)
 	want := strings.Join(got, ", ")
@@ -211,7 +212,7 @@ var i04 = check{
 	},
 }
 
-func spans(list []subid.Reading) string {
+func spans(list []reader.Reading) string {
 	var all []string
 	for _, r := range list {
 		all = append(all, span(r))
@@ -389,7 +390,7 @@ var i08 = check{
 	},
 }
 
-func meets(r subid.Reading, s subid.Range) bool {
+func meets(r reader.Reading, s subid.Range) bool {
 	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start)-r.Start < r.Count // a sum could overflow
 }
 
@@ -579,7 +580,7 @@ var i11 = check{
 	},
 }
 
-func holds(r subid.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
+func holds(r reader.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
 
 type account struct {
 	name string
@@ -587,7 +588,7 @@ type account struct {
 }
 
 // others returns the claims of other owners on a range, one for each line.
-func (j *judge) others(s *facts.Side, r subid.Reading) []subid.Claim {
+func (j *judge) others(s *facts.Side, r reader.Reading) []subid.Claim {
 	if r.Start < 0 || r.Start > math.MaxUint32 || r.Count <= 0 {
 		return nil
 	}

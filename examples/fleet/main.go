@@ -33,7 +33,7 @@ import (
 var (
 	root  = flag.String("root", "", "directory taken for / by claim")
 	path  = flag.String("file", "", "file of claims, instead of etcd")
-	owner = flag.String("owner", subid.Docker().Owner, "name in /etc/subuid and /etc/subgid")
+	owner = flag.String("owner", subid.Dockremap, "name in /etc/subuid and /etc/subgid")
 	first = flag.Uint("min", 1<<20, "first ID of slot 0, the same on all hosts")
 	count = flag.Uint("count", 65536, "IDs in a slot, the same on all hosts")
 	slots = flag.Int("slots", 1000, "number of slots, the same on all hosts")

@@ -66,9 +66,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	want := subid.Docker()
-	want.Owner = account
-	_, ranges, err := subid.Plan(ctx, image, want)
+	_, ranges, err := subid.Plan(ctx, image, subid.Request{Owner: account, Count: 65536})
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -84,7 +82,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	p, err := usernskit.Merge(usernskit.Plan{Title: "install with userns-remap"}, ranges, kernel, daemon)
 	p.Actions = nil
 	p.Warnings = slices.DeleteFunc(p.Warnings, func(w usernskit.Warning) bool {
-		return w.ID == subid.NoAccount // dockerd makes dockremap when it first starts
+		return w.ID == subid.WarnNoAccount // dockerd makes dockremap when it first starts
 	})
 	return p, err
 }

@@ -31,14 +31,18 @@ func main() {
 }
 
 func give(ctx context.Context, h usernskit.Host, pods uint32, yes bool) error {
+	want, err := subid.Preset("kubelet", pods)
+	if err != nil {
+		return err
+	}
 	if !yes {
-		_, p, err := subid.Plan(ctx, h, subid.Kubelet(pods))
+		_, p, err := subid.Plan(ctx, h, want)
 		fmt.Print(p.Diff())
 		return err
 	}
 	var grant subid.Grant
 	receipt, err := h.Update(ctx, func() (p usernskit.Plan, err error) {
-		grant, p, err = subid.Plan(ctx, h, subid.Kubelet(pods))
+		grant, p, err = subid.Plan(ctx, h, want)
 		return p, err
 	})
 	if err != nil {

@@ -36,14 +36,18 @@ func subidFindCommand(e *env) *cobra.Command {
 	request := e.subidFlags(c)
 	e.riskFlag(c)
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
-		grant, warnings, err := subid.Find(ctx, e.host, request(""))
+		s, err := subid.Read(ctx, e.host)
+		if err != nil {
+			return err
+		}
+		grant, warnings, err := s.Find(request(""))
 		if err != nil {
 			return err
 		}
 		var code error
 		for _, w := range warnings {
 			e.note("%s: %s", w.ID, w.Text)
-			if w.ID == subid.AccountsUnseen {
+			if w.ID == string(subid.ProblemAccountsUnseen) {
 				code = incomplete
 			}
 		}
@@ -91,7 +95,13 @@ func subidReleaseCommand(e *env) *cobra.Command {
 	e.writeFlags(c)
 	e.argument(c, false, e.owners)
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
-		_, err := e.change(ctx, func() (usernskit.Plan, error) { return subid.PlanRelease(ctx, e.host, list[0]) })
+		_, err := e.change(ctx, func() (usernskit.Plan, error) {
+			s, err := subid.Read(ctx, e.host)
+			if err != nil {
+				return usernskit.Plan{}, err
+			}
+			return s.PlanRelease(list[0])
+		})
 		return err
 	})
 	return c

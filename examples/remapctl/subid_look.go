@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,16 +32,20 @@ type jsonProblem struct {
 }
 
 func (e *env) subidAudit(ctx context.Context, _ []string) error {
-	problems, err := subid.Audit(ctx, e.host)
+	s, err := subid.Read(ctx, e.host)
+	if err != nil {
+		return err
+	}
+	problems, err := s.Problems(ctx)
 	if err != nil {
 		return err
 	}
 	var code error
 	list := []jsonProblem{}
 	for _, p := range problems {
-		list = append(list, jsonProblem{p.ID, p.File, p.Line, p.Owner, p.Text})
+		list = append(list, jsonProblem{string(p.ID), p.File, p.Line, p.Owner, p.Text})
 		switch {
-		case p.ID != subid.AccountsUnseen:
+		case p.ID != subid.ProblemAccountsUnseen:
 			code = findings
 		case code == nil:
 			code = incomplete
@@ -78,27 +83,33 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 		return fmt.Errorf("%q is not an ID: 0 to 4294967295", list[0])
 	}
 	id := uint32(n)
-	owners, err := subid.Owners(ctx, e.host, id)
+	s, err := subid.Read(ctx, e.host)
 	if err != nil {
 		return err
+	}
+	owners, unsure := s.Owners(ctx, id)
+	var code error
+	if unsure != nil {
+		e.note("whether an account has %d cannot be told: %v", id, unsure)
+		code = incomplete
 	}
 	reserved := ""
 	if i := slices.IndexFunc(subid.ReservedRanges(), func(r subid.Reserved) bool { return r.Contains(id) }); i >= 0 {
 		reserved = subid.ReservedRanges()[i].Name
 	}
 	if e.json {
-		return e.printJSON(struct {
+		return errors.Join(e.printJSON(struct {
 			Schema   int         `json:"schema"`
 			ID       uint32      `json:"id"`
 			Owners   []jsonClaim `json:"owners"`
 			Reserved string      `json:"reserved"`
-		}{1, id, claimsJSON(owners), reserved})
+		}{1, id, claimsJSON(owners), reserved}), code)
 	}
-	if len(owners) == 0 {
+	if len(owners) == 0 && unsure == nil {
 		e.say("nobody has %d", id)
 	}
 	if reserved != "" {
 		e.note("%d is one of the IDs for: %s", id, reserved)
 	}
-	return e.printClaims(owners)
+	return errors.Join(e.printClaims(owners), code)
 }

@@ -193,7 +193,7 @@ func parseLine(raw string) (*fleet.Claim, error) {
 	if host == everywhere {
 		host = ""
 	}
-	return &fleet.Claim{Slot: slot, Host: host, Owner: cmp.Or(words[1], subid.Docker().Owner), State: state, Time: time.Time{}}, nil
+	return &fleet.Claim{Slot: slot, Host: host, Owner: cmp.Or(words[1], subid.Dockremap), State: state, Time: time.Time{}}, nil
 }
 
 // write returns the file with the claim in line at, or in a new last line where

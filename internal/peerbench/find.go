@@ -129,7 +129,11 @@ func (h host) overlap(start uint32) string {
 }
 
 func (h host) findOurs() (uint32, error) {
-	grant, _, err := subid.Find(context.Background(), usernskit.Host{Root: h.root}, subid.Request{})
+	s, err := subid.Read(context.Background(), usernskit.Host{Root: h.root})
+	if err != nil {
+		return 0, err
+	}
+	grant, _, err := s.Find(subid.Request{})
 	return grant.UID.Start, err
 }
 

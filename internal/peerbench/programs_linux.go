@@ -73,10 +73,10 @@ func allocated(owner string, held []subid.Range) string {
 		}
 		var mine []subid.Range
 		lines := 0
-		for l, r := range subid.Parse(path, data).Ranges() {
+		for c := range subid.Parse(path, data).Ranges() {
 			lines++
-			if l.Owner == owner {
-				mine = append(mine, r)
+			if c.Owner == owner {
+				mine = append(mine, c.Range)
 			}
 		}
 		if len(mine) != 1 || mine[0].Count != 65536 || lines != len(held)+1 {

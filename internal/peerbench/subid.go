@@ -3,7 +3,6 @@ package peerbench
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -68,8 +67,8 @@ func ParseTextRows(sizes ...int) []Row {
 			Work: "parse subuid, text in memory", Size: size(n, "lines"), Units: n, Target: 8,
 			Sides: []Side{
 				side("usernskit", func() (t tally, err error) {
-					for l, r := range subid.Parse(subid.UIDFile, text).Ranges() {
-						t.add(l.Owner, uint64(r.Start), uint64(r.Count))
+					for c := range subid.Parse(subid.UIDFile, []byte(text)).Ranges() {
+						t.add(c.Owner, uint64(c.Range.Start), uint64(c.Range.Count))
 					}
 					return t, nil
 				}, equals(all)),
@@ -107,9 +106,9 @@ func ParseRows(dir string, sizes ...int) ([]Row, error) {
 }
 
 func parseOurs(path string) (t tally, err error) {
-	text, err := readText(path)
-	for l, r := range subid.ParseString(path, text).Ranges() {
-		t.add(l.Owner, uint64(r.Start), uint64(r.Count))
+	data, err := os.ReadFile(path)
+	for c := range subid.Parse(path, data).Ranges() {
+		t.add(c.Owner, uint64(c.Range.Start), uint64(c.Range.Count))
 	}
 	return t, err
 }
@@ -153,37 +152,11 @@ func OwnerRows(dir string, sizes ...int) ([]Row, error) {
 }
 
 func ownerOurs(path, owner string) (t tally, err error) {
-	text, err := readText(path)
-	for _, r := range subid.ParseString(path, text).RangesOf(owner) {
-		t.add("", uint64(r.Start), uint64(r.Count))
+	data, err := os.ReadFile(path)
+	for c := range subid.Parse(path, data).RangesOf(owner) {
+		t.add("", uint64(c.Range.Start), uint64(c.Range.Count))
 	}
 	return t, err
-}
-
-// readText reads a file into a string, without bytes to copy it from.
-func readText(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	b.Grow(int(info.Size()))
-	part := make([]byte, min(info.Size()+1, 32<<10))
-	for {
-		n, err := f.Read(part)
-		b.Write(part[:n])
-		if err == io.EOF {
-			return b.String(), nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
 }
 
 func ownerMoby(path, owner string) (t tally, err error) {

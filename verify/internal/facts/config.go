@@ -12,7 +12,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
-	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // A config is what dockerd is configured to do.
@@ -144,7 +144,7 @@ func (c config) storeName(ctx context.Context, h usernskit.Host) (string, bool) 
 	if !c.On {
 		return "", false
 	}
-	i := readFiles(ctx, h, c, subid.Dockerd)
+	i := readFiles(ctx, h, c, reader.Dockerd)
 	if !i.Mapped() {
 		return "", false
 	}

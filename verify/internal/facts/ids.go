@@ -15,6 +15,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -31,9 +32,9 @@ type ids struct {
 	ClaimsErr error
 
 	Account  string // whose lines dockerd reads; "" where remapping is not configured
-	Owner    subid.Owner
+	Owner    reader.Owner
 	OwnerErr error // the account or the group does not exist, as dockerd looks it up
-	Reader   subid.Reader
+	Reader   reader.Program
 	UID, GID Side
 }
 
@@ -42,8 +43,8 @@ type Side struct {
 	Path     string
 	File     *subid.File // nil where it cannot be read; empty where it is missing
 	Err      error
-	Readings []subid.Reading // of the account, as dockerd reads them
-	Refused  error           // dockerd refuses the file
+	Readings []reader.Reading // of the account, as dockerd reads them
+	Refused  error            // dockerd refuses the file
 	Map      userns.Map
 	MapErr   error // why the readings make no map
 }
@@ -64,11 +65,11 @@ func (i ids) Root() string {
 }
 
 func (f *Facts) readIDs(ctx context.Context) {
-	reader := subid.Dockerd
+	program := reader.Dockerd
 	if before, known := f.Engine.Before(48); known && before {
-		reader = subid.Dockerd27
+		program = reader.Dockerd27
 	}
-	f.IDs = readFiles(ctx, f.Host, f.Config, reader)
+	f.IDs = readFiles(ctx, f.Host, f.Config, program)
 	if f.IDs.Account != "" {
 		f.IDs.OwnerErr = f.Config.remap.Check(ctx, f.Host)
 	}
@@ -89,8 +90,8 @@ func (f *Facts) readClaims(ctx context.Context) {
 }
 
 // readFiles reads accounts and ranges.
-func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Reader) ids {
-	i := ids{Reader: reader, UID: Side{Path: subid.UIDFile}, GID: Side{Path: subid.GIDFile}}
+func readFiles(ctx context.Context, h usernskit.Host, c config, program reader.Program) ids {
+	i := ids{Reader: program, UID: Side{Path: subid.UIDFile}, GID: Side{Path: subid.GIDFile}}
 	if data, err := h.ReadFile("/etc/passwd"); err != nil {
 		i.Passwd.Err = err
 	} else {
@@ -128,7 +129,7 @@ func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Rea
 		return i
 	}
 	i.Account = account
-	i.Owner = subid.Owner{Name: account}
+	i.Owner = reader.Owner{Name: account}
 	for _, u := range i.Passwd.Value {
 		if u.Name == account && u.Uid >= 0 && int64(u.Uid) <= math.MaxUint32 {
 			uid := uint32(u.Uid)
@@ -136,16 +137,16 @@ func readFiles(ctx context.Context, h usernskit.Host, c config, reader subid.Rea
 			break
 		}
 	}
-	i.UID.read(reader, i.Owner)
-	i.GID.read(reader, i.Owner)
+	i.UID.read(program, i.Owner)
+	i.GID.read(program, i.Owner)
 	return i
 }
 
-func (s *Side) read(reader subid.Reader, owner subid.Owner) {
+func (s *Side) read(program reader.Program, owner reader.Owner) {
 	if s.File == nil {
 		return
 	}
-	s.Readings, s.Refused = s.File.As(reader, owner)
+	s.Readings, s.Refused = s.File.As(program, owner)
 	if s.Refused != nil || len(s.Readings) == 0 {
 		return
 	}
@@ -153,7 +154,7 @@ func (s *Side) read(reader subid.Reader, owner subid.Owner) {
 }
 
 // mapOf lines the ranges up from container ID 0 on, as dockerd does.
-func mapOf(list []subid.Reading) (userns.Map, error) {
+func mapOf(list []reader.Reading) (userns.Map, error) {
 	var extents []userns.Extent
 	next := int64(0)
 	for _, r := range list {
@@ -214,7 +215,7 @@ const MaxSystemID = 999
 func (i *ids) Sides() []*Side { return []*Side{&i.UID, &i.GID} }
 
 // line names the line of a reading.
-func (s *Side) Line(r subid.Reading) string { return s.Path + ":" + strconv.Itoa(r.Line) }
+func (s *Side) Line(r reader.Reading) string { return s.Path + ":" + strconv.Itoa(r.Line) }
 
 // text returns a line of the file as it stands there.
 func (s *Side) Text(line int) string {

@@ -1,4 +1,4 @@
-package subid_test
+package reader_test
 
 import (
 	"math/rand/v2"
@@ -8,7 +8,7 @@ import (
 	"github.com/moby/sys/user"
 	"github.com/stretchr/testify/require"
 
-	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // oddLines is a corpus of lines that programs read in different ways, in an
@@ -41,13 +41,13 @@ func oddLines(seed uint64, n int) []string {
 
 // By construction, but for line numbers and the order of things.
 func TestDockerdReadsWhatAsDockerdSays(t *testing.T) {
-	alice := subid.Owner{Name: "alice", UID: new(uint32(4242))}
+	alice := reader.Owner{Name: "alice", UID: new(uint32(4242))}
 	for seed := range uint64(20) {
 		lines := oddLines(seed, 300)
 		text := strings.Join(lines, "\r\n")
 		want, err := user.ParseSubIDFilter(strings.NewReader(text), func(e user.SubID) bool { return e.Name == "alice" || e.Name == "4242" })
 		require.NoError(t, err)
-		got, err := subid.Parse("subuid", []byte(text)).As(subid.Dockerd, alice)
+		got, err := reader.Read(reader.Dockerd, "subuid", text, alice)
 		require.NoError(t, err)
 		require.Len(t, got, len(want))
 		for i, n := range got {

@@ -1,0 +1,304 @@
+package subid
+
+import (
+	"iter"
+	"math"
+	"strings"
+
+	"github.com/usernskit/usernskit/subid/reader"
+)
+
+// A File is the text of /etc/subuid or /etc/subgid. It keeps every byte; what
+// the lines mean is worked out from the text whenever it is asked for, so that
+// there is never a second list to keep in step. See subuid(5).
+type File struct {
+	name   string
+	text   string
+	absent bool // there is no file, which Plan writes differently from an empty one
+}
+
+// A Claim is a hold on some IDs: a range of one of the two files, or a single
+// ID in /etc/passwd or /etc/group.
+type Claim struct {
+	File  string // "" for an account that only getent(1) knows
+	Line  int    // from 1; 0 where there is no File
+	Owner string // as the file has it
+	Range Range
+}
+
+// Parse takes any bytes for a subuid or subgid file and never fails; what is
+// odd about them is found by [Set.Problems]. Nil data is a file that does not
+// exist. The name is for errors and is never opened.
+func Parse(name string, data []byte) *File {
+	return &File{name: name, text: string(data), absent: data == nil}
+}
+
+// Name returns the name that was given to [Parse].
+func (f *File) Name() string { return f.name }
+
+// Bytes returns what was parsed, byte for byte, and what the edits made of it.
+// A file that was absent and not edited gives nil.
+func (f *File) Bytes() []byte {
+	if f.absent && f.text == "" {
+		return nil
+	}
+	return []byte(f.text)
+}
+
+// As returns what a program finds for an owner in these very bytes: see
+// [reader.Read].
+func (f *File) As(p reader.Program, o reader.Owner) ([]reader.Reading, error) {
+	return reader.Read(p, f.name, f.text, o)
+}
+
+// Ranges returns the lines that every program reads alike, with what they say:
+// owner, start and count in plain decimal, at least one ID, none past
+// 4294967294. Other lines are left out; [Set.Problems] has them.
+func (f *File) Ranges() iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		for l, r := range f.entries() {
+			if r.Count > 0 && !yield(Claim{f.name, l.number, l.owner, r}) {
+				return
+			}
+		}
+	}
+}
+
+// RangesOf is exactly those of [File.Ranges] whose owner is the one given, by
+// the very same name. It looks for the name in the text, and reads only the
+// lines of the owner.
+func (f *File) RangesOf(owner string) iter.Seq[Claim] {
+	return func(yield func(Claim) bool) {
+		text, key := f.text, owner+":"
+		number, counted := 1, 0 // the number of the line that text[counted] is on
+		for at := 0; ; at++ {
+			found := strings.Index(text[at:], key)
+			if found < 0 {
+				return
+			}
+			if at += found; at > 0 && text[at-1] != '\n' {
+				continue // the end of another name, or a number
+			}
+			colon, r := plain(text[at:endOfLine(text, at)])
+			if r.Count == 0 || colon != len(owner) || continues(text, at) {
+				continue
+			}
+			number += strings.Count(text[counted:at], "\n")
+			counted = at
+			if !yield(Claim{f.name, number, text[at : at+colon], r}) {
+				return
+			}
+		}
+	}
+}
+
+// continues reports whether the line that starts at text[at] is to shadow-utils
+// the end of the one before it, which has a NUL byte; see entries.
+func continues(text string, at int) bool {
+	before := strings.TrimSuffix(text[:at], "\n")
+	return strings.IndexByte(before[strings.LastIndexByte(before, '\n')+1:], 0) >= 0
+}
+
+// A line is one line of a [File].
+type line struct {
+	number int    // from 1
+	at     int    // where it starts in the text
+	owner  string // what precedes the first colon, byte for byte
+	text   string // the whole line without its "\n"
+}
+
+// entries returns every line, and the range of those that all programs read
+// alike. The others come with the empty range.
+func (f *File) entries() iter.Seq2[line, Range] {
+	return func(yield func(line, Range) bool) {
+		text, number, continued := f.text, 0, false
+		for at := 0; at < len(text); {
+			number++
+			end := endOfLine(text, at)
+			owner, r := plain(text[at:end])
+			if r.Count == 0 || continued {
+				r = Range{}
+				// After a line with a NUL byte shadow-utils goes on reading as
+				// if it had ended there: the next one is its continuation.
+				continued = strings.IndexByte(text[at:end], 0) >= 0
+			}
+			if !yield(line{number, at, text[at : at+owner], text[at:end]}, r) {
+				return
+			}
+			at = end + 1
+		}
+	}
+}
+
+// endOfLine returns where the line that starts at text[at] ends.
+func endOfLine(text string, at int) int {
+	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
+		return at + i
+	}
+	return len(text)
+}
+
+// claims returns every line with every range that any program finds on it, for
+// any owner. A line may come several times, and with ranges that overlap.
+// Comments are not among them, though dockerd 28 reads "#alice:100000:65536"
+// as a line of the owner "#alice": there is no such account.
+func (f *File) claims() iter.Seq2[line, Range] {
+	return func(yield func(line, Range) bool) {
+		for l, r := range f.allClaims() {
+			if !comment(l.text) && !yield(l, r) {
+				return
+			}
+		}
+	}
+}
+
+func comment(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "#") }
+
+// allClaims is claims with the comments.
+func (f *File) allClaims() iter.Seq2[line, Range] {
+	return func(yield func(line, Range) bool) {
+		for l, r := range f.entries() {
+			if r.Count > 0 {
+				if !yield(l, r) {
+					return
+				}
+				continue
+			}
+			if !oddClaims(l, yield) {
+				return
+			}
+		}
+		for l, r := range f.joined() {
+			if !yield(l, r) {
+				return
+			}
+		}
+	}
+}
+
+// oddClaims yields the claims of a line that is not plain. It is a function of
+// its own so that no plain line is allocated.
+func oddClaims(l line, yield func(line, Range) bool) bool {
+	for owner, r := range oddRanges(l.text) {
+		l.owner = owner
+		if !yield(l, r) {
+			return false
+		}
+	}
+	return true
+}
+
+// joined returns what shadow-utils finds on lines that are not those of the
+// file, as NUL bytes make them, where that is not on the line itself.
+func (f *File) joined() iter.Seq2[line, Range] {
+	return func(yield func(line, Range) bool) {
+		if strings.IndexByte(f.text, 0) < 0 {
+			return
+		}
+		var starts []line
+		for l := range f.entries() {
+			starts = append(starts, l)
+		}
+		for found := range reader.Joined(f.text) {
+			l := starts[min(found.Line, len(starts))-1]
+			l.owner = found.Owner
+			for first, last := range found.IDs() {
+				r := between(first, last)
+				if _, alike := plain(l.text); alike != r && !yield(l, r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// oddRanges returns what programs find on a line that is not plain, each owner
+// and range once.
+func oddRanges(text string) iter.Seq2[string, Range] {
+	return func(yield func(string, Range) bool) {
+		var owners [16]string
+		var ranges [16]Range
+		n := 0
+	next:
+		for found := range reader.Line(text) {
+			for first, last := range found.IDs() {
+				r := between(first, last)
+				for i := range n {
+					if owners[i] == found.Owner && ranges[i] == r {
+						continue next
+					}
+				}
+				if n < len(owners) {
+					owners[n], ranges[n] = found.Owner, r
+					n++
+				}
+				if !yield(found.Owner, r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// between is the range of the IDs from first to last. The whole 2^32 do not fit
+// and lose the last one, which is (uid_t)-1.
+func between(first, last uint32) Range {
+	return Range{first, uint32(min(uint64(last)-uint64(first)+1, math.MaxUint32))}
+}
+
+// plain reads a line: where its owner ends, and its range if all programs agree
+// on that. The empty range says that they may not.
+func plain(text string) (owner int, r Range) {
+	owner = strings.IndexByte(text, ':')
+	if owner < 0 {
+		return len(text), Range{}
+	}
+	if len(text) > reader.MaxLine || !plainOwner(text[:owner]) {
+		return owner, Range{}
+	}
+	rest := text[owner+1:]
+	start, end := decimal(rest)
+	if end == len(rest) || rest[end] != ':' {
+		return owner, Range{}
+	}
+	rest = rest[end+1:]
+	count, end := decimal(rest)
+	if end != len(rest) || count == 0 || start+count > maxID+1 {
+		return owner, Range{}
+	}
+	return owner, Range{uint32(start), uint32(count)}
+}
+
+// noNumber is larger than any ID, and does not overflow when one is added.
+const noNumber = 1 << 40
+
+// maxDigits is how many any ID has at most.
+const maxDigits = 10
+
+// decimal reads the plain decimal number that s begins with, without sign or
+// leading zeros, and returns where it ends. What is not such a number, or has
+// more digits than any ID, is noNumber.
+func decimal(s string) (n uint64, end int) {
+	for end < len(s) && s[end]-'0' <= 9 {
+		n = n*10 + uint64(s[end]-'0')
+		end++
+	}
+	if end == 0 || end > maxDigits || end > 1 && s[0] == '0' {
+		return noNumber, end
+	}
+	return n, end
+}
+
+// plainOwner reports whether all programs take s for the same owner: blanks at
+// the ends are trimmed by some only, '#' starts a comment for some and '+' or
+// '-' an NIS entry for others, a C string ends at NUL, and "01000" is the UID
+// 1000 to shadow-utils from 4.20 on.
+func plainOwner(s string) bool {
+	if s == "" || s[0] == '#' || s[0] == '+' || s[0] == '-' || strings.IndexByte(s, 0) >= 0 {
+		return false
+	}
+	if first, last := s[0], s[len(s)-1]; first <= ' ' || last <= ' ' || first >= 0x80 || last >= 0x80 {
+		return strings.TrimSpace(s) == s
+	}
+	return s[0] != '0' || len(s) == 1 || strings.Trim(s, "0123456789") != ""
+}

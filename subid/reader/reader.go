@@ -1,0 +1,182 @@
+// Package reader says what each program that reads /etc/subuid and /etc/subgid
+// makes of them. The programs agree on plain lines only, "owner:100000:65536";
+// see [Programs] for the versions that were run.
+package reader
+
+import (
+	"fmt"
+	"io/fs"
+	"strconv"
+
+	"github.com/usernskit/usernskit"
+)
+
+// A Program reads subuid and subgid files.
+type Program int
+
+const (
+	// Shadow413 is shadow-utils up to 4.14: newuidmap, getsubids, useradd.
+	// Numbers are those of C, 0x and octal included, and wrap below zero. 4.13
+	// of Debian 12 was run. Where it was built with glibc 2.38 or later, which
+	// that one was not, it reads 0b101 too.
+	Shadow413 Program = iota
+	// Shadow417 is 4.15 to 4.17: no number below zero. 4.17.4 of Debian 13 was
+	// run, which reads 0b101 as 5, by glibc 2.41.
+	Shadow417
+	// Shadow418 is 4.18 and 4.19: exactly three fields. It was not run here.
+	Shadow418
+	// Shadow420 is 4.20 and later: no ID past 4294967295, owners compared as
+	// accounts, and a file without a final newline or with a NUL byte is
+	// refused. 4.20.3 of Debian sid was run.
+	Shadow420
+	// Dockerd27 is dockerd 20.10 to 27: strict decimal, and the lines of the
+	// owner's name count only where there is none of its UID.
+	Dockerd27
+	// Dockerd is dockerd 28 and later, by the very code it uses, that of
+	// github.com/moby/sys/user. A number it cannot read is 0, host root.
+	Dockerd
+	// ContainersStorage is podman, buildah and CRI-O, where they are built
+	// without libsubid. It orders the ranges by their start.
+	ContainersStorage
+)
+
+var names = [...]string{"shadow-utils 4.13", "shadow-utils 4.17", "shadow-utils 4.18", "shadow-utils 4.20 and later",
+	"dockerd 27 and earlier", "dockerd 28 and later", "podman and CRI-O"}
+
+// Programs returns all of them.
+func Programs() []Program {
+	list := make([]Program, len(names))
+	for i := range list {
+		list[i] = Program(i)
+	}
+	return list
+}
+
+// String returns the name that people know the program by.
+func (p Program) String() string {
+	if p < 0 || int(p) >= len(names) {
+		return "Program(" + strconv.Itoa(int(p)) + ")"
+	}
+	return names[p]
+}
+
+// MarshalText returns the name.
+func (p Program) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText takes what MarshalText returns.
+func (p *Program) UnmarshalText(text []byte) error {
+	for i, name := range names {
+		if name == string(text) {
+			*p = Program(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("no program %q", text)
+}
+
+// An Owner is the account that a program looks ranges up for.
+type Owner struct {
+	Name string
+	UID  *uint32 // nil: there is no such account, or its UID is not known
+}
+
+// uid returns the UID in decimal, as the files have it, or "".
+func (o Owner) uid() string {
+	if o.UID == nil {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*o.UID), 10)
+}
+
+// Is reports whether any program takes an owner field for o: the name or the
+// UID, which shadow-utils from 4.20 on reads as C does.
+func (o Owner) Is(field string) bool { return o.is(field) || o.account(field) }
+
+// is reports whether a field is the name or the UID in plain decimal.
+func (o Owner) is(field string) bool {
+	return field != "" && (field == o.Name || field[0] <= '9' && field == o.uid())
+}
+
+// account is is for shadow-utils from 4.20 on, which looks the account of the
+// field up, by the number first. Without an account nothing matches, not even
+// the same name.
+func (o Owner) account(field string) bool {
+	if o.UID == nil {
+		return false
+	}
+	if n, ok := cDecimal(field); ok {
+		return n == uint64(*o.UID)
+	}
+	return field == o.Name
+}
+
+// A Reading is one range as a program holds it after reading a file. The
+// numbers are the 64 bits it has: 0 for what dockerd cannot read, negative, or
+// far past the last ID. Only shadow-utils before 4.15 takes them for unsigned.
+type Reading struct {
+	Line         int
+	Start, Count int64
+	ID           int64 // the first ID of the container; 0 unless it is one of a [Map]
+}
+
+// Read returns what a program finds for an owner in the text of a file, in the
+// order in which it would put the ranges into a container, nonsense included.
+// An error means that the program refuses the whole file, and names the line.
+func Read(p Program, file, text string, o Owner) (list []Reading, err error) {
+	var bad refusal
+	switch p {
+	case Shadow413, Shadow417, Shadow418, Shadow420:
+		list, bad = readShadow(p, text, o)
+	case Dockerd:
+		list, bad = readDockerd(text, o)
+	case Dockerd27:
+		list, bad = readDockerd27(text, o)
+	case ContainersStorage:
+		list, bad = readContainersStorage(text, o)
+	default:
+		return nil, fmt.Errorf("%s: no such reader: %v", file, p)
+	}
+	if bad.why != "" {
+		return nil, &usernskit.FileError{File: file, Line: bad.line,
+			Err: fmt.Errorf("%v cannot read this and refuses the whole file: %s", p, bad.why)}
+	}
+	return list, nil
+}
+
+// A refusal is why a program gives up at a line; the zero one is none.
+type refusal struct {
+	line int
+	why  string
+}
+
+// A Map is what a dockerd makes of one of the two files for the account that it
+// remaps to.
+type Map struct {
+	// Readings are the extents in the order of the container's IDs. Without
+	// any, and without an error, the account has no line, and dockerd does not
+	// start.
+	Readings []Reading
+	// Refused is why dockerd does not start with the file: there is none, which
+	// matches [fs.ErrNotExist], or it cannot read it.
+	Refused error
+	// Unsure is why it cannot be told whose some of the lines are.
+	Unsure error
+}
+
+// Lay returns the map that a program makes of a file's text. Nil is a file that
+// does not exist.
+func Lay(p Program, file string, text *string, o Owner) (m Map) {
+	if text == nil {
+		m.Refused = &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}
+		return m
+	}
+	if m.Readings, m.Refused = Read(p, file, *text, o); m.Refused != nil {
+		return m
+	}
+	next := int64(0)
+	for i := range m.Readings {
+		m.Readings[i].ID = next
+		next += m.Readings[i].Count
+	}
+	return m
+}
