@@ -11,6 +11,7 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // A Request says how remapping is to be. The zero Request is Docker's default:
@@ -175,9 +176,9 @@ func Ranges(h usernskit.Host) daemoncfg.Ranges {
 		if err != nil {
 			return err
 		}
-		uid, gid := set.Mapped(subid.Dockerd, account)
+		uid, gid := set.Mapped(reader.Dockerd, account)
 		for _, m := range []struct {
-			subid.Mapped
+			reader.Map
 			file string
 		}{{uid, subid.UIDFile}, {gid, subid.GIDFile}} {
 			switch {
