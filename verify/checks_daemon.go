@@ -84,30 +84,38 @@ var d01 = check{
 var d02 = check{
 	Check: Check{
 		ID: "D02", Name: "flag-conflict", Severity: Critical,
-		Title:  "userns-remap is set in one place only",
-		Why:    "dockerd does not start when a flag and daemon.json both set it, even to the same value.",
+		Title:  "dockerd starts with its flags, and none sets what daemon.json sets too",
+		Why:    "dockerd does not start when a flag and daemon.json both set userns-remap, hosts or another key, even to the same value.",
 		Reads:  "daemon.json, units and their environment files, the command line of a running dockerd.",
-		Remedy: "Remove the flag and keep the key of daemon.json.",
+		Remedy: "Remove the flag, or the key from daemon.json.",
 	},
-	needs: facts.NeedConfig,
+	needs: facts.NeedProblems,
 	judge: func(j *judge) {
 		c := j.Config
 		if c.StartupErr != nil {
 			j.unknown("dockerd", "%v", c.Unread())
 			return
 		}
+		for _, p := range c.Problems {
+			switch p.ID {
+			case daemoncfg.ProblemConflict, daemoncfg.ProblemRefusedWord, daemoncfg.ProblemUnknownFlag:
+				if p.Level == daemoncfg.LevelFatal {
+					j.fail(p.Pos.String(), "%s", p.Text)
+				} else {
+					j.unknown(p.Pos.String(), "%s", p.Text)
+				}
+			}
+		}
 		flag, given := c.Startup.Flag("userns-remap")
 		switch {
-		case !given && len(c.Startup.Unsure) > 0:
+		case j.troubled():
+		case len(c.Startup.Unsure) > 0:
 			j.unknown("dockerd", "%s", c.Startup.Unsure[0])
-		case !given:
-			j.pass("dockerd", "no flag sets userns-remap")
-		case j.noConfig():
-		case c.InFile("userns-remap"):
-			j.fail(c.File, "userns-remap is set here and by a flag: dockerd does not start").
-				saw(c.File, c.Raw("userns-remap"), "one of the two").saw(flag.Place(), "--userns-remap="+flag.Value, "one of the two")
+		case len(c.Startup.Flags) > 0 && j.noConfig():
+		case given:
+			j.pass("dockerd", "only a flag sets userns-remap").saw(flag.Place(), flag.Spelled, "")
 		default:
-			j.pass("dockerd", "only a flag sets userns-remap").saw(flag.Place(), "--userns-remap="+flag.Value, "")
+			j.pass("dockerd", "no flag sets what daemon.json sets")
 		}
 	},
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
@@ -57,7 +58,7 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 			return Forecast{}, err
 		}
 	}
-	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap}, facts.NeedHostMounts|facts.NeedKernel)
+	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap}, facts.NeedHostMounts|facts.NeedKernel|facts.NeedProblems)
 	if err := ctx.Err(); err != nil {
 		return Forecast{}, err
 	}
@@ -182,6 +183,7 @@ func (p *preflight) daemon() {
 			})
 		}
 	}
+	p.problems()
 	p.ranges()
 	if p.Engine.Rootless() || p.Config.Startup.Rootless {
 		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
@@ -191,11 +193,28 @@ func (p *preflight) daemon() {
 	}
 }
 
+// problems adds what keeps dockerd from starting with its configuration.
+func (p *preflight) problems() {
+	for _, problem := range p.Config.Problems {
+		switch {
+		case problem.ID == daemoncfg.ProblemSnapshotter: // said above, whether remapping is on yet or not
+		case problem.Level == daemoncfg.LevelUnknown:
+			p.out.Unknown = append(p.out.Unknown, problem.String())
+		case problem.Level == daemoncfg.LevelFatal && !p.override:
+			option := string(problem.ID)
+			if len(problem.Path) > 0 {
+				option = strings.Join(problem.Path, ".")
+			}
+			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{Option: option, Text: problem.String()})
+		}
+	}
+}
+
 // ranges adds why the map that is configured cannot be had: dockerd then does
 // not start, or no container does.
 func (p *preflight) ranges() {
 	made := p.Config.Value == daemoncfg.Default && p.IDs.Owner.UID == nil // dockerd makes the account, with ranges
-	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || made {
+	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || made || p.IDs.Account == "" {
 		return
 	}
 	p.out.WillNotStart = append(p.out.WillNotStart, Trouble{

@@ -24,6 +24,8 @@ type config struct {
 	Doc     *daemoncfg.Document
 	DocErr  error // it cannot be read, or dockerd would refuse it
 	Missing bool  // there is none
+	// Problems are what keeps dockerd from starting, and what does nothing.
+	Problems []daemoncfg.Problem
 
 	// What userns-remap says, from whichever place sets it.
 	Value string
@@ -66,6 +68,16 @@ func (f *Facts) readConfig(ctx context.Context) {
 		c.Value, c.Place = f.Remap, "the option"
 		c.remap, c.Err = daemoncfg.ParseRemap(f.Remap)
 		c.On = c.Err == nil
+	}
+}
+
+// readProblems asks what keeps dockerd from starting, of the ranges aside.
+func (f *Facts) readProblems(ctx context.Context) {
+	if f.Config.StartupErr != nil {
+		return
+	}
+	if doc, err := daemoncfg.Read(ctx, f.Host); err == nil {
+		f.Config.Problems = daemoncfg.Check(ctx, f.Host, f.Config.Startup, doc, nil)
 	}
 }
 

@@ -15,6 +15,7 @@ type Need uint
 
 const (
 	NeedConfig     Need = 1 << iota // how dockerd is started, and daemon.json
+	NeedProblems                    // what keeps dockerd from starting with this configuration
 	NeedEngine                      // what Docker says, or the files of its store
 	NeedIDs                         // accounts, both subordinate ID files, and the map
 	NeedPeer                        // which process has the daemon's socket
@@ -43,7 +44,7 @@ var implied = []struct{ part, from Need }{
 	{NeedLosses, NeedStores},
 	{NeedProbe | NeedProbeIPC | NeedPeer | NeedClaims | NeedProcesses | NeedHostMounts | NeedPath | NeedStores, NeedIDs},
 	{NeedIDs, NeedEngine},
-	{NeedEngine, NeedConfig},
+	{NeedEngine | NeedProblems, NeedConfig},
 }
 
 // readOptions say what to look at; the fields are those of verify.Options.
@@ -115,6 +116,7 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 		read func(context.Context)
 	}{
 		{NeedConfig, f.readConfig},
+		{NeedProblems, f.readProblems},
 		{NeedEngine, f.askDocker},
 		{NeedIDs, f.readIDs},
 		{NeedPeer, f.readPeer},
