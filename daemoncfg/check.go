@@ -26,6 +26,8 @@ type Problem struct {
 	// Err is what a plan that brings the problem about fails with; it matches
 	// one of the errors of this package.
 	Err error
+
+	from int // the first dockerd that it concerns, where not all
 }
 
 // String returns the text with its position before it.
@@ -138,6 +140,7 @@ func (c *checker) flags() {
 			p.ID, p.Text = ProblemUnknownFlag, fmt.Sprintf("%s: no dockerd from 20.10 to 29 has this flag, nor starts with it", f.Spelled)
 		case option.Until != "":
 			p.ID, p.Text = ProblemUnknownFlag, fmt.Sprintf("%s: dockerd from %s on does not have this flag and does not start with it", f.Spelled, option.Until)
+			p.from = major(option.Until)
 		default:
 			continue
 		}

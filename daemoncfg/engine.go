@@ -32,9 +32,9 @@ func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 	if err != nil || exit != 0 {
 		return // none is installed, or none that answers: the list stays as it is
 	}
-	major := 0 // of a build that does not say
+	version := 0 // of a build that does not say
 	if m := engineVersion.FindSubmatch(out); m != nil {
-		major, _ = strconv.Atoi(string(m[1]))
+		version, _ = strconv.Atoi(string(m[1]))
 	}
 	said, refused, err := c.validate(ctx, h)
 	switch {
@@ -42,10 +42,10 @@ func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 		c.add(Problem{ID: ProblemRefused, Level: LevelUnknown, Text: fmt.Sprintf("dockerd --validate could not be asked: %v", err)})
 		return
 	case refused && strings.Contains(said, "unknown flag: --validate"):
-		c.forVersion(max(major, 20))
+		c.forVersion(max(version, 20))
 		return
 	}
-	c.forVersion(max(major, 23))
+	c.forVersion(max(version, 23))
 	if refused {
 		c.add(Problem{ID: ProblemRefused, Level: LevelFatal, Pos: usernskit.Pos{File: c.doc.name},
 			Text: "the dockerd that is installed does not start with it: " + text.Visible(said)})
@@ -63,10 +63,10 @@ func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 }
 
 // forVersion lets problems of other versions be notes.
-func (c *checker) forVersion(major int) {
+func (c *checker) forVersion(version int) {
 	for i := range c.list {
 		p := &c.list[i]
-		if p.Level == LevelFatal && p.ID == ProblemEmptyFile && major >= 23 {
+		if p.Level == LevelFatal && (p.ID == ProblemEmptyFile && version >= 23 || version < p.from) {
 			p.Level = LevelNote
 		}
 	}

@@ -80,6 +80,7 @@ func (l *linter) known(it item, key string, path []string) {
 	switch option, known := dockerd.KeyOption(key); {
 	case option.Until != "":
 		l.add(it, path, ProblemRemovedKey, LevelFatal, "dockerd from %s on does not know %s and does not start with it", option.Until, key)
+		l.found[len(l.found)-1].from = major(option.Until)
 	case !known:
 		l.unknown(it, path, key)
 	case !l.fits(it.value, option.Kind), key == "default-shm-size" && it.value.of(l.text) == "null": // it reads null itself
@@ -218,6 +219,13 @@ func reading(o dockerd.Option) keyReading {
 		return someRead
 	}
 	return allRead
+}
+
+// major is the first part of a version: 23 of "23.0".
+func major(version string) int {
+	first, _, _ := strings.Cut(version, ".")
+	n, _ := strconv.Atoi(first) // of the table, which has numbers
+	return n
 }
 
 // remapKey is the key that this package is for.

@@ -179,7 +179,7 @@ func (f Flag) CutFrom(text string) (string, error) {
 	if strings.HasPrefix(f.File, "/proc/") {
 		return "", errors.New("start dockerd without the flag, and run this again")
 	}
-	if f.Var == "" || f.Line < 1 || f.Line > len(lines) {
+	if _, known := f.Option(); !known || f.Var == "" || f.Line < 1 || f.Line > len(lines) {
 		return "", errors.New("take the flag out there by hand, and run this again")
 	}
 	line := lines[f.Line-1]

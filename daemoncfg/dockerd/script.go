@@ -103,6 +103,7 @@ func (s *Startup) readScript(h usernskit.Host, sc script) error {
 	case InitUpstart:
 		sc.text = upstartShell(sc)
 	case InitOpenRC: // openrc-run(8) sources it first
+		sh.vars["RC_SVCNAME"] = word{text: path.Base(sc.file)}
 		if err := sh.source("/etc/conf.d/" + path.Base(sc.file)); err != nil {
 			return err
 		}
@@ -123,7 +124,10 @@ func (s *Startup) takeShell(sh *shell, sc script, place string) error {
 	if command, ok := sh.vars["command"]; sc.init == InitOpenRC && ok && len(sh.starts) == 0 && isDockerd(command.text) {
 		var args []word
 		for _, name := range []string{"command_args", "command_args_background", "command_args_foreground"} {
-			args = append(args, sh.use(name)...)
+			sh.use(name)
+			for _, text := range splitWords(sh.vars[name].text, false) { // openrc-run evaluates them
+				args = append(args, word{text, sh.vars[name].from})
+			}
 		}
 		sh.starts = append(sh.starts, args)
 	}
