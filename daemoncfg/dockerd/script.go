@@ -323,6 +323,10 @@ func sole(w *syntax.Word) string {
 	return ""
 }
 
+// libraries hold the functions of distributions for init scripts. They read hooks
+// of others in loops, and none of them starts dockerd or sets its flags.
+var libraries = []string{"/lib/lsb/init-functions", "/usr/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions", "/etc/rc.status"}
+
 // call looks at a command: one that sources a file, or starts dockerd.
 func (s *shell) call(sc script, cmd *syntax.CallExpr) error {
 	before := len(s.unsure)
@@ -347,6 +351,9 @@ func (s *shell) call(sc script, cmd *syntax.CallExpr) error {
 		file := words[1].text
 		if !path.IsAbs(file) {
 			file = path.Join(path.Dir(sc.file), file) // a run script starts in its own directory
+		}
+		if slices.Contains(libraries, file) {
+			return nil
 		}
 		return s.source(file)
 	case "[", "test", "which", "type", "command", "hash", "echo", "printf", "pidof", "pidofproc", "pgrep", "pkill", "kill",

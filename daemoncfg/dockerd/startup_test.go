@@ -277,6 +277,24 @@ func TestStartupReportsAFileThatNoShellReads(t *testing.T) {
 	require.EqualError(t, err, "/etc/default/docker:2:13: no shell can read this file: reached EOF without closing quote `\"`")
 }
 
+// Debian's init-functions read hooks in a loop, which made every start unsure.
+func TestTheFunctionsOfADistributionStartNoDockerd(t *testing.T) {
+	s, err := dockerd.Read(t.Context(), hosttest.Tree(t, `
+-- etc/init.d/docker --
+#!/bin/sh
+DOCKER_OPTS=
+. /lib/lsb/init-functions
+start-stop-daemon --start --exec /usr/bin/dockerd -- -p /run/docker.pid $DOCKER_OPTS
+-- lib/lsb/init-functions --
+for hook in $(run-parts --list /lib/lsb/init-functions.d); do
+	[ -r $hook ] && . $hook || true
+done
+`))
+	require.NoError(t, err)
+	assert.Empty(t, s.Unsure)
+	assert.Equal(t, dockerd.InitSysV, s.Init)
+}
+
 func TestFlagsAsPflagReadsThem(t *testing.T) {
 	for in, want := range map[string][]string{
 		"-H fd:// -H=tcp://x -Hunix://y":         {"host=fd://", "host=tcp://x", "host=unix://y"},
