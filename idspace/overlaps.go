@@ -6,6 +6,60 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
+// lastID is the last ID there is: 4294967295 is (uid_t)-1.
+const lastID = 1<<32 - 2
+
+// A Gap is a run of IDs that nobody holds.
+type Gap struct {
+	subid.Range
+	// For says what IDs like these are meant for, "login users" for one. It is
+	// empty where the gap is free for anything.
+	For string
+}
+
+// Gaps returns what lies between the intervals, cut where its meaning changes.
+// A namespace that has the IDs of the host from 0 on takes nothing from anyone,
+// and does not count.
+func (s Space) Gaps() []Gap {
+	var list []Gap
+	next := uint64(0) // the first ID that is not looked at yet
+	for _, v := range s.intervals {
+		if v.background() {
+			continue
+		}
+		if first := uint64(v.Start); first > next {
+			list = appendGaps(list, next, first)
+		}
+		next = max(next, end(v.Range))
+	}
+	return appendGaps(list, next, lastID+1)
+}
+
+// background reports whether the interval is that of a namespace with the IDs of
+// the host.
+func (v Interval) background() bool { return v.Kind == KindLive && v.Start == 0 }
+
+func end(r subid.Range) uint64 { return uint64(r.Start) + uint64(r.Count) }
+
+// appendGaps appends the gap from first to before end, cut at the borders of the
+// zones in it.
+func appendGaps(list []Gap, first, end64 uint64) []Gap {
+	add := func(to uint64, why string) {
+		if to > first {
+			list = append(list, Gap{subid.Range{Start: uint32(first), Count: uint32(to - first)}, why})
+			first = to
+		}
+	}
+	for _, r := range subid.ReservedRanges() {
+		if end(r.Range) > first && uint64(r.Start) < end64 {
+			add(min(uint64(r.Start), end64), "")
+			add(min(end(r.Range), end64), r.Name)
+		}
+	}
+	add(end64, "")
+	return list
+}
+
 // maxPartners is how many overlaps of one interval with earlier ones are
 // reported: a file of a thousand equal lines would have half a million.
 const maxPartners = 16
@@ -54,10 +108,10 @@ func (s Space) pairs() []pair {
 			if partners == maxPartners {
 				break
 			}
-			if !clash(a.Interval, b.Interval) || a.Kind == Live && told[a.index] {
+			if !clash(a.Interval, b.Interval) || a.Kind == KindLive && told[a.index] {
 				continue
 			}
-			if a.Kind == Live { // it may have every other account too: one says it all
+			if a.Kind == KindLive { // it may have every other account too: one says it all
 				told[a.index] = true
 			}
 			partners++
@@ -75,7 +129,7 @@ func (s Space) holders() []holder {
 	}
 	for _, r := range subid.ReservedRanges() {
 		if zone(r) && !r.Soft {
-			list = append(list, holder{Interval{Range: r.Range, Kind: Reserved, Names: []string{r.Name}}, -1})
+			list = append(list, holder{Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}}, -1})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b holder) int { return order(a.Interval, b.Interval) })
@@ -87,12 +141,12 @@ func clash(a, b Interval) bool {
 	if a.Kind > b.Kind {
 		a, b = b, a
 	}
-	sub := func(k Kind) bool { return k == Owner || k == Remap }
+	sub := func(k Kind) bool { return k == KindOwner || k == KindRemap }
 	switch {
 	case sub(a.Kind) && sub(b.Kind):
 		return a.Names[0] != b.Names[0]
-	case b.Kind == Live:
-		return a.Kind == Account && (b.Count > 1 || b.Start == 0)
+	case b.Kind == KindLive:
+		return a.Kind == KindAccount && (b.Count > 1 || b.Start == 0)
 	case sub(b.Kind):
 		return true // with an account, or reserved
 	}

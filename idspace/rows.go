@@ -52,7 +52,7 @@ func merged(all []row) []row {
 		case r.gap:
 		case last < 0:
 			last = len(list)
-		case r.Kind == Reserved && list[last].Kind == Account && list[last].Range == r.Range:
+		case r.Kind == KindReserved && list[last].Kind == KindAccount && list[last].Range == r.Range:
 			continue // the account nobody stands for its reserved ID
 		case list[last].joins(r):
 			list = list[:last+1] // without the gaps between accounts
@@ -76,9 +76,9 @@ func (v row) joins(r row) bool {
 		return false
 	}
 	switch v.Kind {
-	case Account:
+	case KindAccount:
 		return v.Start > 0 && zoneOf(v.Start) == zoneOf(r.Start)
-	case Reserved:
+	case KindReserved:
 		return end(v.Range) == uint64(r.Start)
 	}
 	return false

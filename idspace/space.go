@@ -2,8 +2,12 @@ package idspace
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
@@ -18,29 +22,75 @@ const (
 	Groups
 )
 
-// String returns "UID" or "GID".
-func (i IDs) String() string {
-	if i == Groups {
-		return "GID"
+// String returns "UID" or "GID", and "IDs(9)" for what is neither.
+func (i IDs) String() string { return word("IDs", int(i), idsWords[:]) }
+
+// MarshalText returns what [IDs.String] does.
+func (i IDs) MarshalText() ([]byte, error) { return known(i.String(), idsWords[:]) }
+
+// UnmarshalText reads "UID" or "GID".
+func (i *IDs) UnmarshalText(text []byte) error {
+	n, err := numberOf("IDs", string(text), idsWords[:])
+	if err == nil {
+		*i = IDs(n)
 	}
-	return "UID"
+	return err
 }
+
+var idsWords = [...]string{"UID", "GID"}
 
 // A Kind says what an [Interval] is.
 type Kind int
 
 const (
-	Account  Kind = iota // a user or group of the host
-	Reserved             // IDs with a meaning of their own, see [subid.ReservedRanges]
-	Owner                // a subordinate range
-	Remap                // a subordinate range of the account that dockerd remaps to
-	Live                 // IDs that a namespace uses now, and that no line gives
+	KindAccount  Kind = iota // a user or group of the host
+	KindReserved             // IDs with a meaning of their own, see [subid.ReservedRanges]
+	KindOwner                // a subordinate range
+	KindRemap                // a subordinate range of the account that dockerd remaps to
+	KindLive                 // IDs that a namespace uses now, and that no line gives
 )
 
 // String returns the kind as a word: "account", "reserved", "owner", "remap" or
-// "live".
-func (k Kind) String() string {
-	return [...]string{"account", "reserved", "owner", "remap", "live"}[k]
+// "live", and "Kind(9)" for one that does not exist.
+func (k Kind) String() string { return word("Kind", int(k), kindWords[:]) }
+
+// MarshalText returns what [Kind.String] does.
+func (k Kind) MarshalText() ([]byte, error) { return known(k.String(), kindWords[:]) }
+
+// UnmarshalText reads one of the words.
+func (k *Kind) UnmarshalText(text []byte) error {
+	n, err := numberOf("Kind", string(text), kindWords[:])
+	if err == nil {
+		*k = Kind(n)
+	}
+	return err
+}
+
+var kindWords = [...]string{"account", "reserved", "owner", "remap", "live"}
+
+// word returns the word of a number.
+func word(kind string, n int, words []string) string {
+	if n < 0 || n >= len(words) {
+		return fmt.Sprintf("%s(%d)", kind, n)
+	}
+	return words[n]
+}
+
+// known is the text of a word that exists.
+func known(text string, words []string) ([]byte, error) {
+	if !slices.Contains(words, text) {
+		return nil, fmt.Errorf("%s has no text", text)
+	}
+	return []byte(text), nil
+}
+
+// numberOf is the reverse of word.
+func numberOf(kind, text string, words []string) (int, error) {
+	n := slices.Index(words, text)
+	if n < 0 {
+		return 0, fmt.Errorf("%q is not one of %s: %s", text, kind, strings.Join(words, ", "))
+	}
+	return n, nil
 }
 
 // Sources are what a [Space] is made from.
@@ -129,14 +179,14 @@ func (s *Space) claims(from Sources) {
 	for _, c := range list {
 		// A range may run past the end: not every reader minds.
 		c.Range.Count = uint32(min(uint64(c.Range.Count), 1<<32-uint64(c.Range.Start)))
-		v := Interval{Range: c.Range, Kind: Account, Names: []string{c.Owner}, File: c.File, Line: c.Line}
+		v := Interval{Range: c.Range, Kind: KindAccount, Names: []string{c.Owner}, File: c.File, Line: c.Line}
 		if c.File == subid.UIDFile || c.File == subid.GIDFile {
-			v.Kind = Owner
+			v.Kind = KindOwner
 			if name := names[c.Owner]; name != "" {
 				v.Names[0] = name
 			}
 			if e, ok := extents[c.Line]; ok && e.Start == int64(c.Range.Start) && (c.Owner == from.Remap || v.Names[0] == from.Remap) {
-				v.Kind, v.Uses = Remap, []Use{{ID: uint32(e.ID)}}
+				v.Kind, v.Uses = KindRemap, []Use{{ID: uint32(e.ID)}}
 			}
 		}
 		s.intervals = append(s.intervals, v)
@@ -164,7 +214,7 @@ func (s *Space) extents(from Sources) map[int]reader.Reading {
 func (s *Space) reserved() {
 	for _, r := range subid.ReservedRanges() {
 		if !zone(r) {
-			s.intervals = append(s.intervals, Interval{Range: r.Range, Kind: Reserved, Names: []string{r.Name}})
+			s.intervals = append(s.intervals, Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}})
 		}
 	}
 }
@@ -172,3 +222,122 @@ func (s *Space) reserved() {
 // zone reports whether IDs of a reserved range belong to whom the accounts say,
 // or to nobody yet.
 func zone(r subid.Reserved) bool { return r.Soft || r.Start <= 1000 }
+
+// namespaces adds the extents of the namespaces that exist: to the intervals
+// that are the very same IDs, else as intervals of their own.
+func (s *Space) namespaces(list []Namespace) {
+	at := map[subid.Range][]int{}
+	for i, v := range s.intervals {
+		if v.Kind != KindReserved {
+			at[v.Range] = append(at[v.Range], i)
+		}
+	}
+	for _, ns := range list {
+		m := ns.Mapping.UID
+		if s.IDs == Groups {
+			m = ns.Mapping.GID
+		}
+		for _, e := range joined(m) {
+			r := subid.Range{Start: e.HostID, Count: e.Count}
+			if at[r] == nil || e.HostID == 0 { // never hide a namespace in the row of root
+				at[r] = append(at[r], len(s.intervals))
+				s.intervals = append(s.intervals, Interval{Range: r, Kind: KindLive})
+			}
+			for _, i := range at[r] {
+				if e.HostID != 0 || s.intervals[i].Kind == KindLive {
+					s.intervals[i].use(e.ID, ns.Name)
+				}
+			}
+		}
+	}
+	for i, v := range s.intervals {
+		if v.Kind == KindLive {
+			s.intervals[i].Names = v.namespaces()
+		}
+	}
+}
+
+// joined returns the extents of a map, those that continue one another as one:
+// in the initial namespace of a container the kernel shows what was written.
+func joined(m userns.Map) []userns.Extent {
+	var list []userns.Extent
+	for _, e := range m.Extents() {
+		if n := len(list) - 1; n >= 0 && list[n].ID+list[n].Count == e.ID && list[n].HostID+list[n].Count == e.HostID {
+			list[n].Count += e.Count
+			continue
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// use notes that a namespace has the interval's IDs, from id on.
+func (v *Interval) use(id uint32, name string) {
+	i := slices.IndexFunc(v.Uses, func(u Use) bool { return u.ID == id })
+	if i < 0 {
+		i = len(v.Uses)
+		v.Uses = append(v.Uses, Use{ID: id})
+	}
+	if !slices.Contains(v.Uses[i].Names, name) {
+		v.Uses[i].Names = append(slices.Clone(v.Uses[i].Names), name)
+	}
+}
+
+// namespaces returns the names of all that use the interval.
+func (v Interval) namespaces() []string {
+	var list []string
+	for _, u := range v.Uses {
+		for _, name := range u.Names {
+			if !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+// Namespaces collects what the processes of [userns.FS.Processes] run in: each
+// container once, and each user namespace that is in no container. A container's
+// name is what name gives for its ID, else the beginning of the ID; other
+// namespaces are called after their first process. Name may be nil.
+//
+// A namespace whose maps were not written yet is left out. The error joins those
+// of the processes; the list holds the others all the same.
+func Namespaces(processes iter.Seq2[userns.Process, error], name func(containerID string) string) ([]Namespace, error) {
+	type key struct {
+		container string
+		userNS    uint64
+		mapping   string // where the kernel does not show us the namespace
+	}
+	seen := map[key]bool{}
+	var list []Namespace
+	var failed []error
+	for p, err := range processes {
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		k := key{p.ContainerID, p.UserNS, ""}
+		if p.UserNS == 0 {
+			k.mapping = p.Mapping.String()
+		}
+		if p.Mapping.IsZero() || seen[k] {
+			continue
+		}
+		seen[k] = true
+		list = append(list, Namespace{called(p, name), p.Mapping})
+	}
+	return list, errors.Join(failed...)
+}
+
+func called(p userns.Process, name func(string) string) string {
+	if p.ContainerID == "" {
+		return fmt.Sprintf("%s[%d]", p.Command, p.PID)
+	}
+	if name != nil {
+		if known := name(p.ContainerID); known != "" {
+			return known
+		}
+	}
+	return p.ContainerID[:min(12, len(p.ContainerID))]
+}

@@ -157,7 +157,7 @@ func TestEveryIDIsHeldOrInAGap(t *testing.T) {
 				continue
 			}
 			held := slices.ContainsFunc(list, func(v idspace.Interval) bool {
-				return v.Contains(id) && !(v.Kind == idspace.Live && v.Start == 0)
+				return v.Contains(id) && !(v.Kind == idspace.KindLive && v.Start == 0)
 			})
 			in := 0
 			for _, g := range gaps {
@@ -186,7 +186,7 @@ func TestOwnersThatMeetAreOverlaps(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := space(t, idspace.Users, drawn(rt))
 		list := s.Intervals()
-		sub := func(v idspace.Interval) bool { return v.Kind == idspace.Owner || v.Kind == idspace.Remap }
+		sub := func(v idspace.Interval) bool { return v.Kind == idspace.KindOwner || v.Kind == idspace.KindRemap }
 		want := 0
 		for i, a := range list {
 			for _, b := range list[i+1:] {
@@ -229,4 +229,26 @@ func TestALargeFileIsDrawnInReasonableTime(t *testing.T) {
 	assert.Len(t, s.Overlaps(), 19999)
 	assert.Equal(t, 19999, strings.Count(text(t, s, idspace.Text{}), "also of u"))
 	svg(t, s)
+}
+
+func TestEnumsAreTextBothWays(t *testing.T) {
+	for k := idspace.KindAccount; k <= idspace.KindLive; k++ {
+		data, err := k.MarshalText()
+		require.NoError(t, err)
+		var back idspace.Kind
+		require.NoError(t, back.UnmarshalText(data))
+		assert.Equal(t, k, back)
+	}
+	var ids idspace.IDs
+	require.NoError(t, ids.UnmarshalText([]byte("GID")))
+	assert.Equal(t, idspace.Groups, ids)
+	t.Run("what does not exist", func(t *testing.T) {
+		assert.Equal(t, "Kind(9)", idspace.Kind(9).String())
+		assert.Equal(t, "Kind(-1)", idspace.Kind(-1).String())
+		assert.Equal(t, "IDs(2)", idspace.IDs(2).String())
+		_, err := idspace.Kind(9).MarshalText()
+		require.Error(t, err)
+		require.Error(t, ids.UnmarshalText([]byte("PID")))
+		assert.Equal(t, idspace.Groups, ids)
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -138,11 +139,11 @@ func (d *svg) host(rows []row) {
 			continue
 		}
 		text := ids(r.Start, r.Count) + "  " + some(r.Names, 90)
-		if r.Kind == Owner || r.Kind == Remap {
+		if r.Kind == KindOwner || r.Kind == KindRemap {
 			text += " (" + r.place() + ")"
 		}
 		left, bar := d.laneAt(d.lanes.of(r.Interval)), float64(svgBar)
-		if r.Kind == Reserved && !r.red {
+		if r.Kind == KindReserved && !r.red {
 			left, bar = left+svgBar/3, svgBar/3
 		}
 		d.rect(left, top, bar, bottom-top, r.class(), text)
@@ -203,4 +204,178 @@ func escape(text string) string {
 	var b bytes.Buffer
 	xml.EscapeText(&b, []byte(text)) // a Buffer takes all
 	return b.String()
+}
+
+// svgHead begins a document: width, height, both again for the view box, the
+// title, and the style.
+const svgHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" style="max-width:100%%;height:auto">
+<title>%s</title>
+<style>%s</style>
+<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch" width="7" height="7"/><line class="hatch" y2="7"/></pattern></defs>
+<rect class="paper" width="100%%" height="100%%"/>
+`
+
+// svgStyle has the colours, those of a dark page where the reader wants one, and
+// ink on white paper.
+const svgStyle = `
+svg{--ink:#1f2937;--faint:#6b7280;--paper:#fff;--account:#0e7490;--reserved:#c8cdd5;--owner:#c2790a;--remap:#15803d;--live:#7e22ce;--clash:#dc2626}
+@media(prefers-color-scheme:dark){svg{--ink:#e5e7eb;--faint:#9ca3af;--paper:#111827;--account:#22b8cf;--reserved:#4b5563;--owner:#f0b04c;--remap:#4ade80;--live:#c084fc;--clash:#f87171}}
+@media print{svg{--ink:#000;--faint:#555;--paper:#fff;--account:#0e7490;--reserved:#bbb;--owner:#c2790a;--remap:#15803d;--live:#7e22ce;--clash:#dc2626}}
+text{font:13px system-ui,"DejaVu Sans",sans-serif;fill:var(--ink)}
+rect.both{stroke:none}.head{font-weight:600;fill:var(--faint)}.name{font-weight:600}.paper{fill:var(--paper)}
+text.free,text.reserved{fill:var(--faint);font-size:11px}text.reserved.clash,text.clash{fill:var(--clash);font-size:13px}
+text.owner,text.remap,text.live{font-weight:600}.caption{font-size:16px;font-weight:600}
+.gap{stroke:var(--faint);stroke-width:2;stroke-dasharray:2 4}
+rect.account{fill:var(--account)}rect.reserved{fill:var(--reserved)}rect.owner{fill:var(--owner)}rect.remap{fill:var(--remap)}rect.live{fill:var(--live)}
+path.account{fill:var(--account)}path.owner{fill:var(--owner)}path.remap{fill:var(--remap)}path.live{fill:var(--live)}
+rect.clash{stroke:var(--clash);stroke-width:2}
+.ribbon{fill-opacity:.28}.background{fill-opacity:.1}rect{stroke:var(--paper)}path.clash{stroke:var(--clash);stroke-opacity:.6}
+rect.both{fill:url(#hatch)}rect.hatch{fill:var(--clash);fill-opacity:.25;stroke:none}line.hatch{stroke:var(--clash);stroke-width:4}
+`
+
+// svgLegend explains the colours that occur.
+func svgLegend(rows []row, y float64) string {
+	var used [KindLive + 1]bool
+	red := false
+	for _, r := range rows {
+		used[r.Kind] = used[r.Kind] || !r.gap
+		red = red || r.red
+	}
+	var b strings.Builder
+	x := 60
+	entry := func(class, title string) {
+		fmt.Fprintf(&b, "<rect class=\"%s\" x=\"%d\" y=\"%.1f\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%.1f\">%s</text>\n",
+			class, x, y-11, x+18, y, escape(title))
+		x += 44 + 7*len(title)
+	}
+	for k := KindAccount; k <= KindLive; k++ {
+		if used[k] {
+			entry(k.String(), k.title())
+		}
+	}
+	if red {
+		entry("both", "overlap")
+	}
+	return b.String()
+}
+
+// An axis places IDs from top to bottom. It is cut into pieces where anything
+// begins or ends; within a piece it is linear, from piece to piece the scale
+// changes, since a true one would leave nothing to see but gaps.
+type axis struct {
+	pieces []piece
+	end    float64 // of the last piece
+}
+
+// A piece of an axis has the IDs from first to before end.
+type piece struct {
+	first, end uint64
+	top, tall  float64
+}
+
+// newAxis cuts the IDs at the borders of the rows and gives each piece room for
+// the labels of the rows that begin in it.
+func newAxis(rows []row, top float64) axis {
+	labels := map[uint64]float64{} // what those that begin at an ID take
+	holders := map[uint64]int{}    // that come, or go where negative, at an ID
+	var cuts []uint64
+	for _, r := range rows {
+		first, end := uint64(r.Start), end(r.Range)
+		cuts = append(cuts, first, end)
+		labels[first] += r.tall() * float64(1+len(r.clashes))
+		if !r.gap && !r.background() && r.Kind != KindReserved {
+			holders[first]++
+			holders[end]--
+		}
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	a := axis{end: top}
+	held := 0
+	for i := 0; i+1 < len(cuts); i++ {
+		p := piece{first: cuts[i], end: cuts[i+1], top: a.end}
+		held += holders[p.first]
+		p.tall = max(labels[p.first], 4)
+		if held > 0 && p.end-p.first > 1 {
+			p.tall = max(p.tall, 2.8*float64(bits.Len64(p.end-p.first)))
+		}
+		a.pieces = append(a.pieces, p)
+		a.end += p.tall
+	}
+	return a
+}
+
+// tall is the height of a row's label: used IDs weigh most.
+func (r row) tall() float64 {
+	if r.gap || r.Kind == KindReserved && !r.red {
+		return svgQuiet
+	}
+	return svgLabel
+}
+
+// at returns where the edge before an ID is.
+func (a axis) at(id uint64) float64 {
+	i := sort.Search(len(a.pieces), func(i int) bool { return a.pieces[i].end > id })
+	if i == len(a.pieces) {
+		return a.end
+	}
+	p := a.pieces[i]
+	return p.top + p.tall*float64(id-min(id, p.first))/float64(p.end-p.first)
+}
+
+// maxLanes is how many overlapping rows are drawn side by side. Where more
+// overlap, they share the last lane.
+const maxLanes = 8
+
+// lanes are places side by side for rows that overlap.
+type lanes struct {
+	count int
+	lane  map[laneKey]int
+}
+
+// A laneKey tells rows apart, of one that joins several its first interval.
+type laneKey struct {
+	start uint32
+	kind  Kind
+	name  string
+	line  int
+}
+
+func keyOf(v Interval) laneKey { return laneKey{v.Start, v.Kind, v.Names[0], v.Line} }
+
+// newLanes gives each row the first lane that is free. The namespaces that have
+// the host's IDs come last, since they overlap everything.
+func newLanes(rows []row) lanes {
+	l := lanes{lane: map[laneKey]int{}}
+	var free []uint64 // the first ID from which each lane is free
+	for _, r := range rows {
+		if r.gap || r.background() {
+			continue
+		}
+		n := slices.IndexFunc(free, func(id uint64) bool { return id <= uint64(r.Start) })
+		if n < 0 && len(free) < maxLanes {
+			n = len(free)
+			free = append(free, 0)
+		} else if n < 0 {
+			n = maxLanes - 1
+		}
+		free[n] = max(free[n], end(r.Range))
+		l.lane[keyOf(r.Interval)] = n
+	}
+	l.count = max(len(free), 1)
+	for _, r := range rows {
+		if !r.gap && r.background() {
+			l.lane[keyOf(r.Interval)] = l.count
+			l.count++
+		}
+	}
+	return l
+}
+
+// of returns the lane of an interval, and -1 where it has none.
+func (l lanes) of(v Interval) int {
+	if n, ok := l.lane[keyOf(v)]; ok {
+		return n
+	}
+	return -1
 }

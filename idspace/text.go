@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // Text says how [Space.WriteText] draws. The zero Text draws for 80 columns with
@@ -85,9 +87,9 @@ func (r row) gapWords() string {
 func clashWords(o Overlap) string {
 	shared := span(o.Start, o.Count)
 	switch o.A.Kind {
-	case Reserved:
+	case KindReserved:
 		return shared + " reserved: " + o.A.who()
-	case Live:
+	case KindLive:
 		return shared + " also in the map of " + o.A.who()
 	}
 	return shared + " also of " + o.A.who()
@@ -100,19 +102,19 @@ func (d *drawing) label(r row) string {
 		room = max(room, 60)
 	}
 	switch {
-	case r.Kind == Live:
+	case r.Kind == KindLive:
 		return some(r.Names, room/2)
 	case len(r.Names) > 1:
 		return some(r.Names, room)
 	}
-	text := printable(r.Names[0])
+	words := text.Visible(r.Names[0])
 	if r.ids > 1 {
-		text += "  " + grouped(r.ids)
+		words += "  " + grouped(r.ids)
 	}
-	if r.Kind == Owner || r.Kind == Remap {
-		text += "  " + r.place()
+	if r.Kind == KindOwner || r.Kind == KindRemap {
+		words += "  " + r.place()
 	}
-	return text
+	return words
 }
 
 // uses says what the IDs of a row are inside.
@@ -123,7 +125,7 @@ func (d *drawing) uses(r row) string {
 		switch {
 		case len(u.Names) == 0:
 			text = "container " + text
-		case r.Kind != Live || len(r.Uses) > 1:
+		case r.Kind != KindLive || len(r.Uses) > 1:
 			text += " in " + some(u.Names, (d.room()-d.bar)/3)
 		}
 		list = append(list, text)
@@ -186,7 +188,7 @@ func (d *drawing) legend() {
 		column += width
 		d.out.WriteString(d.paint(color, text))
 	}
-	for _, k := range []Kind{Account, Reserved, Owner, Remap, Live} {
+	for _, k := range []Kind{KindAccount, KindReserved, KindOwner, KindRemap, KindLive} {
 		if d.used[k] {
 			entry(k.color(), k.glyph(d.ASCII)+" "+k.title())
 		}
@@ -195,4 +197,39 @@ func (d *drawing) legend() {
 		entry(clashColor, d.glyph("✗", "x")+" overlap")
 	}
 	d.out.WriteString("\n")
+}
+
+// What a text picture is drawn with.
+
+// glyph returns what bars of the kind are made of.
+func (k Kind) glyph(ascii bool) string {
+	if ascii {
+		return [...]string{"+", ".", "=", "#", "%"}[k]
+	}
+	return [...]string{"▓", "░", "▒", "█", "◆"}[k]
+}
+
+// color returns the color of the kind as an SGR parameter of ECMA-48.
+func (k Kind) color() string { return [...]string{"36", "2", "33", "32", "35"}[k] }
+
+const clashColor = "1;31"
+
+// title says in the legend what the kind is.
+func (k Kind) title() string {
+	return [...]string{"account", "reserved", "subordinate range", "dockerd's range", "in use"}[k]
+}
+
+// glyph returns the second form where only ASCII may be written.
+func (t Text) glyph(unicode, ascii string) string {
+	if t.ASCII {
+		return ascii
+	}
+	return unicode
+}
+
+func (t Text) paint(color, text string) string {
+	if !t.Color {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }

@@ -2,35 +2,102 @@ package idspace
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/subid"
 )
 
-// printable returns a name fit for a terminal: an owner field can hold any byte
-// but ":" and "\n", escape sequences too.
-func printable(name string) string {
-	var b strings.Builder
-	for len(name) > 0 {
-		r, n := utf8.DecodeRuneInString(name)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			b.WriteString(`\x` + strconv.FormatUint(uint64(name[0])|0x100, 16)[1:])
-		case strconv.IsPrint(r):
-			b.WriteString(name[:n])
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		}
-		name = name[n:]
-	}
-	return b.String()
+// A Meaning is one thing that an ID of the host is.
+type Meaning struct {
+	IDs      IDs
+	Interval Interval
+	// Nth is the place of the ID in the interval, from 0: what it is inside of a
+	// namespace is Use.ID + Nth.
+	Nth uint32
 }
 
+// Describe returns all that an ID of the host is, in the order of
+// [Space.Intervals], and last the purpose that is meant for IDs like it. There
+// is nothing for an ID that is free for anything.
+func (s Space) Describe(id uint32) []Meaning {
+	var list []Meaning
+	taken := false
+	for _, v := range s.intervals {
+		if v.Contains(id) {
+			taken = taken || v.Kind != KindReserved && !v.background()
+			list = append(list, Meaning{s.IDs, v, id - v.Start})
+		}
+	}
+	for _, r := range subid.ReservedRanges() {
+		if zone(r) && r.Contains(id) && !(taken && r.Start <= 1000) {
+			v := Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}}
+			list = append(list, Meaning{s.IDs, v, id - r.Start})
+		}
+	}
+	return list
+}
+
+// String returns the meaning in words, "container UID 1000 of dockremap (subuid
+// line 3)" for one.
+func (m Meaning) String() string {
+	v := m.Interval
+	var words string
+	switch v.Kind {
+	case KindAccount:
+		words = "the user " + text.Visible(v.Names[0])
+		if m.IDs == Groups {
+			words = "the group " + text.Visible(v.Names[0])
+		}
+	case KindReserved:
+		return "reserved: " + v.Names[0]
+	case KindRemap:
+		words = fmt.Sprintf("container %s %d of %s", m.IDs, v.Uses[0].ID+m.Nth, text.Visible(v.Names[0]))
+	case KindOwner:
+		words = fmt.Sprintf("subordinate %s %d of %s", m.IDs, m.Nth, text.Visible(v.Names[0]))
+	}
+	if v.File != "" {
+		words += fmt.Sprintf(" (%s)", v.place())
+	}
+	for _, u := range v.Uses {
+		if len(u.Names) == 0 {
+			continue
+		}
+		if words != "" {
+			words += ", "
+		}
+		words += fmt.Sprintf("%s %d in %s", m.IDs, u.ID+m.Nth, strings.Join(printables(u.Names), ", "))
+	}
+	return words
+}
+
+// place says where the interval stands: "subuid line 3".
+func (v Interval) place() string {
+	if v.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s line %d", path.Base(v.File), v.Line)
+}
+
+// who names the interval in a sentence about another one.
+func (v Interval) who() string {
+	names := strings.Join(printables(v.Names), ", ")
+	if v.File == "" {
+		return names
+	}
+	return fmt.Sprintf("%s (%s)", names, v.place())
+}
+
+// printables returns names fit for a terminal: an owner field can hold any byte
+// but ":" and "\n", escape sequences too.
 func printables(names []string) []string {
 	list := slices.Clone(names)
 	for i, name := range list {
-		list[i] = printable(name)
+		list[i] = text.Visible(name)
 	}
 	return list
 }
