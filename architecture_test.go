@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"bootargs/gates":    {".", "bootargs", "internal/distro"},
 	"internal/distro":   {},
 	"remap":             {".", "subid/reader", "subid", "daemoncfg", "daemoncfg/dockerd", "bootargs/gates"},
-	"idspace":           {"subid/reader", ".", "subid", "userns", "github.com/mattn/go-runewidth"},
+	"idspace":           {"subid/reader", ".", "internal/text", "subid", "userns", "github.com/mattn/go-runewidth"},
 	"verify":            {"subid/reader", ".", "daemoncfg/dockerd", "internal/fstype", "userns", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
 	"verify/internal/facts": {"subid/reader", ".", "daemoncfg/dockerd", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix", "github.com/moby/sys/user"},
