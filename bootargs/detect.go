@@ -243,16 +243,16 @@ func systemdBoot(c *candidate, claimed bool) {
 	booted, byDefault := c.defaultImage()
 	switch {
 	case byDefault:
-		c.unified(booted, " boots by default")
+		c.unified("the unified kernel image "+booted+" boots by default, and has its arguments inside")
 	case !ours:
-		c.unified(c.images[0], " has them inside, signed")
+		c.unified("the arguments are inside the unified kernel image "+c.images[0])
 	}
 }
 
 // unified explains a host that boots an image with the arguments inside.
-func (c *candidate) unified(image, what string) {
+func (c *candidate) unified(what string) {
 	c.Kind = KindUKI
-	c.Why = "the unified kernel image " + image + what + ": put the arguments into the file that it is built from (/etc/kernel/cmdline, /etc/cmdline.d), then rebuild and sign it"
+	c.Why = what + ": put them into the file that it is built from (/etc/kernel/cmdline, /etc/cmdline.d), then rebuild and sign it"
 	c.Command = []string{"kernel-install", "add-all"}
 }
 
