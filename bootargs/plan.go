@@ -211,7 +211,7 @@ func (p *planner) oneLine() error {
 	if p.Grubby != "" {
 		hint = "; grubby can, by editing the generated grub.cfg"
 	}
-	return fmt.Errorf("kernel %s: %w: %v keeps one line for all kernels, which is %s%s", p.edit.Kernel, ErrUnsupported, p.Kind, All, hint)
+	return fmt.Errorf("kernel %s: %w: %v keeps one line for all kernels: ask for %s%s", p.edit.Kernel, ErrUnsupported, p.Kind, All, hint)
 }
 
 // line edits a file that is nothing but arguments.

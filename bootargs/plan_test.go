@@ -318,3 +318,46 @@ func TestLeftoversOfGRUBDoNotHideSystemdBoot(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, KindSDBoot, loader.Kind)
 }
+
+// What an administrator wrote into a file that cannot be edited stays, and our
+// own block in it can still be emptied.
+func TestRemoveReachesOurOwnBlock(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=arch\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\nif [ -e /etc/serial ]; then GRUB_CMDLINE_LINUX=\"console=ttyS0\"; fi\nGRUB_CMDLINE_LINUX=\"a $(cat /etc/args)\"\n-- etc/args --\nb\n")
+	before := hosttest.Snapshot(t, h)
+	for _, e := range []Edit{{Set: []string{arg, "x=1"}}, {Remove: []string{"x"}}, {RemoveExact: []string{arg}}} {
+		e.Arch = "amd64"
+		plan, err := PlanEdit(t.Context(), h, e)
+		require.NoError(t, err)
+		require.Len(t, plan.Changes, 1)
+		require.NotEmpty(t, plan.Warnings)
+		assert.Equal(t, WarnCannotTell, plan.Warnings[len(plan.Warnings)-1].ID)
+		_, err = h.Apply(t.Context(), plan)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, before, hosttest.Snapshot(t, h))
+	_, err := PlanEdit(t.Context(), h, Edit{Remove: []string{"a"}, Arch: "amd64"})
+	assert.ErrorIs(t, err, ErrUnsupportedSyntax, "that is not in our block")
+}
+
+func TestEvidence(t *testing.T) {
+	h := tree(t, "debian-12")
+	write(t, h, "/boot/grub/menu.lst", "title a\n")
+	loader, err := Detect(t.Context(), h)
+	require.NoError(t, err)
+	assert.Equal(t, KindGRUB, loader.Kind)
+	assert.Equal(t, []string{"/etc/default/grub", "/boot/grub/grub.cfg"}, loader.Evidence)
+	assert.Equal(t, []string{"other (/boot/grub/menu.lst)"}, loader.Others, "weaker")
+
+	write(t, h, "/boot/limine.conf", "/a\n")
+	loader, err = Detect(t.Context(), h)
+	require.NoError(t, err)
+	assert.Equal(t, KindUnknown, loader.Kind)
+	report, err := Status(t.Context(), h, arg)
+	require.NoError(t, err)
+	assert.Equal(t, StateCannotTell, report.State)
+	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.ErrorIs(t, err, ErrAmbiguous)
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Store: defaultGrub, Arch: "amd64"})
+	require.NoError(t, err)
+	assert.Equal(t, dropInPath, plan.Changes[0].Path)
+}
