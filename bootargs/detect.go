@@ -243,9 +243,9 @@ func systemdBoot(c *candidate, claimed bool) {
 	booted, byDefault := c.defaultImage()
 	switch {
 	case byDefault:
-		c.unified("the unified kernel image "+booted+" boots by default, and has its arguments inside")
+		c.unified("the unified kernel image " + booted + " boots by default, and has its arguments inside")
 	case !ours:
-		c.unified("the arguments are inside the unified kernel image "+c.images[0])
+		c.unified("the arguments are inside the unified kernel image " + c.images[0])
 	}
 }
 
