@@ -32,32 +32,25 @@ type ExportLine struct {
 	Count uint32 `json:"count"`
 }
 
-// maxExport bounds one export in bytes.
-const maxExport = 16 << 20
-
-// ReadExport reads one export. The name is for errors.
-func ReadExport(name string, r io.Reader) (Export, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxExport+1))
-	if err != nil {
-		return Export{}, fmt.Errorf("%s: %w", name, err)
-	}
-	if len(data) > maxExport {
-		return Export{}, fmt.Errorf("%s: larger than %d bytes", name, maxExport)
-	}
-	var e struct {
+// UnmarshalJSON refuses an object that is not an export, or that cannot be told
+// from the exports of other machines.
+func (e *Export) UnmarshalJSON(data []byte) error {
+	type plain Export
+	var v struct {
 		Schema int `json:"schema"`
-		Export
+		plain
 	}
-	if err := json.Unmarshal(data, &e); err != nil {
-		return Export{}, fmt.Errorf("%s: not an export: %w", name, err)
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
 	}
-	if e.Schema != 1 {
-		return Export{}, fmt.Errorf("%s: not an export: schema is %d, want 1", name, e.Schema)
+	if v.Schema != 1 {
+		return fmt.Errorf("schema is %d, want 1", v.Schema)
 	}
-	if !isMachineID(e.Machine) {
-		return Export{}, fmt.Errorf("%s: %q is not a machine ID: the export cannot be told from others", name, e.Machine)
+	if !isMachineID(v.Machine) {
+		return fmt.Errorf("%q is not a machine ID: the export cannot be told from others", v.Machine)
 	}
-	return e.Export, nil
+	*e = Export(v.plain)
+	return nil
 }
 
 // ReadExports yields the exports in the named files, one at a time, and ends
@@ -65,18 +58,35 @@ func ReadExport(name string, r io.Reader) (Export, error) {
 func ReadExports(names ...string) iter.Seq2[Export, error] {
 	return func(yield func(Export, error) bool) {
 		for _, name := range names {
-			f, err := os.Open(name)
-			if err != nil {
-				yield(Export{}, err)
-				return
-			}
-			e, err := ReadExport(name, f)
-			f.Close()
+			e, err := readExport(name)
 			if !yield(e, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// maxExport bounds one export in bytes.
+const maxExport = 16 << 20
+
+func readExport(name string) (Export, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return Export{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxExport+1))
+	if err == nil && len(data) > maxExport {
+		err = fmt.Errorf("larger than %d bytes", maxExport)
+	}
+	var e Export
+	if err == nil {
+		err = json.Unmarshal(data, &e)
+	}
+	if err != nil {
+		return Export{}, fmt.Errorf("%s: not an export: %w", name, err)
+	}
+	return e, nil
 }
 
 // A ProblemID names what [Audit] found, for scripts.

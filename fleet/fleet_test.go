@@ -361,21 +361,35 @@ func TestAudit(t *testing.T) {
 	})
 }
 
-func TestReadExport(t *testing.T) {
+func TestReadExports(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"whole", `{"schema":1,"machine":"` + machineID(1) + `","host":"a","ranges":[]}`, ""},
 		{"another schema", `{"schema":2,"machine":"` + machineID(1) + `"}`, "schema is 2, want 1"},
 		{"cut off", `{"schema":1,`, "not an export"},
 		{"without a machine ID", `{"schema":1,"host":"a","ranges":[]}`, "not a machine ID"},
+		{"too large", strings.Repeat(" ", 16<<20+1), "larger than"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := fleet.ReadExport("a.json", strings.NewReader(c.text))
-			if c.want == "" {
-				require.NoError(t, err)
-				return
+			path := filepath.Join(t.TempDir(), "a.json")
+			require.NoError(t, os.WriteFile(path, []byte(c.text), 0o644))
+			seen := 0
+			for e, err := range fleet.ReadExports(path, path+".missing") {
+				switch seen++; {
+				case c.want == "" && seen == 1:
+					require.NoError(t, err)
+					assert.Equal(t, "a", e.Host)
+				case c.want == "":
+					require.ErrorIs(t, err, os.ErrNotExist)
+				default:
+					require.ErrorContains(t, err, "a.json: not an export: ")
+					assert.ErrorContains(t, err, c.want)
+				}
 			}
-			require.ErrorContains(t, err, "a.json: ")
-			assert.ErrorContains(t, err, c.want)
+			if c.want == "" {
+				assert.Equal(t, 2, seen)
+			} else {
+				assert.Equal(t, 1, seen, "it ends with the first that cannot be read")
+			}
 		})
 	}
 }

@@ -31,9 +31,6 @@ type Request struct {
 // WarnClaimStays is the ID of the warning that undoing a plan keeps the claim.
 const WarnClaimStays = "fleet-claim-stays"
 
-// ErrFull says that every slot of the space is taken or released.
-var ErrFull = errors.New("no free slot")
-
 // Plan claims a slot of the fleet for an owner on a host and plans the host's
 // files for it. The host's files have the last word: if the slot meets anything
 // there, the claim is released and the error is the [*subid.ConflictError] that
@@ -175,11 +172,6 @@ func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, o
 	}
 	return 0, false, nil
 }
-
-// ErrNoMachineID says that a host cannot be told from others: its
-// /etc/machine-id is missing, empty or "uninitialized", as in an image that was
-// never booted.
-var ErrNoMachineID = errors.New("the host has no machine ID")
 
 // identity reads machine-id(5) and hostname(5).
 func identity(h usernskit.Host) (machine, host string, err error) {

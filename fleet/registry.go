@@ -9,6 +9,20 @@ import (
 	"time"
 )
 
+// Why there is no slot to give. Errors of this package match one of them, or come
+// from the registry or from package subid.
+var (
+	// ErrTaken is matched by every [*TakenError].
+	ErrTaken = errors.New("the slot is taken")
+	// ErrFull: every slot of the space is taken or released.
+	ErrFull = errors.New("no free slot")
+	// ErrSpace: the space has no slots, or not all of its IDs exist.
+	ErrSpace = errors.New("not a usable ID space")
+	// ErrNoMachineID: the host cannot be told from others. Its /etc/machine-id is
+	// missing, empty or "uninitialized", as in an image that was never booted.
+	ErrNoMachineID = errors.New("the host has no machine ID")
+)
+
 // A State says how far a claim has come.
 type State string
 
@@ -22,13 +36,14 @@ const (
 	Released State = "released"
 )
 
-// ParseState reads one of the three words.
-func ParseState(word string) (State, error) {
-	switch s := State(word); s {
+// UnmarshalText reads one of the three words.
+func (s *State) UnmarshalText(text []byte) error {
+	switch word := State(text); word {
 	case Claimed, Applied, Released:
-		return s, nil
+		*s = word
+		return nil
 	}
-	return "", fmt.Errorf("%q: a state is claimed, applied or released", word)
+	return fmt.Errorf("%q: a state is claimed, applied or released", text)
 }
 
 // A Claim is one slot and who has it. Under [Same] a claim belongs to its Owner
@@ -82,9 +97,6 @@ type Registry interface {
 	// returns a [*TakenError]; if nobody does, nil.
 	Release(ctx context.Context, c Claim) error
 }
-
-// ErrTaken is matched by every [*TakenError].
-var ErrTaken = errors.New("the slot is taken")
 
 // A TakenError says who has a slot.
 type TakenError struct {

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -55,9 +54,6 @@ type Space struct {
 	Slots  int    // number of slots
 	Policy Policy
 }
-
-// ErrSpace is matched by every error about a space that cannot be used.
-var ErrSpace = errors.New("not a usable ID space")
 
 // lastID is the highest ID that may be given: 4294967295 is (uid_t)-1.
 const lastID = 1<<32 - 2

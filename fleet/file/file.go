@@ -186,8 +186,8 @@ func parseLine(raw string) (*fleet.Claim, error) {
 		return nil, fmt.Errorf("%q is not the number of a slot", words[0])
 	}
 	words = append(words, "", "")
-	state, err := fleet.ParseState(cmp.Or(words[2], string(fleet.Applied)))
-	if err != nil {
+	var state fleet.State
+	if err := state.UnmarshalText([]byte(cmp.Or(words[2], string(fleet.Applied)))); err != nil {
 		return nil, err
 	}
 	if host == everywhere {
