@@ -1,6 +1,9 @@
 package dockerd
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // An Option is one setting of dockerd: a key of daemon.json, a flag, or both.
 type Option struct {
@@ -48,6 +51,9 @@ func (k Kind) String() string {
 func KeyOption(key string) (Option, bool) {
 	return find(key, func(o Option) string { return o.Key })
 }
+
+// Options lists all that is known, by their keys.
+func Options() []Option { return slices.Clone(options) }
 
 // flagOption returns what is known of a long flag.
 func flagOption(name string) (Option, bool) {
