@@ -59,6 +59,7 @@ func TestUndoTakesOutWhatWasOurs(t *testing.T) {
 		{"a line that was removed", "x\no\ny\n", "x\ny\n", "w\nx\ny\nz\n", "w\nx\no\ny\nz\n"},
 		{"the last line was removed", "w\nx\no\n", "w\nx\n", "v\nx\n", "v\nx\no\n"},
 		{"a line that was removed, another in its place", "x\no\ny\n", "x\ny\n", "x\nn\ny\n", "x\no\nn\ny\n"},
+		{"a line that repeats, found by its neighbours", "a {\n}\n", "a {\n}\nd {\n}\n", "x\na {\n}\nd {\n}\n", "x\na {\n}\n"},
 		{"a line that repeats", "a {\n}\n", "a {\n}\nd {\n}\n", "a {\n}\nd {\n}\ne {\n}\n", "refused"},
 		{"a member of daemon.json", "{\n  \"a\": 1\n}\n", "{\n  \"a\": 1,\n  \"u\": \"d\"\n}\n", "{\n  \"a\": 1,\n  \"u\": \"d\",\n  \"b\": 2\n}\n", "{\n  \"a\": 1,\n  \"b\": 2\n}\n"},
 		{"a member on one line", `{"a":1}`, `{"a":1,"u":"d"}`, `{"a":2,"u":"d"}`, `{"a":2}`},
