@@ -151,7 +151,7 @@ func TestMirrors(t *testing.T) {
 	assert.Contains(t, out, `+  "registry-mirrors"`)
 	data, err := h.ReadFile("/etc/docker/daemon.json")
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"log-level":"warn","registry-mirrors":["https://mirror.example"]}`, string(data))
+	assert.JSONEq(t, `{"log-level":"warn","registry-mirrors":["https://mirror.example"],"max-concurrent-downloads":6}`, string(data))
 }
 
 func TestKernelarg(t *testing.T) {

@@ -29,7 +29,7 @@ func main() {
 }
 
 func install(ctx context.Context, image usernskit.Host) error {
-	_, ranges, err := subid.Plan(ctx, image, subid.Docker())
+	_, ranges, err := subid.Plan(ctx, image, subid.Request{Owner: daemoncfg.DockremapUser})
 	if err != nil {
 		return err
 	}

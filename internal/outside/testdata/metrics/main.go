@@ -21,16 +21,20 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	count := map[string]int{}
-	for _, p := range set.Problems() {
-		count[string(p.ID)]++
+	problems, err := set.Problems(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	count := map[subid.ProblemID]int{}
+	for _, p := range problems {
+		count[p.ID]++
 	}
 	for id, n := range count {
 		fmt.Printf("usernskit_subid_problems{id=%q} %d\n", id, n)
 	}
 	var held uint64
-	for _, r := range set.UID.Ranges() {
-		held += uint64(r.Count)
+	for c := range set.UID.Ranges() {
+		held += uint64(c.Range.Count)
 	}
 	fmt.Printf("usernskit_subid_held_ids %d\n", held)
 	setting, err := daemoncfg.Current(ctx, host)

@@ -1,4 +1,5 @@
-// Mirrors sets the registry mirrors of a host's Docker.
+// Mirrors sets the registry mirrors of a host's Docker, and how many layers it
+// fetches at once, in one plan.
 package main
 
 import (
@@ -19,7 +20,17 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	plan, err := daemoncfg.PlanSet(ctx, host, []string{"registry-mirrors"}, mirrors)
+	doc, err := daemoncfg.Read(ctx, host)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := doc.Set([]string{"registry-mirrors"}, mirrors); err != nil {
+		log.Fatal(err)
+	}
+	if err := doc.Set([]string{"max-concurrent-downloads"}, json.RawMessage("6")); err != nil {
+		log.Fatal(err)
+	}
+	plan, err := doc.Plan(ctx, host)
 	if err != nil {
 		log.Fatal(err)
 	}

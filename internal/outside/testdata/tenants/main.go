@@ -1,4 +1,5 @@
-// Tenants gives each name its own range. Any number of it may run at once.
+// Tenants gives each name its own range, all or none. Any number of it may run at
+// once.
 package main
 
 import (
@@ -14,17 +15,19 @@ import (
 func main() {
 	ctx := context.Background()
 	host := usernskit.Host{Root: os.Args[1]}
+	var want []subid.Request
 	for _, name := range os.Args[2:] {
-		var grant subid.Grant
-		_, err := host.Update(ctx, func() (plan usernskit.Plan, err error) {
-			want := subid.Docker()
-			want.Owner = name
-			grant, plan, err = subid.Plan(ctx, host, want)
-			return plan, err
-		})
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(name, grant.UID)
+		want = append(want, subid.Request{Owner: name})
+	}
+	var grants []subid.Grant
+	_, err := host.Update(ctx, func() (plan usernskit.Plan, err error) {
+		grants, plan, err = subid.PlanAll(ctx, host, want...)
+		return plan, err
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i, g := range grants {
+		fmt.Println(want[i].Owner, g.UID)
 	}
 }
