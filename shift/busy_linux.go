@@ -19,7 +19,7 @@ import (
 )
 
 // busy names the containers that have a directory mounted, and the processes that
-// have a file in it open for writing. It fails where it cannot see all processes.
+// have a file in it open for writing. What it cannot see may use it too.
 func busy(ctx context.Context, dir string) ([]string, error) {
 	dev, inside, err := spot(dir)
 	if err != nil {
@@ -53,8 +53,8 @@ func busy(ctx context.Context, dir string) ([]string, error) {
 			list = append(list, fmt.Sprintf("process %d (%s)", p.PID, p.Command))
 		}
 	}
-	if gaps := cov.Gaps(); cov.Denied > 0 || cov.HidePID != "" {
-		return nil, fmt.Errorf("who uses %s cannot be told: %s", dir, strings.Join(gaps, "; "))
+	for _, gap := range cov.Gaps() {
+		list = append(list, "what cannot be seen: "+gap)
 	}
 	return list, nil
 }
@@ -104,6 +104,9 @@ func writes(pid int, dir string) (bool, error) {
 	entries, err := os.ReadDir(fds)
 	if gone(err) {
 		return false, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return true, nil // it may
 	}
 	if err != nil {
 		return false, err

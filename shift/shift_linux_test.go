@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	hosttest.Alone()
 	os.Exit(m.Run())
 }
 
@@ -494,6 +495,20 @@ func TestRefusals(t *testing.T) {
 		defer cmd.Process.Kill()
 		refused(t, dir, safe, fmt.Sprintf("is in use by process %d (sleep)", cmd.Process.Pid))
 	})
+	t.Run("a container has it mounted", func(t *testing.T) {
+		group := controlGroup(t)
+		cmd := exec.Command("sh", "-c", "mount --bind "+dir+" /mnt && exec sleep 60")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+		require.NoError(t, cmd.Start())
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		require.NoError(t, os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0))
+		require.Eventually(t, func() bool {
+			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", cmd.Process.Pid))
+			return strings.Contains(string(data), " /mnt ")
+		}, 5*time.Second, 5*time.Millisecond)
+		refused(t, dir, safe, "is in use by container "+filepath.Base(group)[:12])
+	})
 	t.Run("a directory of the system", func(t *testing.T) {
 		job := shift.Job{Dir: "/usr", Options: safe}
 		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
@@ -543,6 +558,29 @@ func TestRefusals(t *testing.T) {
 		_, err = shift.Resume(t.Context(), dir, safe, nil)
 		require.ErrorIs(t, err, shift.ErrNoJob)
 	})
+}
+
+// controlGroup makes a control group that has the name of a Docker container.
+func controlGroup(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join("docker", strings.Repeat("5a", 32))
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/pids"} {
+		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
+			continue
+		}
+		_, err := os.Stat(filepath.Join(root, "docker"))
+		group := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(group, 0o755))
+		t.Cleanup(func() {
+			os.Remove(group)
+			if err != nil { // it was not there before
+				os.Remove(filepath.Dir(group))
+			}
+		})
+		return group
+	}
+	t.Skip("no control groups are mounted")
+	return ""
 }
 
 // Mounts in a tree are another's files.

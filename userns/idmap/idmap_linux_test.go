@@ -18,6 +18,11 @@ import (
 	"github.com/usernskit/usernskit/userns/idmap"
 )
 
+func TestMain(m *testing.M) {
+	hosttest.Alone()
+	os.Exit(m.Run())
+}
+
 func mapping(t testing.TB) userns.Mapping {
 	users, err := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 1000}, userns.Extent{ID: 5000, HostID: 105000, Count: 5})
 	require.NoError(t, err)
