@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func (e *esp) boot(t *testing.T) string {
 	}
 	text, err := os.ReadFile(console)
 	require.NoError(t, err)
-	return section(t, string(text), "line")
+	return strings.TrimSpace(section(t, strings.ReplaceAll(string(text), "\r\n", "\n"), "line"))
 }
 
 func hash(t *testing.T, root string) string {
