@@ -74,8 +74,8 @@ func TestPackagesImportWhatTheirFloorAllows(t *testing.T) {
 				continue // the standard library
 			}
 			ok := slices.ContainsFunc(allowed, func(a string) bool {
-				prefix, any := strings.CutSuffix(a, "*")
-				return a == short(path) || any && strings.HasPrefix(path, prefix)
+				prefix, wild := strings.CutSuffix(a, "*")
+				return a == short(path) || wild && strings.HasPrefix(path, prefix)
 			})
 			assert.True(t, ok, "%s must not import %s", name, path)
 		}

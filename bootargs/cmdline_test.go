@@ -124,7 +124,7 @@ func TestArgumentsThatAreNone(t *testing.T) {
 const tableLine = `root=/dev/sda1 ro  console=tty0 console=ttyS0 foo=1 foo=2 foo dyndbg="file a.c +p; file b.c +p" user-namespace.enable=0 empty=`
 
 func TestOperationsThatGrubbyGetsWrong(t *testing.T) {
-	swap := func(old, new string) string { return strings.Replace(tableLine, old, new, 1) }
+	swap := func(from, to string) string { return strings.Replace(tableLine, from, to, 1) }
 	for _, tt := range []struct {
 		name string
 		edit Edit

@@ -10,14 +10,14 @@ import (
 // generatedBy says what makes a file that is not to be edited, and where its
 // content is declared, or "".
 func generatedBy(h usernskit.Host, file string) string {
-	real := file
+	path := file
 	if resolved, err := h.Path(file); err == nil {
-		real = strings.TrimPrefix(resolved, strings.TrimSuffix(h.Root, "/"))
+		path = strings.TrimPrefix(resolved, strings.TrimSuffix(h.Root, "/"))
 	}
 	switch {
-	case strings.HasPrefix(file, "/nix/store/"), strings.HasPrefix(real, "/nix/store/"):
+	case strings.HasPrefix(file, "/nix/store/"), strings.HasPrefix(path, "/nix/store/"):
 		return "it is built by NixOS; declare the setting in virtualisation.docker.daemon.settings, and rebuild"
-	case strings.HasPrefix(file, "/gnu/store/"), strings.HasPrefix(real, "/gnu/store/"):
+	case strings.HasPrefix(file, "/gnu/store/"), strings.HasPrefix(path, "/gnu/store/"):
 		return "it is built by Guix; declare the setting in docker-configuration, and reconfigure"
 	}
 	return ""

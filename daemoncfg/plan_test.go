@@ -90,8 +90,8 @@ func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
 	h := newTree(t, "-- etc/passwd --\n")
 	before := hosttest.Snapshot(t, h)
 	receipt := apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
-	clear := must(daemoncfg.PlanClear(t.Context(), h))(t)
-	assert.Equal(t, "{\n}\n", string(clear.Changes[0].After))
+	off := must(daemoncfg.PlanClear(t.Context(), h))(t)
+	assert.Equal(t, "{\n}\n", string(off.Changes[0].After))
 	require.NoError(t, h.Undo(context.Background(), receipt.ID, nil))
 	assert.Equal(t, before, hosttest.Snapshot(t, h))
 }

@@ -74,7 +74,7 @@ func beneath(dir int, name string, flags int) (int, error) {
 func (j Job) openRoot() (int, unix.Statx_t, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(unix.AT_FDCWD, j.Dir, &how)
-	if err == unix.ENOSYS {
+	if errors.Is(err, unix.ENOSYS) {
 		return -1, unix.Statx_t{}, ErrNotSupported
 	}
 	if err != nil {
@@ -257,12 +257,12 @@ func (w *walker) name(dir int, name, path string) error {
 		}
 	}
 	fd, err := beneath(dir, name, unix.O_PATH)
-	switch err {
-	case nil:
-	case unix.EXDEV:
+	switch {
+	case err == nil:
+	case errors.Is(err, unix.EXDEV):
 		w.report.Mounts++
 		return nil
-	case unix.ENOENT:
+	case errors.Is(err, unix.ENOENT):
 		w.report.Vanished++
 		return nil
 	default:
@@ -392,7 +392,7 @@ func (w *walker) attributes(fd int) (attributes, error) {
 	var a attributes
 	path := procPath(fd)
 	n, err := w.list(path)
-	if err == unix.ENOTSUP {
+	if errors.Is(err, unix.ENOTSUP) {
 		return a, nil
 	}
 	if err != nil || n == 0 {
@@ -564,7 +564,7 @@ func (w *walker) apply(fd int, rec record) (err error) {
 }
 
 // setFlags changes the flags of FS_IOC_GETFLAGS.
-func setFlags(path string, set, clear uint32) error {
+func setFlags(path string, set, drop uint32) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOATIME, 0)
 	if err != nil {
 		return err
@@ -574,7 +574,7 @@ func setFlags(path string, set, clear uint32) error {
 	if err != nil {
 		return err
 	}
-	if want := flags&^clear | set; want != flags {
+	if want := flags&^drop | set; want != flags {
 		return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(want))
 	}
 	return nil

@@ -80,7 +80,8 @@ func accessTo(fd int) string {
 
 func mountMqueue(target string) syscall.Errno {
 	err := unix.Mount("mqueue", target, "mqueue", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
-	errno, _ := err.(syscall.Errno)
+	var errno syscall.Errno
+	errors.As(err, &errno)
 	return errno
 }
 

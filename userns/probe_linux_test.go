@@ -91,7 +91,7 @@ func TestAccessIsWhatTheContainersUserMayDo(t *testing.T) {
 	hosttest.Need(t)
 	needNamespaces(t)
 	dir := t.TempDir() // below directories of mode 0700, as a mount's source may be
-	make := func(name string, uid, gid int, mode os.FileMode, isDir bool) string {
+	create := func(name string, uid, gid int, mode os.FileMode, isDir bool) string {
 		path := filepath.Join(dir, name)
 		if isDir {
 			require.NoError(t, os.Mkdir(path, 0o700))
@@ -115,19 +115,19 @@ func TestAccessIsWhatTheContainersUserMayDo(t *testing.T) {
 		who  userns.Credential
 		want string
 	}{
-		{make("hosts-0700", 0, 0, 0o700, true), root, "---"},
-		{make("hosts-0755", 0, 0, 0o755, true), root, "r-x"},
-		{make("www", 33, 33, 0o700, true), www, "---"}, // the host's www-data is nobody in there
-		{make("shifted", 100033, 100033, 0o700, true), www, "rwx"},
-		{make("shifted-root", 100033, 100033, 0o700, true), root, "rwx"}, // CAP_DAC_OVERRIDE
-		{make("group-of-host", 100005, 0, 0o700, true), root, "---"},     // both owners must be mapped for that
-		{make("both", 100005, 100005, 0o700, true), root, "rwx"},
-		{make("group", 0, 100050, 0o770, true), www, "---"},
-		{make("group2", 0, 100050, 0o770, true), grouped, "rwx"},
+		{create("hosts-0700", 0, 0, 0o700, true), root, "---"},
+		{create("hosts-0755", 0, 0, 0o755, true), root, "r-x"},
+		{create("www", 33, 33, 0o700, true), www, "---"}, // the host's www-data is nobody in there
+		{create("shifted", 100033, 100033, 0o700, true), www, "rwx"},
+		{create("shifted-root", 100033, 100033, 0o700, true), root, "rwx"}, // CAP_DAC_OVERRIDE
+		{create("group-of-host", 100005, 0, 0o700, true), root, "---"},     // both owners must be mapped for that
+		{create("both", 100005, 100005, 0o700, true), root, "rwx"},
+		{create("group", 0, 100050, 0o770, true), www, "---"},
+		{create("group2", 0, 100050, 0o770, true), grouped, "rwx"},
 		{socket, root, "---"}, // its owner is not mapped
 		{socket, grouped, "rw-"},
-		{make("file", 100033, 100033, 0o640, false), www, "rw-"},
-		{make("others", 0, 0, 0o604, false), www, "r--"},
+		{create("file", 100033, 100033, 0o640, false), www, "rw-"},
+		{create("others", 0, 0, 0o604, false), www, "r--"},
 	} {
 		got, err := helper.Access(t.Context(), remapped(t), c.who, c.path)
 		require.NoError(t, err)

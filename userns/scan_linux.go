@@ -73,7 +73,7 @@ func (f FS) processes(ctx context.Context, opt Options) iter.Seq2[Process, error
 		s.cov.Cut = true
 		do := func(name string) bool {
 			p, err := s.process(name)
-			if err == errLater {
+			if errors.Is(err, errLater) {
 				s.later = append(s.later, name)
 				return true
 			}
@@ -195,7 +195,7 @@ func (s *scan) count(err error) bool {
 	switch {
 	case err == nil:
 		s.cov.Yielded++
-	case err == errHost:
+	case errors.Is(err, errHost):
 		s.cov.Host++
 		return false
 	case isGone(err):
@@ -204,7 +204,7 @@ func (s *scan) count(err error) bool {
 	case isDenied(err):
 		s.cov.Denied++
 		return false
-	case err == errForeign:
+	case errors.Is(err, errForeign):
 		s.cov.Foreign++
 		return false
 	default:
@@ -494,7 +494,7 @@ func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 		defer s.close()
 		stopped, err := s.each(ctx, func(name string) bool {
 			shim, err := s.shim(name)
-			if isGone(err) || isDenied(err) || err == errNoShim {
+			if isGone(err) || isDenied(err) || errors.Is(err, errNoShim) {
 				return true
 			}
 			shim.PID, _ = strconv.Atoi(name)

@@ -35,11 +35,11 @@ func shapes() map[string][]userns.Extent {
 	for i := range shuffled {
 		shuffled[i].Count = 1
 	}
-	any := slices.Clone(crowd)
-	r.Shuffle(len(any), func(i, j int) { any[i], any[j] = any[j], any[i] })
+	mixed := slices.Clone(crowd)
+	r.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
 	same := slices.Repeat([]E{{7, 7, 1}}, 30)
 	return map[string][]E{
-		"even": even, "crowd": crowd, "random": random, "shuffled": shuffled, "any order": any,
+		"even": even, "crowd": crowd, "random": random, "shuffled": shuffled, "any order": mixed,
 		"two": {{0, 100000, 1}, {1, 1, 5}}, "both ends": {{0, top - 1, 1}, {top - 1, 0, 1}},
 		"whole":         {{0, 1, 1 << 31}, {1 << 31, 1<<31 + 1, 1<<31 - 2}},
 		"downwards":     {{50, 0, 9}, {40, 20, 9}, {30, 40, 9}, {20, 60, 9}, {10, 80, 10}},

@@ -244,7 +244,8 @@ func (s *shell) read(sc script) error {
 	parsed, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(sc.text), sc.file)
 	if err != nil {
 		var line, col int
-		if bad, ok := err.(syntax.ParseError); ok {
+		var bad syntax.ParseError
+		if errors.As(err, &bad) {
 			line, col = int(bad.Pos.Line()), int(bad.Pos.Col())
 			err = fmt.Errorf("no shell can read this file: %s", bad.Text)
 		}

@@ -263,16 +263,16 @@ func (s *Startup) readService(h usernskit.Host, u unit) error {
 	s.Exec = svc.exec[0].value
 	words, sure := vars.commandLine(svc.exec[0])
 	place := fmt.Sprintf("%s:%d", svc.exec[0].file, svc.exec[0].line)
-	if script, args, ok, err := scriptOf(h, words); err != nil {
+	if wrapper, args, ok, err := scriptOf(h, words); err != nil {
 		return err
 	} else if ok {
 		sh := &shell{host: h, vars: vars, args: args}
-		if script.file == "" {
-			script.file, sh.line = svc.exec[0].file, svc.exec[0].line
+		if wrapper.file == "" {
+			wrapper.file, sh.line = svc.exec[0].file, svc.exec[0].line
 		} else {
-			s.Files = append(s.Files, script.file)
+			s.Files = append(s.Files, wrapper.file)
 		}
-		return s.takeShell(sh, script, place)
+		return s.takeShell(sh, wrapper, place)
 	}
 	i, ok := dockerdIn(words)
 	if !ok {

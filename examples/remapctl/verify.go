@@ -39,11 +39,11 @@ func verifyCommand(e *env) *cobra.Command {
 	c.RunE = e.action(func(ctx context.Context, checks []string) error {
 		opts := e.look()
 		opts.Checks, opts.Deep = checks, *deep
-		gate, err := parseGate(*failOn)
+		failOnGate, err := parseGate(*failOn)
 		if err != nil {
 			return fmt.Errorf("--fail-on: %w", err)
 		}
-		gate.partial = *partial
+		failOnGate.partial = *partial
 		for _, text := range *allow {
 			a, err := parseAllowance(text)
 			if err != nil {
@@ -73,7 +73,7 @@ func verifyCommand(e *env) *cobra.Command {
 		}); err != nil {
 			return err
 		}
-		return errors.Join(write(e.worded(report)), exit(gate.exitOf(report)))
+		return errors.Join(write(e.worded(report)), exit(failOnGate.exitOf(report)))
 	})
 	return c
 }

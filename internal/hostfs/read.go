@@ -156,7 +156,7 @@ func hostError(op, path string, err error) error {
 		return nil
 	}
 	// Not errors.As: of joined errors that would keep one and drop the others.
-	if inner, ok := err.(*fs.PathError); ok {
+	if inner, ok := err.(*fs.PathError); ok { //nolint:errorlint // see above
 		err = inner.Err
 	}
 	return &fs.PathError{Op: op, Path: path, Err: err}

@@ -26,28 +26,28 @@ func TestReplaceKeepsOwnerModeAttributesAndSymlink(t *testing.T) {
 	write(t, root+"/dotfiles/daemon.json", "old")
 	require.NoError(t, os.MkdirAll(root+"/etc", 0o755))
 	require.NoError(t, os.Symlink("/dotfiles/daemon.json", root+"/etc/daemon.json"))
-	real := root + "/dotfiles/daemon.json"
-	require.NoError(t, os.Chmod(real, 0o664|os.ModeSetgid))
+	target := root + "/dotfiles/daemon.json"
+	require.NoError(t, os.Chmod(target, 0o664|os.ModeSetgid))
 	if os.Geteuid() == 0 {
-		require.NoError(t, os.Chown(real, 1234, 4321))
-		require.NoError(t, os.Chmod(real, 0o664|os.ModeSetgid))
+		require.NoError(t, os.Chown(target, 1234, 4321))
+		require.NoError(t, os.Chmod(target, 0o664|os.ModeSetgid))
 	}
-	xattr := unix.Setxattr(real, "user.origin", []byte("by hand"), 0) == nil
-	was, err := os.Stat(real)
+	xattr := unix.Setxattr(target, "user.origin", []byte("by hand"), 0) == nil
+	was, err := os.Stat(target)
 	require.NoError(t, err)
 
 	require.NoError(t, replace(root, "/etc/daemon.json", "old", "new"))
 	to, err := os.Readlink(root + "/etc/daemon.json")
 	require.NoError(t, err)
 	assert.Equal(t, "/dotfiles/daemon.json", to)
-	now, err := os.Stat(real)
+	now, err := os.Stat(target)
 	require.NoError(t, err)
 	assert.Equal(t, was.Mode(), now.Mode())
 	assert.Equal(t, was.Sys().(*syscall.Stat_t).Uid, now.Sys().(*syscall.Stat_t).Uid)
 	assert.Equal(t, was.Sys().(*syscall.Stat_t).Gid, now.Sys().(*syscall.Stat_t).Gid)
 	if xattr {
 		value := make([]byte, 20)
-		n, err := unix.Getxattr(real, "user.origin", value)
+		n, err := unix.Getxattr(target, "user.origin", value)
 		require.NoError(t, err)
 		assert.Equal(t, "by hand", string(value[:n]))
 	}

@@ -165,7 +165,7 @@ func readMaps(namespace string) (map[int]answer.Answer[userns.Mapping], error) {
 		for _, id := range ids[:n] {
 			old, m, err := statmount(id, ns)
 			switch {
-			case err == unix.ENOENT: // it was unmounted
+			case errors.Is(err, unix.ENOENT): // it was unmounted
 			case err != nil:
 				return nil, err
 			default:

@@ -57,8 +57,8 @@ func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, 
 			return
 		}
 	}
-	if real, err := p.Host.Path(m.Source); err == nil {
-		if at := p.Disk.Mounts.Value.At(real); at != nil && fstype.Remote(at.FSType) {
+	if path, err := p.Host.Path(m.Source); err == nil {
+		if at := p.Disk.Mounts.Value.At(path); at != nil && fstype.Remote(at.FSType) {
 			add(option, "let the server map the IDs, or "+optOut,
 				"is on %s, whose server sees the shifted IDs and ignores what the container's root may do; root_squash makes it nobody", at.FSType)
 		}
@@ -155,13 +155,13 @@ func (p *preflight) volume(m engine.Mount, option string, add func(option, fix, 
 // leadsToSocket reports whether a path of the host is one of the daemon's
 // sockets or a directory above one.
 func (p *preflight) leadsToSocket(source string) bool {
-	real, err := p.Host.Path(source)
+	path, err := p.Host.Path(source)
 	if err != nil {
 		return false
 	}
-	real = p.onHost(real)
+	path = p.onHost(path)
 	for _, s := range append([]facts.Socket{{Path: "/run/docker.sock"}, {Path: "/var/run/docker.sock"}}, p.Disk.Sockets...) {
-		if facts.Within(p.onHost(s.Path), real) {
+		if facts.Within(p.onHost(s.Path), path) {
 			return true
 		}
 	}

@@ -125,8 +125,8 @@ func (d *disk) readParents(h usernskit.Host, root string) {
 		e := dir{Path: at, Err: err}
 		if err == nil {
 			e.Inode = InodeOf(info)
-			if real, err := h.Path(at); err == nil {
-				e.ACL = hasACL(real)
+			if path, err := h.Path(at); err == nil {
+				e.ACL = hasACL(path)
 			}
 		}
 		d.Parents = append(d.Parents, e)
@@ -248,9 +248,9 @@ func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
 		info, err := f.Host.Stat(m.Source)
 		if s.Err = err; err == nil {
 			s.Inode = InodeOf(info)
-			if real, err := f.Host.Path(m.Source); err == nil {
-				s.ACL = hasACL(real)
-				if at := d.Mounts.Value.At(real); at != nil {
+			if path, err := f.Host.Path(m.Source); err == nil {
+				s.ACL = hasACL(path)
+				if at := d.Mounts.Value.At(path); at != nil {
 					s.Fstype = at.FSType
 				}
 			}

@@ -214,12 +214,12 @@ func (f *Facts) readOwners(ctx context.Context) {
 				if s.Type != "volume" || f.Walks[s.Source] != nil {
 					continue
 				}
-				real, err := f.Host.Path(s.Source)
+				path, err := f.Host.Path(s.Source)
 				if err != nil {
 					f.Walks[s.Source] = &walk{Err: err}
 					continue
 				}
-				f.Walks[s.Source] = walkOwners(ctx, real, func(uid, gid uint32) bool {
+				f.Walks[s.Source] = walkOwners(ctx, path, func(uid, gid uint32) bool {
 					_, u := p.Mapping.UID.ToContainer(uid)
 					_, g := p.Mapping.GID.ToContainer(gid)
 					return u && g
