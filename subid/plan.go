@@ -428,8 +428,8 @@ func (j *job) fresh() error {
 		j.grant.UID, j.grant.GID = r, r
 		return nil
 	}
-	if r, ok := j.slot(); ok && j.free(r, 0, 1) == nil {
-		j.grant.UID, j.grant.GID = r, r
+	if slot, ok := j.slot(); ok && j.free(slot, 0, 1) == nil {
+		j.grant.UID, j.grant.GID = slot, slot
 		return nil
 	}
 	if j.taken == nil {

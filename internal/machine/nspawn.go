@@ -33,8 +33,8 @@ type Machine struct {
 // Options change a machine.
 type Options struct {
 	Suite Suite
-	// Dockerd and Runc replace those of Debian, if set.
-	Dockerd, Runc string
+	// Dockerd replaces that of Debian, if set. It uses Debian's runc.
+	Dockerd string
 }
 
 var count atomic.Int32
@@ -59,7 +59,7 @@ func Boot(t testing.TB, o Options) *Machine {
 		"--bind=" + dir + ":/var/lib/docker",
 	}
 	if o.Dockerd != "" {
-		args = append(args, "--bind-ro="+o.Dockerd+":/usr/sbin/dockerd", "--bind-ro="+o.Runc+":/usr/sbin/runc")
+		args = append(args, "--bind-ro="+o.Dockerd+":/usr/sbin/dockerd")
 	}
 	cmd := exec.Command("systemd-nspawn", append(args, "--boot", "systemd.unified_cgroup_hierarchy=yes")...)
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_USE_CGNS=1", "SYSTEMD_SECCOMP=0")

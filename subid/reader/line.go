@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -126,7 +127,7 @@ func Explain(text string) string {
 func outcome(p Program, text string) string {
 	if p == Dockerd27 || p == ContainersStorage {
 		owner, _, err := strictEntry(text, func(string) bool { return true })
-		if err == errFields {
+		if errors.Is(err, errFields) {
 			return "refuse the whole file because of it"
 		}
 		if err != nil {
