@@ -234,3 +234,31 @@ func write(t *testing.T, h usernskit.Host, name, text string) {
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }
+
+// With any one file unreadable a plan is refused, or stays what it was.
+func TestUnreadableFiles(t *testing.T) {
+	files := []string{"/etc/os-release", "/etc/redhat-release", "/etc/default/grub", "/boot/grub2/grub.cfg", "/etc/sysctl.d/10-limits.conf", "/etc/sysctl.conf"}
+	host := func() usernskit.Host {
+		h := el7(t, "7.4.1708", "3.10.0-693.el7.x86_64")
+		write(t, h, "/etc/sysctl.d/10-limits.conf", "user.max_mnt_namespaces=0\n")
+		write(t, h, "/etc/sysctl.conf", "user.max_user_namespaces=0\n")
+		return h
+	}
+	for _, name := range files {
+		h := host()
+		path := filepath.Join(h.Root, name)
+		require.NoError(t, os.Remove(path))
+		require.NoError(t, os.Symlink(filepath.Base(path), path)) // a loop: root cannot read it either
+		_, err := Plan(t.Context(), h)
+		assert.Error(t, err, name)
+		report, err := Read(t.Context(), h)
+		if err == nil {
+			for _, gate := range report.List {
+				assert.NotEqual(t, StateOpen, gate.State, "%s: %s", name, gate.Name)
+			}
+		}
+	}
+	plan, err := Plan(t.Context(), host())
+	require.NoError(t, err)
+	assert.Len(t, plan.Changes, 2)
+}
