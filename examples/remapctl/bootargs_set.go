@@ -160,13 +160,15 @@ func bootargsEditCommand(e *env) *cobra.Command {
 			return err
 		}
 		if e.json {
-			return e.printJSON(struct {
-				Schema int    `json:"schema"`
-				Line   string `json:"line"`
-			}{1, line})
+			return e.printJSON(jsonLine{1, line})
 		}
 		_, err = io.WriteString(e.out, line)
 		return err
 	})
 	return c
+}
+
+type jsonLine struct {
+	Schema int    `json:"schema"`
+	Line   string `json:"line"`
 }

@@ -72,11 +72,7 @@ func (e *env) explain(_ context.Context, list []string) error {
 	}
 	switch {
 	case e.json:
-		return e.printJSON(struct {
-			Schema int            `json:"schema"`
-			Checks []verify.Check `json:"checks"`
-			Risks  []jsonRisk     `json:"risks"`
-		}{format.SchemaVersion, append([]verify.Check{}, checks...), append([]jsonRisk{}, risks...)})
+		return e.printJSON(jsonExplained{format.SchemaVersion, append([]verify.Check{}, checks...), append([]jsonRisk{}, risks...)})
 	case len(list) == 1 && len(checks) == 1:
 		fmt.Fprint(e.out, checks[0])
 		return nil
@@ -88,4 +84,10 @@ func (e *env) explain(_ context.Context, list []string) error {
 		e.text("%-15s  risk: %s", r.ID, r.Text)
 	}
 	return nil
+}
+
+type jsonExplained struct {
+	Schema int            `json:"schema"`
+	Checks []verify.Check `json:"checks"`
+	Risks  []jsonRisk     `json:"risks"`
 }

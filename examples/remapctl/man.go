@@ -9,9 +9,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-//go:generate env UPDATE=1 go test -run ^TestManualPages$ .
+//go:generate env UPDATE=1 go test -run ^(TestManualPages|TestSchemas)$ .
 
-// The pages are made from the commands by go generate.
+// The pages are made from the commands by go generate, and the schemas from what
+// they print.
 //
 //go:embed man
 var manPages embed.FS

@@ -34,10 +34,7 @@ func preflightCommand(e *env) *cobra.Command {
 			code = incomplete
 		}
 		if e.json {
-			return errors.Join(e.printJSON(struct {
-				Schema int `json:"schema"`
-				preflight.Forecast
-			}{format.SchemaVersion, forecast}), code)
+			return errors.Join(e.printJSON(jsonForecast{format.SchemaVersion, forecast}), code)
 		}
 		return errors.Join(forecast.WriteText(e.out), code)
 	})
@@ -71,4 +68,9 @@ func (e *env) foresee(ctx context.Context, user string) {
 		e.say("")
 		_ = f.WriteText(e.out) // what comes after it will fail too
 	}
+}
+
+type jsonForecast struct {
+	Schema int `json:"schema"`
+	preflight.Forecast
 }

@@ -87,10 +87,7 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 
 func (e *env) printProcesses(list []jsonProcess) error {
 	if e.json {
-		return e.printJSON(struct {
-			Schema    int           `json:"schema"`
-			Processes []jsonProcess `json:"processes"`
-		}{format.SchemaVersion, list})
+		return e.printJSON(jsonProcesses{format.SchemaVersion, list})
 	}
 	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
 	for _, p := range list {
@@ -102,4 +99,9 @@ func (e *env) printProcesses(list []jsonProcess) error {
 		rows = append(rows, []string{strconv.Itoa(p.PID), strconv.FormatUint(uint64(p.HostUID), 10), in, name, p.Command})
 	}
 	return e.table(rows)
+}
+
+type jsonProcesses struct {
+	Schema    int           `json:"schema"`
+	Processes []jsonProcess `json:"processes"`
 }

@@ -40,10 +40,7 @@ func (e *env) subidList(ctx context.Context, list []string) error {
 		claims = s.Held(list[0])
 	}
 	if e.json {
-		return e.printJSON(struct {
-			Schema int         `json:"schema"`
-			Ranges []jsonClaim `json:"ranges"`
-		}{1, claimsJSON(claims)})
+		return e.printJSON(jsonRanges{1, claimsJSON(claims)})
 	}
 	return e.printClaims(claims)
 }
@@ -78,4 +75,9 @@ func (e *env) printClaims(claims []subid.Claim) error {
 		rows = append(rows, []string{place, c.Owner, span(c.Range.Start, c.Range.Count)})
 	}
 	return e.table(rows)
+}
+
+type jsonRanges struct {
+	Schema int         `json:"schema"`
+	Ranges []jsonClaim `json:"ranges"`
 }

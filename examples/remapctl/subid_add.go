@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -55,34 +57,59 @@ func subidFindCommand(e *env) *cobra.Command {
 		if !e.json {
 			return code
 		}
-		return errors.Join(e.printJSON(struct {
-			Schema int    `json:"schema"`
-			UID    uint32 `json:"uid"`
-			GID    uint32 `json:"gid"`
-			Count  uint32 `json:"count"`
-		}{1, grant.UID.Start, grant.GID.Start, grant.UID.Count}), code)
+		return errors.Join(e.printJSON(jsonFound{1, grant.UID.Start, grant.GID.Start, grant.UID.Count}), code)
 	})
 	return c
 }
 
 func subidAddCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "add OWNER", Short: "give an owner the same range in both files",
+		Use: "add [OWNER]", Short: "give an owner the same range in both files",
 		Long:    "An owner with a suitable range keeps it. OWNER is a name or UID, with or\nwithout an account.",
 		Example: "remapctl subid add kubelet --count 7208960 --align 65536",
-		Args:    args(1, 1),
+		Args:    args(0, 1),
 	}
 	e.writeFlags(c)
 	request := e.subidFlags(c)
+	preset := c.Flags().String("for", "", "what `PROGRAM` wants: docker, kubelet or podman; OWNER may be left out")
+	slot := c.Flags().Uint32("slot", 0, "the range `N` times --count after the first ID, as of a fleet's hosts")
+	pods := c.Flags().Uint32("max-pods", 110, "for kubelet: as many ranges as it runs pods, `N`")
+	e.values(c, "for", words("docker", "kubelet", "podman"))
 	e.argument(c, false, e.users)
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		want := request("")
+		switch {
+		case *preset != "":
+			base, err := subid.Preset(*preset, *pods)
+			if err != nil {
+				return fmt.Errorf("--for: %w", err)
+			}
+			want = merged(base, want)
+		case len(list) == 0:
+			return usage(c, "an argument is missing: OWNER or --for")
+		}
+		if c.Flags().Changed("slot") {
+			want.Slot = slot
+		}
+		if len(list) == 1 {
+			want.Owner = list[0]
+		}
 		_, err := e.change(ctx, func() (usernskit.Plan, error) {
-			_, plan, err := subid.Plan(ctx, e.host, request(list[0]))
+			_, plan, err := subid.Plan(ctx, e.host, want)
 			return plan, err
 		})
 		return err
 	})
 	return c
+}
+
+// merged is a preset with what the flags ask for instead.
+func merged(base, flags subid.Request) subid.Request {
+	base.Start = cmp.Or(flags.Start, base.Start)
+	base.Count = cmp.Or(flags.Count, base.Count)
+	base.Policy.Align = cmp.Or(flags.Policy.Align, base.Policy.Align)
+	base.AllowSmall = base.AllowSmall || flags.AllowSmall
+	return base
 }
 
 func subidReleaseCommand(e *env) *cobra.Command {
@@ -105,4 +132,11 @@ func subidReleaseCommand(e *env) *cobra.Command {
 		return err
 	})
 	return c
+}
+
+type jsonFound struct {
+	Schema int    `json:"schema"`
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	Count  uint32 `json:"count"`
 }

@@ -53,10 +53,7 @@ func (e *env) subidAudit(ctx context.Context, _ []string) error {
 		e.text("%v", p)
 	}
 	if e.json {
-		if err := e.printJSON(struct {
-			Schema   int           `json:"schema"`
-			Problems []jsonProblem `json:"problems"`
-		}{1, list}); err != nil {
+		if err := e.printJSON(jsonProblems{1, list}); err != nil {
 			return err
 		}
 	}
@@ -98,12 +95,7 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 		reserved = subid.ReservedRanges()[i].Name
 	}
 	if e.json {
-		return errors.Join(e.printJSON(struct {
-			Schema   int         `json:"schema"`
-			ID       uint32      `json:"id"`
-			Owners   []jsonClaim `json:"owners"`
-			Reserved string      `json:"reserved"`
-		}{1, id, claimsJSON(owners), reserved}), code)
+		return errors.Join(e.printJSON(jsonOwners{1, id, claimsJSON(owners), reserved}), code)
 	}
 	if len(owners) == 0 && unsure == nil {
 		e.say("nobody has %d", id)
@@ -112,4 +104,16 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 		e.note("%d is one of the IDs for: %s", id, reserved)
 	}
 	return errors.Join(e.printClaims(owners), code)
+}
+
+type jsonProblems struct {
+	Schema   int           `json:"schema"`
+	Problems []jsonProblem `json:"problems"`
+}
+
+type jsonOwners struct {
+	Schema   int         `json:"schema"`
+	ID       uint32      `json:"id"`
+	Owners   []jsonClaim `json:"owners"`
+	Reserved string      `json:"reserved"`
 }

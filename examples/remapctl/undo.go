@@ -169,6 +169,11 @@ type jsonReceipt struct {
 	Files []jsonReceiptFile `json:"files"`
 }
 
+type jsonReceipts struct {
+	Schema   int           `json:"schema"`
+	Receipts []jsonReceipt `json:"receipts"`
+}
+
 // listReceipts is undo --list.
 func (e *env) listReceipts() error {
 	receipts, err := e.host.Receipts()
@@ -187,7 +192,7 @@ func (e *env) listReceipts() error {
 		out = append(out, item)
 	}
 	if e.json {
-		return e.printJSON(map[string]any{"schema": 1, "receipts": out})
+		return e.printJSON(jsonReceipts{1, out})
 	}
 	return nil
 }
