@@ -46,14 +46,14 @@ func (s Space) rows() []row {
 // merged joins rows that are told as one.
 func merged(all []row) []row {
 	var list []row
-	last := -1 // the last row in list that is no gap
+	last := -1 // the last row in list that is not a gap
 	for _, r := range all {
 		switch {
 		case r.gap:
 		case last < 0:
 			last = len(list)
 		case r.Kind == KindReserved && list[last].Kind == KindAccount && list[last].Range == r.Range:
-			continue // the account nobody stands for its reserved ID
+			continue // the account nobody is its reserved ID
 		case list[last].joins(r):
 			list = list[:last+1] // without the gaps between accounts
 			v := &list[last]

@@ -116,7 +116,7 @@ type Interval struct {
 	// Names are the account, the owner or the namespaces, and what IDs are
 	// reserved for. An owner's UID is shown as the name of its account.
 	Names []string
-	// File and Line tell where it stands; File is empty where it does in none.
+	// File and Line tell where it is written; File is empty where it is in no file.
 	File string
 	Line int
 	// Uses are namespaces that have exactly these IDs, or will have.
@@ -209,7 +209,7 @@ func (s *Space) extents(from Sources) map[int]reader.Reading {
 	return lines
 }
 
-// reserved adds the reserved ranges but for those that only say where accounts
+// reserved adds the reserved ranges, except those that only say where accounts
 // or ranges are meant to be: these are shown as what a gap is for.
 func (s *Space) reserved() {
 	for _, r := range subid.ReservedRanges() {

@@ -27,7 +27,7 @@ type Text struct {
 // line for each interval; gaps are one line whatever their size, so the axis is
 // not to scale, and accounts or reserved ranges that follow one another share a
 // line. The length of a bar is the logarithm of the number of IDs. What the IDs
-// are inside of namespaces stands at the right. Overlaps are marked on the lines
+// are inside of namespaces is at the right. Overlaps are marked on the lines
 // of both, which are red in colour, and told below the second.
 func (s Space) WriteText(w io.Writer, t Text) error {
 	if t.Width == 0 {

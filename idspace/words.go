@@ -75,7 +75,7 @@ func (m Meaning) String() string {
 	return words
 }
 
-// place says where the interval stands: "subuid line 3".
+// place says where the interval is written: "subuid line 3".
 func (v Interval) place() string {
 	if v.File == "" {
 		return ""

@@ -99,7 +99,7 @@ type Job struct {
 	Ended   time.Time      `json:"ended,omitzero"` // when it was done
 }
 
-// Progress is told now and then while a job runs. Total is 0 while it is not
+// Progress is reported now and then while a job runs. Total is 0 while it is not
 // known.
 type Progress struct{ Files, Total int }
 

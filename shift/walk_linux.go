@@ -47,7 +47,7 @@ const (
 	atOnce = 512
 	// batch is how many special files share one sync of the journal.
 	batch = 64
-	// tellEvery is after how many files the progress is told.
+	// tellEvery is after how many files the progress is reported.
 	tellEvery = 1024
 
 	immutable = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
@@ -58,7 +58,7 @@ const (
 	perms  = 0o7777
 )
 
-// beneath opens what a directory holds under a name, if it is no mount point.
+// beneath opens what a directory holds under a name, if that is not a mount point.
 func beneath(dir int, name string, flags int) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW),
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
@@ -120,7 +120,7 @@ const rounds = 3
 
 // move moves the owners in the direction of the job's state.
 func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
-	root, st, err := j.openRoot()
+	root, _, err := j.openRoot()
 	if err != nil {
 		return j, err
 	}
@@ -152,7 +152,8 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 	}
 	for range rounds {
 		w.report = Report{}
-		if st, err = stat(root); err == nil {
+		st, err := stat(root)
+		if err == nil {
 			err = w.all(root, st)
 		}
 		if err != nil {

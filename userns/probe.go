@@ -12,7 +12,7 @@ import (
 // from outside, and ends it: nil means that the kernel gives out exactly these
 // IDs. The process never gets to run, so any program may call Probe, and none
 // but itself is needed. It takes a few milliseconds and root; other users can
-// probe the mapping of one ID that stands for themselves.
+// probe the mapping of their own ID alone.
 //
 // The error is a [*ProbeError] where the kernel refused or did something else,
 // [ErrNotSupported] where there is no Linux.

@@ -58,7 +58,7 @@ func (d procDir) dir(name string) (procDir, error) {
 
 func (d procDir) close() { unix.Close(d.fd) }
 
-// A procFile is a file of a process, open for reading. It is no [os.File], for
+// A procFile is a file of a process, open for reading. It is not an [os.File], for
 // which the runtime makes two more system calls to learn that it cannot be
 // polled. Nor does anything close it but close.
 type procFile struct {
@@ -190,7 +190,7 @@ func (f FS) mapping(pid int) (Mapping, error) {
 }
 
 // mapping reads both maps. They are of one namespace even if the process moves
-// to another one meanwhile: then they are read again.
+// to another one at the time: then they are read again.
 func (d procDir) mapping() (Mapping, error) {
 	for {
 		before, noLink := d.namespace("user")
@@ -369,7 +369,7 @@ func (s *space) close() {
 }
 
 // read returns the maps, and reads them again as long as one is not written.
-// It may use buf meanwhile.
+// It may use buf for that.
 func (s *space) read(buf []byte) (Mapping, error) {
 	if s.final {
 		return s.mapping, nil

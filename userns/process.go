@@ -12,9 +12,9 @@ import (
 
 // A Process is what the kernel says about one process that is in a container or
 // in a user namespace. All of it was read from one process, also where its PID
-// was given to another one meanwhile.
+// is given to another one at the time.
 //
-// User and group IDs are those of the namespace of whoever reads /proc. In the
+// User and group IDs are those of the namespace of the process that reads /proc. In the
 // host's own namespace, the initial one, they are the IDs that decide who may
 // do what on the host, however deep the process is nested; see [View].
 type Process struct {
