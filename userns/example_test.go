@@ -1,6 +1,7 @@
 package userns_test
 
 import (
+	"archive/tar"
 	"errors"
 	"fmt"
 	"strings"
@@ -109,4 +110,21 @@ func ExampleProbeError() {
 	// Output:
 	// create the namespace: no space left on device: user.max_user_namespaces is 0: no user namespace may be created
 	// sysctl -w user.max_user_namespaces=15000
+}
+
+// A file of an image gets the owner that it has in a remapped container.
+func ExampleMapping_ToHost() {
+	ids, err := userns.NewMap(userns.Extent{ID: 0, HostID: 165536, Count: 65536})
+	if err != nil {
+		panic(err)
+	}
+	m := userns.Mapping{UID: ids, GID: ids}
+	h := tar.Header{Name: "www/index.html", Uid: 33, Gid: 33}
+	h.Uid, h.Gid, err = m.ToHost(h.Uid, h.Gid)
+	fmt.Println(h.Uid, h.Gid, err)
+	_, _, err = m.ToHost(-1, 0)
+	fmt.Println(err != nil)
+	// Output:
+	// 165569 165569 <nil>
+	// true
 }
