@@ -98,10 +98,24 @@ var c08 = check{
 	},
 }
 
+// overflowID is what the kernel shows for an ID that is not mapped.
+const overflowID = 65534
+
 func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
 	if s.Err != nil {
 		j.unknown(subjectOf(b), "%s on %s: %v", s.Source, s.Destination, s.Err)
 		return
+	}
+	n := s.Inode
+	if s.IDMap != nil {
+		if s.IDMap.Err != nil {
+			j.unknown(subjectOf(b), "%s on %s is idmapped, and its map cannot be read: %v", s.Source, s.Destination, s.IDMap.Err)
+			return
+		}
+		var shown bool
+		if n.UID, n.GID, shown = s.IDMap.Shown(n.UID, n.GID); !shown {
+			n.UID, n.GID, n.Mode = overflowID, overflowID, n.Mode&^0o770 // neither its owner nor its group is anybody there
+		}
 	}
 	bits := fs.FileMode(4)
 	words := "read"
@@ -111,12 +125,12 @@ func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
 	if !s.ReadOnly {
 		bits, words = bits|2, "write, "+words
 	}
-	yes, known := who.Can(s.Inode, bits)
+	yes, known := who.Can(n, bits)
 	if a := s.Asked; a != nil && a.Err == nil {
 		known = true
 		yes = (a.Read || bits&4 == 0) && (a.Write || bits&2 == 0) && (a.Exec || bits&1 == 0)
 	}
-	owner := fmt.Sprintf("%d:%d %04o", s.UID, s.GID, s.Mode.Perm())
+	owner := fmt.Sprintf("%d:%d %04o", n.UID, n.GID, s.Mode.Perm())
 	switch {
 	case !known:
 		j.unknown(subjectOf(b), "%s has an ACL, which was not asked", s.Source)

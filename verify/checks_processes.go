@@ -138,11 +138,11 @@ func judgeID(id uint32, kind string, who func(uint32) (string, bool), want, forc
 // byRuntime reports whether a container got its map from a runtime of its own,
 // as sysbox gives one, and that map leads to nobody of the host's.
 func (j *judge) byRuntime(b facts.Container, p userns.Process) bool {
-	if b.Docker == nil || p.Mapping.IsZero() || j.Scan.InHostNS(p) || givesSystem(p.Mapping) || slices.Contains([]string{"", "runc", "crun", "io.containerd.runc.v2"}, b.Docker.Runtime) {
+	if b.Docker == nil || p.Mapping.IsZero() || j.Scan.InHostNS(p) || givesSystem(p.Mapping) || slices.Contains([]string{"", "runc", "crun", "nvidia", "io.containerd.runc.v2"}, b.Docker.Runtime) {
 		return false
 	}
 	_, _, taken := j.IDs.AccountIn(p.Mapping)
-	return !taken
+	return !taken && j.inForce(p).IsZero() // the daemon's own, under a runtime of whatever name
 }
 
 // inForce returns the map of a process where it is the one that the daemon runs

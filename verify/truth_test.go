@@ -141,6 +141,12 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 			assert.Contains(t, bad(r), "C02 fail", "a runtime's map is no excuse for %s", maps)
 		}
 	})
+	t.Run("but not what the daemon gave under a runtime of another name", func(t *testing.T) {
+		e := remapped(web(engine.Container{Runtime: "current"}))
+		e.RootDir, e.Namespace = "/var/lib/docker/300000.300000", "moby-300000.300000"
+		r := run(t, live(t, &e, proc{pid: 100, container: idWeb, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}))
+		assert.Contains(t, bad(r), "D07 fail", texts(r))
+	})
 	t.Run("a range of 1000 IDs is medium", func(t *testing.T) {
 		e := remapped()
 		opts := live(t, &e)

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -10,8 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/sys/mountinfo"
+
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/idmap"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -75,6 +79,27 @@ type Source struct {
 	// asked is what the kernel says to a process with the container's IDs; nil
 	// where there was no [Options.Helper] to ask with.
 	Asked *userns.Access
+	// IDMap is that of an idmapped mount: owners are others there than at the
+	// source. nil for a mount as any other.
+	IDMap *IDMap
+}
+
+// An IDMap is the map of an idmapped mount, or why it cannot be told. An ID is an
+// owner on the disk, its host ID the one that the mount shows.
+type IDMap struct {
+	userns.Mapping
+	Err error
+}
+
+// Shown returns the owner of a file as the mount shows it; false where it shows
+// nobody's.
+func (m *IDMap) Shown(uid, gid uint32) (u, g uint32, ok bool) {
+	if m == nil {
+		return uid, gid, true
+	}
+	u, ok1 := m.UID.ToHost(uid)
+	g, ok2 := m.GID.ToHost(gid)
+	return u, g, ok1 && ok2
 }
 
 // readPath reads the directories that lead to the store in use.
@@ -255,9 +280,35 @@ func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
 				}
 			}
 		}
+		s.IDMap = f.idMap(in.Mounts.Value.At(m.Destination), pid)
 		in.Sources = append(in.Sources, s)
 	}
 	return in
+}
+
+// idMap returns the map of a mount of a process, nil where it has none.
+func (f *Facts) idMap(m *mountinfo.Info, pid int) *IDMap {
+	if m == nil || !slices.Contains(strings.Split(m.Options, ","), "idmapped") {
+		return nil
+	}
+	list, err := idmap.Mounts(f.Proc, pid)
+	if err != nil {
+		return &IDMap{Err: err}
+	}
+	for _, mount := range list {
+		if mount.ID != m.ID {
+			continue
+		}
+		mapping, ok, err := mount.Mapping.Get()
+		switch {
+		case err != nil:
+			return &IDMap{Err: err}
+		case !ok:
+			return nil
+		}
+		return &IDMap{Mapping: mapping}
+	}
+	return &IDMap{Err: errors.New("the mount has gone")}
 }
 
 // mountsOf reads the mounts that a process sees.

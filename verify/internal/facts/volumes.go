@@ -182,7 +182,9 @@ func (f *Facts) askMounts(ctx context.Context) {
 			continue // owners and modes have to do
 		}
 		for i := range list {
-			in.Sources[i].Asked = &list[i]
+			if in.Sources[i].IDMap == nil { // the helper asks of the source
+				in.Sources[i].Asked = &list[i]
+			}
 		}
 	}
 }
@@ -219,7 +221,15 @@ func (f *Facts) readOwners(ctx context.Context) {
 					f.Walks[s.Source] = &walk{Err: err}
 					continue
 				}
+				if s.IDMap != nil && s.IDMap.Err != nil {
+					f.Walks[s.Source] = &walk{Err: s.IDMap.Err}
+					continue
+				}
 				f.Walks[s.Source] = walkOwners(ctx, path, func(uid, gid uint32) bool {
+					uid, gid, shown := s.IDMap.Shown(uid, gid)
+					if !shown {
+						return false
+					}
 					_, u := p.Mapping.UID.ToContainer(uid)
 					_, g := p.Mapping.GID.ToContainer(gid)
 					return u && g

@@ -1,0 +1,48 @@
+package facts
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/idmap"
+)
+
+// "may not write" was said of mounts that arrive idmapped, though it can.
+func TestAnIdmappedMountShowsOtherOwners(t *testing.T) {
+	hosttest.Need(t)
+	ids, err := userns.NewMap(userns.Extent{ID: 1000, HostID: 166536, Count: 1})
+	require.NoError(t, err)
+	src, dst := t.TempDir(), t.TempDir()
+	tree, err := idmap.Clone(t.Context(), src, userns.Mapping{UID: ids, GID: ids})
+	require.NoError(t, err)
+	defer tree.Close()
+	require.NoError(t, tree.Attach(dst))
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dst, unix.MNT_DETACH)) })
+
+	f := &Facts{Options: Options{Proc: userns.FS{Root: "/proc"}}}
+	table := f.mountsOf(strconv.Itoa(os.Getpid()))
+	require.NoError(t, table.Err)
+	m := f.idMap(table.Value.At(filepath.Join(dst, "x")), os.Getpid())
+	require.NotNil(t, m)
+	if m.Err != nil {
+		t.Skip("this kernel does not show the map of a mount: ", m.Err)
+	}
+	uid, gid, shown := m.Shown(1000, 1000)
+	assert.True(t, shown)
+	assert.Equal(t, []uint32{166536, 166536}, []uint32{uid, gid})
+	_, _, shown = m.Shown(0, 1000)
+	assert.False(t, shown, "an owner that the map lacks is nobody")
+	assert.Nil(t, f.idMap(table.Value.At(src), os.Getpid()), "a mount as any other")
+	var none *IDMap
+	uid, _, shown = none.Shown(7, 7)
+	assert.True(t, shown)
+	assert.EqualValues(t, 7, uid)
+}
