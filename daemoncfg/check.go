@@ -82,17 +82,15 @@ const (
 	ProblemRefused        ProblemID = "refused"         // by the dockerd that is installed
 )
 
-// Ranges says why dockerd cannot map containers to an account, by /etc/subuid
-// and /etc/subgid, or nil. See package remap, which knows.
-type Ranges func(ctx context.Context, account string) error
-
 // Check lists what keeps dockerd from starting on h with doc and the flags of s,
 // and what of it does not do what it seems to: flags first, then the members of
-// doc in order. Of ranges nothing is said where it is nil.
+// doc in order. The function ranges says why dockerd cannot map containers to an
+// account, by /etc/subuid and /etc/subgid: package remap has one. Without it
+// nothing is said of ranges.
 //
 // Where a dockerd from 23.0 on is installed on the running host, its own
 // --validate has the last word on the file and the flags.
-func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges Ranges) []Problem {
+func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges func(ctx context.Context, account string) error) []Problem {
 	c := checker{startup: s, doc: doc}
 	c.flags()
 	if doc.missing && s.ConfigFileGiven && doc.isBlank() {
@@ -149,7 +147,7 @@ func (c *checker) flags() {
 }
 
 // remap checks what a userns-remap that is on needs.
-func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, ranges Ranges) {
+func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, ranges func(ctx context.Context, account string) error) {
 	if err := checkSnapshotter(c.startup, c.doc); err != nil {
 		var at *usernskit.FileError
 		p := Problem{ID: ProblemSnapshotter, Level: LevelFatal, Text: err.Error(), Err: err}

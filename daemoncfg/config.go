@@ -82,8 +82,17 @@ func Current(ctx context.Context, h usernskit.Host) (Setting, error) {
 	return current(*doc.startup, doc), nil
 }
 
-// CurrentOf is [Current] for a startup and a document that have been read.
-func CurrentOf(s dockerd.Startup, doc *Document) Setting { return current(s, doc) }
+// Setting is [Current] for a document of [Open] with the edits that were made.
+func (d *Document) Setting() Setting { return current(d.start(), d) }
+
+// start is how the dockerd of the document is started; of one that no host has,
+// nothing is known.
+func (d *Document) start() dockerd.Startup {
+	if d.startup == nil {
+		return dockerd.Startup{}
+	}
+	return *d.startup
+}
 
 func current(s dockerd.Startup, doc *Document) Setting {
 	raw, inFile := doc.Get(remapKey)

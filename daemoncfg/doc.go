@@ -1,10 +1,10 @@
-// Package daemoncfg reads and edits Docker's daemon.json, and finds out how
-// dockerd is started on a host: with which flags, and with which daemon.json.
+// Package daemoncfg reads and edits Docker's daemon.json, and says whether
+// dockerd starts with it.
 //
 //	host := usernskit.Host{Root: "/mnt/image"}
 //	remap, err := daemoncfg.ParseRemap("default")
 //	...
-//	plan, err := daemoncfg.PlanRemap(host, remap)
+//	plan, err := daemoncfg.PlanRemap(ctx, host, remap)
 //	fmt.Print(plan.Diff())
 //
 // An edit changes one member. It keeps every other byte of the file, in order:
@@ -14,18 +14,24 @@
 // empty is left as {} then, and comes back by undoing the plan. An edit that
 // changes nothing plans nothing.
 //
-// What dockerd does not read is never touched: [Parse] is as strict as the
-// strictest dockerd from 20.10 to 29, and refuses duplicate keys besides. What
-// it reads and does not act on is in [Document.Lint]. Values of userns-remap
-// with which a container's root is the host's root, although daemon.json has
-// the key, are errors everywhere: see [ParseRemap]. The flags of dockerd are
-// only looked at. One among them that stands in daemon.json too keeps dockerd
-// from starting, so that conflicts are errors before anything is written; the
-// one flag that is moved is --userns-remap, out of an environment file whose
-// line is so plain that systemd and a shell read it alike.
+// Several edits of one file are one plan: [Read] a document, edit it, and let it
+// plan itself with [Document.Plan]. The action of a plan is a reload where
+// dockerd takes over each key that changed while it runs, else a restart.
 //
-// It does not know which version of dockerd is there, does not ask the daemon,
-// and does not restart it: that is left to the [usernskit.Action] of a plan.
+// What dockerd does not read is never touched: [Parse] is as strict as the
+// strictest dockerd from 20.10 to 29, and refuses duplicate keys besides.
+// [Check] is the one list of what keeps dockerd from starting, with flags,
+// accounts and the engine that is installed taken into account. What was wrong
+// before an edit is a warning, and what the edit makes wrong is an error; values
+// of userns-remap with which a container's root is the host's root are errors
+// everywhere: see [ParseRemap].
+//
+// How dockerd is started is found by the package dockerd below this one. Flags
+// are only looked at; the one flag that is moved is --userns-remap, out of an
+// environment file whose line is so plain that systemd and a shell read it alike.
+//
+// It does not ask the daemon and does not restart it: that is left to the
+// [usernskit.Action] of a plan.
 //
 // # Other readers and writers of the file
 //
@@ -34,10 +40,10 @@
 // then into its configuration; the last one of two equal keys wins. 20.10
 // reads no empty file and no byte order mark, and ignores what follows the
 // document; 23.0 and later do it the other way round. There is no directory of
-// drop-ins. jq, Ansible's templates and nvidia-ctk write the file anew, in
+// drop-ins. jq, Ansible's templates and nvidia-ctk write the file again, in
 // their own order and indentation, and augeas takes comments that dockerd does
 // not. None of them takes a lock: the root package notices what changed
-// between reading and writing, but for a few microseconds.
+// between reading and writing, up to a few microseconds.
 //
 // The reference is https://docs.docker.com/reference/cli/dockerd/ with
 // daemon/config/config.go of https://github.com/moby/moby, and for what starts

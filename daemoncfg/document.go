@@ -11,13 +11,6 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// Limits of what [Parse] takes. dockerd has none for the size, and 10000 for
-// the depth; no daemon.json that a person wrote comes near either.
-const (
-	MaxSize  = 1 << 20 // bytes
-	MaxDepth = 64      // objects and arrays around a value
-)
-
 // A Document is a daemon.json with every byte of it. An edit changes the bytes
 // of one member and keeps all others; a failed edit changes nothing.
 type Document struct {

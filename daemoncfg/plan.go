@@ -13,17 +13,6 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// IDs of the warnings of plans, beside those of [Risks]. What [Check] finds has
-// the [ProblemID] for its ID.
-const (
-	WarnStartupUnsure = "startup-unsure"  // how dockerd is started cannot be told: a risk
-	WarnStartupAbsent = "startup-absent"  // nothing starts a dockerd here yet
-	WarnIgnoredFlags  = "ignored-flags"   // in a file that nothing reads
-	WarnManaged       = "managed"         // another program writes the file
-	WarnByFlag        = "remap-by-flag"   // a flag sets userns-remap
-	WarnOtherDaemons  = "further-dockerd" // more than one thing here starts a dockerd
-)
-
 // PlanRemap plans to switch remapping on, in the daemon.json that dockerd
 // really reads. A --userns-remap among the flags of dockerd would keep it from
 // starting: it is planned out of the environment file that it is in. Where it

@@ -22,13 +22,6 @@ type Remap struct {
 	User, Group string
 }
 
-// Default is the user that stands for [DockremapUser].
-const Default = "default"
-
-// DockremapUser is the account that dockerd takes for "default". It makes the
-// account, and one range of IDs for it, where there is none.
-const DockremapUser = "dockremap"
-
 // String is the value as daemon.json has it, "" for the zero Remap.
 func (r Remap) String() string {
 	if r.Group == "" {

@@ -13,27 +13,11 @@ import (
 	"github.com/usernskit/usernskit/internal/fstype"
 )
 
-// IDs of the risks of switching remapping on or off.
-const (
-	RiskLiveRestore    = "live-restore"     // containers outlive the restart, un-remapped and unseen
-	RiskSwarm          = "swarm"            // the node drops out of its swarm
-	RiskPlugins        = "plugins"          // managed plugins have to be installed again
-	RiskHostContainers = "host-containers"  // containers that are privileged or share a host namespace
-	RiskRootless       = "rootless"         // dockerd runs without root, and cannot remap
-	RiskDataRootNFS    = "data-root-nfs"    // the data-root is on a network or FUSE file system
-	RiskDataRootPath   = "data-root-path"   // a directory above the data-root keeps other users out
-	RiskStorageDriver  = "storage-driver"   // not one that can shift IDs
-	WarnDataRootUnseen = "data-root-unseen" // swarm, plugins and host-containers could not be looked for
-)
-
-// Risks lists what can go wrong when a host of this startup switches remapping
-// on, as far as files tell.
-func Risks(h usernskit.Host, s dockerd.Startup) ([]usernskit.Warning, error) {
-	doc, err := Open(h, s)
-	if err != nil {
-		return nil, err
-	}
-	return risks(h, s, doc, current(s, doc).On, true)
+// Risks lists what can go wrong when the host of a document of [Open] switches
+// remapping on, as far as files tell.
+func (d *Document) Risks(h usernskit.Host) ([]usernskit.Warning, error) {
+	s := d.start()
+	return risks(h, s, d, current(s, d).On, true)
 }
 
 // warnings collects them.

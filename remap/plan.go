@@ -76,11 +76,11 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	if err != nil {
 		return Enable{}, err
 	}
-	startup, doc, err := open(ctx, h, want.Daemon)
+	_, doc, err := open(ctx, h, want.Daemon)
 	if err != nil {
 		return Enable{}, err
 	}
-	was := daemoncfg.CurrentOf(startup, doc)
+	was := doc.Setting()
 	daemon, err := doc.PlanRemap(ctx, h, want.Remap)
 	if err != nil {
 		return Enable{}, err
@@ -128,11 +128,11 @@ type Disable struct {
 
 // PlanDisable plans userns-remap out of daemon.json.
 func PlanDisable(ctx context.Context, h usernskit.Host, want Disable) (usernskit.Plan, error) {
-	startup, doc, err := open(ctx, h, want.Daemon)
+	_, doc, err := open(ctx, h, want.Daemon)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	setting := daemoncfg.CurrentOf(startup, doc)
+	setting := doc.Setting()
 	plan, err := doc.PlanClear(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
@@ -170,7 +170,7 @@ func Check(ctx context.Context, h usernskit.Host, c dockerd.Choice) ([]daemoncfg
 
 // Ranges says why the dockerd of a host cannot map containers to an account. It
 // is what [daemoncfg.Check] asks.
-func Ranges(h usernskit.Host) daemoncfg.Ranges {
+func Ranges(h usernskit.Host) func(ctx context.Context, account string) error {
 	return func(ctx context.Context, account string) error {
 		set, err := subid.Read(ctx, h)
 		if err != nil {
