@@ -6,7 +6,7 @@
 //	...
 //	receipt, err := host.Apply(ctx, plan)
 //	...
-//	err = fleet.Confirm(ctx, registry, claim)
+//	err = claim.Confirm(ctx, registry)
 //
 // A slot is a range of equal size, counted from the start of the space. A
 // [Registry] keeps who claimed which: fleet/file is a file that configuration

@@ -121,7 +121,7 @@ func TestPlan(t *testing.T) {
 		assert.Equal(t, fleet.Claimed, claims(t, reg)[0].State)
 		_, err = h.Apply(ctx, plan)
 		require.NoError(t, err)
-		require.NoError(t, fleet.Confirm(ctx, reg, c))
+		require.NoError(t, c.Confirm(ctx, reg))
 		list := claims(t, reg)
 		require.Len(t, list, 1)
 		assert.Equal(t, fleet.Applied, list[0].State)

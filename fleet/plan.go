@@ -37,7 +37,7 @@ const WarnClaimStays = "fleet-claim-stays"
 // names the line.
 //
 // The claim is made before Plan returns, and the plan is like any other: apply
-// it, then call [Confirm]. After a crash in between, a second Plan finds the
+// it, then call [Claim.Confirm]. After a crash in between, a second Plan finds the
 // same claim. Planning on a host that has its slot changes no file.
 func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Claim, usernskit.Plan, error) {
 	if err := want.Space.Check(); err != nil {
@@ -47,7 +47,7 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	c := Claim{Owner: want.Owner, State: Claimed, Reclaim: want.Reclaim}
 	if want.Space.Policy == Disjoint {
 		var err error
-		if c.Machine, c.Host, err = identity(h); err != nil {
+		if c.Machine, c.Host, err = Identity(h); err != nil {
 			return Claim{}, usernskit.Plan{}, err
 		}
 	}
@@ -89,7 +89,7 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 
 // Confirm records that the host's files have the claimed range. Until then the
 // claim is only [Claimed].
-func Confirm(ctx context.Context, reg Registry, c Claim) error {
+func (c Claim) Confirm(ctx context.Context, reg Registry) error {
 	c.State, c.Time = Applied, now()
 	return reg.Claim(ctx, c)
 }
@@ -173,8 +173,10 @@ func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, o
 	return 0, false, nil
 }
 
-// identity reads machine-id(5) and hostname(5).
-func identity(h usernskit.Host) (machine, host string, err error) {
+// Identity reads machine-id(5) and hostname(5), by which a fleet tells its hosts. A
+// host without a name has an empty one; a host without a machine ID is
+// [ErrNoMachineID].
+func Identity(h usernskit.Host) (machine, host string, err error) {
 	data, err := h.ReadFile("/etc/machine-id")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", err

@@ -104,7 +104,7 @@ func claim(ctx context.Context, reg fleet.Registry, space fleet.Space) error {
 	if _, err := host.Apply(ctx, plan); err != nil {
 		return fmt.Errorf("slot %d stays claimed: %w", c.Slot, err)
 	}
-	return fleet.Confirm(ctx, reg, c)
+	return c.Confirm(ctx, reg)
 }
 
 func list(ctx context.Context, reg fleet.Registry) error {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit/fleet"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -40,7 +42,11 @@ func (e *env) subidList(ctx context.Context, list []string) error {
 		claims = s.Held(list[0])
 	}
 	if e.json {
-		return e.printJSON(jsonRanges{1, claimsJSON(claims)})
+		machine, host, err := fleet.Identity(e.host)
+		if err != nil && !errors.Is(err, fleet.ErrNoMachineID) {
+			return err
+		}
+		return e.printJSON(jsonRanges{1, machine, host, claimsJSON(claims)})
 	}
 	return e.printClaims(claims)
 }
@@ -77,7 +83,10 @@ func (e *env) printClaims(claims []subid.Claim) error {
 	return e.table(rows)
 }
 
+// A jsonRanges is also what a fleet's audit reads of a host.
 type jsonRanges struct {
-	Schema int         `json:"schema"`
-	Ranges []jsonClaim `json:"ranges"`
+	Schema  int         `json:"schema"`
+	Machine string      `json:"machine"` // as in machine-id(5); empty where there is none
+	Host    string      `json:"host"`    // as in hostname(5)
+	Ranges  []jsonClaim `json:"ranges"`
 }

@@ -150,7 +150,7 @@ func enroll(ctx context.Context, h usernskit.Host, reg fleet.Registry) (fleet.Cl
 	if _, err := h.Apply(ctx, plan); err != nil {
 		return fleet.Claim{}, err
 	}
-	return c, fleet.Confirm(ctx, reg, c)
+	return c, c.Confirm(ctx, reg)
 }
 
 func TestManyHostsClaimAtOnce(t *testing.T) {
@@ -272,10 +272,10 @@ func TestServerRestartedMidway(t *testing.T) {
 	require.NoError(t, err, "applying needs no registry")
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
-	require.Error(t, fleet.Confirm(ctx, reg, c))
+	require.Error(t, c.Confirm(ctx, reg))
 	s.start()
 	s.client()
-	require.NoError(t, fleet.Confirm(context.Background(), reg, c))
+	require.NoError(t, c.Confirm(context.Background(), reg))
 	assert.Equal(t, fleet.Applied, claims(t, reg)[c.Slot].State)
 	s.kill()
 	require.NoError(t, h.Undo(context.Background(), receipt.ID, nil), "undoing needs no registry")
@@ -383,7 +383,7 @@ func TestWatch(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d %s", c.Slot, c.State))
 		switch len(got) {
 		case 1:
-			require.NoError(t, fleet.Confirm(ctx, reg, first))
+			require.NoError(t, first.Confirm(ctx, reg))
 		case 2:
 			require.NoError(t, reg.Release(ctx, first))
 		case 3:
