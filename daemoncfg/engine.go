@@ -41,7 +41,7 @@ func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 	case err != nil:
 		c.add(Problem{ID: ProblemRefused, Level: LevelUnknown, Text: fmt.Sprintf("dockerd --validate could not be asked: %v", err)})
 		return
-	case refused && strings.Contains(said, "unknown flag: --validate"):
+	case refused && said == unknownValidate:
 		c.forVersion(max(version, 20))
 		return
 	}
@@ -106,6 +106,9 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	case limited.Err() != nil || !errors.As(err, &status) || status.ExitCode() < 0:
 		return "", false, err
 	}
+	if strings.Contains(err.Error(), unknownValidate) { // the last line only says where help is
+		return unknownValidate, true, nil
+	}
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 	said = strings.ReplaceAll(lines[len(lines)-1], file, c.doc.name)
 	if i := strings.Index(said, "unable to configure"); i >= 0 {
@@ -119,6 +122,9 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	}
 	return said, true, nil
 }
+
+// unknownValidate is what dockerd before 23 says to --validate.
+const unknownValidate = "unknown flag: --validate"
 
 // validateTimeout is the time that dockerd --validate gets.
 const validateTimeout = 5 * time.Second

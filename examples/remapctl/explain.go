@@ -7,6 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/format"
 )
@@ -18,17 +21,18 @@ type jsonRisk struct {
 }
 
 var riskTexts = []jsonRisk{
-	{"live-restore", "containers keep running across the restart as they are, and docker no longer lists them"},
-	{"swarm", "the node drops out of its swarm, whose state stays in the other store"},
-	{"plugins", "managed plugins are not seen after the change, and have to be installed again"},
-	{"host-containers", "containers with options that remapping refuses need --userns=host, which is weaker than no remapping"},
-	{"storage-driver", "the storage driver is not known to shift the owners of files"},
-	{"data-root-path", "the remapped root cannot pass through a directory above the data-root"},
-	{"data-root-nfs", "the file system of the data-root may refuse the changes of owner that images need"},
-	{"rootless", "dockerd is rootless, which excludes userns-remap"},
-	{"remap-changed", "another account than before: its images and containers are in another store"},
-	{"startup-unsure", "how dockerd is started could not be read for certain"},
-	{"small-range", "fewer than 65536 IDs: files of users with higher IDs, such as nobody, cannot be created"},
+	{daemoncfg.RiskLiveRestore, "containers keep running across the restart as they are, and docker no longer lists them"},
+	{daemoncfg.RiskSwarm, "the node drops out of its swarm, whose state stays in the other store"},
+	{daemoncfg.RiskPlugins, "managed plugins are not seen after the change, and have to be installed again"},
+	{daemoncfg.RiskHostContainers, "containers with options that remapping refuses need --userns=host, which is weaker than no remapping"},
+	{daemoncfg.RiskStorageDriver, "the storage driver is not known to shift the owners of files"},
+	{daemoncfg.RiskDataRootPath, "the remapped root cannot pass through a directory above the data-root"},
+	{daemoncfg.RiskDataRootNFS, "the file system of the data-root may refuse the changes of owner that images need"},
+	{daemoncfg.RiskRootless, "dockerd is rootless, which excludes userns-remap"},
+	{remap.RiskRemapChanged, "another account than before: its images and containers are in another store"},
+	{daemoncfg.WarnStartupUnsure, "how dockerd is started could not be read for certain"},
+	{subid.WarnSmallRange, "fewer than 65536 IDs: files of users with higher IDs, such as nobody, cannot be created"},
+	{string(subid.ProblemSlot), "useradd would give IDs of the range to another UID, without a look at the files"},
 	{riskInUse, "a container or a process uses the directory whose owners move, or it is one of the system"},
 	{riskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
 }
