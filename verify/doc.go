@@ -2,11 +2,11 @@
 // does not, or that it cannot tell.
 //
 //	report, err := verify.Run(ctx, verify.Options{
-//		Docker: func(ctx context.Context) (*verify.Engine, error) { return docker.Read(ctx, "") },
+//		Docker: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") },
 //	})
 //	...
-//	report.WriteText(os.Stdout, verify.Text{})
-//	os.Exit(report.Exit(verify.Gate{}))
+//	format.Text(os.Stdout, report, format.Options{})
+//	fmt.Println(report.Summary.Remapped)
 //
 // A configuration that says userns-remap proves nothing, and neither does a
 // daemon that says userns: a range may start at 0, a restart may be pending, a
@@ -29,14 +29,22 @@
 //
 // # What it does not see
 //
-// A report holds for the moment it was made in. Processes that end while they
-// are read are counted and left out; containers that start meanwhile may be
-// missing. A process that hides from /proc because the kernel itself was
-// subverted is not found. Containers of other programs (podman, containerd) are
-// looked at only for IDs that they share with the ranges; those of another
-// dockerd fail C01 where they are not remapped. Host root that has left its
-// container's control group is a process of the host like any other: only
-// where the daemon or a shim still names the container is it Unknown.
+// A report holds for the moment it was made in. What does not fit, because a
+// container came or went while it was read, is looked at again; what is gone by
+// then is counted in Coverage.Passing. A process that hides from /proc because
+// the kernel itself was subverted is not found.
+//
+// "Every process" is of this daemon's containers, its managed plugins and
+// whatever is in a container's control group, mount or PID namespace. Containers
+// of other programs (podman, containerd) are counted in Coverage.Others, and C03
+// warns where they are in the host's user namespace. Those of another dockerd
+// fail C01 where they are not remapped. Host root that has left all of a
+// container's namespaces is a process of the host like any other.
+//
+// Inside a container the IDs in /proc may not be the host's, and then none is
+// judged. A container that audits its host needs --pid=host and --userns=host,
+// the host's root mounted as [Options].Host, and the daemon's socket; it is
+// itself in the host's user namespace, and reported as that: allow it by name.
 //
 // # Others
 //
