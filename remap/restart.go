@@ -65,7 +65,10 @@ type RestartError struct {
 	// where it is in the state in which it was before.
 	Down    error
 	Stopped bool // that state was: stopped
-	Kept    bool // nothing had been applied, so nothing was put back
+	// Untouched says that docker runs on, since systemd restarted it neither with
+	// the new files nor with the old ones.
+	Untouched bool
+	Kept      bool // nothing had been applied, so nothing was put back
 }
 
 func (e *RestartError) Error() string {
@@ -78,6 +81,8 @@ func (e *RestartError) Error() string {
 		fmt.Fprintf(&b, "; putting the files back failed too: %v", e.Undo)
 	case e.Down != nil:
 		fmt.Fprintf(&b, "; the files are as they were, but docker is not running: %v", e.Down)
+	case e.Untouched:
+		b.WriteString("; the files are as they were, and docker was not restarted: it runs as it did")
 	case e.Stopped:
 		b.WriteString("; the files are as they were, and docker is stopped, as it was before")
 	default:
@@ -116,7 +121,7 @@ func (r Restart) Run(ctx context.Context) error {
 	}
 	unit := unitOf(restart.Argv)
 	before := r.states(ctx, unit)
-	err := r.try(ctx, append(others, restart))
+	restarted, err := r.try(ctx, append(others, restart))
 	if err == nil {
 		return nil
 	}
@@ -148,6 +153,10 @@ func (r Restart) Run(ctx context.Context) error {
 		return fail
 	}
 	if _, err := r.Host.Command(ctx, restart.Argv...); err != nil {
+		// systemd refuses to restart a masked unit, and leaves it running.
+		if fail.Untouched = !restarted && r.states(ctx, unit)[unit] == "active"; fail.Untouched {
+			return fail
+		}
 		fail.Down = fmt.Errorf("restart with the old files: %w", err)
 	} else if _, err := r.answer(ctx); err != nil {
 		fail.Down = fmt.Errorf("restart with the old files: %w", err)
@@ -209,20 +218,36 @@ func (r Restart) states(ctx context.Context, unit string) states {
 	return list
 }
 
-func (r Restart) try(ctx context.Context, actions []usernskit.Action) error {
+// try runs the actions and waits for docker. It reports whether they were run,
+// the restart included.
+func (r Restart) try(ctx context.Context, actions []usernskit.Action) (restarted bool, err error) {
 	for _, a := range actions {
 		if r.Step != nil {
 			r.Step(a)
 		}
-		if _, err := r.Host.Command(ctx, a.Argv...); err != nil {
-			return err
+		if err := r.run(ctx, a.Argv); err != nil {
+			return false, err
 		}
 	}
 	d, err := r.answer(ctx)
 	if err != nil {
+		return true, err
+	}
+	return true, d.Check(r.Store)
+}
+
+// run runs an action's program. systemd refuses a third or fourth start within a
+// minute, whoever asked for those before; that is no fault of the new files.
+func (r Restart) run(ctx context.Context, argv []string) error {
+	_, err := r.Host.Command(ctx, argv...)
+	if err == nil || !strings.Contains(err.Error(), "attempted too often") {
 		return err
 	}
-	return d.Check(r.Store)
+	if _, failed := r.Host.Command(ctx, "systemctl", "reset-failed", argv[len(argv)-1]); failed != nil {
+		return errors.Join(err, failed)
+	}
+	_, err = r.Host.Command(ctx, argv...)
+	return err
 }
 
 // answer waits until the daemon answers.

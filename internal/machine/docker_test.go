@@ -22,53 +22,36 @@ func long() bool { return os.Getenv("USERNSKIT_LONG") != "" }
 type scenario struct {
 	name string
 	run  func(t *testing.T, m *Machine)
-	long bool // runs with USERNSKIT_LONG only
 }
 
 var scenarios = []scenario{
 	{name: "the steps of the README", run: readme},
 	{name: "a container has the 123000 that was asked for", run: range123000},
-	{name: "enable, disable and undo restart docker", run: restarts, long: true},
+	{name: "enable, disable and undo restart docker", run: restarts},
 	{name: "a start that fails with remapping is taken back", run: takenBack},
-	{name: "a start that fails either way is reported", run: brokenUnit, long: true},
+	{name: "a start that fails either way is reported", run: brokenUnit},
 	{name: "a masked docker is left running", run: masked},
 	{name: "Ctrl-C while docker starts takes everything back", run: interrupted},
 	{name: "killed while docker starts, undo takes everything back", run: killed},
 	{name: "a container that outlives the restart is not called remapped", run: orphan},
-	{name: "a docker that was stopped stays stopped", run: stopped, long: true},
+	{name: "a docker that was stopped stays stopped", run: stopped},
 	{name: "looking does not start docker", run: lookingStartsNothing},
 	{name: "a drop-in that systemd has not loaded is noticed", run: notLoaded},
 	{name: "a user who came in between keeps her range", run: userBetween},
 }
 
 func TestMachine(t *testing.T) {
-	on := func(name string, o Options) {
+	on := func(name string, suite Suite) {
 		for _, s := range scenarios {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
-				if s.long && !long() {
-					t.Skip("USERNSKIT_LONG is not set")
-				}
-				s.run(t, Boot(t, o))
+				s.run(t, Boot(t, suite))
 			})
 		}
 	}
-	on("debian 13", Options{Suite: Debian13})
-	if !long() {
-		return
+	on("debian 13", Debian13)
+	if long() {
+		on("debian 12", Debian12)
 	}
-	on("debian 12", Options{Suite: Debian12})
-	on("debian 13, current engine", Options{Suite: Debian13, Dockerd: needed(t, "USERNSKIT_DOCKERD")})
-}
-
-// needed is the value of an environment variable; without it the test is
-// skipped or, where everything is required, fails.
-func needed(t *testing.T, name string) string {
-	value := os.Getenv(name)
-	if value == "" {
-		require.NotEqual(t, "require", os.Getenv("USERNSKIT_E2E"), "%s is not set", name)
-		t.Skip(name + " is not set")
-	}
-	return value
 }
 
 // box imports an image of busybox.
@@ -187,7 +170,9 @@ func masked(t *testing.T, m *Machine) {
 	before := m.files()
 	m.Must("systemctl mask docker.service")
 	for _, command := range []string{"remapctl enable --yes --restart", "remapctl enable --yes --restart --accept-risk startup-unsure"} {
-		assert.Equal(t, 2, m.Run(command).Code)
+		r := m.Run(command)
+		assert.Equal(t, 2, r.Code)
+		assert.NotContains(t, r.Err, "not running")
 		assert.Equal(t, before, m.files())
 		assert.Equal(t, "active", m.state("docker.service"))
 		assert.False(t, m.remapped())

@@ -30,18 +30,11 @@ type Machine struct {
 	leader string // PID of its systemd, on the host
 }
 
-// Options change a machine.
-type Options struct {
-	Suite Suite
-	// Dockerd replaces that of Debian, if set. It uses Debian's runc.
-	Dockerd string
-}
-
 var count atomic.Int32
 
 // Boot starts a machine and waits until its systemd has started everything. The
 // machine ends with the test.
-func Boot(t testing.TB, o Options) *Machine {
+func Boot(t testing.TB, s Suite) *Machine {
 	t.Helper()
 	hosttest.Need(t, "systemd-nspawn", "nsenter")
 	m := &Machine{t: t}
@@ -51,15 +44,12 @@ func Boot(t testing.TB, o Options) *Machine {
 	name := fmt.Sprintf("usernskit-%d-%d", os.Getpid(), count.Add(1))
 	t.Cleanup(func() { os.Remove("/run/systemd/nspawn/propagate/" + name) })
 	args := []string{
-		"--directory=" + tree(t, o.Suite), "--volatile=overlay", "--machine=" + name,
+		"--directory=" + tree(t, s), "--volatile=overlay", "--machine=" + name,
 		"--register=no", "--keep-unit", "--private-network", "--private-users=no",
 		"--capability=all", "--system-call-filter=@known", "--console=pipe",
 		"--bind-ro=" + remapctl(t) + ":/usr/local/sbin/remapctl",
 		// Docker's own overlay does not go on top of the machine's.
 		"--bind=" + dir + ":/var/lib/docker",
-	}
-	if o.Dockerd != "" {
-		args = append(args, "--bind-ro="+o.Dockerd+":/usr/sbin/dockerd")
 	}
 	cmd := exec.Command("systemd-nspawn", append(args, "--boot", "systemd.unified_cgroup_hierarchy=yes")...)
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_USE_CGNS=1", "SYSTEMD_SECCOMP=0")
