@@ -61,8 +61,8 @@ func newCutter(t *testing.T) *cutter {
 	c := &cutter{bin: remapctl(t), work: t.TempDir(), t: t}
 	tree := filepath.Join(c.work, "tree")
 	for path, text := range map[string]string{
-		"etc/passwd": "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/bash\n",
-		"etc/group":  "root:x:0:\nalice:x:1000:\n",
+		"etc/passwd": "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/bash\ndockremap:x:100:102::/nonexistent:/bin/false\n",
+		"etc/group":  "root:x:0:\nalice:x:1000:\ndockremap:x:102:\n",
 		"etc/subuid": "alice:100000:65536\n", "etc/subgid": "alice:100000:65536\n",
 		"etc/docker/daemon.json":            "{\n  \"log-level\": \"info\"\n}\n",
 		"lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd -H fd://\n",
