@@ -72,3 +72,24 @@ func TestCheckAsksTheEngine(t *testing.T) {
 		})
 	}
 }
+
+// What dockerd 20.10 says to --validate, in two lines of which the last only
+// says where help is, is not a refusal of the file.
+func TestCheckBesideAnEngineWithoutValidate(t *testing.T) {
+	old := filepath.Join(t.TempDir(), "dockerd")
+	require.NoError(t, os.WriteFile(old, []byte(`#!/bin/sh
+if [ "$1" = --version ]; then echo "Docker version 20.10.24, build 5d6db84"; exit 0; fi
+printf "Status: unknown flag: --validate\nSee 'dockerd --help'., Code: 125\n" >&2
+exit 1
+`), 0o755))
+	live := usernskit.Host{Run: func(ctx context.Context, argv ...string) ([]byte, error) {
+		if argv[0] == "dockerd" {
+			argv[0] = old
+			return usernskit.Host{}.Command(ctx, argv...)
+		}
+		return nil, os.ErrNotExist
+	}}
+	doc, err := daemoncfg.Parse("/etc/docker/daemon.json", []byte(`{"debug": true}`))
+	require.NoError(t, err)
+	assert.Empty(t, daemoncfg.Check(t.Context(), live, dockerd.Startup{}, doc, nil))
+}
