@@ -88,14 +88,21 @@ type findings struct {
 	ctx   context.Context
 	seen  int
 	list  []Problem
-	count map[Problem]int // by ID and File
+	count map[kind]int
+}
+
+// A kind of findings is counted for each file.
+type kind struct {
+	id   ProblemID
+	file string
 }
 
 // add keeps a problem if there is room for it; only then are its words made.
 func (f *findings) add(id ProblemID, file string, line int, owner string, words func() string) {
-	key := Problem{ID: id, File: file}
-	f.count[key]++
-	if f.count[key] <= maxFindings {
+	key := kind{id, file}
+	n := f.count[key] + 1
+	f.count[key] = n
+	if n <= maxFindings {
 		f.list = append(f.list, Problem{id, file, line, strings.TrimSpace(owner), words()})
 	}
 }
@@ -118,8 +125,8 @@ func (f *findings) done() ([]Problem, error) {
 	}
 	for key, n := range f.count {
 		if n > maxFindings {
-			f.list = append(f.list, Problem{ProblemFindingsCut, key.File, math.MaxInt, "",
-				fmt.Sprintf("%d more findings of %s are not shown", n-maxFindings, key.ID)})
+			f.list = append(f.list, Problem{ProblemFindingsCut, key.file, math.MaxInt, "",
+				fmt.Sprintf("%d more findings of %s are not shown", n-maxFindings, key.id)})
 		}
 	}
 	order := map[string]int{UIDFile: 1, GIDFile: 2, nsswitchFile: 3}
@@ -139,7 +146,7 @@ func (f *findings) done() ([]Problem, error) {
 // the accounts, the limits and nsswitch.conf, by file and line. Of one kind, 1000
 // are kept for each file, and "findings-cut" says how many more there are.
 func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
-	f := &findings{ctx: ctx, count: map[Problem]int{}}
+	f := &findings{ctx: ctx, count: map[kind]int{}}
 	for _, path := range s.symlinks {
 		f.addf(ProblemSymlink, path, 0, "", "a symbolic link: useradd, newuidmap and getsubids refuse to open it")
 	}
@@ -184,6 +191,7 @@ type claimed struct {
 // with other lines.
 func (s *Set) lines(out *findings, f *File) {
 	var all []claimed
+	var odd []owned
 	users := s.holders(f)
 	w, _ := s.window(f)
 	behindNIS := 0
@@ -192,7 +200,7 @@ func (s *Set) lines(out *findings, f *File) {
 			return
 		}
 		if l.number == 1 && strings.HasPrefix(l.text, "\ufeff") {
-			out.addf(ProblemBOM, f.name, 1, "", "the file begins with a byte order mark: no program takes the first line for one of %q", strings.TrimPrefix(l.owner, "\ufeff"))
+			out.addf(ProblemBOM, f.name, 1, l.owner, "the file begins with a byte order mark: no program takes the first line for one of %q", strings.TrimPrefix(l.owner, "\ufeff"))
 		}
 		if r.Count > 0 {
 			s.oneRange(out, f, l, r, w)
@@ -201,9 +209,10 @@ func (s *Set) lines(out *findings, f *File) {
 		} else if !comment(l.text) && strings.TrimSpace(l.text) != "" {
 			id, why := oddWhy(l)
 			out.add(id, f.name, l.number, l.owner, func() string { return why() + ": " + reader.Explain(l.text) })
-			for owner, r := range oddRanges(l.text) {
-				all = append(all, claimed{r, uint32(l.number), uint32(l.at)})
-				users.find(out, f, l, owner, r)
+			odd = oddRanges(odd[:0], l.text)
+			for _, o := range odd {
+				all = append(all, claimed{o.Range, uint32(l.number), uint32(l.at)})
+				users.find(out, f, l, o.owner, o.Range)
 			}
 		}
 		if behindNIS > 0 && r.Count > 0 {
@@ -351,21 +360,23 @@ func overlaps(out *findings, files []*File, claims [][]claimed) {
 	slices.SortFunc(all, func(a, b placed) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	})
-	type place struct {
-		file int
-		line uint32
-	}
 	// The top reaches furthest so far. Where it is of the same line as c, an
 	// earlier line that has an ID of c has one of the top too, and was found.
 	var top placed
-	found := map[place]bool{}
+	found := make([][]bool, len(files)) // by line
+	for i, list := range claims {
+		lines := uint32(0)
+		for _, c := range list {
+			lines = max(lines, c.line)
+		}
+		found[i] = make([]bool, lines+1)
+	}
 	for _, c := range all {
 		if out.cancelled() {
 			return
 		}
-		here, there := place{c.file, c.line}, place{top.file, top.line}
-		if here != there && c.Overlaps(top.Range) && !found[here] {
-			found[here] = true
+		if (c.file != top.file || c.line != top.line) && c.Overlaps(top.Range) && !found[c.file][c.line] {
+			found[c.file][c.line] = true
 			f, g := files[c.file], files[top.file]
 			owner, other := f.ownerAt(c.claimed), g.ownerAt(top.claimed)
 			switch where := fmt.Sprintf("line %d", top.line); {
@@ -393,7 +404,7 @@ func (f *File) ownerAt(c claimed) string {
 // of them, as any program reads them: with the files of several hosts, whether
 // containers of one could have IDs that mean another container elsewhere.
 func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) {
-	out := &findings{ctx: ctx, count: map[Problem]int{}}
+	out := &findings{ctx: ctx, count: map[kind]int{}}
 	files := append([]*File{f}, others...)
 	var claims [][]claimed
 	for _, file := range files {

@@ -3,6 +3,7 @@ package subid
 import (
 	"iter"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit/subid/reader"
@@ -179,9 +180,9 @@ func (f *File) allClaims() iter.Seq2[line, Range] {
 // oddClaims yields the claims of a line that is not plain. It is a function of
 // its own so that no plain line is allocated.
 func oddClaims(l line, yield func(line, Range) bool) bool {
-	for owner, r := range oddRanges(l.text) {
-		l.owner = owner
-		if !yield(l, r) {
+	for _, o := range oddRanges(nil, l.text) {
+		l.owner = o.owner
+		if !yield(l, o.Range) {
 			return false
 		}
 	}
@@ -212,32 +213,24 @@ func (f *File) joined() iter.Seq2[line, Range] {
 	}
 }
 
-// oddRanges returns what programs find on a line that is not plain, each owner
+// An owned is a range of an owner.
+type owned struct {
+	owner string
+	Range
+}
+
+// oddRanges appends what programs find on a line that is not plain, each owner
 // and range once.
-func oddRanges(text string) iter.Seq2[string, Range] {
-	return func(yield func(string, Range) bool) {
-		var owners [16]string
-		var ranges [16]Range
-		n := 0
-	next:
-		for found := range reader.Line(text) {
-			for first, last := range found.IDs() {
-				r := between(first, last)
-				for i := range n {
-					if owners[i] == found.Owner && ranges[i] == r {
-						continue next
-					}
-				}
-				if n < len(owners) {
-					owners[n], ranges[n] = found.Owner, r
-					n++
-				}
-				if !yield(found.Owner, r) {
-					return
-				}
+func oddRanges(list []owned, text string) []owned {
+	for found := range reader.Line(text) {
+		for first, last := range found.IDs() {
+			o := owned{found.Owner, between(first, last)}
+			if !slices.Contains(list, o) {
+				list = append(list, o)
 			}
 		}
 	}
+	return list
 }
 
 // between is the range of the IDs from first to last. The whole 2^32 do not fit
