@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -42,7 +43,9 @@ func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 
 // Update calls plan and applies what it returns, with no other run of this
 // module in between. Where another program changed a file after plan had read
-// it, Update plans again. An error of plan ends it with nothing changed.
+// it, Update plans again, now under the locks of the files, so that programs
+// which write them all the time do not keep it waiting. An error of plan ends it
+// with nothing changed.
 func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
 	a := &applier{host: h}
 	unlock, err := a.lock(ctx)
@@ -50,6 +53,7 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		return Receipt{}, err
 	}
 	defer unlock()
+	defer func() { a.unhold() }()
 	for {
 		p, err := plan()
 		if err != nil {
@@ -65,6 +69,28 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		if !errors.Is(err, ErrChanged) || errors.Is(err, ErrUnfinished) || ctx.Err() != nil {
 			return r, err
 		}
+		if a.held == nil {
+			if err := a.hold(ctx, p.Changes); err != nil {
+				return Receipt{}, err
+			}
+		}
+	}
+}
+
+// hold takes the locks of the files for more than one apply.
+func (a *applier) hold(ctx context.Context, changes []Change) error {
+	held, err := a.lockFiles(ctx, changes)
+	if err == nil {
+		a.held, a.heldFor = held, changes
+	}
+	return err
+}
+
+// unhold gives the locks back that hold took.
+func (a *applier) unhold() {
+	if a.held != nil {
+		a.held.Unlock()
+		a.held = nil
 	}
 }
 
@@ -72,6 +98,9 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 type applier struct {
 	host  Host
 	fault func(step string) error // set in tests: fails, or kills, before a step
+
+	held    *hostfs.ShadowLock // the locks of heldFor, over several applies
+	heldFor []Change
 }
 
 func (a *applier) step(name string) error {
@@ -160,6 +189,14 @@ func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.Shad
 	}
 	if files == nil {
 		return &hostfs.ShadowLock{}, nil
+	}
+	if a.held != nil {
+		if !slices.ContainsFunc(files, func(file string) bool {
+			return !slices.ContainsFunc(a.heldFor, func(c Change) bool { return c.Path == file && c.Lock == LockShadow })
+		}) {
+			return &hostfs.ShadowLock{}, nil
+		}
+		a.unhold() // another plan, of other files
 	}
 	return a.writer("").LockShadow(ctx, files...)
 }

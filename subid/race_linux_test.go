@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,4 +136,50 @@ func raceWorker(t *testing.T, worker string) {
 		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return planRelease(t, h, owner) })
 		require.NoError(t, err, owner)
 	}
+}
+
+// Beside three loops of useradd, an allocation waits for its turn and no longer.
+func TestWaitBesideUseradd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	if !hosttest.Private(t, "useradd", "userdel") {
+		return
+	}
+	require.NoError(t, os.WriteFile("/etc/subuid", nil, 0o644))
+	require.NoError(t, os.WriteFile("/etc/subgid", nil, 0o644))
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range 3 {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				exec.Command("useradd", "-M", fmt.Sprintf("loop%dn%d", i, n)).Run()
+			}
+		})
+	}
+	h := usernskit.Host{}
+	var waits []time.Duration
+	for n := range 15 {
+		began := time.Now()
+		_, err := h.Update(t.Context(), func() (usernskit.Plan, error) {
+			_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: fmt.Sprintf("ours%d", n)})
+			return plan, err
+		})
+		assert.NoError(t, err)
+		waits = append(waits, time.Since(began))
+	}
+	cancel()
+	all.Wait()
+	slices.Sort(waits)
+	t.Logf("median %v, longest %v", waits[len(waits)/2], waits[len(waits)-1])
+	assert.Less(t, waits[len(waits)/2], 2*time.Second)
+	for _, p := range problems(t, string(read(t, "/etc/subuid"))) {
+		assert.NotEqual(t, subid.ProblemOverlap, p.ID, "%v", p)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return data
 }

@@ -76,22 +76,65 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 	if err != nil {
 		return explain(err)
 	}
-	fd := l.pwd.Fd()
-	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
-	return waitLock(ctx, func() (bool, error) {
-		try := whole
-		err := unix.FcntlFlock(fd, unix.F_OFD_SETLK, &try)
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINTR) {
-			return false, nil
-		}
-		return err == nil, err
-	}, func() error {
+	err = waitOFD(ctx, l.pwd)
+	if errors.Is(err, context.DeadlineExceeded) {
 		who := whole
-		if err := unix.FcntlFlock(fd, unix.F_OFD_GETLK, &who); err == nil && who.Pid > 0 {
+		if err := unix.FcntlFlock(l.pwd.Fd(), unix.F_OFD_GETLK, &who); err == nil && who.Pid > 0 {
 			return fmt.Errorf("%w by %s", ErrLocked, process(int(who.Pid)))
 		}
 		return ErrLocked
-	})
+	}
+	return explain(err)
+}
+
+// whole is a lock on a whole file.
+var whole = unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+
+// waitOFD takes the lock on f in the kernel, whose queue is fair: a process that
+// polls misses a lock that others hand to each other. The wait cannot be called
+// off, so it has a thread of its own: when ctx ends, a descriptor that the waiter
+// has duplicated keeps the lock's file open until the wait is over, and then
+// closes it.
+func waitOFD(ctx context.Context, f *os.File) error {
+	try := whole
+	switch err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &try); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES):
+		return err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	// The duplicate is of the same open file, and so is its lock.
+	got, kept := make(chan error), make(chan struct{})
+	go func() {
+		var err error
+		for {
+			lock := whole
+			if err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock); !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		select {
+		case got <- err:
+		case <-kept: // nobody waits for it any more
+			lock := whole
+			lock.Type = unix.F_UNLCK
+			unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &lock)
+		}
+		unix.Close(fd)
+	}()
+	select {
+	case err := <-got:
+		return err
+	case <-ctx.Done():
+		close(kept)
+		return ctx.Err()
+	}
 }
 
 // lockFile takes target.lock by link(2), as commonio_lock of shadow-utils does: a
@@ -118,6 +161,10 @@ func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 			stolen = true
 			if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return false, explain(err)
+			}
+			if linkLock(mine, lock) == nil {
+				l.files = append(l.files, lock)
+				return true, nil
 			}
 		}
 		return false, nil
