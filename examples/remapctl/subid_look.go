@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,14 +16,39 @@ import (
 )
 
 func subidAuditCommand(e *env) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "audit", Short: "show what is wrong with both files, and who reads what",
 		Long: "Exits 1 where something is wrong, and 3 where nothing is but accounts\n" +
-			"could not be listed.",
-		Example: "remapctl subid audit --root /mnt/image",
+			"could not be listed. --against compares the files of other hosts with\n" +
+			"/etc/subuid, or with /etc/subgid where their name says so, and with each other.",
+		Example: "remapctl subid audit --root /mnt/image\nremapctl subid audit --against node2/subuid --against node3/subuid",
 		Args:    args(0, 0),
-		RunE:    e.action(e.subidAudit),
 	}
+	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
+	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.subidAudit(ctx, *against) })
+	return c
+}
+
+// hostsMeet returns where ranges of several hosts meet.
+func hostsMeet(ctx context.Context, s *subid.Set, paths []string) ([]subid.Problem, error) {
+	var uids, gids []*subid.File
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(filepath.Base(path), "gid") {
+			gids = append(gids, subid.Parse(path, data))
+		} else {
+			uids = append(uids, subid.Parse(path, data))
+		}
+	}
+	users, err := s.UID.Against(ctx, uids...)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := s.GID.Against(ctx, gids...)
+	return append(users, groups...), err
 }
 
 type jsonProblem struct {
@@ -31,7 +59,7 @@ type jsonProblem struct {
 	Text  string `json:"text"`
 }
 
-func (e *env) subidAudit(ctx context.Context, _ []string) error {
+func (e *env) subidAudit(ctx context.Context, against []string) error {
 	s, err := subid.Read(ctx, e.host)
 	if err != nil {
 		return err
@@ -40,6 +68,11 @@ func (e *env) subidAudit(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
+	meet, err := hostsMeet(ctx, s, against)
+	if err != nil {
+		return err
+	}
+	problems = append(problems, meet...)
 	var code error
 	list := []jsonProblem{}
 	for _, p := range problems {
