@@ -189,3 +189,16 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(verify.Checks()))
 	assert.Contains(t, log.Runs[0].Invocations[0].Notifications[0].Message.Text, "2 processes")
 }
+
+// With the daemon down the same sentence came ten times.
+func TestOneCauseIsSaidOnce(t *testing.T) {
+	r := verify.Report{}
+	for _, id := range []string{"D05", "D06", "C03", "C03"} {
+		r.Findings = append(r.Findings, verify.Finding{Check: id, Severity: verify.High, Subject: "docker", Text: "the daemon does not answer"})
+	}
+	r.Findings = append(r.Findings, verify.Finding{Check: "D10", Severity: verify.High, Subject: "docker", Text: "another"})
+	text := render(t, func(b *bytes.Buffer) error { return Text(b, r, Options{}) })
+	assert.Equal(t, 1, strings.Count(text, "does not answer"))
+	assert.Contains(t, text, "unknown D05 high      docker  the daemon does not answer (so are D06, C03)\n")
+	assert.Contains(t, text, "unknown D10 high      docker  another\n")
+}

@@ -6,6 +6,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/verify"
@@ -28,10 +30,29 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 			width = max(width, len(f.Subject))
 		}
 	}
-	for _, f := range r.Findings {
-		if t.shows(f) {
-			t.finding(b, f, min(width, 32))
+	// One cause makes many checks unknown: it is said once, with their IDs.
+	first, also := map[string]int{}, map[int][]string{}
+	for i, f := range r.Findings {
+		if f.Verdict != verify.Unknown {
+			continue
 		}
+		if at, said := first[f.Text]; said {
+			if id := f.Check; id != r.Findings[at].Check && !slices.Contains(also[at], id) {
+				also[at] = append(also[at], id)
+			}
+			also[i] = []string{""}
+		} else {
+			first[f.Text] = i
+		}
+	}
+	for i, f := range r.Findings {
+		switch ids := also[i]; {
+		case !t.shows(f), len(ids) > 0 && ids[0] == "":
+			continue
+		case len(ids) > 0:
+			f.Text += " (so are " + strings.Join(ids, ", ") + ")"
+		}
+		t.finding(b, f, min(width, 32))
 	}
 	s := r.Summary
 	fmt.Fprintf(b, "%d passed, %d failed, %d warnings, %d unknown, %d skipped", s.Pass, s.Fail, s.Warn, s.Unknown, s.Skip)
