@@ -21,7 +21,7 @@ func subidAuditCommand(e *env) *cobra.Command {
 		Long: "Exits 1 where something is wrong, and 3 where nothing is but accounts\n" +
 			"could not be listed. --against compares the files of other hosts with\n" +
 			"/etc/subuid, or with /etc/subgid where their name says so, and with each other.",
-		Example: "remapctl subid audit --root /mnt/image\nremapctl subid audit --against node2/subuid --against node3/subuid",
+		Example: "remapctl subid audit --against node2/subuid --against node3/subuid",
 		Args:    args(0, 0),
 	}
 	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
