@@ -53,13 +53,15 @@ func disableCommand(e *env) *cobra.Command {
 	}
 	e.writeFlags(c)
 	e.restartFlag(c)
+	var daemon dockerd.Choice
+	daemonFlags(c, &daemon)
 	release := c.Flags().Bool("release", false, "also remove the account's ranges from /etc/subuid and /etc/subgid")
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
 		if err := e.mayRestart(); err != nil {
 			return err
 		}
 		receipt, err := e.change(ctx, func() (usernskit.Plan, error) {
-			return remap.PlanDisable(ctx, e.host, remap.Disable{Release: *release})
+			return remap.PlanDisable(ctx, e.host, remap.Disable{Release: *release, Daemon: daemon})
 		})
 		if err != nil {
 			return err

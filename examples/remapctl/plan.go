@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 )
@@ -31,6 +32,7 @@ func planCommand(e *env) *cobra.Command {
 type enableRequest struct {
 	user         string
 	start, count number
+	daemon       dockerd.Choice
 }
 
 func (e *env) enableFlags(c *cobra.Command) *enableRequest {
@@ -38,10 +40,17 @@ func (e *env) enableFlags(c *cobra.Command) *enableRequest {
 	c.Flags().StringVar(&want.user, "user", "default", "`U[:G]` to remap to, as dockerd's --userns-remap has it")
 	c.Flags().Var(&want.start, "start", "first host `ID` of the range, in both files (default: the first free one)")
 	c.Flags().Var(&want.count, "count", "how many IDs, `N` (default: 65536)")
+	daemonFlags(c, &want.daemon)
 	e.values(c, "user", func(ctx context.Context) []string {
 		return append([]string{"default\tDocker's own account, dockremap"}, e.users(ctx)...)
 	})
 	return &want
+}
+
+// daemonFlags say which dockerd is meant, where looking cannot tell.
+func daemonFlags(c *cobra.Command, daemon *dockerd.Choice) {
+	c.Flags().StringVar(&daemon.Unit, "unit", "", "`NAME` of the unit or script that starts the dockerd that is meant")
+	c.Flags().StringVar(&daemon.ConfigFile, "config-file", "", "`PATH` of the daemon.json that it reads")
 }
 
 func (e *env) request(want *enableRequest) (remap.Request, error) {
@@ -51,7 +60,7 @@ func (e *env) request(want *enableRequest) (remap.Request, error) {
 	}
 	return remap.Request{
 		Remap: value, Start: uint32(want.start), Count: uint32(want.count),
-		AllowSmall: slices.Contains(e.accepted, "small-range"),
+		AllowSmall: slices.Contains(e.accepted, "small-range"), Daemon: want.daemon,
 	}, nil
 }
 
@@ -66,6 +75,12 @@ func (want *enableRequest) command(e *env, risks []string) string {
 	}
 	if want.count != 0 {
 		words = append(words, "--count", want.count.String())
+	}
+	if want.daemon.Unit != "" {
+		words = append(words, "--unit", want.daemon.Unit)
+	}
+	if want.daemon.ConfigFile != "" {
+		words = append(words, "--config-file", want.daemon.ConfigFile)
 	}
 	for _, id := range risks {
 		words = append(words, "--accept-risk", id)
