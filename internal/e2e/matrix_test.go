@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,6 +119,21 @@ var states = map[string]state{
 			subids(t, "alice:100000:65536\ndockremap:300000:65536\n")
 		},
 		want: []string{"D05", "D06", "D07"},
+	},
+	"host root in a container's namespaces": {
+		setUp: func(t *testing.T, d *hosttest.Docker) {
+			d.Start()
+			d.Image()
+			pid := d.Container("web")
+			cmd := exec.Command("nsenter", "--target", strconv.Itoa(pid), "--mount", "--pid", "--no-fork", "/bin/sleep", "100")
+			require.NoError(t, cmd.Start())
+			t.Cleanup(func() {
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			})
+			time.Sleep(300 * time.Millisecond)
+		},
+		want: []string{"C01", "C02"},
 	},
 	"stale stores": {
 		setUp: func(t *testing.T, d *hosttest.Docker) {
