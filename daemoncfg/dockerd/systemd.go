@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -25,16 +24,6 @@ type unit struct {
 	runs   bool
 	masked bool
 	unsure []string
-}
-
-// unitDirs are where systemd looks for system units, the first one wins:
-// systemd.unit(5), "Unit File Load Path".
-var unitDirs = [...]string{
-	"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient",
-	"/run/systemd/generator.early", "/etc/systemd/system", "/etc/systemd/system.attached",
-	"/run/systemd/system", "/run/systemd/system.attached", "/run/systemd/generator",
-	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
-	"/run/systemd/generator.late",
 }
 
 const (
@@ -151,45 +140,6 @@ func cause(err error, exit int) error {
 		return err
 	}
 	return fmt.Errorf("exit status %d", exit)
-}
-
-// searchUnit finds the files of a unit. A directory that cannot be read may hold
-// what counts.
-func searchUnit(h usernskit.Host, name string) (unit, bool, error) {
-	u := unit{name: name}
-	for _, dir := range unitDirs {
-		_, err := h.Lstat(path.Join(dir, name))
-		if err == nil {
-			u.files = []string{path.Join(dir, name)}
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return unit{}, false, err
-		}
-	}
-	if u.files == nil {
-		return u, false, nil
-	}
-	// A drop-in hides those of the same name in later directories, and all
-	// directories together are sorted by name.
-	at := map[string]string{}
-	for _, sub := range []string{name + ".d", "service.d"} {
-		for _, dir := range unitDirs {
-			files, err := list(h, path.Join(dir, sub))
-			if err != nil {
-				return unit{}, false, err
-			}
-			for _, base := range files {
-				if strings.HasSuffix(base, ".conf") && at[base] == "" {
-					at[base] = path.Join(dir, sub, base)
-				}
-			}
-		}
-	}
-	for _, base := range slices.Sorted(maps.Keys(at)) {
-		u.files = append(u.files, at[base])
-	}
-	return u, true, nil
 }
 
 // settings reads the files of the unit. A masked one has none.
