@@ -67,7 +67,7 @@ func TestSpace(t *testing.T) {
 		{"usable", space, ""},
 		{"up to the last ID", fleet.Space{Min: 65535, Count: 65535, Slots: 65536}, ""},
 		{"one past the last ID", fleet.Space{Min: 65536, Count: 65536, Slots: 65535}, "run past the last ID"},
-		{"slots overflow", fleet.Space{Min: 1, Count: 1 << 31, Slots: 1 << 40}, "run past the last ID"},
+		{"slots overflow", fleet.Space{Min: 1, Count: 1 << 31, Slots: 1 << 30}, "run past the last ID"},
 		{"host root", fleet.Space{Min: 0, Count: 10, Slots: 1}, "root of every host"},
 		{"empty slots", fleet.Space{Min: 1, Slots: 1}, "slots of 0 IDs"},
 		{"no slots", fleet.Space{Min: 1, Count: 1}, "0 slots"},
@@ -119,8 +119,9 @@ func TestPlan(t *testing.T) {
 		c, plan, err := fleet.Plan(ctx, h, reg, want)
 		require.NoError(t, err)
 		assert.Equal(t, fleet.Claimed, claims(t, reg)[0].State)
-		_, err = h.Apply(ctx, plan)
+		receipt, err := h.Apply(ctx, plan)
 		require.NoError(t, err)
+		assert.Contains(t, receipt.Title, fmt.Sprintf("slot %d of the fleet, which stays claimed after an undo", c.Slot))
 		require.NoError(t, c.Confirm(ctx, reg))
 		list := claims(t, reg)
 		require.Len(t, list, 1)
@@ -136,6 +137,8 @@ func TestPlan(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, plan.Empty(), "a host that has its slot is left alone")
 		assert.Equal(t, c.Slot, again.Slot)
+		require.NoError(t, h.Undo(ctx, receipt.ID, nil))
+		assert.Equal(t, fleet.Applied, claims(t, reg)[0].State, "undo leaves the claim, since data may be left")
 	})
 
 	t.Run("a crash after the claim finds the same slot again", func(t *testing.T) {

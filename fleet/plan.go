@@ -60,7 +60,7 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 		c.Slot = *want.Slot
 		err = claim(ctx, reg, want.Space, &c)
 	case local:
-		c.Slot, c.Reclaim = slot, true
+		c.Slot, c.State, c.Reclaim = slot, Applied, true // the files have it
 		err = claim(ctx, reg, want.Space, &c)
 	default:
 		err = choose(ctx, reg, want.Space, &c)
@@ -79,7 +79,8 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 		}
 		return Claim{}, usernskit.Plan{}, err
 	}
-	plan.Title = fmt.Sprintf("give %s slot %d of the fleet", want.Owner, c.Slot)
+	// Receipts and undo show the title: an undo does not touch the registry.
+	plan.Title = fmt.Sprintf("give %s slot %d of the fleet, which stays claimed after an undo", want.Owner, c.Slot)
 	if !plan.Empty() {
 		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: WarnClaimStays, Text: fmt.Sprintf(
 			"undoing this plan leaves slot %d claimed, since data with its IDs may be left on the disks", c.Slot)})

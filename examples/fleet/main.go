@@ -5,8 +5,8 @@
 //	fleet [flags] release SLOT    give a slot back; first take its range off the host
 //	fleet [flags] audit FILE...   compare the hosts' exports with the claims
 //
-// The claims are in etcd, found by the variables of etcdctl(1), or in the text
-// file that -file names. Exit codes: 0 as wanted, 1 findings, 2 could not do it.
+// The claims are in etcd, found by the flags and variables of etcdctl(1), or in
+// the text file that -file names. Exit codes: 0 as wanted, 1 findings, 2 could not do it.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -46,6 +47,9 @@ var errFindings = errors.New("the claims and the hosts' files differ")
 func main() {
 	policy := fleet.Disjoint
 	flag.TextVar(&policy, "policy", policy, "disjoint: a slot for each host; same: a slot for each owner")
+	for _, name := range []string{"endpoints", "cacert", "cert", "key", "user", "password"} {
+		flag.String(name, os.Getenv("ETCDCTL_"+strings.ToUpper(name)), "as of etcdctl")
+	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -81,7 +85,9 @@ func registry() (fleet.Registry, error) {
 		abs, err := filepath.Abs(*path)
 		return file.Registry{Path: abs}, err
 	}
-	config, err := etcd.ConfigFromEnv(os.Getenv)
+	config, err := etcd.ConfigFromEnv(func(name string) string {
+		return flag.Lookup(strings.ToLower(strings.TrimPrefix(name, "ETCDCTL_"))).Value.String()
+	})
 	if err != nil {
 		return nil, err
 	}

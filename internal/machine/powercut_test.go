@@ -274,7 +274,7 @@ func parseLog(t *testing.T, f *os.File) (writes []write) {
 		return data
 	}
 	require.NoError(t, binary.Read(bytes.NewReader(read(0, 28)), binary.LittleEndian, &super))
-	require.EqualValues(t, 0x6a736677736872, super.Magic)
+	require.EqualValues(t, uint64(0x6a736677736872), super.Magic)
 	require.NotZero(t, super.Entries)
 	sector := int64(super.SectorSize)
 	at := sector

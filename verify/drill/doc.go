@@ -30,18 +30,20 @@
 //
 // # What remapping stops
 //
-// Sources: "probe" is a result of this package on a remapped host; "advisory"
-// is the project's own advisory, read and not run; "reasoned" is neither.
+// Sources: "probe" is a result of this package on a remapped host, with both
+// engines that the project tests; "runc" is the advisory GHSA-9493-h29p-rfm2 and
+// "Kubernetes" its documents about user namespaces, both read and not run;
+// "reasoned" is none of these.
 //
 //	CVE                what it ends with                   stopped   probe            source
-//	2019-5736          overwrite the host's runc           yes       host-binary      probe, advisory
-//	2022-0492          write a cgroup v1 release_agent     yes       release-agent    probe
+//	2019-5736          overwrite the host's runc           yes       host-binary      probe
+//	2022-0492          write a cgroup v1 release_agent     yes       release-agent    probe, Kubernetes
 //	2024-21626         the host's files by a leaked fd     yes *     root-directory   probe
-//	2025-31133, 52565  write /proc/sys, /proc/sysrq-...    yes *     core-pattern     probe, advisory
-//	2025-52881         the same, by a redirected write     partly    core-pattern     probe, advisory
+//	2025-31133, 52565  write /proc/sys, /proc/sysrq-...    yes *     core-pattern     probe, runc
+//	2025-52881         the same, by a redirected write     partly    core-pattern     probe, reasoned
 //	page cache (2022-0847 and its kind)                    no        -                reasoned
 //	races in docker cp (2019-14271 and its kind)           no        -                reasoned
-//	from one container into another                        no        other-files      probe
+//	from one container into another                        no        other-layer      probe
 //
 // With * a file of the host that everyone may read or write stays readable or
 // writable. 2025-52881 is stopped partly since runc itself, as the host's root,
