@@ -201,6 +201,7 @@ type shell struct {
 	vars     variables
 	open     map[string]string // variables that only a running shell knows, and why
 	args     []word            // "$@"
+	missing  string            // a file that a script reads without asking whether it is there
 	line     int               // of a text without a file of its own
 	starts   [][]word          // dockerd's arguments, for each start
 	rootless bool
@@ -219,6 +220,8 @@ func (s *shell) doubt(format string, args ...any) {
 func (s *shell) use(name string) []word {
 	if why, ok := s.open[name]; ok {
 		s.doubt("%s", why)
+	} else if _, known := s.vars[name]; !known && s.missing != "" {
+		s.doubt("%s, and may set %s", s.missing, name)
 	}
 	return shellWords(s.vars[name])
 }
@@ -267,7 +270,7 @@ func (s *shell) read(sc script) error {
 			if len(cmd.Args) == 0 {
 				s.assign(sc, cmd.Assigns, top[node])
 			} else {
-				err = s.call(sc, cmd)
+				err = s.call(sc, cmd, top[node])
 			}
 		case *syntax.DeclClause: // export X=y
 			s.assign(sc, cmd.Args, top[node])
@@ -329,7 +332,7 @@ func sole(w *syntax.Word) string {
 var libraries = []string{"/lib/lsb/init-functions", "/usr/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions", "/etc/rc.status"}
 
 // call looks at a command: one that sources a file, or starts dockerd.
-func (s *shell) call(sc script, cmd *syntax.CallExpr) error {
+func (s *shell) call(sc script, cmd *syntax.CallExpr, top bool) error {
 	before := len(s.unsure)
 	var words []word
 	sure := true
@@ -355,6 +358,11 @@ func (s *shell) call(sc script, cmd *syntax.CallExpr) error {
 		}
 		if slices.Contains(libraries, file) {
 			return nil
+		}
+		if there, err := exists(s.host, file); err != nil {
+			return err
+		} else if !there && top {
+			s.missing = fmt.Sprintf("%s: %s, which is read here, is missing", place, file)
 		}
 		return s.source(file)
 	case "[", "test", "which", "type", "command", "hash", "echo", "printf", "pidof", "pidofproc", "pgrep", "pkill", "kill",
