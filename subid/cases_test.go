@@ -249,6 +249,9 @@ func TestPlanAll(t *testing.T) {
 	assert.ErrorContains(t, err, `"1000" is asked for twice`)
 	_, _, err = subid.PlanAll(t.Context(), h, subid.Request{Owner: "a", Start: 700000000}, subid.Request{Owner: "b", Start: 700000000})
 	assert.ErrorIs(t, err, subid.ErrOverlap, "of two in one batch")
+	grants, _, err = subid.PlanAll(t.Context(), hosttest.Tree(t, accountFiles), subid.Request{Owner: "a", Start: 100000}, subid.Request{Owner: "b"})
+	require.NoError(t, err)
+	assert.Equal(t, "165536:65536", grants[1].UID.String(), "beside what the batch has with a start of its own")
 }
 
 func TestSlotsOfAFleet(t *testing.T) {

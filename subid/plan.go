@@ -434,6 +434,9 @@ func (j *job) fresh() error {
 	}
 	if j.taken == nil {
 		j.taken = j.set.taken(nil, j.files...)
+		for _, c := range slices.Concat(j.pending[:]...) {
+			j.taken.insert(c.Range)
+		}
 	}
 	r, warnings, err := j.set.choose(j.taken, j.policy, j.want.Owner, j.files...)
 	if errors.Is(err, ErrExhausted) && j.want.UnpairedOK {
