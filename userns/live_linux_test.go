@@ -165,6 +165,7 @@ func TestAnUnprivilegedScanFindsTheSameProcesses(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out, &got))
 	assert.Contains(t, got.Processes, pid)
 	assert.Positive(t, got.Coverage.NoLink)
+	assert.Contains(t, strings.Join(got.Coverage.Gaps(), "\n"), "do not show their namespaces to this user, and may have entered a container's")
 	requireSum(t, got.Coverage)
 }
 

@@ -132,7 +132,8 @@ type Coverage struct {
 	Failed   int // of these, yielded with an error
 
 	// NoLink counts processes whose namespace links are not shown to us. They
-	// were told apart by their maps and control group, which are open to all.
+	// were told apart by their maps and control group, which are open to all, but
+	// whether one of them entered a container's namespaces is not known.
 	NoLink int
 
 	// Cut: the loop ended before the last process.
@@ -149,6 +150,7 @@ func (c Coverage) Gaps() []string {
 		}
 	}
 	add(c.Denied, "may not be read by this user; run it as root")
+	add(c.NoLink, "do not show their namespaces to this user, and may have entered a container's; run it as root")
 	add(c.Foreign, "use IDs that have no number in this user namespace")
 	add(c.Failed, "have a file in /proc that could not be understood")
 	if c.Cut {

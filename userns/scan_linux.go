@@ -262,7 +262,7 @@ func (s *scan) read(dir procDir) (Process, error) {
 	for range moves {
 		ns, err := dir.namespace("user")
 		if isDenied(err) || isGone(err) && dir.alive() {
-			s.noLink = true
+			s.noLink = isDenied(err) // one that is not there hides nothing
 			return s.readWithoutLink(dir)
 		}
 		if err != nil {

