@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // writeFlags adds those of every command that writes.
@@ -147,36 +148,28 @@ func (e *env) decision(ctx context.Context, p usernskit.Plan) string {
 	for _, c := range p.Changes {
 		files = append(files, c.Path)
 	}
-	text := e.about
-	if text == "" && files != nil {
-		text = "This writes " + strings.Join(files, ", ") + "."
+	said := e.about
+	if said == "" && files != nil {
+		said = "This writes " + strings.Join(files, ", ") + "."
 	}
 	restart := slices.ContainsFunc(p.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
 	switch {
 	case e.restarts:
 		running := "which containers stop is not known, since it does not answer"
 		if list, err := e.running(ctx); err == nil {
-			running = count(len(list), "running container stops", "running containers stop")
+			running = text.Count(len(list), "running container stops", "running containers stop")
 			if len(list) > 0 {
 				running += ": " + strings.Join(list, ", ")
 			}
 		}
-		text += " Docker is restarted; " + running + "."
+		said += " Docker is restarted; " + running + "."
 	case restart:
-		text += " Docker is not restarted, and goes on as it is until it is."
+		said += " Docker is not restarted, and goes on as it is until it is."
 	}
 	if e.about == "" && files != nil {
-		text += " The way back: " + e.self("undo")
+		said += " The way back: " + e.self("undo")
 	}
-	return strings.TrimSpace(text)
-}
-
-// count is a number of things: "1 image", "2 images".
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return strings.TrimSpace(said)
 }
 
 // show prints the diff, unless JSON carries it.

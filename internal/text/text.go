@@ -1,7 +1,8 @@
-// Package text makes what others wrote safe to print.
+// Package text makes what others wrote safe to print, and puts numbers into words.
 package text
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -57,4 +58,12 @@ func shown(rest string, r rune) bool {
 		return false // a byte that is not UTF-8
 	}
 	return strconv.IsGraphic(r)
+}
+
+// Count is a number of things: "1 image", "2 images".
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -25,3 +25,9 @@ func TestVisible(t *testing.T) {
 func TestVisibleLines(t *testing.T) {
 	assert.Equal(t, "a\n\tb\\x1b[m\nc\\r\n", VisibleLines("a\n\tb\x1b[m\nc\r\n"))
 }
+
+func TestCount(t *testing.T) {
+	assert.Equal(t, "0 images", Count(0, "image", "images"))
+	assert.Equal(t, "1 image", Count(1, "image", "images"))
+	assert.Equal(t, "2 images", Count(2, "image", "images"))
+}

@@ -64,7 +64,7 @@ func ExampleRun() {
 	//   proxy  --network=host: cannot share the host's network namespace when user namespaces are enabled
 	//       --publish its ports, or --userns=host (compose: userns_mode: "host")
 	// Will disappear until remapping is turned off again:
-	//   1 containers (0 running), to be created anew: proxy
-	//   1 volumes, new and empty ones take their names: letters
+	//   1 container (0 running), to be created again: proxy
+	//   1 volume, and a new and empty one takes its name: letters
 	//       all of it stays in /var/lib/docker; delete nothing there that you have no copy of
 }

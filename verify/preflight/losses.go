@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -22,14 +23,14 @@ func (p *preflight) disappears() {
 		})
 	}
 	if names, lost, size := images(e.Images); len(names) > 0 {
-		text := fmt.Sprintf("%d images", len(names))
+		said := text.Count(len(names), "image", "images")
 		if size >= 0 {
-			text += ", " + bytesText(size)
+			said += ", " + bytesText(size)
 		}
 		if len(lost) > 0 {
-			text += fmt.Sprintf(", of which %d cannot be pulled again; docker save them before: %s", len(lost), some(lost))
+			said += fmt.Sprintf(", of which %d cannot be pulled again; docker save them before: %s", len(lost), some(lost))
 		}
-		add("images", names, size, "%s", text)
+		add("images", names, size, "%s", said)
 	}
 	if e.ImageStore {
 		add("storage", []string{e.Driver}, -1, "containerd's image store (%s): remapping switches it off, and dockerd keeps images and layers in a graph driver, overlay2 as a rule; what only that store can do, such as images of several platforms and attestations, goes with it", e.Driver)
@@ -43,17 +44,17 @@ func (p *preflight) disappears() {
 		}
 	}
 	if all := append(slices.Clone(running), stopped...); len(all) > 0 {
-		add("containers", all, -1, "%d containers (%d running), to be created anew: %s", len(all), len(running), some(all))
+		add("containers", all, -1, "%s (%d running), to be created again: %s", text.Count(len(all), "container", "containers"), len(running), some(all))
 	}
 	var volumes []string
 	for _, v := range e.Volumes {
 		volumes = append(volumes, v.Name)
 	}
 	if len(volumes) > 0 {
-		add("volumes", volumes, -1, "%d volumes, new and empty ones take their names: %s", len(volumes), some(volumes))
+		add("volumes", volumes, -1, "%s: %s", text.Count(len(volumes), "volume, and a new and empty one takes its name", "volumes, and new and empty ones take their names"), some(volumes))
 	}
 	if len(e.Networks) > 0 {
-		add("networks", slices.Clone(e.Networks), -1, "%d networks, whose bridges stay on the host and may clash with new ones: %s", len(e.Networks), some(e.Networks))
+		add("networks", slices.Clone(e.Networks), -1, "%s: %s", text.Count(len(e.Networks), "network, whose bridge stays on the host and may clash with a new one", "networks, whose bridges stay on the host and may clash with new ones"), some(e.Networks))
 	}
 	if e.Swarm != "" && e.Swarm != "inactive" {
 		add("swarm", []string{"swarm"}, -1, "membership in the swarm: the node drops out")
@@ -63,7 +64,7 @@ func (p *preflight) disappears() {
 		for _, p := range e.Plugins {
 			names = append(names, p.Name)
 		}
-		add("plugins", names, -1, "%d managed plugins, to be installed again: %s", len(names), some(names))
+		add("plugins", names, -1, "%s, to be installed again: %s", text.Count(len(names), "managed plugin", "managed plugins"), some(names))
 	}
 	if e.BuildCache > 0 {
 		add("build-cache", []string{"build cache"}, e.BuildCache, "the build cache, %s", bytesText(e.BuildCache))

@@ -167,11 +167,11 @@ func TestWhatDisappearsAndWhatIsOrphaned(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"images: 3 images, 1.5 MB, of which 2 cannot be pulled again; docker save them before: bbbbbbbbbbbb, mine:1",
-		"containers: 2 containers (1 running), to be created anew: old, web",
-		"volumes: 2 volumes, new and empty ones take their names: v1, v2",
-		"networks: 1 networks, whose bridges stay on the host and may clash with new ones: front",
+		"containers: 2 containers (1 running), to be created again: old, web",
+		"volumes: 2 volumes, and new and empty ones take their names: v1, v2",
+		"networks: 1 network, whose bridge stays on the host and may clash with a new one: front",
 		"swarm: membership in the swarm: the node drops out",
-		"plugins: 1 managed plugins, to be installed again: p",
+		"plugins: 1 managed plugin, to be installed again: p",
 		"build-cache: the build cache, 2.5 GB",
 	}, got)
 	require.Len(t, f.Orphans, 1)
@@ -236,7 +236,7 @@ Will be orphaned: runs on as it is, and no daemon knows it:
   web  live-restore: keeps running as it is when dockerd restarts, and docker ps does not list it any more
       docker stop web, or set live-restore to false and reload dockerd first
 Will disappear until remapping is turned off again:
-  1 containers (1 running), to be created anew: web
+  1 container (1 running), to be created again: web
       all of it stays in /var/lib/docker; delete nothing there that you have no copy of
 `, text.String())
 	var doc map[string]any
