@@ -23,6 +23,7 @@ import (
 
 const (
 	raceEnv       = "USERNSKIT_RACE_WORKER"
+	raceRootEnv   = "USERNSKIT_RACE_ROOT"
 	raceWorkers   = 8
 	racePerWorker = 50 // of which every fifth is released again
 	raceUseradds  = 100
@@ -136,6 +137,100 @@ func raceWorker(t *testing.T, worker string) {
 		_, err = h.Update(ctx, func() (usernskit.Plan, error) { return planRelease(t, h, owner) })
 		require.NoError(t, err, owner)
 	}
+}
+
+// racers runs the test that calls it in some processes of its own, each with
+// its number and the tree in the environment, and waits for them.
+func racers(t *testing.T, n int, root string) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=2m")
+			cmd.Env = append(os.Environ(), raceEnv+"="+strconv.Itoa(i), raceRootEnv+"="+root)
+			out, err := cmd.CombinedOutput()
+			assert.NoError(t, err, "process %d: %s", i, out)
+		})
+	}
+	all.Wait()
+}
+
+// apart checks a tree after a race: the owners have one line in each file, the
+// same in both, and no line meets another.
+func apart(t *testing.T, root string, owners []string) {
+	s, err := subid.Read(t.Context(), usernskit.Host{Root: root})
+	require.NoError(t, err)
+	for _, f := range []*subid.File{s.UID, s.GID} {
+		has := map[string]int{}
+		for c := range f.Ranges() {
+			has[c.Owner]++
+		}
+		for _, owner := range owners {
+			assert.Equal(t, 1, has[owner], "lines of %s in %s", owner, f.Name())
+		}
+		assert.Len(t, has, len(owners), "owners in %s", f.Name())
+	}
+	found, err := s.Problems(t.Context())
+	require.NoError(t, err)
+	for _, p := range found {
+		assert.NotContains(t, []subid.ProblemID{subid.ProblemOverlap, subid.ProblemDuplicate, subid.ProblemSlot, subid.ProblemFormulaBroken, subid.ProblemUIDGIDDiffer}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
+	}
+	locks, err := filepath.Glob(root + "/etc/[a-z]*.lock*")
+	require.NoError(t, err)
+	assert.Empty(t, locks)
+}
+
+// The useradd of shadow-utils 4.20 looks at no line in its deterministic mode:
+// what two processes of ours choose beside it is in no slot that it may give.
+func TestRaceWithDeterministicUseradd(t *testing.T) {
+	const workers, each, useradds = 2, 15, 99
+	if worker, root := os.Getenv(raceEnv), os.Getenv(raceRootEnv); worker != "" {
+		h := usernskit.Host{Root: root}
+		for n := range each {
+			_, err := h.Update(t.Context(), func() (usernskit.Plan, error) {
+				_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: fmt.Sprintf("w%sn%d", worker, n)})
+				return plan, err
+			})
+			require.NoError(t, err)
+		}
+		return
+	}
+	root := hosttest.Debian(t, "sid")
+	require.NoError(t, os.WriteFile(root+"/etc/login.defs", []byte(deterministic+"UID_MIN 1000\nUID_MAX 1099\n"), 0o644))
+	owners := []string{"kept"}
+	for _, path := range []string{"/etc/subuid", "/etc/subgid"} {
+		require.NoError(t, os.WriteFile(root+path, []byte("kept:6815744:65536\n"), 0o644))
+	}
+	for i := range workers {
+		for n := range each {
+			owners = append(owners, fmt.Sprintf("w%dn%d", i, n))
+		}
+	}
+	ours := func() int {
+		text, err := os.ReadFile(root + "/etc/subuid")
+		assert.NoError(t, err)
+		return strings.Count(string(text), "\nw")
+	}
+	var all sync.WaitGroup
+	beside := 0
+	all.Go(func() {
+		for began := time.Now(); ours() == 0 && time.Since(began) < time.Minute; {
+			time.Sleep(time.Millisecond)
+		}
+		for i := 0; i < useradds && (i < 20 || ours() < workers*each); i++ {
+			owner := fmt.Sprintf("real%d", i)
+			owners = append(owners, owner)
+			out, err := exec.Command("chroot", root, "useradd", "-M", "-N", owner).CombinedOutput()
+			assert.NoError(t, err, "%s", out)
+			if ours() < workers*each {
+				beside++
+			}
+		}
+	})
+	racers(t, workers, root)
+	all.Wait()
+	t.Logf("%d useradds beside ours", beside)
+	assert.Positive(t, beside, "there was no race")
+	apart(t, root, owners)
 }
 
 // Beside three loops of useradd, an allocation waits for its turn and no longer.
