@@ -233,6 +233,48 @@ func TestRaceWithDeterministicUseradd(t *testing.T) {
 	apart(t, root, owners)
 }
 
+// Three processes with batches of 50 tenants: each batch is whole, and nothing
+// meets.
+func TestBatchesRace(t *testing.T) {
+	const workers, batches, size = 3, 2, 50
+	owner := func(worker, batch, n any) string { return fmt.Sprintf("w%vb%vn%v", worker, batch, n) }
+	if worker, root := os.Getenv(raceEnv), os.Getenv(raceRootEnv); worker != "" {
+		h := usernskit.Host{Root: root}
+		for batch := range batches {
+			var want []subid.Request
+			for n := range size {
+				want = append(want, subid.Request{Owner: owner(worker, batch, n)})
+			}
+			_, err := h.Update(t.Context(), func() (usernskit.Plan, error) {
+				_, plan, err := subid.PlanAll(t.Context(), h, want...)
+				return plan, err
+			})
+			require.NoError(t, err)
+		}
+		return
+	}
+	lines, owners := string(manyLines(8000)), []string{}
+	h := hosttest.Tree(t, accountFiles+"-- etc/subuid --\n"+lines+"-- etc/subgid --\n"+lines)
+	for c := range subid.Parse("before", []byte(lines)).Ranges() {
+		owners = append(owners, c.Owner)
+	}
+	for i := range workers {
+		for batch := range batches {
+			for n := range size {
+				owners = append(owners, owner(i, batch, n))
+			}
+		}
+	}
+	began := time.Now()
+	racers(t, workers, h.Root)
+	t.Logf("%d tenants beside 8000 lines, by %d processes: %v", workers*batches*size, workers, time.Since(began))
+	assert.Less(t, time.Since(began), 5*time.Second)
+	apart(t, h.Root, owners)
+	for _, path := range []string{"/etc/subuid", "/etc/subgid"} {
+		assert.True(t, strings.HasPrefix(string(read(t, h.Root+path)), lines), "the lines of before, in %s", path)
+	}
+}
+
 // Beside three loops of useradd, an allocation waits for its turn and no longer.
 func TestWaitBesideUseradd(t *testing.T) {
 	if testing.Short() {
