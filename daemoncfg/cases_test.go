@@ -85,6 +85,7 @@ func TestPlanSaysWhatIsNotKnownOfTheStart(t *testing.T) {
 		want       []string
 	}{
 		{"an init script that is not understood", "-- etc/init.d/docker --\n#!/bin/sh\nexec /opt/start\n", []string{"startup-unsure!"}},
+		{"the same, and nothing to do, which nobody need accept", "-- etc/init.d/docker --\n#!/bin/sh\nexec /opt/start\n-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\"}\n", []string{"startup-unsure"}},
 		{"no docker of any kind", "-- proc/7/comm --\nsleep\n", []string{"startup-absent"}},
 		{"a rootless unit of a user alone", "-- proc/7/comm --\nsleep\n-- home/ann/.config/systemd/user/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd-rootless.sh\n", []string{"startup-unsure!"}},
 		{"a snap and docker.service", ce + "-- etc/systemd/system/snap.docker.dockerd.service --\n[Service]\nExecStart=/usr/bin/snap run docker.dockerd\n", []string{"startup-unsure!"}},

@@ -249,6 +249,7 @@ func (p *planner) finish(ctx context.Context, title string) (usernskit.Plan, err
 		return usernskit.Plan{}, err
 	}
 	if plan.Empty() {
+		p.aboutStartup(&plan)
 		return plan, nil
 	}
 	was, now := current(p.wasFrom, p.was), current(p.startup, p.doc)
@@ -288,14 +289,18 @@ func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
 	return nil
 }
 
-// aboutStartup warns of what is not known about the start of dockerd.
+// aboutStartup warns of what is not known about the start of dockerd. A plan
+// that writes nothing asks nobody to accept it.
 func (p *planner) aboutStartup(plan *usernskit.Plan) {
 	s := p.startup
 	warn := func(id string, risk bool, pos usernskit.Pos, format string, args ...any) {
 		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: id, Risk: risk, Pos: pos, Text: fmt.Sprintf(format, args...)})
 	}
 	for _, why := range s.Unsure {
-		warn(WarnStartupUnsure, true, usernskit.Pos{}, "%s; dockerd may be started with a flag that is not seen here", why)
+		warn(WarnStartupUnsure, !plan.Empty(), usernskit.Pos{}, "%s; dockerd may be started with a flag that is not seen here", why)
+	}
+	if plan.Empty() {
+		return
 	}
 	if s.State() == dockerd.StateAbsent {
 		warn(WarnStartupAbsent, false, usernskit.Pos{}, "nothing on this host starts a dockerd; %s is what one will read that is installed later", s.ConfigFile)
