@@ -411,8 +411,15 @@ var d08 = check{
 				return
 			}
 			if p.Path == j.Config.DataRoot && !inUse {
-				if unseen {
+				switch {
+				case unseen:
 					continue // to what is below it
+				case facts.IsNotExist(p.Err):
+					j.skip(p.Path, "not made yet")
+					return
+				case p.Err != nil:
+					j.unknown(p.Path, "cannot be looked at: %v", p.Err)
+					return
 				}
 				break // dockerd sets its owner and mode when it starts with this map
 			}

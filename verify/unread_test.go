@@ -118,3 +118,22 @@ func TestOptionsOfAStoreThatCannotBeReadAreUnknown(t *testing.T) {
 	r := run(t, Options{Host: with(t, h, map[string]string{"etc/passwd": "x"}), Checks: []string{"C04", "C05", "C06"}})
 	assert.Equal(t, []string{"C04 unknown", "C05 unknown", "C06 unknown"}, bad(r))
 }
+
+// A directory on the way that cannot be resolved hid the socket, and the check
+// said that no container reaches it.
+func TestASocketThatCannotBeResolvedIsNotAMissingOne(t *testing.T) {
+	e := remapped(web(engine.Container{}))
+	opts := live(t, &e, proc{pid: 100, container: idWeb})
+	opts.Checks = []string{"C07"}
+	require.NoError(t, os.RemoveAll(filepath.Join(opts.Host.Root, "run")))
+	require.NoError(t, os.Symlink("run", filepath.Join(opts.Host.Root, "run")))
+	assert.Equal(t, []string{"C07 unknown"}, bad(run(t, opts)))
+}
+
+// A tree without a data-root: there is nothing to be open or closed.
+func TestADataRootThatIsNotMadeYetIsNotOpen(t *testing.T) {
+	h := hosttest.Tree(t, good)
+	r := run(t, Options{Host: h, Checks: []string{"D08"}})
+	require.Len(t, r.Findings, 1)
+	assert.Equal(t, Skip, r.Findings[0].Verdict, r.Findings[0].Text)
+}

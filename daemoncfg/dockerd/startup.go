@@ -146,6 +146,9 @@ func Read(ctx context.Context, h usernskit.Host) (Startup, error) { return Choic
 
 // Read is the function of that name for the dockerd that c says.
 func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
+	if c.ConfigFile != "" && !path.IsAbs(c.ConfigFile) {
+		return Startup{}, fmt.Errorf("%s: the file that dockerd reads must be given by its absolute path on the host", c.ConfigFile)
+	}
 	s := Startup{ConfigFile: DefaultFile, DataRoot: DefaultDataRoot, noSystemd: !systemdRuns(h)}
 	starters, err := findStarters(ctx, h, c)
 	if err != nil {

@@ -135,10 +135,12 @@ func (e *env) shiftProgress(p shift.Progress) {
 
 // shiftHint says which flag goes on despite a refusal.
 func shiftHint(job shift.Job) string {
-	switch r := job.Report; {
-	case r.Immutable > 0 && !job.Options.LiftImmutable && !r.Mixed() && len(r.Busy) == 0:
+	r := job.Report
+	inUse := len(r.Busy) > 0 && !job.Options.AcceptRisk
+	switch {
+	case r.Immutable > 0 && !job.Options.LiftImmutable && !r.Mixed() && !inUse:
 		return "; --lift-immutable goes on"
-	case r.Mixed() && !job.Options.AcceptMixed && len(r.Busy) == 0:
+	case r.Mixed() && !job.Options.AcceptMixed && !inUse:
 		return "; to go on: --accept-risk " + riskMixed
 	}
 	return "; to go on: --accept-risk " + riskInUse

@@ -177,7 +177,11 @@ func (e *env) show(p usernskit.Plan) {
 	if e.json {
 		return
 	}
-	for line := range strings.Lines(p.Diff()) {
+	diff := p.Diff()
+	if terminal(e.out) { // what others wrote into a file moves no cursor; a pipe gets the very bytes
+		diff = text.VisibleLines(diff)
+	}
+	for line := range strings.Lines(diff) {
 		fmt.Fprint(e.out, e.paintDiff(line))
 	}
 }
@@ -212,7 +216,11 @@ func (e *env) next(actions []usernskit.Action) {
 		if a.When == usernskit.WhenLater {
 			when = "later"
 		}
-		e.say("%s run: %s", when, quoted(a.Argv))
+		if e.host.Live() {
+			e.say("%s run: %s", when, quoted(a.Argv))
+		} else { // here it would act on the host that the tree lies on
+			e.say("%s, once %s runs: %s", when, text.Visible(e.host.Root), quoted(a.Argv))
+		}
 		e.say("  %s", e.fold(a.Why, 2))
 	}
 }

@@ -151,6 +151,14 @@ func (l *Lookup) Asks(db DB) bool {
 	return len(l.read(db).others) > 0
 }
 
+// Lists reports whether every source that getent asks lists all that it has:
+// nss-systemd(8) does, a directory may not.
+func (l *Lookup) Lists(db DB) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !slices.ContainsFunc(l.read(db).others, func(source string) bool { return source != "systemd" })
+}
+
 // absent is the answer where no more sources can be asked.
 func (d *database) absent() answer.Answer[Account] {
 	if d.gap != nil {

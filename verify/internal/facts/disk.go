@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -230,10 +231,12 @@ func (d *disk) readSockets(f *Facts) {
 		add(url)
 	}
 	seen := map[[2]uint64]bool{}
-	for p := range paths {
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
 		s := Socket{}
 		s.Path, s.err = f.Host.Path(p) // /var/run is a link to /run nearly everywhere
 		if s.err != nil {
+			s.Path = p
+			d.Sockets = append(d.Sockets, s) // not seen is not "not there"
 			continue
 		}
 		info, err := f.Host.Stat(p)
