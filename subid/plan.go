@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,10 +158,12 @@ type job struct {
 	*planner
 	want   Request
 	policy Policy
-	grant  Grant
-	owner  reader.Owner
-	exists bool       // the account does
-	own    [2][]Claim // what the owner has
+	// noLimits is why the host's limits cannot be used to choose from.
+	noLimits error
+	grant    Grant
+	owner    reader.Owner
+	exists   bool       // the account does
+	own      [2][]Claim // what the owner has
 }
 
 func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
@@ -242,6 +245,11 @@ func (p *planner) job(want Request) (*job, error) {
 	}
 	var err error
 	j.policy, err = p.set.resolve(want.Policy, p.files...)
+	if err != nil && want.Slot == nil { // only choosing needs the limits: see fresh
+		j.noLimits = err
+		want.Policy.Min, want.Policy.Max = cmp.Or(want.Policy.Min, 1), cmp.Or(want.Policy.Max, maxID)
+		j.policy, err = p.set.resolve(want.Policy, p.files...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -427,6 +435,9 @@ func (j *job) fresh() error {
 		j.warn(j.set.rangeWarnings(j.policy, j.want.Owner, j.owner.UID, r, j.files...)...)
 		j.grant.UID, j.grant.GID = r, r
 		return nil
+	}
+	if j.noLimits != nil {
+		return j.noLimits
 	}
 	if slot, ok := j.slot(); ok && j.free(slot, 0, 1) == nil {
 		j.grant.UID, j.grant.GID = slot, slot

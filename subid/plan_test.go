@@ -372,3 +372,29 @@ func TestUnreadableFilesAreErrors(t *testing.T) {
 	assert.ErrorIs(t, err, usernskit.ErrNotRegular)
 	assert.ErrorContains(t, err, "/etc/subuid")
 }
+
+// login.defs with SUB_UID_MIN above SUB_UID_MAX stopped everything that chooses
+// nothing, too.
+func TestLimitsThatContradictStopOnlyChoosing(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/login.defs --\nSUB_UID_MIN 700000000\n-- etc/passwd --\nroot:x:0:0::/:\nalice:x:1000:1000::/:\n-- etc/group --\nroot:x:0:\n"+
+		"-- etc/subuid --\nalice:100000:65536\n-- etc/subgid --\nalice:100000:65536\n")
+	for name, c := range map[string]struct {
+		want subid.Request
+		ok   bool
+	}{
+		"a start that is given":       {subid.Request{Owner: "bob", Start: 300000}, true},
+		"an owner who has ranges":     {subid.Request{Owner: "alice"}, true},
+		"a range that is to be found": {subid.Request{Owner: "bob"}, false},
+		"a start that is taken":       {subid.Request{Owner: "bob", Start: 120000}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p, err := subid.Plan(t.Context(), h, c.want)
+			if !c.ok {
+				require.Error(t, err)
+				assert.Empty(t, p.Changes)
+				return
+			}
+			require.NoError(t, err)
+		})
+	}
+}
