@@ -133,7 +133,8 @@ type Coverage struct {
 
 	// NoLink counts processes whose namespace links are not shown to us. They
 	// were told apart by their maps and control group, which are open to all, but
-	// whether one of them entered a container's namespaces is not known.
+	// whether one of them entered a container's namespaces is not known. The
+	// host's own init, PID 1, is left out: some sandboxes hide it from root.
 	NoLink int
 
 	// Cut: the loop ended before the last process.

@@ -224,7 +224,11 @@ func (s *scan) process(name string) (Process, error) {
 		return Process{}, err
 	}
 	defer dir.close()
-	return s.read(dir)
+	p, err := s.read(dir)
+	if name == "1" {
+		s.noLink = false // the host's own init, whose namespaces are the host's
+	}
+	return p, err
 }
 
 // isHost is the gate that turns nearly every process away, with one to three
