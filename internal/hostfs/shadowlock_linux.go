@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -219,7 +221,7 @@ var errStale = errors.New("left behind by a process that is gone")
 // lockHolder says who holds a lock file. What shadow-utils could not read as a
 // PID they never take for stale, and neither do we.
 func lockHolder(lock string) error {
-	data, err := os.ReadFile(lock)
+	data, written, err := readLock(lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s came and went", ErrLocked, lock)
 	}
@@ -231,10 +233,57 @@ func lockHolder(lock string) error {
 	if err != nil || pid <= 0 || strings.TrimLeft(text, "0123456789") != "" {
 		return fmt.Errorf("%w: %s holds no process ID (%q), so nobody can tell who made it; remove it if no useradd, usermod or userdel is running", ErrLocked, lock, truncate(text))
 	}
-	if unix.Kill(int(pid), 0) == unix.ESRCH {
+	if unix.Kill(int(pid), 0) == unix.ESRCH || startedAfter(int(pid), written) {
 		return fmt.Errorf("%w: %s is %w (process %d)", ErrLocked, lock, errStale, pid)
 	}
 	return fmt.Errorf("%w: %s is held by %s, or was left by a process of another PID namespace (a container)", ErrLocked, lock, process(int(pid)))
+}
+
+// readLock returns what a lock file holds and when it was written.
+func readLock(lock string) (data []byte, written time.Time, err error) {
+	f, err := os.Open(lock)
+	if err != nil {
+		return nil, written, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, written, err
+	}
+	data, err = io.ReadAll(io.LimitReader(f, 100))
+	return data, info.ModTime(), err
+}
+
+// userHZ is the unit of times in proc_pid_stat(5), on every machine Go runs on.
+const userHZ = 100
+
+// startedAfter reports whether a process is younger than a lock that names it,
+// so that another process wrote the lock: one that a power cut ended, and whose
+// PID was given out again. What cannot be told is "no". A clock that was set
+// forward after the lock was written makes its holder look younger; one that
+// follows shadow-utils holds /etc/.pwd.lock too, so that nobody comes here
+// before it is done.
+func startedAfter(pid int, written time.Time) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" ")) // a name may hold both
+	fields := bytes.Fields(rest)
+	if len(fields) < 20 {
+		return false
+	}
+	ticks, err := strconv.ParseInt(string(fields[19]), 10, 64)
+	if err != nil {
+		return false
+	}
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return false
+	}
+	age := time.Duration(up.Nano()) - time.Duration(ticks)*(time.Second/userHZ)
+	const margin = 5 * time.Second // clocks that were set in between, coarse times of file systems
+	return time.Now().Add(-age).After(written.Add(margin))
 }
 
 func truncate(s string) string { return s[:min(len(s), 40)] }

@@ -75,6 +75,48 @@ func TestAStaleLockIsTakenOverAndAnUnreadableOneIsNot(t *testing.T) {
 	}
 }
 
+// After a power cut a lock may name a PID that another process has by now. That
+// one started after the lock was written, and so cannot hold it.
+func TestALockIsStaleWhereAYoungerProcessHasItsPID(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	odd := t.TempDir() + "/a) 1 (2"
+	require.NoError(t, os.Symlink(sleep, odd)) // its name is field 2 of proc_pid_stat(5)
+	other := exec.Command(odd, "60")
+	require.NoError(t, other.Start())
+	defer other.Wait()
+	defer other.Process.Kill()
+	for _, pid := range []int{os.Getpid(), other.Process.Pid} {
+		for name, tt := range map[string]struct {
+			written time.Time
+			stale   bool
+		}{
+			"before the last boot":              {time.Now().Add(-100 * 24 * time.Hour), true},
+			"half a minute before it started":   {time.Now().Add(-30*time.Second - time.Since(testStarted)), true},
+			"in the second in which it started": {time.Now().Add(-time.Second - time.Since(testStarted)), false},
+			"since it started":                  {time.Now(), false},
+			"by a clock that was ahead":         {time.Now().Add(time.Hour), false},
+		} {
+			t.Run(fmt.Sprintf("%v %s", pid == os.Getpid(), name), func(t *testing.T) {
+				root, w := lockTree(t)
+				lock := root + "/etc/subuid.lock"
+				write(t, lock, fmt.Sprintf("%d\x00", pid))
+				require.NoError(t, os.Chtimes(lock, time.Time{}, tt.written))
+				l, err := w.LockShadow(soon(t), "/etc/subuid")
+				if !tt.stale {
+					require.ErrorIs(t, err, ErrLocked)
+					assert.FileExists(t, lock)
+					return
+				}
+				require.NoError(t, err)
+				require.NoError(t, l.Unlock())
+			})
+		}
+	}
+}
+
+var testStarted = time.Now() // some milliseconds after the process
+
 // lckpwdf(3) takes a POSIX lock, which this process can hold too: ours is of
 // the open file and meets it. The holder is in the error.
 func TestWeWaitForLckpwdfAndNameItsHolder(t *testing.T) {
