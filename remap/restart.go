@@ -109,12 +109,12 @@ func (e *RestartError) Unwrap() []error {
 // then the restart. It waits for docker, and checks that it is remapped as
 // wanted. If not, it undoes the receipt, brings docker back into the state in
 // which it was, running or stopped, and returns a [*RestartError]; so it does
-// where ctx ends before the daemon has answered. A receipt without a restart
-// action is nothing to do.
+// where ctx ends before the daemon has answered. Where the receipt has no restart
+// action, docker is left alone, and the others are run.
 func (r Restart) Run(ctx context.Context) error {
 	restart, others := r.actions()
 	if restart.Argv == nil {
-		return nil
+		return r.withoutRestart(ctx, others)
 	}
 	if restart.Argv[0] != "systemctl" {
 		return fmt.Errorf("%w; run: %s", ErrNoSystemd, strings.Join(restart.Argv, " "))
@@ -160,6 +160,19 @@ func (r Restart) Run(ctx context.Context) error {
 		fail.Down = fmt.Errorf("restart with the old files: %w", err)
 	} else if _, err := r.answer(ctx); err != nil {
 		fail.Down = fmt.Errorf("restart with the old files: %w", err)
+	}
+	return fail
+}
+
+// withoutRestart is Run for a docker that is as wanted already.
+func (r Restart) withoutRestart(ctx context.Context, actions []usernskit.Action) error {
+	err := r.runAll(ctx, actions)
+	if err == nil {
+		return nil
+	}
+	fail := &RestartError{Err: err, Kept: r.Receipt.ID == "", Untouched: true}
+	if !fail.Kept {
+		fail.Undo = r.Host.Undo(context.WithoutCancel(ctx), r.Receipt.ID, nil)
 	}
 	return fail
 }
@@ -221,19 +234,27 @@ func (r Restart) states(ctx context.Context, unit string) states {
 // try runs the actions and waits for docker. It reports whether they were run,
 // the restart included.
 func (r Restart) try(ctx context.Context, actions []usernskit.Action) (restarted bool, err error) {
-	for _, a := range actions {
-		if r.Step != nil {
-			r.Step(a)
-		}
-		if err := r.run(ctx, a.Argv); err != nil {
-			return false, err
-		}
+	err = r.runAll(ctx, actions)
+	if err != nil {
+		return false, err
 	}
 	d, err := r.answer(ctx)
 	if err != nil {
 		return true, err
 	}
 	return true, d.Check(r.Store)
+}
+
+func (r Restart) runAll(ctx context.Context, actions []usernskit.Action) error {
+	for _, a := range actions {
+		if r.Step != nil {
+			r.Step(a)
+		}
+		if err := r.run(ctx, a.Argv); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run runs an action's program. systemd refuses a third or fourth start within a

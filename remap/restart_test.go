@@ -3,6 +3,7 @@ package remap_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -249,4 +250,36 @@ func TestRestartRunsWhatThePlanNeedsNow(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"sysctl -p /etc/sysctl.d/99-usernskit.conf", "systemctl restart docker"}, ran)
 	assert.Equal(t, []string{"sysctl", "systemctl"}, steps)
+}
+
+// docker is remapped already, and no container starts until the kernel lets it.
+func TestWhatThePlanNeedsNowIsRunWhereDockerNeedsNoRestart(t *testing.T) {
+	for name, fails := range map[string]bool{"it works": false, "it fails, and the file goes back": true} {
+		t.Run(name, func(t *testing.T) {
+			host := hosttest.Tree(t, "-- etc/sysctl.d/hardening.conf --\n")
+			var ran []string
+			host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+				ran = append(ran, strings.Join(argv, " "))
+				if fails {
+					return nil, errors.New("permission denied")
+				}
+				return nil, nil
+			}
+			receipt, err := host.Apply(t.Context(), usernskit.Plan{
+				Changes: []usernskit.Change{{Path: "/etc/sysctl.d/99-usernskit.conf", After: []byte("user.max_user_namespaces=1\n")}},
+				Actions: []usernskit.Action{{Argv: []string{"sysctl", "-p"}}},
+			})
+			require.NoError(t, err)
+			err = remap.Restart{Host: host, Receipt: receipt, Store: "1.1"}.Run(t.Context())
+			assert.Equal(t, []string{"sysctl -p"}, ran)
+			_, missing := host.Stat("/etc/sysctl.d/99-usernskit.conf")
+			if !fails {
+				require.NoError(t, err)
+				assert.NoError(t, missing)
+				return
+			}
+			assert.ErrorContains(t, err, "permission denied; the files are as they were, and docker was not restarted")
+			assert.ErrorIs(t, missing, fs.ErrNotExist)
+		})
+	}
 }

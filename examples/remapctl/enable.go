@@ -91,14 +91,23 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	if !e.restarts {
 		return nil
 	}
-	if !slices.ContainsFunc(receipt.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker }) {
-		action, err := e.isBehind(ctx, store)
-		if err != nil || action.Argv == nil {
+	restarting := slices.ContainsFunc(receipt.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
+	if !restarting {
+		action, err := e.isBehind(ctx, receipt, store)
+		if err != nil {
 			return err
 		}
-		receipt.Actions = append(receipt.Actions, action)
+		if action.Argv != nil {
+			receipt.Actions = append(receipt.Actions, action)
+			restarting = true
+		}
 	}
-	e.note("restarting docker")
+	switch {
+	case restarting:
+		e.note("restarting docker")
+	case receipt.ID == "":
+		return nil
+	}
 	err := e.during("waiting for docker", func() error {
 		return e.write(func() error {
 			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.ask, Step: e.step}.Run(ctx)
@@ -113,7 +122,7 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 		e.note("%v", err)
 		return behind // the files are back, and docker is down
 	}
-	if err == nil && e.done == "" {
+	if err == nil && restarting && e.done == "" {
 		e.done = "docker was restarted"
 	}
 	return err
@@ -128,7 +137,7 @@ func (e *env) step(a usernskit.Action) {
 
 // isBehind returns the restart of a docker that has not taken up what the files
 // have said for longer than this run, and no action where it has.
-func (e *env) isBehind(ctx context.Context, store string) (usernskit.Action, error) {
+func (e *env) isBehind(ctx context.Context, receipt usernskit.Receipt, store string) (usernskit.Action, error) {
 	startup, err := dockerd.Read(ctx, e.host)
 	if err != nil {
 		return usernskit.Action{}, err
@@ -141,7 +150,9 @@ func (e *env) isBehind(ctx context.Context, store string) (usernskit.Action, err
 		return usernskit.Action{}, incomplete
 	}
 	if err = daemon.Check(store); err == nil {
-		e.say("nothing to do")
+		if receipt.ID == "" {
+			e.say("nothing to do")
+		}
 		return usernskit.Action{}, nil
 	}
 	e.say("the files are as wanted, and docker is not: %v", err)
