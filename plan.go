@@ -197,7 +197,7 @@ const (
 	WhereHost Where = 0
 	// WhereTree is the tree of files that was planned for, by chroot(8).
 	WhereTree Where = 1
-	// WhereBoot is the system in the tree, when it first runs.
+	// WhereBoot is the system in the tree, the next time that it runs.
 	WhereBoot Where = 2
 
 	ActionRun           ActionKind = 0 // any other program

@@ -121,16 +121,25 @@ func (p *planner) warn(id string, pos usernskit.Pos, format string, args ...any)
 	p.plan.Warnings = append(p.plan.Warnings, usernskit.Warning{ID: id, Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
+// act plans a program that makes files of others: in a tree it runs by chroot.
 func (p *planner) act(why string, argv ...string) {
-	p.plan.Actions = append(p.plan.Actions, usernskit.Action{Why: why, Argv: argv})
+	a := usernskit.Action{Why: why, Argv: argv}
+	if !p.h.Live() {
+		a.Where = usernskit.WhereTree
+	}
+	p.plan.Actions = append(p.plan.Actions, a)
 }
 
 // reboot is needed by everything that is written here.
 func (p *planner) reboot() {
-	p.plan.Actions = append(p.plan.Actions, usernskit.Action{
+	a := usernskit.Action{
 		Why: "the kernel reads its arguments when it starts", Argv: []string{"reboot"},
 		When: usernskit.WhenLater, Kind: usernskit.ActionReboot,
-	})
+	}
+	if !p.h.Live() {
+		a.Where = usernskit.WhereBoot
+	}
+	p.plan.Actions = append(p.plan.Actions, a)
 }
 
 // fits holds a whole command line against the length limit.

@@ -361,3 +361,28 @@ func TestEvidence(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, dropInPath, plan.Changes[0].Path)
 }
+
+func TestActionsSayWhereTheyRun(t *testing.T) {
+	for name, tt := range map[string]struct {
+		host        usernskit.Host
+		files, boot usernskit.Where
+	}{
+		"on the running host": {usernskit.Host{}, usernskit.WhereHost, usernskit.WhereHost},
+		"in a tree":           {usernskit.Host{Root: "/mnt"}, usernskit.WhereTree, usernskit.WhereBoot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &planner{site: &site{h: tt.host}}
+			p.act("grub.cfg is generated", "update-grub")
+			p.reboot()
+			assert.Equal(t, tt.files, p.plan.Actions[0].Where)
+			assert.Equal(t, tt.boot, p.plan.Actions[1].Where)
+		})
+	}
+	plan, err := PlanEdit(t.Context(), tree(t, "debian-12"), Edit{Set: []string{arg}})
+	require.NoError(t, err)
+	var where []usernskit.Where
+	for _, a := range plan.Actions {
+		where = append(where, a.Where)
+	}
+	assert.Equal(t, []usernskit.Where{usernskit.WhereTree, usernskit.WhereBoot}, where)
+}

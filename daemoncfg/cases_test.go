@@ -168,8 +168,10 @@ func TestTheActionIsByKey(t *testing.T) {
 			assert.Equal(t, c.argv, strings.Join(plan.Actions[0].Argv, " "))
 			assert.Equal(t, c.why, plan.Actions[0].Why)
 			assert.Equal(t, c.kind, plan.Actions[0].Kind)
+			assert.Equal(t, usernskit.WhereBoot, plan.Actions[0].Where, "no dockerd of the tree runs")
 		})
 	}
+	assert.Equal(t, usernskit.WhereHost, dockerd.Startup{}.Restart().Where)
 }
 
 func TestFilesThatOthersMake(t *testing.T) {

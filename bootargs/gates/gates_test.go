@@ -100,9 +100,9 @@ func TestEL74GetsItsArgumentAndItsLimit(t *testing.T) {
 `, plan.Diff())
 	var actions []string
 	for _, a := range plan.Actions {
-		actions = append(actions, a.When.String()+" "+strings.Join(a.Argv, " "))
+		actions = append(actions, a.When.String()+" "+a.Where.String()+" "+strings.Join(a.Argv, " "))
 	}
-	assert.Equal(t, []string{"now grub2-mkconfig -o /boot/grub2/grub.cfg", "later reboot", "now sysctl -p /etc/sysctl.d/99-usernskit.conf"}, actions)
+	assert.Equal(t, []string{"now tree grub2-mkconfig -o /boot/grub2/grub.cfg", "later boot reboot", "now boot sysctl -p /etc/sysctl.d/99-usernskit.conf"}, actions)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "boot-arguments", plan.Warnings[0].ID)
 	assert.Contains(t, plan.Warnings[0].Text, "namespace.unpriv_enable=1")

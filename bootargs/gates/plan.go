@@ -60,7 +60,11 @@ type planner struct {
 func (p *planner) warn(w usernskit.Warning) { p.plan.Warnings = append(p.plan.Warnings, w) }
 
 func (p *planner) run(why string, argv ...string) {
-	p.plan.Actions = append(p.plan.Actions, usernskit.Action{Why: why, Argv: argv})
+	a := usernskit.Action{Why: why, Argv: argv}
+	if !p.h.Live() { // the kernel that runs is not the tree's
+		a.Where = usernskit.WhereBoot
+	}
+	p.plan.Actions = append(p.plan.Actions, a)
 }
 
 // arguments plans the kernel arguments. An unknown gate is planned too: then the

@@ -56,6 +56,7 @@ type Startup struct {
 	Unsure []string
 
 	noSystemd bool
+	tree      bool // not the running host
 }
 
 // A State says how far a [Startup] is known.
@@ -149,7 +150,7 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	if c.ConfigFile != "" && !path.IsAbs(c.ConfigFile) {
 		return Startup{}, fmt.Errorf("%s: the file that dockerd reads must be given by its absolute path on the host", c.ConfigFile)
 	}
-	s := Startup{ConfigFile: DefaultFile, DataRoot: DefaultDataRoot, noSystemd: !systemdRuns(h)}
+	s := Startup{ConfigFile: DefaultFile, DataRoot: DefaultDataRoot, noSystemd: !systemdRuns(h), tree: !h.Live()}
 	starters, err := findStarters(ctx, h, c)
 	if err != nil {
 		return Startup{}, err
@@ -285,10 +286,14 @@ func (s Startup) Restart() usernskit.Action {
 	case s.noSystemd, s.Init != InitNone && s.Init != InitSystemd && s.Init != InitProcess:
 		argv = []string{"service", s.service(), "restart"}
 	}
+	where := usernskit.WhereHost
+	if s.tree {
+		where = usernskit.WhereBoot
+	}
 	return usernskit.Action{
 		Why:  "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
 		Argv: argv,
-		When: usernskit.WhenNow, Kind: usernskit.ActionRestartDocker,
+		When: usernskit.WhenNow, Where: where, Kind: usernskit.ActionRestartDocker,
 	}
 }
 
