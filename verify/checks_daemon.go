@@ -393,8 +393,8 @@ var d08 = check{
 		if j.unmapped() {
 			return
 		}
-		uid, _ := j.IDs.UID.Map.ToHost(0)
-		gid, _ := j.IDs.GID.Map.ToHost(0)
+		uid, _ := j.IDs.UID.IDs.ToHost(0)
+		gid, _ := j.IDs.GID.IDs.ToHost(0)
 		who := facts.Subject{UID: uid, GIDs: []uint32{gid}}
 		want := facts.StoreName(uid, gid)
 		last := len(j.Disk.Parents) - 1

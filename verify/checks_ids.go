@@ -3,12 +3,12 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/internal/accounts"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
@@ -38,12 +38,12 @@ var i01 = check{
 		}
 		err := j.IDs.OwnerErr
 		switch {
-		case err == nil && j.IDs.Owner.UID == nil && c.Value == daemoncfg.Default:
+		case err == nil && j.Made():
 			j.pass(c.Value, "dockerd makes the user %s when it starts", j.IDs.Account).saw(orFile(c.Place, c.File), c.Value, "")
 		case err == nil:
 			fi := j.pass(c.Value, "user %s and its group exist", j.IDs.Account).saw(orFile(c.Place, c.File), c.Value, "")
-			if j.IDs.Owner.UID != nil {
-				fi.saw("/etc/passwd", fmt.Sprintf("%s has UID %d", j.IDs.Account, *j.IDs.Owner.UID), "")
+			if uid, ok := j.IDs.AccountUID(); ok {
+				fi.saw(j.IDs.Users.File, fmt.Sprintf("%s has UID %d", j.IDs.Account, uid), "")
 			}
 		case errors.Is(err, daemoncfg.ErrAccount):
 			j.fail(c.Value, "%v", err).saw(orFile(c.Place, c.File), c.Value, "a user and a group that exist")
@@ -69,18 +69,20 @@ var i02 = check{
 		for _, s := range j.IDs.Sides() {
 			switch {
 			case s.File == nil:
-				j.unknown(s.Path, "cannot be read: %v", s.Err)
+				j.unknown(s.Path, "not known: %v", s.Err)
+			case s.Missing():
+				j.fail(s.Path, "there is no such file, and dockerd does not start without").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
 			case s.Refused != nil:
 				j.fail(s.Path, "dockerd refuses the file: %v", s.Refused)
-			case errors.Is(s.Err, fs.ErrNotExist):
-				j.fail(s.Path, "there is no such file, and dockerd does not start without").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
+			case s.Unsure != nil:
+				j.unknown(s.Path, "%v", s.Unsure)
 			case len(s.Readings) == 0:
 				then := "and dockerd does not start without"
-				if j.IDs.Owner.UID == nil && j.Config.Value == daemoncfg.Default {
+				if j.Made() {
 					then = "and dockerd will choose one without looking at those of others"
 				}
 				fi := j.fail(s.Path, "no range for %s, %s", j.IDs.Account, then).saw(s.Path, "no line", j.IDs.Account+":START:65536")
-				if n := j.IDs.NSS.Value; n != "" && n != "files" {
+				if n := strings.Join(j.IDs.Sources.Value, " "); n != "" && n != "files" {
 					fi.Text += "; dockerd does not ask the name service that nsswitch.conf names"
 					fi.saw("/etc/nsswitch.conf", "subid: "+n, "")
 				}
@@ -93,27 +95,30 @@ var i02 = check{
 
 func span(r reader.Reading) string { return fmt.Sprintf("%d:%d", r.Start, r.Count) }
 
+func spans(list []reader.Reading) string {
+	var all []string
+	for _, r := range list {
+		all = append(all, span(r))
+	}
+	return strings.Join(all, ", ")
+}
+
 // entry compares what the engines read: an upgrade must not change the map.
 func (j *judge) entry(s *facts.Side) {
-	var got []string
-	for _, r := range s.Readings {
-		got = append(got, span(r))
-	}
 	other := reader.Dockerd27
 	if j.IDs.Reader == other {
 		other = reader.Dockerd
 	}
-	list, err := s.File.As(other, j.IDs.Owner)
-	want := strings.Join(got, ", ")
-	var theirs []string
-	for _, r := range list {
-		theirs = append(theirs, span(r))
+	theirs, gids := j.IDs.Others(other)
+	if s == &j.IDs.GID {
+		theirs = gids
 	}
+	want := spans(s.Readings)
 	switch {
-	case err != nil:
-		j.warn(s.Path, "%v", err).as(High).saw(s.Path, want, "")
-	case strings.Join(theirs, ", ") != want:
-		j.warn(s.Path, "%v reads other ranges", other).as(High).saw(j.IDs.Reader.String(), want, "").saw(other.String(), strings.Join(theirs, ", "), want)
+	case theirs.Refused != nil:
+		j.warn(s.Path, "%v", theirs.Refused).as(High).saw(s.Path, want, "")
+	case spans(theirs.Readings) != want:
+		j.warn(s.Path, "%v reads other ranges", other).as(High).saw(j.IDs.Reader.String(), want, "").saw(other.String(), spans(theirs.Readings), want)
 	default:
 		j.pass(s.Path, "%s has %s", j.IDs.Account, want).saw(s.Path, want, "")
 	}
@@ -152,8 +157,8 @@ var i03 = check{
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
 			name, group, _ := strings.Cut(c.User, ":")
-			j.fits(c, name, j.IDs.UID.Map.ToHost)
-			j.fits(c, group, j.IDs.GID.Map.ToHost)
+			j.fits(c, name, j.IDs.UID.IDs.ToHost)
+			j.fits(c, group, j.IDs.GID.IDs.ToHost)
 		}
 	},
 }
@@ -162,7 +167,9 @@ var i03 = check{
 func (j *judge) noRange(s *facts.Side) bool {
 	switch {
 	case s.File == nil:
-		j.unknown(s.Path, "cannot be read: %v", s.Err)
+		j.unknown(s.Path, "not known: %v", s.Err)
+	case s.Unsure != nil:
+		j.unknown(s.Path, "%v", s.Unsure)
 	case s.Refused != nil, len(s.Readings) == 0:
 		j.skip(s.Path, "no range to look at, see I02")
 	default:
@@ -200,7 +207,7 @@ var i04 = check{
 		}
 		a, b := u.Readings[0].Start, g.Readings[0].Start
 		switch {
-		case u.Ok() && u.Map.Equal(g.Map), spans(u.Readings) == spans(g.Readings):
+		case u.Ok() && u.IDs.Equal(g.IDs), spans(u.Readings) == spans(g.Readings):
 			j.pass("host", "both start at %d", a)
 		case a == b:
 			j.warn("host", "user IDs are %s, group IDs are %s", spans(u.Readings), spans(g.Readings)).
@@ -210,14 +217,6 @@ var i04 = check{
 				saw(u.Line(u.Readings[0]), span(u.Readings[0]), "").saw(g.Line(g.Readings[0]), span(g.Readings[0]), "")
 		}
 	},
-}
-
-func spans(list []reader.Reading) string {
-	var all []string
-	for _, r := range list {
-		all = append(all, span(r))
-	}
-	return strings.Join(all, ", ")
 }
 
 var i05 = check{
@@ -258,12 +257,6 @@ var i05 = check{
 	},
 }
 
-type accounts struct {
-	file string
-	list []account
-	err  error
-}
-
 var i06 = check{
 	Check: Check{
 		ID: "I06", Name: "remap-not-root", Severity: Critical,
@@ -276,11 +269,16 @@ var i06 = check{
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
 		c := j.Config
+		uid, exists := j.IDs.AccountUID()
+		root := exists && uid == 0
+		_, _, open := j.IDs.User.Get()
 		switch {
 		case errors.Is(c.Err, daemoncfg.ErrFailOpen) && c.Value != "":
 			j.fail(orFile(c.Place, c.File), "userns-remap is %q: dockerd starts and does not remap", c.Value).saw(orFile(c.Place, c.File), c.Value, "a user other than root")
-		case c.On && j.IDs.Owner.UID != nil && *j.IDs.Owner.UID == 0:
-			j.fail(orFile(c.Place, c.File), "%s is root by its UID: dockerd starts and does not remap", c.Value).saw("/etc/passwd", c.Value+" has UID 0", "another UID")
+		case c.On && root:
+			j.fail(orFile(c.Place, c.File), "%s is root by its UID: dockerd starts and does not remap", c.Value).saw(j.IDs.Users.File, c.Value+" has UID 0", "another UID")
+		case c.On && j.IDs.Account != "" && open != nil:
+			j.unknown(orFile(c.Place, c.File), "whether %s is root by its UID is not known: %v", c.Value, open)
 		case c.On:
 			j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
 		default:
@@ -294,7 +292,7 @@ var i07 = check{
 		ID: "I07", Name: "login-user-mapped", Severity: High,
 		Title:  "No account of the host has an ID inside the ranges",
 		Why:    "A container then runs as that account. A recipe that circulates (me:1000:1 first) makes a container's root the person who logs in.",
-		Reads:  "/etc/passwd and /etc/group.",
+		Reads:  "/etc/passwd and /etc/group, and what getent lists besides. I11 asks a directory that lists nothing.",
 		Remedy: "Move the range to IDs that no account has.",
 	},
 	needs: facts.NeedIDs,
@@ -302,33 +300,25 @@ var i07 = check{
 		if j.noAccount() {
 			return
 		}
-		users, groups := accounts{file: "/etc/passwd", err: j.IDs.Passwd.Err}, accounts{file: "/etc/group", err: j.IDs.Group.Err}
-		for _, u := range j.IDs.Passwd.Value {
-			users.list = append(users.list, account{u.Name, int64(u.Uid)})
-		}
-		for _, g := range j.IDs.Group.Value {
-			groups.list = append(groups.list, account{g.Name, int64(g.Gid)})
-		}
-		j.accountsWithin(users, &j.IDs.UID)
-		j.accountsWithin(groups, &j.IDs.GID)
+		j.accountsWithin(j.IDs.Users.File, j.IDs.Users.List, j.IDs.Users.Unseen(), &j.IDs.UID)
+		j.accountsWithin(j.IDs.Groups.File, j.IDs.Groups.List, j.IDs.Groups.Unseen(), &j.IDs.GID)
 	},
 }
 
-// within fails for the accounts that have IDs of the side's ranges. Those of
-// the system are left to I05, which says worse.
-func (j *judge) accountsWithin(a accounts, s *facts.Side) {
+// accountsWithin fails for the accounts that have IDs of the side's ranges. Those
+// of the system are left to I05, which says worse.
+func (j *judge) accountsWithin(file string, list []accounts.Account, unseen error, s *facts.Side) {
 	if j.noRange(s) {
 		return
 	}
-	if a.err != nil {
-		j.unknown(a.file, "cannot be read: %v", a.err)
-		return
+	if unseen != nil {
+		j.unknown(file, "which accounts there are is not known: %v", unseen)
 	}
 	bad := false
 	for _, r := range s.Readings {
-		var found []account
-		for _, c := range a.list {
-			if holds(r, c.id) && c.id > facts.MaxSystemID {
+		var found []accounts.Account
+		for _, c := range list {
+			if id := int64(c.ID); id >= r.Start && id-r.Start < r.Count && id > facts.MaxSystemID {
 				found = append(found, c)
 			}
 		}
@@ -338,7 +328,7 @@ func (j *judge) accountsWithin(a accounts, s *facts.Side) {
 		bad = true
 		var names []string
 		for _, c := range found[:min(len(found), 3)] {
-			names = append(names, c.name)
+			names = append(names, c.Name)
 		}
 		who := strings.Join(names, ", ")
 		if n := len(found) - len(names); n > 0 {
@@ -346,11 +336,11 @@ func (j *judge) accountsWithin(a accounts, s *facts.Side) {
 		}
 		fi := j.fail(s.Line(r), "containers can become %s", who).saw(s.Line(r), span(r), "no account inside")
 		for _, c := range found[:len(names)] {
-			fi.saw(a.file, fmt.Sprintf("%s has ID %d", c.name, c.id), "")
+			fi.saw(file, fmt.Sprintf("%s has ID %d", c.Name, c.ID), "")
 		}
 	}
-	if !bad {
-		j.pass(s.Path, "no account of %s inside %s", a.file, spans(s.Readings))
+	if !bad && unseen == nil {
+		j.pass(s.Path, "no account of %s inside %s", file, spans(s.Readings))
 	}
 }
 
@@ -362,21 +352,26 @@ var i08 = check{
 		Reads:  "both files, and the maps of processes that are in no container of this daemon.",
 		Remedy: "Move one of the two to IDs that nobody has.",
 	},
-	needs: facts.NeedClaims | facts.NeedProcesses,
+	needs: facts.NeedProcesses,
 	judge: func(j *judge) {
 		if j.noAccount() {
 			return
 		}
-		if j.IDs.ClaimsErr != nil {
-			j.unknown("host", "other owners' ranges are not known: %v", j.IDs.ClaimsErr)
+		users, groups, err := j.IDs.Claims()
+		if err != nil {
+			j.unknown("host", "other owners' ranges are not known: %v", err)
 		}
 		for _, s := range j.IDs.Sides() {
-			if j.noRange(s) || j.IDs.ClaimsErr != nil {
+			if err != nil || j.noRange(s) {
 				continue
+			}
+			claims := users
+			if s == &j.IDs.GID {
+				claims = groups
 			}
 			bad := false
 			for _, r := range s.Readings {
-				for _, c := range j.others(s, r) {
+				for _, c := range others(claims, r) {
 					bad = true
 					j.fail(s.Line(r), "%s overlaps %s of %s", span(r), c.Range, c.Owner).
 						saw(s.Line(r), j.IDs.Account+":"+span(r), "").saw(fmt.Sprintf("%s:%d", c.File, c.Line), c.Owner+":"+c.Range.String(), "no ID in common")
@@ -538,7 +533,7 @@ var i11 = check{
 		ID: "I11", Name: "ids-unused", Severity: Medium,
 		Title:  "No other process and no directory service uses IDs of the ranges",
 		Why:    "IDs from LDAP or Active Directory stand in no file of the host.",
-		Reads:  "the owners of processes outside containers; getent for the first ID. Skipped for a tree of files.",
+		Reads:  "the owners of processes outside containers; getent for the first, middle and last ID of each range. Skipped for a tree of files.",
 		Remedy: "Move the range.",
 	},
 	needs: facts.NeedUsers,
@@ -567,45 +562,33 @@ var i11 = check{
 			}
 		}
 		for _, n := range j.Users.Accounts {
-			j.fail("getent", "a name service knows %s", n).saw("getent passwd", n, "no account inside the ranges")
+			j.fail("getent", "a name service knows %s", n).saw("getent", n, "no account inside the ranges")
 		}
 		switch {
 		case j.Users.AskErr != nil:
-			j.unknown("getent", "whether a name service knows the first is not known: %v", j.Users.AskErr)
-		case j.Users.NotAsked != "":
-			j.skip("getent", "no name service was asked: %s", j.Users.NotAsked)
+			j.unknown("getent", "whether a name service knows their first, middle and last is not known: %v", j.Users.AskErr)
+		case !j.Users.Asked:
+			j.pass("getent", "no name service is asked besides the files")
 		case len(j.Users.Accounts) == 0:
-			j.pass("getent", "no name service knows the first")
+			j.pass("getent", "no name service knows their first, middle and last")
 		}
 	},
 }
 
-func holds(r reader.Reading, id int64) bool { return id >= r.Start && id-r.Start < r.Count }
-
-type account struct {
-	name string
-	id   int64
-}
-
-// others returns the claims of other owners on a range, one for each line.
-func (j *judge) others(s *facts.Side, r reader.Reading) []subid.Claim {
+// others returns the claims on a range, one for each line.
+func others(claims []subid.Claim, r reader.Reading) []subid.Claim {
 	if r.Start < 0 || r.Start > math.MaxUint32 || r.Count <= 0 {
 		return nil
-	}
-	uid := ""
-	if j.IDs.Owner.UID != nil {
-		uid = fmt.Sprint(*j.IDs.Owner.UID)
 	}
 	var list []subid.Claim
 	seen := map[int]bool{}
 	// What reaches past the last ID, K07's, has the IDs up to there.
 	have := subid.Range{Start: uint32(r.Start), Count: uint32(min(r.Count, math.MaxUint32))}
-	for _, c := range j.IDs.Claims[s.Path] {
-		if !c.Range.Overlaps(have) || c.Owner == j.IDs.Account || c.Owner == uid || seen[c.Line] {
-			continue
+	for _, c := range claims {
+		if c.Range.Overlaps(have) && !seen[c.Line] {
+			seen[c.Line] = true
+			list = append(list, c)
 		}
-		seen[c.Line] = true
-		list = append(list, c)
 	}
 	return list
 }

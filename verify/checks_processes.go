@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -63,9 +64,11 @@ func (j *judge) isOther(b facts.Container) bool {
 // hostIDs judges the processes of one container.
 func (j *judge) hostIDs(b facts.Container) {
 	var bad *Finding
+	var open error
 	count := 0
 	for _, p := range b.Processes {
-		why := j.exposed(b, p)
+		why, err := j.exposed(b, p)
+		open = cmp.Or(open, err)
 		if why == "" {
 			continue
 		}
@@ -83,6 +86,8 @@ func (j *judge) hostIDs(b facts.Container) {
 		bad.Text += fmt.Sprintf(", and %d more processes", count-1)
 	case bad == nil && len(b.Processes) == 0:
 		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID)
+	case bad == nil && open != nil:
+		j.unknown(subjectOf(b), "whose the IDs of its processes are is not known: %v", open)
 	case bad == nil:
 		p, _ := b.First()
 		j.pass(subjectOf(b), "%d processes have host IDs of their ranges only", len(b.Processes)).
@@ -91,8 +96,9 @@ func (j *judge) hostIDs(b facts.Container) {
 	}
 }
 
-// exposed says why a process of a container is somebody on the host, or "".
-func (j *judge) exposed(b facts.Container, p userns.Process) string {
+// exposed says why a process of a container is somebody on the host, "" where it
+// is nobody, or why nobody can tell.
+func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open error) {
 	force := j.inForce(p)
 	if j.byRuntime(b, p) {
 		force = p.Mapping // C02 says so
@@ -100,27 +106,31 @@ func (j *judge) exposed(b facts.Container, p userns.Process) string {
 	creds := []userns.Thread{{TID: p.PID, UID: p.UID, GID: p.GID, Groups: p.Groups}}
 	for _, t := range append(creds, p.Threads...) {
 		for _, id := range t.UID {
-			if why := judgeID(id, "user", j.IDs.UserAt, j.IDs.UID.Map, force.UID); why != "" {
-				return why
+			name, err := j.IDs.Users.At(id)
+			if why := judgeID(id, "user", name, j.IDs.UID.IDs, force.UID); why != "" {
+				return why, nil
 			}
+			open = cmp.Or(open, err)
 		}
 		for _, id := range append(slices.Clone(t.GID[:]), t.Groups...) {
-			if why := judgeID(id, "group", j.IDs.GroupAt, j.IDs.GID.Map, force.GID); why != "" {
-				return why
+			name, err := j.IDs.Groups.At(id)
+			if why := judgeID(id, "group", name, j.IDs.GID.IDs, force.GID); why != "" {
+				return why, nil
 			}
+			open = cmp.Or(open, err)
 		}
 	}
 	if j.Scan.InHostNS(p) { // with such IDs it is nobody there, and may still mount and trace what others may not
-		return "is in the host's user namespace"
+		return "is in the host's user namespace", nil
 	}
-	return ""
+	return "", open
 }
 
-func judgeID(id uint32, kind string, who func(uint32) (string, bool), want, force userns.Map) string {
+func judgeID(id uint32, kind, name string, want, force userns.Map) string {
 	if id == 0 {
 		return "is root of the host (" + kind + " 0)"
 	}
-	if name, _ := who(id); name != "" {
+	if name != "" {
 		return fmt.Sprintf("is the %s %s of the host (%d)", kind, name, id)
 	}
 	if id <= facts.MaxSystemID {
@@ -141,8 +151,8 @@ func (j *judge) byRuntime(b facts.Container, p userns.Process) bool {
 	if b.Docker == nil || p.Mapping.IsZero() || j.Scan.InHostNS(p) || givesSystem(p.Mapping) || slices.Contains([]string{"", "runc", "crun", "nvidia", "io.containerd.runc.v2"}, b.Docker.Runtime) {
 		return false
 	}
-	_, _, taken := j.IDs.AccountIn(p.Mapping)
-	return !taken && j.inForce(p).IsZero() // the daemon's own, under a runtime of whatever name
+	name, _, err := j.IDs.AccountIn(p.Mapping)
+	return name == "" && err == nil && j.inForce(p).IsZero() // the daemon's own, under a runtime of whatever name
 }
 
 // inForce returns the map of a process where it is the one that the daemon runs
@@ -239,6 +249,7 @@ func (j *judge) boxMap(b facts.Container) {
 		return
 	}
 	want := j.IDs.Want()
+	runtime := false // it remaps, and dockerd does not
 	for _, p := range b.Processes {
 		source := fmt.Sprintf("/proc/%d/uid_map", p.PID)
 		switch {
@@ -254,16 +265,14 @@ func (j *judge) boxMap(b facts.Container) {
 			return
 		case !want.IsZero() && mapWithin(p.Mapping, want):
 		case !j.inForce(p).IsZero():
-			if name, id, ok := j.IDs.AccountIn(p.Mapping); ok {
+			if name, id, _ := j.IDs.AccountIn(p.Mapping); name != "" {
 				j.fail(subjectOf(b), "process %d (%s) has a map with %s of the host (%d): it can become them", p.PID, p.Command, name, id).
 					saw(source, p.Mapping.UID.String(), want.UID.String()).
 					saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
 				return
 			}
 		case j.byRuntime(b, p):
-			j.warn(subjectOf(b), "it is remapped by its runtime, %s, and not by dockerd", b.Docker.Runtime).as(Low).
-				saw("docker inspect HostConfig.Runtime", b.Docker.Runtime, "").saw(source, p.Mapping.UID.String(), "").Remedy = Remedy{}
-			return
+			runtime = true
 		default:
 			j.fail(subjectOf(b), "process %d (%s) has a map that is not the daemon's", p.PID, p.Command).
 				saw(source, p.Mapping.UID.String(), want.UID.String()).
@@ -274,6 +283,11 @@ func (j *judge) boxMap(b facts.Container) {
 	p, _ := b.First()
 	if p.Mapping.IsZero() {
 		j.unknown(subjectOf(b), "process %d is in a user namespace whose map is not written yet", p.PID)
+		return
+	}
+	if runtime {
+		j.warn(subjectOf(b), "it is remapped by its runtime, %s, and not by dockerd", b.Docker.Runtime).as(Low).
+			saw("docker inspect HostConfig.Runtime", b.Docker.Runtime, "").saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "").Remedy = Remedy{}
 		return
 	}
 	j.pass(subjectOf(b), "its map is the daemon's").

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit/verify/engine"
-	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 // Docker's own may run with the map of its containers outside of any, as builds
@@ -37,26 +37,76 @@ type exited int
 func (e exited) Error() string { return fmt.Sprintf("getent: exit status %d", int(e)) }
 func (e exited) ExitCode() int { return int(e) }
 
-func TestANameServiceThatCouldNotBeAskedKnowsNobodyForAll(t *testing.T) {
-	for name, c := range map[string]struct {
-		run  func(context.Context, ...string) ([]byte, error)
-		want Verdict
-		text string
-	}{
-		"getent finds nobody":   {func(context.Context, ...string) ([]byte, error) { return nil, exited(2) }, Pass, "no name service knows the first"},
-		"getent finds somebody": {func(context.Context, ...string) ([]byte, error) { return []byte("ldap:*:165536:1::/:\n"), nil }, Fail, "knows ldap:*:165536"},
-		"getent fails":          {func(context.Context, ...string) ([]byte, error) { return nil, exited(1) }, Unknown, "exit status 1"},
-		"there is no getent":    {func(context.Context, ...string) ([]byte, error) { return nil, exec.ErrNotFound }, Unknown, "not found"},
-		"a mounted host":        {nil, Skip, facts.Offline},
-	} {
-		e := remapped(web(engine.Container{}))
-		opts := live(t, &e, proc{pid: 100, container: idWeb})
-		opts.Checks, opts.Host.Run = []string{"I11"}, c.run
-		list := run(t, opts).Findings
-		i := slices.IndexFunc(list, func(f Finding) bool { return f.Subject == "getent" })
-		require.GreaterOrEqual(t, i, 0, "%s: %v", name, list)
-		got := list[i]
-		assert.Equal(t, c.want, got.Verdict, "%s: %s", name, got.Text)
-		assert.Contains(t, got.Text, c.text, name)
+// A directory answers getent for single IDs, and lists nothing.
+func directory(answer func(db, key string) ([]byte, error)) func(context.Context, ...string) ([]byte, error) {
+	return func(_ context.Context, argv ...string) ([]byte, error) {
+		switch {
+		case argv[0] != "getent":
+			return nil, exec.ErrNotFound
+		case len(argv) == 2:
+			return nil, nil
+		}
+		var out []byte
+		var failed error
+		for _, key := range argv[2:] {
+			line, err := answer(argv[1], key)
+			out = append(out, line...)
+			failed = cmp.Or(failed, err)
+		}
+		return out, failed
 	}
+}
+
+const withDirectory = "passwd: files sss\ngroup: files sss\n"
+
+func TestDirectory(t *testing.T) {
+	finds := func(id string) func(db, key string) ([]byte, error) {
+		return func(db, key string) ([]byte, error) {
+			if db == "passwd" && key == id {
+				return []byte("lena:*:" + id + ":1::/:\n"), nil
+			}
+			return nil, exited(2)
+		}
+	}
+	fails := func(err error) func(db, key string) ([]byte, error) {
+		return func(string, string) ([]byte, error) { return nil, err }
+	}
+	for name, c := range map[string]struct {
+		answer func(db, key string) ([]byte, error)
+		want   []string
+		text   string
+	}{
+		"knows nobody":              {finds("1"), []string{}, ""},
+		"knows the first ID":        {finds("165536"), []string{"C01 fail", "I11 fail"}, "knows passwd lena (165536)"},
+		"knows the last ID":         {finds("231071"), []string{"I11 fail"}, "knows passwd lena (231071)"},
+		"getent fails":              {fails(exited(1)), []string{"C01 unknown", "I11 unknown"}, "exit status 1"},
+		"there is no getent":        {fails(exec.ErrNotFound), []string{"C01 unknown", "I11 unknown"}, "not found"},
+		"a host that was mounted":   {nil, []string{"C01 unknown", "I07 unknown", "I11 unknown"}, "not the running host"},
+		"getent is killed half-way": {fails(context.Canceled), []string{"C01 unknown", "I11 unknown"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := remapped(web(engine.Container{}))
+			opts := live(t, &e, proc{pid: 100, container: idWeb})
+			opts.Checks = []string{"I07", "I11", "C01"}
+			with(t, opts.Host, map[string]string{"etc/nsswitch.conf": withDirectory})
+			if c.answer != nil {
+				opts.Host.Run = directory(c.answer)
+			}
+			r := run(t, opts)
+			got := bad(r)
+			slices.Sort(got)
+			assert.Equal(t, c.want, got, texts(r))
+			assert.Contains(t, texts(r), c.text)
+		})
+	}
+}
+
+func TestDirectoryThatCannotBeListed(t *testing.T) {
+	e := remapped(web(engine.Container{}))
+	opts := live(t, &e, proc{pid: 100, container: idWeb})
+	opts.Checks = []string{"I07"}
+	with(t, opts.Host, map[string]string{"etc/nsswitch.conf": withDirectory})
+	opts.Host.Run = func(context.Context, ...string) ([]byte, error) { return nil, exited(1) }
+	r := run(t, opts)
+	assert.Equal(t, []string{"I07 unknown"}, bad(r), texts(r))
 }

@@ -113,7 +113,7 @@ func (j *judge) unmapped() bool {
 	case j.IDs.Mapped():
 		return false
 	case j.noAccount():
-	case j.IDs.UID.File == nil || j.IDs.GID.File == nil:
+	case j.WantUnread():
 		j.unknown("host", "%s", j.NoWant())
 	default:
 		j.skip("host", "%s, see I02 and K07", j.NoWant())
@@ -197,7 +197,7 @@ func (j *judge) wantText(users bool) string {
 		return "a range of " + s.Path
 	}
 	var list []string
-	for _, e := range s.Map.Extents() {
+	for _, e := range s.IDs.Extents() {
 		list = append(list, fmt.Sprintf("%d-%d", e.HostID, e.HostID+e.Count-1))
 	}
 	return strings.Join(list, ", ")

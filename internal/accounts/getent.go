@@ -141,6 +141,9 @@ func (a Account) is(key string) bool {
 	return a.Name == key || ok && a.ID == id
 }
 
+// ErrUnlisted: a directory answers for single accounts, and does not list them.
+var ErrUnlisted = errors.New("getent lists none of theirs, as where enumeration is switched off")
+
 // list asks for the accounts of the sources other than files.
 func (l *Lookup) list(ctx context.Context, d *database) ([]Account, error) {
 	all, _, err := l.run(ctx, d)
@@ -153,8 +156,8 @@ func (l *Lookup) list(ctx context.Context, d *database) ([]Account, error) {
 	})
 	directories := slices.DeleteFunc(slices.Clone(d.others), func(s string) bool { return s == "systemd" })
 	if len(all) == 0 && len(directories) > 0 {
-		return nil, fmt.Errorf("%s takes the %v database from %s too, and getent lists none of theirs, as where enumeration is switched off",
-			"/etc/nsswitch.conf", d.db, strings.Join(directories, ", "))
+		return nil, fmt.Errorf("%s takes the %v database from %s too, and %w",
+			"/etc/nsswitch.conf", d.db, strings.Join(directories, ", "), ErrUnlisted)
 	}
 	return all, nil
 }

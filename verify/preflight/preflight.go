@@ -213,8 +213,7 @@ func (p *preflight) problems() {
 // ranges adds why the map that is configured cannot be had: dockerd then does
 // not start, or no container does.
 func (p *preflight) ranges() {
-	made := p.Config.Value == daemoncfg.Default && p.IDs.Owner.UID == nil // dockerd makes the account, with ranges
-	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || made || p.IDs.Account == "" {
+	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || p.Made() || p.IDs.Account == "" {
 		return
 	}
 	p.out.WillNotStart = append(p.out.WillNotStart, Trouble{

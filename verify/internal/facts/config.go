@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/subid/reader"
@@ -152,17 +151,17 @@ func (c config) text(key string) string {
 }
 
 // storeName returns the UID.GID of the configured map, where there is one.
-func (c config) storeName(ctx context.Context, h usernskit.Host) (string, bool) {
-	if !c.On {
+func (f *Facts) storeName(ctx context.Context) (string, bool) {
+	if !f.Config.On {
 		return "", false
 	}
-	i := readFiles(ctx, h, c, reader.Dockerd)
-	if !i.Mapped() {
-		return "", false
-	}
-	return i.Root(), true
+	f.readSet(ctx)
+	var i ids
+	i.UID, i.GID = f.sides(ctx, reader.Dockerd)
+	return i.Root(), i.Mapped()
 }
 
+// StoreName is the name of the store of a map that starts at these IDs.
 func StoreName(uid, gid uint32) string {
 	return strconv.FormatUint(uint64(uid), 10) + "." + strconv.FormatUint(uint64(gid), 10)
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/accounts"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -19,7 +20,6 @@ const (
 	NeedEngine                      // what Docker says, or the files of its store
 	NeedIDs                         // accounts, both subordinate ID files, and the map
 	NeedPeer                        // which process has the daemon's socket
-	NeedClaims                      // who else has subordinate IDs
 	NeedKernel                      // whether user namespaces can be made
 	NeedGates                       // what the kernel and the boot configuration ask for
 	NeedProbe                       // a child in the configured map
@@ -42,7 +42,7 @@ var implied = []struct{ part, from Need }{
 	{NeedMounts, NeedHostMounts},
 	{NeedMounts | NeedNames | NeedUsers, NeedProcesses},
 	{NeedLosses, NeedStores},
-	{NeedProbe | NeedProbeIPC | NeedPeer | NeedClaims | NeedProcesses | NeedHostMounts | NeedPath | NeedStores, NeedIDs},
+	{NeedProbe | NeedProbeIPC | NeedPeer | NeedProcesses | NeedHostMounts | NeedPath | NeedStores, NeedIDs},
 	{NeedIDs, NeedEngine},
 	{NeedEngine | NeedProblems, NeedConfig},
 }
@@ -84,6 +84,8 @@ type Facts struct {
 	Passing int
 	passing map[string]bool
 
+	accounts *accounts.Lookup
+
 	Engine *engine.Engine // what Docker says; nil where nobody could tell
 	// storeErr is why the files below the data-root could not be read instead.
 	StoreErr error
@@ -104,7 +106,7 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 			parts |= i.from
 		}
 	}
-	f := &Facts{Options: opts, Live: opts.Host.Live(), need: parts}
+	f := &Facts{Options: opts, Live: opts.Host.Live(), need: parts, accounts: accounts.New(opts.Host)}
 	if _, err := f.Host.Lstat("/proc/self"); f.Proc.Root == "" && (f.Live || err == nil) {
 		if root, err := f.Host.Path("/proc"); err == nil {
 			f.Proc = userns.FS{Root: root}
@@ -120,7 +122,6 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 		{NeedEngine, f.askDocker},
 		{NeedIDs, f.readIDs},
 		{NeedPeer, f.readPeer},
-		{NeedClaims, f.readClaims},
 		{NeedProcesses, f.readContainers},
 		{NeedNames, f.askNames},
 		{NeedKernel, f.readKernel},
@@ -156,7 +157,7 @@ func (f *Facts) askDocker(ctx context.Context) {
 	}
 	// The store that the daemon would use, or did.
 	root := f.Config.DataRoot
-	if name, ok := f.Config.storeName(ctx, f.Host); ok {
+	if name, ok := f.storeName(ctx); ok {
 		root += "/" + name
 	}
 	e, err := ReadStore(f.Host, root)

@@ -1,7 +1,7 @@
 package facts
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/moby/sys/user"
-
-	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit/internal/answer"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
@@ -21,191 +20,217 @@ import (
 
 // ids are the accounts and ranges of the host, and what dockerd makes of them.
 type ids struct {
-	Passwd reading[[]user.User]
-	Group  reading[[]user.Group]
-	users  map[uint32]string
-	groups map[uint32]string
-	NSS    reading[string] // the subid line of nsswitch.conf, "" for none
+	Users, Groups accountDB
+	Sources       reading[[]string] // what nsswitch.conf names for subid
 
-	// claims are all holds on subordinate IDs, as any reader finds them, by file.
-	Claims    map[string][]subid.Claim
-	ClaimsErr error
+	set    *subid.Set // nil where it cannot be read
+	setErr error
 
 	Account  string // whose lines dockerd reads; "" where remapping is not configured
-	Owner    reader.Owner
+	User     answer.Answer[accounts.Account]
 	OwnerErr error // the account or the group does not exist, as dockerd looks it up
 	Reader   reader.Program
 	UID, GID Side
 }
 
-// A side is one of the two files.
-type Side struct {
-	Path     string
-	File     *subid.File // nil where it cannot be read; empty where it is missing
-	Err      error
-	Readings []reader.Reading // of the account, as dockerd reads them
-	Refused  error            // dockerd refuses the file
-	Map      userns.Map
-	MapErr   error // why the readings make no map
+// An accountDB is what is known of passwd or group.
+type accountDB struct {
+	File string // "/etc/passwd"
+	List []accounts.Account
+	Gap  error // why there may be more of them
+
+	byID  map[uint32]string // of List
+	asked map[uint32]string
+	open  map[uint32]error // IDs of which nobody can tell whose they are
 }
 
-// mapped reports whether both files give the account a map.
+// At returns the name of the account that has an ID, "" for none, or why it
+// cannot be told.
+func (d *accountDB) At(id uint32) (name string, err error) {
+	return cmp.Or(d.byID[id], d.asked[id]), d.open[id]
+}
+
+// Unseen is why accounts that the host would list are not known. A directory
+// that never lists its accounts is not among the reasons: it answers for single IDs.
+func (d *accountDB) Unseen() error {
+	if errors.Is(d.Gap, accounts.ErrUnlisted) {
+		return nil
+	}
+	return d.Gap
+}
+
+// ask learns whose some IDs are.
+func (d *accountDB) ask(ctx context.Context, look *accounts.Lookup, db accounts.DB, ids []uint32) {
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id uint32) bool { return d.byID[id] != "" })
+	var keys []string
+	for _, id := range ids {
+		keys = append(keys, strconv.FormatUint(uint64(id), 10))
+	}
+	look.Ask(ctx, db, keys...)
+	for _, id := range ids {
+		switch a, ok, err := look.ByID(ctx, db, id).Get(); {
+		case err != nil:
+			d.open[id] = err
+		case ok:
+			d.asked[id] = a.Name
+		}
+	}
+}
+
+// A Side is one of the two files, with the map that dockerd makes of it.
+type Side struct {
+	Path string
+	File *subid.File // nil where it cannot be read
+	Err  error
+	reader.Map
+	IDs    userns.Map
+	MapErr error // why the readings make no map
+}
+
+// Mapped reports whether both files give the account a map.
 func (i ids) Mapped() bool { return i.UID.Ok() && i.GID.Ok() }
 
-func (s Side) Ok() bool { return !s.Map.IsZero() }
+func (s Side) Ok() bool { return !s.IDs.IsZero() }
 
-// want is the map that every container is to have.
-func (i ids) Want() userns.Mapping { return userns.Mapping{UID: i.UID.Map, GID: i.GID.Map} }
+// Missing reports whether there is no such file.
+func (s Side) Missing() bool { return IsNotExist(s.Refused) }
 
-// root is UID.GID of the container's root, the name of the store.
+// Want is the map that every container is to have.
+func (i ids) Want() userns.Mapping { return userns.Mapping{UID: i.UID.IDs, GID: i.GID.IDs} }
+
+// Root is UID.GID of the container's root, the name of the store.
 func (i ids) Root() string {
-	uid, _ := i.UID.Map.ToHost(0)
-	gid, _ := i.GID.Map.ToHost(0)
+	uid, _ := i.UID.IDs.ToHost(0)
+	gid, _ := i.GID.IDs.ToHost(0)
 	return StoreName(uid, gid)
 }
 
-func (f *Facts) readIDs(ctx context.Context) {
-	program := reader.Dockerd
-	if before, known := f.Engine.Before(48); known && before {
-		program = reader.Dockerd27
-	}
-	f.IDs = readFiles(ctx, f.Host, f.Config, program)
-	if f.IDs.Account != "" {
-		f.IDs.OwnerErr = f.Config.remap.Check(ctx, f.Host)
-	}
+// AccountUID returns the UID of the account of userns-remap; false where there is
+// no such account or nobody can tell.
+func (i ids) AccountUID() (uint32, bool) {
+	a, ok, err := i.User.Get()
+	return a.ID, ok && err == nil
 }
 
-// readClaims reads the claims of both files.
-func (f *Facts) readClaims(ctx context.Context) {
+// Made reports whether dockerd makes the account when it starts.
+func (f *Facts) Made() bool {
+	_, exists, err := f.IDs.User.Get()
+	return f.Config.Value == daemoncfg.Default && f.IDs.Account != "" && err == nil && !exists
+}
+
+// readSet reads accounts and subordinate IDs, once.
+func (f *Facts) readSet(ctx context.Context) {
 	i := &f.IDs
-	set, err := subid.Read(ctx, f.Host)
-	if i.ClaimsErr = err; err != nil {
+	if i.set != nil || i.setErr != nil {
 		return
 	}
-	i.Claims = map[string][]subid.Claim{}
-	users, groups := set.Claims()
-	for _, c := range append(users, groups...) {
-		i.Claims[c.File] = append(i.Claims[c.File], c)
+	i.set, i.setErr = subid.Read(ctx, f.Host)
+	i.Users, i.Groups = readAccounts(ctx, f.accounts, accounts.Passwd), readAccounts(ctx, f.accounts, accounts.Group)
+	list, err := accounts.Sources(f.Host, "subid")
+	i.Sources = reading[[]string]{list, err}
+}
+
+func readAccounts(ctx context.Context, look *accounts.Lookup, db accounts.DB) accountDB {
+	d := accountDB{File: "/etc/" + db.String(), byID: map[uint32]string{}, asked: map[uint32]string{}, open: map[uint32]error{}}
+	d.List, d.Gap = look.All(ctx, db)
+	for _, a := range d.List {
+		d.byID[a.ID] = cmp.Or(d.byID[a.ID], a.Name)
+	}
+	return d
+}
+
+func (f *Facts) readIDs(ctx context.Context) {
+	f.readSet(ctx)
+	i := &f.IDs
+	i.Reader = reader.Dockerd
+	if before, known := f.Engine.Before(48); known && before {
+		i.Reader = reader.Dockerd27
+	}
+	i.UID, i.GID = f.sides(ctx, i.Reader)
+	if !f.Config.On {
+		return
+	}
+	if i.Account, i.OwnerErr = f.Config.remap.Account(ctx, f.Host); i.OwnerErr == nil {
+		i.User = f.accounts.ByName(ctx, accounts.Passwd, i.Account)
+		i.OwnerErr = f.Config.remap.Check(ctx, f.Host)
 	}
 }
 
-// readFiles reads accounts and ranges.
-func readFiles(ctx context.Context, h usernskit.Host, c config, program reader.Program) ids {
-	i := ids{Reader: program, UID: Side{Path: subid.UIDFile}, GID: Side{Path: subid.GIDFile}}
-	if data, err := h.ReadFile("/etc/passwd"); err != nil {
-		i.Passwd.Err = err
-	} else {
-		i.Passwd.Value, i.Passwd.Err = user.ParsePasswd(bytes.NewReader(data))
+// sides returns the two files as a dockerd reads them.
+func (f *Facts) sides(ctx context.Context, program reader.Program) (uid, gid Side) {
+	i := &f.IDs
+	uid, gid = Side{Path: subid.UIDFile, Err: i.setErr}, Side{Path: subid.GIDFile, Err: i.setErr}
+	if i.set == nil {
+		return uid, gid
 	}
-	if data, err := h.ReadFile("/etc/group"); err != nil {
-		i.Group.Err = err
-	} else {
-		i.Group.Value, i.Group.Err = user.ParseGroup(bytes.NewReader(data))
+	uid.File, gid.File = i.set.UID, i.set.GID
+	if !f.Config.On {
+		return uid, gid
 	}
-	i.users, i.groups = map[uint32]string{}, map[uint32]string{}
-	for _, u := range i.Passwd.Value {
-		i.users[uint32(u.Uid)] = u.Name
-	}
-	for _, g := range i.Group.Value {
-		i.groups[uint32(g.Gid)] = g.Name
-	}
-	i.NSS = readNSS(h)
-	for _, s := range []*Side{&i.UID, &i.GID} {
-		data, err := h.ReadFile(s.Path)
-		if err != nil {
-			s.Err = err
-			if !IsNotExist(err) {
-				continue
-			}
-		}
-		s.File = subid.Parse(s.Path, data)
-	}
-	if !c.On {
-		return i
-	}
-	account, err := c.remap.Account(ctx, h)
+	account, err := f.Config.remap.Account(ctx, f.Host)
 	if err != nil {
-		i.OwnerErr = err
-		return i
+		return uid, gid
 	}
-	i.Account = account
-	i.Owner = reader.Owner{Name: account}
-	for _, u := range i.Passwd.Value {
-		if u.Name == account && u.Uid >= 0 && int64(u.Uid) <= math.MaxUint32 {
-			uid := uint32(u.Uid)
-			i.Owner.UID = &uid
-			break
+	uid.Map, gid.Map = i.set.Mapped(program, account)
+	for _, s := range []*Side{&uid, &gid} {
+		if s.Refused == nil && s.Unsure == nil && len(s.Readings) > 0 {
+			s.IDs, s.MapErr = mapOf(s.Readings)
 		}
 	}
-	i.UID.read(program, i.Owner)
-	i.GID.read(program, i.Owner)
-	return i
+	return uid, gid
 }
 
-func (s *Side) read(program reader.Program, owner reader.Owner) {
-	if s.File == nil {
-		return
+// Others returns what another version of dockerd reads.
+func (i ids) Others(program reader.Program) (uid, gid reader.Map) {
+	if i.set == nil {
+		return uid, gid
 	}
-	s.Readings, s.Refused = s.File.As(program, owner)
-	if s.Refused != nil || len(s.Readings) == 0 {
-		return
-	}
-	s.Map, s.MapErr = mapOf(s.Readings)
+	return i.set.Mapped(program, i.Account)
 }
 
-// mapOf lines the ranges up from container ID 0 on, as dockerd does.
+// Claims are all holds on subordinate IDs of others than the account, as any
+// reader finds them.
+func (i ids) Claims() (users, groups []subid.Claim, err error) {
+	if i.set == nil {
+		return nil, nil, i.setErr
+	}
+	users, groups = i.set.Claims()
+	own := i.set.Held(i.Account)
+	others := func(list []subid.Claim, path string) []subid.Claim {
+		return slices.DeleteFunc(list, func(c subid.Claim) bool { return c.File != path || slices.Contains(own, c) })
+	}
+	return others(users, subid.UIDFile), others(groups, subid.GIDFile), nil
+}
+
+// mapOf makes the map that the kernel is given of dockerd's readings.
 func mapOf(list []reader.Reading) (userns.Map, error) {
 	var extents []userns.Extent
-	next := int64(0)
 	for _, r := range list {
-		if r.Start < 0 || r.Start > math.MaxUint32 || r.Count < 0 || r.Count > math.MaxUint32 || next > math.MaxUint32 {
-			return userns.Map{}, fmt.Errorf("line %d: %d:%d are no IDs", r.Line, r.Start, r.Count)
+		if r.Start < 0 || r.Start > math.MaxUint32 || r.Count < 0 || r.Count > math.MaxUint32 || r.ID > math.MaxUint32 {
+			return userns.Map{}, fmt.Errorf("line %d: %d:%d are not IDs", r.Line, r.Start, r.Count)
 		}
-		extents = append(extents, userns.Extent{ID: uint32(next), HostID: uint32(r.Start), Count: uint32(r.Count)})
-		next += r.Count
+		extents = append(extents, userns.Extent{ID: uint32(r.ID), HostID: uint32(r.Start), Count: uint32(r.Count)})
 	}
 	return userns.NewMap(extents...)
 }
 
-// readNSS returns what nsswitch.conf(5) says of subordinate IDs.
-func readNSS(h usernskit.Host) reading[string] {
-	data, err := h.ReadFile("/etc/nsswitch.conf")
-	if err != nil {
-		if IsNotExist(err) {
-			err = nil
+// AccountIn returns an account or a group of the host with an ID that the map
+// gives out; an error is why nobody can tell that there is none.
+func (i ids) AccountIn(m userns.Mapping) (name string, id uint32, err error) {
+	for _, d := range []struct {
+		accountDB
+		userns.Map
+		kind string
+	}{{i.Users, m.UID, "user"}, {i.Groups, m.GID, "group"}} {
+		for _, a := range d.List {
+			if _, ok := d.ToContainer(a.ID); ok {
+				return "the " + d.kind + " " + a.Name, a.ID, nil
+			}
 		}
-		return reading[string]{Err: err}
+		err = cmp.Or(err, d.Unseen())
 	}
-	for line := range strings.Lines(string(data)) {
-		line, _, _ = strings.Cut(line, "#")
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "subid" {
-			return reading[string]{Value: strings.TrimSpace(value)}
-		}
-	}
-	return reading[string]{}
-}
-
-// userAt returns the account of the host that has an ID, "" for none, and false
-// where the file could not be read.
-func (i ids) UserAt(id uint32) (string, bool) { return i.users[id], i.Passwd.Err == nil }
-
-// groupAt is userAt for groups.
-func (i ids) GroupAt(id uint32) (string, bool) { return i.groups[id], i.Group.Err == nil }
-
-// accountIn returns an account or a group of the host with an ID that the map
-// gives out.
-func (i ids) AccountIn(m userns.Mapping) (name string, id uint32, ok bool) {
-	for _, u := range i.Passwd.Value {
-		if _, ok := m.UID.ToContainer(uint32(u.Uid)); ok {
-			return "the user " + u.Name, uint32(u.Uid), true
-		}
-	}
-	for _, g := range i.Group.Value {
-		if _, ok := m.GID.ToContainer(uint32(g.Gid)); ok {
-			return "the group " + g.Name, uint32(g.Gid), true
-		}
-	}
-	return "", 0, false
+	return "", 0, err
 }
 
 // maxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
@@ -228,13 +253,13 @@ func (s *Side) Text(line int) string {
 	return ""
 }
 
-// wantUnread reports whether noWant is because something could not be read.
+// WantUnread reports whether NoWant is because something could not be read.
 func (f *Facts) WantUnread() bool {
 	c, i := f.Config, f.IDs
-	return c.Unread() != nil || c.On && (i.UID.File == nil || i.GID.File == nil || i.Account == "" && !errors.Is(i.OwnerErr, daemoncfg.ErrAccount))
+	return c.Unread() != nil || c.On && (i.set == nil || i.UID.Unsure != nil || i.GID.Unsure != nil || i.Account == "" && !errors.Is(i.OwnerErr, daemoncfg.ErrAccount))
 }
 
-// noWant is why it is not known which map containers are to have, or "".
+// NoWant is why it is not known which map containers are to have, or "".
 func (f *Facts) NoWant() string {
 	switch {
 	case f.IDs.Mapped():
@@ -250,12 +275,9 @@ func (f *Facts) NoWant() string {
 	}
 	for _, s := range f.IDs.Sides() {
 		switch {
-		case s.File == nil:
-			return s.Err.Error()
-		case s.Refused != nil:
-			return s.Refused.Error()
-		case s.MapErr != nil:
-			return s.MapErr.Error()
+		case s.Ok():
+		case cmp.Or(s.Err, s.Refused, s.Unsure, s.MapErr) != nil:
+			return cmp.Or(s.Err, s.Refused, s.Unsure, s.MapErr).Error()
 		case len(s.Readings) == 0:
 			return s.Path + " has no range for " + f.IDs.Account
 		}
@@ -263,17 +285,9 @@ func (f *Facts) NoWant() string {
 	return "no map is configured"
 }
 
-// maxNames is how many IDs a name service is asked for: a container can take on
-// every group of its range.
-const maxNames = 500
-
-// askNames asks the host's name services for the accounts that the processes of
-// containers run as: those of a directory are in no file. What cannot be asked
-// stays without a name.
+// askNames asks whose the IDs are that the processes of containers run as: those
+// of a directory are in no file.
 func (f *Facts) askNames(ctx context.Context) {
-	if !f.Live && f.Host.Run == nil {
-		return
-	}
 	var users, groups []uint32
 	for _, b := range f.Containers {
 		for _, p := range b.Processes {
@@ -283,31 +297,6 @@ func (f *Facts) askNames(ctx context.Context) {
 			}
 		}
 	}
-	f.addNames(ctx, "passwd", users, f.IDs.users)
-	f.addNames(ctx, "group", groups, f.IDs.groups)
-}
-
-// addNames adds the names of IDs that have none yet. An ID without an account
-// is no error: getent(1) prints what it finds of many.
-func (f *Facts) addNames(ctx context.Context, db string, ids []uint32, names map[uint32]string) {
-	slices.Sort(ids)
-	argv := []string{"getent", db}
-	for _, id := range slices.Compact(ids) {
-		if id > MaxSystemID && names[id] == "" && len(argv) < 2+maxNames {
-			argv = append(argv, strconv.FormatUint(uint64(id), 10))
-		}
-	}
-	if len(argv) == 2 {
-		return // without a key it would print them all
-	}
-	out, _ := f.Host.Command(ctx, argv...)
-	for line := range strings.Lines(string(out)) {
-		fields := strings.SplitN(line, ":", 4) // name, password, ID
-		if len(fields) < 4 || fields[0] == "" {
-			continue
-		}
-		if id, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
-			names[uint32(id)] = fields[0]
-		}
-	}
+	f.IDs.Users.ask(ctx, f.accounts, accounts.Passwd, users)
+	f.IDs.Groups.ask(ctx, f.accounts, accounts.Group, groups)
 }

@@ -1,21 +1,23 @@
 package facts
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"path"
 	"strconv"
-	"strings"
+
+	"github.com/usernskit/usernskit/internal/accounts"
 )
 
 // users are those who use IDs of the ranges outside of containers.
 type users struct {
 	Processes []stranger
 	Err       error    // why the processes could not be looked at
-	Accounts  []string // what the name services know of the first IDs
-	NotAsked  string   // why no name service was asked
-	AskErr    error    // why one could not be asked
+	Accounts  []string // what the name services know of some of the IDs
+	Asked     bool     // there is a name service behind the files
+	AskErr    error    // why it could not be asked
 }
 
 // A stranger is a process of the host that runs with IDs of the ranges.
@@ -53,10 +55,8 @@ func (f *Facts) findUsers(ctx context.Context) {
 		_, u := want.UID.ToContainer(n.UID)
 		_, g := want.GID.ToContainer(n.GID)
 		// Accounts and system IDs in the ranges are known already.
-		user, _ := f.IDs.UserAt(n.UID)
-		group, _ := f.IDs.GroupAt(n.GID)
-		u = u && n.UID > MaxSystemID && user == ""
-		g = g && n.GID > MaxSystemID && group == ""
+		u = u && n.UID > MaxSystemID && f.IDs.Users.byID[n.UID] == ""
+		g = g && n.GID > MaxSystemID && f.IDs.Groups.byID[n.GID] == ""
 		if !u && !g {
 			continue
 		}
@@ -66,36 +66,24 @@ func (f *Facts) findUsers(ctx context.Context) {
 		}
 		f.Users.Processes = append(f.Users.Processes, stranger{pid, n.UID, n.GID})
 	}
-	if f.Users.NotAsked = Offline; !f.Live && f.Host.Run == nil {
-		return
-	}
-	f.Users.NotAsked = "the first IDs are the host's own and have accounts"
 	for _, s := range []struct {
-		db string
+		db accounts.DB
+		*accountDB
 		*Side
-	}{{"passwd", &f.IDs.UID}, {"group", &f.IDs.GID}} {
-		for _, ext := range s.Map.Extents() {
-			if ext.HostID <= MaxSystemID || f.IDs.users[ext.HostID] != "" && s.db == "passwd" || f.IDs.groups[ext.HostID] != "" && s.db == "group" {
-				continue
-			}
-			f.Users.NotAsked = ""
-			out, err := f.Host.Command(ctx, "getent", s.db, strconv.FormatUint(uint64(ext.HostID), 10))
-			if errors.Is(err, ctx.Err()) && ctx.Err() != nil {
-				return
-			}
-			switch line, _, _ := strings.Cut(string(out), "\n"); {
-			case err == nil && line != "":
-				f.Users.Accounts = append(f.Users.Accounts, line)
-			case err != nil && !notFound(err) && f.Users.AskErr == nil:
-				f.Users.AskErr = err
+	}{{accounts.Passwd, &f.IDs.Users, &f.IDs.UID}, {accounts.Group, &f.IDs.Groups, &f.IDs.GID}} {
+		f.Users.Asked = f.Users.Asked || f.accounts.Asks(s.db)
+		for _, ext := range s.IDs.Extents() {
+			for _, id := range []uint32{ext.HostID, ext.HostID + ext.Count/2, ext.HostID + ext.Count - 1} {
+				if id <= MaxSystemID || s.byID[id] != "" {
+					continue // I05 and I07 speak of these
+				}
+				switch a, ok, err := f.accounts.ByID(ctx, s.db, id).Get(); {
+				case err != nil:
+					f.Users.AskErr = cmp.Or(f.Users.AskErr, err)
+				case ok:
+					f.Users.Accounts = append(f.Users.Accounts, fmt.Sprintf("%v %s (%d)", s.db, a.Name, a.ID))
+				}
 			}
 		}
 	}
-}
-
-// notFound reports whether getent(1) has looked and found nothing: 2 is its exit
-// status then, and of no other error.
-func notFound(err error) bool {
-	var exit interface{ ExitCode() int }
-	return errors.As(err, &exit) && exit.ExitCode() == 2
 }
