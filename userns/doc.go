@@ -1,6 +1,5 @@
 // Package userns reads what the Linux kernel says about user namespaces: which
-// IDs a process has inside and on the host, which container it is in, and
-// whether a mapping can be made at all.
+// IDs a process has inside and on the host, and which container it is in.
 //
 //	var proc userns.FS // the running system's /proc
 //	var seen userns.Coverage

@@ -53,24 +53,3 @@ func ExampleFS_Mapping() {
 	fmt.Println(m, err)
 	// Output: 0 100000 65536 <nil>
 }
-
-func ExampleProbe() {
-	m, _ := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 65536})
-	if err := userns.Probe(context.Background(), userns.Mapping{UID: m, GID: m}); err != nil {
-		fmt.Println(err)
-	}
-}
-
-func ExampleHelper_Access() {
-	helper := userns.Main() // the first call in main
-
-	m, _ := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 65536})
-	www := userns.Credential{UID: 33, GID: 33}
-	answers, err := helper.Access(context.Background(), userns.Mapping{UID: m, GID: m}, www, "/srv/www")
-	if err != nil {
-		fmt.Println(err)
-	}
-	for _, a := range answers {
-		fmt.Println(a.Path, a.Read, a.Write)
-	}
-}

@@ -2,7 +2,6 @@ package userns_test
 
 import (
 	"archive/tar"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -97,19 +96,6 @@ func ExampleProcess_Outside() {
 	p := userns.Process{PID: 4711, UserNS: 4026532288, Mapping: userns.Mapping{UID: own, GID: own}}
 	fmt.Println(p.Outside(want))
 	// Output: [0] [0]
-}
-
-func ExampleProbeError() {
-	var err error = &userns.ProbeError{Step: "create the namespace", Err: errors.New("no space left on device"),
-		Cause: "user.max_user_namespaces is 0: no user namespace may be created", Remedy: "sysctl -w user.max_user_namespaces=15000"}
-	perr := &userns.ProbeError{}
-	if errors.As(err, &perr) {
-		fmt.Println(perr)
-		fmt.Println(perr.Remedy)
-	}
-	// Output:
-	// create the namespace: no space left on device: user.max_user_namespaces is 0: no user namespace may be created
-	// sysctl -w user.max_user_namespaces=15000
 }
 
 // A file of an image gets the owner that it has in a remapped container.

@@ -1,14 +1,8 @@
 package userns
 
 import (
-	"context"
 	"strconv"
 )
-
-// Mqueue is the question of ProbeIPC asked with more namespaces of one's own.
-func (h Helper) Mqueue(ctx context.Context, m Mapping, flags uintptr) error {
-	return h.mqueue(ctx, m, flags)
-}
 
 // A Follower reads one process again and again.
 type Follower struct {

@@ -21,12 +21,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// helper is this test program's, as a program of its own would have it.
-var helper userns.Helper
-
 // TestMain lets the test program also be what its tests start: see childMain.
 func TestMain(m *testing.M) {
-	helper = userns.Main()
 	if len(os.Args) > 1 && os.Args[0] == "userns-test-child" {
 		childMain(os.Args[1], os.Args[2:])
 		os.Exit(0)
@@ -130,21 +126,6 @@ func childMain(what string, args []string) {
 		_, err, vanished := f.Read()
 		fmt.Println(second.Process.Pid == pid, vanished, err != nil)
 		second.Wait()
-	case "probe": // what Probe says in circumstances that are ours alone
-		base := uint32(0)
-		switch args[0] {
-		case "no more namespaces":
-			must(os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)) // of this namespace only
-		case "IDs that we lack":
-			base = 100000
-		case "chroot":
-			must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-			must(unix.Mount("/", args[1], "", unix.MS_BIND|unix.MS_REC, ""))
-			must(unix.Chroot(args[1]))
-		}
-		m, err := userns.NewMap(userns.Extent{ID: 0, HostID: base, Count: 100})
-		must(err)
-		fmt.Println(userns.Probe(context.Background(), userns.Mapping{UID: m, GID: m}))
 	default:
 		panic("BUG: no such child: " + what)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -396,4 +397,14 @@ func (f *procFile) readMap(buf []byte) (Map, error) {
 		return Map{}, err
 	}
 	return ParseMap(f.name, data)
+}
+
+// SysProcIDMap returns the map for UidMappings or GidMappings of
+// [syscall.SysProcAttr], to start a program in a namespace with this map.
+func (m Map) SysProcIDMap() []syscall.SysProcIDMap {
+	var out []syscall.SysProcIDMap
+	for _, e := range m.Extents() {
+		out = append(out, syscall.SysProcIDMap{ContainerID: int(e.ID), HostID: int(e.HostID), Size: int(e.Count)})
+	}
+	return out
 }

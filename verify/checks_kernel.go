@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/bootargs/gates"
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
@@ -272,7 +272,7 @@ var k07 = check{
 				saw("/proc/PID/gid_map", want.GID.String(), want.GID.String())
 		case refused(k.Probe):
 			fi := j.fail("host", "%v", k.Probe).saw("kernel", k.Probe.Error(), want.String())
-			if p := (*userns.ProbeError)(nil); errors.As(k.Probe, &p) && p.Remedy != "" {
+			if p := (*probe.Error)(nil); errors.As(k.Probe, &p) && p.Remedy != "" {
 				fi.Remedy.Text = p.Remedy
 			}
 		default:
@@ -294,7 +294,7 @@ var k08 = check{
 	needs: facts.NeedProbeIPC,
 	judge: func(j *judge) {
 		k := j.Kernel
-		var p *userns.ProbeError
+		var p *probe.Error
 		switch {
 		case k.NotProbedIPC != "":
 			j.skip("host", "%s", k.NotProbedIPC)
@@ -311,6 +311,6 @@ var k08 = check{
 // refused reports whether a probe says what the kernel did, and not that it
 // could not be tried.
 func refused(err error) bool {
-	var p *userns.ProbeError
+	var p *probe.Error
 	return errors.As(err, &p) && os.Geteuid() == 0
 }

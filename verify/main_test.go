@@ -5,11 +5,11 @@ import (
 	"testing"
 
 	"github.com/usernskit/usernskit/internal/hosttest"
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 func TestMain(m *testing.M) {
-	userns.Main()
+	probe.Main()
 	hosttest.Alone()
 	os.Exit(m.Run())
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
@@ -31,9 +32,9 @@ type Options struct {
 	Docker func(context.Context) (*engine.Engine, error)
 
 	// Helper answers what only a process inside a namespace can: see
-	// [userns.Main]. Without it K08 is skipped, and C08 reckons with owners and
+	// [probe.Main]. Without it K08 is skipped, and C08 reckons with owners and
 	// modes alone.
-	Helper userns.Helper
+	Helper probe.Helper
 
 	// Remap is the value of userns-remap to hold the host against. If empty,
 	// it is the one that is configured.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/drill"
@@ -40,7 +41,7 @@ func drillCommand(e *env) *cobra.Command {
 		if e.json {
 			*as = "json"
 		}
-		opts := drill.Options{Helper: userns.Main()} // main has called it first
+		opts := drill.Options{Helper: probe.Main()} // main has called it first
 		if f.Changed("start") {
 			m, err := userns.NewMap(userns.Extent{HostID: *start, Count: 65536})
 			if err != nil {

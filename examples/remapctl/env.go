@@ -18,7 +18,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/remap"
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -182,7 +182,7 @@ func quoted(words []string) string {
 // look says what the looking commands look at: files, and on the running host
 // its processes and its daemon.
 func (e *env) look() verify.Options {
-	opts := verify.Options{Host: e.host, Helper: userns.Main()} // main has called it first
+	opts := verify.Options{Host: e.host, Helper: probe.Main()} // main has called it first
 	if e.host.Live() {
 		opts.Docker = func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") }
 	}

@@ -18,11 +18,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 func main() {
-	userns.Main() // in the child that a probe starts it answers, and does not return
+	probe.Main() // in the child that a probe starts it answers, and does not return
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -20,11 +20,11 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/usernskit/usernskit/internal/hosttest"
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 func TestMain(m *testing.M) {
-	userns.Main()
+	probe.Main()
 	if filepath.Base(os.Args[0]) != "remapctl" {
 		hosttest.Alone()
 	}

@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"github.com/usernskit/usernskit/internal/hosttest"
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 // helper is what verify asks from inside a container's namespace with.
-var helper userns.Helper
+var helper probe.Helper
 
 func TestMain(m *testing.M) {
-	helper = userns.Main()
+	helper = probe.Main()
 	hosttest.Alone()
 	os.Exit(m.Run())
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/usernskit/usernskit/internal/answer"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 func clone(ctx context.Context, path string, m userns.Mapping) (*Tree, error) {
@@ -26,7 +27,7 @@ func clone(ctx context.Context, path string, m userns.Mapping) (*Tree, error) {
 		return nil, failed("open_tree", path, err)
 	}
 	tree := &Tree{os.NewFile(uintptr(fd), path)}
-	ns, err := m.Namespace(ctx)
+	ns, err := probe.Namespace(ctx, m)
 	if err != nil {
 		tree.Close()
 		return nil, err

@@ -1,7 +1,7 @@
 // Package drill tries the last steps of known container escapes on this host,
 // without harm, and reports which of them user-namespace remapping stops.
 //
-//	helper := userns.Main() // first in main
+//	helper := probe.Main() // first in main
 //	...
 //	report, err := drill.Run(ctx, drill.Options{Helper: helper, Mapping: mapping})
 //	for _, p := range report.Probes {

@@ -19,12 +19,13 @@ import (
 	"github.com/usernskit/usernskit/internal/attempt"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
-var helper userns.Helper
+var helper probe.Helper
 
 func TestMain(m *testing.M) {
-	helper = userns.Main()
+	helper = probe.Main()
 	os.Exit(m.Run())
 }
 

@@ -5,12 +5,13 @@ import (
 	"errors"
 
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 // Options say in which mapping to drill.
 type Options struct {
-	// Helper starts the drill's process. It must come from [userns.Main].
-	Helper userns.Helper
+	// Helper starts the drill's process. It must come from [probe.Main].
+	Helper probe.Helper
 	// Mapping is what the daemon gives its containers: that of a running one
 	// (userns.FS.Mapping), or what its configuration says. The zero Mapping,
 	// and one in which the container's root is the host's, is a container that

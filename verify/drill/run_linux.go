@@ -9,6 +9,7 @@ import (
 
 	"github.com/usernskit/usernskit/internal/attempt"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 func run(ctx context.Context, opts Options) (Report, error) {
@@ -21,7 +22,7 @@ func run(ctx context.Context, opts Options) (Report, error) {
 	}
 	remapped := !isHostRoot(opts.Mapping)
 	if remapped {
-		if err := userns.Probe(ctx, opts.Mapping); err != nil {
+		if err := probe.Mapping(ctx, opts.Mapping); err != nil {
 			return Report{}, err
 		}
 	}

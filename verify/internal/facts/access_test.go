@@ -12,6 +12,7 @@ import (
 
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 func TestWhoMayUseAMount(t *testing.T) {
@@ -77,7 +78,7 @@ func TestWhoMayUseAMountAgreesWithTheKernel(t *testing.T) {
 	}
 	for _, id := range []uint32{0, 1000} {
 		who := Subject{UID: 100000 + id, GIDs: []uint32{100000 + id}, Root: id == 0, MappedUID: mapped, MappedGID: mapped}
-		list, err := userns.Main().Access(t.Context(), mapping, userns.Credential{UID: id, GID: id}, paths...)
+		list, err := probe.Main().Access(t.Context(), mapping, probe.Credential{UID: id, GID: id}, paths...)
 		require.NoError(t, err)
 		require.Len(t, list, len(paths))
 		for i, a := range list {

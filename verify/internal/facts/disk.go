@@ -17,6 +17,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/idmap"
+	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -79,7 +80,7 @@ type Source struct {
 	Err    error
 	// asked is what the kernel says to a process with the container's IDs; nil
 	// where there was no [Options.Helper] to ask with.
-	Asked *userns.Access
+	Asked *probe.Access
 	// IDMap is that of an idmapped mount: owners are others there than at the
 	// source. nil for a mount as any other.
 	IDMap *IDMap

@@ -8,6 +8,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/accounts"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -52,7 +53,7 @@ type Options struct {
 	Host   usernskit.Host
 	Proc   userns.FS
 	Docker func(context.Context) (*engine.Engine, error) // nil: is not asked
-	Helper userns.Helper
+	Helper probe.Helper
 	Remap  string
 	Deep   bool
 }

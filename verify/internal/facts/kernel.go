@@ -10,7 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs/gates"
-	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 // A kernel is what the kernel and the boot configuration say.
@@ -76,7 +76,7 @@ func (f *Facts) noProbe() string {
 
 func (f *Facts) runProbe(ctx context.Context) {
 	if f.Kernel.NotProbed = f.noProbe(); f.Kernel.NotProbed == "" {
-		f.Kernel.Probe = userns.Probe(ctx, f.IDs.Want())
+		f.Kernel.Probe = probe.Mapping(ctx, f.IDs.Want())
 	}
 }
 
@@ -85,11 +85,11 @@ func (f *Facts) runProbeIPC(ctx context.Context) {
 	if k.NotProbedIPC = f.noProbe(); k.NotProbedIPC != "" {
 		return
 	}
-	if f.Helper == (userns.Helper{}) {
+	if f.Helper == (probe.Helper{}) {
 		k.NotProbedIPC = "this program gave no helper to try it with"
 		return
 	}
-	k.ProbeIPC = f.Helper.ProbeIPC(ctx, f.IDs.Want())
+	k.ProbeIPC = f.Helper.IPC(ctx, f.IDs.Want())
 }
 
 func readBootConfigs(h usernskit.Host) []bootConfig {

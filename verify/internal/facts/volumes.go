@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 // Bounds of what is walked: a volume may hold millions of files.
@@ -163,7 +164,7 @@ func fileCaps(p string) string {
 
 // askMounts asks the kernel what containers may do with their mounts, .
 func (f *Facts) askMounts(ctx context.Context) {
-	if !f.Live || f.Helper == (userns.Helper{}) {
+	if !f.Live || f.Helper == (probe.Helper{}) {
 		return
 	}
 	for _, b := range f.Containers {
@@ -190,10 +191,10 @@ func (f *Facts) askMounts(ctx context.Context) {
 }
 
 // credential returns who a process is in its own namespace.
-func credential(p userns.Process) (c userns.Credential, ok bool) {
+func credential(p userns.Process) (c probe.Credential, ok bool) {
 	uid, ok1 := p.Mapping.UID.ToContainer(p.UID[1])
 	gid, ok2 := p.Mapping.GID.ToContainer(p.GID[1])
-	c = userns.Credential{UID: uid, GID: gid}
+	c = probe.Credential{UID: uid, GID: gid}
 	for _, g := range p.Groups {
 		if id, ok := p.Mapping.GID.ToContainer(g); ok {
 			c.Groups = append(c.Groups, id)

@@ -1,4 +1,4 @@
-package userns
+package probe
 
 import (
 	"context"
@@ -7,33 +7,36 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 // errUnlike is what the kernel never does: give out other IDs than asked for.
 var errUnlike = errors.New("the kernel gave out other IDs")
 
-func probe(ctx context.Context, m Mapping) error {
+func mapping(ctx context.Context, m userns.Mapping) error {
 	if m.UID.IsZero() || m.GID.IsZero() {
-		return fmt.Errorf("%w: a namespace needs users and groups", ErrInvalidMap)
+		return fmt.Errorf("%w: a namespace needs users and groups", userns.ErrInvalidMap)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := withStopped(attrFor(m, Credential{UID: m.UID.first.ID, GID: m.GID.first.ID}), func(pid int) error { return inspect(pid, m) })
-	if perr := (*ProbeError)(nil); err == nil || errors.As(err, &perr) {
+	err := withStopped(attrFor(m, Credential{UID: m.UID.Extents()[0].ID, GID: m.GID.Extents()[0].ID}), func(pid int) error { return inspect(pid, m) })
+	if perr := (*Error)(nil); err == nil || errors.As(err, &perr) {
 		return err
 	}
 	return diagnose(m, err)
 }
 
-func (m Mapping) namespace(ctx context.Context) (*os.File, error) {
+func namespace(ctx context.Context, m userns.Mapping) (*os.File, error) {
 	if m.UID.IsZero() || m.GID.IsZero() {
-		return nil, fmt.Errorf("%w: a namespace needs users and groups", ErrInvalidMap)
+		return nil, fmt.Errorf("%w: a namespace needs users and groups", userns.ErrInvalidMap)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -53,7 +56,7 @@ func (m Mapping) namespace(ctx context.Context) (*os.File, error) {
 }
 
 // attrFor starts a program in a namespace with the mapping, as who.
-func attrFor(m Mapping, who Credential) *syscall.SysProcAttr {
+func attrFor(m userns.Mapping, who Credential) *syscall.SysProcAttr {
 	// Without the right to set groups the kernel takes a group map only after
 	// setgroups(2) is given up for good (user_namespaces(7)).
 	privileged := os.Geteuid() == 0
@@ -98,38 +101,47 @@ func withStopped(attr *syscall.SysProcAttr, do func(pid int) error) error {
 }
 
 // inspect compares a process that was just made with what it was to be.
-func inspect(pid int, want Mapping) error {
+func inspect(pid int, want userns.Mapping) error {
 	const step = "read the namespace back"
-	dir, err := FS{}.open(strconv.Itoa(pid))
+	got, err := userns.FS{}.Mapping(pid)
 	if err != nil {
-		return &ProbeError{Step: step, Err: err}
-	}
-	defer dir.close()
-	got, err := dir.mapping()
-	if err != nil {
-		return &ProbeError{Step: step, Err: err}
+		return &Error{Step: step, Err: err}
 	}
 	if !got.Equal(want) {
-		return &ProbeError{Step: step, Err: errUnlike, Cause: fmt.Sprintf("asked for %v, got %v", want, got)}
+		return &Error{Step: step, Err: errUnlike, Cause: fmt.Sprintf("asked for %v, got %v", want, got)}
 	}
-	data, err := dir.read("status", nil)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return &ProbeError{Step: step, Err: err}
+		return &Error{Step: step, Err: err}
 	}
-	var p Process
-	if err := parseStatus(data, &p); err != nil {
-		return &ProbeError{Step: step, Err: err}
-	}
-	p.Groups = nil // without the right to set them, they stay ours
-	if uids, gids := p.Outside(want); len(uids)+len(gids) > 0 {
-		return &ProbeError{Step: step, Err: errUnlike, Cause: fmt.Sprintf("the process runs as users %v and groups %v of the host", p.UID, p.GID)}
+	for key, m := range map[string]userns.Map{"Uid": want.UID, "Gid": want.GID} {
+		ids := strings.Fields(valueOf(string(status), key))
+		if len(ids) != 4 || slices.ContainsFunc(ids, func(id string) bool { return !givesOut(m, id) }) {
+			return &Error{Step: step, Err: errUnlike, Cause: fmt.Sprintf("the process runs as %s %v of the host", key, ids)}
+		}
 	}
 	return nil
 }
 
+// valueOf returns the value of a line of /proc/PID/status.
+func valueOf(status, key string) string {
+	_, rest, _ := strings.Cut(status, "\n"+key+":")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
+
+func givesOut(m userns.Map, host string) bool {
+	id, err := strconv.ParseUint(host, 10, 32)
+	if err != nil {
+		return false
+	}
+	_, ok := m.ToContainer(uint32(id))
+	return ok
+}
+
 // diagnose finds the step at which the kernel refused, by taking them one by
 // one: of fork and exec as a whole, only an errno is known.
-func diagnose(m Mapping, whole error) error {
+func diagnose(m userns.Mapping, whole error) error {
 	pass := func(int) error { return nil }
 	if err := withStopped(&syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}, pass); err != nil {
 		return because("start a process", err, m)
@@ -148,13 +160,13 @@ func diagnose(m Mapping, whole error) error {
 		}
 		return because("become a user of the namespace", whole, m)
 	})
-	if perr := (*ProbeError)(nil); errors.As(err, &perr) {
+	if perr := (*Error)(nil); errors.As(err, &perr) {
 		return err
 	}
 	return because("create the namespace", err, m)
 }
 
-func writeMap(pid int, name string, m Map) error {
+func writeMap(pid int, name string, m userns.Map) error {
 	text, err := m.MarshalText()
 	if err != nil {
 		return err
@@ -174,23 +186,13 @@ func writeProc(pid int, name string, text []byte) error {
 }
 
 // because makes the error of a step, with what it means on this machine.
-func because(step string, err error, m Mapping) *ProbeError {
-	e := &ProbeError{Step: step, Err: err}
+func because(step string, err error, m userns.Mapping) *Error {
+	e := &Error{Step: step, Err: err}
 	if errno := syscall.Errno(0); errors.As(err, &errno) {
 		e.Err = errno
 		e.Cause, e.Remedy = explain(step, errno, m, look())
 	}
 	return e
-}
-
-// SysProcIDMap returns the map for UidMappings or GidMappings of
-// [syscall.SysProcAttr], to start a program in a namespace with this map.
-func (m Map) SysProcIDMap() []syscall.SysProcIDMap {
-	var out []syscall.SysProcIDMap
-	for _, e := range m.Extents() {
-		out = append(out, syscall.SysProcIDMap{ContainerID: int(e.ID), HostID: int(e.HostID), Size: int(e.Count)})
-	}
-	return out
 }
 
 // circumstances are what a refusal can come from.
@@ -224,7 +226,7 @@ const pageSize = 4096
 
 // explain says what an errno means at a step, after clone(2) and
 // user_namespaces(7), and what can be done.
-func explain(step string, errno syscall.Errno, m Mapping, c circumstances) (cause, remedy string) {
+func explain(step string, errno syscall.Errno, m userns.Mapping, c circumstances) (cause, remedy string) {
 	switch step {
 	case "start a process":
 		if errno == syscall.EPERM {
@@ -269,7 +271,7 @@ func explainCreate(errno syscall.Errno, c circumstances) (cause, remedy string) 
 	return "", ""
 }
 
-func explainWrite(step string, errno syscall.Errno, m Mapping, c circumstances) (cause, remedy string) {
+func explainWrite(step string, errno syscall.Errno, m userns.Mapping, c circumstances) (cause, remedy string) {
 	which := m.UID
 	if step == "write gid_map" {
 		which = m.GID

@@ -1,4 +1,4 @@
-package userns
+package probe
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit/internal/attempt"
+	"github.com/usernskit/usernskit/userns"
 )
 
 // helperName is the helper's argv[0], by which Main knows it. A variable of the
@@ -86,15 +87,15 @@ func mountMqueue(target string) syscall.Errno {
 }
 
 // errNoHelper is what the zero Helper says.
-var errNoHelper = errors.New("the program does not call userns.Main first")
+var errNoHelper = errors.New("the program does not call probe.Main first")
 
 // run starts the helper and returns the lines it prints.
-func (h Helper) run(ctx context.Context, m Mapping, who Credential, flags uintptr, files []*os.File, args ...string) ([]string, error) {
+func (h Helper) run(ctx context.Context, m userns.Mapping, who Credential, flags uintptr, files []*os.File, args ...string) ([]string, error) {
 	if !h.ready {
 		return nil, errNoHelper
 	}
 	if m.UID.IsZero() || m.GID.IsZero() {
-		return nil, fmt.Errorf("%w: a namespace needs users and groups", ErrInvalidMap)
+		return nil, fmt.Errorf("%w: a namespace needs users and groups", userns.ErrInvalidMap)
 	}
 	var out, complaints bytes.Buffer
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
@@ -104,7 +105,7 @@ func (h Helper) run(ctx context.Context, m Mapping, who Credential, flags uintpt
 	cmd.SysProcAttr = attrFor(m, who)
 	cmd.SysProcAttr.Cloneflags |= flags
 	if err := cmd.Start(); err != nil {
-		if perr := probe(ctx, m); perr != nil {
+		if perr := mapping(ctx, m); perr != nil {
 			return nil, perr
 		}
 		return nil, because("become a user of the namespace", err, m)
@@ -115,7 +116,7 @@ func (h Helper) run(ctx context.Context, m Mapping, who Credential, flags uintpt
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"), nil
 }
 
-func (h Helper) try(ctx context.Context, m Mapping, attempts []attempt.Attempt) ([]attempt.Result, error) {
+func (h Helper) try(ctx context.Context, m userns.Mapping, attempts []attempt.Attempt) ([]attempt.Result, error) {
 	args := []string{"try"}
 	for _, a := range attempts {
 		data, err := json.Marshal(a)
@@ -141,7 +142,7 @@ func (h Helper) try(ctx context.Context, m Mapping, attempts []attempt.Attempt) 
 // batch is how many files go to one helper, far below the usual limit of 1024.
 const batch = 256
 
-func (h Helper) access(ctx context.Context, m Mapping, who Credential, paths []string) ([]Access, error) {
+func (h Helper) access(ctx context.Context, m userns.Mapping, who Credential, paths []string) ([]Access, error) {
 	var out []Access
 	for len(paths) > 0 {
 		n := min(batch, len(paths))
@@ -154,7 +155,7 @@ func (h Helper) access(ctx context.Context, m Mapping, who Credential, paths []s
 	return out, nil
 }
 
-func (h Helper) accessBatch(ctx context.Context, m Mapping, who Credential, paths []string) ([]Access, error) {
+func (h Helper) accessBatch(ctx context.Context, m userns.Mapping, who Credential, paths []string) ([]Access, error) {
 	out := make([]Access, len(paths))
 	var files []*os.File
 	defer func() {
@@ -192,13 +193,13 @@ func (h Helper) accessBatch(ctx context.Context, m Mapping, who Credential, path
 	return out, nil
 }
 
-func (h Helper) probeIPC(ctx context.Context, m Mapping) error {
+func (h Helper) ipc(ctx context.Context, m userns.Mapping) error {
 	return h.mqueue(ctx, m, 0)
 }
 
 // mqueue mounts a mqueue file system in a namespace that the process has to
 // itself, so that the mount ends with it.
-func (h Helper) mqueue(ctx context.Context, m Mapping, flags uintptr) error {
+func (h Helper) mqueue(ctx context.Context, m userns.Mapping, flags uintptr) error {
 	target := "/"
 	for _, dir := range []string{"/dev/mqueue", "/dev/shm", "/tmp", "/proc"} {
 		if st, err := os.Stat(dir); err == nil && st.IsDir() {
@@ -218,12 +219,12 @@ func (h Helper) mqueue(ctx context.Context, m Mapping, flags uintptr) error {
 	case 0:
 		return nil
 	case unix.EPERM:
-		return &ProbeError{Step: "mount mqueue", Err: errno,
+		return &Error{Step: "mount mqueue", Err: errno,
 			Cause:  "this kernel lets a user namespace mount it for an IPC namespace of its own only, so that --ipc=host does not start",
 			Remedy: "run the container without --ipc=host, or with --userns=host"}
 	case unix.ENODEV:
-		return &ProbeError{Step: "mount mqueue", Err: ErrNotSupported, Cause: "this kernel has no POSIX message queues"}
+		return &Error{Step: "mount mqueue", Err: userns.ErrNotSupported, Cause: "this kernel has no POSIX message queues"}
 	default:
-		return &ProbeError{Step: "mount mqueue", Err: errno}
+		return &Error{Step: "mount mqueue", Err: errno}
 	}
 }

@@ -1,7 +1,8 @@
-package userns_test
+package probe_test
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/probe"
 )
 
 // ownMapping maps only ourselves, which every user may do.
@@ -33,19 +35,19 @@ func remapped(t testing.TB) userns.Mapping {
 
 func TestProbeMakesTheVeryMapping(t *testing.T) {
 	needNamespaces(t)
-	require.NoError(t, userns.Probe(t.Context(), ownMapping(t)))
+	require.NoError(t, probe.Mapping(t.Context(), ownMapping(t)))
 	hosttest.Need(t)
-	require.NoError(t, userns.Probe(t.Context(), remapped(t)))
+	require.NoError(t, probe.Mapping(t.Context(), remapped(t)))
 	// Nothing that the kernel takes is refused: several ranges, no ID 0, the last IDs.
-	require.NoError(t, userns.Probe(t.Context(), userns.Mapping{
-		UID: mustMap(t, userns.Extent{ID: 5, HostID: 200000, Count: 10}, userns.Extent{ID: 100, HostID: top - 10, Count: 10}),
+	require.NoError(t, probe.Mapping(t.Context(), userns.Mapping{
+		UID: mustMap(t, userns.Extent{ID: 5, HostID: 200000, Count: 10}, userns.Extent{ID: 100, HostID: math.MaxUint32 - 10, Count: 10}),
 		GID: mustMap(t, userns.Extent{ID: 1, HostID: 300000, Count: 1}),
 	}))
 	var many []userns.Extent
 	for i := range uint32(150) {
 		many = append(many, userns.Extent{ID: i * 3, HostID: 500000 + (150-i)*7, Count: 3})
 	}
-	require.NoError(t, userns.Probe(t.Context(), userns.Mapping{UID: mustMap(t, many...), GID: mustMap(t, many...)}))
+	require.NoError(t, probe.Mapping(t.Context(), userns.Mapping{UID: mustMap(t, many...), GID: mustMap(t, many...)}))
 }
 
 func TestProbeSaysWhichStepFailedAndWhy(t *testing.T) {
@@ -55,33 +57,32 @@ func TestProbeSaysWhichStepFailedAndWhy(t *testing.T) {
 	for i := range uint32(userns.MaxExtents) {
 		many = append(many, userns.Extent{ID: i * 2, HostID: 1_000_000 + i*2, Count: 1})
 	}
-	err := userns.Probe(t.Context(), userns.Mapping{UID: mustMap(t, many...), GID: remapped(t).GID})
+	err := probe.Mapping(t.Context(), userns.Mapping{UID: mustMap(t, many...), GID: remapped(t).GID})
 	require.EqualError(t, err, "write uid_map: invalid argument: the map is 4705 bytes long and the kernel takes 4095")
-	perr := &userns.ProbeError{}
+	perr := &probe.Error{}
 	require.ErrorAs(t, err, &perr)
 	require.ErrorIs(t, err, syscall.EINVAL)
 	assert.Equal(t, "use fewer ranges", perr.Remedy)
 
-	err = userns.Probe(t.Context(), userns.Mapping{UID: remapped(t).UID})
+	err = probe.Mapping(t.Context(), userns.Mapping{UID: remapped(t).UID})
 	require.ErrorIs(t, err, userns.ErrInvalidMap)
 
 	// The rest is asked from within namespaces and a chroot of our own.
-	inside := layer{UID: [][3]int{{0, 100000, 65536}}, GID: [][3]int{{0, 100000, 65536}}}
+	ids := remapped(t).UID.SysProcIDMap()
+	inside := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids,
+		GidMappingsEnableSetgroups: true, Credential: &syscall.Credential{}}
 	for name, c := range map[string]struct {
 		attr *syscall.SysProcAttr
 		want string
 	}{
-		"no more namespaces":  {inside.attr(), "create the namespace: no space left on device: user.max_user_namespaces is 0: no user namespace may be created"},
-		"IDs that we lack":    {inside.attr(), "write uid_map: operation not permitted: the IDs are not all ours to give: "},
-		"IDs that we have":    {inside.attr(), "<nil>"},
+		"no more namespaces":  {inside, "create the namespace: no space left on device: user.max_user_namespaces is 0: no user namespace may be created"},
+		"IDs that we lack":    {inside, "write uid_map: operation not permitted: the IDs are not all ours to give: "},
+		"IDs that we have":    {inside, "<nil>"},
 		"chroot":              {&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}, "create the namespace: operation not permitted: a chroot, a seccomp filter or a security module forbids it"},
 		"somebody else's IDs": {&syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}, "write uid_map: operation not permitted: only root may give out IDs other than one's own"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			out, err := child(c.attr, "probe", name, dir).Output()
-			require.NoError(t, err)
-			got := strings.TrimSpace(string(out))
+			got := ask(t, c.attr, name)
 			assert.Truef(t, strings.HasPrefix(got, c.want), "got  %s\nwant %s", got, c.want)
 		})
 	}
@@ -108,11 +109,11 @@ func TestAccessIsWhatTheContainersUserMayDo(t *testing.T) {
 	defer listener.Close()
 	require.NoError(t, os.Chown(socket, 0, 100050))
 	require.NoError(t, os.Chmod(socket, 0o660))
-	root, www := userns.Credential{}, userns.Credential{UID: 33, GID: 33}
-	grouped := userns.Credential{UID: 33, GID: 33, Groups: []uint32{50}}
+	root, www := probe.Credential{}, probe.Credential{UID: 33, GID: 33}
+	grouped := probe.Credential{UID: 33, GID: 33, Groups: []uint32{50}}
 	for _, c := range []struct {
 		path string
-		who  userns.Credential
+		who  probe.Credential
 		want string
 	}{
 		{create("hosts-0700", 0, 0, 0o700, true), root, "---"},
@@ -142,7 +143,7 @@ func TestAccessIsWhatTheContainersUserMayDo(t *testing.T) {
 	assert.Equal(t, "rwx", letters(got[1]), "answers stay with their paths")
 }
 
-func letters(a userns.Access) string {
+func letters(a probe.Access) string {
 	s := []byte("---")
 	for i, yes := range []bool{a.Read, a.Write, a.Exec} {
 		if yes {
@@ -161,7 +162,7 @@ func TestManyPathsGoInBatches(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, nil, os.FileMode(0o400+0o200*(i%2))))
 		paths = append(paths, path)
 	}
-	got, err := helper.Access(t.Context(), ownMapping(t), userns.Credential{}, paths...)
+	got, err := helper.Access(t.Context(), ownMapping(t), probe.Credential{}, paths...)
 	require.NoError(t, err)
 	require.Len(t, got, 600)
 	for i, a := range got {
@@ -175,20 +176,20 @@ func TestSharingTheHostsIPCIsAskedOfTheKernel(t *testing.T) {
 	hosttest.Need(t)
 	needNamespaces(t)
 	require.NoError(t, helper.Mqueue(t.Context(), remapped(t), syscall.CLONE_NEWIPC), "with an IPC namespace of its own it works")
-	err := helper.ProbeIPC(t.Context(), remapped(t))
+	err := helper.IPC(t.Context(), remapped(t))
 	t.Log(err)
 	if err == nil {
 		return // a kernel that allows it
 	}
-	perr := &userns.ProbeError{}
+	perr := &probe.Error{}
 	require.ErrorAs(t, err, &perr)
 	assert.Equal(t, "mount mqueue", perr.Step)
 	assert.Contains(t, perr.Remedy, "--ipc=host")
 }
 
 func TestAHelperThatIsNotFromMainRefuses(t *testing.T) {
-	var none userns.Helper
-	_, err := none.Access(t.Context(), ownMapping(t), userns.Credential{}, "/")
-	require.EqualError(t, err, "the program does not call userns.Main first")
-	require.Error(t, none.ProbeIPC(t.Context(), ownMapping(t)))
+	var none probe.Helper
+	_, err := none.Access(t.Context(), ownMapping(t), probe.Credential{}, "/")
+	require.EqualError(t, err, "the program does not call probe.Main first")
+	require.Error(t, none.IPC(t.Context(), ownMapping(t)))
 }

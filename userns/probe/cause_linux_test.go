@@ -1,4 +1,4 @@
-package userns
+package probe
 
 import (
 	"syscall"
@@ -6,14 +6,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 func TestARefusalIsExplainedByItsCircumstances(t *testing.T) {
-	var many []Extent
+	var many []userns.Extent
 	for i := range uint32(6) {
-		many = append(many, Extent{ID: i * 2, HostID: i * 2, Count: 1})
+		many = append(many, userns.Extent{ID: i * 2, HostID: i * 2, Count: 1})
 	}
-	six, err := NewMap(many...)
+	six, err := userns.NewMap(many...)
 	require.NoError(t, err)
 	const create = "create the namespace"
 	on := func(c circumstances) circumstances { c.compiledIn = true; return c }
@@ -41,7 +43,7 @@ func TestARefusalIsExplainedByItsCircumstances(t *testing.T) {
 		{"become a user of the namespace", syscall.EACCES, on(circumstances{root: true}), "may execute", "executable for all"},
 		{create, syscall.EIO, on(circumstances{root: true}), "", ""},
 	} {
-		cause, remedy := explain(c.step, c.errno, Mapping{UID: six}, c.c)
+		cause, remedy := explain(c.step, c.errno, userns.Mapping{UID: six}, c.c)
 		assert.Contains(t, cause, c.cause, "%s: %v", c.step, c.errno)
 		assert.Equal(t, c.cause == "", cause == "", cause)
 		assert.Contains(t, remedy, c.remedy, "%s: %v", c.step, c.errno)
