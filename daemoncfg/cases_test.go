@@ -59,10 +59,10 @@ func TestCheck(t *testing.T) {
 	}
 	t.Run("no useradd, where there are programs", func(t *testing.T) {
 		h := newTree(t, ce+file(`{"userns-remap": "default"}`)+"-- usr/sbin/init --\nx\n")
-		_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+		_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 		require.NoError(t, err, "it was wrong before")
 		h = newTree(t, ce+"-- usr/sbin/init --\nx\n")
-		_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+		_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 		require.ErrorIs(t, err, daemoncfg.ErrAccount)
 		require.ErrorContains(t, err, "neither useradd nor adduser")
 	})
@@ -94,7 +94,7 @@ func TestPlanSaysWhatIsNotKnownOfTheStart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tree := strings.Replace(people, "-- etc/passwd", "-- etc/passwd", 1) + c.tree
-			plan, err := daemoncfg.PlanRemap(t.Context(), newTree(t, tree), daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, tree))
 			require.NoError(t, err)
 			assert.Equal(t, c.want, ids(plan.Warnings), plan.Warnings)
 		})
@@ -115,24 +115,24 @@ func TestPlanSaysWhatIsNotKnownOfTheStart(t *testing.T) {
 func TestAFlagInADropIn(t *testing.T) {
 	tree := people + ce + "-- etc/systemd/system/docker.service.d/remap.conf --\n[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H fd:// --userns-remap=james\n"
 	t.Run("that says the same is nothing to do", func(t *testing.T) {
-		plan, err := daemoncfg.PlanRemap(t.Context(), newTree(t, tree+file(`{}`)), daemoncfg.Remap{User: "james"})
+		plan, err := daemoncfg.Remap{User: "james"}.Plan(t.Context(), newTree(t, tree+file(`{}`)))
 		require.NoError(t, err)
 		assert.True(t, plan.Empty())
 		assert.Equal(t, []string{"remap-by-flag"}, ids(plan.Warnings))
 		assert.Equal(t, "/etc/systemd/system/docker.service.d/remap.conf:3", plan.Warnings[0].Pos.String())
 	})
 	t.Run("that says something else is a conflict", func(t *testing.T) {
-		_, err := daemoncfg.PlanRemap(t.Context(), newTree(t, tree), daemoncfg.Remap{User: "default"})
+		_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, tree))
 		require.ErrorIs(t, err, daemoncfg.ErrConflict)
 	})
 	t.Run("is named, with the drop-in to write, by who turns it off", func(t *testing.T) {
-		_, err := daemoncfg.PlanClear(t.Context(), newTree(t, tree+file(`{}`)))
+		_, err := planClear(t.Context(), newTree(t, tree+file(`{}`)))
 		require.ErrorIs(t, err, daemoncfg.ErrFlag)
 		require.EqualError(t, err, "/etc/systemd/system/docker.service.d/remap.conf:3: userns-remap is set by a flag of dockerd, --userns-remap=james, and is not edited here: "+
 			"take it out of /etc/systemd/system/docker.service.d/remap.conf:3, or override it by a drop-in (systemctl edit docker) of the lines [Service], ExecStart= and ExecStart=/usr/bin/dockerd -H fd://")
 	})
 	t.Run("and in the file: unsetting the key is one of the cures", func(t *testing.T) {
-		plan, err := daemoncfg.PlanDelete(t.Context(), newTree(t, tree+file(`{"userns-remap": "default", "debug": true}`)), []string{"userns-remap"})
+		plan, err := daemoncfg.PlanSet(t.Context(), newTree(t, tree+file(`{"userns-remap": "default", "debug": true}`)), []string{"userns-remap"}, nil)
 		require.NoError(t, err)
 		assert.Equal(t, "{\"debug\": true}\n", string(plan.Changes[0].After))
 	})
@@ -143,7 +143,7 @@ func TestWhatWasWrongBeforeIsAWarning(t *testing.T) {
 	plan, err := daemoncfg.PlanSet(t.Context(), h, []string{"debug"}, json.RawMessage("true"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"unknown-key", "wrong-type"}, ids(plan.Warnings), "and no risk that wants a person's yes")
-	plan, err = daemoncfg.PlanRemap(t.Context(), newTree(t, people+ce+file(`{"userns-remap": "default", "log-driverr": "x"}`)), daemoncfg.Remap{User: "default"})
+	plan, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+ce+file(`{"userns-remap": "default", "log-driverr": "x"}`)))
 	require.NoError(t, err)
 	assert.True(t, plan.Empty())
 	assert.Equal(t, []string{"unknown-key"}, ids(plan.Warnings), "said although there is nothing to do")
@@ -176,18 +176,18 @@ func TestTheActionIsByKey(t *testing.T) {
 
 func TestFilesThatOthersMake(t *testing.T) {
 	nix := "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/nix/store/b/bin/dockerd --config-file=/nix/store/abc-daemon.json\n-- nix/store/abc-daemon.json --\n{}\n"
-	_, err := daemoncfg.PlanRemap(t.Context(), newTree(t, people+nix), daemoncfg.Remap{User: "default"})
+	_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+nix))
 	require.ErrorIs(t, err, daemoncfg.ErrGenerated)
 	require.ErrorContains(t, err, "virtualisation.docker.daemon.settings")
 	linked := ce + "-- etc/docker/daemon.json -> /nix/store/abc-daemon.json --\n-- nix/store/abc-daemon.json --\n{}\n"
-	_, err = daemoncfg.PlanRemap(t.Context(), newTree(t, people+linked), daemoncfg.Remap{User: "default"})
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+linked))
 	require.ErrorIs(t, err, daemoncfg.ErrGenerated)
 	for _, tree := range []string{
 		ce + file(`{"_comment": "MANAGED BY ANSIBLE"}`),
 		ce + file(`{}`) + "-- etc/docker/README --\n# This directory is managed by Puppet.\n",
 		"-- usr/lib/systemd/system/docker.service --\n# Generated by Chef for web1\n[Service]\nExecStart=/usr/bin/dockerd\n" + file(`{}`),
 	} {
-		plan, err := daemoncfg.PlanRemap(t.Context(), newTree(t, people+tree), daemoncfg.Remap{User: "default"})
+		plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+tree))
 		require.NoError(t, err)
 		assert.Contains(t, ids(plan.Warnings), "managed")
 	}

@@ -4,7 +4,7 @@
 //	host := usernskit.Host{Root: "/mnt/image"}
 //	remap, err := daemoncfg.ParseRemap("default")
 //	...
-//	plan, err := daemoncfg.PlanRemap(ctx, host, remap)
+//	plan, err := remap.Plan(ctx, host)
 //	fmt.Print(plan.Diff())
 //
 // An edit changes one member. It keeps every other byte of the file, in order:

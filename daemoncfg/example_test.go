@@ -68,7 +68,7 @@ func ExampleParseRemap() {
 	//  true
 }
 
-func ExamplePlanRemap() {
+func ExampleRemap_Plan() {
 	root, err := os.MkdirTemp("", "example")
 	if err != nil {
 		log.Fatal(err)
@@ -90,7 +90,7 @@ func ExamplePlanRemap() {
 		log.Fatal(err)
 	}
 	fmt.Println(now.Remap, "in", now.Place)
-	plan, err := daemoncfg.PlanRemap(context.Background(), host, daemoncfg.Remap{User: "default"})
+	plan, err := daemoncfg.Remap{User: "default"}.Plan(context.Background(), host)
 	if err != nil {
 		log.Fatal(err)
 	}

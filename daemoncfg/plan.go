@@ -13,7 +13,7 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// PlanRemap plans to switch remapping on, in the daemon.json that dockerd
+// Plan plans to switch remapping on, in the daemon.json that dockerd
 // really reads. A --userns-remap among the flags of dockerd would keep it from
 // starting: it is planned out of the environment file that it is in. Where it
 // cannot be moved and says the same, there is nothing to do; where it says
@@ -21,7 +21,7 @@ import (
 // as [Remap.Check] does.
 //
 // A host that has r already gets a plan without changes and actions.
-func PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (usernskit.Plan, error) {
+func (r Remap) Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return usernskit.Plan{}, err
 	}
@@ -32,7 +32,7 @@ func PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (usernskit.Plan, 
 	return doc.PlanRemap(ctx, h, r)
 }
 
-// PlanRemap is the function of that name for a document that [Open] has read.
+// PlanRemap is [Remap.Plan] for a document that [Open] has read.
 func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (usernskit.Plan, error) {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return usernskit.Plan{}, err
@@ -70,17 +70,8 @@ func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (us
 }
 
 // PlanClear plans to switch remapping off: out of daemon.json, and out of the
-// flags as [PlanRemap] does. The file stays, with {} where nothing is left. A
+// flags as [Remap.Plan] does. The file stays, with {} where nothing is left. A
 // flag that nothing here may edit is an error that matches [ErrFlag].
-func PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
-	doc, err := Read(ctx, h)
-	if err != nil {
-		return usernskit.Plan{}, err
-	}
-	return doc.PlanClear(ctx, h)
-}
-
-// PlanClear is the function of that name for a document that [Open] has read.
 func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	p, err := d.planner(ctx, h)
 	if err != nil {
@@ -97,14 +88,21 @@ func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.P
 	return p.finish(ctx, "switch userns-remap off")
 }
 
-// PlanSet plans [Document.Set] on the daemon.json of the host. For userns-remap
-// it is [PlanRemap].
+// PlanSet plans [Document.Set] on the daemon.json of the host, for userns-remap
+// [Remap.Plan]. A nil value removes what is at path, as [Document.Delete] does,
+// and leaves a flag of the same key as it is.
 func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.RawMessage) (usernskit.Plan, error) {
 	doc, err := Read(ctx, h)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	if len(path) == 1 && path[0] == remapKey {
+	switch {
+	case value == nil:
+		if err := doc.Delete(path...); err != nil {
+			return usernskit.Plan{}, err
+		}
+		return doc.plan(ctx, h, "remove "+pointer(path)+" from "+doc.name)
+	case len(path) == 1 && path[0] == remapKey:
 		text, err := unquoteValue(trim(string(value)))
 		if err != nil {
 			return usernskit.Plan{}, &remapError{string(value), "it has to be a string of JSON", false}
@@ -119,19 +117,6 @@ func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.Ra
 		return usernskit.Plan{}, err
 	}
 	return doc.plan(ctx, h, "set "+pointer(path)+" in "+doc.name)
-}
-
-// PlanDelete plans [Document.Delete] on the daemon.json of the host. A flag
-// that sets the same key is left as it is.
-func PlanDelete(ctx context.Context, h usernskit.Host, path []string) (usernskit.Plan, error) {
-	doc, err := Read(ctx, h)
-	if err != nil {
-		return usernskit.Plan{}, err
-	}
-	if err := doc.Delete(path...); err != nil {
-		return usernskit.Plan{}, err
-	}
-	return doc.plan(ctx, h, "remove "+pointer(path)+" from "+doc.name)
 }
 
 // PlanMerge plans [Document.Merge] on the daemon.json of the host.

@@ -28,7 +28,7 @@ func TestPlanRemapMakesTheFileThatIsMissing(t *testing.T) {
 		"empty":   "-- etc/docker/daemon.json --\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := daemoncfg.PlanRemap(t.Context(), newTree(t, tree), daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, tree))
 			require.NoError(t, err)
 			require.Len(t, plan.Changes, 1)
 			c := plan.Changes[0]
@@ -51,7 +51,7 @@ func TestPlanRemapOfWhatIsSetPlansNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newTree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
-			plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 			require.NoError(t, err)
 			assert.Empty(t, plan.Changes)
 			assert.Empty(t, plan.Actions)
@@ -59,7 +59,7 @@ func TestPlanRemapOfWhatIsSetPlansNothing(t *testing.T) {
 		})
 	}
 	h := newTree(t, "-- etc/docker/daemon.json --\n{\"debug\": true}\n")
-	plan, err := daemoncfg.PlanClear(t.Context(), h)
+	plan, err := planClear(t.Context(), h)
 	require.NoError(t, err)
 	assert.Empty(t, plan.Changes)
 	assert.Empty(t, plan.Actions)
@@ -75,11 +75,11 @@ func TestEnableThenDisableGivesTheSameBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newTree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
 			before := hosttest.Snapshot(t, h)
-			apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
+			apply(t, h, must(daemoncfg.Remap{User: "default"}.Plan(t.Context(), h))(t))
 			set, err := daemoncfg.Current(t.Context(), h)
 			require.NoError(t, err)
 			assert.True(t, set.On)
-			apply(t, h, must(daemoncfg.PlanClear(t.Context(), h))(t))
+			apply(t, h, must(planClear(t.Context(), h))(t))
 			assert.Equal(t, before, hosttest.Snapshot(t, h))
 		})
 	}
@@ -89,8 +89,8 @@ func TestEnableThenDisableGivesTheSameBytes(t *testing.T) {
 func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
 	h := newTree(t, "-- etc/passwd --\n")
 	before := hosttest.Snapshot(t, h)
-	receipt := apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
-	off := must(daemoncfg.PlanClear(t.Context(), h))(t)
+	receipt := apply(t, h, must(daemoncfg.Remap{User: "default"}.Plan(t.Context(), h))(t))
+	off := must(planClear(t.Context(), h))(t)
 	assert.Equal(t, "{\n}\n", string(off.Changes[0].After))
 	require.NoError(t, h.Undo(context.Background(), receipt.ID, nil))
 	assert.Equal(t, before, hosttest.Snapshot(t, h))
@@ -99,7 +99,7 @@ func TestDisableOfAFileThatWasMissingLeavesAnEmptyObject(t *testing.T) {
 // dockerd takes a link to nowhere for a missing file, and goes on without it.
 func TestALinkToNowhereIsWrittenThrough(t *testing.T) {
 	h := newTree(t, "-- etc/docker/daemon.json -> /srv/dotfiles/daemon.json --\n-- srv/dotfiles/README --\n")
-	apply(t, h, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t))
+	apply(t, h, must(daemoncfg.Remap{User: "default"}.Plan(t.Context(), h))(t))
 	files := hosttest.Snapshot(t, h)
 	assert.Equal(t, "-> /srv/dotfiles/daemon.json", files["/etc/docker/daemon.json"])
 	assert.Equal(t, "{\n  \"userns-remap\": \"default\"\n}\n", files["/srv/dotfiles/daemon.json"])
@@ -119,7 +119,7 @@ func TestPlanRemapMovesTheFlagOutOfDockerOpts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			env := func(line string) string { return "# mine\nX=1\n" + line + "\n# end" }
 			h := newTree(t, unit+"-- etc/docker/daemon.json --\n{\"icc\": false}\n-- etc/default/docker --\n"+env(test.in)+"\n")
-			plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 			require.NoError(t, err)
 			require.Len(t, plan.Changes, 2)
 			assert.Equal(t, "/etc/docker/daemon.json", plan.Changes[0].Path, "first, so that a crash in between does not start an un-remapped dockerd")
@@ -128,7 +128,7 @@ func TestPlanRemapMovesTheFlagOutOfDockerOpts(t *testing.T) {
 			assert.Equal(t, env(test.want)+"\n", string(plan.Changes[1].After))
 
 			apply(t, h, plan)
-			again, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+			again, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 			require.NoError(t, err)
 			assert.Empty(t, again.Changes)
 		})
@@ -153,11 +153,11 @@ func TestFlagsThatNobodyButAPersonMayTakeOut(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := newTree(t, test.tree)
 			before := hosttest.Snapshot(t, h)
-			_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+			_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 			require.ErrorIs(t, err, daemoncfg.ErrConflict)
 			require.True(t, strings.HasPrefix(err.Error(), test.place+": --userns-remap"), err)
 			require.ErrorContains(t, err, "the flag: "+test.fix)
-			_, err = daemoncfg.PlanClear(t.Context(), h)
+			_, err = planClear(t.Context(), h)
 			require.ErrorIs(t, err, daemoncfg.ErrFlag)
 			require.ErrorContains(t, err, test.place)
 			assert.Equal(t, before, hosttest.Snapshot(t, h))
@@ -175,7 +175,7 @@ func TestPlanRemapFindsOtherConflictsBeforeItWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newTree(t, unit+"-- etc/docker/daemon.json --\n"+text+"\n")
-			_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+			_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 			require.EqualError(t, err, `/lib/systemd/system/docker.service:3: -H fd:// is a flag of dockerd here, and dockerd does not start when "hosts" is in /etc/docker/daemon.json too; remove "hosts" there, or the flag: override /lib/systemd/system/docker.service:3 by a drop-in (systemctl edit docker) of the lines [Service], ExecStart= and ExecStart=/usr/sbin/dockerd $DOCKER_OPTS`)
 			_, err = daemoncfg.PlanSet(t.Context(), h, []string{"debug"}, json.RawMessage(`true`))
 			require.NoError(t, err, "not the conflict of this edit")
@@ -187,23 +187,23 @@ func TestPlanRemapFindsOtherConflictsBeforeItWrites(t *testing.T) {
 	_, err = daemoncfg.PlanSet(t.Context(), h, nil, json.RawMessage(`{"hosts": []}`))
 	require.ErrorIs(t, err, daemoncfg.ErrConflict)
 	runtimes := newTree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --add-runtime x=/x\n-- etc/docker/daemon.json --\n{\"runtimes\": {}}\n")
-	_, err = daemoncfg.PlanRemap(t.Context(), runtimes, daemoncfg.Remap{User: "default"})
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), runtimes)
 	require.NoError(t, err, "dockerd merges runtimes")
 }
 
 func TestTheContainerdImageStoreIsRefused(t *testing.T) {
 	const on = "{\n  \"features\": {\n    \"containerd-snapshotter\": true\n  }\n}\n"
 	h := newTree(t, "-- etc/docker/daemon.json --\n"+on)
-	_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+	_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
 	require.ErrorContains(t, err, "/etc/docker/daemon.json:3:5: containerd-snapshotter is switched on here, and dockerd from 29.0 does not start with it and userns-remap")
 
 	h = newTree(t, "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --feature containerd-snapshotter=true\n")
-	_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 	require.ErrorIs(t, err, daemoncfg.ErrSnapshotter)
 
 	h = newTree(t, "-- etc/docker/daemon.json --\n"+strings.Replace(on, "true", "false", 1))
-	_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 	require.NoError(t, err)
 
 	h = newTree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\"}\n")
@@ -215,15 +215,15 @@ func TestPlanRemapRefuses(t *testing.T) {
 	h := newTree(t, accounts+"-- etc/docker/daemon.json --\n{\n  // mine\n}\n")
 	before := hosttest.Snapshot(t, h)
 	for _, r := range []daemoncfg.Remap{{}, {User: "root"}, {User: "0"}, {User: "0", Group: "0"}} {
-		_, err := daemoncfg.PlanRemap(t.Context(), h, r)
+		_, err := r.Plan(t.Context(), h)
 		require.ErrorIs(t, err, daemoncfg.ErrFailOpen)
 	}
-	_, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+	_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 	require.EqualError(t, err, "/etc/docker/daemon.json:2:3: dockerd accepts no comments; no dockerd starts with one")
-	_, err = daemoncfg.PlanClear(t.Context(), h)
+	_, err = planClear(t.Context(), h)
 	require.ErrorIs(t, err, daemoncfg.ErrInvalid)
 	h = newTree(t, accounts)
-	_, err = daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "nobody-here"})
+	_, err = daemoncfg.Remap{User: "nobody-here"}.Plan(t.Context(), h)
 	require.ErrorIs(t, err, daemoncfg.ErrAccount)
 	for _, value := range []string{`"root"`, `""`, `null`, `1000`, `"a:b:c"`} {
 		_, err = daemoncfg.PlanSet(t.Context(), h, []string{"userns-remap"}, json.RawMessage(value))
@@ -237,18 +237,18 @@ func TestPlanRemapRefuses(t *testing.T) {
 func TestAConfigFileThatIsNamed(t *testing.T) {
 	const named = "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --config-file /srv/d.json\n"
 	missing := newTree(t, named+"-- etc/docker/daemon.json --\n{}\n")
-	plan := must(daemoncfg.PlanRemap(t.Context(), missing, daemoncfg.Remap{User: "default"}))(t)
+	plan := must(daemoncfg.Remap{User: "default"}.Plan(t.Context(), missing))(t)
 	require.Len(t, plan.Changes, 1)
 	assert.Equal(t, "/srv/d.json", plan.Changes[0].Path)
 	assert.Nil(t, plan.Changes[0].Before)
 
 	directory := newTree(t, named+"-- srv/d.json/x --\n")
-	_, err := daemoncfg.PlanRemap(t.Context(), directory, daemoncfg.Remap{User: "default"})
+	_, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), directory)
 	require.ErrorIs(t, err, usernskit.ErrNotRegular)
 	require.ErrorContains(t, err, "/srv/d.json")
 
 	large := newTree(t, "-- etc/docker/daemon.json --\n{"+strings.Repeat(" ", 17<<20)+"}\n")
-	_, err = daemoncfg.PlanRemap(t.Context(), large, daemoncfg.Remap{User: "default"})
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), large)
 	require.ErrorIs(t, err, usernskit.ErrTooLarge)
 	require.ErrorContains(t, err, "/etc/docker/daemon.json")
 }
@@ -266,10 +266,10 @@ func TestPlanSetOfOneKeyIsThePlanForIt(t *testing.T) {
 	assert.Equal(t, `/etc/docker/daemon.json:3:3: no dockerd from 20.10 to 29 knows the key "zzz", nor starts with it`, plan.Warnings[0].String())
 
 	plan = must(daemoncfg.PlanSet(t.Context(), h, []string{"userns-remap"}, json.RawMessage(`"default"`)))(t)
-	assert.Equal(t, must(daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"}))(t), plan)
-	plan = must(daemoncfg.PlanDelete(t.Context(), h, []string{"debug"}))(t)
+	assert.Equal(t, must(daemoncfg.Remap{User: "default"}.Plan(t.Context(), h))(t), plan)
+	plan = must(daemoncfg.PlanSet(t.Context(), h, []string{"debug"}, nil))(t)
 	assert.Equal(t, "{\n}\n", string(plan.Changes[0].After))
-	assert.Empty(t, must(daemoncfg.PlanDelete(t.Context(), h, []string{"absent", "x"}))(t).Changes)
+	assert.Empty(t, must(daemoncfg.PlanSet(t.Context(), h, []string{"absent", "x"}, nil))(t).Changes)
 }
 
 func TestCurrent(t *testing.T) {
@@ -319,4 +319,12 @@ func apply(t testing.TB, h usernskit.Host, p usernskit.Plan) usernskit.Receipt {
 	r, err := h.Apply(context.Background(), p)
 	require.NoError(t, err)
 	return r
+}
+
+func planClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
+	doc, err := daemoncfg.Read(ctx, h)
+	if err != nil {
+		return usernskit.Plan{}, err
+	}
+	return doc.PlanClear(ctx, h)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/internal/fstype"
 )
 
@@ -73,7 +74,7 @@ func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error
 	roots := []string{dataRoot}
 	if remapped {
 		var err error
-		if roots, err = dockerd.Stores(h, dataRoot); errors.Is(err, fs.ErrPermission) {
+		if roots, err = store.Remapped(h, dataRoot); errors.Is(err, fs.ErrPermission) {
 			l.unseen(dataRoot, err)
 			return nil
 		} else if err != nil {
@@ -81,7 +82,7 @@ func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error
 		}
 	}
 	for _, root := range roots {
-		store, err := dockerd.ReadStore(h, root)
+		docker, err := store.Read(h, root)
 		switch {
 		case isNotExist(err):
 			continue
@@ -91,7 +92,7 @@ func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error
 		case err != nil:
 			return err
 		}
-		l.storeOf(store, remapped)
+		l.storeOf(docker, remapped)
 	}
 	return nil
 }
@@ -101,15 +102,15 @@ func (l *warnings) unseen(dir string, why error) {
 		"%s may not be looked into (%v): whether there is a swarm, a plugin or a privileged container in it is unknown; root can tell", dir, why)})
 }
 
-func (l *warnings) storeOf(store *dockerd.Store, remapped bool) {
-	if store.Swarm {
-		l.risk(RiskSwarm, "%s/swarm: the node is part of a swarm and drops out of it; its state stays there, and a copy of it in the other store brings it back", store.Root)
+func (l *warnings) storeOf(docker *store.Store, remapped bool) {
+	if docker.Swarm {
+		l.risk(RiskSwarm, "%s/swarm: the node is part of a swarm and drops out of it; its state stays there, and a copy of it in the other store brings it back", docker.Root)
 	}
-	if n := len(store.Plugins); n > 0 {
-		l.risk(RiskPlugins, "%s/plugins: %d managed plugins are not seen after the change and have to be installed again", store.Root, n)
+	if n := len(docker.Plugins); n > 0 {
+		l.risk(RiskPlugins, "%s/plugins: %d managed plugins are not seen after the change and have to be installed again", docker.Root, n)
 	}
 	var names []string
-	for _, c := range store.Containers {
+	for _, c := range docker.Containers {
 		if why := hostSharing(c); why != "" {
 			names = append(names, fmt.Sprintf("%s (%s)", c, why))
 		}
@@ -121,16 +122,16 @@ func (l *warnings) storeOf(store *dockerd.Store, remapped bool) {
 		}
 		l.risk(RiskHostContainers, "%s%s will need --userns=host, which is weaker than no remapping at all, or an end to that", strings.Join(names, ", "), more)
 	}
-	for part, why := range store.Unread {
+	for part, why := range docker.Unread {
 		if slices.Contains([]string{"Swarm", "Plugins", "Containers"}, strings.SplitN(part, "/", 2)[0]) {
-			l.unseen(store.Root, fmt.Errorf("%s: %s", part, why))
+			l.unseen(docker.Root, fmt.Errorf("%s: %s", part, why))
 			return
 		}
 	}
 }
 
 // hostSharing says why remapping does not allow a running container, or "".
-func hostSharing(c dockerd.Container) string {
+func hostSharing(c store.Container) string {
 	if !c.Running || c.Userns == "host" {
 		return ""
 	}

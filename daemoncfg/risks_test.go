@@ -64,7 +64,7 @@ func TestRisks(t *testing.T) {
 				assert.True(t, w.Risk)
 				assert.True(t, strings.HasPrefix(w.ID+": "+w.Text, test.want[i]), "%s: %s", w.ID, w.Text)
 			}
-			plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+			plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 			require.NoError(t, err)
 			assert.Equal(t, list, plan.Warnings, "the plan has the same")
 		})
@@ -95,7 +95,7 @@ func TestDisableWarnsOfTheStoreThatIsLeft(t *testing.T) {
 	h := newTree(t, "-- etc/docker/daemon.json --\n{\"userns-remap\": \"default\", \"live-restore\": true, \"storage-driver\": \"aufs\"}\n"+
 		"-- var/lib/docker/swarm/docker-state.json --\n{}\n-- var/lib/docker/100000.100000/plugins/"+idA+"/config.json --\n{}\n"+
 		container("var/lib/docker/100000.100000", idA, "web", "true", `{"Privileged": true}`))
-	plan, err := daemoncfg.PlanClear(t.Context(), h)
+	plan, err := planClear(t.Context(), h)
 	require.NoError(t, err)
 	var ids []string
 	for _, w := range plan.Warnings {
@@ -106,7 +106,7 @@ func TestDisableWarnsOfTheStoreThatIsLeft(t *testing.T) {
 
 func TestAStartupThatIsUnclearIsARisk(t *testing.T) {
 	h := newTree(t, "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/opt/start-docker\n")
-	plan, err := daemoncfg.PlanRemap(t.Context(), h, daemoncfg.Remap{User: "default"})
+	plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 	require.NoError(t, err)
 	require.Len(t, plan.Warnings, 1)
 	assert.Equal(t, "startup-unsure", plan.Warnings[0].ID)

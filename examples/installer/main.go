@@ -74,7 +74,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	daemon, err := daemoncfg.PlanRemap(ctx, image, remap)
+	daemon, err := remap.Plan(ctx, image)
 	if err != nil {
 		return usernskit.Plan{}, err
 	}

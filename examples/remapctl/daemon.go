@@ -90,6 +90,6 @@ func (e *env) daemonUnset(ctx context.Context, list []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanDelete(ctx, e.host, path) })
+	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanSet(ctx, e.host, path, nil) })
 	return err
 }

@@ -6,7 +6,7 @@ import (
 	"regexp"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	ondisk "github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -17,7 +17,7 @@ var storeName = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})$`)
 // where it remaps) while it is down. It returns fs.ErrNotExist where there is
 // no such store.
 func ReadStore(h usernskit.Host, root string) (*engine.Engine, error) {
-	s, err := dockerd.ReadStore(h, root)
+	s, err := ondisk.Read(h, root)
 	if err != nil {
 		return nil, err
 	}

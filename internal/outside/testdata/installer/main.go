@@ -33,7 +33,7 @@ func install(ctx context.Context, image usernskit.Host) error {
 	if err != nil {
 		return err
 	}
-	daemon, err := daemoncfg.PlanRemap(ctx, image, daemoncfg.Remap{User: daemoncfg.Default})
+	daemon, err := daemoncfg.Remap{User: daemoncfg.Default}.Plan(ctx, image)
 	if err != nil {
 		return err
 	}

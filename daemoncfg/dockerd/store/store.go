@@ -1,4 +1,7 @@
-package dockerd
+// Package store reads what a dockerd keeps on disk, while it is up or down:
+// containers with the options that meet user namespaces, images, volumes,
+// plugins. It writes nothing.
+package store
 
 import (
 	"encoding/json"
@@ -86,9 +89,9 @@ func (c Container) String() string {
 	return c.Name
 }
 
-// ReadStore reads the store below root, while the daemon is up or down. The
+// Read reads the store below root, while the daemon is up or down. The
 // error matches [fs.ErrNotExist] where there is no such directory.
-func ReadStore(h usernskit.Host, root string) (*Store, error) {
+func Read(h usernskit.Host, root string) (*Store, error) {
 	if _, err := h.ReadDir(root); err != nil {
 		return nil, err
 	}
@@ -106,19 +109,22 @@ func ReadStore(h usernskit.Host, root string) (*Store, error) {
 	return s, nil
 }
 
-// StoreName matches the name of a remapped store below the data-root: UID.GID.
+// storeName matches the name of a remapped store below the data-root: UID.GID.
 var storeName = regexp.MustCompile(`^[1-9][0-9]{0,9}\.[1-9][0-9]{0,9}$`)
 
-// Stores lists the remapped stores below a data-root, each a directory UID.GID.
-func Stores(h usernskit.Host, dataRoot string) ([]string, error) {
-	names, err := list(h, dataRoot)
+// Remapped lists the remapped stores below a data-root, each a directory UID.GID.
+func Remapped(h usernskit.Host, dataRoot string) ([]string, error) {
+	entries, err := h.ReadDir(dataRoot)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	var stores []string
-	for _, name := range names {
-		if storeName.MatchString(name) {
-			stores = append(stores, path.Join(dataRoot, name))
+	for _, e := range entries {
+		if storeName.MatchString(e.Name()) {
+			stores = append(stores, path.Join(dataRoot, e.Name()))
 		}
 	}
-	return stores, err
+	return stores, nil
 }
 
 // dir lists a directory of the store. A missing one is empty.
