@@ -20,15 +20,15 @@ import (
 type Sources struct {
 	// Shell is the program behind /bin/sh, "dash" or "bash"; "" where it is
 	// not known.
-	Shell string
+	Shell string `json:"shell"`
 	// Files are the files in the order in which they are read.
-	Files []string
+	Files []string `json:"files"`
 	// Problems are the places where update-grub stops ([WarnStops]), or stops
 	// if a command fails ([WarnMayStop]).
-	Problems []usernskit.Warning
+	Problems []usernskit.Warning `json:"problems"`
 	// Values are the variables that reach the kernel. Path is the file with the
 	// last word on each; State is StateCannotTell where reading does not tell.
-	Values []Place
+	Values []Place `json:"values"`
 }
 
 // Stops reports whether update-grub stops before it makes a menu.
@@ -51,7 +51,7 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 	if len(s.shell) == 0 {
 		return Sources{}, fmt.Errorf("%w: %s does not exist", ErrNoPlace, defaultGrub)
 	}
-	sources := Sources{Shell: s.shellProgram(), Files: s.shell}
+	sources := Sources{Shell: s.shellProgram(), Files: s.shell, Problems: []usernskit.Warning{}} // [] and not null
 	var files []*shellFile
 	for _, name := range s.shell {
 		f, err := parseShell(name, s.read(name))

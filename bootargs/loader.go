@@ -61,33 +61,33 @@ func (k *Kind) UnmarshalText(text []byte) error {
 
 // A Loader is how a host boots, and where its kernel arguments are kept.
 type Loader struct {
-	Kind   Kind
-	Distro string // ID and VERSION_ID of os-release(5): "rhel 9.4"
+	Kind   Kind   `json:"loader"`
+	Distro string `json:"distro"` // ID and VERSION_ID of os-release(5): "rhel 9.4"
 	// Why is what the kind was chosen for, or for a host that PlanEdit does not
 	// edit, who keeps the arguments.
-	Why string
+	Why string `json:"why"`
 	// Evidence is everything that was found for this loader; Others is what
 	// was found for other ones, and was weaker.
-	Evidence []string
-	Others   []string
+	Evidence []string `json:"evidence"`
+	Others   []string `json:"others"`
 	// Stores are the places that hold arguments, in the order in which they
 	// are written.
-	Stores []Place
+	Stores []Place `json:"stores"`
 	// Grubby is the path of grubby(8), "" where there is none.
-	Grubby string
+	Grubby string `json:"grubby"`
 	// Command is what to run on a host that PlanEdit does not edit.
-	Command []string
+	Command []string `json:"command"`
 }
 
 // A Place is one place where arguments are kept, or one command line.
 type Place struct {
-	Path string // of the file
-	What string // the variable, key or label in it, "" for a file that is all arguments
-	For  string // which kernels get it: "every kernel", "new kernels", or an entry's title
+	Path string `json:"path"` // of the file
+	What string `json:"what"` // the variable, key or label in it, "" for a file that is all arguments
+	For  string `json:"for"`  // which kernels get it: "every kernel", "new kernels", or an entry's title
 	// Line is the command line, variables put in, and State how the arguments
 	// asked for are in it. Both are empty in Loader.Stores.
-	Line  string
-	State State // StateActive, StateMissing, StateOverridden or StateCannotTell
+	Line  string `json:"line"`
+	State State  `json:"state"` // StateActive, StateMissing, StateOverridden, StateCannotTell or StateNone
 }
 
 // Where returns "path: what" as far as there are both, and "" for the zero Place.

@@ -21,12 +21,13 @@ const (
 	StatePartial                    // some places have them: the next boot, or the next kernel, may not
 	StateMissing                    // nowhere
 	StateOverridden                 // set, and set otherwise later in the same line
+	StateNone                       // no arguments were asked for
 )
 
-var stateNames = [...]string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden"}
+var stateNames = [...]string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden", ""}
 
 // String returns "active", "pending-reboot", "partial", "missing",
-// "overridden" or "cannot-tell".
+// "overridden", "cannot-tell", or "" for StateNone.
 func (s State) String() string {
 	if s < 0 || int(s) >= len(stateNames) {
 		return fmt.Sprintf("State(%d)", int(s))
@@ -49,12 +50,13 @@ func (s *State) UnmarshalText(text []byte) error {
 
 // A Report is how far arguments have come on a host.
 type Report struct {
-	State   State
-	Loader  Loader
-	Running Place   // /proc/cmdline
-	Default Place   // the entry that is booted by default
-	Entries []Place // all that boot Linux but the rescue entries
-	Future  Place   // what kernels to come, or the next update-grub, will get
+	Args    []string `json:"args"` // what was asked for
+	State   State    `json:"state"`
+	Loader           // the members of its JSON are beside these
+	Running Place    `json:"running"` // /proc/cmdline
+	Default Place    `json:"default"` // the entry that is booted by default
+	Entries []Place  `json:"entries"` // all that boot Linux but the rescue entries
+	Future  Place    `json:"future"`  // what kernels to come, or the next update-grub, will get
 }
 
 // Status finds out how far the arguments in want have come: in the running
@@ -70,7 +72,9 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	if err != nil {
 		return Report{}, err
 	}
-	r := Report{Loader: s.Loader}
+	r := Report{Args: append([]string{}, want...), Loader: s.Loader, Entries: []Place{}} // [] and not null
+	r.Evidence, r.Others, r.Command = append([]string{}, r.Evidence...), append([]string{}, r.Others...), append([]string{}, r.Command...)
+	r.Stores = append([]Place{}, r.Stores...)
 	if line := s.read("/proc/cmdline"); line != nil {
 		r.Running = place("/proc/cmdline", "", strings.TrimSpace(string(line)), w)
 	}
@@ -99,13 +103,19 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	if s.err != nil {
 		return Report{}, s.err
 	}
-	r.State = r.judge()
+	r.State = StateNone
+	if len(want) > 0 {
+		r.State = r.judge()
+	}
 	return r, nil
 }
 
 // place judges one line.
 func place(path, what, line string, want []word) Place {
 	p := Place{Path: path, What: what, Line: line, State: StateActive}
+	if len(want) == 0 {
+		p.State = StateNone
+	}
 	for _, w := range want {
 		last, ok := Parse(line).Effective(w.Name)
 		switch {

@@ -18,18 +18,9 @@ import (
 // An Export is what one host says of its subordinate IDs: the JSON object of
 // "subid list", with the machine and the host it came from.
 type Export struct {
-	Machine string       `json:"machine"`
-	Host    string       `json:"host"`
-	Ranges  []ExportLine `json:"ranges"`
-}
-
-// An ExportLine is one range of a host's /etc/subuid or /etc/subgid.
-type ExportLine struct {
-	File  string `json:"file"`
-	Line  int    `json:"line"`
-	Owner string `json:"owner"`
-	Start uint32 `json:"start"`
-	Count uint32 `json:"count"`
+	Machine string        `json:"machine"` // as in machine-id(5); empty where there is none
+	Host    string        `json:"host"`    // as in hostname(5)
+	Ranges  []subid.Claim `json:"ranges"`
 }
 
 // UnmarshalJSON refuses an object that is not an export, or that cannot be told
@@ -178,7 +169,7 @@ func (a *auditor) export(e Export) {
 	a.machines[e.Machine] = name
 	for _, line := range e.Ranges {
 		bit := map[string]int{subid.UIDFile: 1, subid.GIDFile: 2}[line.File]
-		r := subid.Range{Start: line.Start, Count: line.Count}
+		r := line.Range
 		first, last, ok := a.space.overlaps(r)
 		if bit == 0 || !ok {
 			continue // an account, or IDs outside the space

@@ -251,7 +251,7 @@ func TestPlan(t *testing.T) {
 }
 
 // export is a host's own word, with the same ranges in both files.
-func export(number int, lines ...fleet.ExportLine) fleet.Export {
+func export(number int, lines ...subid.Claim) fleet.Export {
 	e := fleet.Export{Machine: machineID(number), Host: fmt.Sprintf("host%d", number)}
 	for _, l := range lines {
 		for _, name := range []string{subid.UIDFile, subid.GIDFile} {
@@ -262,12 +262,12 @@ func export(number int, lines ...fleet.ExportLine) fleet.Export {
 	return e
 }
 
-func slotLine(slot int, owner string) fleet.ExportLine {
+func slotLine(slot int, owner string) subid.Claim {
 	r, err := space.Slot(slot)
 	if err != nil {
 		panic(err)
 	}
-	return fleet.ExportLine{Line: 1, Owner: owner, Start: r.Start, Count: r.Count}
+	return subid.Claim{Line: 1, Owner: owner, Range: r}
 }
 
 func all(exports ...fleet.Export) iter.Seq2[fleet.Export, error] {
@@ -288,7 +288,7 @@ func TestAudit(t *testing.T) {
 	half := export(1, slotLine(3, "dockremap"))
 	half.Ranges = half.Ranges[:1]
 	across := slotLine(3, "dockremap")
-	across.Start += 1000
+	across.Range.Start += 1000
 	for _, c := range []struct {
 		name    string
 		claims  []fleet.Claim
@@ -309,7 +309,7 @@ func TestAudit(t *testing.T) {
 		{"released and gone", []fleet.Claim{claim(3, 1, fleet.Released)}, []fleet.Export{export(1)}, nil},
 		{"a claim of which no export was given", []fleet.Claim{claim(3, 1, fleet.Applied)}, nil, []string{"unseen 3 host1"}},
 		{"cloned images", nil, []fleet.Export{export(1), {Machine: machineID(1), Host: "clone"}}, []string{"cloned -1 clone"}},
-		{"IDs outside the space", nil, []fleet.Export{export(1, fleet.ExportLine{Owner: "alice", Start: 100000, Count: 65536})}, nil},
+		{"IDs outside the space", nil, []fleet.Export{export(1, subid.Claim{Owner: "alice", Range: subid.Range{Start: 100000, Count: 65536}})}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			reg := newRegistry(t)
@@ -352,7 +352,7 @@ func TestAudit(t *testing.T) {
 			for n := range large.Slots {
 				r, err := large.Slot(n)
 				require.NoError(t, err)
-				if !yield(export(n, fleet.ExportLine{Line: 1, Owner: "dockremap", Start: r.Start, Count: r.Count}), nil) {
+				if !yield(export(n, subid.Claim{Line: 1, Owner: "dockremap", Range: r}), nil) {
 					return
 				}
 			}

@@ -63,11 +63,11 @@ var severity = func() map[ProblemID]int {
 
 // A Problem is something about a file that a person should look at.
 type Problem struct {
-	ID    ProblemID
-	File  string
-	Line  int    // from 1; 0 for the file as a whole
-	Owner string // whose line it is; "" for the file as a whole
-	Text  string // what is wrong, and who reads what where readers differ
+	ID    ProblemID `json:"id"`
+	File  string    `json:"file"`
+	Line  int       `json:"line"`  // from 1; 0 for the file as a whole
+	Owner string    `json:"owner"` // whose line it is; "" for the file as a whole
+	Text  string    `json:"text"`  // what is wrong, and who reads what where readers differ
 }
 
 // String returns "/etc/subuid:3: overlap: what is wrong", safe for a terminal.

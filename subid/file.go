@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"encoding/json"
 	"iter"
 	"math"
 	"slices"
@@ -25,6 +26,30 @@ type Claim struct {
 	Line  int    // from 1; 0 where there is no File
 	Owner string // as the file has it
 	Range Range
+}
+
+// A claimForm is a Claim in JSON.
+type claimForm struct {
+	File  string `json:"file"`
+	Line  int    `json:"line"`
+	Owner string `json:"owner"`
+	Start uint32 `json:"start"`
+	Count uint32 `json:"count"`
+}
+
+// MarshalJSON returns {file, line, owner, start, count}.
+func (c Claim) MarshalJSON() ([]byte, error) {
+	return json.Marshal(claimForm{c.File, c.Line, c.Owner, c.Range.Start, c.Range.Count})
+}
+
+// UnmarshalJSON reads what MarshalJSON returns.
+func (c *Claim) UnmarshalJSON(data []byte) error {
+	var f claimForm
+	if err := json.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	*c = Claim{f.File, f.Line, f.Owner, Range{f.Start, f.Count}}
+	return nil
 }
 
 // Parse takes any bytes for a subuid or subgid file and never fails; what is

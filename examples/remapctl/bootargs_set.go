@@ -159,16 +159,14 @@ func bootargsEditCommand(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if e.json {
-			return e.printJSON(jsonLine{1, line})
+		if !e.json {
+			fmt.Fprint(e.out, line)
 		}
-		_, err = io.WriteString(e.out, line)
-		return err
+		return e.printed(jsonLine{line}, nil)
 	})
 	return c
 }
 
 type jsonLine struct {
-	Schema int    `json:"schema"`
-	Line   string `json:"line"`
+	Line string `json:"line"`
 }

@@ -38,7 +38,6 @@ func daemonCommand(e *env) *cobra.Command {
 }
 
 type jsonDaemonGet struct {
-	Schema  int             `json:"schema"`
 	File    string          `json:"file"`
 	Pointer string          `json:"pointer"`
 	Line    int             `json:"line"`  // 0 where there is no value
@@ -55,19 +54,16 @@ func (e *env) daemonGet(ctx context.Context, list []string) error {
 		return err
 	}
 	value, ok := doc.Get(path...)
+	line, _ := doc.Position(path...)
+	var code error
 	switch {
-	case e.json:
-		line, _ := doc.Position(path...)
-		err = e.printJSON(jsonDaemonGet{1, doc.Name(), list[0], line, value})
 	case ok:
 		e.text("%s", value)
 	default:
 		e.note("%s: there is no %s", doc.Name(), list[0])
+		code = findings
 	}
-	if err == nil && !ok {
-		return findings
-	}
-	return err
+	return e.printed(jsonDaemonGet{doc.Name(), list[0], line, value}, code)
 }
 
 func (e *env) daemonSet(ctx context.Context, list []string) error {

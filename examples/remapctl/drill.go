@@ -66,7 +66,8 @@ func drillCommand(e *env) *cobra.Command {
 		case "text":
 			err = e.printDrill(report, *without)
 		case "json":
-			err = e.printJSON(report)
+			e.json = true
+			err = e.printed(report, nil)
 		case "junit":
 			err = format.JUnit(e.out, findings)
 		case "sarif":

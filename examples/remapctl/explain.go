@@ -11,7 +11,6 @@ import (
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
-	"github.com/usernskit/usernskit/verify/format"
 )
 
 // A jsonRisk is something that a plan warns of, and that --accept-risk accepts.
@@ -76,7 +75,7 @@ func (e *env) explain(_ context.Context, list []string) error {
 	}
 	switch {
 	case e.json:
-		return e.printJSON(jsonExplained{format.SchemaVersion, append([]verify.Check{}, checks...), append([]jsonRisk{}, risks...)})
+		return e.printed(jsonExplained{append([]verify.Check{}, checks...), append([]jsonRisk{}, risks...)}, nil)
 	case len(list) == 1 && len(checks) == 1:
 		fmt.Fprint(e.out, checks[0])
 		return nil
@@ -91,7 +90,6 @@ func (e *env) explain(_ context.Context, list []string) error {
 }
 
 type jsonExplained struct {
-	Schema int            `json:"schema"`
 	Checks []verify.Check `json:"checks"`
 	Risks  []jsonRisk     `json:"risks"`
 }

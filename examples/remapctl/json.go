@@ -12,22 +12,18 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// The JSON of plans, as the contract has it.
-type jsonPlan struct {
-	Changes  []usernskit.Change  `json:"changes"`
-	Actions  []usernskit.Action  `json:"actions"`
-	Warnings []usernskit.Warning `json:"warnings"`
-}
+// A jsonPlan is a plan beside other members.
+type jsonPlan usernskit.Plan
 
 func planJSON(p usernskit.Plan) jsonPlan {
-	return jsonPlan{ // [] and not null
-		append([]usernskit.Change{}, p.Changes...), append([]usernskit.Action{}, p.Actions...), append([]usernskit.Warning{}, p.Warnings...),
-	}
+	p.Changes = append([]usernskit.Change{}, p.Changes...) // [] and not null
+	p.Actions = append([]usernskit.Action{}, p.Actions...)
+	p.Warnings = append([]usernskit.Warning{}, p.Warnings...)
+	return jsonPlan(p)
 }
 
 // jsonWrite is what a command that writes prints with --json.
 type jsonWrite struct {
-	Schema  int    `json:"schema"`
 	DryRun  bool   `json:"dry_run"`
 	Receipt string `json:"receipt"` // empty where nothing was written
 	jsonPlan
@@ -35,16 +31,12 @@ type jsonWrite struct {
 
 // report prints the outcome of a command that writes, with --json.
 func (e *env) report(p usernskit.Plan, r usernskit.Receipt) error {
-	if !e.json {
-		return nil
-	}
-	return e.printJSON(jsonWrite{Schema: 1, DryRun: e.dryRun, Receipt: r.ID, jsonPlan: planJSON(p)})
+	return e.printed(jsonWrite{DryRun: e.dryRun, Receipt: r.ID, jsonPlan: planJSON(p)}, nil)
 }
 
 // jsonError is what every command prints with --json when it could not do it.
 type jsonError struct {
-	Schema int `json:"schema"`
-	Error  struct {
+	Error struct {
 		Text   string `json:"text"`
 		ID     string `json:"id"` // what kind of error, where a program may want to decide on it
 		File   string `json:"file"`
@@ -54,7 +46,7 @@ type jsonError struct {
 }
 
 func errorJSON(err error) jsonError {
-	out := jsonError{Schema: 1}
+	var out jsonError
 	out.Error.Text = err.Error()
 	for _, k := range known {
 		if errors.Is(err, k.target) {

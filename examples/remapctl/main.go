@@ -98,8 +98,8 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	case errors.As(err, &code):
 		return int(code)
 	}
-	if (e.json || slices.Contains(args, "--json")) && !e.out.written {
-		_ = e.printJSON(errorJSON(err))
+	if e.json = e.json || slices.Contains(args, "--json"); !e.out.written {
+		_ = e.printed(errorJSON(err), nil)
 	}
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
 		err = errInterrupted // the rest is how a command ends early

@@ -81,7 +81,7 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	space := idspace.New(of, from)
 	switch {
 	case e.json:
-		err = e.printJSON(spaceJSON(space))
+		err = e.printed(spaceJSON(space), nil)
 	case f.svg == "-":
 		err = space.WriteSVG(e.out, e.caption())
 	case f.svg != "":
@@ -119,16 +119,14 @@ func (e *env) describe(ctx context.Context, id uint32) error {
 	if err != nil {
 		return err
 	}
-	out := jsonDescription{Schema: 1, ID: id}
+	out := jsonDescription{ID: id}
 	out.UID = e.meanings(idspace.New(idspace.Users, from), id)
 	out.GID = e.meanings(idspace.New(idspace.Groups, from), id)
-	if e.json {
-		err = e.printJSON(out)
+	var code error
+	if !seen {
+		code = incomplete
 	}
-	if err == nil && !seen {
-		return incomplete
-	}
-	return err
+	return e.printed(out, code)
 }
 
 func (e *env) meanings(space idspace.Space, id uint32) []jsonMeaning {

@@ -30,7 +30,6 @@ type jsonOverlap struct {
 }
 
 type jsonSpace struct {
-	Schema    int            `json:"schema"`
 	IDs       string         `json:"ids"`
 	Intervals []jsonInterval `json:"intervals"`
 	Gaps      []jsonGap      `json:"gaps"`
@@ -44,10 +43,9 @@ type jsonMeaning struct {
 }
 
 type jsonDescription struct {
-	Schema int           `json:"schema"`
-	ID     uint32        `json:"id"`
-	UID    []jsonMeaning `json:"uid"`
-	GID    []jsonMeaning `json:"gid"`
+	ID  uint32        `json:"id"`
+	UID []jsonMeaning `json:"uid"`
+	GID []jsonMeaning `json:"gid"`
 }
 
 func intervalJSON(v idspace.Interval) jsonInterval {
@@ -59,7 +57,7 @@ func intervalJSON(v idspace.Interval) jsonInterval {
 }
 
 func spaceJSON(s idspace.Space) jsonSpace {
-	out := jsonSpace{1, s.IDs.String(), []jsonInterval{}, []jsonGap{}, []jsonOverlap{}}
+	out := jsonSpace{s.IDs.String(), []jsonInterval{}, []jsonGap{}, []jsonOverlap{}}
 	for _, v := range s.Intervals() {
 		out.Intervals = append(out.Intervals, intervalJSON(v))
 	}

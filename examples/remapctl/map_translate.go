@@ -20,7 +20,6 @@ type jsonSide struct {
 }
 
 type jsonTranslation struct {
-	Schema int      `json:"schema"`
 	Target string   `json:"target"`
 	ID     *uint32  `json:"id"`
 	UID    jsonSide `json:"uid"`
@@ -47,7 +46,7 @@ func sideJSON(m userns.Map, id *uint32) jsonSide {
 // translate says what an ID of the target is on the host, and what the same
 // number on the host is in the target.
 func (e *env) translate(t target, id uint32) error {
-	out := jsonTranslation{1, t.name, &id, sideJSON(t.mapping.UID, &id), sideJSON(t.mapping.GID, &id)}
+	out := jsonTranslation{t.name, &id, sideJSON(t.mapping.UID, &id), sideJSON(t.mapping.GID, &id)}
 	known := false
 	for kind, side := range sides(out) {
 		if side.ToHost != nil {
@@ -61,30 +60,23 @@ func (e *env) translate(t target, id uint32) error {
 			e.text("%s %d on the host is %d in %s", kind, id, *side.ToContainer, text.Visible(t.name))
 		}
 	}
-	if e.json {
-		if err := e.printJSON(out); err != nil {
-			return err
-		}
-	}
+	var code error
 	if !known {
 		e.note("%d is not mapped in %s, in either direction", id, text.Visible(t.name))
-		return findings
+		code = findings
 	}
-	return nil
+	return e.printed(out, code)
 }
 
 // showMapping prints all IDs of a target.
 func (e *env) showMapping(t target) error {
-	out := jsonTranslation{1, t.name, nil, sideJSON(t.mapping.UID, nil), sideJSON(t.mapping.GID, nil)}
-	if e.json {
-		return e.printJSON(out)
-	}
+	out := jsonTranslation{t.name, nil, sideJSON(t.mapping.UID, nil), sideJSON(t.mapping.GID, nil)}
 	for kind, side := range sides(out) {
 		for _, x := range side.Extents {
 			e.text("%s %s in %s is %s on the host", kind, span(x.ID, x.Count), text.Visible(t.name), span(x.HostID, x.Count))
 		}
 	}
-	return nil
+	return e.printed(out, nil)
 }
 
 // sides yields both sides, users first.

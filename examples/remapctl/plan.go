@@ -97,22 +97,24 @@ func (e *env) plan(ctx context.Context, flags *enableRequest) error {
 	if err != nil {
 		return err
 	}
-	if e.json {
-		err = e.printJSON(enableJSON(p))
-	} else {
+	var code error
+	switch {
+	case e.json && !p.Plan.Empty():
+		code = findings
+	case e.json:
+	case p.Plan.Empty():
+		e.warn(p.Plan)
+		e.next(p.Plan.Actions)
+		e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
+	default:
 		e.show(p.Plan)
 		e.warn(p.Plan)
 		e.next(p.Plan.Actions)
-	}
-	if err == nil && !p.Plan.Empty() {
 		e.foresee(ctx, want.Remap.String())
 		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), flags.command(e, append(e.accepted, e.open(p.Plan)...)))
-		return findings
+		code = findings
 	}
-	if !e.json && err == nil {
-		e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
-	}
-	return err
+	return e.printed(enableJSON(p), code)
 }
 
 type jsonRange struct {
@@ -122,18 +124,17 @@ type jsonRange struct {
 }
 
 type jsonEnable struct {
-	Schema int       `json:"schema"`
-	Remap  string    `json:"remap"`
-	UID    jsonRange `json:"uid"`
-	GID    jsonRange `json:"gid"`
+	Remap string    `json:"remap"`
+	UID   jsonRange `json:"uid"`
+	GID   jsonRange `json:"gid"`
 	jsonPlan
 }
 
 func enableJSON(p remap.Enable) jsonEnable {
 	span := func(r subid.Range, existing bool) jsonRange { return jsonRange{r.Start, r.Count, existing} }
 	return jsonEnable{
-		Schema: 1, Remap: p.Remap.String(),
-		UID: span(p.Grant.UID, p.Grant.UIDExisting), GID: span(p.Grant.GID, p.Grant.GIDExisting),
+		Remap: p.Remap.String(),
+		UID:   span(p.Grant.UID, p.Grant.UIDExisting), GID: span(p.Grant.GID, p.Grant.GIDExisting),
 		jsonPlan: planJSON(p.Plan),
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/usernskit/usernskit/verify/format"
 	"github.com/usernskit/usernskit/verify/preflight"
 )
 
@@ -33,10 +32,10 @@ func preflightCommand(e *env) *cobra.Command {
 		case len(forecast.Unknown) > 0:
 			code = incomplete
 		}
-		if e.json {
-			return errors.Join(e.printJSON(jsonForecast{format.SchemaVersion, forecast}), code)
+		if !e.json {
+			err = forecast.WriteText(e.out)
 		}
-		return errors.Join(forecast.WriteText(e.out), code)
+		return errors.Join(err, e.printed(forecast, code))
 	})
 	return c
 }
@@ -68,9 +67,4 @@ func (e *env) foresee(ctx context.Context, user string) {
 		e.say("")
 		_ = f.WriteText(e.out) // what comes after it will fail too
 	}
-}
-
-type jsonForecast struct {
-	Schema int `json:"schema"`
-	preflight.Forecast
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -56,12 +57,25 @@ func (e *env) finish(err error) error {
 	return fmt.Errorf("standard output: %w", lost)
 }
 
-// printJSON prints v, which has a field "schema", as the command's one object.
-func (e *env) printJSON(v any) error {
-	enc := json.NewEncoder(e.out)
+// printed ends a command that came to code: with --json it prints v, a struct,
+// as one object that begins with "schema".
+func (e *env) printed(v any, code error) error {
+	if !e.json {
+		return code
+	}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	members := strings.TrimPrefix(text.String(), "{")
+	if !strings.HasPrefix(members, "\n  \"schema\": ") {
+		members = "\n  \"schema\": 1," + members
+	}
+	_, err := io.WriteString(e.out, "{"+members)
+	return errors.Join(err, code)
 }
 
 // text prints a line of data, unless JSON carries it.

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
-	"github.com/usernskit/usernskit/verify/format"
 )
 
 func psCommand(e *env) *cobra.Command {
@@ -73,35 +72,28 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 		list = append(list, row)
 	}
 	slices.SortFunc(list, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
-	if err := e.printProcesses(list); err != nil {
-		return err
-	}
+	var code error
 	for _, gap := range seen.Gaps() {
 		e.note("not seen: %s", gap)
 	}
 	if !seen.Complete() {
-		return incomplete
+		code = incomplete
 	}
-	return nil
-}
-
-func (e *env) printProcesses(list []jsonProcess) error {
 	if e.json {
-		return e.printJSON(jsonProcesses{format.SchemaVersion, list})
+		return e.printed(jsonProcesses{list}, code)
 	}
 	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
 	for _, p := range list {
 		in := "-"
 		if p.UID != nil {
-			in = strconv.FormatUint(uint64(*p.UID), 10)
+			in = fmt.Sprint(*p.UID)
 		}
 		name := cmp.Or(p.Name, p.Container[:min(12, len(p.Container))], "-")
-		rows = append(rows, []string{strconv.Itoa(p.PID), strconv.FormatUint(uint64(p.HostUID), 10), in, name, p.Command})
+		rows = append(rows, []string{fmt.Sprint(p.PID), fmt.Sprint(p.HostUID), in, name, p.Command})
 	}
-	return e.table(rows)
+	return errors.Join(e.table(rows), code)
 }
 
 type jsonProcesses struct {
-	Schema    int           `json:"schema"`
 	Processes []jsonProcess `json:"processes"`
 }

@@ -19,8 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/fleet"
+	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/drill"
+	"github.com/usernskit/usernskit/verify/preflight"
 )
 
 // printed is what each command prints with --json. The schemas are made from
@@ -29,18 +33,12 @@ var printed = map[string]any{
 	"error":  jsonError{},
 	"enable": jsonWrite{}, "disable": jsonWrite{}, "undo": jsonWrite{}, "subid-add": jsonWrite{}, "subid-release": jsonWrite{},
 	"daemon-set": jsonWrite{}, "daemon-unset": jsonWrite{}, "bootargs-set": jsonWrite{}, "bootargs-remove": jsonWrite{},
-	"plan": jsonEnable{}, "preflight": jsonForecast{}, "ps": jsonProcesses{}, "explain": jsonExplained{},
-	"verify": struct {
-		Schema int `json:"schema"`
-		verify.Report
-	}{},
-	"map": jsonSpace{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
-	"subid-list": jsonRanges{}, "subid-audit": jsonProblems{}, "subid-find": jsonFound{}, "subid-owner": jsonOwners{},
-	"daemon-get": jsonDaemonGet{}, "bootargs-show": jsonBootargs{}, "bootargs-check": jsonSources{}, "bootargs-edit": jsonLine{},
-	"undo-list": jsonReceipts{}, "undo-forget": jsonForgotten{}, "shift": jsonShift{}, "drill": struct {
-		Schema int `json:"schema"`
-		drill.Report
-	}{},
+	"plan": jsonEnable{}, "preflight": preflight.Forecast{}, "ps": jsonProcesses{}, "explain": jsonExplained{},
+	"verify": verify.Report{},
+	"map":    jsonSpace{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
+	"subid-list": fleet.Export{}, "subid-audit": jsonProblems{}, "subid-find": jsonFound{}, "subid-owner": jsonOwners{},
+	"daemon-get": jsonDaemonGet{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": jsonLine{},
+	"undo-list": jsonReceipts{}, "undo-forget": jsonForgotten{}, "shift": jsonShift{}, "drill": drill.Report{},
 }
 
 // TestSchemas holds the files in schema to the types; go generate has it write them.
@@ -56,6 +54,7 @@ func TestSchemas(t *testing.T) {
 		schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 		schema["title"] = "remapctl " + strings.ReplaceAll(name, "-", " ") + " --json"
 		schema["properties"].(object)["schema"] = object{"const": 1}
+		schema["required"] = append([]string{"schema"}, schema["required"].([]string)...)
 		text, err := json.MarshalIndent(schema, "", "  ")
 		require.NoError(t, err)
 		file := schemaDir + name + ".schema.json"
@@ -87,6 +86,8 @@ func (m maker) of(t *testing.T, typ reflect.Type) object {
 		return object{}
 	case typ == reflect.TypeFor[usernskit.Change]():
 		return m.of(t, reflect.TypeFor[changeForm]())
+	case typ == reflect.TypeFor[subid.Claim]():
+		return m.of(t, reflect.TypeFor[claimForm]())
 	case typ.Kind() == reflect.Interface:
 		return object{}
 	case typ.Implements(text):
@@ -186,6 +187,15 @@ type changeForm struct {
 	Diff   string     `json:"diff"`           // for people
 	Mode   string     `json:"mode,omitempty"` // of a file that is made new
 	Lock   string     `json:"lock,omitempty"` // the protocol that other writers of this file follow
+}
+
+// A claimForm is what a [subid.Claim] is in JSON.
+type claimForm struct {
+	File  string `json:"file"`
+	Line  int    `json:"line"`
+	Owner string `json:"owner"`
+	Start uint32 `json:"start"`
+	Count uint32 `json:"count"`
 }
 
 type hunkForm struct {

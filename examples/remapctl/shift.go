@@ -17,7 +17,6 @@ import (
 
 // jsonShift is what shift prints with --json.
 type jsonShift struct {
-	Schema int    `json:"schema"`
 	Dir    string `json:"dir"`
 	DryRun bool   `json:"dry_run"`
 	shift.Report
@@ -121,10 +120,7 @@ func (e *env) shifted(job shift.Job, err error) error {
 		e.note("%d files were made after the job, and were moved too", r.New)
 	}
 	e.say("%s: %s", job.Dir, job.State)
-	if e.json {
-		err = errors.Join(e.printJSON(jsonShift{1, job.Dir, e.dryRun, r, r.Mixed(), job.State}), err)
-	}
-	return err
+	return e.printed(jsonShift{job.Dir, e.dryRun, r, r.Mixed(), job.State}, err)
 }
 
 func (e *env) shiftProgress(p shift.Progress) {

@@ -46,32 +46,12 @@ func (e *env) subidList(ctx context.Context, list []string) error {
 		if err != nil && !errors.Is(err, fleet.ErrNoMachineID) {
 			return err
 		}
-		return e.printJSON(jsonRanges{1, machine, host, claimsJSON(claims)})
+		return e.printed(fleet.Export{Machine: machine, Host: host, Ranges: append([]subid.Claim{}, claims...)}, nil)
 	}
 	return e.printClaims(claims)
 }
 
-// A jsonClaim is a hold on IDs, as every command of the group prints it.
-type jsonClaim struct {
-	File  string `json:"file"`
-	Line  int    `json:"line"`
-	Owner string `json:"owner"`
-	Start uint32 `json:"start"`
-	Count uint32 `json:"count"`
-}
-
-func claimsJSON(claims []subid.Claim) []jsonClaim {
-	out := []jsonClaim{}
-	for _, c := range claims {
-		out = append(out, jsonClaim{c.File, c.Line, c.Owner, c.Range.Start, c.Range.Count})
-	}
-	return out
-}
-
 func (e *env) printClaims(claims []subid.Claim) error {
-	if e.json {
-		return nil
-	}
 	var rows [][]string
 	for _, c := range claims {
 		place := "getent"
@@ -81,12 +61,4 @@ func (e *env) printClaims(claims []subid.Claim) error {
 		rows = append(rows, []string{place, c.Owner, span(c.Range.Start, c.Range.Count)})
 	}
 	return e.table(rows)
-}
-
-// A jsonRanges is also what a fleet's audit reads of a host.
-type jsonRanges struct {
-	Schema  int         `json:"schema"`
-	Machine string      `json:"machine"` // as in machine-id(5); empty where there is none
-	Host    string      `json:"host"`    // as in hostname(5)
-	Ranges  []jsonClaim `json:"ranges"`
 }

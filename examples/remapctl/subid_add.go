@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -54,10 +53,7 @@ func subidFindCommand(e *env) *cobra.Command {
 			}
 		}
 		e.text("%v", grant.UID)
-		if !e.json {
-			return code
-		}
-		return errors.Join(e.printJSON(jsonFound{1, grant.UID.Start, grant.GID.Start, grant.UID.Count}), code)
+		return e.printed(jsonFound{grant.UID.Start, grant.GID.Start, grant.UID.Count}, code)
 	})
 	return c
 }
@@ -127,6 +123,9 @@ func subidReleaseCommand(e *env) *cobra.Command {
 			if err != nil {
 				return usernskit.Plan{}, err
 			}
+			if len(s.Held(list[0])) == 0 {
+				e.note("%q has no ranges in %s and %s; this shows who has: %s", list[0], subid.UIDFile, subid.GIDFile, e.self("subid", "list"))
+			}
 			return s.PlanRelease(list[0])
 		})
 		return err
@@ -135,8 +134,7 @@ func subidReleaseCommand(e *env) *cobra.Command {
 }
 
 type jsonFound struct {
-	Schema int    `json:"schema"`
-	UID    uint32 `json:"uid"`
-	GID    uint32 `json:"gid"`
-	Count  uint32 `json:"count"`
+	UID   uint32 `json:"uid"`
+	GID   uint32 `json:"gid"`
+	Count uint32 `json:"count"`
 }

@@ -51,14 +51,6 @@ func hostsMeet(ctx context.Context, s *subid.Set, paths []string) ([]subid.Probl
 	return append(users, groups...), err
 }
 
-type jsonProblem struct {
-	ID    string `json:"id"`
-	File  string `json:"file"`
-	Line  int    `json:"line"` // 0: the file as a whole
-	Owner string `json:"owner"`
-	Text  string `json:"text"`
-}
-
 func (e *env) subidAudit(ctx context.Context, against []string) error {
 	s, err := subid.Read(ctx, e.host)
 	if err != nil {
@@ -74,26 +66,19 @@ func (e *env) subidAudit(ctx context.Context, against []string) error {
 	}
 	problems = append(problems, meet...)
 	var code error
-	list := []jsonProblem{}
 	for _, p := range problems {
-		list = append(list, jsonProblem{string(p.ID), p.File, p.Line, p.Owner, p.Text})
-		switch {
-		case p.ID != subid.ProblemAccountsUnseen:
+		if p.ID != subid.ProblemAccountsUnseen {
 			code = findings
-		case code == nil:
-			code = incomplete
 		}
 		e.text("%v", p)
 	}
-	if e.json {
-		if err := e.printJSON(jsonProblems{1, list}); err != nil {
-			return err
-		}
-	}
-	if len(problems) == 0 {
+	switch {
+	case len(problems) == 0:
 		e.text("nothing is wrong")
+	case code == nil:
+		code = incomplete
 	}
-	return code
+	return e.printed(jsonProblems{append([]subid.Problem{}, problems...)}, code)
 }
 
 func subidOwnerCommand(e *env) *cobra.Command {
@@ -128,7 +113,7 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 		reserved = subid.ReservedRanges()[i].Name
 	}
 	if e.json {
-		return errors.Join(e.printJSON(jsonOwners{1, id, claimsJSON(owners), reserved}), code)
+		return e.printed(jsonOwners{id, append([]subid.Claim{}, owners...), reserved}, code)
 	}
 	if len(owners) == 0 && unsure == nil {
 		e.say("nobody has %d", id)
@@ -140,13 +125,11 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 }
 
 type jsonProblems struct {
-	Schema   int           `json:"schema"`
-	Problems []jsonProblem `json:"problems"`
+	Problems []subid.Problem `json:"problems"`
 }
 
 type jsonOwners struct {
-	Schema   int         `json:"schema"`
-	ID       uint32      `json:"id"`
-	Owners   []jsonClaim `json:"owners"`
-	Reserved string      `json:"reserved"`
+	ID       uint32        `json:"id"`
+	Owners   []subid.Claim `json:"owners"`
+	Reserved string        `json:"reserved"`
 }

@@ -104,19 +104,16 @@ func (e *env) forget(ctx context.Context, what string) error {
 			return err
 		}
 	}
-	if e.json {
-		err = e.printJSON(jsonForgotten{1, e.dryRun, ids})
-	}
+	var code error
 	if len(ids) == 0 {
 		e.say("nothing to do")
 	} else if e.dryRun {
-		return errors.Join(err, findings)
+		code = findings
 	}
-	return err
+	return e.printed(jsonForgotten{e.dryRun, ids}, code)
 }
 
 type jsonForgotten struct {
-	Schema    int      `json:"schema"`
 	DryRun    bool     `json:"dry_run"`
 	Forgotten []string `json:"forgotten"`
 }
@@ -170,7 +167,6 @@ type jsonReceipt struct {
 }
 
 type jsonReceipts struct {
-	Schema   int           `json:"schema"`
 	Receipts []jsonReceipt `json:"receipts"`
 }
 
@@ -191,10 +187,7 @@ func (e *env) listReceipts() error {
 		}
 		out = append(out, item)
 	}
-	if e.json {
-		return e.printJSON(jsonReceipts{1, out})
-	}
-	return nil
+	return e.printed(jsonReceipts{out}, nil)
 }
 
 // when is a time as people read it.
