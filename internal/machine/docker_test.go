@@ -22,6 +22,7 @@ func long() bool { return os.Getenv("USERNSKIT_LONG") != "" }
 type scenario struct {
 	name string
 	run  func(t *testing.T, m *Machine)
+	more func(t *testing.T) []string // of Boot
 }
 
 var scenarios = []scenario{
@@ -38,13 +39,18 @@ var scenarios = []scenario{
 	{name: "looking does not start docker", run: lookingStartsNothing},
 	{name: "a drop-in that systemd has not loaded is noticed", run: notLoaded},
 	{name: "a user who came in between keeps her range", run: userBetween},
+	{name: "a new user follows the README and the walk-through", run: newUser, more: sources},
 }
 
 func TestMachine(t *testing.T) {
 	on := func(name string, suite Suite) {
 		for _, s := range scenarios {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
-				s.run(t, Boot(t, suite))
+				var more []string
+				if s.more != nil {
+					more = s.more(t)
+				}
+				s.run(t, Boot(t, suite, more...))
 			})
 		}
 	}
@@ -56,7 +62,7 @@ func TestMachine(t *testing.T) {
 
 // box imports an image of busybox.
 const box = `mkdir -p /tmp/box/bin && cp /bin/busybox /tmp/box/bin
-for a in sh cat sleep touch true; do ln -s busybox /tmp/box/bin/$a; done
+for a in sh cat sleep touch true; do ln -sf busybox /tmp/box/bin/$a; done
 tar -C /tmp/box -c . | docker import - box >/dev/null
 `
 

@@ -33,8 +33,9 @@ type Machine struct {
 var count atomic.Int32
 
 // Boot starts a machine and waits until its systemd has started everything. The
-// machine ends with the test.
-func Boot(t testing.TB, s Suite) *Machine {
+// machine ends with the test. Further arguments of systemd-nspawn are in place
+// of the one that puts remapctl there.
+func Boot(t testing.TB, s Suite, more ...string) *Machine {
 	t.Helper()
 	hosttest.Need(t, "systemd-nspawn", "nsenter")
 	m := &Machine{t: t}
@@ -47,10 +48,13 @@ func Boot(t testing.TB, s Suite) *Machine {
 		"--directory=" + tree(t, s), "--volatile=overlay", "--machine=" + name,
 		"--register=no", "--keep-unit", "--private-network", "--private-users=no",
 		"--capability=all", "--system-call-filter=@known", "--console=pipe",
-		"--bind-ro=" + remapctl(t) + ":/usr/local/sbin/remapctl",
 		// Docker's own overlay does not go on top of the machine's.
 		"--bind=" + dir + ":/var/lib/docker",
 	}
+	if more == nil {
+		more = []string{"--bind-ro=" + remapctl(t) + ":/usr/local/sbin/remapctl"}
+	}
+	args = append(args, more...)
 	cmd := exec.Command("systemd-nspawn", append(args, "--boot", "systemd.unified_cgroup_hierarchy=yes")...)
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_NSPAWN_USE_CGNS=1", "SYSTEMD_SECCOMP=0")
 	console, err := os.Create(filepath.Join(dir, "console"))
@@ -159,10 +163,9 @@ func (m *Machine) journal() string {
 	return m.look("journalctl", "--no-pager", "--lines=30", "--unit=docker.service", "--output=cat")
 }
 
-// start starts cmd, and ends it with the test. It also ends when the process of
-// the test is killed. It is
-// killed, or stop ends it, if set. The channel is closed when it has
-// ended.
+// start starts cmd, and ends it with the test: by stop, if set, else by a
+// signal. It also ends when the process of the test is killed. The channel is
+// closed when it has ended.
 func start(t testing.TB, cmd *exec.Cmd, stop func()) <-chan struct{} {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

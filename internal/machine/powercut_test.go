@@ -224,7 +224,10 @@ func (c *cutter) record(seconds int) []write {
 	data, err := os.Open(log)
 	require.NoError(t, err)
 	defer data.Close()
-	return parseLog(t, data)
+	writes := parseLog(t, data)
+	// A boot would take as long: a process that is as old as a lock may hold it.
+	time.Sleep(6 * time.Second)
+	return writes
 }
 
 const enableAndUndo = `#!/bin/busybox sh

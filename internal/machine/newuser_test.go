@@ -1,0 +1,129 @@
+//go:build linux
+
+package machine
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sources gives a machine this tree to clone, and the Go, the modules and the
+// compiled packages of the host, since a machine has no network.
+func sources(t *testing.T) []string {
+	out, err := exec.Command("go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
+	require.NoError(t, err)
+	dirs := strings.Fields(string(out))
+	require.Len(t, dirs, 3)
+	return []string{
+		"--bind-ro=" + repository(t) + ":/src",
+		"--bind-ro=" + dirs[0] + ":/usr/local/go",
+		"--bind-ro=" + dirs[1] + ":/root/go/pkg/mod",
+		"--bind=" + dirs[2] + ":/root/.cache/go-build",
+	}
+}
+
+func repository(t *testing.T) string {
+	dir, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	return dir
+}
+
+// commands are the lines of the shell blocks of a document, below headings that
+// match, without their comments.
+func commands(t *testing.T, document, heading string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository(t), document))
+	require.NoError(t, err)
+	below, shell := false, false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		command, _, _ := strings.Cut(line, "  #")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			shell = below && line == "```sh"
+		case shell && command != "":
+			list = append(list, strings.TrimSpace(command))
+		case !shell && strings.HasPrefix(line, "#"):
+			below = regexp.MustCompile(heading).MatchString(line)
+		}
+	}
+	require.NotEmpty(t, list, "%s has no commands below %s", document, heading)
+	return list
+}
+
+// The commands are those of the documents, in their order and at a terminal at
+// which every question is answered with y, so that the documents cannot get out
+// of step with the program.
+func newUser(t *testing.T, m *Machine) {
+	before := m.files()
+	dir := "/root"
+	run := func(command string) Result {
+		// The clone comes without a network, and a small Debian has no sudo.
+		return m.Run("export SHELL=/bin/bash PATH=$PATH:/usr/local/go/bin GOPROXY=off GOTOOLCHAIN=local; cd " + dir + `
+git() { cp -r /src usernskit; }
+sudo() { "$@"; }
+export -f git sudo
+echo y | script --quiet --return --command '` + command + `' /dev/null`)
+	}
+	codes := map[string]int{
+		"remapctl plan": 1, // there are differences
+		// In a PID namespace no process outside can be ruled out.
+		"remapctl verify": 3, "sudo remapctl verify": 3, "sudo remapctl verify --evidence": 3,
+		"sudo remapctl plan": 1, "remapctl ps": 3, "remapctl map": 3,
+	}
+	follow := func(document, heading string, then map[string]func(Result)) {
+		for _, command := range commands(t, document, heading) {
+			r := run(command)
+			require.Equal(t, codes[command], r.Code, "%s: %s\n%v", document, command, r)
+			if strings.HasSuffix(command, "cd usernskit") {
+				dir = "/root/usernskit"
+			}
+			if then[command] != nil {
+				then[command](r)
+			}
+		}
+	}
+	enabled := func(Result) {
+		assert.True(t, m.remapped())
+		m.Must("systemctl reset-failed docker") // which counts the starts of a minute
+		m.Must(box + "docker run --detach --name one --network none box sleep 600")
+	}
+	proven := func(r Result) {
+		assert.Contains(t, r.Out, " 0 failed")
+		m.Must("docker rm --force one")
+	}
+
+	follow("README.md", "^# usernskit", nil)
+	follow("README.md", "^## As a program", map[string]func(Result){
+		"remapctl plan": func(r Result) {
+			lines := strings.Split(strings.TrimSpace(r.Out), "\n")
+			assert.Contains(t, lines[len(lines)-1], "remapctl enable", "the last line does it")
+			assert.Equal(t, before, m.files(), "plan only looks")
+		},
+		"remapctl enable --yes --restart": enabled,
+		"remapctl verify":                 proven,
+		"remapctl undo --yes":             func(Result) { m.Must("systemctl restart docker") },
+	})
+	assert.Equal(t, before, m.files(), "back to the byte")
+	assert.False(t, m.remapped())
+
+	follow("docs/walkthrough.md", `^## \d\.`, map[string]func(Result){
+		"sudo remapctl enable --restart": enabled,
+		"remapctl ps":                    func(r Result) { assert.Regexp(t, `\d+ +100000 +0 +one +sleep`, r.Out) },
+		"remapctl map":                   func(Result) { m.Must("docker rm --force one") },
+	})
+	assert.Equal(t, before, m.files(), "back to the byte")
+	assert.False(t, m.remapped())
+
+	m.Must("remapctl enable --yes --restart")
+	m.Must("remapctl disable --yes && systemctl restart docker")
+	assert.False(t, m.remapped())
+	assert.Contains(t, m.files(), "dockremap:100000:65536", "the ranges stay for the next time")
+}
