@@ -43,8 +43,8 @@ var scenarios = []scenario{
 }
 
 func TestMachine(t *testing.T) {
-	on := func(name string, suite Suite) {
-		for _, s := range scenarios {
+	on := func(name string, suite Suite, list []scenario) {
+		for _, s := range list {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
 				var more []string
 				if s.more != nil {
@@ -54,9 +54,41 @@ func TestMachine(t *testing.T) {
 			})
 		}
 	}
-	on("debian 13", Debian13)
+	on("debian 13", Debian13, scenarios)
 	if long() {
-		on("debian 12", Debian12)
+		on("debian 12", Debian12, scenarios)
+	}
+	on("current engine", Debian13, []scenario{
+		{name: "the steps of the README", run: current(readme), more: engine},
+		{name: "a container has the 123000 that was asked for", run: current(range123000), more: engine},
+		{name: "enable, disable and undo restart docker", run: current(restarts), more: engine},
+		{name: "a start that fails with remapping is taken back", run: current(takenBack), more: engine},
+		{name: "a container that outlives the restart is not called remapped", run: current(orphan), more: engine},
+	})
+}
+
+// engine shows a machine the dockerd and runc of USERNSKIT_DOCKERD and
+// USERNSKIT_RUNC.
+func engine(t *testing.T) []string {
+	dockerd, runc := os.Getenv("USERNSKIT_DOCKERD"), os.Getenv("USERNSKIT_RUNC")
+	if dockerd == "" || runc == "" {
+		t.Skip("USERNSKIT_DOCKERD and USERNSKIT_RUNC are not set")
+	}
+	return append(program(t), "--bind-ro="+dockerd+":/opt/dockerd", "--bind-ro="+runc+":/opt/runc")
+}
+
+// current is a scenario with that engine in the place of Debian's. It is copied:
+// runc executes itself again through an overlay of its directory, in which a
+// file that is mounted over another does not show.
+func current(run func(*testing.T, *Machine)) func(*testing.T, *Machine) {
+	return func(t *testing.T, m *Machine) {
+		m.Must(`systemctl stop docker.socket docker.service
+install /opt/dockerd /usr/sbin/dockerd
+install /opt/runc /usr/sbin/runc
+[ "$(command -v runc)" = /usr/sbin/runc ]
+systemctl start docker.socket docker.service
+systemctl reset-failed docker.service`) // systemd counts the starts of a minute
+		run(t, m)
 	}
 }
 
@@ -141,7 +173,7 @@ func restarts(t *testing.T, m *Machine) {
 	for _, back := range []string{"disable", "undo"} {
 		m.Must("remapctl enable --yes --restart")
 		assert.True(t, m.remapped())
-		m.Must("remapctl " + back + " --yes && systemctl restart docker")
+		m.Must("remapctl " + back + " --yes && systemctl reset-failed docker && systemctl restart docker")
 		assert.False(t, m.remapped())
 	}
 	assert.NotContains(t, m.files(), "userns-remap")
@@ -232,13 +264,17 @@ func orphan(t *testing.T, m *Machine) {
 
 func stopped(t *testing.T, m *Machine) {
 	before := m.files()
-	m.Must(dropIn("ExecStartPre=/bin/sh -c '! grep userns-remap /etc/docker/daemon.json'") +
-		"systemctl daemon-reload && systemctl stop docker.socket docker.service")
-	r := m.Run("remapctl enable --yes --restart")
-	assert.Equal(t, 2, r.Code)
-	assert.Equal(t, before, m.files())
-	assert.Equal(t, "inactive", m.state("docker.service"))
-	assert.Equal(t, "inactive", m.state("docker.socket"))
+	m.Must(dropIn("ExecStartPre=/bin/sh -c '! grep userns-remap /etc/docker/daemon.json'") + "systemctl daemon-reload")
+	for units, socket := range map[string]string{"docker.socket docker.service": "inactive", "docker.service": "active"} {
+		m.Must("systemctl start docker.socket && systemctl stop " + units)
+		r := m.Run("remapctl enable --yes --restart")
+		assert.Equal(t, 2, r.Code)
+		assert.Equal(t, before, m.files())
+		assert.Equal(t, "inactive", m.state("docker.service"))
+		assert.Equal(t, socket, m.state("docker.socket"), units)
+	}
+	m.Must("rm -r /etc/systemd/system/docker.service.d; systemctl daemon-reload; remapctl enable --yes --restart")
+	assert.True(t, m.remapped())
 }
 
 func lookingStartsNothing(t *testing.T, m *Machine) {

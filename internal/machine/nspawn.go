@@ -42,17 +42,21 @@ func Boot(t testing.TB, s Suite, more ...string) *Machine {
 	dir, err := os.MkdirTemp("", "machine")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, sub := range []string{"docker", "containerd"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o711))
+	}
 	name := fmt.Sprintf("usernskit-%d-%d", os.Getpid(), count.Add(1))
 	t.Cleanup(func() { os.Remove("/run/systemd/nspawn/propagate/" + name) })
 	args := []string{
 		"--directory=" + tree(t, s), "--volatile=overlay", "--machine=" + name,
 		"--register=no", "--keep-unit", "--private-network", "--private-users=no",
 		"--capability=all", "--system-call-filter=@known", "--console=pipe",
-		// Docker's own overlay does not go on top of the machine's.
-		"--bind=" + dir + ":/var/lib/docker",
+		// An overlay of theirs does not go on top of the machine's.
+		"--bind=" + filepath.Join(dir, "docker") + ":/var/lib/docker",
+		"--bind=" + filepath.Join(dir, "containerd") + ":/var/lib/containerd",
 	}
 	if more == nil {
-		more = []string{"--bind-ro=" + remapctl(t) + ":/usr/local/sbin/remapctl"}
+		more = program(t)
 	}
 	args = append(args, more...)
 	cmd := exec.Command("systemd-nspawn", append(args, "--boot", "systemd.unified_cgroup_hierarchy=yes")...)
@@ -78,6 +82,11 @@ func Boot(t testing.TB, s Suite, more ...string) *Machine {
 		})
 	}
 	return m
+}
+
+// program gives a machine the remapctl of this tree.
+func program(t testing.TB) []string {
+	return []string{"--bind-ro=" + remapctl(t) + ":/usr/local/sbin/remapctl"}
 }
 
 // up waits until everything that starts at boot has started or failed, and
