@@ -24,6 +24,11 @@ const maxProcFile = 1 << 20
 // A procDir is an open /proc/PID. It stays with the process it was opened for:
 // when that has ended, every access fails with ESRCH or ENOENT, and another
 // process with the same PID is never reached.
+//
+// It holds the kernel's struct pid, as a pidfd does, and works on every kernel
+// and with a /proc of another PID namespace. PIDFD_GET_INFO (Linux 6.13) would
+// save nothing: it lacks groups, name and NSpid, so status is read all the same.
+// A test holds the two to one answer.
 type procDir struct {
 	fd   int
 	name string // for errors
