@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
@@ -284,8 +285,12 @@ func (p *planner) warnSmall(count uint64) {
 }
 
 func smallError(file string, line int, owner string, r Range) error {
+	what := named(owner, r)
+	if r.Start == 0 { // no start was asked for
+		what = text.Count(int(r.Count), "ID", "IDs") + " for " + cmp.Or(owner, "anyone")
+	}
 	return &ConflictError{Err: ErrSmallRange, File: file, Line: line, Owner: owner, Want: r,
-		Why: fmt.Sprintf("%s: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped", named(owner, r))}
+		Why: fmt.Sprintf("%s: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped", what)}
 }
 
 func (p *planner) warn(list ...usernskit.Warning) {

@@ -60,7 +60,7 @@ func Explain(id string) (Check, error) {
 			return c, nil
 		}
 	}
-	return Check{}, fmt.Errorf("%q is no check: IDs run from K01 to C14", id)
+	return Check{}, fmt.Errorf("there is no check %q: IDs run from K01 to C14", id)
 }
 
 // String returns what a person wants to know about the check, in a few lines.

@@ -288,7 +288,7 @@ func TestOnlyTheChecksThatWereAskedFor(t *testing.T) {
 	assert.Equal(t, []string{"D05", "C03"}, got)
 	opts.Checks = []string{"C99"}
 	_, err := Run(t.Context(), opts)
-	assert.ErrorContains(t, err, `"C99" is no check`)
+	assert.ErrorContains(t, err, `there is no check "C99"`)
 }
 
 // The socket is found by its inode, below whatever the mount is called.

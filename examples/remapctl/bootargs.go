@@ -11,7 +11,7 @@ import (
 
 func bootargsCommand(e *env) *cobra.Command {
 	return group(&cobra.Command{
-		Use: "bootargs", Short: "read and edit the kernel arguments wherever this host keeps them",
+		Use: "bootargs COMMAND", Short: "read and edit the kernel arguments wherever this host keeps them",
 		Long: "ARG is spelled as for the kernel, in quotes for the shell where it has blanks:\n" +
 			"'dyndbg=\"file a.c +p\"'. In names, - and _ are the same.",
 	}, &cobra.Command{

@@ -27,7 +27,7 @@ func daemonCommand(e *env) *cobra.Command {
 	e.writeFlags(set)
 	e.writeFlags(unset)
 	return group(&cobra.Command{
-		Use: "daemon", Short: "read and edit the daemon.json that dockerd reads here",
+		Use: "daemon COMMAND", Short: "read and edit the daemon.json that dockerd reads here",
 		Long: "POINTER is a JSON Pointer (RFC 6901): /log-opts/max-size. A slash in a key is\n" +
 			"written ~1, a tilde ~0, and the place behind the last element of a list \"-\".",
 	}, &cobra.Command{

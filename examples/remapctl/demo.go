@@ -26,7 +26,7 @@ func demoCommand(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use: "demo", Short: "plan, apply, verify and undo on a sample host",
 		Long: "The host is a temporary directory, removed at the end: this needs no root and\n" +
-			"no Docker, and touches nothing else.",
+			"no Docker, and touches nothing else; so there is no --root for it.",
 		Example: "remapctl demo",
 		Args:    args(0, 0),
 		RunE:    e.action(e.demo),

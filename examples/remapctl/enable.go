@@ -25,7 +25,7 @@ func enableCommand(e *env) *cobra.Command {
 	want := e.enableFlags(c)
 	e.restartFlag(c)
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
-		request, err := e.request(want)
+		request, err := e.request(ctx, want)
 		if err := errors.Join(err, e.mayRestart()); err != nil {
 			return err
 		}

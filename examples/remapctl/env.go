@@ -51,7 +51,7 @@ type env struct {
 func newCommand(e *env) *cobra.Command {
 	cobra.EnableCommandSorting = false // they are in the order in which a person meets them
 	root := group(&cobra.Command{
-		Use: "remapctl", Short: "turn user-namespace remapping on for a Docker host, and prove it",
+		Use: "remapctl COMMAND", Short: "turn user-namespace remapping on for a Docker host, and prove it",
 		Long: "Exit codes: 0 as wanted; 1 differences or findings; 2 could not do it, nothing\n" +
 			"was changed; 3 could not see everything; 4 changed, but something that should\nfollow did not; 128+N ended by signal N.",
 		Example:       "remapctl demo",

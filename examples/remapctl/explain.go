@@ -68,7 +68,7 @@ func (e *env) explain(_ context.Context, list []string) error {
 		if risks == nil {
 			c, err := verify.Explain(list[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%w; this lists all checks and risks: %s", err, e.self("explain"))
 			}
 			checks = []verify.Check{c}
 		}

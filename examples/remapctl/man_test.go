@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,7 @@ func TestManualPages(t *testing.T) {
 	dir := t.TempDir()
 	root := tree()
 	root.DisableAutoGenTag = true
+	listCommands(root)
 	date := time.Date(2026, time.November, 27, 0, 0, 0, 0, time.UTC)
 	require.NoError(t, doc.GenManTree(root, &doc.GenManHeader{Section: "8", Source: "usernskit", Manual: "remapctl", Date: &date}, dir))
 	if os.Getenv("UPDATE") != "" {
@@ -40,6 +42,18 @@ func TestManualPages(t *testing.T) {
 		name = strings.TrimSuffix(filepath.Base(name), ".8")
 		_, page, _ := call(append([]string{"man"}, strings.Split(name, "-")[1:]...)...)
 		assert.Equal(t, string(want), page, "%s: run go generate ./examples/remapctl", name)
+	}
+}
+
+// listCommands has the page of a group describe its commands.
+func listCommands(c *cobra.Command) {
+	text := ""
+	for _, sub := range c.Commands() {
+		listCommands(sub)
+		text += "\n\n**" + sub.Name() + "**\n: " + sub.Short
+	}
+	if text != "" {
+		c.Long += "\n\nThe commands:" + text
 	}
 }
 

@@ -53,10 +53,16 @@ func daemonFlags(c *cobra.Command, daemon *dockerd.Choice) {
 	c.Flags().StringVar(&daemon.ConfigFile, "config-file", "", "`PATH` of the daemon.json that it reads")
 }
 
-func (e *env) request(want *enableRequest) (remap.Request, error) {
+func (e *env) request(ctx context.Context, want *enableRequest) (remap.Request, error) {
 	value, err := daemoncfg.ParseRemap(want.user)
 	if err != nil {
 		return remap.Request{}, fmt.Errorf("--user: %w", err)
+	}
+	if chosen := want.daemon.ConfigFile; chosen != "" {
+		found, err := dockerd.Choice{Unit: want.daemon.Unit}.Read(ctx, e.host)
+		if err == nil && found.State() == dockerd.StateFound && found.ConfigFile != chosen {
+			e.note("%s", e.fold(fmt.Sprintf("warning: dockerd reads %s here, and not %s of --config-file", found.ConfigFile, chosen), 2))
+		}
 	}
 	return remap.Request{
 		Remap: value, Start: uint32(want.start), Count: uint32(want.count),
@@ -89,7 +95,7 @@ func (want *enableRequest) command(e *env, risks []string) string {
 }
 
 func (e *env) plan(ctx context.Context, flags *enableRequest) error {
-	want, err := e.request(flags)
+	want, err := e.request(ctx, flags)
 	if err != nil {
 		return err
 	}

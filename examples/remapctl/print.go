@@ -85,10 +85,10 @@ func (e *env) text(format string, a ...any) {
 	}
 }
 
-// say prints a line for people: to stderr where stdout carries JSON.
+// say prints a line for people: to stderr where stdout carries JSON, or is closed.
 func (e *env) say(format string, a ...any) {
 	w := io.Writer(e.out)
-	if e.json {
+	if e.json || e.done != "" && e.out.stop.Load() { // a signal that comes too late: what is left to do is said all the same
 		w = e.err
 	}
 	fmt.Fprintf(w, format+"\n", a...)

@@ -13,7 +13,7 @@ import (
 )
 
 func subidCommand(e *env) *cobra.Command {
-	return group(&cobra.Command{Use: "subid", Short: "list, audit, allocate and release subordinate IDs"},
+	return group(&cobra.Command{Use: "subid COMMAND", Short: "list, audit, allocate and release subordinate IDs"},
 		subidListCommand(e), subidAuditCommand(e), subidFindCommand(e), subidAddCommand(e), subidReleaseCommand(e), subidOwnerCommand(e))
 }
 

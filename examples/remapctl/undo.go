@@ -69,6 +69,10 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	}
 	e.done = fmt.Sprintf("receipt %s was undone", r.ID)
 	for _, c := range back.Changes {
+		if c.After == nil {
+			e.say("removed %s", c.Path)
+			continue
+		}
 		e.say("restored %s", c.Path)
 	}
 	e.next(back.Actions)

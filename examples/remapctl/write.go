@@ -2,16 +2,22 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/subid"
 )
 
 // writeFlags adds those of every command that writes.
@@ -55,6 +61,7 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	shown := p.Diff()
 	var receipt usernskit.Receipt
 	err = e.write(func() error {
+		defer time.AfterFunc(time.Second, e.waits).Stop()
 		receipt, err = e.host.Update(ctx, func() (usernskit.Plan, error) {
 			var err error
 			if p, err = plan(); err != nil {
@@ -79,11 +86,29 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	for _, c := range receipt.Changes {
 		e.say("wrote %s", c.Path)
 	}
-	e.next(p.Actions)
+	e.next(slices.DeleteFunc(slices.Clone(p.Actions), func(a usernskit.Action) bool { // --restart runs what is for now
+		return e.restarts && a.When == usernskit.WhenNow && a.Where == usernskit.WhereHost
+	}))
 	if receipt.ID != "" {
 		e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
 	}
 	return receipt, e.report(p, receipt)
+}
+
+// waits says what a write waits for, if it is another program.
+func (e *env) waits() {
+	for _, name := range []string{subid.UIDFile, subid.GIDFile} {
+		data, err := e.host.ReadFile(name + ".lock") // as shadow-utils write it
+		pid := strings.Trim(string(data), "\x00\n ")
+		if err != nil || pid == "" || pid == strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		comm, _ := os.ReadFile("/proc/" + filepath.Base(pid) + "/comm")
+		who := cmp.Or(strings.TrimSpace(string(comm)), "not running any more")
+		e.note("waiting for %s.lock, held by PID %s (%s)", name, text.Visible(pid), text.Visible(who))
+		return
+	}
+	e.note("waiting for other programs that use the files, or that the plan asks")
 }
 
 // open lists the risks of a plan that were not accepted.
@@ -216,10 +241,13 @@ func (e *env) next(actions []usernskit.Action) {
 		if a.When == usernskit.WhenLater {
 			when = "later"
 		}
-		if e.host.Live() {
-			e.say("%s run: %s", when, quoted(a.Argv))
-		} else { // here it would act on the host that the tree lies on
+		switch a.Where {
+		case usernskit.WhereTree:
+			e.say("%s run: %s", when, quoted(append([]string{"chroot", e.host.Root}, a.Argv...)))
+		case usernskit.WhereBoot:
 			e.say("%s, once %s runs: %s", when, text.Visible(e.host.Root), quoted(a.Argv))
+		default:
+			e.say("%s run: %s", when, quoted(a.Argv))
 		}
 		e.say("  %s", e.fold(a.Why, 2))
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/fleet"
 	"github.com/usernskit/usernskit/fleet/etcd"
+	"github.com/usernskit/usernskit/subid"
 )
 
 // A server is an etcd of the test's own, on loopback, with its own data.
@@ -222,7 +223,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 					data, err := h.ReadFile(name)
 					require.NoError(t, err)
 					require.Equal(t, "dockremap:"+r.String()+"\n", string(data))
-					one.Ranges = append(one.Ranges, fleet.ExportLine{File: name, Line: 1, Owner: "dockremap", Start: r.Start, Count: r.Count})
+					one.Ranges = append(one.Ranges, subid.Claim{File: name, Line: 1, Owner: "dockremap", Range: r})
 				}
 			}
 			problems, err := fleet.Audit(context.Background(), reg, space, func(yield func(fleet.Export, error) bool) { yield(one, nil) })
