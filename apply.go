@@ -45,7 +45,8 @@ func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 // module in between. Where another program changed a file after plan had read
 // it, Update plans again, now under the locks of the files, so that programs
 // which write them all the time do not keep it waiting. An error of plan ends it
-// with nothing changed.
+// with nothing changed, and so does [ErrChanged] after 50 plans: then plan does
+// not read the files again, or gives back what it read before.
 func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
 	a := &applier{host: h}
 	unlock, err := a.lock(ctx)
@@ -54,7 +55,7 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 	}
 	defer unlock()
 	defer func() { a.unhold() }()
-	for {
+	for try := 1; ; try++ {
 		p, err := plan()
 		if err != nil {
 			return Receipt{}, err
@@ -69,6 +70,9 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		if !errors.Is(err, ErrChanged) || errors.Is(err, ErrUnfinished) || ctx.Err() != nil {
 			return r, err
 		}
+		if try == maxPlans {
+			return Receipt{}, fmt.Errorf("planned %d times, and never from what the file holds: %w", try, err)
+		}
 		if a.held == nil {
 			if err := a.hold(ctx, p.Changes); err != nil {
 				return Receipt{}, err
@@ -76,6 +80,10 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		}
 	}
 }
+
+// maxPlans is how often Update plans. One that reads the files under their locks
+// meets no change from the second time on, unless a writer follows no lock.
+const maxPlans = 50
 
 // hold takes the locks of the files for more than one apply.
 func (a *applier) hold(ctx context.Context, changes []Change) error {
@@ -129,11 +137,11 @@ func (a *applier) changes(p Plan) bool {
 }
 
 func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
-	ids, last, err := a.host.names()
+	journal, err := a.host.journal()
 	if err != nil {
 		return Receipt{}, err
 	}
-	if r, ok, err := a.host.unfinished(ids); err != nil {
+	if r, ok, err := a.host.unfinished(journal.ids); err != nil {
 		return Receipt{}, err
 	} else if ok {
 		return Receipt{}, fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
@@ -144,7 +152,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	}
 	defer func() { err = errors.Join(err, shadow.Unlock()) }()
 
-	r := record{Schema: schema, ID: strconv.Itoa(last + 1), Title: p.Title, State: StateApplying, Actions: p.Actions}
+	r := record{Schema: schema, ID: strconv.Itoa(journal.last + 1), Title: p.Title, State: StateApplying, Actions: p.Actions}
 	r.sign()
 	if err := a.step("check"); err != nil {
 		return Receipt{}, err

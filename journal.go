@@ -70,13 +70,13 @@ type Receipt struct {
 // Receipts lists what was applied to the host, the newest last, and what each
 // file holds now. It takes no lock and changes nothing.
 func (h Host) Receipts() ([]Receipt, error) {
-	ids, err := h.journal()
+	journal, err := h.journal()
 	if err != nil {
 		return nil, err
 	}
 	look := looker{host: h}
 	var list []Receipt
-	for _, id := range ids {
+	for _, id := range journal.ids {
 		r, err := h.record(id)
 		if err != nil {
 			return nil, err
@@ -290,18 +290,19 @@ func (l *looker) read(name string) looked {
 	return looked{state: StateUnknown}
 }
 
-// journal lists the IDs of all records, the oldest first.
-func (h Host) journal() ([]string, error) {
-	ids, _, err := h.names()
-	return ids, err
+// An index is what the names of the journal's files tell.
+type index struct {
+	ids    []string // of all records, the oldest first
+	undone map[string]bool
+	last   int // the highest ID that was ever given
 }
 
-// names is journal, and the highest ID that was ever given.
-func (h Host) names() (ids []string, last int, err error) {
+func (h Host) journal() (index, error) {
 	entries, err := h.ReadDir(journalDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, err
+		return index{}, err
 	}
+	all := index{undone: map[string]bool{}}
 	for _, e := range entries {
 		ext := path.Ext(e.Name())
 		id := strings.TrimSuffix(e.Name(), ext)
@@ -309,16 +310,20 @@ func (h Host) names() (ids []string, last int, err error) {
 			continue // a temporary file, or not ours
 		}
 		switch ext {
-		case ".json", ".undone":
-			ids = append(ids, id)
+		case ".json":
+			all.ids = append(all.ids, id)
+		case ".undone":
+			all.ids = append(all.ids, id)
+			all.undone[id] = true
 		case ".gone":
 		default:
 			continue
 		}
-		last = max(last, number(id))
+		all.last = max(all.last, number(id))
 	}
-	slices.SortFunc(ids, func(a, b string) int { return number(a) - number(b) })
-	return slices.Compact(ids), last, nil
+	slices.SortFunc(all.ids, func(a, b string) int { return number(a) - number(b) })
+	all.ids = slices.Compact(all.ids)
+	return all, nil
 }
 
 // number returns 0 for a name that is not an ID.
@@ -385,12 +390,12 @@ func (h Host) unfinished(ids []string) (record, bool, error) {
 
 // choose finds the record to take back.
 func (h Host) choose(id string) (record, error) {
-	ids, err := h.journal()
+	journal, err := h.journal()
 	if err != nil {
 		return record{}, err
 	}
 	if id != "" {
-		if !slices.Contains(ids, id) {
+		if !slices.Contains(journal.ids, id) {
 			return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
 		}
 		r, err := h.record(id)
@@ -399,11 +404,11 @@ func (h Host) choose(id string) (record, error) {
 		}
 		return r, err
 	}
-	if r, ok, err := h.unfinished(ids); ok || err != nil {
+	if r, ok, err := h.unfinished(journal.ids); ok || err != nil {
 		return r, err
 	}
-	for _, id := range slices.Backward(ids) {
-		if _, err := h.Lstat(undonePath(id)); err == nil {
+	for _, id := range slices.Backward(journal.ids) {
+		if journal.undone[id] {
 			continue
 		}
 		r, err := h.record(id)

@@ -131,16 +131,16 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 
 // begin is what has to be seen to before the undo of a sealed record.
 func (a *applier) begin(r *record) error {
-	ids, err := a.host.journal()
+	journal, err := a.host.journal()
 	if err != nil {
 		return err
 	}
-	if open, ok, err := a.host.unfinished(ids); err != nil {
+	if open, ok, err := a.host.unfinished(journal.ids); err != nil {
 		return err
 	} else if ok {
 		return fmt.Errorf("%w (run %s)", ErrUnfinished, open.ID)
 	}
-	if err := a.host.last(*r, ids); err != nil {
+	if err := a.host.last(*r, journal.ids); err != nil {
 		return err
 	}
 	// A sealed run left no temporary files; matching ones are not ours.
@@ -149,7 +149,7 @@ func (a *applier) begin(r *record) error {
 			return err
 		}
 	}
-	if r.ID == ids[len(ids)-1] {
+	if r.ID == journal.ids[len(journal.ids)-1] {
 		return nil
 	}
 	return a.replace(undoingPath, []byte(r.ID))

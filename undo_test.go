@@ -166,6 +166,22 @@ func TestUpdatePlansAgainWhereOthersWrite(t *testing.T) {
 	assert.Len(t, data, 40)
 }
 
+// A plan function that read the files outside of it would be asked for ever.
+func TestUpdateEndsWherePlanNeverReadsAgain(t *testing.T) {
+	host := Host{Root: t.TempDir()}
+	require.NoError(t, os.Mkdir(filepath.Join(host.Root, "etc"), 0o755))
+	put(t, host, "/etc/subuid", "eve:100000:65536\n")
+	plans := 0
+	_, err := host.Update(t.Context(), func() (Plan, error) {
+		plans++
+		return Plan{Changes: []Change{{Path: "/etc/subuid", Before: []byte("old\n"), After: []byte("new\n"), Lock: LockShadow}}}, nil
+	})
+	require.ErrorIs(t, err, ErrChanged)
+	assert.ErrorContains(t, err, "planned 50 times, and never from what the file holds: /etc/subuid: ")
+	assert.Equal(t, maxPlans, plans)
+	assert.Empty(t, journalFiles(t, host))
+}
+
 func TestUndoKeepsAFileThatOnlyLooksLikeATemporaryOne(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/.subuid20260101", "a copy that somebody keeps\n")

@@ -44,6 +44,8 @@ func TestCheck(t *testing.T) {
 		{"nothing wrong", ce + file(`{"userns-remap": "default"}`), nil},
 		{"hosts beside -H fd://", ce + file(`{"userns-remap": "default", "hosts": ["unix:///var/run/docker.sock"]}`), []string{"flag-conflict fatal " + unit + ":2"}},
 		{"log-driver in both", strings.Replace(ce, "-H fd://", "--log-driver=journald", 1) + file(`{"log-driver": "json-file"}`), []string{"flag-conflict fatal " + unit + ":2"}},
+		{"--host-gateway-ip beside its older key", strings.Replace(ce, "-H fd://", "--host-gateway-ip=10.0.0.1", 1) + file(`{"host-gateway-ip": "10.0.0.2"}`), []string{"flag-conflict fatal " + unit + ":2"}},
+		{"--host-gateway-ip beside its newer key", strings.Replace(ce, "-H fd://", "--host-gateway-ip=10.0.0.1", 1) + file(`{"host-gateway-ips": ["10.0.0.2"]}`), []string{"flag-conflict fatal " + unit + ":2"}},
 		{"a misspelled key", ce + file(`{"userns-remap": "default", "log-driverr": "x"}`), []string{"unknown-key fatal /etc/docker/daemon.json:1:29"}},
 		{"graph as a flag beside data-root, which 20.10 takes", strings.Replace(ce, "-H fd://", "-g /data", 1) + file(`{"data-root": "/data"}`), []string{"unknown-flag fatal " + unit + ":2"}},
 		{"graph in both", strings.Replace(ce, "-H fd://", "--graph=/data", 1) + file(`{"graph": "/data"}`),

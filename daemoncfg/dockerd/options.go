@@ -148,7 +148,7 @@ var options = []Option{
 	{Key: "graph", Flag: "graph", Kind: KindString, Until: "23.0"},
 	{Key: "group", Flag: "group", Kind: KindString},
 	{Flag: "help", Kind: KindBool},
-	{Key: "host-gateway-ip", Kind: KindString},
+	{Key: "host-gateway-ip", Flag: "host-gateway-ip", Kind: KindString},
 	{Key: "host-gateway-ips", Flag: "host-gateway-ip", Kind: KindList, New: true},
 	{Key: "hosts", Flag: "host", Kind: KindList},
 	{Key: "http-proxy", Flag: "http-proxy", Kind: KindString, New: true},

@@ -254,10 +254,14 @@ func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, e
 }
 
 // Flag returns the flag that is in force for a key of daemon.json: -H for
-// "hosts".
+// "hosts". Two keys may have one: --host-gateway-ip.
 func (s Startup) Flag(key string) (Flag, bool) {
+	name := key
+	if o, ok := KeyOption(key); ok {
+		name = o.Flag
+	}
 	for i := len(s.Flags) - 1; i >= 0; i-- {
-		if s.Flags[i].Name != "" && s.Flags[i].Key() == key {
+		if name != "" && s.Flags[i].Name == name {
 			return s.Flags[i], true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 )
@@ -20,6 +21,24 @@ type Meta struct {
 
 // NewMeta is the Meta of a file that is made by the caller.
 func NewMeta(mode fs.FileMode) Meta { return Meta{Mode: mode, UID: -1, GID: -1} }
+
+// Meta reads what the file that path leads to has besides its content.
+func (r Root) Meta(path string) (Meta, error) {
+	target, err := r.Resolve(path)
+	if err != nil {
+		return Meta{}, err
+	}
+	info, err := os.Lstat(target)
+	if err != nil {
+		return Meta{}, hostError("stat", path, err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	xattrs, err := readXattrs(target)
+	if err != nil {
+		return Meta{}, hostError("read extended attributes of", path, err)
+	}
+	return Meta{Mode: info.Mode() & modeBits, UID: int(owner.Uid), GID: int(owner.Gid), Xattrs: xattrs}, nil
+}
 
 const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 

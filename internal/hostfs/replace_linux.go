@@ -84,24 +84,6 @@ func explain(err error) error {
 	return err
 }
 
-// Meta reads what the file that path leads to has besides its content.
-func (r Root) Meta(path string) (Meta, error) {
-	target, err := r.Resolve(path)
-	if err != nil {
-		return Meta{}, err
-	}
-	info, err := os.Lstat(target)
-	if err != nil {
-		return Meta{}, hostError("stat", path, err)
-	}
-	owner := info.Sys().(*syscall.Stat_t)
-	xattrs, err := readXattrs(target)
-	if err != nil {
-		return Meta{}, hostError("read extended attributes of", path, err)
-	}
-	return Meta{Mode: info.Mode() & modeBits, UID: int(owner.Uid), GID: int(owner.Gid), Xattrs: xattrs}, nil
-}
-
 // readXattrs reads the attributes that a replaced file must not lose. The
 // hashes and signatures of IMA and EVM are left out: they are of the old
 // content, and the kernel makes its own.
