@@ -124,4 +124,8 @@ func writes(pid int, dir string) (bool, error) {
 	return false, nil
 }
 
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
+// gone reports whether a process has ended; its mounts are then an invalid
+// argument.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
+}

@@ -101,13 +101,12 @@ type record struct {
 // records is the open list of a job.
 type records struct{ file *os.File }
 
-// openRecords opens the list of a job to append to it; fresh begins it again.
-func (j Job) openRecords(fresh bool) (*records, error) {
-	flag := os.O_WRONLY | os.O_CREATE | os.O_APPEND
-	if fresh {
-		flag |= os.O_TRUNC
+// openRecords opens the list of a job to append to it.
+func (j Job) openRecords() (*records, error) {
+	if err := os.MkdirAll(j.stateDir(), 0o700); err != nil {
+		return nil, err
 	}
-	f, err := os.OpenFile(journalPath(j.stateDir(), j.Dir, ".special"), flag, 0o600)
+	f, err := os.OpenFile(journalPath(j.stateDir(), j.Dir, ".special"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +121,9 @@ func (j Job) openRecords(fresh bool) (*records, error) {
 	}
 	return &records{f}, nil
 }
+
+// begin empties the list.
+func (r *records) begin() error { return errors.Join(r.file.Truncate(0), r.file.Sync()) }
 
 // add writes records. After it they are on the disk.
 func (r *records) add(list []record) error {

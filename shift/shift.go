@@ -23,6 +23,9 @@ var (
 	// ends it.
 	ErrUnfinished = errors.New("a job for this directory is not finished")
 
+	// ErrRunning: another process is moving the owners of this directory.
+	ErrRunning = errors.New("another process is at work on this directory")
+
 	// ErrNoJob: no job for this directory is known.
 	ErrNoJob = errors.New("no job for this directory")
 
@@ -66,18 +69,19 @@ const (
 
 // A Report counts what is in a tree.
 type Report struct {
-	Files     int `json:"files"`      // files, directories, links and all else
-	Todo      int `json:"todo"`       // with an ID of the old range
-	Done      int `json:"done"`       // with an ID of the new range and none of the old
-	Outside   int `json:"outside"`    // with an ID of neither
-	Special   int `json:"special"`    // setuid, setgid or with capabilities
-	ACLs      int `json:"acls"`       // with an access control list that names IDs to move
-	Immutable int `json:"immutable"`  // immutable or append-only
-	HardLinks int `json:"hard_links"` // names of files that have several
-	Sparse    int `json:"sparse"`     // files with holes
-	Mounts    int `json:"mounts"`     // mount points, which are not entered
-	Vanished  int `json:"vanished"`   // gone before they were read
-	New       int `json:"new"`        // made after the job was done; counted by Undo
+	Files     int   `json:"files"`      // files, directories, links and all else
+	Todo      int   `json:"todo"`       // with an ID of the old range
+	Done      int   `json:"done"`       // with an ID of the new range and none of the old
+	Outside   int   `json:"outside"`    // with an ID of neither
+	Special   int   `json:"special"`    // setuid, setgid or with capabilities
+	ACLs      int   `json:"acls"`       // with an access control list that names IDs to move
+	Immutable int   `json:"immutable"`  // immutable or append-only
+	HardLinks int   `json:"hard_links"` // names of files that have several
+	Sparse    int   `json:"sparse"`     // files with holes
+	Bytes     int64 `json:"bytes"`      // that its files take on the disk
+	Mounts    int   `json:"mounts"`     // mount points, which are not entered
+	Vanished  int   `json:"vanished"`   // gone before they were read
+	New       int   `json:"new"`        // made after the job was done; counted by Undo
 
 	// Busy are the containers and processes that use the tree.
 	Busy []string `json:"busy,omitempty"`

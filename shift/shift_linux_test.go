@@ -374,7 +374,7 @@ func TestTheTreeIsWhatTheKernelShowsIdmapped(t *testing.T) {
 }
 
 // calls are the system calls of a job that a kill may come before.
-var calls = []string{"openat2", "fchownat", "setxattr", "fchmodat", "fsync", "write", "renameat", "syncfs", "ioctl"}
+var calls = []string{"openat2", "fchownat", "setxattr", "fchmodat", "fsync", "write", "renameat", "syncfs", "ioctl", "flock", "ftruncate", "mkdirat"}
 
 func TestAKillBeforeAnyCallIsMended(t *testing.T) {
 	hosttest.Need(t, "strace")
@@ -669,4 +669,76 @@ func TestAHostileTreeReachesNothingOutside(t *testing.T) {
 	t.Logf("%d swaps, files were missed %d times", n, missed)
 	require.Greater(t, n, 100)
 	requireSame(t, before, snapshot(t, victim))
+}
+
+// What others do while a job runs, where no check before it could see them.
+func TestWhileAJobRuns(t *testing.T) {
+	hosttest.Need(t)
+	from, to := ranges(0, 100000)
+	during := func(t *testing.T, do func(dir string)) (string, shift.Job) {
+		dir, once := t.TempDir(), false
+		for i := range 3000 {
+			sub := filepath.Join(dir, strconv.Itoa(i%100))
+			require.NoError(t, os.MkdirAll(sub, 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(sub, fmt.Sprint("f", i)), nil, 0o644))
+		}
+		opt := shift.Options{State: filepath.Join(t.TempDir(), "state")}
+		job, err := shift.Plan(t.Context(), dir, from, to, opt)
+		require.NoError(t, err)
+		job, err = shift.Run(t.Context(), job, func(p shift.Progress) {
+			if !once && p.Files > 2000 {
+				once = true
+				do(dir)
+			}
+		})
+		require.NoError(t, err)
+		require.True(t, once)
+		return dir, job
+	}
+	allMoved := func(t *testing.T, dir string) {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			var st unix.Stat_t
+			require.NoError(t, unix.Lstat(path, &st))
+			require.Equal(t, uint32(100000), st.Uid, path)
+			return err
+		}))
+	}
+	t.Run("files are added", func(t *testing.T) {
+		dir, job := during(t, func(dir string) {
+			for i := range 100 {
+				assert.NoError(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i), "added"), nil, 0o644))
+			}
+		})
+		assert.Equal(t, 3201, job.Report.Files)
+		allMoved(t, dir)
+	})
+	t.Run("files are renamed to other directories", func(t *testing.T) {
+		dir, _ := during(t, func(dir string) {
+			for i := range 3000 {
+				assert.NoError(t, os.Rename(filepath.Join(dir, strconv.Itoa(i%100), fmt.Sprint("f", i)), filepath.Join(dir, strconv.Itoa((i+50)%100), fmt.Sprint("f", i))))
+			}
+		})
+		allMoved(t, dir)
+	})
+	t.Run("something is mounted", func(t *testing.T) {
+		victim := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(victim, "file"), nil, 0o4755))
+		before := snapshot(t, victim)
+		_, _ = during(t, func(dir string) {
+			for i := range 100 {
+				at := filepath.Join(dir, strconv.Itoa(i))
+				assert.NoError(t, unix.Mount(victim, at, "", unix.MS_BIND, ""))
+				t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+			}
+		})
+		requireSame(t, before, snapshot(t, victim))
+	})
+	t.Run("a second job for the directory", func(t *testing.T) {
+		during(t, func(dir string) {
+			job, err := shift.Plan(t.Context(), dir, from, to, shift.Options{State: filepath.Join(t.TempDir(), "other"), AcceptMixed: true})
+			assert.NoError(t, err)
+			_, err = shift.Run(t.Context(), job, nil)
+			assert.ErrorIs(t, err, shift.ErrRunning)
+		})
+	})
 }

@@ -1,0 +1,383 @@
+package shift
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A special file loses something when its owner changes. It stays open until it
+// is changed.
+type special struct {
+	fd  int
+	rec record
+}
+
+const (
+	// atOnce is how many special files of a worker share one sync of the journal.
+	atOnce = 64
+
+	immutable = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
+	// The bits of FS_IOC_GETFLAGS for the same (include/uapi/linux/fs.h).
+	flagsImmutable = 0x10 | 0x20
+
+	setIDs = unix.S_ISUID | unix.S_ISGID
+	perms  = 0o7777
+)
+
+// owner does one inode, which is open as a path where it is to be changed.
+func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
+	if p.purpose == toName {
+		return nil
+	}
+	kind := st.Mode & unix.S_IFMT
+	if p.purpose == toMove && kind == unix.S_IFREG && st.Nlink > 1 {
+		p.one.Lock()
+		defer p.one.Unlock()
+		var err error
+		if st, err = stat(fd); err != nil {
+			return d.failed("stat", name, err)
+		}
+	}
+	p.count(st)
+	uid, u := p.uid(st.Uid)
+	gid, g := p.gid(st.Gid)
+	todo := u == inOld || g == inOld
+	switch {
+	case todo:
+		p.report.Todo++
+	case u == inNew || g == inNew:
+		p.report.Done++
+	}
+	if u == outside || g == outside {
+		p.report.Outside++
+	}
+	if p.purpose == toOwners {
+		return nil
+	}
+	var attrs attributes
+	if kind == unix.S_IFREG || kind == unix.S_IFDIR {
+		var err error
+		if attrs, err = p.attributes(d, name, fd); err != nil {
+			return d.failed("read attributes of", name, err)
+		}
+	}
+	if attrs.moveACL {
+		p.report.ACLs++
+	}
+	isSpecial := kind == unix.S_IFREG && (st.Mode&setIDs != 0 || attrs.capability != nil)
+	if isSpecial {
+		p.report.Special++
+	}
+	moveCap := attrs.capability != nil && string(attrs.moved) != string(attrs.capability)
+	if p.purpose != toMove || !todo && !attrs.moveACL && !moveCap {
+		return nil
+	}
+	if held := uint32(st.Attributes&immutable) & flagsImmutable; held != 0 || todo && isSpecial {
+		if held != 0 && !p.lift {
+			return d.failed("move", name, unix.EPERM)
+		}
+		return p.later(fd, record{Path: []byte(d.path(name)), Inode: st.Ino, UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode & perms), Cap: attrs.capability, Flags: held})
+	}
+	if attrs.moveACL {
+		if err := p.moveACLs(fd); err != nil {
+			return d.failed("move the access control list of", name, err)
+		}
+	}
+	if moveCap { // the owner stays, so nothing is lost in between
+		if err := unix.Setxattr(procPath(fd), capName, attrs.moved, 0); err != nil {
+			return d.failed("set capabilities of", name, err)
+		}
+	}
+	if !todo {
+		return nil
+	}
+	if err := unix.Fchownat(fd, "", int(uid), int(gid), unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return d.failed("chown", name, err)
+	}
+	return nil
+}
+
+func (p *worker) count(st unix.Statx_t) {
+	p.report.Files++
+	if st.Mode&unix.S_IFMT == unix.S_IFREG {
+		p.report.Bytes += int64(st.Blocks) * 512
+		if st.Nlink > 1 {
+			p.report.HardLinks++
+		}
+		if st.Blocks*512 < st.Size {
+			p.report.Sparse++
+		}
+	}
+	if st.Attributes&immutable != 0 {
+		p.report.Immutable++
+	}
+	if p.ended != 0 && st.Mask&unix.STATX_BTIME != 0 && st.Btime.Sec > p.ended {
+		p.report.New++
+	}
+}
+
+const (
+	capName = "security.capability"
+	aclName = "system.posix_acl_"
+)
+
+// procPath is a path to an open inode for calls that take no descriptor opened
+// with O_PATH. It does not follow a symbolic link that the inode itself is.
+func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// attributes are what a file has beside its owner that names IDs.
+type attributes struct {
+	moveACL           bool
+	capability, moved []byte // security.capability, and translated; nil: it has none
+}
+
+func (p *worker) attributes(d *dir, name string, fd int) (attributes, error) {
+	var a attributes
+	n, err := p.list(d, name)
+	if fd < 0 && (err != nil || n > 0) { // a walk that only counts
+		if fd, err = beneath(d.fd, name, unix.O_PATH); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EXDEV) {
+			return a, nil
+		}
+		if err != nil {
+			return a, err
+		}
+		defer unix.Close(fd)
+		err = unix.EBADF // to list again, what is open now
+	}
+	path := procPath(fd)
+	if err != nil {
+		n, err = unix.Listxattr(path, p.buf)
+	}
+	if errors.Is(err, unix.ENOTSUP) {
+		return a, nil
+	}
+	if err != nil || n == 0 {
+		return a, err
+	}
+	for attr := range strings.SplitSeq(strings.TrimSuffix(string(p.buf[:n]), "\x00"), "\x00") {
+		switch {
+		case attr == capName:
+			if a.capability, err = p.xattr(path, attr); err == nil && a.capability != nil {
+				a.moved, err = p.translation.capability(a.capability)
+			}
+		case strings.HasPrefix(attr, aclName):
+			var value []byte
+			if value, err = p.xattr(path, attr); err == nil && value != nil {
+				var moves bool
+				_, moves, err = p.acl(value)
+				a.moveACL = a.moveACL || moves
+			}
+		}
+		if err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// list lists the attributes of the inode at hand. To ask by its name takes a
+// quarter of the time, where the kernel has a call for it (Linux 6.13). It is only
+// a hint if the name is given to another file at that moment, which is then an
+// attack on nobody else's file: values are read and written by the descriptor.
+func (p *worker) list(d *dir, name string) (int, error) {
+	if d == nil {
+		return 0, unix.EBADF
+	}
+	at, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return 0, err
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(d.fd), uintptr(unsafe.Pointer(at)), unix.AT_SYMLINK_NOFOLLOW,
+		uintptr(unsafe.Pointer(&p.buf[0])), uintptr(len(p.buf)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// xattr reads an attribute; nil if there is none.
+func (p *worker) xattr(path, name string) ([]byte, error) {
+	n, err := unix.Getxattr(path, name, p.buf)
+	if err == unix.ENODATA || err == unix.ENOTSUP {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(p.buf[:n]), nil
+}
+
+// moveACLs translates the access control lists of a file. This comes before the
+// owner, which says that the file is done.
+func (p *worker) moveACLs(fd int) error {
+	path := procPath(fd)
+	for _, name := range []string{aclName + "access", aclName + "default"} {
+		value, err := p.xattr(path, name)
+		if err != nil {
+			return err
+		}
+		if value == nil {
+			continue
+		}
+		translated, changed, err := p.acl(value)
+		if err == nil && changed {
+			err = unix.Setxattr(path, name, translated, 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// later keeps a special file open until the journal has it.
+func (p *worker) later(fd int, rec record) error {
+	kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return (*dir)(nil).failed("keep open", string(rec.Path), err)
+	}
+	p.pending = append(p.pending, special{kept, rec})
+	return nil
+}
+
+// flush records the special files that are kept, and changes them, unless the
+// walk has failed.
+func (p *worker) flush() error {
+	if len(p.pending) == 0 {
+		return nil
+	}
+	p.one.Lock()
+	defer p.one.Unlock()
+	list := p.pending
+	p.pending = nil
+	defer func() {
+		for _, s := range list {
+			unix.Close(s.fd)
+		}
+	}()
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
+	recs := make([]record, len(list))
+	for i, s := range list {
+		recs[i] = s.rec
+	}
+	if err := p.records.add(recs); err != nil {
+		return err
+	}
+	for _, s := range list {
+		if err := p.apply(s.fd, s.rec); err != nil {
+			return (*dir)(nil).failed("move", string(s.rec.Path), err)
+		}
+	}
+	return nil
+}
+
+// apply moves a special file and gives it back what that takes. It may be done
+// again at any time: it only mends what a change of owner breaks.
+func (p *worker) apply(fd int, rec record) (err error) {
+	path := procPath(fd)
+	if rec.Flags != 0 {
+		if err := setFlags(path, 0, flagsImmutable); err != nil {
+			return err
+		}
+		defer func() {
+			if err == nil {
+				err = setFlags(path, rec.Flags, 0)
+			}
+		}()
+	}
+	if err := p.moveACLs(fd); err != nil {
+		return err
+	}
+	st, err := stat(fd)
+	if err != nil {
+		return err
+	}
+	uid, u := p.uid(st.Uid)
+	gid, g := p.gid(st.Gid)
+	if u == inOld || g == inOld {
+		if err := unix.Fchownat(fd, "", int(uid), int(gid), unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return err
+		}
+	}
+	if rec.Cap != nil {
+		have, err := p.xattr(path, capName)
+		if err != nil {
+			return err
+		}
+		moved, err := p.translation.capability(rec.Cap)
+		if err != nil {
+			return err
+		}
+		if have == nil || string(have) == string(rec.Cap) {
+			if err := unix.Setxattr(path, capName, moved, 0); err != nil {
+				return err
+			}
+		}
+	}
+	if st, err = stat(fd); err != nil {
+		return err
+	}
+	// Take back only what the change took: with nothing else changed since.
+	if mode := uint32(st.Mode & perms); mode != rec.Mode && mode|rec.Mode&setIDs == rec.Mode {
+		return unix.Fchmodat(unix.AT_FDCWD, path, rec.Mode, 0)
+	}
+	return nil
+}
+
+// setFlags changes the flags of FS_IOC_GETFLAGS.
+func setFlags(path string, set, drop uint32) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOATIME, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return err
+	}
+	if want := flags&^drop | set; want != flags {
+		return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(want))
+	}
+	return nil
+}
+
+// repair does again what a kill may have left half done to a special file.
+func (p *worker) repair(root int, rec record) error {
+	fd, err := unix.Openat(root, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { unix.Close(fd) }()
+	if len(rec.Path) > 0 {
+		for name := range strings.SplitSeq(string(rec.Path), "/") {
+			next, err := beneath(fd, name, unix.O_PATH)
+			if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EXDEV) {
+				return nil // it is not there any more
+			}
+			if err != nil {
+				return (*dir)(nil).failed("open", string(rec.Path), err)
+			}
+			unix.Close(fd)
+			fd = next
+		}
+	}
+	st, err := stat(fd)
+	if err != nil {
+		return (*dir)(nil).failed("stat", string(rec.Path), err)
+	}
+	if st.Ino != rec.Inode {
+		return nil // another file has its name
+	}
+	if err := p.apply(fd, rec); err != nil {
+		return (*dir)(nil).failed("mend", string(rec.Path), err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package shift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// beneath opens what a directory holds under a name, if that is not a mount point.
+func beneath(dir int, name string, flags int) (int, error) {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW),
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
+	for {
+		fd, err := unix.Openat2(dir, name, &how)
+		if err != unix.EINTR && err != unix.EAGAIN { // a rename went on in between
+			return fd, err
+		}
+	}
+}
+
+// openRoot opens the directory of a job, which must still be the same one.
+func (j Job) openRoot() (int, unix.Statx_t, error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(unix.AT_FDCWD, j.Dir, &how)
+	if errors.Is(err, unix.ENOSYS) {
+		return -1, unix.Statx_t{}, ErrNotSupported
+	}
+	if err != nil {
+		return -1, unix.Statx_t{}, &os.PathError{Op: "open", Path: j.Dir, Err: err}
+	}
+	st, err := stat(fd)
+	if err == nil && j.Inode != 0 && j.Inode != st.Ino {
+		err = fmt.Errorf("%w: %s is another directory than the one that was planned for", ErrRefused, j.Dir)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, unix.Statx_t{}, err
+	}
+	return fd, st, nil
+}
+
+func stat(fd int) (unix.Statx_t, error) {
+	var st unix.Statx_t
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
+	return st, err
+}
+
+// scan counts what is in the tree, and looks who uses it.
+func (j Job) scan(ctx context.Context) (Job, error) {
+	root, st, err := j.openRoot()
+	if err != nil {
+		return j, err
+	}
+	defer unix.Close(root)
+	j.Inode = st.Ino
+	if j.Report, _, err = newWalk(j, toCount).all(ctx, root); err != nil {
+		return j, err
+	}
+	j.Report.Busy, err = busy(ctx, j.Dir)
+	return j, err
+}
+
+// rounds bounds how often the tree is walked again because files were added.
+const rounds = 3
+
+// move moves the owners in the direction of the job's state.
+func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
+	root, _, err := j.openRoot()
+	if err != nil {
+		return j, err
+	}
+	defer unix.Close(root)
+	locked, err := lock(root)
+	if err != nil {
+		return j, fmt.Errorf("%w: %s: %w", ErrRunning, j.Dir, err)
+	}
+	defer unix.Close(locked)
+	list, err := j.openRecords()
+	if err != nil {
+		return j, err
+	}
+	defer list.file.Close()
+	old, err := load(j.stateDir(), j.Dir)
+	begun := err == nil && old.State == j.State
+	switch {
+	case begun && !(old.From.Equal(j.From) && old.To.Equal(j.To)):
+		return j, fmt.Errorf("%w: %s", ErrUnfinished, j.Dir)
+	case !begun:
+		err = list.begin()
+	}
+	if err == nil || begun {
+		err = j.save()
+	}
+	if err != nil {
+		return j, err
+	}
+	w := newWalk(j, toMove)
+	w.lift, w.records, w.total, w.tell = j.Options.LiftImmutable, list, j.Report.Files, tell
+	if j.State == StateUndoing && !j.Ended.IsZero() {
+		w.ended = j.Ended.Unix()
+	}
+	if begun {
+		p := &worker{walk: w, buf: make([]byte, 64<<10)}
+		if err := j.eachRecord(func(rec record) error { return p.repair(root, rec) }); err != nil {
+			return j, err
+		}
+	}
+	for range rounds {
+		seen, sum, err := w.all(ctx, root)
+		if err != nil {
+			return j, err
+		}
+		j.Report.Files = max(j.Report.Files, seen.Files)
+		j.Report.New, j.Report.Vanished = seen.New, seen.Vanished
+		left := Report{Done: seen.Done + seen.Todo, Outside: seen.Outside}
+		quiet, err := j.quiet(ctx, w, root, sum)
+		if err == nil && !quiet {
+			left, _, err = newWalk(j, toOwners).all(ctx, root)
+		}
+		if err != nil {
+			return j, err
+		}
+		j.Report.Todo, j.Report.Done, j.Report.Outside = left.Todo, left.Done, left.Outside
+		if left.Todo == 0 {
+			return j.finish(root)
+		}
+	}
+	return j, fmt.Errorf("%w: %d are left in %s", ErrMissed, j.Report.Todo, j.Dir)
+}
+
+// quiet reports whether nothing was added behind a walk's back: no process that
+// may have done it is seen, and the tree has the same names and times again. To
+// read those takes a third of the time that all owners take.
+func (j Job) quiet(ctx context.Context, w *walk, root int, sum uint64) (bool, error) {
+	if users, err := busy(ctx, j.Dir); err != nil || len(users) > 0 {
+		return false, ctx.Err()
+	}
+	names := newWalk(j, toName)
+	names.seed = w.seed
+	_, again, err := names.all(ctx, root)
+	return again == sum, err
+}
+
+// finish puts all on the disk, and then says so in the journal.
+func (j Job) finish(root int) (Job, error) {
+	dir, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return j, err
+	}
+	defer unix.Close(dir)
+	if err := unix.Syncfs(dir); err != nil {
+		return j, fmt.Errorf("syncfs %s: %w", j.Dir, err)
+	}
+	if j.State == StateUndoing {
+		j.State = StateUndone
+	} else {
+		j.State, j.Ended = StateDone, time.Now()
+	}
+	return j, j.save()
+}
+
+// lock keeps other jobs, also those with another journal, off a directory until
+// what it returns is closed.
+func lock(root int) (int, error) {
+	dir, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		unix.Close(dir)
+		return -1, err
+	}
+	return dir, nil
+}
