@@ -139,7 +139,7 @@ func TestPlanRefusesWhatIsNotSafe(t *testing.T) {
 		"a line shared with itself":   {good + good, good, theirs, subid.ErrOverlap, "/etc/subuid:2: dockremap:231072:65536 overlaps dockremap:231072:65536"},
 		"host root":                   {"dockremap:0:65536\n", "", theirs, subid.ErrReserved, "/etc/subuid:1: dockremap:0:65536 has IDs of 0 to 0, reserved: the root user"},
 		"a small line":                {"\ndockremap:231072:65535\n", "", theirs, subid.ErrSmallRange, "/etc/subuid:2: dockremap:231072:65535: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped"},
-		"few IDs":                     {"", "", subid.Request{Owner: "dockremap", Count: 65535}, subid.ErrSmallRange, "dockremap:0:65535: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped"},
+		"few IDs":                     {"", "", subid.Request{Owner: "dockremap", Count: 65535}, subid.ErrSmallRange, "65535 IDs for dockremap: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped"},
 		"name and UID both":           {good + "990:400000:65536\n", good, theirs, subid.ErrUnsafeLine, `/etc/subuid:2: readers differ about lines under "dockremap" and under "990", name and UID of one account: keep one kind`},
 		"a line that dockerd reads as 0": {"# x\ndockremap:0x186a0:65536\n", good, theirs, subid.ErrUnsafeLine,
 			`/etc/subuid:2: readers differ about "dockremap:0x186a0:65536": all shadow-utils read 100000:65536; dockerd 27 and earlier and podman and CRI-O fail for "dockremap"; dockerd 28 and later read this as host ID 0 (0:65536); write it in plain decimal, or remove it`},
