@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"internal/distro":         {},
 	"remap":                   {".", "subid/reader", "subid", "daemoncfg", "daemoncfg/dockerd", "bootargs/gates"},
 	"idspace":                 {"subid/reader", ".", "internal/text", "subid", "userns", "github.com/mattn/go-runewidth"},
-	"verify":                  {"subid/reader", ".", "daemoncfg/dockerd", "internal/accounts", "internal/fstype", "userns", "userns/probe", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
+	"verify":                  {"subid/reader", ".", "daemoncfg/dockerd", "internal/accounts", "internal/fstype", "internal/text", "userns", "userns/probe", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
 	"verify/internal/facts": {"subid/reader", ".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "userns/probe", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"verify/internal/sample": {".", "github.com/stretchr/testify/require"},

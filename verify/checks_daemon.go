@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -76,7 +77,10 @@ var d01 = check{
 		case !c.On && c.Value == "":
 			j.fail(orFile(c.Place, c.File), "%v", c.Err).saw(orFile(c.Place, c.File), `""`, "a user")
 		case !bad:
-			j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
+			fi := j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
+			if c.StartupErr == nil && c.Startup.Init == dockerd.InitNone && len(c.Startup.Unsure) == 0 && c.Startup.PID == 0 && j.NoEngine != nil {
+				fi.Text += "; nothing here starts a dockerd yet, and one that comes later may be given other flags"
+			}
 		}
 	},
 }

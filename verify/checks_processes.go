@@ -33,6 +33,12 @@ var c01 = check{
 			}
 			j.hostIDs(b)
 		}
+		for _, g := range j.Foreign {
+			if g.Nobodys && g.HostRoot > 0 {
+				j.fail("containers of "+g.Owner, "%d of %d are not remapped, and whose they are cannot be told", g.HostRoot, g.Containers).
+					saw(fmt.Sprintf("/proc/%d/cgroup", g.First.PID), g.First.Cgroup, "").saw(fmt.Sprintf("/proc/%d/status Uid", g.First.PID), ids4(g.First.UID), "")
+			}
+		}
 		j.unseenProcesses()
 		j.none()
 	},
@@ -385,7 +391,7 @@ var c03 = check{
 		}
 		for _, g := range j.Foreign {
 			if g.HostRoot > 0 {
-				j.warn("containers of "+g.Owner, "%d of %d are in the host's user namespace, and this daemon has no part in it", g.HostRoot, g.Containers).as(Medium).
+				j.warn("containers of "+g.Owner, "%d of %d are not remapped, and this daemon has no part in it", g.HostRoot, g.Containers).as(Medium).
 					saw(fmt.Sprintf("/proc/%d/cgroup", g.First.PID), g.First.Cgroup, "").saw(fmt.Sprintf("/proc/%d/status Uid", g.First.PID), ids4(g.First.UID), "").
 					Remedy = Remedy{Text: "Remap them by their own program, or stop them."}
 			}

@@ -78,8 +78,12 @@ type Coverage struct {
 	Containers int `json:"containers"` // running containers of this daemon looked into
 	Passing    int `json:"passing"`    // containers that came or went meanwhile; no loss
 
-	// Others lists the containers of other programs: "podman: 2 containers, 1 in
-	// the host's user namespace". Nothing else is said of them.
+	// Auditor names the container that this report was made in, if any. It is
+	// exempt: it has to be in the host's user namespace to see.
+	Auditor string `json:"auditor,omitempty"`
+
+	// Others lists the containers of other programs: "podman: 2 containers, 1 not
+	// remapped". Nothing else is said of them.
 	Others []string `json:"others"`
 
 	// Missing lists what could not be seen, in words; empty means that
@@ -182,9 +186,12 @@ func (r *Report) headline(remapped Verdict) string {
 	switch remapped {
 	case Pass:
 		if c.Containers == 0 {
-			return "yes, by the daemon's word; no container runs that the kernel could show it for"
+			return "yes, by the daemon's word; no container runs that the kernel could show it for" + c.aside()
 		}
-		return fmt.Sprintf("yes, every process of this daemon's %d containers, as the kernel says", c.Containers)
+		if c.Containers == 1 {
+			return "yes, every process of this daemon's one container, as the kernel says" + c.aside()
+		}
+		return fmt.Sprintf("yes, every process of this daemon's %d containers, as the kernel says", c.Containers) + c.aside()
 	case Fail:
 		return "no"
 	case Warn:
@@ -205,7 +212,7 @@ func (r *Report) headline(remapped Verdict) string {
 				also += "; the " + f.Subject + " are not remapped"
 			}
 		}
-		return text + also
+		return text + also + c.aside()
 	case Skip:
 		if c.Live {
 			return "not asked"
@@ -213,6 +220,14 @@ func (r *Report) headline(remapped Verdict) string {
 		return "not asked, this is not a running host"
 	}
 	return "cannot tell"
+}
+
+// aside names the auditor.
+func (c Coverage) aside() string {
+	if c.Auditor == "" {
+		return ""
+	}
+	return "; this audit's own " + c.Auditor + " aside"
 }
 
 // rank orders verdicts, the one that a person must see first lowest.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -40,6 +42,9 @@ type Options struct {
 	// it is the one that is configured.
 	Remap string
 
+	// Daemon says which dockerd is meant on a host that has several.
+	Daemon dockerd.Choice
+
 	// Allow lists the exceptions that are known and wanted.
 	Allow []Allowance
 
@@ -68,7 +73,7 @@ func Run(ctx context.Context, opts Options) (Report, error) {
 	for _, c := range checks {
 		needs |= c.needs
 	}
-	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Helper: opts.Helper, Remap: opts.Remap, Deep: opts.Deep}, needs)
+	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Helper: opts.Helper, Remap: opts.Remap, Daemon: opts.Daemon, Deep: opts.Deep}, needs)
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
@@ -87,6 +92,7 @@ func Run(ctx context.Context, opts Options) (Report, error) {
 	if now.IsZero() {
 		now = time.Now()
 	}
+	exempt(r.Findings, f)
 	allow(r.Findings, opts.Allow, f.Engine, now)
 	r.Coverage = coverage(f)
 	r.finish()
@@ -139,8 +145,11 @@ func coverage(f *facts.Facts) Coverage {
 		c.Processes, c.Namespaces = f.Scan.Coverage.Seen, len(f.Scan.Namespaces)
 		c.Vanished, c.Denied = f.Scan.Coverage.Vanished, f.Scan.Coverage.Denied
 		c.Containers, c.Passing = running(f), f.Passing
+		if f.Self != "" {
+			c.Auditor = selfSubject(f)
+		}
 		for _, g := range f.Foreign {
-			c.Others = append(c.Others, fmt.Sprintf("%s: %d containers, %d in the host's user namespace", g.Owner, g.Containers, g.HostRoot))
+			c.Others = append(c.Others, fmt.Sprintf("%s: %s, %d not remapped", g.Owner, text.Count(g.Containers, "container", "containers"), g.HostRoot))
 		}
 		c.Missing = append(c.Missing, f.Scan.Gaps()...)
 	}

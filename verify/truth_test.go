@@ -53,7 +53,7 @@ func TestNoPassWhileSomethingRunsAsHostRoot(t *testing.T) {
 		r := run(t, opts)
 		assert.Equal(t, []string{"C03 warn"}, bad(r), texts(r))
 		assert.Equal(t, Warn, r.Summary.Remapped)
-		assert.Equal(t, []string{"containerd (namespace default): 1 containers, 1 in the host's user namespace"}, r.Coverage.Others)
+		assert.Equal(t, []string{"containerd (namespace default): 1 container, 1 not remapped"}, r.Coverage.Others)
 		assert.Contains(t, r.Summary.Text, "this daemon's containers")
 	})
 	t.Run("a root container of podman", func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestNoPassWhileSomethingRunsAsHostRoot(t *testing.T) {
 		put(t, opts, "200/cgroup", "0::/machine.slice/libpod-"+idOld+".scope\n")
 		r := run(t, opts)
 		assert.Equal(t, []string{"C03 warn"}, bad(r), texts(r))
-		assert.Contains(t, texts(r), "containers of podman: 1 of 1 are in the host's user namespace")
+		assert.Contains(t, texts(r), "containers of podman: 1 of 1 are not remapped")
 	})
 	t.Run("a container of podman that is remapped", func(t *testing.T) {
 		e := remapped(web(engine.Container{}))
@@ -71,7 +71,7 @@ func TestNoPassWhileSomethingRunsAsHostRoot(t *testing.T) {
 		r := run(t, opts)
 		assert.Empty(t, bad(r), texts(r))
 		assert.Equal(t, Pass, r.Summary.Remapped)
-		assert.Equal(t, "yes, every process of this daemon's 1 containers, as the kernel says", r.Summary.Text)
+		assert.Equal(t, "yes, every process of this daemon's one container, as the kernel says", r.Summary.Text)
 	})
 	t.Run("host root that entered a container with nsenter", func(t *testing.T) {
 		e := remapped(web(engine.Container{}))

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/userns/probe"
@@ -27,10 +28,12 @@ import (
 // An env is what the commands share: the host, how to talk, and the flags that
 // several of them have.
 type env struct {
-	host  usernskit.Host
-	json  bool
-	when  string // of --color
-	color bool
+	host usernskit.Host
+	json bool
+	// daemon says which dockerd is meant, where looking cannot tell.
+	daemon dockerd.Choice
+	when   string // of --color
+	color  bool
 
 	yes, dryRun, restarts bool
 	accepted              []string
@@ -182,7 +185,7 @@ func quoted(words []string) string {
 // look says what the looking commands look at: files, and on the running host
 // its processes and its daemon.
 func (e *env) look() verify.Options {
-	opts := verify.Options{Host: e.host, Helper: probe.Main()} // main has called it first
+	opts := verify.Options{Host: e.host, Helper: probe.Main(), Daemon: e.daemon} // main has called it first
 	if e.host.Live() {
 		opts.Docker = func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") }
 	}

@@ -54,6 +54,7 @@ func daemonFlags(c *cobra.Command, daemon *dockerd.Choice) {
 }
 
 func (e *env) request(ctx context.Context, want *enableRequest) (remap.Request, error) {
+	e.daemon = want.daemon // for the forecast
 	value, err := daemoncfg.ParseRemap(want.user)
 	if err != nil {
 		return remap.Request{}, fmt.Errorf("--user: %w", err)

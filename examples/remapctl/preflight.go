@@ -19,6 +19,7 @@ func preflightCommand(e *env) *cobra.Command {
 		Args:    args(0, 0),
 	}
 	user := c.Flags().String("user", "", "`U[:G]` to remap to (default: what is configured, else dockremap)")
+	daemonFlags(c, &e.daemon)
 	e.values(c, "user", e.users)
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
 		forecast, err := e.forecast(ctx, *user)
@@ -27,6 +28,8 @@ func preflightCommand(e *env) *cobra.Command {
 		}
 		var code error
 		switch {
+		case forecast.Source == "": // without a store the rest is not known
+			code = incomplete
 		case !forecast.Clear():
 			code = findings
 		case len(forecast.Unknown) > 0:
@@ -44,7 +47,7 @@ func preflightCommand(e *env) *cobra.Command {
 // none is given.
 func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, err error) {
 	look := e.look()
-	opts := preflight.Options{Host: look.Host, Docker: look.Docker, Remap: user}
+	opts := preflight.Options{Host: look.Host, Docker: look.Docker, Remap: user, Daemon: e.daemon}
 	err = e.during("asking docker for every container", func() error {
 		f, err = preflight.Run(ctx, opts)
 		return err

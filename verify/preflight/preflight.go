@@ -14,6 +14,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -35,6 +36,9 @@ type Options struct {
 	// Remap is the value of userns-remap to look ahead to. If empty, it is the
 	// one that is configured, else "default".
 	Remap string
+
+	// Daemon says which dockerd is meant on a host that has several.
+	Daemon dockerd.Choice
 }
 
 // Run says what happens to the containers and the store of a host when
@@ -58,7 +62,7 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 			return Forecast{}, err
 		}
 	}
-	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap}, facts.NeedHostMounts|facts.NeedKernel|facts.NeedProblems)
+	f := facts.Read(ctx, facts.Options{Host: opts.Host, Proc: opts.Proc, Docker: opts.Docker, Remap: opts.Remap, Daemon: opts.Daemon}, facts.NeedHostMounts|facts.NeedKernel|facts.NeedProblems)
 	if err := ctx.Err(); err != nil {
 		return Forecast{}, err
 	}

@@ -39,7 +39,7 @@ type config struct {
 func (f *Facts) readConfig(ctx context.Context) {
 	h := f.Host
 	c := &f.Config
-	c.Startup, c.StartupErr = dockerd.Read(ctx, h)
+	c.Startup, c.StartupErr = f.Daemon.Read(ctx, h)
 	c.File = c.Startup.ConfigFile
 	if c.File == "" {
 		c.File = dockerd.DefaultFile
@@ -58,9 +58,12 @@ func (f *Facts) readConfig(ctx context.Context) {
 		c.DataRoot = path.Clean(c.Startup.DataRoot)
 	}
 
-	set, err := daemoncfg.Current(ctx, h)
-	c.Value, c.Place, c.remap, c.On, c.Err = set.Value, set.Place, set.Remap, set.On, set.Err
-	if err != nil && c.DocErr == nil {
+	if c.StartupErr != nil {
+		c.Err = c.StartupErr
+	} else if doc, err := daemoncfg.Open(h, c.Startup); err == nil {
+		set := doc.Setting()
+		c.Value, c.Place, c.remap, c.On, c.Err = set.Value, set.Place, set.Remap, set.On, set.Err
+	} else if c.DocErr == nil {
 		c.Err = err
 	}
 	if f.Remap != "" {
@@ -75,7 +78,7 @@ func (f *Facts) readProblems(ctx context.Context) {
 	if f.Config.StartupErr != nil {
 		return
 	}
-	if doc, err := daemoncfg.Read(ctx, f.Host); err == nil {
+	if doc, err := daemoncfg.Open(f.Host, f.Config.Startup); err == nil {
 		f.Config.Problems = daemoncfg.Check(ctx, f.Host, f.Config.Startup, doc, nil)
 	}
 }

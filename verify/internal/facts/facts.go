@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/accounts"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/probe"
@@ -55,6 +56,7 @@ type Options struct {
 	Docker func(context.Context) (*engine.Engine, error) // nil: is not asked
 	Helper probe.Helper
 	Remap  string
+	Daemon dockerd.Choice
 	Deep   bool
 }
 
@@ -83,6 +85,9 @@ type Facts struct {
 	Foreign []Foreign
 	// Passing counts the containers that came or went while they were looked at.
 	Passing int
+	// Self is the container that this process runs in, "" for none: read from
+	// this process's own control group and mounts.
+	Self    string
 	passing map[string]bool
 
 	accounts *accounts.Lookup

@@ -189,6 +189,7 @@ func (f *Facts) sortContainers() {
 		}
 	}
 	f.Containers = nil
+	f.Self = f.findSelf(func(id string) bool { return byID[id] != nil })
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		b := *all[id]
 		if len(b.Processes) == 0 && b.Shim != nil && f.Scan.childless[b.Shim.PID] && (b.Docker == nil || !b.Docker.Running) {
@@ -203,11 +204,53 @@ func (f *Facts) sortContainers() {
 	f.markOthers()
 }
 
+// findSelf returns the container that this process is in: by its own control
+// group, as the /proc that is looked at shows it, or where a control group
+// namespace hides that, by the files that Docker mounts into each container. With
+// a daemon that does not list it, nothing is known of it.
+func (f *Facts) findSelf(listed func(string) bool) string {
+	self, err := os.Readlink(path.Join(f.Proc.Root, "self"))
+	pid, bad := strconv.Atoi(self)
+	if err != nil || bad != nil {
+		return ""
+	}
+	id := ""
+	if cgroup, err := f.readProc(self + "/cgroup"); err == nil {
+		id = userns.ParseCgroup(cgroup).ContainerID
+	}
+	if id == "" {
+		for _, m := range f.mountsOf(self).Value {
+			dir, file := path.Split(m.Root)
+			if name := path.Base(dir); m.Mountpoint == "/etc/hostname" && file == "hostname" && len(name) == 64 && path.Base(path.Dir(path.Clean(dir))) == "containers" {
+				id = name
+			}
+		}
+	}
+	if id == "" || f.Engine != nil && f.NoEngine == nil && !listed(id) {
+		return ""
+	}
+	// A process beside it in the same control group is not the auditor.
+	mine, err := os.Readlink(path.Join(f.Proc.Root, self, "ns/mnt"))
+	if err != nil {
+		return ""
+	}
+	for _, p := range f.Scan.processes {
+		if p.ContainerID != id || p.PID == pid {
+			continue
+		}
+		if theirs, err := os.Readlink(path.Join(f.Proc.Root, strconv.Itoa(p.PID), "ns/mnt")); theirs != mine && !IsNotExist(err) {
+			return ""
+		}
+	}
+	return id
+}
+
 // Foreign are the containers of one other program on the host.
 type Foreign struct {
 	Owner      string // "containerd (namespace default)", "podman"
 	Containers int
-	HostRoot   int // of these, with a process in the host's user namespace
+	HostRoot   int  // of these, with a process that is not remapped, or that can become root of the host
+	Nobodys    bool // neither its control group nor a shim tells whose they are
 
 	First userns.Process // the first such process
 	ids   map[string]bool
@@ -222,13 +265,14 @@ func (f *Facts) addForeign(all map[string]*Foreign, p userns.Process, shim *user
 	case owner == "":
 		owner = "another program"
 	}
+	nobodys := owner == "another program"
 	g := all[owner]
 	if g == nil {
-		g = &Foreign{Owner: owner, ids: map[string]bool{}, root: map[string]bool{}}
+		g = &Foreign{Owner: owner, Nobodys: nobodys, ids: map[string]bool{}, root: map[string]bool{}}
 		all[owner] = g
 	}
 	g.ids[p.ContainerID] = true
-	if f.Scan.InHostNS(p) {
+	if _, root := p.Mapping.UID.ToContainer(0); root || f.Scan.InHostNS(p) {
 		if len(g.root) == 0 {
 			g.First = p
 		}
