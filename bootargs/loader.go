@@ -102,7 +102,7 @@ func (p Place) Where() string {
 // the firmware keeps of the last boot, not by packages that lie around. A host
 // that shows nothing we know has [KindUnknown], which is not an error:
 // containers and virtual machines with a kernel from outside have no boot
-// loader. So has a host with equal evidence for two loaders; Why names both.
+// loader. Files that may not be read are one: it matches [fs.ErrPermission]. So has a host with equal evidence for two loaders; Why names both.
 func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
 	s, err := load(ctx, h, "")
 	if err != nil {
@@ -198,8 +198,11 @@ func load(ctx context.Context, h usernskit.Host, store string) (*site, error) {
 	s.Distro = s.release.String()
 	s.Grubby = s.first("/usr/sbin/grubby", "/sbin/grubby", "/usr/bin/grubby")
 	s.findLoader(store)
-	if s.err == nil {
+	switch {
+	case s.err == nil:
 		s.err = ctx.Err()
+	case errors.Is(s.err, fs.ErrPermission): // an EFI partition is for root alone on many hosts
+		s.err = fmt.Errorf("cannot tell how this host boots, since some of its files are closed to this user: %w", s.err)
 	}
 	return s, s.err
 }

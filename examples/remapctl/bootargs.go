@@ -26,7 +26,7 @@ func bootargsCommand(e *env) *cobra.Command {
 func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	r, err := bootargs.Status(ctx, e.host, want...)
 	if err != nil {
-		return err
+		return unseen(err)
 	}
 	line := func(what, format string, a ...any) { e.text("%-9s "+format, append([]any{what}, a...)...) }
 	show := func(what string, places ...bootargs.Place) {
@@ -84,7 +84,7 @@ func bootargsCheckCommand(e *env) *cobra.Command {
 func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
 	s, err := bootargs.Check(ctx, e.host)
 	if err != nil {
-		return err
+		return unseen(err)
 	}
 	for _, name := range s.Files {
 		e.text("reads     %s", name)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -37,6 +38,20 @@ const (
 )
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
+// An unseenError is why a reading command could not see everything: its message
+// is printed as for any error, with the exit code 3.
+type unseenError struct{ error }
+
+func (e unseenError) Unwrap() error { return e.error }
+
+// unseen is err, marked if a permission is all that was missing.
+func unseen(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return unseenError{err}
+	}
+	return err
+}
 
 // exit is the error for a code that a report came to.
 func exit(code int) error {
@@ -107,6 +122,9 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	e.note("remapctl: %v", err)
 	for _, hint := range hints(err) {
 		e.note("  %s", e.fold(hint, 2))
+	}
+	if errors.As(err, new(unseenError)) {
+		return int(incomplete)
 	}
 	return 2
 }
