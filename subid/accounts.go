@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,19 +44,23 @@ func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) e
 	for _, a := range s.users {
 		listed[a.Name], listed[strconv.FormatUint(uint64(a.ID), 10)] = true, true
 	}
+	// Of sources that list all they have, each is asked by name too, unless that
+	// would take longer than all the rest: 65,000 owners are 15 s of getent.
+	most := math.MaxInt
+	if gaps[0] == nil && l.Lists(known.Passwd) {
+		most = 1000
+	}
 	var owners []string
 	for _, f := range files {
 		for l := range f.claims() {
 			if owner := strings.TrimSpace(l.owner); !listed[owner] {
+				if len(owners) == most {
+					return ctx.Err()
+				}
 				listed[owner] = true
 				owners = append(owners, owner)
 			}
 		}
-	}
-	// Of sources that list all they have, each is asked by name too, unless that
-	// would take longer than all the rest: 65,000 owners are 15 s of getent.
-	if len(owners) > 1000 && gaps[0] == nil && l.Lists(known.Passwd) {
-		return ctx.Err()
 	}
 	s.find(ctx, owners...) // what stays open is in s.open
 	return ctx.Err()

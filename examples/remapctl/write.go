@@ -58,7 +58,10 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	if err := e.agreed(ctx, p); err != nil {
 		return usernskit.Receipt{}, err
 	}
-	shown := p.Diff()
+	shown := ""
+	if !e.yes {
+		shown = p.Diff()
+	}
 	var receipt usernskit.Receipt
 	err = e.write(func() error {
 		defer time.AfterFunc(time.Second, e.waits).Stop()

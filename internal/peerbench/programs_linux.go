@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -59,8 +60,42 @@ func AllocateRow(remapctl string, lines int) (Row, error) {
 			program("remapctl subid add", user, remapctl, "subid", "add", "--yes", user),
 			program("usermod -v -w", user, "usermod", "-v", given, "-w", given, user),
 			program("useradd", user+"2", "useradd", "-M", "-K", "SUB_UID_COUNT=65536", "-K", "SUB_GID_COUNT=65536", user+"2"),
+			{Name: "writing durably", Program: true, Floor: true, Before: before, Run: writeDurably},
 		},
 	}, nil
+}
+
+// writeDurably writes what remapctl writes, with nothing worked out and no
+// process started: each file as a new one, on the disk before it takes the old
+// one's place, and its directory after. usermod syncs less, and can lose a file
+// in a power cut.
+func writeDurably() error {
+	const journal = "/var/lib/usernskit"
+	if err := os.MkdirAll(journal, 0o700); err != nil {
+		return err
+	}
+	for _, path := range []string{journal + "/journal", subid.UIDFile, subid.GIDFile, journal + "/journal"} {
+		data, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		f, err := os.CreateTemp(filepath.Dir(path), ".bare")
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(append(data, "peerbench:1:1\n"...))
+		if err = errors.Join(err, f.Sync(), f.Close(), os.Rename(f.Name(), path)); err != nil {
+			return err
+		}
+		dir, err := os.Open(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		if err = errors.Join(dir.Sync(), dir.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allocated looks for the owner's line in both files, and for others that it

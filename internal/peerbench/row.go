@@ -29,6 +29,9 @@ type Side struct {
 	Before func() error
 	// Run does the work.
 	Run func() error
+	// Floor: no peer, but the system calls that the work takes with nothing done
+	// about them. A row that has it and misses its aim says how far it is from that.
+	Floor bool
 	// Ops is how often Run does it; 0 is once.
 	Ops int
 

@@ -15,6 +15,10 @@ func TestAllFindTheProcessesInUserNamespaces(t *testing.T) {
 	defer s.Stop()
 	require.Len(t, s.Namespaced, 5)
 	for _, side := range ScanRow(s, 20).Sides {
+		if side.Floor {
+			assert.NoError(t, side.Run())
+			continue
+		}
 		assert.Empty(t, side.Wrong(), side.Name)
 	}
 	assert.NotEmpty(t, s.wrong(found{}), "nothing found is wrong")

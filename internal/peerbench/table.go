@@ -37,6 +37,9 @@ func Brief(w io.Writer, results []Result) {
 		}
 		var peers []string
 		for _, m := range r.Sides[1:] {
+			if m.Floor && !met {
+				continue // the verdict has it
+			}
 			peers = append(peers, fmt.Sprintf("%s %sx%s", m.Name, digits(m.Ratio.Median), m.wrong()))
 		}
 		if !met {
@@ -125,6 +128,11 @@ func (r Result) judge() (verdict string, met bool) {
 	case met:
 		return aim + ": met", true
 	}
+	for _, m := range r.Sides[1:] {
+		if m.Floor {
+			return fmt.Sprintf("%s: %s times %s", aim, digits(1/m.Ratio.Median), m.Name), false
+		}
+	}
 	return aim + ": **not met**", false
 }
 
@@ -132,7 +140,7 @@ func (r Result) judge() (verdict string, met bool) {
 // its own.
 func (r Result) Fastest() (best Measured) {
 	for _, m := range r.Sides[1:] {
-		if m.Why == "" && m.Target == 0 && (best.Name == "" || m.Ratio.Median < best.Ratio.Median) {
+		if m.Why == "" && m.Target == 0 && !m.Floor && (best.Name == "" || m.Ratio.Median < best.Ratio.Median) {
 			best = m
 		}
 	}
