@@ -19,7 +19,7 @@ import (
 const module = "github.com/usernskit/usernskit"
 
 // mayImport is the policy: what each package may import of this module and of
-// others, outside its tests. Packages of this module stand without its path.
+// others, outside its tests. Packages of this module are named without its path.
 var mayImport = map[string][]string{
 	".":                       {"internal/hostfs", "internal/members", "internal/text", "github.com/aymanbagabas/go-udiff"},
 	"internal/members":        {},
@@ -145,4 +145,72 @@ func TestModuleNeedsNoEtcd(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), module)
 	assert.NotContains(t, string(out), "etcd")
+}
+
+// surface is how many exported names a package may have, methods counted: the
+// numbers go down only. What a package of this module has for others must also
+// fit a screen, as go doc -short prints it.
+var surface = map[string]int{
+	".": 91, "bootargs": 80, "bootargs/gates": 18, "daemoncfg": 90, "daemoncfg/dockerd": 50, "daemoncfg/dockerd/store": 10,
+	"fleet": 43, "idspace": 33, "remap": 18, "shift": 23, "subid": 91, "subid/reader": 27, "userns": 58, "verify": 36,
+}
+
+func TestSurfaceOnlyShrinks(t *testing.T) {
+	for dir, limit := range surface {
+		t.Run(dir, func(t *testing.T) {
+			assert.LessOrEqual(t, exportedNames(t, dir), limit, "exported names")
+			out, err := exec.Command("go", "doc", "-short", "./"+dir).Output()
+			require.NoError(t, err)
+			assert.LessOrEqual(t, strings.Count(string(out), "\n"), 20, "%s", out)
+		})
+	}
+}
+
+func exportedNames(t *testing.T, dir string) int {
+	files, err := filepath.Glob(dir + "/*.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	names := map[string]bool{} // those that each platform has are one
+	add := func(name *ast.Ident, of string) {
+		if name.IsExported() {
+			names[of+"."+name.Name] = true
+		}
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		for _, decl := range f.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				of := ""
+				if d.Recv != nil {
+					typ := d.Recv.List[0].Type
+					if star, ok := typ.(*ast.StarExpr); ok {
+						typ = star.X
+					}
+					name, ok := typ.(*ast.Ident)
+					if !ok || !name.IsExported() {
+						continue
+					}
+					of = name.Name
+				}
+				add(d.Name, of)
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch s := spec.(type) {
+					case *ast.TypeSpec:
+						add(s.Name, "")
+					case *ast.ValueSpec:
+						for _, name := range s.Names {
+							add(name, "")
+						}
+					}
+				}
+			}
+		}
+	}
+	return len(names)
 }

@@ -180,7 +180,7 @@ func TestUpdateEndsIfTheJournalCannotBeWritten(t *testing.T) {
 }
 
 // To read again and to plan again helps if a file of the plan has changed. A
-// journal that somebody writes to is no reason.
+// journal that somebody writes to does not make it plan again.
 func TestAJournalThatChangesIsNoReasonToPlanAgain(t *testing.T) {
 	host := faultHost(t, t.TempDir())
 	start := tree(t, host.Root)

@@ -12,7 +12,7 @@ import (
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
-// What is added to a value that is built on another one stands behind the "--"
+// What is added to a value that is built on another one comes behind the "--"
 // of that: the kernel does not find it there. The line with the "--" is named.
 func TestAnEndMarkThatComesBeforeIsRefused(t *testing.T) {
 	const debian = "-- etc/os-release --\nID=debian\nVERSION_ID=12\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\n"

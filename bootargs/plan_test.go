@@ -144,7 +144,7 @@ func TestArchitectureIsTheTreesOwn(t *testing.T) {
 }
 
 // Someone may have commented out what our drop-in says. What is added there
-// anew must not take the place of the main file's arguments.
+// again must not take the place of the main file's arguments.
 func TestADropInOfCommentsKeepsTheMainFilesArguments(t *testing.T) {
 	for _, e := range []Edit{{Set: []string{arg}}, {Append: []string{arg}}, {AddIfMissing: []string{arg}}, {Replace: []string{"console=hvc0"}}} {
 		h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"root=/dev/x ro\"\n"+

@@ -24,7 +24,7 @@ type shellFile struct {
 }
 
 // A shellStep is a top-level assignment, or something after which the value of
-// a variable (or of all: name "") is no longer known by reading.
+// a variable (or of all: name "") cannot be known by reading.
 type shellStep struct {
 	name    string
 	assigns bool

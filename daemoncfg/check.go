@@ -89,7 +89,9 @@ const (
 // nothing is said of ranges.
 //
 // Where a dockerd from 23.0 on is installed on the running host, its own
-// --validate has the last word on the file and the flags.
+// --validate has the last word on the file and the flags. The dockerd of a tree
+// is not asked: it would run a program that nobody vouches for, as root, only to
+// look at a file.
 func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges func(ctx context.Context, account string) error) []Problem {
 	c := checker{startup: s, doc: doc}
 	c.flags()

@@ -32,7 +32,7 @@ func set(h usernskit.Host, value int, path ...string) error {
 	return err
 }
 
-// TestWriterThatIsKilled is no test but the program that the next one kills.
+// TestWriterThatIsKilled is the program that the next test kills.
 func TestWriterThatIsKilled(t *testing.T) {
 	root := os.Getenv(crashRoot)
 	if root == "" {

@@ -68,7 +68,7 @@ func (d *Document) Get(path ...string) (json.RawMessage, bool) {
 }
 
 // Position returns line and column, both from 1, of the key at path, or of the
-// value where it is no member of an object. It returns 0, 0 for what is absent.
+// value where it is not a member of an object. It returns 0, 0 for what is absent.
 func (d *Document) Position(path ...string) (line, col int) {
 	text := d.now
 	steps, ok := d.walk(text, path)
@@ -193,7 +193,7 @@ func arrayIndex(name string) (int, bool) {
 
 // ParsePointer reads a JSON Pointer (RFC 6901), "/log-opts/max-size", into the
 // path that [Document.Get] and the others take. The empty pointer is the whole
-// document. In an element ~1 stands for a slash, and ~0 for a tilde.
+// document. In an element ~1 is a slash, and ~0 a tilde.
 func ParsePointer(s string) ([]string, error) {
 	if s == "" {
 		return nil, nil

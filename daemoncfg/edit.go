@@ -162,7 +162,7 @@ func decode(text string) (v any, err error) {
 }
 
 // Delete takes out the member or element at path, with the comma and the white
-// space that belong to it. What is absent stays so and is no error. An object
+// space that belong to it. What is absent stays so, without an error. An object
 // that loses its last member stays as an empty one.
 //
 // sjson can delete as well, but leaves the line of a last member behind.

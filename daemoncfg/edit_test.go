@@ -187,7 +187,7 @@ func TestAFailedEditChangesNothing(t *testing.T) {
 		{"an index with a zero in front", "/a/00", "1", `daemon.json: /a/00: an array of 1 elements has no such place; "-" is the place behind the last`},
 		{"no JSON", "/k", "tru", "the new value:1:4: the file ends in the middle of the document: no dockerd starts with it"},
 		{"two values", "/k", "1 2", "the new value:1:3: text after the document: dockerd from 23.0 does not start with it, and 20.10 ignores it"},
-		{"a value with a comment", "/k", "1 // one", "the new value:1:3: a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what stands here; remove it"},
+		{"a value with a comment", "/k", "1 // one", "the new value:1:3: a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what is here; remove it"},
 		{"a duplicate key", "/k", `{"a":1,"\u0061":2}`, `the new value:1:8: the key "a" is here twice: dockerd takes the last one, most editors the first; remove one`},
 		{"the document is a list", "", `[]`, "daemon.json: the whole document must be an object"},
 	} {

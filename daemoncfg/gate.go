@@ -11,7 +11,7 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// gate stands before sjson and gjson. Both take any bytes for JSON, and sjson
+// gate comes before sjson and gjson. Both take any bytes for JSON, and sjson
 // replaces a document that it cannot read by one of its own, without an error.
 // Nothing behind the gate checks syntax again.
 func gate(name, text string) error {
@@ -135,7 +135,7 @@ func unquote(raw string) string {
 	}
 	var key string
 	if err := json.Unmarshal([]byte(raw), &key); err != nil {
-		panic("BUG: a key that is no string: " + err.Error())
+		panic("BUG: a key that is not a string: " + err.Error())
 	}
 	return key
 }
@@ -151,7 +151,7 @@ func explain(text string, offset int, said string) string {
 	switch {
 	case strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "/*"), r == '#':
 		if after {
-			return "a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what stands here; remove it"
+			return "a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what is here; remove it"
 		}
 		return "dockerd accepts no comments; no dockerd starts with one"
 	case after && r == 0:

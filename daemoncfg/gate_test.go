@@ -24,7 +24,7 @@ var refused = []struct{ name, in, want string }{
 	{"comment before the document", "// mine\n{}", "1:1: dockerd accepts no comments; no dockerd starts with one"},
 	{"shell comment", "{\n  \"a\": 1, # mine\n  \"b\": 2\n}\n", "2:11: dockerd accepts no comments; no dockerd starts with one"},
 	{"C comment", `{"a": /* 1 */ 2}`, "1:7: dockerd accepts no comments; no dockerd starts with one"},
-	{"comment after the document", "{}\n// end", "2:1: a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what stands here; remove it"},
+	{"comment after the document", "{}\n// end", "2:1: a comment after the document: dockerd accepts none from 23.0 on, and 20.10 ignores what is here; remove it"},
 	{"truncated", "{\n  \"a\": tru", "2:11: the file ends in the middle of the document: no dockerd starts with it"},
 	{"truncated in a string", `{"a": "`, "1:8: the file ends in the middle of the document: no dockerd starts with it"},
 	{"two documents", `{"mtu": 1}{"mtu": 2}`, "1:11: a second document: dockerd from 23.0 does not start with it, and 20.10 ignores it"},

@@ -8,7 +8,7 @@ const (
 	MaxSize  = 1 << 20 // bytes
 	MaxDepth = 64      // objects and arrays around a value
 
-	// Default is the user of a [Remap] that stands for [DockremapUser]: dockerd
+	// Default is the user of a [Remap] that means [DockremapUser]: dockerd
 	// makes that account, and one range of IDs for it, where there is none.
 	Default       = "default"
 	DockremapUser = "dockremap"

@@ -148,7 +148,7 @@ func checkLaws(t require.TestingT, text string, value json.RawMessage, path []st
 		require.Equal(t, text, after, "law 2: %v", err)
 		return
 	}
-	// "-" is no place of its own in an array: the element is the last one now.
+	// "-" is not a place in an array: the element is the last one now.
 	target := append([]string(nil), path...)
 	for i := range target {
 		if raw, ok := doc.Get(target[:i]...); ok && target[i] == "-" && raw[0] == '[' {

@@ -7,7 +7,7 @@ import (
 )
 
 // White space is copied from the nearest neighbour, by these rules alone: they
-// look only at what stands before the new member, so that Delete finds the same
+// look only at what is before the new member, so that Delete finds the same
 // answers afterwards and can take back exactly what was put in.
 //
 // The one case that needs a trick is an object with nothing in it, inside of a
@@ -30,7 +30,7 @@ func insertLast(text string, steps []step, rest []string, raw string) string {
 	last := at.items[len(at.items)-1]
 	before, after := "", text[at.value.start+1:last.start()]
 	if n := len(at.items); n > 1 {
-		// A comma may lead its line, so what stands before it counts as well.
+		// A comma may lead its line, so what is before it counts as well.
 		before, after, _ = strings.Cut(text[at.items[n-2].value.end:last.start()], ",")
 	} else if after == "" {
 		after = style.space()

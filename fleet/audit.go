@@ -90,7 +90,7 @@ const (
 	ProblemOverlap    ProblemID = "overlap"     // IDs of a slot that another host or owner has
 	ProblemReleased   ProblemID = "released"    // released, and still in a host's files
 	ProblemCloned     ProblemID = "cloned"      // several exports have one machine ID
-	ProblemUnseen     ProblemID = "unseen"      // claimed by a machine of which no export was given
+	ProblemUnseen     ProblemID = "unseen"      // claimed by a machine whose export was not given
 )
 
 // A Problem is a difference between the registry and the hosts' files.

@@ -100,7 +100,7 @@ func (p pair) overlap() Overlap {
 func (s Space) pairs() []pair {
 	var list []pair
 	var open []holder          // begun and not ended, in order
-	told := make(map[int]bool) // namespaces of which one account has been named
+	told := make(map[int]bool) // namespaces with one account named already
 	for _, b := range s.holders() {
 		open = slices.DeleteFunc(open, func(a holder) bool { return end(a.Range) <= uint64(b.Start) })
 		partners := 0

@@ -69,7 +69,7 @@ func find(name string, of func(Option) string) (Option, bool) {
 	return Option{}, false
 }
 
-// SimilarKey returns the key that a misspelled one stands for, or "": log_level
+// SimilarKey returns the key that a misspelled one means, or "": log_level
 // for log-level.
 func SimilarKey(key string) string {
 	plain := func(s string) string {

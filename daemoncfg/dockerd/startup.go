@@ -446,7 +446,7 @@ func (s *Startup) readRemains(h usernskit.Host) error {
 	return nil
 }
 
-// programs are where a dockerd is found by whoever starts it.
+// programs are where a program that starts dockerd finds it.
 var programs = [...]string{
 	"/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/usr/local/sbin/dockerd",
 	"/bin/dockerd", "/sbin/dockerd", "/opt/bin/dockerd", "/usr/bin/dockerd-current", "/usr/bin/dockerd-ce",

@@ -82,7 +82,7 @@ func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 }
 
 // mentionsDocker reports whether the word is in a unit file or in a drop-in, or
-// cannot be looked for. An alias is left to the unit that it stands for.
+// cannot be looked for. An alias is left to its unit.
 func mentionsDocker(h usernskit.Host, dir, name string) bool {
 	if strings.Contains(name, "@") {
 		return false // a template starts nothing by itself

@@ -48,7 +48,7 @@ func splitWords(s string, escapes bool) []string {
 
 // readEnvironmentFile reads a file that a unit names in EnvironmentFile=. It
 // looks like shell and is not (systemd.exec(5)): nothing is expanded, "export
-// X=" is no assignment, ; begins a comment too, a # behind a value belongs to
+// X=" is not an assignment, ; begins a comment too, a # behind a value belongs to
 // it, and the last assignment of a name wins.
 func readEnvironmentFile(file, text string) variables {
 	vars := variables{}
@@ -93,7 +93,7 @@ func readAssignment(text string) (name, value string, end int) {
 	return name, value, skip + equal + 1 + n
 }
 
-// readValue reads what stands behind the equals sign, up to the line's end.
+// readValue reads what follows the equals sign, up to the line's end.
 func readValue(text string) (value string, end int) {
 	var b strings.Builder
 	keep := 0 // length of b up to which white space at its end was quoted

@@ -55,7 +55,7 @@ func Private(t *testing.T, programs ...string) bool {
 			t.Log(line)
 		}
 	}
-	require.NoError(t, cmd.Wait(), "the test failed in its mount namespace; its output stands above")
+	require.NoError(t, cmd.Wait(), "the test failed in its mount namespace; its output is above")
 	require.True(t, ran, "BUG: the child ran no test")
 	if skipped {
 		t.Skip("skipped in the child")
