@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
 // asked runs the question of a person who sits there with one hand on Ctrl-C.
@@ -67,6 +68,24 @@ func mustWrite(t *testing.T, name string) string {
 	t.Helper()
 	require.NoError(t, os.WriteFile(name, []byte("x"), 0o644))
 	return name
+}
+
+func TestWhatIsLeftToDoIsSaidAfterALateSignal(t *testing.T) {
+	var out, text bytes.Buffer
+	e := &env{out: &output{w: &out}, err: &text}
+	e.out.stop.Store(true)
+	e.say("before anything was written")
+	e.done = "the files were written"
+	e.say("then run: reboot")
+	assert.Empty(t, out.String())
+	assert.Equal(t, "then run: reboot\n", text.String())
+}
+
+func TestAWaitNamesTheProgramThatHasTheLock(t *testing.T) {
+	var text bytes.Buffer
+	e := &env{host: hosttest.Tree(t, "-- etc/subuid.lock --\n1\n"), err: &text}
+	e.waits()
+	assert.Regexp(t, `^waiting for /etc/subuid\.lock, held by PID 1 \(.+\)\n$`, text.String())
 }
 
 func TestAHalfDoneRunIsNotSaidToHaveChangedNothing(t *testing.T) {
