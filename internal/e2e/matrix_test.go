@@ -4,16 +4,10 @@ package e2e
 
 import (
 	"context"
-	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,269 +18,159 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// A state is a host as it can be met, really set up, and what verify has to say
-// of it: exactly these checks fail at severity high or critical, and no other.
+// A state is a host as it can be met, really set up, and all that verify has to
+// say of it.
 type state struct {
+	name   string
 	subuid string // and subgid; empty: good
+	subgid string // where it differs
 	daemon string // members of daemon.json; empty: userns-remap default
-	// setUp starts the daemon and makes the containers. If nil, it starts the
-	// daemon and one container, "web".
-	setUp func(t *testing.T, d *hosttest.Docker)
-	deep  bool
-	want  []string // failed checks of severity high or critical
-	also  []string // failed or warned checks of lower severity that must be there
-	// refused: dockerd before 28 does not start in this state, which is as good
-	// an answer.
+	// alone: it does something to the daemon or to the files, so that it has one
+	// of its own, which it starts itself. The others share one.
+	alone bool
+	// do makes the containers. If nil, it starts one, "web".
+	do   func(h *stage)
+	deep bool
+	// allow are allowances of verify.
+	allow []verify.Allowance
+
+	// exposed: something in a container is the host's root or one of the host's
+	// accounts, or it can become that. This is what remapping is for.
+	exposed bool
+	// want lists the checks with their verdicts, those that passed or had nothing
+	// to look at left out: "C01 fail, C12 warn". Checks about the machine, which
+	// differ between machines, are left out too: see ofTheMachine.
+	want string
+	// remapped is the verdict of the summary; empty: pass.
+	remapped string
+	// since28 is want and remapped of a daemon of 28 or later where that differs.
+	since28 *answer
+	// refused: dockerd since 28 does not start in this state, which is as good an
+	// answer.
 	refused bool
 }
+
+type answer struct{ want, remapped string }
 
 const (
 	good   = "alice:100000:65536\ndockremap:165536:65536\n"
 	remaps = `"userns-remap": "default"`
 )
 
-func running(name string, flags ...string) func(*testing.T, *hosttest.Docker) {
-	return func(t *testing.T, d *hosttest.Docker) {
-		d.Start()
-		d.Image()
-		d.Container(name, flags...)
-	}
+// ofTheMachine are checks whose verdict depends on the kernel that the tests
+// run on, and D11, which warns as long as no authorization plugin is there.
+var ofTheMachine = []string{"K01", "K02", "K04", "K05", "K06", "K07", "K08", "D11"}
+
+// A stage is where a state is set up.
+type stage struct {
+	testing.TB
+	*hosttest.Docker
+	// host is the daemon that verify asks, if it is not the stage's own.
+	host string
 }
 
-var states = map[string]state{
-	"not remapped": {
-		daemon: `"debug": false`,
-		want:   []string{"C01", "C02", "D01", "D05"},
-	},
-	"remapped and fine": {},
-	"live-restore orphan": {
-		daemon: `"live-restore": true`,
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			running("old")(t, d)
-			daemonJSON(t, `"live-restore": true, `+remaps)
-			d.Restart()
-			d.Image()
-			d.Container("web")
-		},
-		want: []string{"C01", "C02", "C03"},
-	},
-	"key set but not restarted": {
-		daemon: `"debug": false`,
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			running("web")(t, d)
-			time.Sleep(1100 * time.Millisecond) // a start and a write within one second look alike
-			daemonJSON(t, remaps)
-		},
-		want: []string{"C01", "C02", "D05", "D06"},
-	},
-	"subid from 0": {
-		subuid: "alice:100000:65536\ndockremap:0:65536\n",
-		want:   []string{"C01", "C02", "D05", "I05", "I07"},
-	},
-	"userns-remap root": {
-		daemon: `"userns-remap": "root"`,
-		want:   []string{"C01", "C02", "D05", "I06"},
-	},
-	"login user first": {
-		subuid: "dockremap:1000:1\ndockremap:100000:65536\nalice:200000:65536\n",
-		want:   []string{"C01", "I07"},
-	},
-	"hex start": {
-		subuid:  "alice:100000:65536\ndockremap:0x30d40:65536\n",
-		want:    []string{"C01", "C02", "D05", "I05", "I07"},
-		refused: true,
-	},
-	"overlap with a rootless user": {
-		subuid: "alice:200000:65536\ndockremap:165536:65536\n",
-		want:   []string{"I08"},
-	},
-	"a userns=host container": {
-		setUp: running("opted-out", "--userns=host"),
-		want:  []string{"C01", "C04"},
-	},
-	"joined to a userns=host container": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			running("opted-out", "--userns=host")(t, d)
-			_, err := d.Try("run", "--detach", "--name", "joined", "--network", "container:opted-out", "busybox:test", "sleep", "60")
-			t.Logf("joining: %v", err) // runc cannot do it; the next one might
-		},
-		want: []string{"C01", "C04", "C05"},
-	},
-	"map drift": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			running("web")(t, d)
-			time.Sleep(1100 * time.Millisecond)
-			subids(t, "alice:100000:65536\ndockremap:300000:65536\n")
-		},
-		want: []string{"D05", "D06", "D07"},
-	},
-	"host root in a container's namespaces": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			d.Start()
-			d.Image()
-			pid := d.Container("web")
-			cmd := exec.Command("nsenter", "--target", strconv.Itoa(pid), "--mount", "--pid", "--no-fork", "/bin/sleep", "100")
-			require.NoError(t, cmd.Start())
-			t.Cleanup(func() {
-				_ = cmd.Process.Kill()
-				_ = cmd.Wait()
-			})
-			time.Sleep(300 * time.Millisecond)
-		},
-		want: []string{"C01", "C02"},
-	},
-	"stale stores": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			require.NoError(t, os.MkdirAll(filepath.Join(d.Root, "300000.300000/image"), 0o710))
-			running("web")(t, d)
-		},
-		also: []string{"D09"},
-	},
-	"docker.sock through a parent directory": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			d.Start()
-			d.Image()
-			socket := strings.TrimPrefix(d.Host, "unix://")
-			require.NoError(t, os.Chmod(socket, 0o666))
-			d.Container("web", "--volume", filepath.Dir(socket)+":/host")
-		},
-		want: []string{"C07"},
-	},
-	"setuid file dropped": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			running("web", "--volume", "data:/data")(t, d)
-			// What cp and chown -R in a migration by hand make of a setuid program.
-			for store, mode := range map[string]os.FileMode{"": 0o4755, "165536.165536": 0o755} {
-				sudo := filepath.Join(d.Root, store, "volumes/data/_data/sudo")
-				require.NoError(t, os.MkdirAll(filepath.Dir(sudo), 0o755))
-				require.NoError(t, os.WriteFile(sudo, []byte("x"), 0o755))
-				if store != "" {
-					require.NoError(t, os.Chown(sudo, 165536, 165536))
-				}
-				require.NoError(t, syscall.Chmod(sudo, uint32(mode)))
-			}
-		},
-		deep: true,
-		also: []string{"C11"},
-	},
-	"max_user_namespaces reset in sysctl.d": {
-		setUp: func(t *testing.T, d *hosttest.Docker) {
-			require.NoError(t, os.WriteFile("/etc/sysctl.d/90-stig.conf", []byte("user.max_user_namespaces = 0\n"), 0o644))
-			t.Cleanup(func() { os.Remove("/etc/sysctl.d/90-stig.conf") })
-			running("web")(t, d)
-		},
-		want: []string{"K03"},
-	},
-}
-
-func TestEveryStateOfAHostIsToldApart(t *testing.T) {
-	if !hosttest.Private(t, needs...) {
+func TestMatrix(top *testing.T) {
+	if !hosttest.Private(top, needs...) {
 		return
 	}
-	require.NoError(t, os.MkdirAll("/etc/docker", 0o755))
-	require.NoError(t, os.MkdirAll("/etc/sysctl.d", 0o755))
-	for _, account := range []string{"dockremap", "alice"} {
-		args := []string{"--user-group", account}
-		if account == "dockremap" {
-			args = append([]string{"--system"}, args...)
-		}
-		out, err := exec.Command("useradd", args...).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	}
-	for _, name := range slices.Sorted(maps.Keys(states)) {
-		s := states[name]
-		t.Run(name, func(t *testing.T) {
+	prepare(top)
+	var shared *hosttest.Docker
+	var as state // what shared was started with
+	rows := table{}
+	for _, s := range states {
+		top.Run(s.name, func(t *testing.T) {
 			if s.subuid == "" {
 				s.subuid = good
+			}
+			if s.subgid == "" {
+				s.subgid = s.subuid
 			}
 			if s.daemon == "" {
 				s.daemon = remaps
 			}
-			subids(t, s.subuid)
-			daemonJSON(t, s.daemon)
-			if s.setUp == nil {
-				s.setUp = running("web")
+			if s.do == nil {
+				s.do = func(h *stage) { h.Container("web") }
 			}
-			d := hosttest.NewDocker(t)
-			if s.refused && d.TryStart() != nil {
-				t.Logf("dockerd does not start: %s", lastLine(d.Log()))
-				return
+			h := &stage{TB: t}
+			if shared != nil && (s.alone || s.subuid != as.subuid || s.subgid != as.subgid || s.daemon != as.daemon) {
+				shared.Stop()
+				shared = nil
 			}
-			d.Stop()
-			s.setUp(t, d)
-			check(t, d, s)
+			if shared == nil {
+				write(t, "/etc/subuid", s.subuid)
+				write(t, "/etc/subgid", s.subgid)
+				daemonJSON(t, s.daemon)
+			}
+			switch {
+			case s.alone:
+				h.Docker = hosttest.NewDocker(t)
+			case shared == nil:
+				d := hosttest.NewDocker(top)
+				d.Lend(t)
+				if err := d.TryStart(); err != nil {
+					require.True(t, s.refused, "dockerd does not start: %v\n%s", err, d.Log())
+					t.Logf("dockerd does not start: %s", lastLine(d.Log()))
+					rows.add(h, s, "not started", "")
+					return
+				}
+				d.Image()
+				shared, as = d, s
+				h.Docker = d
+			default:
+				h.Docker = shared
+				h.Lend(t)
+			}
+			t.Cleanup(h.clear)
+			s.do(h)
+			check(t, h, s, rows)
 		})
 	}
+	rows.write(top)
 }
 
-func check(t *testing.T, d *hosttest.Docker, s state) {
+// check runs verify and compares what it says.
+func check(t *testing.T, h *stage, s state, rows table) {
 	t.Helper()
+	host := h.host
+	if host == "" {
+		host = h.Host
+	}
 	report, err := verify.Run(t.Context(), verify.Options{
-		Docker: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, d.Host) },
+		Docker: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, host) },
 		Deep:   s.deep,
 		Helper: helper,
+		Allow:  s.allow,
 	})
 	require.NoError(t, err)
-	severe, others := []string{}, []string{}
-	for _, f := range report.Findings {
-		if !ours(d, f.Subject) {
-			continue
-		}
-		switch {
-		case f.Verdict == verify.Unknown && f.Severity >= verify.High:
-			assert.Fail(t, "unknown", "%s %s: %s", f.Check, f.Subject, f.Text)
-		case f.Verdict == verify.Fail && f.Severity >= verify.High:
-			severe = append(severe, f.Check)
-			t.Logf("%s %s %s: %s", f.Check, f.Severity, f.Subject, f.Text)
-		case f.Verdict == verify.Fail || f.Verdict == verify.Warn:
-			others = append(others, f.Check)
-			t.Logf("%s %s %s %s: %s", f.Check, f.Verdict, f.Severity, f.Subject, f.Text)
-		}
+	want := answer{s.want, s.remapped}
+	if s.since28 != nil && h.since28() {
+		want = *s.since28
 	}
-	slices.Sort(severe)
-	assert.Equal(t, append([]string{}, s.want...), slices.Compact(severe))
-	for _, id := range s.also {
-		assert.Contains(t, others, id)
+	if want.remapped == "" {
+		want.remapped = "pass"
 	}
-}
-
-// ours reports whether a finding is about this test's host: the machine may
-// have containers and namespaces of others, which verify is right to report.
-func ours(d *hosttest.Docker, subject string) bool {
-	kind, name, _ := strings.Cut(subject, "/")
-	switch kind {
-	case "container":
-		for id := range d.Containers {
-			if strings.HasPrefix(id, name) {
-				return true
+	got := found(report)
+	assert.Equal(t, want.want, got)
+	assert.Equal(t, want.remapped, report.Summary.Remapped.String(), report.Summary.Text)
+	if t.Failed() {
+		for _, f := range report.Findings {
+			if f.Verdict != verify.Pass && f.Verdict != verify.Skip {
+				t.Logf("%s %s %s %s: %s %v", f.Check, f.Verdict, f.Severity, f.Subject, f.Text, f.Evidence)
 			}
 		}
-		return slices.Contains([]string{"web", "opted-out", "joined"}, name)
-	case "process":
-		cgroup, _ := os.ReadFile("/proc/" + name + "/cgroup")
-		for id := range d.Containers {
-			if strings.Contains(string(cgroup), id) {
-				return true
-			}
+		t.Logf("%s\n%+v", report.Summary.Text, report.Coverage)
+	}
+	rows.add(h, s, report.Summary.Remapped.String(), got)
+}
+
+// found lists what neither passed nor was skipped, as [state.want] does.
+func found(r verify.Report) string {
+	var list []string
+	for _, f := range r.Findings {
+		if f.Verdict != verify.Pass && f.Verdict != verify.Skip && !slices.Contains(ofTheMachine, f.Check) {
+			list = append(list, fmt.Sprintf("%s %s", f.Check, f.Verdict))
 		}
-		return false
 	}
-	return true
-}
-
-func subids(t *testing.T, text string) {
-	t.Helper()
-	for _, path := range []string{"/etc/subuid", "/etc/subgid"} {
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-	}
-}
-
-func daemonJSON(t *testing.T, members string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile("/etc/docker/daemon.json", []byte("{"+members+"}\n"), 0o644))
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return lines[len(lines)-1]
+	slices.Sort(list)
+	return strings.Join(slices.Compact(list), ", ")
 }

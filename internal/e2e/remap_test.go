@@ -173,7 +173,7 @@ func ids(t *testing.T, pid int, kind string) []int {
 	return nil
 }
 
-func read(t *testing.T, path string) string {
+func read(t testing.TB, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -123,6 +123,13 @@ func (d *Docker) Restart() {
 	d.Start()
 }
 
+// Lend hands the daemon to a subtest: what is started from now on ends with it.
+func (d *Docker) Lend(t testing.TB) {
+	owner := d.t
+	d.t = t
+	t.Cleanup(func() { d.t = owner })
+}
+
 // PID is the daemon's process ID.
 func (d *Docker) PID() int { return d.cmd.Process.Pid }
 
