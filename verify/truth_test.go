@@ -56,6 +56,16 @@ func TestNoPassWhileSomethingRunsAsHostRoot(t *testing.T) {
 		assert.Equal(t, []string{"containerd (namespace default): 1 container, 1 not remapped"}, r.Coverage.Others)
 		assert.Contains(t, r.Summary.Text, "this daemon's containers")
 	})
+	t.Run("a container of containerd that has a name for an ID", func(t *testing.T) {
+		e := remapped(web(engine.Container{}))
+		opts := live(t, &e, fine, shim(50, "default", "database", "/run/containerd/containerd.sock"), hostRoot(200, ""))
+		require.NoError(t, os.MkdirAll(filepath.Join(opts.Proc.Root, "50/task/50"), 0o755))
+		put(t, opts, "50/task/50/children", "200 ")
+		put(t, opts, "200/cgroup", "0::/default/database\n")
+		r := run(t, opts)
+		assert.Equal(t, []string{"C03 warn"}, bad(r), texts(r))
+		assert.Equal(t, Warn, r.Summary.Remapped)
+	})
 	t.Run("a root container of podman", func(t *testing.T) {
 		e := remapped(web(engine.Container{}))
 		opts := live(t, &e, fine, hostRoot(200, idOld))

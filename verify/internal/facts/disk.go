@@ -274,25 +274,32 @@ func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
 			continue
 		}
 		s := Source{Mount: m}
+		shown := false // the host's own mount is idmapped, and shows owners as the container's does
 		info, err := f.Host.Stat(m.Source)
 		if s.Err = err; err == nil {
 			s.Inode = InodeOf(info)
 			if path, err := f.Host.Path(m.Source); err == nil {
 				s.ACL = hasACL(path)
 				if at := d.Mounts.Value.At(path); at != nil {
-					s.Fstype = at.FSType
+					s.Fstype, shown = at.FSType, idmapped(at)
 				}
 			}
 		}
-		s.IDMap = f.idMap(in.Mounts.Value.At(m.Destination), pid)
+		if !shown {
+			s.IDMap = f.idMap(in.Mounts.Value.At(m.Destination), pid)
+		}
 		in.Sources = append(in.Sources, s)
 	}
 	return in
 }
 
+func idmapped(m *mountinfo.Info) bool {
+	return slices.Contains(strings.Split(m.Options, ","), "idmapped")
+}
+
 // idMap returns the map of a mount of a process, nil where it has none.
 func (f *Facts) idMap(m *mountinfo.Info, pid int) *IDMap {
-	if m == nil || !slices.Contains(strings.Split(m.Options, ","), "idmapped") {
+	if m == nil || !idmapped(m) {
 		return nil
 	}
 	list, err := idmap.Mounts(f.Proc, pid)

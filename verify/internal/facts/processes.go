@@ -38,6 +38,12 @@ func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
 			s.Failed[p.PID] = err
 			continue
 		}
+		// A control group that is removed has nothing but zombies in it, which can do
+		// nothing any more. Its name alone proves nothing: it can be chosen.
+		if p.State == 'Z' && strings.HasSuffix(p.Cgroup, " (deleted)") {
+			s.Coverage.Vanished++
+			continue
+		}
 		s.processes = append(s.processes, p)
 	}
 	for _, p := range s.processes {
@@ -188,6 +194,7 @@ func (f *Facts) sortContainers() {
 			b.Shim = shim
 		}
 	}
+	f.addNamed(foreign)
 	f.Containers = nil
 	f.Self = f.findSelf(func(id string) bool { return byID[id] != nil })
 	for _, id := range slices.Sorted(maps.Keys(all)) {
@@ -279,6 +286,32 @@ func (f *Facts) addForeign(all map[string]*Foreign, p userns.Process, shim *user
 		g.root[p.ContainerID] = true
 	}
 	g.Containers, g.HostRoot = len(g.ids), len(g.root)
+}
+
+// addNamed adds the containers of shims that are not Docker's and whose ID is a
+// name, as "ctr run IMAGE NAME" gives one: no control group tells those by. What a
+// shim holds are its children.
+func (f *Facts) addNamed(all map[string]*Foreign) {
+	for i, s := range f.Scan.Shims {
+		if f.isDockers(s) || s.UID != 0 || s.In.ContainerID != "" || userns.ParseCgroup([]byte("0::/"+s.ContainerID)).ContainerID != "" {
+			continue
+		}
+		children, err := f.readProc(fmt.Sprintf("%d/task/%[1]d/children", s.PID))
+		if err != nil {
+			continue
+		}
+		for _, child := range strings.Fields(string(children)) {
+			p := userns.Process{Container: userns.Container{ContainerID: s.ContainerID}}
+			ns, err := os.Readlink(path.Join(ProcRoot(f.Proc), child, "ns/user"))
+			if _, bad := fmt.Sscanf(ns, "user:[%d]", &p.UserNS); err != nil || bad != nil {
+				continue // it has ended
+			}
+			p.PID, _ = strconv.Atoi(child)
+			cgroup, _ := f.readProc(child + "/cgroup")
+			p.Cgroup = userns.ParseCgroup(cgroup).Cgroup
+			f.addForeign(all, p, &f.Scan.Shims[i])
+		}
+	}
 }
 
 // isDockers reports whether a shim holds a container of Docker: its namespace is
