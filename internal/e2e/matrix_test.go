@@ -45,6 +45,10 @@ type state struct {
 	remapped string
 	// since28 is want and remapped of a daemon of 28 or later where that differs.
 	since28 *answer
+	// several: with several daemons on the host, which of them the configuration
+	// that is found belongs to is not known. What is said of it is left out here,
+	// and the summary must not be a pass.
+	several bool
 	// refused: dockerd since 28 does not start in this state, which is as good an
 	// answer.
 	refused bool
@@ -149,9 +153,13 @@ func check(t *testing.T, h *stage, s state, rows table) {
 	if want.remapped == "" {
 		want.remapped = "pass"
 	}
-	got := found(report)
+	got := found(report, s.several)
 	assert.Equal(t, want.want, got)
-	assert.Equal(t, want.remapped, report.Summary.Remapped.String(), report.Summary.Text)
+	if s.several {
+		assert.NotEqual(t, verify.Pass, report.Summary.Remapped, report.Summary.Text)
+	} else {
+		assert.Equal(t, want.remapped, report.Summary.Remapped.String(), report.Summary.Text)
+	}
 	if t.Failed() {
 		for _, f := range report.Findings {
 			if f.Verdict != verify.Pass && f.Verdict != verify.Skip {
@@ -164,10 +172,10 @@ func check(t *testing.T, h *stage, s state, rows table) {
 }
 
 // found lists what neither passed nor was skipped, as [state.want] does.
-func found(r verify.Report) string {
+func found(r verify.Report, several bool) string {
 	var list []string
 	for _, f := range r.Findings {
-		if f.Verdict != verify.Pass && f.Verdict != verify.Skip && !slices.Contains(ofTheMachine, f.Check) {
+		if f.Verdict != verify.Pass && f.Verdict != verify.Skip && !slices.Contains(ofTheMachine, f.Check) && !(several && f.Check[0] == 'D') {
 			list = append(list, fmt.Sprintf("%s %s", f.Check, f.Verdict))
 		}
 	}

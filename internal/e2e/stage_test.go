@@ -146,9 +146,9 @@ func (h *stage) ctr(name string, flags ...string) {
 	})
 }
 
-// runc runs a container without any daemon, in a control group of that name.
-// change may edit its configuration.
-func (h *stage) runc(cgroup string, change func(linux map[string]any)) {
+// runc runs a container without any daemon, in a control group of that name, and
+// with start in a user namespace of 1000 IDs from there.
+func (h *stage) runc(cgroup string, start int) {
 	h.Helper()
 	dir := h.TempDir()
 	runc := os.Getenv("USERNSKIT_RUNC")
@@ -158,7 +158,14 @@ func (h *stage) runc(cgroup string, change func(linux map[string]any)) {
 	do := func(args ...string) {
 		cmd := exec.Command(runc, append([]string{"--root", dir + "/state"}, args...)...)
 		cmd.Dir = dir
-		require.NoError(h, cmd.Run(), "runc %v", args)
+		// its container keeps what it inherits: files, not a pipe to wait for
+		log, err := os.CreateTemp(dir, "log")
+		require.NoError(h, err)
+		defer log.Close()
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := cmd.Run(); err != nil {
+			require.NoError(h, err, "runc %v: %s", args, read(h, log.Name()))
+		}
 	}
 	do("spec")
 	var spec map[string]any
@@ -168,8 +175,20 @@ func (h *stage) runc(cgroup string, change func(linux map[string]any)) {
 	process["terminal"], process["args"] = false, []string{"/bin/sleep", "600"}
 	linux := spec["linux"].(map[string]any)
 	linux["cgroupsPath"] = cgroup
-	if change != nil {
-		change(linux)
+	for _, name := range []string{"proc", "dev", "sys"} { // its root cannot make them
+		require.NoError(h, os.MkdirAll(filepath.Join(h.rootfs(), name), 0o755))
+	}
+	if start != 0 {
+		extent := []map[string]any{{"containerID": 0, "hostID": start, "size": 1000}}
+		linux["uidMappings"], linux["gidMappings"] = extent, extent
+		linux["namespaces"] = append(linux["namespaces"].([]any), map[string]any{"type": "user"})
+		var mounts []any // those that need no group of the host's
+		for _, m := range spec["mounts"].([]any) {
+			if point := m.(map[string]any)["destination"]; point == "/proc" || point == "/dev" {
+				mounts = append(mounts, m)
+			}
+		}
+		spec["mounts"] = mounts
 	}
 	data, err := json.Marshal(spec)
 	require.NoError(h, err)

@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,7 +33,11 @@ func Private(t *testing.T, programs ...string) bool {
 		private(t)
 		return true
 	}
-	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
+	run := "^" + t.Name() + "$"
+	if _, subtests, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
+		run += "/" + subtests
+	}
+	args := []string{"-test.run=" + run, "-test.v", "-test.count=1"}
 	if testing.Short() {
 		args = append(args, "-test.short")
 	}
