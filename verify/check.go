@@ -60,7 +60,8 @@ func Explain(id string) (Check, error) {
 			return c, nil
 		}
 	}
-	return Check{}, fmt.Errorf("there is no check %q: IDs run from K01 to C14", id)
+	all := Checks()
+	return Check{}, fmt.Errorf("there is no check %q: IDs run from %s to %s", id, all[0].ID, all[len(all)-1].ID)
 }
 
 // String returns what a person wants to know about the check, in a few lines.

@@ -3,10 +3,12 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
@@ -43,7 +45,29 @@ func (j *judge) skip(subject, format string, args ...any) *Finding {
 	return j.add(Skip, subject, format, args...)
 }
 func (j *judge) unknown(subject, format string, args ...any) *Finding {
-	return j.add(Unknown, subject, format, args...)
+	f := j.add(Unknown, subject, format, args...)
+	f.Remedy.Text = j.toKnow(args)
+	return f
+}
+
+// toKnow says what to do to know what could not be told.
+func (j *judge) toKnow(args []any) string {
+	for _, arg := range args {
+		text, _ := arg.(string)
+		err, _ := arg.(error)
+		switch {
+		case text != "" && j.HasProc && (text == j.Scan.OtherIDs() || slices.Contains(j.Scan.Gaps(), text)):
+			return "Run it as root of the host; in a container, with --pid=host and --userns=host."
+		case text != "" && slices.Contains(j.Config.Startup.Unsure, text):
+			return "Say which dockerd is meant, by its unit or its daemon.json."
+		case err == nil:
+		case errors.Is(err, fs.ErrPermission):
+			return "Run it as root of the host."
+		case errors.Is(err, facts.ErrNotAsked), errors.Is(err, engine.ErrDown), j.NoEngine != nil && err.Error() == j.NoEngine.Error():
+			return "Start the daemon, and ask it through its unix socket as root of the host."
+		}
+	}
+	return "Make what the text names readable to root of the host, and look again."
 }
 
 // troubled reports whether a finding was added that is neither a pass nor a

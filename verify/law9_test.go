@@ -287,6 +287,104 @@ func noSilence(t *testing.T, h usernskit.Host, path string) {
 	}
 }
 
+// Programs fail, are killed, are missing or hang, one at a time.
+var mishaps = map[string]error{
+	"fails": exited(1), "is killed": errors.New("signal: killed"), "is missing": exec.ErrNotFound, "hangs": context.DeadlineExceeded,
+}
+
+func TestLaw9Programs(t *testing.T) {
+	lena := directory(func(db, key string) ([]byte, error) {
+		if db == "passwd" && key == "165536" {
+			return []byte("lena:*:165536:1::/:\n"), nil
+		}
+		return nil, exited(2)
+	})
+	h := hosttest.Tree(t, good+dockerUnit)
+	writeProc(t, h, proc{pid: 100, container: idWeb})
+	with(t, h, map[string]string{"etc/nsswitch.conf": withDirectory})
+	asked := map[string]bool{}
+	h.Run = func(ctx context.Context, argv ...string) ([]byte, error) {
+		asked[argv[0]] = true
+		return lena(ctx, argv...)
+	}
+	opts := Options{Host: h, Proc: procAt(h), Docker: answering(remapped(web(engine.Container{})))}
+	base := run(t, opts)
+	for _, plan := range planners {
+		_, _ = plan(t.Context(), h) // which programs it asks
+	}
+	require.Contains(t, bad(base), "C01 fail", texts(base))
+	require.True(t, asked["getent"])
+	for program := range asked {
+		for how, mishap := range mishaps {
+			t.Run(program+" "+how, func(t *testing.T) {
+				broken := opts
+				broken.Host.Run = func(ctx context.Context, argv ...string) ([]byte, error) {
+					if argv[0] == program {
+						return nil, mishap
+					}
+					return lena(ctx, argv...)
+				}
+				noBetter(t, base, broken, program)
+				for _, what := range []string{"enable", "subid add"} {
+					p, err := planners[what](t.Context(), broken.Host)
+					if err != nil || program != "getent" {
+						continue
+					}
+					assert.True(t, slices.ContainsFunc(p.Warnings, func(w usernskit.Warning) bool {
+						return strings.Contains(w.Text, "getent") || strings.Contains(w.Text, "nsswitch")
+					}),
+						"%s goes on without a word: %v", what, p.Warnings)
+				}
+			})
+		}
+	}
+	for how, mishap := range map[string]error{"refuses": fs.ErrPermission, "is down": engine.ErrDown, "hangs": context.DeadlineExceeded} {
+		t.Run("the daemon's socket "+how, func(t *testing.T) {
+			deaf := opts
+			deaf.Docker = func(context.Context) (*engine.Engine, error) { return nil, mishap }
+			noBetter(t, base, deaf, "the socket")
+		})
+	}
+}
+
+// Each unknown says what to do to know it.
+func TestUnknownSaysWhatToDo(t *testing.T) {
+	e := remapped(web(engine.Container{}))
+	closed := live(t, &e, proc{pid: 100, container: idWeb})
+	for _, name := range []string{"etc/docker/daemon.json", "etc/subuid", "etc/passwd", "proc/sys/user/max_user_namespaces", "proc/self/mountinfo", "proc/100/status"} {
+		unreadable(t, closed.Host, name)
+	}
+	proxy := remapped()
+	proxy.Unread = map[string]string{"Containers": "403", "Volumes": "403", "Plugins": "403"}
+	elsewhere := live(t, &e, proc{pid: 100, container: idWeb})
+	require.NoError(t, os.Remove(filepath.Join(elsewhere.Proc.Root, "self/ns/user")))
+	require.NoError(t, os.Symlink("user:[4026532999]", filepath.Join(elsewhere.Proc.Root, "self/ns/user")))
+	down := live(t, nil, proc{pid: 100, container: idWeb})
+	down.Docker = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }
+	two := live(t, &e, proc{pid: 100, container: idWeb})
+	with(t, two.Host, map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd\n", "etc/systemd/system/docker-b.service": "[Service]\nExecStart=/usr/bin/dockerd --debug\n"})
+	for name, c := range map[string]struct {
+		opts Options
+		want string // in some remedy
+	}{
+		"nothing can be read": {closed, "readable to root"}, "a proxy hides it": {live(t, &proxy), ""},
+		"in another user namespace": {elsewhere, "--userns=host"}, "the daemon is down": {down, "Start the daemon"}, "two daemons": {two, "Say which dockerd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			remedies, unknown := "", 0
+			for _, f := range run(t, c.opts).Findings {
+				if f.Verdict == Unknown {
+					unknown++
+					assert.NotEmpty(t, f.Remedy.Text, "%s %s: %s", f.Check, f.Subject, f.Text)
+					remedies += f.Remedy.Text
+				}
+			}
+			assert.NotZero(t, unknown)
+			assert.Contains(t, remedies, c.want)
+		})
+	}
+}
+
 // The plans of the test are made where nothing is broken.
 func TestLaw9PlansWork(t *testing.T) {
 	h := hosttest.Tree(t, good+dockerUnit)
