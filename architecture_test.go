@@ -96,7 +96,7 @@ func short(path string) string {
 // a host. All others are bytes in, bytes out.
 var hostFiles = map[string][]string{
 	"subid":     {"plan.go", "set.go"},
-	"daemoncfg": {"check.go", "config.go", "engine.go", "engine_linux.go", "managed.go", "plan.go", "remap.go", "risks.go"},
+	"daemoncfg": {"check.go", "config.go", "engine_linux.go", "plan.go", "remap.go", "risks.go"},
 	"bootargs":  {"check.go", "grubby.go", "loader.go", "plan.go", "status.go"},
 	"userns":    {"proc_linux.go", "scan_linux.go"},
 }
