@@ -52,6 +52,8 @@ const (
 	// how much of it is worth giving away.
 	direntBytes = 32 << 10
 	offerBytes  = 1 << 10
+	// maxSpare is how many buffers a worker keeps of those it was given.
+	maxSpare = 2
 	// tellEvery is after how many files the progress is reported.
 	tellEvery = 1024
 )
@@ -241,7 +243,9 @@ func (p *worker) entries(d *dir, list []byte) error {
 			}
 		}
 	}
-	p.spare = append(p.spare, whole)
+	if len(p.spare) < maxSpare {
+		p.spare = append(p.spare, whole)
+	}
 	if all := int(p.files.Add(int64(n))); p.tell != nil && all/tellEvery != (all-n)/tellEvery {
 		p.telling.Lock()
 		p.tell(Progress{all, p.total})

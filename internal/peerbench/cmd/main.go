@@ -210,6 +210,11 @@ func (b *bench) programs() {
 			note(peerbench.VerifyNote(b.remapctl, trees, b.rounds))
 		}
 	}
+	if b.private && b.only.MatchString("move the owners") {
+		notes, err := peerbench.ShiftNotes(b.dir, b.remapctl, 1e5, b.rounds)
+		b.notes = append(b.notes, notes...)
+		b.failed(err)
+	}
 	if b.private { // last: it leaves 65,000 lines behind
 		b.add("allocate, as programs", func() ([]peerbench.Row, error) {
 			row, err := peerbench.AllocateRow(b.remapctl, 65e3)
