@@ -67,8 +67,8 @@ func AllocateRow(remapctl string, lines int) (Row, error) {
 
 // writeDurably writes what remapctl writes, with nothing worked out and no
 // process started: each file as a new one, on the disk before it takes the old
-// one's place, and its directory after. usermod syncs less, and can lose a file
-// in a power cut.
+// one's place, and its directory after. usermod brings the files and a copy of
+// each to the disk too, but not the directory.
 func writeDurably() error {
 	const journal = "/var/lib/usernskit"
 	if err := os.MkdirAll(journal, 0o700); err != nil {
