@@ -86,7 +86,7 @@ func (d *Document) Position(path ...string) (line, col int) {
 }
 
 // isBlank reports whether the document has no object to put members in.
-func (d *Document) isBlank() bool { return d.wasBlank && d.now == d.blank }
+func (d *Document) isBlank() bool { return d.now == d.blank && (d.wasBlank || d.now == "") }
 
 // A span is a stretch of the document, by byte offsets.
 type span struct{ start, end int }

@@ -263,3 +263,15 @@ func TestPointersThatAreNone(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"~1", "a/b", "", "0"}, path)
 }
+
+func TestZeroDocument(t *testing.T) {
+	var d daemoncfg.Document
+	_, ok := d.Get("debug")
+	assert.False(t, ok)
+	d.Position("debug")
+	d.Lint()
+	require.NoError(t, d.Delete("debug"))
+	require.NoError(t, d.Set([]string{"debug"}, json.RawMessage("true")))
+	assert.JSONEq(t, `{"debug": true}`, string(d.Bytes()))
+	require.NoError(t, d.Delete("debug"))
+}
