@@ -3,6 +3,7 @@ package verify
 import (
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
@@ -39,7 +40,7 @@ var c04 = check{
 			}
 		}
 		if !j.troubled() {
-			j.pass("docker", "none of %d containers has --userns=host", len(j.Engine.Containers))
+			j.pass("docker", "none of %s has --userns=host", text.Count(len(j.Engine.Containers), "container", "containers"))
 		}
 	},
 }
@@ -155,7 +156,7 @@ var c06 = check{
 			}
 		}
 		if !j.troubled() {
-			j.pass("docker", "none of %d containers is privileged or shares the host's namespaces", len(j.Engine.Containers))
+			j.pass("docker", "none of %s is privileged or shares the host's namespaces", text.Count(len(j.Engine.Containers), "container", "containers"))
 		}
 	},
 }

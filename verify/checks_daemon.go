@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -411,7 +412,7 @@ var d08 = check{
 				j.unknown(p.Path, "cannot be looked at: %v", p.Err)
 				return
 			case p.Err == nil && !p.Mode.IsDir():
-				j.fail(p.Path, "is no directory: dockerd does not start").saw(p.Path, p.Mode.String(), "a directory")
+				j.fail(p.Path, "is not a directory: dockerd does not start").saw(p.Path, p.Mode.String(), "a directory")
 				return
 			}
 			if p.Path == j.Config.DataRoot && !inUse {
@@ -504,8 +505,9 @@ var d09 = check{
 			if s.Name != "" {
 				what = "the store of the map that starts at " + strings.Replace(s.Name, ".", " and ", 1)
 			}
-			j.warn(dir, "%s: %d images, %d volumes, last changed %s", what, s.Images, s.Volumes, s.Changed.Format(time.DateOnly)).
-				saw(dir, fmt.Sprintf("%d images, %d volumes", s.Images, s.Volumes), "")
+			held := text.Count(s.Images, "image", "images") + ", " + text.Count(s.Volumes, "volume", "volumes")
+			j.warn(dir, "%s: %s, last changed %s", what, held, s.Changed.Format(time.DateOnly)).
+				saw(dir, held, "")
 		}
 		if len(j.list) == 0 {
 			j.pass(j.Config.DataRoot, "it holds no other store")

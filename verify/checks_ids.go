@@ -9,6 +9,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
@@ -419,7 +420,7 @@ func (j *judge) foreignMaps() {
 	}
 	for _, key := range order {
 		p := first[key]
-		j.fail(fmt.Sprintf("process/%d", p.PID), "%d processes that are none of Docker's are in a user namespace with IDs of the ranges", count[key]).
+		j.fail(fmt.Sprintf("process/%d", p.PID), "%s in a user namespace with IDs of the ranges, and not of Docker", text.Count(count[key], "process is", "processes are")).
 			saw(fmt.Sprintf("/proc/%d/comm", p.PID), p.Command, "").
 			saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID of "+want.UID.String()).
 			saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "no host ID of "+want.GID.String())
@@ -532,7 +533,7 @@ var i11 = check{
 	Check: Check{
 		ID: "I11", Name: "ids-unused", Severity: Medium,
 		Title:  "No other process and no directory service uses IDs of the ranges",
-		Why:    "IDs from LDAP or Active Directory stand in no file of the host.",
+		Why:    "IDs from LDAP or Active Directory are in no file of the host.",
 		Reads:  "the owners of processes outside containers; getent for the first, middle and last ID of each range. Skipped for a tree of files.",
 		Remedy: "Move the range.",
 	},
@@ -556,7 +557,7 @@ var i11 = check{
 		if n := len(j.Users.Processes); n == 0 {
 			j.pass("host", "no process outside containers uses them")
 		} else {
-			fi := j.fail("host", "%d processes outside containers run with IDs of the ranges", n)
+			fi := j.fail("host", "%s with IDs of the ranges", text.Count(n, "process outside containers runs", "processes outside containers run"))
 			for _, s := range j.Users.Processes[:min(n, shown)] {
 				fi.saw(fmt.Sprintf("/proc/%d", s.PID), fmt.Sprintf("%d:%d", s.UID, s.GID), "IDs outside the ranges")
 			}

@@ -73,7 +73,7 @@ var k02 = check{
 		}
 		limit, err := strconv.ParseInt(m.Value, 10, 64)
 		if err != nil {
-			j.unknown("host", "%s is no number: %q", source, m.Value)
+			j.unknown("host", "%s is not a number: %q", source, m.Value)
 			return
 		}
 		used := int64(len(j.Scan.Namespaces))
@@ -221,7 +221,7 @@ var k06 = check{
 	Check: Check{
 		ID: "K06", Name: "pending-reboot", Severity: Medium,
 		Title:  "The boot configuration says what the running kernel was told",
-		Why:    "An argument that stands only in the running command line is gone after a reboot, one that stands only in the configuration does not hold yet.",
+		Why:    "An argument that is only in the running command line is gone after a reboot, one that stands only in the configuration does not hold yet.",
 		Reads:  "/proc/cmdline and the boot loader's files. Skipped where this kernel needs no argument.",
 		Remedy: "Reboot, or put the arguments into the boot configuration.",
 	},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/internal/fstype"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
@@ -93,7 +94,7 @@ var c08 = check{
 				j.skip("host", "no remapped container with a mount is running")
 				return
 			}
-			j.pass("docker", "%d mounts are open to those who run with them", looked)
+			j.pass("docker", "%s open to those who run with them", text.Count(looked, "mount is", "mounts are"))
 		}
 	},
 }
@@ -227,7 +228,7 @@ var c10 = check{
 				j.skip("host", "no remapped container with a volume is running")
 				return
 			}
-			j.pass("docker", "what %d volumes hold is mapped", looked)
+			j.pass("docker", "what %s is mapped", text.Count(looked, "volume holds", "volumes hold"))
 		}
 	},
 }
@@ -290,7 +291,7 @@ func (j *judge) owners(b facts.Container, s facts.Source) {
 	case w.Err != nil:
 		j.unknown("volume/"+s.Name, "cannot be walked: %v", w.Err)
 	case w.Strange > 0:
-		j.warn("volume/"+s.Name, "%d of the first %d files belong to IDs that %s has not", w.Strange, w.Seen, strings.TrimPrefix(subjectOf(b), containerSubject)).
+		j.warn("volume/"+s.Name, "%d of the first %d files belong to IDs outside the map of %s", w.Strange, w.Seen, strings.TrimPrefix(subjectOf(b), containerSubject)).
 			saw(path.Join(s.Source, w.Example), fmt.Sprintf("%d:%d", w.UID, w.GID), "within "+j.wantText(true))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -89,14 +90,14 @@ func (j *judge) hostIDs(b facts.Container) {
 	}
 	switch {
 	case count > 1:
-		bad.Text += fmt.Sprintf(", and %d more processes", count-1)
+		bad.Text += fmt.Sprintf(", and %s", text.Count(count-1, "more process", "more processes"))
 	case bad == nil && len(b.Processes) == 0:
 		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID)
 	case bad == nil && open != nil:
 		j.unknown(subjectOf(b), "whose the IDs of its processes are is not known: %v", open)
 	case bad == nil:
 		p, _ := b.First()
-		j.pass(subjectOf(b), "%d processes have host IDs of their ranges only", len(b.Processes)).
+		j.pass(subjectOf(b), "%s host IDs of their ranges only", text.Count(len(b.Processes), "process has", "processes have")).
 			saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "within "+j.wantText(true)).
 			saw(fmt.Sprintf("/proc/%d/status Gid", p.PID), ids4(p.GID), "within "+j.wantText(false))
 	}
@@ -456,7 +457,7 @@ var c14 = check{
 			}
 		}
 		if sharing < 2 {
-			j.skip("host", "%d containers have the daemon's map", sharing)
+			j.skip("host", "%s the daemon's map", text.Count(sharing, "container has", "containers have"))
 			return
 		}
 		j.pass("host", "%d containers share one map, their limits and what one may do to the other's files", sharing)

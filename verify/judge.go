@@ -174,7 +174,7 @@ func (j *judge) noStore() bool {
 	return true
 }
 
-// shown is how many processes stand in the evidence of one finding.
+// shown is how many processes are in the evidence of one finding.
 const shown = 5
 
 // noProcesses is why the checks of processes have nothing to look at. It adds

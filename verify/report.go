@@ -76,7 +76,7 @@ type Coverage struct {
 	Vanished   int `json:"vanished"`   // ended while they were being read; no loss
 	Denied     int `json:"denied"`     // could not be read
 	Containers int `json:"containers"` // running containers of this daemon looked into
-	Passing    int `json:"passing"`    // containers that came or went meanwhile; no loss
+	Passing    int `json:"passing"`    // containers that came or went during the look; no loss
 
 	// Auditor names the container that this report was made in, if any. It is
 	// exempt: it has to be in the host's user namespace to see.

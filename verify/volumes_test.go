@@ -27,5 +27,5 @@ func TestLostSetuidBitsAreReportedWhenAskedToLookDeep(t *testing.T) {
 	assert.Equal(t, []string{"D09 warn", "C11 warn"}, bad(r))
 	assert.Contains(t, texts(r), "/var/lib/docker/165536.165536/volumes/data/_data/bin/su has lost its setuid or setgid bit")
 	assert.NotContains(t, texts(r), opts.Host.Root, "paths are the host's")
-	assert.Contains(t, texts(r), "1 volumes")
+	assert.Contains(t, texts(r), "1 volume,")
 }

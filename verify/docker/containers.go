@@ -34,7 +34,7 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	if len(failed) == 0 {
 		return
 	}
-	// What is not listed any more has ended meanwhile, which is no failure.
+	// What is not listed any more has ended since, which is not a failure.
 	list, err = r.list(ctx)
 	if err != nil {
 		r.unread("Containers", err)

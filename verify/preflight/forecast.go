@@ -20,7 +20,7 @@ type Forecast struct {
 	// Map is the user ID map that was reckoned with, "0 165536 65536".
 	Map string `json:"map"`
 
-	// WillNotStart fail when they are created or started anew. Container is
+	// WillNotStart fail when they are created or started again. Container is
 	// empty for the daemon itself.
 	WillNotStart []Trouble `json:"will_not_start"`
 	// Misbehave start, and then cannot do something.

@@ -38,7 +38,7 @@ func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) b
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case IsNotExist(err):
-			return nil // gone meanwhile
+			return nil // gone since
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
@@ -46,7 +46,7 @@ func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) b
 		}
 		info, err := d.Info()
 		if err != nil {
-			return nil // gone meanwhile
+			return nil // gone since
 		}
 		n := InodeOf(info)
 		if !mapped(n.UID, n.GID) {
@@ -96,7 +96,7 @@ func lossesOf(ctx context.Context, name, dir, old string) []loss {
 		}
 		before, err := d.Info()
 		if err != nil {
-			return nil // gone meanwhile
+			return nil // gone since
 		}
 		const bits = fs.ModeSetuid | fs.ModeSetgid
 		caps := fileCaps(p)
