@@ -319,7 +319,7 @@ func (p *worker) inode(parent *dir, name string, fd int) error {
 		return nil
 	}
 	list, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOATIME, 0)
-	if err == unix.EPERM {
+	if errors.Is(err, unix.EPERM) {
 		list, err = unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	}
 	if err != nil {
