@@ -33,13 +33,14 @@ func TestAScanAgreesWithPidfds(t *testing.T) {
 		many = 100
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
+	const nobodys = 1_700_000_000 // from here on no account and no other test has IDs
 	fds := map[int]int{}
 	for range many {
 		cmd := exec.Command("sleep", "300")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL,
-			Credential: &syscall.Credential{Uid: rnd.Uint32N(60000), Gid: rnd.Uint32N(60000)}}
+			Credential: &syscall.Credential{Uid: nobodys + rnd.Uint32N(60000), Gid: nobodys + rnd.Uint32N(60000)}}
 		if rnd.IntN(4) == 0 {
-			ids := []syscall.SysProcIDMap{{HostID: 100000 + rnd.IntN(1<<30), Size: 60000}}
+			ids := []syscall.SysProcIDMap{{ContainerID: nobodys, HostID: nobodys + rnd.IntN(1<<28), Size: 60000}}
 			cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER
 			cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings, cmd.SysProcAttr.GidMappingsEnableSetgroups = ids, ids, true
 		}
