@@ -64,7 +64,7 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	}
 	var receipt usernskit.Receipt
 	err = e.write(func() error {
-		defer time.AfterFunc(time.Second, e.waits).Stop()
+		defer later(time.Second, e.waits)()
 		receipt, err = e.host.Update(ctx, func() (usernskit.Plan, error) {
 			var err error
 			if p, err = plan(); err != nil {
@@ -96,6 +96,18 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 		e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
 	}
 	return receipt, e.report(p, receipt)
+}
+
+// later calls f after a while, unless it is stopped before; then f is not running
+// any more.
+func later(d time.Duration, f func()) (stop func()) {
+	done := make(chan struct{})
+	timer := time.AfterFunc(d, func() { defer close(done); f() })
+	return func() {
+		if !timer.Stop() {
+			<-done
+		}
+	}
 }
 
 // waits says what a write waits for, if it is another program.

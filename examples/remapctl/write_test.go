@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -91,4 +92,16 @@ func TestAWaitNamesTheProgramThatHasTheLock(t *testing.T) {
 func TestAHalfDoneRunIsNotSaidToHaveChangedNothing(t *testing.T) {
 	err := errors.Join(usernskit.ErrReadOnly, usernskit.ErrChanged, usernskit.ErrUnfinished)
 	assert.Equal(t, []string{"run: remapctl undo --yes"}, hints(err))
+}
+
+// The race detector sees a message that is written beside those of the command.
+func TestWhatIsWaitedForIsSaidBeforeAnythingElse(t *testing.T) {
+	var out bytes.Buffer
+	for range 100 {
+		stop := later(0, func() { out.WriteString("waiting\n") })
+		time.Sleep(10 * time.Microsecond)
+		stop()
+		out.WriteString("wrote\n")
+	}
+	assert.Contains(t, out.String(), "waiting")
 }
