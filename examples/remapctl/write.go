@@ -123,7 +123,9 @@ func (e *env) waits() {
 		e.note("waiting for %s.lock, held by PID %s (%s)", name, text.Visible(pid), text.Visible(who))
 		return
 	}
-	e.note("waiting for other programs that use the files, or that the plan asks")
+	if terminal(e.err) { // it may only be slow, which a log need not say
+		e.note("waiting for other programs that use the files, or that the plan asks")
+	}
 }
 
 // open lists the risks of a plan that were not accepted.

@@ -87,6 +87,11 @@ func TestAWaitNamesTheProgramThatHasTheLock(t *testing.T) {
 	e := &env{host: hosttest.Tree(t, "-- etc/subuid.lock --\n1\n"), err: &text}
 	e.waits()
 	assert.Regexp(t, `^waiting for /etc/subuid\.lock, held by PID 1 \(.+\)\n$`, text.String())
+
+	text.Reset()
+	e.host = hosttest.Tree(t, "-- etc/subuid --\n")
+	e.waits()
+	assert.Empty(t, text.String(), "a slow host without a lock, and no terminal")
 }
 
 func TestAHalfDoneRunIsNotSaidToHaveChangedNothing(t *testing.T) {
