@@ -115,6 +115,9 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 			return j, err
 		}
 		j.Report.Files = max(j.Report.Files, seen.Files)
+		if tell != nil {
+			tell(Progress{seen.Files, j.Report.Files})
+		}
 		j.Report.New, j.Report.Vanished = seen.New, seen.Vanished
 		left := Report{Done: seen.Done + seen.Todo, Outside: seen.Outside}
 		quiet, err := j.quiet(ctx, w, root, sum)

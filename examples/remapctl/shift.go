@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/userns"
 )
@@ -34,22 +35,26 @@ func shiftCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "shift DIR", Short: "move the owners of a directory tree between two ranges",
 		Long: "For data of containers that were not remapped: afterwards it belongs to the same\n" +
-			"users of remapped ones. Keeps setuid, capabilities and ACLs. A job that was\n" +
-			"interrupted goes on with --resume.",
-		Example: "remapctl shift /srv/data --to 100000:65536 --dry-run",
+			"users of remapped ones. Without --from and --to it goes from 0 to the range that\n" +
+			"dockerd maps containers to. Keeps setuid, capabilities and ACLs. A job that was\n" +
+			"interrupted goes on with --resume. With --json it also writes JSON lines to\n" +
+			"stderr that say how far it is: objects with a member progress.",
+		Example: "remapctl shift /srv/data --dry-run",
 		Args:    args(1, 1),
 	}
 	e.writeFlags(c)
 	f := c.Flags()
-	from := f.String("from", "", "the range `START:COUNT` that owners are in; without it 0, and as many as --to has")
-	to := f.String("to", "", "the range `START:COUNT` to move them to")
+	from := f.String("from", "", "the range `START:COUNT` that owners are in (default: 0 and as many as --to has)")
+	to := f.String("to", "", "the range `START:COUNT` to move them to (default: that of dockerd)")
 	back := f.Bool("back", false, "the reverse: from --to to --from")
 	resume := f.Bool("resume", false, "go on with the job of DIR that was interrupted")
 	undo := f.Bool("undo", false, "move the owners of the last job of DIR back")
 	lift := f.Bool("lift-immutable", false, "take immutable and append-only off for the change, and put them back")
 	state := f.String("state", "", "keep the journal in `DIR`, not "+shift.DefaultState)
-	c.MarkFlagsMutuallyExclusive("resume", "undo", "to")
-	c.MarkFlagsOneRequired("resume", "undo", "to")
+	daemonFlags(c, &e.daemon)
+	for _, other := range []string{"from", "to", "back"} {
+		c.MarkFlagsMutuallyExclusive("resume", "undo", other)
+	}
 	c.RunE = e.action(func(ctx context.Context, dirs []string) error {
 		if !e.host.Live() {
 			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
@@ -57,19 +62,27 @@ func shiftCommand(e *env) *cobra.Command {
 		opt := shift.Options{State: *state, LiftImmutable: *lift,
 			AcceptRisk: slices.Contains(e.accepted, riskInUse), AcceptMixed: slices.Contains(e.accepted, riskMixed)}
 		dir := dirs[0]
-		do := func() (shift.Job, error) { return shift.Undo(ctx, dir, opt, e.shiftProgress) }
+		var meter *meter
+		tell := func(p shift.Progress) { meter.at(p.Files, p.Total) }
+		do := func() (shift.Job, error) { return shift.Undo(ctx, dir, opt, tell) }
 		e.about = fmt.Sprintf("This moves the owners of %s back.", dir)
 		switch {
 		case *resume:
 			e.about = fmt.Sprintf("This goes on with the job of %s.", dir)
-			do = func() (shift.Job, error) { return shift.Resume(ctx, dir, opt, e.shiftProgress) }
+			do = func() (shift.Job, error) { return shift.Resume(ctx, dir, opt, tell) }
 		case !*undo:
-			a, b, err := shiftRanges(*from, *to, *back)
+			a, b, err := e.shiftRanges(ctx, *from, *to)
 			if err != nil {
 				return err
 			}
-			job, err := shift.Plan(ctx, dir, a, b, opt)
-			if err != nil {
+			if *back {
+				a, b = b, a
+			}
+			var job shift.Job
+			if err := e.during("counting files", func() (err error) {
+				job, err = shift.Plan(ctx, dir, a, b, opt)
+				return err
+			}); err != nil {
 				return err
 			}
 			e.say("%s: %d of %d files to move from %v to %v", job.Dir, job.Report.Todo, job.Report.Files, a, b)
@@ -80,18 +93,20 @@ func shiftCommand(e *env) *cobra.Command {
 				return fmt.Errorf("%w%s", err, shiftHint(job))
 			}
 			e.about = fmt.Sprintf("This moves the owners of %s.", job.Dir)
-			do = func() (shift.Job, error) { return shift.Run(ctx, job, e.shiftProgress) }
+			do = func() (shift.Job, error) { return shift.Run(ctx, job, tell) }
 			if e.dryRun {
 				return e.shifted(job, findings)
 			}
 		case e.dryRun:
-			return errors.New("--dry-run: only with --to")
+			return errors.New("--dry-run: not with --resume or --undo")
 		}
 		if err := e.agreed(ctx, usernskit.Plan{}); err != nil {
 			return err
 		}
 		var job shift.Job
 		err := e.write(func() error {
+			meter = e.meter()
+			defer meter.end()
 			var err error
 			job, err = do()
 			return err
@@ -123,12 +138,6 @@ func (e *env) shifted(job shift.Job, err error) error {
 	return e.printed(jsonShift{job.Dir, e.dryRun, r, r.Mixed(), job.State}, err)
 }
 
-func (e *env) shiftProgress(p shift.Progress) {
-	if e.prompt {
-		fmt.Fprintf(e.err, "\r%d of %d files ", p.Files, p.Total)
-	}
-}
-
 // shiftHint says which flag goes on despite a refusal.
 func shiftHint(job shift.Job) string {
 	r := job.Report
@@ -142,21 +151,42 @@ func shiftHint(job shift.Job) string {
 	return "; to go on: --accept-risk " + riskInUse
 }
 
-// shiftRanges makes mappings of two flags.
-func shiftRanges(from, to string, back bool) (a, b userns.Mapping, err error) {
-	if b, err = parseShiftRange(to); err != nil {
-		return a, b, fmt.Errorf("--to %s: %w", to, err)
+// shiftRanges makes mappings of two flags. Without them owners move from the
+// host's own IDs to those of the containers.
+func (e *env) shiftRanges(ctx context.Context, from, to string) (a, b userns.Mapping, err error) {
+	if to != "" {
+		if b, err = parseShiftRange(to); err != nil {
+			return a, b, fmt.Errorf("--to %s: %w", to, err)
+		}
+	} else {
+		var on bool
+		if b, on, err = remap.Mapping(ctx, e.host, e.daemon).Get(); err != nil {
+			return a, b, unseenError{fmt.Errorf("the range that dockerd maps containers to is not known, give --to START:COUNT: %w", err)}
+		}
+		if !on {
+			return a, b, fmt.Errorf("userns-remap is not set, so dockerd has no range to move owners to: give --to START:COUNT, or first run %s", e.self("enable"))
+		}
 	}
-	if from == "" {
-		from = fmt.Sprintf("0:%d", b.UID.Extents()[0].Count)
+	if from != "" {
+		if a, err = parseShiftRange(from); err != nil {
+			return a, b, fmt.Errorf("--from %s: %w", from, err)
+		}
+		return a, b, nil
 	}
-	if a, err = parseShiftRange(from); err != nil {
-		return a, b, fmt.Errorf("--from %s: %w", from, err)
+	a.UID, err = ownIDs(b.UID)
+	if err == nil {
+		a.GID, err = ownIDs(b.GID)
 	}
-	if back {
-		a, b = b, a
+	return a, b, err
+}
+
+// ownIDs maps each ID that another map has to itself.
+func ownIDs(m userns.Map) (userns.Map, error) {
+	extents := m.Extents()
+	for i := range extents {
+		extents[i].HostID = extents[i].ID
 	}
-	return a, b, nil
+	return userns.NewMap(extents...)
 }
 
 func parseShiftRange(text string) (userns.Mapping, error) {

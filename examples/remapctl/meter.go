@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// A jsonProgress is a line on stderr while something long runs with --json.
+type jsonProgress struct {
+	Progress struct {
+		Files          int  `json:"files"`            // done so far
+		Total          int  `json:"total"`            // 0 while it is not known
+		FilesPerSecond int  `json:"files_per_second"` // since the start
+		SecondsLeft    *int `json:"seconds_left"`     // null while it is not known
+	} `json:"progress"`
+}
+
+// A meter tells a person at a terminal how far something is, with its pace and
+// the time that is left, unless it ends within an interval. With --json it writes
+// a line now and one for each interval. Others are told nothing.
+type meter struct {
+	w           io.Writer
+	json        bool
+	every       time.Duration
+	lock        sync.Mutex
+	start, last time.Time
+	shown       bool
+}
+
+// meter returns one that begins now, and is nil where nobody would read it.
+func (e *env) meter() *meter {
+	if !e.json && !terminal(e.err) {
+		return nil
+	}
+	m := &meter{w: e.err, json: e.json, every: time.Second, start: time.Now()}
+	if !m.json {
+		m.last = m.start
+	}
+	return m
+}
+
+// at tells that so many files are done.
+func (m *meter) at(files, total int) {
+	if m == nil {
+		return
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	now := time.Now()
+	if now.Sub(m.last) < m.every {
+		return
+	}
+	m.last = now
+	var p jsonProgress
+	p.Progress.Files, p.Progress.Total = files, total
+	pace := float64(files) / max(now.Sub(m.start).Seconds(), 1e-9)
+	p.Progress.FilesPerSecond = int(pace)
+	if total >= files && files > 0 {
+		left := int(float64(total-files)/pace + 0.5)
+		p.Progress.SecondsLeft = &left
+	}
+	if m.json {
+		line, _ := json.Marshal(p) // of numbers alone
+		fmt.Fprintf(m.w, "{\"schema\":1,%s\n", line[1:])
+		return
+	}
+	m.shown = true
+	text := fmt.Sprintf("%d files, %d/s", files, int(pace))
+	if left := p.Progress.SecondsLeft; left != nil {
+		text = fmt.Sprintf("%d of %d files, %d/s, %v left", files, total, int(pace), time.Duration(*left)*time.Second)
+	}
+	fmt.Fprintf(m.w, "\r%s\x1b[K", text)
+}
+
+// end takes the line off the terminal.
+func (m *meter) end() {
+	if m != nil && m.shown {
+		fmt.Fprint(m.w, "\r\x1b[K")
+	}
+}

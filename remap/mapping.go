@@ -1,0 +1,84 @@
+package remap
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/moby/sys/user"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/answer"
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// Mapping returns the map that the dockerd of a host builds for its containers
+// when it starts on the files as they are. It is absent where userns-remap is not
+// set. It cannot be told where dockerd does not start with these files, where how
+// it is started is not known, and where versions of dockerd build different maps.
+func Mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) answer.Answer[userns.Mapping] {
+	m, on, err := mapping(ctx, h, c)
+	switch {
+	case err != nil:
+		return answer.Unknown[userns.Mapping](err)
+	case !on:
+		return answer.Absent[userns.Mapping]()
+	}
+	return answer.Found(m)
+}
+
+func mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) (m userns.Mapping, on bool, err error) {
+	startup, doc, err := open(ctx, h, c)
+	if err != nil {
+		return m, false, err
+	}
+	if len(startup.Unsure) > 0 {
+		return m, false, fmt.Errorf("how dockerd is started is not known: %s", strings.Join(startup.Unsure, "; "))
+	}
+	setting := doc.Setting()
+	if !setting.On {
+		return m, false, setting.Err
+	}
+	account, err := setting.Remap.Account(ctx, h)
+	if err == nil {
+		err = Ranges(h)(ctx, account)
+	}
+	if err != nil {
+		return m, false, err
+	}
+	set, err := subid.Read(ctx, h)
+	if err != nil {
+		return m, false, err
+	}
+	if m, err = mapped(set, reader.Dockerd, account); err != nil {
+		return m, false, err
+	}
+	if old, err := mapped(set, reader.Dockerd27, account); err != nil || !old.Equal(m) {
+		return m, false, fmt.Errorf("dockerd 27 and dockerd 28 do not read the same ranges for %s", account)
+	}
+	return m, true, nil
+}
+
+// mapped returns the map that a version of dockerd gives the kernel.
+func mapped(set *subid.Set, p reader.Program, account string) (userns.Mapping, error) {
+	var made [2]userns.Map
+	uid, gid := set.Mapped(p, account)
+	for i, m := range []reader.Map{uid, gid} {
+		if err := cmp.Or(m.Refused, m.Unsure); err != nil {
+			return userns.Mapping{}, err
+		}
+		var list []user.IDMap
+		for _, r := range m.Readings {
+			list = append(list, user.IDMap{ID: r.ID, ParentID: r.Start, Count: r.Count})
+		}
+		var err error
+		if made[i], err = userns.FromIDMaps(list); err != nil {
+			return userns.Mapping{}, err
+		}
+	}
+	return userns.Mapping{UID: made[0], GID: made[1]}, nil
+}
