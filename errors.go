@@ -15,11 +15,6 @@ var (
 	// ErrChanged: a file no longer holds what the plan was made from, or what
 	// Undo is to take back. Read again and plan again. See [ChangedError].
 	ErrChanged = hostfs.ErrChanged
-	// ErrBadChange: a [Change] that cannot be meant. Its path is not absolute,
-	// clean and UTF-8, or its mode is not that of a file.
-	ErrBadChange = errors.New("bad change")
-	// ErrConflict: two plans change one file. See [ConflictError].
-	ErrConflict = errors.New("changed by two plans")
 	// ErrNoReceipt: there is nothing to take back.
 	ErrNoReceipt = errors.New("nothing to undo")
 	// ErrUnfinished: an earlier run was interrupted between its first and its last
@@ -28,9 +23,6 @@ var (
 	ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
 	// ErrNotLive: [Host.Command] was asked for a program of a tree of files.
 	ErrNotLive = errors.New("not the running host")
-	// ErrBadRoot: [Host.Root] is missing, or not a directory. It does not match
-	// [io/fs.ErrNotExist], which says that a file of the host is absent.
-	ErrBadRoot = hostfs.ErrBadRoot
 	// ErrLocked: another program held a lock for as long as we may wait. The
 	// error names the lock file and the process in it.
 	ErrLocked = hostfs.ErrLocked
@@ -49,6 +41,10 @@ var (
 	// ErrHardLinked: the file has another name, which would keep the old content.
 	ErrHardLinked = hostfs.ErrHardLinked
 )
+
+// errBadChange: a path that is not absolute, clean and UTF-8, or a mode that is
+// not that of a file.
+var errBadChange = errors.New("bad change")
 
 // A FileError is an error at a place in a file, printed as
 // "file:line:col: what". Line and Col count from 1; 0 is left out.
@@ -77,15 +73,12 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	text := e.Path + ": " + ErrConflict.Error()
+	text := e.Path + ": changed by two plans"
 	if e.Titles[0] != "" && e.Titles[1] != "" {
 		text += fmt.Sprintf(" (%s; %s)", e.Titles[0], e.Titles[1])
 	}
 	return text
 }
-
-// Is reports whether target is [ErrConflict].
-func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // A ChangedError is an [ErrChanged] with what is not as expected in each file.
 type ChangedError struct {

@@ -17,7 +17,9 @@ import (
 // A Host says where the system is. The zero Host is the running one.
 type Host struct {
 	// Root is the directory taken for "/", with the meaning of chroot(2):
-	// absolute symbolic links resolve inside it. If empty, it is "/".
+	// absolute symbolic links resolve inside it. If empty, it is "/". One that is
+	// missing, or not a directory, is an error that does not match
+	// [fs.ErrNotExist]: that says that a file of the host is absent.
 	Root string
 
 	// Run runs a program of the host and returns its standard output. If nil,

@@ -6,8 +6,9 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"unicode/utf8"
+
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // A Plan is everything that is going to happen to a host, in order.
@@ -63,11 +64,11 @@ func (c Change) check() error {
 	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 	switch {
 	case !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || c.Path == "/":
-		return fmt.Errorf("%w: %q is not the clean absolute path of a file", ErrBadChange, c.Path)
+		return fmt.Errorf("%w: %q is not the clean absolute path of a file", errBadChange, c.Path)
 	case !utf8.ValidString(c.Path):
-		return fmt.Errorf("%w: %q: the name is not UTF-8, and the journal cannot hold it", ErrBadChange, c.Path)
+		return fmt.Errorf("%w: %q: the name is not UTF-8, and the journal cannot hold it", errBadChange, c.Path)
 	case c.Mode&^bits != 0:
-		return fmt.Errorf("%w: %s: mode %v is not that of a regular file", ErrBadChange, c.Path, c.Mode)
+		return fmt.Errorf("%w: %s: mode %v is not that of a regular file", errBadChange, c.Path, c.Mode)
 	}
 	return nil
 }
@@ -167,18 +168,21 @@ func Merge(plans ...Plan) (Plan, error) {
 // same reports whether two actions do the same, for whatever reason.
 func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.Where == b.Where }
 
-// A Lock is a protocol between the programs that write a file.
-type Lock int
+// A Lock is a protocol between the programs that write a file: [LockNone] or
+// [LockShadow]. It and the types below have a text form both ways.
+type Lock = enum.Of[lockNames]
 
-// When says how soon an [Action] is needed for the plan to take effect.
-type When int
+// When says how soon an [Action] is needed for the plan to take effect:
+// [WhenNow] or [WhenLater].
+type When = enum.Of[whenNames]
 
-// Where says which system an [Action] is for.
-type Where int
+// Where says which system an [Action] is for: [WhereHost], [WhereTree] or
+// [WhereBoot].
+type Where = enum.Of[whereNames]
 
 // An ActionKind says what an [Action] does, so that nobody has to guess it from
-// the program's name.
-type ActionKind int
+// the program's name: [ActionRun] and those after it.
+type ActionKind = enum.Of[kindNames]
 
 // The zero values are those that most changes and actions have.
 const (
@@ -206,70 +210,16 @@ const (
 	ActionReboot        ActionKind = 3
 )
 
-var (
-	lockNames  = []string{"none", "shadow"}
-	whenNames  = []string{"now", "later"}
-	whereNames = []string{"host", "tree", "boot"}
-	kindNames  = []string{"run", "restart-docker", "reload-docker", "reboot"}
+type (
+	lockNames  struct{}
+	whenNames  struct{}
+	whereNames struct{}
+	kindNames  struct{}
 )
 
-// String returns the text form, or "Lock(9)" for an unknown value.
-func (l Lock) String() string { return enumString("Lock", lockNames, l) }
-
-// MarshalText returns the text form.
-func (l Lock) MarshalText() ([]byte, error) { return enumText("Lock", lockNames, l) }
-
-// UnmarshalText reads what MarshalText writes.
-func (l *Lock) UnmarshalText(text []byte) error { return enumParse("Lock", lockNames, text, l) }
-
-// String returns the text form, or "When(9)" for an unknown value.
-func (w When) String() string { return enumString("When", whenNames, w) }
-
-// MarshalText returns the text form.
-func (w When) MarshalText() ([]byte, error) { return enumText("When", whenNames, w) }
-
-// UnmarshalText reads what MarshalText writes.
-func (w *When) UnmarshalText(text []byte) error { return enumParse("When", whenNames, text, w) }
-
-// String returns the text form, or "Where(9)" for an unknown value.
-func (w Where) String() string { return enumString("Where", whereNames, w) }
-
-// MarshalText returns the text form.
-func (w Where) MarshalText() ([]byte, error) { return enumText("Where", whereNames, w) }
-
-// UnmarshalText reads what MarshalText writes.
-func (w *Where) UnmarshalText(text []byte) error { return enumParse("Where", whereNames, text, w) }
-
-// String returns the text form, or "ActionKind(9)" for an unknown value.
-func (k ActionKind) String() string { return enumString("ActionKind", kindNames, k) }
-
-// MarshalText returns the text form.
-func (k ActionKind) MarshalText() ([]byte, error) { return enumText("ActionKind", kindNames, k) }
-
-// UnmarshalText reads what MarshalText writes.
-func (k *ActionKind) UnmarshalText(text []byte) error {
-	return enumParse("ActionKind", kindNames, text, k)
-}
-
-func enumString[T ~int](kind string, names []string, v T) string {
-	if v < 0 || int(v) >= len(names) {
-		return kind + "(" + strconv.Itoa(int(v)) + ")"
-	}
-	return names[v]
-}
-
-func enumText[T ~int](kind string, names []string, v T) ([]byte, error) {
-	if v < 0 || int(v) >= len(names) {
-		return nil, fmt.Errorf("%s has no text form", enumString(kind, names, v))
-	}
-	return []byte(names[v]), nil
-}
-
-func enumParse[T ~int](kind string, names []string, text []byte, v *T) error {
-	i := slices.Index(names, string(text))
-	if i < 0 {
-		return fmt.Errorf("%q is not a %s: one of %q", text, kind, names)
-	}
-	*v = T(i)
-	return nil
+func (lockNames) Names() (string, []string)  { return "Lock", []string{"none", "shadow"} }
+func (whenNames) Names() (string, []string)  { return "When", []string{"now", "later"} }
+func (whereNames) Names() (string, []string) { return "Where", []string{"host", "tree", "boot"} }
+func (kindNames) Names() (string, []string) {
+	return "ActionKind", []string{"run", "restart-docker", "reload-docker", "reboot"}
 }

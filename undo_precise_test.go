@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
 // undoAmid applies a change, lets others edit the file, and undoes.
@@ -318,15 +320,15 @@ func TestBadRoot(t *testing.T) {
 	for _, root := range []string{dir + "/missing", dir + "/file", "missing"} {
 		h := Host{Root: root}
 		_, err := h.Apply(t.Context(), makeFile("/x", []byte("x")))
-		assert.ErrorIs(t, err, ErrBadRoot)
+		assert.ErrorIs(t, err, hostfs.ErrBadRoot)
 		_, err = h.ReadFile("/etc/subuid")
-		assert.ErrorIs(t, err, ErrBadRoot)
+		assert.ErrorIs(t, err, hostfs.ErrBadRoot)
 		assert.NotErrorIs(t, err, os.ErrNotExist, "the file is not absent")
 		_, err = h.Stat("/")
-		assert.ErrorIs(t, err, ErrBadRoot)
+		assert.ErrorIs(t, err, hostfs.ErrBadRoot)
 		_, err = h.Receipts()
-		assert.ErrorIs(t, err, ErrBadRoot)
-		assert.ErrorIs(t, h.Undo(t.Context(), "", nil), ErrBadRoot)
+		assert.ErrorIs(t, err, hostfs.ErrBadRoot)
+		assert.ErrorIs(t, h.Undo(t.Context(), "", nil), hostfs.ErrBadRoot)
 	}
 	list, err := os.ReadDir(dir)
 	require.NoError(t, err)

@@ -64,7 +64,7 @@ func errorJSON(err error) jsonError {
 	case errors.As(err, &ids):
 		e.File, e.Line = ids.File, ids.Line
 	case errors.As(err, &two):
-		e.File = two.Path
+		e.ID, e.File = "conflict", two.Path
 	case errors.As(err, &path):
 		e.File = path.Path
 	}
@@ -92,7 +92,6 @@ var known = []struct {
 	{bootargs.ErrNoLoader, "no-loader", ""},
 	{bootargs.ErrNoPlace, "no-place", ""},
 	{bootargs.ErrUnknownKernel, "unknown-kernel", ""},
-	{usernskit.ErrConflict, "conflict", ""},
 	{subid.ErrOverlap, "overlap", ""},
 	{subid.ErrExhausted, "exhausted", ""},
 	{daemoncfg.ErrFailOpen, "fail-open", ""},
