@@ -14,10 +14,12 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/distro"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
-// A Kind is a boot loader, or a program that keeps the arguments for one.
-type Kind int
+// A Kind is a boot loader, or a program that keeps the arguments for one. Its
+// text form is what programs print: "grub", "grub-bls".
+type Kind = enum.Of[kindNames]
 
 // Kinds that PlanEdit edits come first, then those that it explains.
 const (
@@ -35,28 +37,11 @@ const (
 	KindOther          // another program's; Loader.Why tells which
 )
 
-var kindNames = [...]string{"unknown", "grub", "grub-bls", "systemd-boot", "raspberry-pi", "extlinux", "limine", "zipl", "uki",
-	"rpm-ostree", "bootc", "other"}
+type kindNames struct{}
 
-// String returns the name that programs print: "grub", "grub-bls".
-func (k Kind) String() string {
-	if k < 0 || int(k) >= len(kindNames) {
-		return fmt.Sprintf("Kind(%d)", int(k))
-	}
-	return kindNames[k]
-}
-
-// MarshalText returns what String returns.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (k *Kind) UnmarshalText(text []byte) error {
-	i := slices.Index(kindNames[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("unknown kind of boot loader %q", text)
-	}
-	*k = Kind(i)
-	return nil
+func (kindNames) Names() (string, []string) {
+	return "Kind", []string{"unknown", "grub", "grub-bls", "systemd-boot", "raspberry-pi", "extlinux", "limine", "zipl", "uki",
+		"rpm-ostree", "bootc", "other"}
 }
 
 // A Loader is how a host boots, and where its kernel arguments are kept.

@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // A State tells how far arguments have come on a host, or whether one place has
 // them.
-type State int
+type State = enum.Of[stateNames]
 
 const (
 	StateCannotTell    State = iota // not from what this host shows
@@ -24,28 +25,10 @@ const (
 	StateNone                       // no arguments were asked for
 )
 
-var stateNames = [...]string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden", ""}
+type stateNames struct{}
 
-// String returns "active", "pending-reboot", "partial", "missing",
-// "overridden", "cannot-tell", or "" for StateNone.
-func (s State) String() string {
-	if s < 0 || int(s) >= len(stateNames) {
-		return fmt.Sprintf("State(%d)", int(s))
-	}
-	return stateNames[s]
-}
-
-// MarshalText returns what String returns.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (s *State) UnmarshalText(text []byte) error {
-	i := slices.Index(stateNames[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("unknown state %q", text)
-	}
-	*s = State(i)
-	return nil
+func (stateNames) Names() (string, []string) {
+	return "State", []string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden", ""}
 }
 
 // A Report is how far arguments have come on a host.

@@ -14,6 +14,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/accounts"
+	"github.com/usernskit/usernskit/internal/enum"
 	"github.com/usernskit/usernskit/internal/text"
 )
 
@@ -39,7 +40,7 @@ func (p Problem) String() string {
 }
 
 // A Level says what follows from a [Problem].
-type Level int
+type Level = enum.Of[levelNames]
 
 const (
 	// LevelUnknown: whether dockerd starts cannot be told.
@@ -51,15 +52,9 @@ const (
 	LevelNote
 )
 
-var levelNames = []string{"unknown", "fatal", "note"}
+type levelNames struct{}
 
-// String returns "unknown", "fatal" or "note".
-func (l Level) String() string {
-	if l < 0 || int(l) >= len(levelNames) {
-		return "Level(" + strconv.Itoa(int(l)) + ")"
-	}
-	return levelNames[l]
-}
+func (levelNames) Names() (string, []string) { return "Level", []string{"unknown", "fatal", "note"} }
 
 // A ProblemID names a kind of [Problem], for scripts and for those who allow it.
 type ProblemID string

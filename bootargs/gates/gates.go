@@ -24,6 +24,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/internal/distro"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // A Report lists the settings of one host that can block user namespaces:
@@ -47,7 +48,7 @@ type Gate struct {
 }
 
 // A State tells whether a gate is open.
-type State int
+type State = enum.Of[stateNames]
 
 const (
 	StateUnknown  State = iota // this host does not show it
@@ -56,28 +57,10 @@ const (
 	StateHarmless              // shown because people ask: it does not concern root
 )
 
-var stateNames = [...]string{"unknown", "open", "shut", "harmless"}
+type stateNames struct{}
 
-// String returns "open", "shut", "unknown" or "harmless".
-func (s State) String() string {
-	if s < 0 || int(s) >= len(stateNames) {
-		return fmt.Sprintf("State(%d)", int(s))
-	}
-	return stateNames[s]
-}
-
-// MarshalText returns what String returns.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (s *State) UnmarshalText(text []byte) error {
-	for i, name := range stateNames {
-		if name == string(text) {
-			*s = State(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("unknown state %q", text)
+func (stateNames) Names() (string, []string) {
+	return "State", []string{"unknown", "open", "shut", "harmless"}
 }
 
 // Shut returns the gates that keep user namespaces from working.

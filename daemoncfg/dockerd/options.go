@@ -3,6 +3,8 @@ package dockerd
 import (
 	"slices"
 	"strings"
+
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // An Option is one setting of dockerd: a key of daemon.json, a flag, or both.
@@ -19,8 +21,9 @@ type Option struct {
 	Reload bool
 }
 
-// A Kind is the kind of JSON value that a key takes.
-type Kind byte
+// A Kind is the kind of JSON value that a key takes. Its text form is as a
+// sentence has it: "a string".
+type Kind = enum.Of[kindNames]
 
 const (
 	KindString Kind = iota + 1
@@ -30,21 +33,10 @@ const (
 	KindObject
 )
 
-// String returns the kind as a sentence has it: "a string".
-func (k Kind) String() string {
-	switch k {
-	case KindString:
-		return "a string"
-	case KindNumber:
-		return "a whole number"
-	case KindBool:
-		return "true or false"
-	case KindList:
-		return "a list"
-	case KindObject:
-		return "an object"
-	}
-	return "Kind(" + string('0'+k%10) + ")"
+type kindNames struct{}
+
+func (kindNames) Names() (string, []string) {
+	return "Kind", []string{"nothing", "a string", "a whole number", "true or false", "a list", "an object"}
 }
 
 // KeyOption returns what dockerd from 20.10 to 29 knows of a key of daemon.json.

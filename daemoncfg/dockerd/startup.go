@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // Where things are unless a flag or daemon.json says otherwise.
@@ -60,7 +61,7 @@ type Startup struct {
 }
 
 // A State says how far a [Startup] is known.
-type State int
+type State = enum.Of[stateNames]
 
 const (
 	// StateUnsure: there is something that starts dockerd, or may, and it is not
@@ -72,10 +73,9 @@ const (
 	StateAbsent
 )
 
-var stateNames = []string{"unsure", "found", "absent"}
+type stateNames struct{}
 
-// String returns "unsure", "found" or "absent".
-func (s State) String() string { return nameOf("State", int(s), stateNames) }
+func (stateNames) Names() (string, []string) { return "State", []string{"unsure", "found", "absent"} }
 
 // State says whether s was found, is unsure, or is the default of a host
 // without any dockerd.
@@ -89,8 +89,9 @@ func (s Startup) State() State {
 	return StateFound
 }
 
-// An Init is a program that starts dockerd.
-type Init int
+// An Init is a program that starts dockerd. Its text form is the name in small
+// letters: "systemd", "sysvinit".
+type Init = enum.Of[initNames]
 
 const (
 	InitNone Init = iota
@@ -104,29 +105,10 @@ const (
 	InitProcess  // dockerd runs, and nothing here starts it
 )
 
-var initNames = []string{"none", "systemd", "snap", "sysvinit", "openrc", "upstart", "runit", "rootless", "process"}
+type initNames struct{}
 
-// String returns the name in small letters: "systemd", "sysvinit".
-func (i Init) String() string { return nameOf("Init", int(i), initNames) }
-
-// MarshalText returns the name.
-func (i Init) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
-
-// UnmarshalText reads the name.
-func (i *Init) UnmarshalText(text []byte) error {
-	at := slices.Index(initNames, string(text))
-	if at < 0 {
-		return fmt.Errorf("%q is not what starts dockerd: %s", text, strings.Join(initNames, ", "))
-	}
-	*i = Init(at)
-	return nil
-}
-
-func nameOf(kind string, i int, names []string) string {
-	if i < 0 || i >= len(names) {
-		return fmt.Sprintf("%s(%d)", kind, i)
-	}
-	return names[i]
+func (initNames) Names() (string, []string) {
+	return "Init", []string{"none", "systemd", "snap", "sysvinit", "openrc", "upstart", "runit", "rootless", "process"}
 }
 
 // A Choice says which dockerd is meant, where looking cannot tell. The zero

@@ -9,10 +9,11 @@ import (
 	"strconv"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // A Program reads subuid and subgid files.
-type Program int
+type Program = enum.Of[programNames]
 
 const (
 	// Shadow413 is shadow-utils up to 4.14: newuidmap, getsubids, useradd.
@@ -40,38 +41,20 @@ const (
 	ContainersStorage
 )
 
-var names = [...]string{"shadow-utils 4.13", "shadow-utils 4.17", "shadow-utils 4.18", "shadow-utils 4.20 and later",
-	"dockerd 27 and earlier", "dockerd 28 and later", "podman and CRI-O"}
+type programNames struct{}
+
+func (programNames) Names() (string, []string) {
+	return "Program", []string{"shadow-utils 4.13", "shadow-utils 4.17", "shadow-utils 4.18", "shadow-utils 4.20 and later",
+		"dockerd 27 and earlier", "dockerd 28 and later", "podman and CRI-O"}
+}
 
 // Programs returns all of them.
 func Programs() []Program {
-	list := make([]Program, len(names))
-	for i := range list {
-		list[i] = Program(i)
+	var list []Program
+	for p := Shadow413; p <= ContainersStorage; p++ {
+		list = append(list, p)
 	}
 	return list
-}
-
-// String returns the name that people know the program by.
-func (p Program) String() string {
-	if p < 0 || int(p) >= len(names) {
-		return "Program(" + strconv.Itoa(int(p)) + ")"
-	}
-	return names[p]
-}
-
-// MarshalText returns the name.
-func (p Program) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// UnmarshalText takes what MarshalText returns.
-func (p *Program) UnmarshalText(text []byte) error {
-	for i, name := range names {
-		if name == string(text) {
-			*p = Program(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("no program %q", text)
 }
 
 // An Owner is the account that a program looks ranges up for.
