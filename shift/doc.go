@@ -28,6 +28,15 @@
 // is found and moved, or the job ends with [ErrMissed]. Two jobs for one directory
 // keep each other off.
 //
+// # A copy instead
+//
+// With [Options.Into] the tree stays as it is, and is made again in another place
+// with the owners moved, as it would be after a job: for a volume whose original
+// is the backup. Room is looked for before. The copy is made beside its place,
+// compared, put on the disk and then renamed, so it is whole or not there; a job
+// that was killed is begun again. A tree that is written to in the meantime gives
+// [ErrMissed] and no copy.
+//
 // # What it does not
 //
 // The kernel sets ctime, and nothing sets it back. A hard link from outside of

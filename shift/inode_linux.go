@@ -106,7 +106,7 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 func (p *worker) count(st unix.Statx_t) {
 	p.report.Files++
 	if st.Mode&unix.S_IFMT == unix.S_IFREG {
-		p.report.Bytes += int64(st.Blocks) * 512
+		p.report.Bytes += int64(st.Blocks) * 512 / int64(max(st.Nlink, 1)) // once for all hard links
 		if st.Nlink > 1 {
 			p.report.HardLinks++
 		}

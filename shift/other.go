@@ -7,3 +7,11 @@ import "context"
 func (j Job) scan(context.Context) (Job, error) { return j, ErrNotSupported }
 
 func (j Job) move(context.Context, func(Progress)) (Job, error) { return j, ErrNotSupported }
+
+func (j Job) measure(context.Context) (Job, error) { return j, ErrNotSupported }
+
+func (j Job) copy(context.Context, func(Progress)) (Job, error) { return j, ErrNotSupported }
+
+func (j Job) tidy() error { return ErrNotSupported }
+
+func compare(context.Context, Job, string, bool) error { return ErrNotSupported }

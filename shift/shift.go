@@ -32,6 +32,12 @@ var (
 	// ErrMissed: files were still being added when the job ended. It is not
 	// finished.
 	ErrMissed = errors.New("files were added while owners were moved")
+
+	// ErrNoSpace: there is not enough room for a copy.
+	ErrNoSpace = errors.New("not enough space for the copy")
+
+	// ErrDiffers: a tree is not a copy of the other. The text says where.
+	ErrDiffers = errors.New("the copy differs")
 )
 
 // DefaultState is where jobs keep their journal.
@@ -43,8 +49,14 @@ type Options struct {
 	// must not be in the tree.
 	State string `json:"state,omitempty"`
 
+	// Into makes the job a copy: the tree stays as it is, and is made again at this
+	// path with the owners moved. The path must not exist, the directory that it is
+	// in must, and only the caller should be able to write there.
+	Into string `json:"into,omitempty"`
+
 	// LiftImmutable takes the immutable and append-only attributes off for the
-	// change, and puts them back. Otherwise such files are refused.
+	// change, and puts them back. Otherwise such files are refused. A copy does
+	// not have them.
 	LiftImmutable bool `json:"lift_immutable,omitempty"`
 
 	// AcceptMixed goes on where IDs of both ranges are in the tree, although Undo
@@ -100,7 +112,10 @@ type Job struct {
 	Options Options        `json:"options"`
 	Report  Report         `json:"report"`
 	State   State          `json:"job_state"`
-	Ended   time.Time      `json:"ended,omitzero"` // when it was done
+	// Need and Free are the bytes that a copy takes, at most, and that there are.
+	Need  int64     `json:"need,omitempty"`
+	Free  int64     `json:"free,omitempty"`
+	Ended time.Time `json:"ended,omitzero"` // when it was done
 }
 
 // Progress is reported now and then while a job runs. Total is 0 while it is not
@@ -127,7 +142,21 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	case err != nil && !errors.Is(err, ErrNoJob):
 		return Job{}, err
 	}
-	return job.scan(ctx)
+	if job, err = job.scan(ctx); err != nil || opt.Into == "" {
+		return job, err
+	}
+	if job.Options.Into, err = filepath.Abs(opt.Into); err != nil {
+		return Job{}, err
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(job.Options.Into))
+	if err != nil {
+		return Job{}, err
+	}
+	job.Options.Into = filepath.Join(parent, filepath.Base(job.Options.Into))
+	if within(job.Options.Into, dir) || within(dir, job.Options.Into) {
+		return Job{}, fmt.Errorf("%w: %s and its copy %s are one in the other", ErrRefused, dir, job.Options.Into)
+	}
+	return job.measure(ctx)
 }
 
 // Refusal says why [Run] refuses the job, or nothing.
@@ -142,6 +171,12 @@ func (j Job) Refusal() error {
 		return fmt.Errorf("%w: %d files have IDs of the old range and %d of the new one already", ErrRefused, r.Todo, r.Done)
 	case r.Immutable > 0 && !opt.LiftImmutable:
 		return fmt.Errorf("%w: %d files are immutable or append-only", ErrRefused, r.Immutable)
+	case opt.Into == "":
+		return nil
+	case r.Mounts > 0 && !opt.AcceptRisk:
+		return fmt.Errorf("%w: %d mounts in %s would not be copied", ErrRefused, r.Mounts, j.Dir)
+	case j.Need > j.Free:
+		return fmt.Errorf("%w: it takes up to %d bytes, and %s has %d", ErrNoSpace, j.Need, filepath.Dir(opt.Into), j.Free)
 	}
 	return nil
 }
@@ -151,10 +186,16 @@ func (j Job) Refusal() error {
 // Where it ends early, the job is unfinished and [Resume] goes on. The error
 // matches [ErrMissed] where files were added faster than they were moved.
 func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
+	if job.State == StateDone {
+		return job, job.tidy()
+	}
 	if err := job.Refusal(); err != nil {
 		return job, err
 	}
-	if job.Report.Todo == 0 && job.Report.ACLs == 0 {
+	switch {
+	case job.Options.Into != "":
+		return job.copy(ctx, progress)
+	case job.Report.Todo == 0 && job.Report.ACLs == 0:
 		return job, nil
 	}
 	switch old, err := load(job.stateDir(), job.Dir); {
@@ -165,6 +206,12 @@ func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	}
 	job.State = StateRunning
 	return job.move(ctx, progress)
+}
+
+// Compare reads a tree and its copy, contents too. The error matches [ErrDiffers]
+// where they are not the same in all that a copy keeps.
+func Compare(ctx context.Context, job Job) error {
+	return compare(ctx, job, job.Options.Into, true)
 }
 
 // Resume goes on with the job of a directory that was not finished, in the

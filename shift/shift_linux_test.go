@@ -44,6 +44,9 @@ func childMain(verb, dir, state string) error {
 	opt := shift.Options{State: state, LiftImmutable: true, AcceptRisk: true}
 	from, to := ranges(0, 100000)
 	switch verb {
+	case "copy":
+		opt.Into = dir + ".copy"
+		fallthrough
 	case "run":
 		job, err := shift.Plan(context.Background(), dir, from, to, opt)
 		if err == nil {
