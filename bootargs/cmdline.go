@@ -3,59 +3,48 @@ package bootargs
 import (
 	"fmt"
 	"iter"
-	"math"
 	"strings"
 )
 
-// A Cmdline is one kernel command line. It is the text itself: what an edit
-// does not have to change stays as it was, blanks and quotes included.
-type Cmdline struct{ text string }
-
-// Parse takes any text for a command line, as the kernel does. It never fails,
-// and String returns the text.
+// A Cmdline is one kernel command line: any text, blanks and quotes included.
 //
 // The grammar is that of next_arg() in the kernel's lib/cmdline.c. Blanks (the
 // byte 0xA0 too) separate arguments; '"' is the only quote, opens and closes
 // anywhere, and cannot be escaped; the first '=' after the first byte ends the
 // name. A bare "--" ends the kernel's part.
-func Parse(s string) Cmdline { return Cmdline{s} }
-
-// String returns the text.
-func (c Cmdline) String() string { return c.text }
+type Cmdline string
 
 // Args yields the arguments that the kernel reads, in order: those before "--".
 func (c Cmdline) Args() iter.Seq[Arg] {
 	return func(yield func(Arg) bool) {
+		s := string(c)
 		var t token
-		for t.next(c.text, t.to) && !t.ends(c.text) {
-			if !yield(t.arg(c.text)) {
+		for t.next(s, t.to) && !t.ends(s) {
+			if !yield(t.arg(s)) {
 				return
 			}
 		}
 	}
 }
 
-// InitArgs returns the text that the kernel hands to init: what follows the
-// first bare "--".
-func (c Cmdline) InitArgs() string {
+// initArgs returns the text that the kernel hands to init: what follows the
+// first bare "--". ok is false where there is none.
+func (c Cmdline) initArgs() (text string, ok bool) {
+	s := string(c)
 	var t token
-	for t.next(c.text, t.to) {
-		if t.ends(c.text) {
-			return c.text[t.to:]
+	for t.next(s, t.to) {
+		if t.ends(s) {
+			return s[t.to:], true
 		}
 	}
-	return ""
+	return "", false
 }
 
-// stops reports whether there is a "--".
-func (c Cmdline) stops() bool {
-	var t token
-	for t.next(c.text, t.to) {
-		if t.ends(c.text) {
-			return true
-		}
-	}
-	return false
+// sameInit reports whether init gets the same of both lines.
+func sameInit(a, b Cmdline) bool {
+	textA, _ := a.initArgs()
+	textB, _ := b.initArgs()
+	return textA == textB
 }
 
 // Effective returns the last argument of that name, which for a name that does
@@ -69,30 +58,12 @@ func (c Cmdline) Effective(name string) (last Arg, ok bool) {
 	return last, ok
 }
 
-// Equal reports whether both lines mean the same to the kernel and to init:
-// the same names and values in the same order. Quoting and blanks do not
-// count; GRUB writes foo="a b" back as "foo=a b".
-func (c Cmdline) Equal(d Cmdline) bool {
-	var t, u token
-	for init := false; ; {
-		more, moreD := t.next(c.text, t.to), u.next(d.text, u.to)
-		if !more || !moreD {
-			return more == moreD
-		}
-		a, b := t.arg(c.text), u.arg(d.text)
-		if !a.equal(b) || init && a.Name != b.Name {
-			return false
-		}
-		init = init || t.ends(c.text)
-	}
-}
-
 // A token is the place of an argument in a line: of its raw bytes, and of name
-// and value without their quotes. It is small because a line is walked by it.
+// and value without their quotes.
 type token struct {
-	from, to         int32
-	name, nameEnd    int32
-	value, valueEnd  int32
+	from, to         int
+	name, nameEnd    int
+	value, valueEnd  int
 	hasValue, isOpen bool // open: a quote was not closed, the line ends inside it
 }
 
@@ -107,43 +78,40 @@ func (t *token) ends(s string) bool {
 
 // next makes t the first token at or after pos, false if there is none.
 // Between two tokens there is always a blank.
-func (t *token) next(s string, pos int32) bool {
-	if len(s) > math.MaxInt32 {
-		s = s[:math.MaxInt32] // no kernel reads on that far
-	}
-	for int(pos) < len(s) && blank(s[pos]) {
+func (t *token) next(s string, pos int) bool {
+	for pos < len(s) && blank(s[pos]) {
 		pos++
 	}
-	if int(pos) == len(s) {
+	if pos == len(s) {
 		return false
 	}
-	name := int(pos) // where the name begins: past a quote that opens the token
-	quoted := s[pos] == '"'
+	*t = token{from: pos, name: pos, isOpen: s[pos] == '"'}
+	quoted := t.isOpen
 	if quoted {
-		name++
+		t.name++ // the name begins past a quote that opens the token
 	}
-	equals, open, end := 0, quoted, name
+	equals, end := 0, t.name
 	for ; end < len(s); end++ {
 		b := s[end]
 		if plain[b] { // most of them
 			continue
 		}
 		if b == '"' {
-			open = !open
-		} else if b == '=' && equals == 0 && end > name {
+			t.isOpen = !t.isOpen
+		} else if b == '=' && equals == 0 && end > t.name {
 			equals = end
-		} else if !open && blank(b) {
+		} else if !t.isOpen && blank(b) {
 			break
 		}
 	}
-	t.from, t.to, t.isOpen, t.hasValue = pos, int32(end), open, equals > 0
+	t.to, t.hasValue = end, equals > 0
 	// Two pairs of quotes come off: around the token, and around the value.
 	last := end
-	if quoted && last > name && s[last-1] == '"' {
+	if quoted && last > t.name && s[last-1] == '"' {
 		last--
 	}
-	t.name, t.nameEnd, t.value, t.valueEnd = int32(name), int32(last), 0, 0
-	if equals > 0 {
+	t.nameEnd = last
+	if t.hasValue {
 		value := equals + 1
 		if value < end && s[value] == '"' {
 			value++
@@ -151,7 +119,7 @@ func (t *token) next(s string, pos int32) bool {
 				last = end - 1
 			}
 		}
-		t.nameEnd, t.value, t.valueEnd = int32(equals), int32(value), int32(max(value, last))
+		t.nameEnd, t.value, t.valueEnd = equals, value, max(value, last)
 	}
 	return true
 }
@@ -195,7 +163,7 @@ func ParseArg(s string) (Arg, error) {
 		return Arg{}, fmt.Errorf("%q: %w: empty", s, ErrSyntax)
 	case t.isOpen:
 		return Arg{}, fmt.Errorf("%q: %w: a quote is not closed", s, ErrSyntax)
-	case t.from > 0 || int(t.to) < len(s):
+	case t.from > 0 || t.to < len(s):
 		return Arg{}, fmt.Errorf("%q: %w: more than one argument; quote blanks as name=\"a b\"", s, ErrSyntax)
 	case t.ends(s):
 		return Arg{}, fmt.Errorf("%q: %w: ends the kernel's part and is not an argument", s, ErrSyntax)
@@ -317,10 +285,14 @@ func spellGRUB(a Arg, _ string) (string, error) {
 func checkGRUB(text string) (col int, err error) {
 	const plain, escaped, single, double, doubleEscaped = 0, 1, 2, 3, 4
 	state, word := plain, false
-	bounds := boundaries(text)
+	var t token // of the kernel, that i is in or before
+	more := t.next(text, 0)
 	for i := range len(text) {
 		b := text[i]
-		if state != plain && bounds.at(i) {
+		for more && i > t.to {
+			more = t.next(text, t.to)
+		}
+		if state != plain && more && (i == t.from || i == t.to) {
 			return i + 1, fmt.Errorf("%w: GRUB's quotes and the kernel's split this line differently", ErrUnsupportedSyntax)
 		}
 		switch state {
@@ -359,25 +331,4 @@ func checkGRUB(text string) (col int, err error) {
 		return len(text) + 1, fmt.Errorf("%w: GRUB finds a quote or backslash that nothing follows", ErrUnsupportedSyntax)
 	}
 	return 0, nil
-}
-
-// A bounds walks along the places where the kernel's tokens begin and end.
-type bounds struct {
-	text string
-	t    token
-	ok   bool
-}
-
-func boundaries(text string) *bounds {
-	b := &bounds{text: text}
-	b.ok = b.t.next(text, 0)
-	return b
-}
-
-// at must be asked with rising i.
-func (b *bounds) at(i int) bool {
-	for b.ok && i > int(b.t.to) {
-		b.ok = b.t.next(b.text, b.t.to)
-	}
-	return b.ok && (i == int(b.t.from) || i == int(b.t.to))
 }

@@ -12,7 +12,7 @@ import (
 // show writes what the kernel reads as {name|value}, {name} without a value.
 func show(line string) string {
 	var b strings.Builder
-	for a := range Parse(line).Args() {
+	for a := range Cmdline(line).Args() {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
@@ -22,7 +22,7 @@ func show(line string) string {
 			fmt.Fprintf(&b, "{%s}", a.Name)
 		}
 	}
-	if rest := Parse(line).InitArgs(); rest != "" {
+	if rest, _ := Cmdline(line).initArgs(); rest != "" {
 		b.WriteString(" STOP" + rest)
 	}
 	return b.String()
@@ -60,12 +60,11 @@ func TestReadsAsTheKernelDoes(t *testing.T) {
 		{``, ``},
 	} {
 		assert.Equal(t, tt.want, show(tt.in), "%q", tt.in)
-		assert.Equal(t, tt.in, Parse(tt.in).String())
 	}
 }
 
 func TestLastOfANameIsInForce(t *testing.T) {
-	line := Parse(`user-namespace.enable=1 user_namespace.enable=0 foo -- foo=init`)
+	line := Cmdline(`user-namespace.enable=1 user_namespace.enable=0 foo -- foo=init`)
 	a, ok := line.Effective("user_namespace-enable")
 	assert.False(t, ok, "only - and _ are alike: %v", a)
 	a, ok = line.Effective("user-namespace.enable")
@@ -93,8 +92,8 @@ func TestEqualIsWhatTheKernelReads(t *testing.T) {
 		{"a -- x-y", "a -- x_y", false},
 		{"a --", "a", false},
 	} {
-		assert.Equal(t, tt.want, Parse(tt.a).Equal(Parse(tt.b)), "%q %q", tt.a, tt.b)
-		assert.Equal(t, tt.want, Parse(tt.b).Equal(Parse(tt.a)), "%q %q", tt.b, tt.a)
+		assert.Equal(t, tt.want, equalLines(tt.a, tt.b), "%q %q", tt.a, tt.b)
+		assert.Equal(t, tt.want, equalLines(tt.b, tt.a), "%q %q", tt.b, tt.a)
 	}
 }
 
@@ -207,9 +206,9 @@ func TestEditsRefused(t *testing.T) {
 		{"a value where names go", "", Edit{Remove: []string{"a=1"}}, ErrSyntax},
 		{"a console by Set", "", Edit{Set: []string{"console=tty0"}}, ErrAccumulates},
 		{"an LVM volume by Set", "", Edit{Set: []string{"rd.lvm.lv=vg/root"}}, ErrAccumulates},
-		{"set and removed", "", Edit{Set: []string{"a-b=1"}, Remove: []string{"a_b"}}, ErrConflict},
-		{"set and added", "", Edit{Set: []string{"a=1"}, AddIfMissing: []string{"a=2"}}, ErrConflict},
-		{"given and taken", "", Edit{Append: []string{"a=1"}, RemoveExact: []string{"a=1"}}, ErrConflict},
+		{"set and removed", "", Edit{Set: []string{"a-b=1"}, Remove: []string{"a_b"}}, errConflict},
+		{"set and added", "", Edit{Set: []string{"a=1"}, AddIfMissing: []string{"a=2"}}, errConflict},
+		{"given and taken", "", Edit{Append: []string{"a=1"}, RemoveExact: []string{"a=1"}}, errConflict},
 		{"behind an open quote", `a="b c`, Edit{Set: []string{"x=1"}}, ErrUnsupportedSyntax},
 		{"a variable", "$tuned_params", Edit{Remove: []string{"$tuned_params"}}, ErrSyntax},
 	} {
@@ -230,5 +229,23 @@ func BenchmarkEditLine4096(b *testing.B) {
 		if _, err := (Edit{Set: []string{"user_namespace.enable=1"}}).Apply(line); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// equalLines reports whether both lines mean the same to the kernel and to init:
+// the same names and values in the same order. Quoting and blanks do not
+// count; GRUB writes foo="a b" back as "foo=a b".
+func equalLines(c, d string) bool {
+	var t, u token
+	for init := false; ; {
+		more, moreD := t.next(c, t.to), u.next(d, u.to)
+		if !more || !moreD {
+			return more == moreD
+		}
+		a, b := t.arg(c), u.arg(d)
+		if !a.equal(b) || init && a.Name != b.Name {
+			return false
+		}
+		init = init || t.ends(c)
 	}
 }

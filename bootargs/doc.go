@@ -24,8 +24,8 @@
 //
 // What it does not do: run update-grub, grub2-mkconfig or a reboot (the plan
 // names them), edit generated files such as grub.cfg, or write behind the back
-// of rpm-ostree, bootc, zipl, NixOS and unified kernel images; [OwnedError]
-// names the command of their owner. The limit of a command line's length is
+// of rpm-ostree, bootc, zipl, NixOS and unified kernel images; the
+// error, [ErrOwned], names the command of their owner. The limit of a command line's length is
 // that of the kernel's architecture; what is built into a kernel
 // (CONFIG_CMDLINE) and what bootconfig adds cannot be seen in files.
 //

@@ -68,14 +68,14 @@ const (
 
 // check reports what is wrong with the arguments, before any line is read.
 func (e Edit) check() error {
-	_, err := e.ops(func(a Arg, text string) (string, error) { return text, nil })
+	_, err := e.ops(nil)
 	return err
 }
 
 // Apply edits one line and nothing else of a host. It is idempotent, and a
 // failed edit returns "".
 func (e Edit) Apply(line string) (string, error) {
-	ops, err := e.ops(func(a Arg, text string) (string, error) { return text, nil })
+	ops, err := e.ops(nil)
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +95,8 @@ func apply(line string, ops []op) (string, error) {
 }
 
 // A speller returns how an argument is written in one layer. text is the
-// caller's spelling; it fails where the layer cannot carry the argument.
+// caller's spelling, which the nil speller keeps; it fails where the layer cannot
+// carry the argument.
 type speller func(a Arg, text string) (string, error)
 
 // ops checks the edit and spells its arguments. What is only compared, not
@@ -176,11 +177,11 @@ func conflict(verbs [][]word, exact []word) error {
 		for _, w := range list {
 			key := group(w.Name)
 			if j, ok := under[key]; ok && j != i {
-				return fmt.Errorf("%s: %w", w.Name, ErrConflict)
+				return fmt.Errorf("%s: %w", w.Name, errConflict)
 			}
 			under[key] = i
 			if i > 0 && slices.ContainsFunc(exact, func(x word) bool { return x.equal(w.Arg) }) {
-				return fmt.Errorf("%s: %w: both given and removed", w.text, ErrConflict)
+				return fmt.Errorf("%s: %w: both given and removed", w.text, errConflict)
 			}
 		}
 	}
@@ -286,33 +287,30 @@ func (o op) on(text string) ([]splice, error) {
 	switch o.verb {
 	case verbRemove:
 		return remove(text, func(a Arg) bool {
-			return has(o.words, func(w word) bool { return sameName(w.Name, a.Name) })
+			return slices.ContainsFunc(o.words, func(w word) bool { return sameName(w.Name, a.Name) })
 		}), nil
 	case verbRemoveExact:
 		return remove(text, func(a Arg) bool {
-			return has(o.words, func(w word) bool { return w.equal(a) })
+			return slices.ContainsFunc(o.words, func(w word) bool { return w.equal(a) })
 		}), nil
 	case verbSet:
 		return set(text, o.words)
-	case verbAppend:
-		return add(text, nil, absent(text, o.words))
 	}
-	var missing []word
-	for _, w := range o.words {
-		if _, ok := Parse(text).Effective(w.Name); !ok {
-			missing = append(missing, w)
-		}
-	}
-	return add(text, nil, missing)
+	return add(text, nil, o.missingFrom(text).words)
 }
 
-func has(words []word, is func(word) bool) bool {
-	for _, w := range words {
-		if is(w) {
-			return true
-		}
+// missingFrom leaves out the words to add that a line holds already.
+func (o op) missingFrom(line string) op {
+	switch o.verb {
+	case verbAppend:
+		o.words = absent(line, o.words)
+	case verbAdd:
+		o.words = slices.DeleteFunc(slices.Clone(o.words), func(w word) bool {
+			_, ok := Cmdline(line).Effective(w.Name)
+			return ok
+		})
 	}
-	return false
+	return o
 }
 
 // remove takes out every argument that is asked for, each with the blanks
@@ -321,7 +319,7 @@ func remove(text string, out func(Arg) bool) (list []splice) {
 	kept, before := false, 0
 	var t, u token
 	for ok := t.next(text, 0); ok && !t.ends(text); {
-		from, to := int(t.from), int(t.to)
+		from, to := t.from, t.to
 		more := u.next(text, t.to)
 		switch a := t.arg(text); {
 		case isVariable(a.Name) || !out(a):
@@ -329,7 +327,7 @@ func remove(text string, out func(Arg) bool) (list []splice) {
 		case kept:
 			list = append(list, splice{at: before, del: to - before})
 		case more:
-			list = append(list, splice{at: from, del: int(u.from) - from})
+			list = append(list, splice{at: from, del: u.from - from})
 		default:
 			list = append(list, splice{at: from, del: to - from})
 		}
@@ -343,27 +341,21 @@ func remove(text string, out func(Arg) bool) (list []splice) {
 func set(text string, words []word) (list []splice, err error) {
 	used := make([]bool, len(words))
 	before := 0
-	end := tail{stop: len(text)}
 	var t token
-	for t.next(text, t.to) {
-		if t.ends(text) {
-			end.stop = int(t.from)
-			break
-		}
-		end.last, end.some = t, true
+	for t.next(text, t.to) && !t.ends(text) {
 		name := text[t.name:t.nameEnd]
 		if ours, i := nextWord(words, used, name); ours && !isVariable(name) {
 			switch {
 			case i < 0: // some word has had a place before, so there is a token to the left
-				list = append(list, splice{at: before, del: int(t.to) - before})
+				list = append(list, splice{at: before, del: t.to - before})
 			case !words[i].equal(t.arg(text)):
-				list = append(list, splice{at: int(t.from), del: int(t.to - t.from), text: words[i].text})
+				list = append(list, splice{at: t.from, del: t.to - t.from, text: words[i].text})
 			}
 			if i >= 0 {
 				used[i] = true
 			}
 		}
-		before = int(t.to)
+		before = t.to
 	}
 	var rest []word
 	for i, w := range words {
@@ -371,7 +363,7 @@ func set(text string, words []word) (list []splice, err error) {
 			rest = append(rest, w)
 		}
 	}
-	return end.add(text, list, rest)
+	return add(text, list, rest)
 }
 
 // nextWord finds the next word for a place that has this name now: whether the
@@ -401,7 +393,7 @@ func absent(text string, words []word) (out []word) {
 		key := group(w.Name)
 		if !coupled(key) {
 			here := func(v word) bool { return v.equal(w.Arg) }
-			if !has(out, here) && !holds(text, w.Arg) {
+			if !slices.ContainsFunc(out, here) && !holds(text, w.Arg) {
 				out = append(out, w)
 			}
 			continue
@@ -417,7 +409,7 @@ func absent(text string, words []word) (out []word) {
 }
 
 func holds(text string, want Arg) bool {
-	for a := range Parse(text).Args() {
+	for a := range Cmdline(text).Args() {
 		if a.equal(want) {
 			return true
 		}
@@ -427,7 +419,7 @@ func holds(text string, want Arg) bool {
 
 func holdsSequence(text, key string, words []word) bool {
 	var have, want []Arg
-	for a := range Parse(text).Args() {
+	for a := range Cmdline(text).Args() {
 		if group(a.Name) == key {
 			have = append(have, a)
 		}
@@ -454,44 +446,24 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 	if len(words) == 0 {
 		return list, nil
 	}
-	end := tail{stop: len(text)}
-	var t token
-	for t.next(text, t.to) {
-		if t.ends(text) {
-			end.stop = int(t.from)
-			break
-		}
-		end.last, end.some = t, true
+	var last, t token // the last argument, and what is behind it
+	more, some := t.next(text, 0), false
+	for more && !t.ends(text) {
+		last, some = t, true
+		more = t.next(text, t.to)
 	}
-	return end.add(text, list, words)
-}
-
-// A tail is the end of the kernel's part of a line.
-type tail struct {
-	last token
-	some bool // there is a last token
-	stop int  // where "--" begins, or the line ends
-}
-
-func (end tail) add(text string, list []splice, words []word) ([]splice, error) {
-	if len(words) == 0 {
-		return list, nil
+	var texts []string
+	for _, w := range words {
+		texts = append(texts, w.text)
 	}
-	var joined strings.Builder
-	for i, w := range words {
-		if i > 0 {
-			joined.WriteByte(' ')
-		}
-		joined.WriteString(w.text)
-	}
-	last := end.last
+	joined := strings.Join(texts, " ")
 	switch {
-	case end.some && last.isOpen:
+	case some && last.isOpen:
 		return nil, fmt.Errorf("%w: the quote in %q is never closed, and would swallow what is added", ErrUnsupportedSyntax, text[last.from:last.to])
-	case end.some:
-		return append(list, splice{at: int(last.to), text: " " + joined.String()}), nil
-	case end.stop < len(text):
-		return append(list, splice{at: end.stop, text: joined.String() + " "}), nil
+	case some:
+		return append(list, splice{at: last.to, text: " " + joined}), nil
+	case more: // "--" is first
+		return append(list, splice{at: t.from, text: joined + " "}), nil
 	}
-	return append(list, splice{text: joined.String()}), nil
+	return append(list, splice{text: joined}), nil
 }

@@ -214,7 +214,7 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 	switch {
 	case lost:
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would be behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
-	case grub && Parse(left).InitArgs() != Parse(whole).InitArgs():
+	case grub && !sameInit(Cmdline(left), Cmdline(whole)):
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: what init gets, behind the \"--\" of a GRUB variable, would change too", ErrUnsupportedSyntax))
 	case (o.removes() || o.verb == verbSet && o.replacesGroup()) && !o.done(left):
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
@@ -294,8 +294,8 @@ func (e *entry) quoteAcross(whole string) (s span, open bool) {
 	i, end := 0, 0 // the line, and where it ends in whole
 	var t token
 	for t.next(whole, t.to) && !t.ends(whole) {
-		for ; end < int(t.to); i++ {
-			if end > int(t.from) {
+		for ; end < t.to; i++ {
+			if end > t.from {
 				return e.options[i-1], true
 			}
 			end += e.options[i].to - e.options[i].from
@@ -325,65 +325,64 @@ func (e *entry) dropLine(src []byte, s span, grub bool) ([]byte, error) {
 	return replace(src, from, s.from+end+1-from, ""), nil
 }
 
-// missingFrom leaves out the words to add that a line holds already.
-func (o op) missingFrom(line string) op {
-	switch o.verb {
-	case verbAppend:
-		return op{o.verb, absent(line, o.words)}
-	case verbAdd:
-		var list []word
-		for _, w := range o.words {
-			if _, ok := Parse(line).Effective(w.Name); !ok {
-				list = append(list, w)
-			}
-		}
-		return op{o.verb, list}
-	}
-	return o
-}
-
 // all reports whether the edit is for every kernel.
 func (e Edit) all() bool { return e.Kernel == "" || e.Kernel == All }
 
-// choose returns the entries that the edit is for, and those that it leaves
-// alone for they do not boot Linux with a line of their own. An entry that is
-// asked for by name is never left out in silence.
-func (s *site) choose(e Edit) (chosen, skipped []*entry, err error) {
+// A choice is a boot entry or a label.
+type choice interface {
+	foreign() string // why it must be left alone, "" where it boots Linux
+	rescue() bool
+	refused(why string) error
+}
+
+// choose returns what the edit is for, and what it leaves alone since that does
+// not boot Linux with a line of its own. What is asked for by name is never left
+// out in silence.
+func choose[T choice](e Edit, all []T, named func(kernel string) ([]T, error)) (chosen, skipped []T, err error) {
 	if e.all() {
-		for _, b := range s.entries {
+		for _, c := range all {
 			switch {
-			case b.foreign() != "":
-				skipped = append(skipped, b)
-			case e.Rescue || !b.rescue():
-				chosen = append(chosen, b)
+			case c.foreign() != "":
+				skipped = append(skipped, c)
+			case e.Rescue || !c.rescue():
+				chosen = append(chosen, c)
 			}
 		}
 		return chosen, skipped, nil
 	}
-	if e.Kernel == Default {
-		b, err := s.defaultEntry()
-		if err != nil {
-			return nil, nil, err
-		}
-		chosen = []*entry{b}
-	} else if n, err := strconv.Atoi(e.Kernel); err == nil && n >= 0 && n < len(s.entries) {
-		chosen = s.entries[n : n+1]
-	} else {
-		for _, b := range s.entries {
-			if b.is(e.Kernel) || b.boots(e.Kernel) {
-				chosen = append(chosen, b)
-			}
-		}
+	if chosen, err = named(e.Kernel); err != nil {
+		return nil, nil, err
 	}
-	if len(chosen) == 0 {
-		return nil, nil, fmt.Errorf("kernel %s: %w; the entries are: %s", e.Kernel, ErrUnknownKernel, s.entryNames())
-	}
-	for _, b := range chosen {
-		if why := b.foreign(); why != "" {
-			return nil, nil, b.errorAt(span{}, 0, fmt.Errorf("%w: %s", ErrNoPlace, why))
+	for _, c := range chosen {
+		if why := c.foreign(); why != "" {
+			return nil, nil, c.refused(why)
 		}
 	}
 	return chosen, nil, nil
+}
+
+func (e *entry) refused(why string) error {
+	return e.errorAt(span{}, 0, fmt.Errorf("%w: %s", ErrNoPlace, why))
+}
+
+// named returns the entries that Edit.Kernel names.
+func (s *site) named(kernel string) (list []*entry, err error) {
+	if kernel == Default {
+		e, err := s.defaultEntry()
+		return []*entry{e}, err
+	}
+	if n, err := strconv.Atoi(kernel); err == nil && n >= 0 && n < len(s.entries) {
+		return s.entries[n : n+1], nil
+	}
+	for _, e := range s.entries {
+		if e.is(kernel) || e.boots(kernel) {
+			list = append(list, e)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("kernel %s: %w; the entries are: %s", kernel, ErrUnknownKernel, s.entryNames())
+	}
+	return list, nil
 }
 
 func (s *site) entryNames() string {

@@ -1,10 +1,6 @@
 package bootargs
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "errors"
 
 // One error for each decision that a caller makes. They come
 // wrapped in an error that names the argument, or the file, line and column.
@@ -14,21 +10,19 @@ var (
 	// ErrAccumulates: Set on a name that may have several values, such as
 	// console=. Ask for Append or Replace instead.
 	ErrAccumulates = errors.New("every occurrence of this name counts, so set could lose one: append or replace it")
-	// ErrConflict: the edit asks for two things that cannot both be.
-	ErrConflict = errors.New("the edit contradicts itself")
 	// ErrUnsupportedSyntax: an edit of the file, as it is written, would not be safe.
 	ErrUnsupportedSyntax = errors.New("written in a way that cannot be edited safely")
 	// ErrEncoding: a layer on the way to the kernel cannot carry the argument.
 	ErrEncoding = errors.New("cannot be carried to the kernel")
-	// ErrTooLong: the kernel would cut the line off, silently.
+	// ErrTooLong: the kernel would cut the line off, silently, or the GRUB
+	// environment block, which has a fixed size, is full.
 	ErrTooLong = errors.New("command line too long")
-	// ErrNoRoom: the GRUB environment block has a fixed size and is full.
-	ErrNoRoom = errors.New("no room in the GRUB environment block")
 	// ErrUnknownKernel: no boot entry is the one that Edit.Kernel names.
 	ErrUnknownKernel = errors.New("no such kernel")
 	// ErrUnsupported: this boot loader has no place for what is asked.
 	ErrUnsupported = errors.New("not possible with this boot loader")
-	// ErrOwned is matched by every [*OwnedError].
+	// ErrOwned: editing files would be undone or ignored. The error names the
+	// program that keeps the command line, and how to ask it; [Loader] has both.
 	ErrOwned = errors.New("another program owns the kernel command line")
 	// ErrNoLoader: the host shows no boot loader that we know.
 	ErrNoLoader = errors.New("no boot loader found")
@@ -44,21 +38,5 @@ var (
 	ErrNotApplied = errors.New("grubby did not do what it was asked")
 )
 
-// An OwnedError names the program that keeps the command line of a host on which
-// editing files would be undone or ignored, and how to ask that program.
-type OwnedError struct {
-	Kind    Kind
-	Why     string
-	Command []string // what to run instead; nil where there is no single command
-}
-
-func (e *OwnedError) Error() string {
-	text := fmt.Sprintf("%v: %v: %s", e.Kind, ErrOwned, e.Why)
-	if len(e.Command) > 0 {
-		text += "; run: " + strings.Join(e.Command, " ")
-	}
-	return text
-}
-
-// Is matches [ErrOwned].
-func (e *OwnedError) Is(target error) bool { return target == ErrOwned }
+// errConflict: the edit asks for two things that cannot both be.
+var errConflict = errors.New("the edit contradicts itself")

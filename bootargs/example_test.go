@@ -59,14 +59,18 @@ func Example() {
 	// later [reboot]
 }
 
-func ExampleParse() {
-	line := bootargs.Parse(`ro  dyndbg="file a.c +p" quiet -- --init-flag`)
+func ExampleCmdline() {
+	line := bootargs.Cmdline(`ro  dyndbg="file a.c +p" quiet -- --init-flag`)
 	a, _ := line.Effective("dyndbg")
 	fmt.Println(a.Value)
-	fmt.Println(line.InitArgs())
+	for a := range line.Args() {
+		fmt.Println(a.Name)
+	}
 	// Output:
 	// file a.c +p
-	//  --init-flag
+	// ro
+	// dyndbg
+	// quiet
 }
 
 func ExampleEdit_Apply() {

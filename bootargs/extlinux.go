@@ -240,41 +240,27 @@ func applyEdits(read func(string) []byte, edits []fileEdit) map[string][]byte {
 	return after
 }
 
-// pick returns the labels that the edit is for, and those that it leaves alone.
-func (c *extlinuxConf) pick(e Edit) (chosen, skipped []*stanza, err error) {
-	if e.all() {
-		for _, s := range c.labels {
-			switch {
-			case s.foreign() != "":
-				skipped = append(skipped, s)
-			case e.Rescue || !s.rescue():
-				chosen = append(chosen, s)
-			}
-		}
-		return chosen, skipped, nil
-	}
-	name := e.Kernel
+func (s *stanza) refused(why string) error {
+	return &usernskit.FileError{File: s.imageLine.file, Line: s.imageLine.line, Err: fmt.Errorf("label %s: %w: %s", s.label, ErrNoPlace, why)}
+}
+
+// named returns the labels that Edit.Kernel names.
+func (c *extlinuxConf) named(kernel string) (list []*stanza, err error) {
+	name := kernel
 	if name == Default {
 		name = c.def
 	}
+	var have []string
 	for i, s := range c.labels {
-		if s.label == name || e.Kernel == strconv.Itoa(i) || e.Kernel == s.image || e.Kernel == "/boot"+s.image {
-			chosen = append(chosen, s)
+		have = append(have, s.label)
+		if s.label == name || kernel == strconv.Itoa(i) || kernel == s.image || kernel == "/boot"+s.image {
+			list = append(list, s)
 		}
 	}
-	if len(chosen) == 0 {
-		var have []string
-		for _, s := range c.labels {
-			have = append(have, s.label)
-		}
-		return nil, nil, fmt.Errorf("kernel %s: %w: no label is %q; the labels are: %s", e.Kernel, ErrUnknownKernel, name, strings.Join(have, ", "))
+	if len(list) == 0 {
+		return nil, fmt.Errorf("kernel %s: %w: no label is %q; the labels are: %s", kernel, ErrUnknownKernel, name, strings.Join(have, ", "))
 	}
-	for _, s := range chosen {
-		if why := s.foreign(); why != "" {
-			return nil, nil, &usernskit.FileError{File: s.imageLine.file, Line: s.imageLine.line, Err: fmt.Errorf("label %s: %w: %s", s.label, ErrNoPlace, why)}
-		}
-	}
-	return chosen, nil, nil
+	return list, nil
 }
 
 // An extlinuxStore is the file from which extlinux.conf is made, or that itself.
@@ -404,7 +390,7 @@ func editLimine(src []byte, ops []op) ([]byte, error) {
 			}
 			src = replace(src, s.from, s.to-s.from, text)
 		}
-		if !o.done(whole(src)) && !(o.verb == verbSet && o.inForce(whole(src))) {
+		if !o.met(whole(src)) {
 			return nil, &usernskit.FileError{File: limineDefaults, Err: fmt.Errorf("%w: the lines together do not give what is asked for", ErrUnsupportedSyntax)}
 		}
 	}

@@ -89,7 +89,7 @@ func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 		}
 		for _, e := range entries {
 			for _, w := range o.missingFrom(e.args).words {
-				if _, ok := Parse(e.args).Effective(w.Name); ok {
+				if _, ok := Cmdline(e.args).Effective(w.Name); ok {
 					return fmt.Errorf("%s: %w: grubby replaces the %s= that is there instead of adding one", w.text, ErrUnsupported, w.Name)
 				}
 			}
@@ -159,12 +159,10 @@ func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {
 		for _, o := range ops {
-			inForce := o.verb == verbSet && !o.replacesGroup() && o.inForce(e.args)
-			if inForce || o.done(e.args) { // an older value before it does not count
-				continue
+			if !o.done(e.args) && (o.replacesGroup() || !o.met(e.args)) {
+				list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))
+				break
 			}
-			list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))
-			break
 		}
 	}
 	if list == nil {

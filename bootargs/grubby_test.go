@@ -86,7 +86,7 @@ func TestWhereGrubbyGoesWrong(t *testing.T) {
 	})
 	t.Run("a full environment block changes no other file", func(t *testing.T) { // 9
 		_, err := PlanEdit(t.Context(), tree(t, "rhel-8"), Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, Arch: "amd64"})
-		assert.ErrorIs(t, err, ErrNoRoom)
+		assert.ErrorIs(t, err, ErrTooLong)
 	})
 	t.Run("blanks and the place of $tuned_params stay", func(t *testing.T) { // 11
 		h := tree(t, "rhel-10")
@@ -196,7 +196,7 @@ func TestGrubbyIsNotAskedForWhatItBreaks(t *testing.T) {
 	h, _ := fakeGrubby(t, tree(t, "rhel-8"), "#!/bin/bash\n", info)
 	write(t, h, defaultGrub, "GRUB_CMDLINE_LINUX=\"\"\n")
 	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 950)}, ViaGrubby: true})
-	assert.ErrorIs(t, err, ErrNoRoom, "grubby would say so and exit with 0")
+	assert.ErrorIs(t, err, ErrTooLong, "grubby would say so and exit with 0")
 	h, _ = fakeGrubby(t, tree(t, "rhel-9"), "#!/bin/bash\n", "")
 	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: "/boot/none", ViaGrubby: true})
 	assert.ErrorIs(t, err, ErrUnknownKernel)

@@ -28,7 +28,7 @@ import (
 //
 // An empty plan without an error means that every place is as wanted. Where no
 // place was found the error is [ErrNoPlace]; on a host whose arguments belong to
-// another program it is an [*OwnedError], with equal evidence for two loaders
+// another program it is [ErrOwned], with equal evidence for two loaders
 // [ErrAmbiguous], and without any boot loader [ErrNoLoader].
 func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, error) {
 	if err := e.check(); err != nil {
@@ -101,7 +101,11 @@ func (p *planner) owned() error {
 			command = append(command, take+a)
 		}
 	}
-	return &OwnedError{Kind: p.Kind, Why: p.Why, Command: command}
+	run := ""
+	if len(command) > 0 {
+		run = "; run: " + strings.Join(command, " ")
+	}
+	return fmt.Errorf("%v: %w: %s%s", p.Kind, ErrOwned, p.Why, run)
 }
 
 // change plans a file's new bytes; nil removes it.
@@ -323,7 +327,7 @@ func (p *planner) staleLabels(ops []op) bool {
 			continue
 		}
 		for _, o := range ops {
-			if !o.done(s.append.text) && !(o.verb == verbSet && o.inForce(s.append.text)) {
+			if !o.met(s.append.text) {
 				return true
 			}
 		}
@@ -340,7 +344,7 @@ func (p *planner) onLabels(ops []op) error {
 	for _, m := range conf.missing {
 		return &usernskit.FileError{File: m.file, Line: m.line, Err: fmt.Errorf("%w: it includes %s, which does not exist", ErrNoPlace, m.text)}
 	}
-	chosen, skipped, err := conf.pick(p.edit)
+	chosen, skipped, err := choose(p.edit, conf.labels, conf.named)
 	if err != nil {
 		return err
 	}
@@ -421,9 +425,9 @@ func (p *planner) variable(store extlinuxStore, ops []op) ([]byte, error) {
 	if store.what == ubootVariable {
 		after = dropBlock(after, store.what, ubootStandard)
 	}
-	g, err := parseShell(store.path, after)
+	g, err := f.edited(after)
 	if err != nil {
-		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+		return nil, err
 	}
 	value := g.value(store.what, store.before)
 	if steps, _ := g.live(store.what); store.what == ubootVariable && len(steps) > 0 && !value.unknown && strings.TrimSpace(value.text) == "" {

@@ -25,7 +25,7 @@ func TestNothingIsPlannedWhereOneStoreCannot(t *testing.T) {
 	}{
 		{"a control character", "rhel-8", nil, Edit{Set: []string{"a=\x01"}}, ErrSyntax, ""},
 		{"a value that GRUB cannot carry", "fedora-42", nil, Edit{Set: []string{`a="it's"`}}, ErrEncoding, "/boot/loader/entries"},
-		{"no room in the environment block", "rhel-8", nil, Edit{Set: []string{"y=" + full + full[:150]}}, ErrNoRoom, "/boot/grub2/grubenv"},
+		{"no room in the environment block", "rhel-8", nil, Edit{Set: []string{"y=" + full + full[:150]}}, ErrTooLong, "/boot/grub2/grubenv"},
 		{"a line over the limit", "raspberry-pi-os", nil, Edit{Set: []string{"y=" + full + full}}, ErrTooLong, "/boot/firmware/cmdline.txt"},
 		{"an entry over the limit", "rhel-9", nil, Edit{Set: []string{"y=" + full + full + full}}, ErrTooLong, ""},
 		{"a broken environment block", "rhel-8", map[string]string{"/boot/efi/EFI/redhat/grubenv": "kernelopts=a\n"}, Edit{Set: []string{arg}}, ErrUnsupportedSyntax, "/boot/grub2/grubenv"},
@@ -73,11 +73,9 @@ func TestHostsOfOtherProgramsAreExplained(t *testing.T) {
 			plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{"a=1"}, Remove: []string{"b"}})
 			require.ErrorIs(t, err, ErrOwned)
 			assert.Equal(t, usernskit.Plan{}, plan)
-			var owned *OwnedError
-			require.True(t, errors.As(err, &owned))
-			assert.Equal(t, tt.kind, owned.Kind.String())
-			assert.Equal(t, tt.command, strings.Join(owned.Command, " "))
-			assert.NotEmpty(t, owned.Why)
+			assert.True(t, strings.HasPrefix(err.Error(), tt.kind+": "+ErrOwned.Error()+": "), "%v", err)
+			_, command, _ := strings.Cut(err.Error(), "; run: ")
+			assert.Equal(t, tt.command, command)
 		})
 	}
 	_, err := PlanEdit(t.Context(), hosttest.Tree(t, "-- etc/os-release --\nID=alpine\n"), Edit{Set: []string{"a=1"}})
@@ -157,7 +155,7 @@ func TestADropInOfCommentsKeepsTheMainFilesArguments(t *testing.T) {
 		require.NoError(t, err)
 		want, err := e.Apply("root=/dev/x ro")
 		require.NoError(t, err)
-		assert.True(t, Parse(want).Equal(Parse(report.Future.Line)), "%+v: %s", e, report.Future.Line)
+		assert.True(t, equalLines(want, report.Future.Line), "%+v: %s", e, report.Future.Line)
 		plan, err = PlanEdit(t.Context(), h, e)
 		require.NoError(t, err)
 		assert.Empty(t, plan.Changes)

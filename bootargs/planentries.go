@@ -19,7 +19,7 @@ func (p *planner) onEntries(grub bool) error {
 	if err != nil {
 		return &usernskit.FileError{File: p.entriesDir, Err: err}
 	}
-	chosen, skipped, err := p.choose(p.edit)
+	chosen, skipped, err := choose(p.edit, p.entries, p.named)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *planner) grubVars() map[string]string {
 	vars := map[string]string{}
 	for _, e := range p.entries {
 		for _, s := range e.options {
-			for a := range Parse(e.text(s)).Args() {
+			for a := range Cmdline(e.text(s)).Args() {
 				name := strings.Trim(a.Name, "${}")
 				if isVariable(a.Name) && p.grubCfgPath != "" && !bytes.Contains(p.read(p.grubCfgPath), []byte(name)) {
 					vars[name] = ""

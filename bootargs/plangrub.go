@@ -40,7 +40,7 @@ func (p *planner) staleMenu() bool {
 	}
 	for _, line := range p.cfg.entries {
 		for _, o := range ops {
-			if !o.done(line) && !(o.verb == verbSet && o.inForce(line)) {
+			if !o.met(line) {
 				return true
 			}
 		}
@@ -213,7 +213,7 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 		return err
 	}
 	value := evaluate(files...)[grubVariable]
-	if !value.unknown && (o.done(value.text) || o.verb == verbSet && !o.replacesGroup() && o.inForce(value.text)) {
+	if !value.unknown && (o.done(value.text) || !o.replacesGroup() && o.met(value.text)) {
 		return nil
 	}
 	src := p.text(p.dropIn, after)
@@ -248,7 +248,7 @@ func (p *planner) holdsAny(o op, after map[string][]byte) bool {
 	}
 	text := evaluate(f)[grubVariable].text
 	for _, w := range o.words {
-		if _, ok := Parse(text).Effective(w.Name); ok {
+		if _, ok := Cmdline(text).Effective(w.Name); ok {
 			return true
 		}
 	}
@@ -275,16 +275,17 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 		p.warn(WarnCannotTell, usernskit.Pos{File: defaultGrub}, "it runs commands or conditions, so what it gives to the kernel is not known by reading; look at grub.cfg afterwards")
 		return nil
 	}
+	init, _ := Cmdline(line).initArgs()
 	for _, o := range ops {
-		if w, lost := o.lost(line); lost && holds(Parse(line).InitArgs(), w.Arg) && ours.stop.File != "" {
+		if w, lost := o.lost(line); lost && holds(init, w.Arg) && ours.stop.File != "" {
 			return ours.behind(w) // of a file that comes after ours
 		}
 		for _, w := range o.words {
-			have, ok := Parse(line).Effective(w.Name)
+			have, ok := Cmdline(line).Effective(w.Name)
 			switch takes := o.removes(); {
 			case takes && o.verb == verbRemove && ok, takes && holds(line, w.Arg):
 				where := ours
-				if _, ok := Parse(theirs.text).Effective(w.Name); ok {
+				if _, ok := Cmdline(theirs.text).Effective(w.Name); ok {
 					where = theirs
 				}
 				p.warn(WarnStillSet, usernskit.Pos{File: where.file, Line: where.line}, "it gives %s to the kernel too, and is not edited", w.Name)
@@ -373,7 +374,7 @@ func (b *envBlock) set(name, value string) ([]byte, error) {
 	value = strings.NewReplacer(`\`, `\\`, "\n", "\\\n").Replace(value)
 	grow := len(value) - (to - from)
 	if room := len(b.src) - b.pad; grow > room {
-		return nil, &usernskit.FileError{File: b.name, Err: fmt.Errorf("%w: %s needs %d more bytes, %d are free", ErrNoRoom, name, grow, room)}
+		return nil, &usernskit.FileError{File: b.name, Err: fmt.Errorf("%w: %s needs %d more bytes in the GRUB environment block, %d are free", ErrTooLong, name, grow, room)}
 	}
 	out := make([]byte, 0, len(b.src))
 	out = append(out, b.src[:from]...)
@@ -415,7 +416,7 @@ func expandGRUB(text string, vars map[string]string) string {
 
 // opaque reports whether a line still has a variable in it.
 func opaque(text string) bool {
-	for a := range Parse(text).Args() {
+	for a := range Cmdline(text).Args() {
 		if isVariable(a.Name) {
 			return true
 		}

@@ -30,12 +30,12 @@ const (
 // file does it; otherwise the error matches [ErrUnsupportedSyntax].
 func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, error) {
 	g := f
-	init := Parse(f.value(name, before).text).InitArgs()
+	was := Cmdline(f.value(name, before).text)
 	for _, o := range ops {
 		if src, ok := g.editOwnBlock(name, o); ok {
 			var err error
-			if g, err = parseShell(f.name, src); err != nil {
-				return nil, fmt.Errorf("BUG: after an edit: %w", err)
+			if g, err = f.edited(src); err != nil {
+				return nil, err
 			}
 			continue
 		}
@@ -43,14 +43,23 @@ func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, e
 		if err != nil {
 			return nil, err
 		}
-		if g, err = parseShell(f.name, src); err != nil {
-			return nil, fmt.Errorf("BUG: after an edit: %w", err)
+		if g, err = f.edited(src); err != nil {
+			return nil, err
 		}
-		if err := g.check(name, o, before, init); err != nil {
+		if err := g.check(name, o, before, was); err != nil {
 			return nil, err
 		}
 	}
 	return g.src, nil
+}
+
+// edited is the file with other bytes.
+func (f *shellFile) edited(src []byte) (*shellFile, error) {
+	g, err := parseShell(f.name, src)
+	if err != nil {
+		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+	}
+	return g, nil
 }
 
 func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, error) {
@@ -59,14 +68,8 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	if !value.unknown && o.done(value.text) {
 		return f.src, nil
 	}
-	if !value.unknown && o.verb == verbAppend {
-		o.words = absent(value.text, o.words)
-	}
-	if !value.unknown && o.verb == verbAdd {
-		o.words = slices.DeleteFunc(slices.Clone(o.words), func(w word) bool {
-			_, ok := Parse(value.text).Effective(w.Name)
-			return ok
-		})
+	if !value.unknown {
+		o = o.missingFrom(value.text)
 	}
 	switch {
 	case !whole && (o.removes() || o.replacesGroup()):
@@ -119,9 +122,9 @@ func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFil
 	if o.verb != verbSet || o.replacesGroup() {
 		return src, nil
 	}
-	g, err := parseShell(f.name, src)
+	g, err := f.edited(src)
 	if err != nil {
-		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+		return nil, err
 	}
 	value := g.value(name, before)
 	steps, _ := g.live(name)
@@ -139,8 +142,8 @@ func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFil
 		return nil, err
 	}
 	src = word.splice(gone)
-	if g, err = parseShell(f.name, src); err != nil {
-		return nil, fmt.Errorf("BUG: after an edit: %w", err)
+	if g, err = f.edited(src); err != nil {
+		return nil, err
 	}
 	steps, _ = g.live(name)
 	return steps[0].word.splice(back), nil
@@ -150,7 +153,7 @@ func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFil
 // a "--" of an earlier assignment, or of a file before this one; what was to go
 // may come from a variable, or from an assignment that others put behind a
 // "--", where init gets it. Then nothing can be done here.
-func (f *shellFile) check(name string, o op, before []*shellFile, init string) error {
+func (f *shellFile) check(name string, o op, before []*shellFile, was Cmdline) error {
 	value := f.value(name, before)
 	steps, _ := f.live(name)
 	takes := o.removes() || o.verb == verbSet && o.replacesGroup()
@@ -162,7 +165,7 @@ func (f *shellFile) check(name string, o op, before []*shellFile, init string) e
 		return f.blame(name)
 	case lost && value.stop.File != "":
 		return value.behind(w)
-	case Parse(value.text).InitArgs() != init:
+	case !sameInit(Cmdline(value.text), was):
 		return f.errorAt(steps[0], fmt.Errorf("%w: what init gets, behind \"--\", would change too", ErrUnsupportedSyntax))
 	case lost:
 		return f.errorAt(steps[0], fmt.Errorf("%w: the kernel would not find %s in this value, for what comes before it", ErrUnsupportedSyntax, w.text))
@@ -188,7 +191,7 @@ func (o op) lost(text string) (word, bool) {
 		case verbSet, verbAppend:
 			ok = holds(text, w.Arg)
 		case verbAdd:
-			_, ok = Parse(text).Effective(w.Name)
+			_, ok = Cmdline(text).Effective(w.Name)
 		}
 		if !ok {
 			return w, true
@@ -203,6 +206,10 @@ func (o op) done(text string) bool {
 	return err == nil && len(list) == 0
 }
 
+// met reports whether text has what o asks for; older values before it do not
+// count.
+func (o op) met(text string) bool { return o.done(text) || o.verb == verbSet && o.inForce(text) }
+
 // inForce reports whether each name that was set has its last value last.
 func (o op) inForce(text string) bool {
 	last := map[string]Arg{}
@@ -210,7 +217,7 @@ func (o op) inForce(text string) bool {
 		last[group(w.Name)] = w.Arg
 	}
 	for _, a := range last {
-		if have, ok := Parse(text).Effective(a.Name); !ok || !have.equal(a) {
+		if have, ok := Cmdline(text).Effective(a.Name); !ok || !have.equal(a) {
 			return false
 		}
 	}
@@ -343,7 +350,7 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 				if s.odd == nil {
 					v.text, v.unknown = s.word.expand(env, lost)
 				}
-				if Parse(v.text).stops() {
+				if _, stops := Cmdline(v.text).initArgs(); stops {
 					v.stop = usernskit.FileError{File: f.name, Line: s.line}
 					if old := env[s.name].stop; old.File != "" && s.word.refers(s.name) {
 						v.stop = old

@@ -100,7 +100,7 @@ func place(path, what, line string, want []word) Place {
 		p.State = StateNone
 	}
 	for _, w := range want {
-		last, ok := Parse(line).Effective(w.Name)
+		last, ok := Cmdline(line).Effective(w.Name)
 		switch {
 		case ok && last.equal(w.Arg), accumulates(w.Name) && holds(line, w.Arg):
 		case ok && holds(line, w.Arg):

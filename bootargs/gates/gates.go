@@ -74,9 +74,9 @@ func (r Report) Shut() []Gate {
 	return list
 }
 
-// MaxUserNamespaces is what Plan sets user.max_user_namespaces to. Each
+// maxUserNamespaces is what Plan sets user.max_user_namespaces to. Each
 // remapped container takes one, all of them on root's account.
-const MaxUserNamespaces = 15000
+const maxUserNamespaces = 15000
 
 // Fewer user namespaces than this are too few for a host of containers.
 const leastUserNamespaces = 1024
@@ -261,7 +261,7 @@ func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
 		gate.Text = "the kernels of EL 7.4 and 7.5 refuse mount namespaces inside user namespaces without it"
 	}
 	now := r.read("/proc/cmdline")
-	if a, ok := bootargs.Parse(string(now)).Effective(name); ok {
+	if a, ok := bootargs.Cmdline(string(now)).Effective(name); ok {
 		gate.Now = a.Value
 		if !a.HasValue {
 			gate.Now = "1"

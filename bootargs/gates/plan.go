@@ -109,7 +109,7 @@ func (p *planner) limits(report Report) {
 		if gate.Arg || gate.Want == "" {
 			continue
 		}
-		value := strconv.Itoa(MaxUserNamespaces)
+		value := strconv.Itoa(maxUserNamespaces)
 		if gate.AtBoot == "" || gate.Where != "" && !atLeast(gate.AtBoot, gate.Want) {
 			if after == nil {
 				after = []byte(sysctlStart)

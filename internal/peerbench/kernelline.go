@@ -33,7 +33,7 @@ func BootRows(args ...int) []Row {
 }
 
 func bootOurs(line string) (string, error) {
-	c := bootargs.Parse(line)
+	c := bootargs.Cmdline(line)
 	if arg, _ := c.Effective("root"); arg.Name == "" && line == "" {
 		return "", nil
 	}
