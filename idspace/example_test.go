@@ -53,16 +53,19 @@ func ExampleSpace_WriteText() {
 	//            : 1 free for the root user
 	//            : 999 free for system users
 	//            : 59,001 free for login users
-	//      60001 |....       systemd-homed and 7 more
+	//      60001 |....       systemd-homed and 6 more
 	//            : 34,464 free
-	//     100000 |#####      dockremap  65,536  subuid... <- container 0-65535
+	//     100000 |#####      dockremap  65,536  subuid line 1
+	//            |           <- container 0-65535
 	//     165536 |=====      alice  65,536  subuid line 2
 	//            : 293,216 free
-	//            : 1,878,523,904 free for container ranges of systemd-nspaw...
+	//            : 1,878,523,904 free for container ranges of systemd-nspawn
+	//            :   and nsresourced
 	//            : 268,304,384 free
 	// 2147352576 |.....      foreign IDs of systemd  65,536
 	//            : 65,536 free
-	// 2147483648 |.........  IDs from 2^31 on, which programs with signed n...
+	// 2147483648 |.........  IDs from 2^31 on, which programs with signed
+	//            |           numbers get wrong  2,147,483,647
 	//
 	// . reserved  = subordinate range  # dockerd's range
 }

@@ -59,7 +59,12 @@ func merged(all []row) []row {
 			v := &list[last]
 			v.Count = uint32(end(r.Range) - uint64(v.Start))
 			v.ids += r.ids
-			v.Names = append(slices.Clip(v.Names), r.Names...)
+			if !slices.Contains(v.Names, r.Names[0]) {
+				v.Names = append(slices.Clip(v.Names), r.Names...)
+			}
+			if v.red {
+				v.clashes[0].Count += r.clashes[0].Count
+			}
 			continue
 		default:
 			last = len(list)
@@ -70,9 +75,14 @@ func merged(all []row) []row {
 }
 
 // joins reports whether r goes into the same row as v, which is before it:
-// accounts of one zone, and reserved ranges that touch.
+// accounts of one zone, and reserved ranges that touch and overlap nothing, or
+// the same one.
 func (v row) joins(r row) bool {
-	if v.Kind != r.Kind || v.red || r.red || len(v.Uses)+len(r.Uses) > 0 {
+	switch {
+	case v.Kind != r.Kind || v.red != r.red || len(v.Uses)+len(r.Uses) > 0:
+		return false
+	case v.red && (v.Kind != KindReserved || len(v.clashes) != 1 || len(r.clashes) != 1 ||
+		keyOf(v.clashes[0].A) != keyOf(r.clashes[0].A)):
 		return false
 	}
 	switch v.Kind {

@@ -16,15 +16,16 @@ import (
 
 // The measures of an SVG, in pixels.
 const (
-	svgWidth  = 1000 // at least; as wide as the longest label needs
-	svgTop    = 64   // where the axes begin
-	svgInside = 200  // the axis of the namespaces
-	svgHost   = 440  // the axis of the host
-	svgBar    = 18   // the width of an interval
-	svgLane   = 22   // from one lane to the next
-	svgLabel  = 18   // the height of a line of text
-	svgQuiet  = 15   // the same for what nobody uses
-	svgWords  = 140  // the most characters of a label beside the host's axis
+	svgMargin = 20
+	svgTop    = 76  // where the axes begin
+	svgRibbon = 200 // from the axis of the namespaces to that of the host
+	svgBar    = 18  // the width of an interval
+	svgLane   = 22  // from one lane to the next
+	svgLabel  = 18  // the height of a line of text
+	svgQuiet  = 15  // the same for what nobody uses
+	svgWords  = 72  // the most columns of a line of a label
+	svgSmall  = 104 // the same in the smaller font
+	svgLeast  = 640 // a page narrower than this scrolls, so that the text stays legible
 )
 
 // WriteSVG draws the space as an SVG document: at the right the host's axis, at
@@ -33,28 +34,30 @@ const (
 // The caption says of which host it is, and when it was drawn; it may be empty.
 func (s Space) WriteSVG(w io.Writer, caption string) error {
 	rows := s.rows()
-	d := &svg{axis: newAxis(rows, svgTop), ids: s.IDs, lanes: newLanes(rows), width: svgWidth}
-	bottom := max(d.namespaces(s.insides(rows)), d.axis.end)
-	d.host(rows)
+	d := &svg{axis: newAxis(rows, svgTop), ids: s.IDs, lanes: newLanes(rows), host: svgMargin}
 	title := s.IDs.String() + " space of " + cmp.Or(caption, "the host")
-	d.text(svgInside-140, 28, "start", "caption", title)
-	_, err := fmt.Fprintf(w, svgHead, d.width, bottom+56, d.width, bottom+56, escape(title), svgStyle)
+	d.text(svgMargin, 28, "start", "caption", title)
+	bottom := max(d.namespaces(s.insides(rows)), d.axis.end)
+	d.intervals(rows)
+	d.legend(rows, bottom+34)
+	_, err := fmt.Fprintf(w, svgHead, d.width, bottom+56, d.width, bottom+56, min(d.width, svgLeast), escape(title), svgStyle)
 	if err == nil {
 		_, err = w.Write(d.out.Bytes())
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(w, "%s</svg>\n", svgLegend(rows, bottom+34))
+		_, err = io.WriteString(w, "</svg>\n")
 	}
 	return err
 }
 
 // An svg is a document in the making.
 type svg struct {
-	out   bytes.Buffer
-	axis  axis
-	lanes lanes
-	ids   IDs
-	width float64
+	out          bytes.Buffer
+	axis         axis
+	lanes        lanes
+	ids          IDs
+	inside, host float64 // where the axes are
+	width        float64
 }
 
 // An inside is a namespace, or several with one map, and its extents.
@@ -94,23 +97,37 @@ func (s Space) insides(rows []row) []*inside {
 
 // namespaces draws the left axis and the ribbons, and returns where it ends.
 func (d *svg) namespaces(list []*inside) float64 {
+	if len(list) == 0 {
+		return svgTop
+	}
+	const heading = "inside a namespace"
+	d.inside = svgMargin + textWidth("head", heading) - svgBar
+	labels := map[*inside][]string{}
+	for _, in := range list {
+		labels[in] = wrap(cmp.Or(in.names, "containers to come"), svgWords/2)
+		for _, line := range labels[in] {
+			d.inside = max(d.inside, svgMargin+textWidth("name", line)+10)
+		}
+		for _, e := range in.extents {
+			d.inside = max(d.inside, svgMargin+textWidth("", d.extent(e))+10)
+		}
+	}
+	d.host = d.inside + svgBar + svgRibbon
 	y := float64(svgTop)
-	d.text(svgInside+svgBar, svgTop-18, "end", "head", "inside a namespace")
+	d.text(d.inside+svgBar, svgTop-18, "end", "head", heading)
 	for _, in := range list {
 		slices.SortFunc(in.extents, func(a, b extent) int { return cmp.Compare(a.id, b.id) })
-		name := in.names
-		if name == "" {
-			name = "containers to come"
-		}
 		target := d.axis.at(uint64(in.extents[0].on.Start))
 		y = max(y, min(target, y+160))
-		d.text(svgInside-10, y+13, "end", "name", name)
-		y += svgLabel
+		for _, line := range labels[in] {
+			d.text(d.inside-10, y+13, "end", "name", line)
+			y += svgLabel
+		}
 		for _, e := range in.extents {
 			r := e.on
 			tall := max(svgLabel, 2.2*float64(bits.Len32(r.Count)))
-			d.text(svgInside-10, y+13, "end", "", d.ids.String()+" "+ids(e.id, r.Count))
-			d.rect(svgInside, y, svgBar, tall, r.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, r.Count), name))
+			d.text(d.inside-10, y+13, "end", "", d.extent(e))
+			d.rect(d.inside, y, svgBar, tall, r.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, r.Count), strings.Join(labels[in], " ")))
 			d.ribbon(y, y+tall, r)
 			y += tall + 4
 		}
@@ -119,44 +136,66 @@ func (d *svg) namespaces(list []*inside) float64 {
 	return y
 }
 
-// host draws the right axis with its labels.
-func (d *svg) host(rows []row) {
-	d.text(svgHost, svgTop-18, "start", "head", "on the host")
+// extent is the label of an extent.
+func (d *svg) extent(e extent) string { return d.ids.String() + " " + ids(e.id, e.on.Count) }
+
+// intervals draws the right axis with its labels.
+func (d *svg) intervals(rows []row) {
+	d.text(d.host, svgTop-18, "start", "head", "on the host")
 	labels := d.laneAt(d.lanes.count) + 8
 	used := map[uint32]float64{} // what the labels at an ID take
-	label := func(r row, class, text string) {
-		y := d.axis.at(uint64(r.Start)) + 13 + used[r.Start]
-		used[r.Start] += r.tall()
-		text = Text{}.cut(text, svgWords)
-		d.width = max(d.width, labels+20+7.6*float64(runewidth.StringWidth(text)))
-		d.text(labels, y, "start", class, text)
-	}
 	for _, r := range rows {
 		top, bottom := d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
 		if r.gap {
-			fmt.Fprintf(&d.out, "<line class=\"gap\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>\n", svgHost+svgBar/2, top+2, svgHost+svgBar/2, bottom-2)
-			label(r, "free", r.gapWords())
-			continue
+			fmt.Fprintf(&d.out, "<line class=\"gap\" x1=\"%g\" y1=\"%.1f\" x2=\"%g\" y2=\"%.1f\"/>\n", d.host+svgBar/2, top+2, d.host+svgBar/2, bottom-2)
+		} else {
+			left, bar := d.laneAt(d.lanes.of(r.Interval)), float64(svgBar)
+			if r.Kind == KindReserved && !r.red {
+				left, bar = left+svgBar/3, svgBar/3
+			}
+			d.rect(left, top, bar, bottom-top, r.class(), ids(r.Start, r.Count)+"  "+strings.Join(printables(r.Names), ", "))
+			for _, o := range r.clashes {
+				d.both(o)
+			}
 		}
-		text := ids(r.Start, r.Count) + "  " + some(r.Names, 90)
-		if r.Kind == KindOwner || r.Kind == KindRemap {
-			text += " (" + r.place() + ")"
-		}
-		left, bar := d.laneAt(d.lanes.of(r.Interval)), float64(svgBar)
-		if r.Kind == KindReserved && !r.red {
-			left, bar = left+svgBar/3, svgBar/3
-		}
-		d.rect(left, top, bar, bottom-top, r.class(), text)
-		label(r, r.class(), text)
-		for _, o := range r.clashes {
-			d.both(o)
-			label(r, "clash", "✗ overlap: "+clashWords(o))
+		for _, l := range r.label() {
+			d.text(labels, top+used[r.Start]+r.tall()-4, "start", l.class, l.text)
+			used[r.Start] += r.tall()
 		}
 	}
 }
 
+// A labelLine is a line of a row's label.
+type labelLine struct{ class, text string }
+
+// label returns what is beside a row on the host's axis.
+func (r row) label() (list []labelLine) {
+	width := svgWords
+	if r.tall() == svgQuiet {
+		width = svgSmall
+	}
+	add := func(class, text string) {
+		for _, line := range wrap(text, width) {
+			list = append(list, labelLine{class, line})
+		}
+	}
+	if r.gap {
+		add("free", r.gapWords())
+		return list
+	}
+	text := ids(r.Start, r.Count) + "  " + some(r.Names, 3*svgWords)
+	if r.Kind == KindOwner || r.Kind == KindRemap {
+		text += " (" + r.place() + ")"
+	}
+	add(r.class(), text)
+	for _, o := range r.clashes {
+		add("clash", "✗ overlap: "+clashWords(o))
+	}
+	return list
+}
+
 // laneAt returns the left edge of a lane.
-func (d *svg) laneAt(lane int) float64 { return float64(svgHost + svgLane*lane) }
+func (d *svg) laneAt(lane int) float64 { return d.host + float64(svgLane*lane) }
 
 // both marks the IDs of an overlap from the one interval to the other.
 func (d *svg) both(o Overlap) {
@@ -179,27 +218,44 @@ func (r row) class() string {
 
 // ribbon leads from y0 to y1 on the left axis to what the row has on the right.
 func (d *svg) ribbon(y0, y1 float64, r row) {
-	const x0 = svgInside + svgBar
-	const mid = (x0 + svgHost) / 2
+	x0 := d.inside + svgBar
+	mid := (x0 + d.host) / 2
 	class := r.class()
 	if r.background() {
 		class += " background"
 	}
 	x1, z0, z1 := d.laneAt(d.lanes.of(r.Interval)), d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
-	fmt.Fprintf(&d.out, "<path class=\"ribbon %s\" d=\"M%d %.1fC%d %.1f %d %.1f %d %.1fH%gV%.1fH%dC%d %.1f %d %.1f %d %.1fZ\"/>\n",
-		class, x0, y0, mid, y0, mid, z0, svgHost, z0, x1, z1, svgHost, mid, z1, mid, y1, x0, y1)
+	fmt.Fprintf(&d.out, "<path class=\"ribbon %s\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1fV%.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1fZ\"/>\n",
+		class, x0, y0, mid, y0, mid, z0, d.host, z0, x1, z1, d.host, mid, z1, mid, y1, x0, y1)
 }
 
 func (d *svg) rect(x, y, width, tall float64, class, title string) {
-	fmt.Fprintf(&d.out, "<rect class=\"%s\" x=\"%g\" y=\"%.1f\" width=\"%g\" height=\"%.1f\"><title>%s</title></rect>\n",
+	fmt.Fprintf(&d.out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>%s</title></rect>\n",
 		class, x, y, width, max(tall, 2), escape(title))
 }
 
 func (d *svg) text(x, y float64, anchor, class, text string) {
-	fmt.Fprintf(&d.out, "<text class=\"%s\" x=\"%g\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", class, x, y, anchor, escape(text))
+	if anchor == "start" {
+		d.width = max(d.width, x+textWidth(class, text)+svgMargin)
+	}
+	fmt.Fprintf(&d.out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", class, x, y, anchor, escape(text))
 }
 
-// escape makes text fit to stand in XML, whatever it holds.
+// textWidth is at least what a text takes in the fonts of svgStyle.
+func textWidth(class, text string) float64 {
+	em := 0.64 * 13
+	switch class {
+	case "free", "reserved":
+		em = 0.62 * 11
+	case "caption":
+		em = 0.7 * 16
+	case "head", "name", "owner", "remap", "live", "owner clash", "remap clash", "live clash":
+		em = 0.7 * 13
+	}
+	return em * float64(runewidth.StringWidth(text))
+}
+
+// escape makes any text fit for XML.
 func escape(text string) string {
 	var b bytes.Buffer
 	xml.EscapeText(&b, []byte(text)) // a Buffer takes all
@@ -207,8 +263,8 @@ func escape(text string) string {
 }
 
 // svgHead begins a document: width, height, both again for the view box, the
-// title, and the style.
-const svgHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" style="max-width:100%%;height:auto">
+// least width, the title, and the style.
+const svgHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" style="max-width:100%%;min-width:%.0fpx;height:auto">
 <title>%s</title>
 <style>%s</style>
 <defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch" width="7" height="7"/><line class="hatch" y2="7"/></pattern></defs>
@@ -230,23 +286,22 @@ rect.account{fill:var(--account)}rect.reserved{fill:var(--reserved)}rect.owner{f
 path.account{fill:var(--account)}path.owner{fill:var(--owner)}path.remap{fill:var(--remap)}path.live{fill:var(--live)}
 rect.clash{stroke:var(--clash);stroke-width:2}
 .ribbon{fill-opacity:.28}.background{fill-opacity:.1}rect{stroke:var(--paper)}path.clash{stroke:var(--clash);stroke-opacity:.6}
-rect.both{fill:url(#hatch)}rect.hatch{fill:var(--clash);fill-opacity:.25;stroke:none}line.hatch{stroke:var(--clash);stroke-width:4}
+rect.both{fill:url(#hatch)}rect.hatch{fill:var(--clash);fill-opacity:.15;stroke:none}line.hatch{stroke:var(--clash);stroke-width:3}
 `
 
-// svgLegend explains the colours that occur.
-func svgLegend(rows []row, y float64) string {
+// legend explains the colours that occur.
+func (d *svg) legend(rows []row, y float64) {
 	var used [KindLive + 1]bool
 	red := false
 	for _, r := range rows {
 		used[r.Kind] = used[r.Kind] || !r.gap
 		red = red || r.red
 	}
-	var b strings.Builder
-	x := 60
+	x := float64(svgMargin)
 	entry := func(class, title string) {
-		fmt.Fprintf(&b, "<rect class=\"%s\" x=\"%d\" y=\"%.1f\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%.1f\">%s</text>\n",
-			class, x, y-11, x+18, y, escape(title))
-		x += 44 + 7*len(title)
+		d.rect(x, y-11, 12, 12, class, title)
+		d.text(x+18, y, "start", "", title)
+		x += 38 + textWidth("", title)
 	}
 	for k := KindAccount; k <= KindLive; k++ {
 		if used[k] {
@@ -256,7 +311,6 @@ func svgLegend(rows []row, y float64) string {
 	if red {
 		entry("both", "overlap")
 	}
-	return b.String()
 }
 
 // An axis places IDs from top to bottom. It is cut into pieces where anything
@@ -278,16 +332,19 @@ type piece struct {
 func newAxis(rows []row, top float64) axis {
 	labels := map[uint64]float64{} // what those that begin at an ID take
 	holders := map[uint64]int{}    // that come, or go where negative, at an ID
+	ranges := 0
 	var cuts []uint64
 	for _, r := range rows {
 		first, end := uint64(r.Start), end(r.Range)
 		cuts = append(cuts, first, end)
-		labels[first] += r.tall() * float64(1+len(r.clashes))
+		labels[first] += r.tall() * float64(len(r.label()))
 		if !r.gap && !r.background() && r.Kind != KindReserved {
 			holders[first]++
 			holders[end]--
+			ranges++
 		}
 	}
+	scale := min(2.8, max(1.2, 45/float64(ranges+1))) // of the logarithm: many are drawn smaller
 	slices.Sort(cuts)
 	cuts = slices.Compact(cuts)
 	a := axis{end: top}
@@ -297,7 +354,7 @@ func newAxis(rows []row, top float64) axis {
 		held += holders[p.first]
 		p.tall = max(labels[p.first], 4)
 		if held > 0 && p.end-p.first > 1 {
-			p.tall = max(p.tall, 2.8*float64(bits.Len64(p.end-p.first)))
+			p.tall = max(p.tall, scale*float64(bits.Len64(p.end-p.first)))
 		}
 		a.pieces = append(a.pieces, p)
 		a.end += p.tall

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -18,9 +19,12 @@ import (
 // line-drawing characters and no colour.
 type Text struct {
 	Width int  // in columns; 0 is 80, and less than 40 is 40
-	Whole bool // cut nothing at the width, as for a file
+	Whole bool // break no line at the width, as for a file
 	ASCII bool // no other characters than those
 	Color bool // with the escape sequences of a terminal
+	// Caption says of which host the picture is and when it was drawn. It may be
+	// empty.
+	Caption string
 }
 
 // WriteText draws the space for a terminal, from ID 0 downwards. There is one
@@ -28,7 +32,8 @@ type Text struct {
 // not to scale, and accounts or reserved ranges that follow one another share a
 // line. The length of a bar is the logarithm of the number of IDs. What the IDs
 // are inside of namespaces is at the right. Overlaps are marked on the lines
-// of both, which are red in colour, and told below the second.
+// of both, which are red in colour, and explained below the second. A line that
+// is too long is broken.
 func (s Space) WriteText(w io.Writer, t Text) error {
 	if t.Width == 0 {
 		t.Width = 80
@@ -36,10 +41,22 @@ func (s Space) WriteText(w io.Writer, t Text) error {
 	t.Width = max(t.Width, 40)
 	d := drawing{Text: t, out: bufio.NewWriter(w), used: map[Kind]bool{}}
 	d.bar = min(max((t.Width-32)/4, 3), 24)
-	d.line("1", "host "+s.IDs.String(), " ", "", "inside")
-	for _, r := range s.rows() {
+	rows := s.rows()
+	head := textLine{color: "1", number: "host " + s.IDs.String(), axis: " "}
+	if slices.ContainsFunc(rows, func(r row) bool { return len(r.Uses) > 0 }) {
+		head.right = "inside"
+	}
+	d.add(head)
+	for _, r := range rows {
 		d.row(r)
 	}
+	if t.Caption != "" {
+		for _, line := range wrap(d.plain(s.IDs.String()+" space of "+t.Caption), t.Width) {
+			d.out.WriteString(d.paint("1", line) + "\n")
+		}
+		d.out.WriteString("\n")
+	}
+	d.write()
 	d.legend()
 	return d.out.Flush()
 }
@@ -51,14 +68,19 @@ type drawing struct {
 	bar    int // columns of the longest bar
 	used   map[Kind]bool
 	hasRed bool
+	lines  []textLine
 }
+
+// A textLine is a line of a text picture, before it is broken where it is too
+// long: right is what the IDs are inside of namespaces.
+type textLine struct{ color, number, axis, bar, left, right string }
 
 // numbers is how many columns the longest ID takes.
 const numbers = 10
 
 func (d *drawing) row(r row) {
 	if r.gap {
-		d.line("2", "", d.glyph("┊", ":"), " "+r.gapWords(), "")
+		d.add(textLine{color: "2", axis: d.glyph("┊", ":"), left: r.gapWords()})
 		return
 	}
 	d.used[r.Kind] = true
@@ -69,9 +91,9 @@ func (d *drawing) row(r row) {
 	}
 	bar := strings.Repeat(r.Kind.glyph(d.ASCII), 1+(d.bar-1)*bits.Len64(r.ids-1)/32)
 	bar += strings.Repeat(" ", d.bar-runewidth.StringWidth(bar))
-	d.line(color, strconv.FormatUint(uint64(r.Start), 10), axis, bar+" "+d.label(r), d.uses(r))
+	d.add(textLine{color, strconv.FormatUint(uint64(r.Start), 10), axis, bar, d.label(r), d.uses(r)})
 	for _, o := range r.clashes {
-		d.line(clashColor, "", axis, " "+clashWords(o), "")
+		d.add(textLine{color: clashColor, axis: axis, left: clashWords(o)})
 	}
 }
 
@@ -139,35 +161,73 @@ func (d *drawing) uses(r row) string {
 // room is how many columns there are to the right of the axis.
 func (d *drawing) room() int { return d.Width - numbers - 2 }
 
-// line writes a line: a number, the axis, and what is to be told to the left and
-// to the right. The right part is cut to half of the room beside a bar where the
-// left one needs the rest.
-func (d *drawing) line(color, number, axis, left, right string) {
-	room := d.room()
-	if right != "" {
-		right = " " + d.cut(right, max((room-d.bar)/2, room-1-runewidth.StringWidth(left)))
-	}
-	left = d.cut(left, room-runewidth.StringWidth(right))
-	gap := strings.Repeat(" ", max(0, room-runewidth.StringWidth(left)-runewidth.StringWidth(right)))
-	text := strings.TrimRight(fmt.Sprintf("%*s %s%s%s%s", numbers, number, axis, left, gap, right), " ")
-	d.out.WriteString(d.paint(color, text) + "\n")
+// add appends a line, in the characters that the drawing may have.
+func (d *drawing) add(l textLine) {
+	l.left, l.right = d.plain(l.left), d.plain(l.right)
+	d.lines = append(d.lines, l)
 }
 
-// cut shortens a text to a number of columns, in the characters that the drawing
-// may have.
-func (t Text) cut(s string, width int) string {
-	if t.ASCII {
-		s = strings.Map(func(r rune) rune {
-			if r > unicode.MaxASCII {
-				return '?'
-			}
-			return r
-		}, s)
-	}
-	if t.Whole {
+func (t Text) plain(s string) string {
+	if !t.ASCII {
 		return s
 	}
-	return runewidth.Truncate(s, max(width, 0), t.glyph("…", "..."))
+	return strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// write writes the lines. The right column is no farther away than the longest
+// line needs.
+func (d *drawing) write() {
+	column := 0
+	for _, l := range d.lines {
+		if l.right != "" {
+			column = max(column, runewidth.StringWidth(l.bar+l.left+l.right)+4)
+		}
+	}
+	if !d.Whole {
+		column = min(column, d.room())
+	}
+	for _, l := range d.lines {
+		indent := max(runewidth.StringWidth(l.bar), 2) + 1 // of what does not fit in the first line
+		left, right := []string{l.left}, []string{l.right}
+		if !d.Whole && runewidth.StringWidth(l.bar+l.left)+1 > d.room() {
+			left = wrap(l.left, d.room()-indent)
+		}
+		if !d.Whole {
+			right = wrap(l.right, d.room()-indent)
+		}
+		last := len(left) - 1
+		if gap := column - runewidth.StringWidth(l.bar+left[last]+right[0]) - 1; gap > 0 && len(right) == 1 {
+			left[last] += strings.Repeat(" ", gap) + right[0]
+		} else if l.right != "" {
+			left = append(left, right...)
+		}
+		for _, text := range left {
+			text = fmt.Sprintf("%*s %s%s %s", numbers, l.number, l.axis, l.bar, text)
+			d.out.WriteString(d.paint(l.color, strings.TrimRight(text, " ")) + "\n")
+			l.number, l.bar = "", strings.Repeat(" ", indent-1)
+			if l.axis != d.glyph("┊", ":") {
+				l.axis = d.glyph("│", "|")
+			}
+		}
+	}
+}
+
+// wrap breaks s at blanks, and within a word where that is longer than a line.
+func wrap(s string, width int) (lines []string) {
+	for runewidth.StringWidth(s) > width {
+		head := runewidth.Truncate(s, max(width, 2), "")
+		if i := strings.LastIndexByte(head, ' '); i > 0 && s[len(head)] != ' ' {
+			head = head[:i]
+		}
+		lines = append(lines, strings.TrimRight(head, " "))
+		s = strings.TrimLeft(s[len(head):], " ")
+	}
+	return append(lines, s)
 }
 
 // legend explains the bars that occur.

@@ -87,7 +87,7 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	case f.svg != "":
 		err = e.writeSVG(f.svg, space)
 	default:
-		err = space.WriteText(e.out, idspace.Text{Width: e.width(), Whole: !terminal(e.out) && os.Getenv("COLUMNS") == "", ASCII: f.ascii || !utf8Locale(), Color: e.color})
+		err = space.WriteText(e.out, idspace.Text{Width: e.width(), Whole: !terminal(e.out) && os.Getenv("COLUMNS") == "", ASCII: f.ascii || !utf8Locale(), Color: e.color, Caption: e.caption()})
 	}
 	if err == nil && !seen {
 		return incomplete
