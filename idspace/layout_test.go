@@ -92,7 +92,9 @@ document.body.textContent = "<found>" + JSON.stringify(found) + "</found>";
 
 // A line that is too long is broken, at any width; text measures each one.
 func TestNothingIsCut(t *testing.T) {
-	joined := func(picture string) string { return strings.Join(strings.FieldsFunc(picture, func(r rune) bool { return strings.ContainsRune(" \n│┊", r) }), "") }
+	joined := func(picture string) string {
+		return strings.Join(strings.FieldsFunc(picture, func(r rune) bool { return strings.ContainsRune(" \n│┊", r) }), "")
+	}
 	for name, space := range layouts(t) {
 		t.Run(name, func(t *testing.T) {
 			for _, width := range []int{40, 80, 200} {
