@@ -125,10 +125,10 @@ type Interval struct {
 
 // A Use is what an [Interval] is inside of namespaces.
 type Use struct {
-	ID uint32 // what the first ID of the interval is inside
+	ID uint32 `json:"id"` // what the first ID of the interval is inside
 	// Names are the namespaces. There are none where dockerd will use the range
 	// for containers that do not run yet.
-	Names []string
+	Names []string `json:"names"`
 }
 
 // A Space is who holds what, of users or of groups.
@@ -186,7 +186,7 @@ func (s *Space) claims(from Sources) {
 				v.Names[0] = name
 			}
 			if e, ok := extents[c.Line]; ok && e.Start == int64(c.Range.Start) && (c.Owner == from.Remap || v.Names[0] == from.Remap) {
-				v.Kind, v.Uses = KindRemap, []Use{{ID: uint32(e.ID)}}
+				v.Kind, v.Uses = KindRemap, []Use{{ID: uint32(e.ID), Names: []string{}}}
 			}
 		}
 		s.intervals = append(s.intervals, v)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -148,12 +147,9 @@ func bootargsEditCommand(e *env) *cobra.Command {
 	f.StringArrayVar(&remove, "remove", nil, "remove all of a `NAME`, or those with that NAME=VALUE")
 	c.RunE = e.action(func(context.Context, []string) error {
 		edit.Remove, edit.RemoveExact = splitRemove(remove)
-		text, err := io.ReadAll(io.LimitReader(e.in, usernskit.MaxFileSize+1))
+		text, err := bounded(e.in)
 		if err != nil {
-			return err
-		}
-		if len(text) > usernskit.MaxFileSize {
-			return errors.New("standard input is too long for a command line")
+			return fmt.Errorf("standard input: %w", err)
 		}
 		line, err := edit.Apply(string(text))
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -18,15 +19,14 @@ import (
 )
 
 // sources gathers what the ID space is made of, and says on stderr what of it
-// cannot be seen; seen is then false.
-func (e *env) sources(ctx context.Context) (from idspace.Sources, seen bool, err error) {
+// cannot be seen; code is then incomplete.
+func (e *env) sources(ctx context.Context) (from idspace.Sources, code, err error) {
 	if from.Set, err = subid.Read(ctx, e.host); err != nil {
-		return from, false, err
+		return from, nil, err
 	}
-	seen = true
 	gap := func(what string, err error) {
 		e.note("not seen: %s%v", what, err)
-		seen = false
+		code = incomplete
 	}
 	setting, err := daemoncfg.Current(ctx, e.host)
 	if err == nil && setting.On {
@@ -37,10 +37,10 @@ func (e *env) sources(ctx context.Context) (from idspace.Sources, seen bool, err
 	}
 	proc, err := e.proc()
 	if err != nil {
-		return from, false, err
+		return from, nil, err
 	}
 	if _, err := e.host.Stat("/proc/self"); errors.Is(err, fs.ErrNotExist) && !e.host.Live() {
-		return from, seen, nil // an image: nothing runs in it
+		return from, code, nil // an image: nothing runs in it
 	}
 	var coverage userns.Coverage
 	from.Namespaces, err = idspace.Namespaces(proc.Processes(ctx, userns.Options{Coverage: &coverage}), e.containerNames(ctx))
@@ -50,7 +50,7 @@ func (e *env) sources(ctx context.Context) (from idspace.Sources, seen bool, err
 	for _, text := range coverage.Gaps() {
 		gap("", errors.New(text))
 	}
-	return from, seen, nil
+	return from, code, nil
 }
 
 // containerNames returns a function from IDs to names; it knows none where the
@@ -70,7 +70,7 @@ func (e *env) containerNames(ctx context.Context) func(string) string {
 
 // draw is map without an ID.
 func (e *env) draw(ctx context.Context, f mapFlags) error {
-	from, seen, err := e.sources(ctx)
+	from, code, err := e.sources(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,26 +81,18 @@ func (e *env) draw(ctx context.Context, f mapFlags) error {
 	space := idspace.New(of, from)
 	switch {
 	case e.json:
-		err = e.printed(spaceJSON(space), nil)
+		return e.printed(spaceJSON(space), code)
 	case f.svg == "-":
 		err = space.WriteSVG(e.out, e.caption())
 	case f.svg != "":
-		err = e.writeSVG(f.svg, space)
+		var picture bytes.Buffer
+		if err = space.WriteSVG(&picture, e.caption()); err == nil {
+			err = os.WriteFile(f.svg, picture.Bytes(), 0o666)
+		}
 	default:
 		err = space.WriteText(e.out, idspace.Text{Width: e.width(), Whole: !terminal(e.out) && os.Getenv("COLUMNS") == "", ASCII: f.ascii || !utf8Locale(), Color: e.color, Caption: e.caption()})
 	}
-	if err == nil && !seen {
-		return incomplete
-	}
-	return err
-}
-
-func (e *env) writeSVG(file string, space idspace.Space) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	return errors.Join(space.WriteSVG(f, e.caption()), f.Close())
+	return cmp.Or(err, code)
 }
 
 // caption says which host a picture is of, and when it was drawn.
@@ -115,28 +107,83 @@ func (e *env) caption() string {
 
 // describe is map with an ID and without a target.
 func (e *env) describe(ctx context.Context, id uint32) error {
-	from, seen, err := e.sources(ctx)
+	from, code, err := e.sources(ctx)
 	if err != nil {
 		return err
 	}
-	out := jsonDescription{ID: id}
-	out.UID = e.meanings(idspace.New(idspace.Users, from), id)
-	out.GID = e.meanings(idspace.New(idspace.Groups, from), id)
-	var code error
-	if !seen {
-		code = incomplete
+	meanings := func(space idspace.Space) []jsonMeaning {
+		list := []jsonMeaning{}
+		for _, m := range space.Describe(id) {
+			e.text("%s %d: %s", space.IDs, id, m)
+			list = append(list, jsonMeaning{m.Nth, m.String(), intervalJSON(m.Interval)})
+		}
+		if len(list) == 0 {
+			e.text("%s %d: free", space.IDs, id)
+		}
+		return list
 	}
-	return e.printed(out, code)
+	uid := meanings(idspace.New(idspace.Users, from))
+	return e.printed(jsonDescription{id, uid, meanings(idspace.New(idspace.Groups, from))}, code)
 }
 
-func (e *env) meanings(space idspace.Space, id uint32) []jsonMeaning {
-	list := []jsonMeaning{}
-	for _, m := range space.Describe(id) {
-		e.text("%s %d: %s", space.IDs, id, m)
-		list = append(list, jsonMeaning{m.Nth, m.String(), intervalJSON(m.Interval)})
+type jsonSpace struct {
+	IDs       idspace.IDs    `json:"ids"`
+	Intervals []jsonInterval `json:"intervals"`
+	Gaps      []jsonGap      `json:"gaps"`
+	Overlaps  []jsonOverlap  `json:"overlaps"`
+}
+
+// A jsonRange has members of its own; a [subid.Range] is one text.
+type jsonRange struct {
+	Start uint32 `json:"start"`
+	Count uint32 `json:"count"`
+}
+
+type jsonInterval struct {
+	jsonRange
+	Kind  idspace.Kind  `json:"kind"`
+	Names []string      `json:"names"`
+	File  string        `json:"file"`
+	Line  int           `json:"line"`
+	Uses  []idspace.Use `json:"uses"`
+}
+
+type jsonGap struct {
+	jsonRange
+	For string `json:"for"`
+}
+
+type jsonOverlap struct {
+	jsonRange
+	Between []jsonInterval `json:"between"`
+}
+
+type jsonDescription struct {
+	ID  uint32        `json:"id"`
+	UID []jsonMeaning `json:"uid"`
+	GID []jsonMeaning `json:"gid"`
+}
+
+type jsonMeaning struct {
+	Nth      uint32       `json:"nth"`
+	Text     string       `json:"text"`
+	Interval jsonInterval `json:"interval"`
+}
+
+func intervalJSON(v idspace.Interval) jsonInterval {
+	return jsonInterval{jsonRange(v.Range), v.Kind, v.Names, v.File, v.Line, append([]idspace.Use{}, v.Uses...)}
+}
+
+func spaceJSON(s idspace.Space) jsonSpace {
+	out := jsonSpace{s.IDs, []jsonInterval{}, []jsonGap{}, []jsonOverlap{}}
+	for _, v := range s.Intervals() {
+		out.Intervals = append(out.Intervals, intervalJSON(v))
 	}
-	if len(list) == 0 {
-		e.text("%s %d: free", space.IDs, id)
+	for _, g := range s.Gaps() {
+		out.Gaps = append(out.Gaps, jsonGap{jsonRange(g.Range), g.For})
 	}
-	return list
+	for _, o := range s.Overlaps() {
+		out.Overlaps = append(out.Overlaps, jsonOverlap{jsonRange(o.Range), []jsonInterval{intervalJSON(o.A), intervalJSON(o.B)}})
+	}
+	return out
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/remap"
-	"github.com/usernskit/usernskit/subid"
 )
 
 func planCommand(e *env) *cobra.Command {
@@ -121,29 +120,20 @@ func (e *env) plan(ctx context.Context, flags *enableRequest) error {
 		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), flags.command(e, append(e.accepted, e.open(p.Plan)...)))
 		code = findings
 	}
-	return e.printed(enableJSON(p), code)
+	uid := jsonGrant{jsonRange(p.Grant.UID), p.Grant.UIDExisting}
+	return e.printed(jsonEnable{p.Remap, uid, jsonGrant{jsonRange(p.Grant.GID), p.Grant.GIDExisting}, planJSON(p.Plan)}, code)
 }
 
-type jsonRange struct {
-	Start    uint32 `json:"start"`
-	Count    uint32 `json:"count"`
-	Existing bool   `json:"existing"`
+type jsonGrant struct {
+	jsonRange
+	Existing bool `json:"existing"`
 }
 
 type jsonEnable struct {
-	Remap string    `json:"remap"`
-	UID   jsonRange `json:"uid"`
-	GID   jsonRange `json:"gid"`
+	Remap daemoncfg.Remap `json:"remap"`
+	UID   jsonGrant       `json:"uid"`
+	GID   jsonGrant       `json:"gid"`
 	jsonPlan
-}
-
-func enableJSON(p remap.Enable) jsonEnable {
-	span := func(r subid.Range, existing bool) jsonRange { return jsonRange{r.Start, r.Count, existing} }
-	return jsonEnable{
-		Remap: p.Remap.String(),
-		UID:   span(p.Grant.UID, p.Grant.UIDExisting), GID: span(p.Grant.GID, p.Grant.GIDExisting),
-		jsonPlan: planJSON(p.Plan),
-	}
 }
 
 // A number is the value of a flag: from 1 on, 0 where it was not given.
