@@ -20,15 +20,15 @@ func bootargsSetCommand(e *env) *cobra.Command {
 		Example: "remapctl bootargs set user_namespace.enable=1\n" +
 			"remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
 	}
-	kind := e.bootargsFlags(c)
-	add := c.Flags().StringArray("append", nil, "add `ARG` if it is not there with that value")
-	replace := c.Flags().StringArray("replace", nil, "make `ARG` the only one of its name")
+	var edit bootargs.Edit
+	via := e.bootargsFlags(c, &edit)
+	c.Flags().StringArrayVar(&edit.Append, "append", nil, "add `ARG` if it is not there with that value")
+	c.Flags().StringArrayVar(&edit.Replace, "replace", nil, "make `ARG` the only one of its name")
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
-		edit := bootargs.Edit{Set: list, Append: *add, Replace: *replace}
-		if len(edit.Set)+len(edit.Append)+len(edit.Replace) == 0 {
+		if edit.Set = list; len(edit.Set)+len(edit.Append)+len(edit.Replace) == 0 {
 			return usage(c, "an argument is missing: an ARG, --append or --replace")
 		}
-		return e.editBootargs(ctx, *kind, edit)
+		return e.editBootargs(ctx, *via, edit)
 	})
 	return c
 }
@@ -40,30 +40,25 @@ func bootargsRemoveCommand(e *env) *cobra.Command {
 			"remapctl bootargs remove user_namespace.enable --kernel DEFAULT",
 		Args: args(1, -1),
 	}
-	kind := e.bootargsFlags(c)
+	var edit bootargs.Edit
+	via := e.bootargsFlags(c, &edit)
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
-		names, exact := splitRemove(list)
-		return e.editBootargs(ctx, *kind, bootargs.Edit{Remove: names, RemoveExact: exact})
+		edit.Remove, edit.RemoveExact = splitRemove(list)
+		return e.editBootargs(ctx, *via, edit)
 	})
 	return c
 }
 
-// A bootargsKind is which entries are edited, and by whom.
-type bootargsKind struct {
-	kernel, via, store string
-	rescue             bool
-}
-
-func (e *env) bootargsFlags(c *cobra.Command) *bootargsKind {
+// bootargsFlags say which entries are edited, and by whom.
+func (e *env) bootargsFlags(c *cobra.Command, edit *bootargs.Edit) (via *string) {
 	e.writeFlags(c)
-	var k bootargsKind
-	c.Flags().StringVar(&k.kernel, "kernel", bootargs.All, "which `KERNEL`: ALL, DEFAULT, an index, an entry's ID or a path")
-	c.Flags().StringVar(&k.store, "store", "", "edit for the boot loader that reads the file `PATH`")
-	c.Flags().BoolVar(&k.rescue, "rescue", false, "edit rescue entries too")
-	c.Flags().StringVar(&k.via, "via", "files", "`WHO` writes: files, or grubby where this host has it")
+	c.Flags().StringVar(&edit.Kernel, "kernel", bootargs.All, "which `KERNEL`: ALL, DEFAULT, an index, an entry's ID or a path")
+	c.Flags().StringVar(&edit.Store, "store", "", "edit for the boot loader that reads the file `PATH`")
+	c.Flags().BoolVar(&edit.Rescue, "rescue", false, "edit rescue entries too")
+	via = c.Flags().String("via", "files", "`WHO` writes: files, or grubby where this host has it")
 	e.values(c, "kernel", words("ALL", "DEFAULT"))
 	e.values(c, "via", words("files", "grubby"))
-	return &k
+	return via
 }
 
 // splitRemove separates names from arguments with a value.
@@ -78,21 +73,19 @@ func splitRemove(list []string) (names, exact []string) {
 	return names, exact
 }
 
-func (e *env) editBootargs(ctx context.Context, k bootargsKind, edit bootargs.Edit) error {
-	edit.Kernel, edit.Rescue, edit.Store = k.kernel, k.rescue, k.store
-	switch k.via {
+func (e *env) editBootargs(ctx context.Context, via string, edit bootargs.Edit) error {
+	switch via {
 	case "grubby":
 		edit.ViaGrubby = true
 		return e.grubby(ctx, edit)
 	case "files":
 	default:
-		return fmt.Errorf("--via %s: must be files or grubby", k.via)
+		return fmt.Errorf("--via %s: must be files or grubby", via)
 	}
 	var last usernskit.Plan
-	_, err := e.change(ctx, func() (usernskit.Plan, error) {
-		p, err := bootargs.PlanEdit(ctx, e.host, edit)
-		last = p
-		return p, err
+	_, err := e.change(ctx, func() (_ usernskit.Plan, err error) {
+		last, err = bootargs.PlanEdit(ctx, e.host, edit)
+		return last, err
 	})
 	if err == nil && last.Empty() {
 		e.next(last.Actions) // the files are right, and grub.cfg is yet to be made from them

@@ -53,21 +53,22 @@ type lookup func(ctx context.Context) []string
 
 // values completes the value of a flag.
 func (e *env) values(c *cobra.Command, flag string, find lookup) {
-	err := c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-		return fitting(find(c.Context()), word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	})
-	if err != nil {
+	if err := c.RegisterFlagCompletionFunc(flag, find.complete(true)); err != nil {
 		panic("BUG: " + err.Error())
 	}
 }
 
 // argument completes the first argument of a command, or all of them.
 func (e *env) argument(c *cobra.Command, all bool, find lookup) {
-	c.ValidArgsFunction = func(c *cobra.Command, before []string, word string) ([]string, cobra.ShellCompDirective) {
-		if len(before) > 0 && !all {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+	c.ValidArgsFunction = find.complete(all)
+}
+
+func (find lookup) complete(all bool) cobra.CompletionFunc {
+	return func(c *cobra.Command, before []string, word string) (list []string, how cobra.ShellCompDirective) {
+		if len(before) == 0 || all {
+			list = fitting(find(c.Context()), word)
 		}
-		return fitting(find(c.Context()), word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
 }
 
@@ -114,25 +115,21 @@ func (e *env) receiptFiles(context.Context) (out []string) {
 }
 
 // claims lists the users of this host, or the owners of ranges.
-func (e *env) claims(ctx context.Context, owners bool) (out []string) {
-	set, err := subid.Read(ctx, e.host)
-	if err != nil {
-		return nil
-	}
-	users, _ := set.Claims()
-	for _, c := range users {
-		switch held := c.File == subid.UIDFile; {
-		case held && owners:
-			out = append(out, c.Owner+"\t"+c.Range.String())
-		case !held && !owners:
-			out = append(out, fmt.Sprintf("%s\tUID %d", c.Owner, c.Range.Start))
+func (e *env) claims(owners bool) lookup {
+	return func(ctx context.Context) (out []string) {
+		set, err := subid.Read(ctx, e.host)
+		if err != nil {
+			return nil
 		}
+		users, _ := set.Claims()
+		for _, c := range users {
+			if owners == (c.File == subid.UIDFile) {
+				out = append(out, c.Owner+"\tUID "+span(c.Range.Start, c.Range.Count))
+			}
+		}
+		return out
 	}
-	return out
 }
-
-func (e *env) users(ctx context.Context) []string  { return e.claims(ctx, false) }
-func (e *env) owners(ctx context.Context) []string { return e.claims(ctx, true) }
 
 func (e *env) containers(ctx context.Context) (out []string) {
 	if !e.host.Live() {

@@ -17,12 +17,12 @@ func daemonCommand(e *env) *cobra.Command {
 		Use: "set POINTER JSON", Short: "put a value in, and keep every other byte of the file",
 		Long:    "A string needs the quotes of JSON besides those of the shell.",
 		Example: "remapctl daemon set /log-opts/max-size '\"10m\"'",
-		Args:    args(2, 2), RunE: e.action(e.daemonSet),
+		Args:    args(2, 2), RunE: e.action(e.daemonChange),
 	}
 	unset := &cobra.Command{
 		Use: "unset POINTER", Short: "take a value out, and keep every other byte of the file",
 		Example: "remapctl daemon unset /log-opts/max-size",
-		Args:    args(1, 1), RunE: e.action(e.daemonUnset),
+		Args:    args(1, 1), RunE: e.action(e.daemonChange),
 	}
 	e.writeFlags(set)
 	e.writeFlags(unset)
@@ -56,36 +56,28 @@ func (e *env) daemonGet(ctx context.Context, list []string) error {
 	value, ok := doc.Get(path...)
 	line, _ := doc.Position(path...)
 	var code error
-	switch {
-	case ok:
+	if ok {
 		e.text("%s", value)
-	default:
+	} else {
 		e.note("%s: there is no %s", doc.Name(), list[0])
 		code = findings
 	}
 	return e.printed(jsonDaemonGet{doc.Name(), list[0], line, value}, code)
 }
 
-func (e *env) daemonSet(ctx context.Context, list []string) error {
+// daemonChange is daemon set, and without a value daemon unset.
+func (e *env) daemonChange(ctx context.Context, list []string) error {
 	path, err := daemoncfg.ParsePointer(list[0])
 	if err != nil {
 		return err
 	}
-	if !json.Valid([]byte(list[1])) {
-		quoted, err := json.Marshal(list[1])
-		return errors.Join(fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", list[1], quoted), err)
+	var value json.RawMessage
+	if len(list) == 2 {
+		if value = json.RawMessage(list[1]); !json.Valid(value) {
+			quoted, err := json.Marshal(list[1])
+			return errors.Join(fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", list[1], quoted), err)
+		}
 	}
-	_, err = e.change(ctx, func() (usernskit.Plan, error) {
-		return daemoncfg.PlanSet(ctx, e.host, path, json.RawMessage(list[1]))
-	})
-	return err
-}
-
-func (e *env) daemonUnset(ctx context.Context, list []string) error {
-	path, err := daemoncfg.ParsePointer(list[0])
-	if err != nil {
-		return err
-	}
-	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanSet(ctx, e.host, path, nil) })
+	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanSet(ctx, e.host, path, value) })
 	return err
 }

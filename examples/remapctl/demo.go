@@ -8,15 +8,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/usernskit/usernskit/remap"
-	"github.com/usernskit/usernskit/verify"
-	"github.com/usernskit/usernskit/verify/format"
 )
 
 //go:embed sample
@@ -26,7 +19,8 @@ func demoCommand(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use: "demo", Short: "plan, apply, verify and undo on a sample host",
 		Long: "The host is a temporary directory, removed at the end: this needs no root and\n" +
-			"no Docker, and touches nothing else; so there is no --root for it.",
+			"no Docker, and touches nothing else. With --root it is made in that directory,\n" +
+			"which must be empty, and stays there to try more.",
 		Example: "remapctl demo",
 		Args:    args(0, 0),
 		RunE:    e.action(e.demo),
@@ -34,103 +28,68 @@ func demoCommand(e *env) *cobra.Command {
 }
 
 func (e *env) demo(ctx context.Context, _ []string) error {
-	if e.json || e.host.Root != "" {
-		return errors.New("demo makes a host of its own and is for people: it takes no --root and no --json")
+	if e.json {
+		return errors.New("the demo is for people: it takes no --json")
 	}
-	root, err := os.MkdirTemp("", "remapctl-demo-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(root)
-	if err := errors.Join(os.Chmod(root, 0o755), writeSample(root)); err != nil {
-		return err
-	}
-	e.host.Root = root
-	start, err := contents(root)
-	if err != nil {
-		return err
-	}
-	e.say("A sample host: Fedora 42 with two rootless users, a daemon.json that someone\n"+
-		"indents by hand, and a hardening guide's sysctl file. It is in %s\n\n", root)
-
-	e.say("== plan ==")
-	p, err := remap.PlanEnable(ctx, e.host, remap.Request{})
-	if err != nil {
-		return err
-	}
-	e.show(p.Plan)
-	for _, w := range p.Plan.Warnings {
-		e.say("%s", e.fold("warning: "+w.ID+": "+w.String(), 2))
-	}
-
-	e.say("\n== apply ==")
-	receipt, err := e.host.Apply(ctx, p.Plan)
-	if err != nil {
-		return err
-	}
-	for _, c := range receipt.Changes {
-		e.say("wrote %s", c.Path)
-	}
-	e.next(p.Plan.Actions)
-
-	e.say("\n== verify, from the files alone ==")
-	report, err := verify.Run(ctx, verify.Options{Host: e.host})
-	if err != nil {
-		return err
-	}
-	if err := format.Text(e.out, e.worded(report), format.Options{Color: e.color}); err != nil {
-		return err
-	}
-
-	e.say("\n== undo ==")
-	if err := e.host.Undo(ctx, receipt.ID, nil); err != nil {
-		return err
-	}
-	return e.compare(root, start)
-}
-
-// compare ends the demo: it reports whether every file is as it was.
-func (e *env) compare(root string, start map[string]string) error {
-	end, err := contents(root)
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(start)) {
-		if end[name] != start[name] {
-			return fmt.Errorf("BUG: %s is not as it was", name)
+	root := e.host.Root
+	if root == "" {
+		var err error
+		if root, err = os.MkdirTemp("", "remapctl-demo-"); err != nil {
+			return err
 		}
-		delete(end, name)
+		defer os.RemoveAll(root)
 	}
-	for name := range end {
-		return fmt.Errorf("BUG: %s was not there before", name)
+	if list, err := os.ReadDir(root); err != nil || len(list) > 0 {
+		return errors.Join(fmt.Errorf("--root %s: the sample host needs an empty directory", root), err)
 	}
-	e.say("all %d files are byte for byte as they were", len(start))
-	return nil
-}
-
-func writeSample(root string) error {
 	tree, err := fs.Sub(sample, "sample")
 	if err != nil {
 		return err
 	}
-	return os.CopyFS(root, tree)
+	if err := errors.Join(os.Chmod(root, 0o755), os.CopyFS(root, tree)); err != nil {
+		return err
+	}
+	e.say("A sample host: Fedora 42 with two rootless users, a daemon.json that someone\n"+
+		"indents by hand, and a hardening guide's sysctl file. It is in %s", root)
+	for _, words := range [][]string{{"plan"}, {"enable", "--yes"}, {"verify"}, {"undo", "--yes"}} {
+		step := &env{in: e.in, out: e.out, err: e.out, ask: e.ask}
+		words = append(words, "--root", root)
+		e.say("\n$ remapctl %s", quoted(words))
+		c := newCommand(step)
+		c.SetArgs(append(words, "--color", e.when))
+		if err := c.ExecuteContext(ctx); err != nil && !errors.As(err, new(exitCode)) {
+			return err
+		}
+	}
+	start, err := contents(tree)
+	if err != nil {
+		return err
+	}
+	end, err := contents(os.DirFS(root))
+	if err != nil {
+		return err
+	}
+	if !maps.Equal(start, end) {
+		return fmt.Errorf("BUG: the files in %s are not as they were", root)
+	}
+	e.say("\nall %d files are byte for byte as they were", len(start))
+	return nil
 }
 
-// contents reads every file below root, except for what usernskit keeps for
+// contents reads every file of a tree, except for what usernskit keeps for
 // itself and the lock file that shadow-utils leave too.
-func contents(root string) (map[string]string, error) {
+func contents(tree fs.FS) (map[string]string, error) {
 	files := map[string]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		name := strings.TrimPrefix(path, root)
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case name == "/var/lib/usernskit":
+		case name == "var/lib/usernskit":
 			return fs.SkipDir
-		case name == "/etc/.pwd.lock" || d.IsDir():
+		case name == "etc/.pwd.lock" || d.IsDir():
 			return nil
 		}
-		data, err := os.ReadFile(path)
+		data, err := fs.ReadFile(tree, name)
 		files[name] = string(data)
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -91,21 +90,13 @@ func setUp(c *cobra.Command, version string) {
 	}
 }
 
-// version names the build.
+// version names the build, as Go has stamped it: a tag, or the commit.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	set := map[string]string{}
-	for _, s := range info.Settings {
-		set[s.Key] = s.Value
-	}
-	text := cmp.Or(info.Main.Version, "(devel)")
-	if rev := set["vcs.revision"]; rev != "" && !strings.Contains(text, rev[:min(12, len(rev))]) {
-		text += " " + rev[:min(12, len(rev))]
-	}
-	return text + " " + info.GoVersion
+	return cmp.Or(info.Main.Version, "(devel)") + " " + info.GoVersion
 }
 
 // action makes a function into the action of a command.
@@ -124,10 +115,11 @@ func (e *env) begin(c *cobra.Command) error {
 		return errors.New("--root is empty: leave it out for the running host")
 	}
 	if e.host.Root != "" {
-		var err error
-		if e.host.Root, err = rootDir(e.host.Root); err != nil {
-			return err
+		dir, err := e.host.Path("/")
+		if err != nil {
+			return fmt.Errorf("--root %s: %w", e.host.Root, err)
 		}
+		e.host.Root = dir // commands that are printed are run elsewhere
 	}
 	e.prompt = terminal(e.in) && terminal(e.err)
 	switch e.when {
@@ -143,24 +135,6 @@ func (e *env) begin(c *cobra.Command) error {
 		e.reportUnfinished()
 	}
 	return nil
-}
-
-// rootDir returns a directory by a path without "..", which those that are
-// joined to it would not survive. Links stay unread: that of /proc/PID/root
-// reads "/" and leads elsewhere.
-func rootDir(dir string) (string, error) {
-	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() {
-		return "", fmt.Errorf("--root %s: not a directory", dir)
-	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("--root %s: %w", dir, err)
-	}
-	if same, err := os.Stat(abs); err != nil || !os.SameFile(info, same) {
-		return "", fmt.Errorf("--root %s: \"..\" behind a symbolic link; write it without", dir)
-	}
-	return abs, nil
 }
 
 // self is a command line of this program, for the host that it was called for.
@@ -198,10 +172,7 @@ func askDocker(ctx context.Context) (remap.Daemon, error) {
 	if err != nil {
 		return remap.Daemon{}, err
 	}
-	return remap.Daemon{
-		Remapped: slices.Contains(engine.SecurityOptions, "name=userns"),
-		DataRoot: engine.RootDir,
-	}, nil
+	return remap.Daemon{Remapped: engine.Remaps(), DataRoot: engine.RootDir}, nil
 }
 
 // running lists the containers that run, by name.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,36 +58,27 @@ func explainCommand(e *env) *cobra.Command {
 }
 
 func (e *env) explain(_ context.Context, list []string) error {
-	checks, risks := verify.Checks(), riskTexts
+	out := jsonExplained{verify.Checks(), riskTexts}
 	if len(list) == 1 {
-		checks, risks = nil, nil
-		for _, r := range riskTexts {
-			if r.ID == list[0] {
-				risks = []jsonRisk{r}
-			}
-		}
-		if risks == nil {
+		other := func(r jsonRisk) bool { return r.ID != list[0] }
+		out = jsonExplained{[]verify.Check{}, slices.DeleteFunc(slices.Clone(riskTexts), other)}
+		if len(out.Risks) == 0 {
 			c, err := verify.Explain(list[0])
 			if err != nil {
 				return fmt.Errorf("%w; this lists all checks and risks: %s", err, e.self("explain"))
 			}
-			checks = []verify.Check{c}
+			out.Checks = append(out.Checks, c)
+			e.text("%s", strings.TrimSuffix(fmt.Sprint(c), "\n"))
+			return e.printed(out, nil)
 		}
 	}
-	switch {
-	case e.json:
-		return e.printed(jsonExplained{append([]verify.Check{}, checks...), append([]jsonRisk{}, risks...)}, nil)
-	case len(list) == 1 && len(checks) == 1:
-		fmt.Fprint(e.out, checks[0])
-		return nil
+	for _, c := range out.Checks {
+		e.text("%s  %-8s  %s", c.ID, c.Severity, c.Title)
 	}
-	for _, c := range checks {
-		e.text("%s  %-8s  %s", c.ID, c.Severity, strings.TrimSpace(c.Title))
-	}
-	for _, r := range risks {
+	for _, r := range out.Risks {
 		e.text("%-15s  risk: %s", r.ID, r.Text)
 	}
-	return nil
+	return e.printed(out, nil)
 }
 
 type jsonExplained struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -51,21 +52,19 @@ func (g gate) exitOf(r verify.Report) int {
 	return code
 }
 
+// option begins a part of an allowance. A comma in its text belongs to the text
+// unless one of these follows.
+var option = regexp.MustCompile(",(reason|until)=")
+
 // parseAllowance reads the argument of a flag:
 //
 //	userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]
 //
-// NAME and what else may stand for userns-host are those of [verify.Allowance]. A
-// comma in TEXT belongs to it unless "reason=" or "until=" follows.
+// NAME and what else may stand for userns-host are those of [verify.Allowance].
 func parseAllowance(text string) (verify.Allowance, error) {
-	head, rest := text, ""
-	for _, key := range []string{",reason=", ",until="} {
-		if i := strings.Index(head, key); i >= 0 {
-			head, rest = text[:i], text[i:]
-		}
-	}
-	what, subject, ok := strings.Cut(head, "=")
-	if !ok || what == "" || subject == "" {
+	options := append(option.FindAllStringSubmatchIndex(text, -1), []int{len(text)})
+	what, subject, _ := strings.Cut(text[:options[0][0]], "=")
+	if what == "" || subject == "" {
 		return verify.Allowance{}, fmt.Errorf("%q: want userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]", text)
 	}
 	a := verify.Allowance{What: what, Subject: subject}
@@ -76,25 +75,15 @@ func parseAllowance(text string) (verify.Allowance, error) {
 		}
 		a.What = c.ID
 	}
-	for rest != "" {
-		rest = rest[1:]
-		key, value, _ := strings.Cut(rest, "=")
-		next := len(value)
-		for _, k := range []string{",reason=", ",until="} {
-			if i := strings.Index(value, k); i >= 0 && i < next {
-				next = i
-			}
-		}
-		value, rest = value[:next], value[next:]
-		switch key {
-		case "reason":
+	for i, at := range options[:len(options)-1] {
+		value := text[at[1]:options[i+1][0]]
+		if text[at[2]:at[3]] == "reason" {
 			a.Reason = value
-		case "until":
-			day, err := time.Parse(time.DateOnly, value)
-			if err != nil {
-				return verify.Allowance{}, fmt.Errorf("%q: until: want YYYY-MM-DD", text)
-			}
-			a.Until = day
+			continue
+		}
+		var err error
+		if a.Until, err = time.Parse(time.DateOnly, value); err != nil {
+			return verify.Allowance{}, fmt.Errorf("%q: until: want YYYY-MM-DD", text)
 		}
 	}
 	return a, nil

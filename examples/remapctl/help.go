@@ -60,7 +60,8 @@ func args(least, most int) cobra.PositionalArgs {
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]...", Short: "show what a command does, and its options",
-		Example: "remapctl help subid add",
+		Example:           "remapctl help subid add",
+		ValidArgsFunction: completeCommand,
 		RunE: func(_ *cobra.Command, list []string) error {
 			c, rest, err := root.Find(list)
 			if err != nil || len(rest) > 0 {
@@ -68,11 +69,13 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 			}
 			return c.Help()
 		},
-		ValidArgsFunction: func(_ *cobra.Command, list []string, _ string) ([]string, cobra.ShellCompDirective) {
-			c, _, _ := root.Find(list)
-			return subcommands(c), cobra.ShellCompDirectiveNoFileComp
-		},
 	}
+}
+
+// completeCommand completes a command given in words.
+func completeCommand(c *cobra.Command, list []string, word string) ([]string, cobra.ShellCompDirective) {
+	of, _, _ := c.Root().Find(list)
+	return fitting(subcommands(of), word), cobra.ShellCompDirectiveNoFileComp
 }
 
 func subcommands(c *cobra.Command) (list []string) {

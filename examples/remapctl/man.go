@@ -18,9 +18,10 @@ import (
 var manPages embed.FS
 
 func manCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use: "man [COMMAND]...", Short: "print the manual page of remapctl, or of a command",
-		Example: "remapctl man subid add | man -l -",
+		Example:           "remapctl man subid add | man -l -",
+		ValidArgsFunction: completeCommand,
 		RunE: e.action(func(_ context.Context, list []string) error {
 			if e.json {
 				return errors.New("a manual page is not JSON")
@@ -33,9 +34,4 @@ func manCommand(e *env) *cobra.Command {
 			return err
 		}),
 	}
-	c.ValidArgsFunction = func(c *cobra.Command, list []string, word string) ([]string, cobra.ShellCompDirective) {
-		of, _, _ := c.Root().Find(list)
-		return fitting(subcommands(of), word), cobra.ShellCompDirectiveNoFileComp
-	}
-	return c
 }

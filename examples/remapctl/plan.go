@@ -41,7 +41,7 @@ func (e *env) enableFlags(c *cobra.Command) *enableRequest {
 	c.Flags().Var(&want.count, "count", "how many IDs, `N` (default: 65536)")
 	daemonFlags(c, &want.daemon)
 	e.values(c, "user", func(ctx context.Context) []string {
-		return append([]string{"default\tDocker's own account, dockremap"}, e.users(ctx)...)
+		return append([]string{"default\tDocker's own account, dockremap"}, e.claims(false)(ctx)...)
 	})
 	return &want
 }

@@ -20,7 +20,7 @@ func preflightCommand(e *env) *cobra.Command {
 	}
 	user := c.Flags().String("user", "", "`U[:G]` to remap to (default: what is configured, else dockremap)")
 	daemonFlags(c, &e.daemon)
-	e.values(c, "user", e.users)
+	e.values(c, "user", e.claims(false))
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
 		forecast, err := e.forecast(ctx, *user)
 		if err != nil {

@@ -25,7 +25,7 @@ func subidListCommand(e *env) *cobra.Command {
 		Args:    args(0, 1),
 		RunE:    e.action(e.subidList),
 	}
-	e.argument(c, false, e.owners)
+	e.argument(c, false, e.claims(true))
 	return c
 }
 

@@ -71,7 +71,7 @@ func subidAddCommand(e *env) *cobra.Command {
 	slot := c.Flags().Uint32("slot", 0, "the range `N` times --count after the first ID, as of a fleet's hosts")
 	pods := c.Flags().Uint32("max-pods", 110, "for kubelet: as many ranges as it runs pods, `N`")
 	e.values(c, "for", words("docker", "kubelet", "podman"))
-	e.argument(c, false, e.users)
+	e.argument(c, false, e.claims(false))
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
 		want := request("")
 		switch {
@@ -116,7 +116,7 @@ func subidReleaseCommand(e *env) *cobra.Command {
 		Args:    args(1, 1),
 	}
 	e.writeFlags(c)
-	e.argument(c, false, e.owners)
+	e.argument(c, false, e.claims(true))
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
 		_, err := e.change(ctx, func() (usernskit.Plan, error) {
 			s, err := subid.Read(ctx, e.host)

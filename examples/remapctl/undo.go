@@ -158,15 +158,15 @@ func (e *env) reportUnfinished() {
 }
 
 type jsonReceiptFile struct {
-	Path  string `json:"path"`
-	Holds string `json:"holds"`
+	Path  string          `json:"path"`
+	Holds usernskit.State `json:"holds"`
 }
 
 type jsonReceipt struct {
 	ID    string            `json:"id"`
 	Time  time.Time         `json:"time"`
 	Title string            `json:"title"`
-	State string            `json:"state"`
+	State usernskit.State   `json:"state"`
 	Files []jsonReceiptFile `json:"files"`
 }
 
@@ -183,11 +183,10 @@ func (e *env) listReceipts() error {
 	out := []jsonReceipt{}
 	for _, r := range receipts {
 		e.text("%s  %s  %-8s  %s", r.ID, when(r.Time), r.State, r.Title)
-		item := jsonReceipt{r.ID, r.Time, r.Title, string(r.State), []jsonReceiptFile{}}
+		item := jsonReceipt{r.ID, r.Time, r.Title, r.State, []jsonReceiptFile{}}
 		for _, c := range r.Changes {
-			holds := r.Files[c.Path]
-			e.text("     %s: %s", c.Path, holdsText(holds, r.State))
-			item.Files = append(item.Files, jsonReceiptFile{c.Path, string(holds)})
+			e.text("     %s: %s", c.Path, holdsText(r.Files[c.Path], r.State))
+			item.Files = append(item.Files, jsonReceiptFile{c.Path, r.Files[c.Path]})
 		}
 		out = append(out, item)
 	}
@@ -198,16 +197,11 @@ func (e *env) listReceipts() error {
 func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 func holdsText(holds, state usernskit.State) string {
-	switch holds {
-	case usernskit.StateApplied:
-		return "as written"
-	case usernskit.StateUndone:
-		return "as before"
-	case usernskit.StateEdited:
-		if state == usernskit.StateUndone {
-			return "changed since it was undone"
-		}
-		return "edited since"
+	switch {
+	case holds == usernskit.StateEdited && state == usernskit.StateUndone:
+		return "changed since it was undone"
+	case holds == usernskit.StateUnknown:
+		return "cannot be read"
 	}
-	return "cannot be read"
+	return map[usernskit.State]string{usernskit.StateApplied: "as written", usernskit.StateUndone: "as before", usernskit.StateEdited: "edited since"}[holds]
 }

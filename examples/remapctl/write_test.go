@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -41,34 +39,6 @@ func TestWhatWillBreakIsSaidBeforeTheQuestion(t *testing.T) {
 	assert.Equal(t, "what will break\ngo on? [y/N] ", out)
 	_, err = asked(t.Context(), bytes.NewBufferString("n\n"))
 	assert.EqualError(t, err, "nothing was changed")
-}
-
-func TestRootMayBeGivenByWayOfItsParent(t *testing.T) {
-	top := t.TempDir()
-	require.NoError(t, os.MkdirAll(filepath.Join(top, "host/etc"), 0o755))
-	t.Chdir(filepath.Join(top, "host/etc"))
-	dir, err := rootDir("..")
-	require.NoError(t, err)
-	assert.NotContains(t, dir, "..")
-	assert.FileExists(t, mustWrite(t, filepath.Join(dir, "marker")))
-	assert.FileExists(t, "../marker")
-
-	// Without its links this path is another directory.
-	require.NoError(t, os.MkdirAll(filepath.Join(top, "far/away"), 0o755))
-	require.NoError(t, os.Symlink(filepath.Join(top, "far/away"), filepath.Join(top, "link")))
-	_, err = rootDir(top + "/link/..")
-	assert.ErrorContains(t, err, "behind a symbolic link")
-	dir, err = rootDir(filepath.Join(top, "link"))
-	require.NoError(t, err)
-	assert.Equal(t, filepath.Join(top, "link"), dir, "links are left alone: that of /proc/PID/root says /")
-	_, err = rootDir(filepath.Join(top, "nowhere"))
-	assert.ErrorContains(t, err, "not a directory")
-}
-
-func mustWrite(t *testing.T, name string) string {
-	t.Helper()
-	require.NoError(t, os.WriteFile(name, []byte("x"), 0o644))
-	return name
 }
 
 func TestWhatIsLeftToDoIsSaidAfterALateSignal(t *testing.T) {

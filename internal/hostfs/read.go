@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
@@ -31,6 +32,11 @@ func (r Root) Dir() (string, error) {
 		return "", fmt.Errorf("%w: %v", ErrBadRoot, err) // not fs.ErrNotExist: that would say that a file is absent
 	case !info.IsDir():
 		return "", fmt.Errorf("%w: %s is not a directory", ErrBadRoot, dir)
+	}
+	if strings.Contains(string(r), "..") {
+		if meant, err := os.Stat(string(r)); err != nil || !os.SameFile(info, meant) {
+			return "", fmt.Errorf("%w: %s: \"..\" behind a symbolic link; write it without", ErrBadRoot, r)
+		}
 	}
 	return dir, nil
 }

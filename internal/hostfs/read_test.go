@@ -103,3 +103,22 @@ func TestNoneOfJoinedErrorsIsDropped(t *testing.T) {
 	assert.ErrorContains(t, err, "/etc/subuid")
 	assert.NoError(t, hostError("replace", "/etc/subuid", nil))
 }
+
+func TestRootByWayOfItsParent(t *testing.T) {
+	top := t.TempDir()
+	write(t, top+"/host/etc/subuid", "")
+	require.NoError(t, os.MkdirAll(top+"/far/away", 0o755))
+	require.NoError(t, os.Symlink(top+"/far/away", top+"/link"))
+	t.Chdir(top + "/host/etc")
+	dir, err := Root("..").Dir()
+	require.NoError(t, err)
+	assert.Equal(t, top+"/host", dir)
+
+	// Without its ".." this path is another directory.
+	_, err = Root(top + "/link/..").Dir()
+	assert.ErrorContains(t, err, "behind a symbolic link")
+	assert.ErrorIs(t, err, ErrBadRoot)
+	dir, err = Root(top + "/link").Dir()
+	require.NoError(t, err)
+	assert.Equal(t, top+"/link", dir, "links are left alone: that of /proc/PID/root says /")
+}
