@@ -153,17 +153,17 @@ func TestModuleNeedsNoEtcd(t *testing.T) {
 // fit a screen, as go doc -short prints it.
 var surface = map[string]int{
 	".":                       75,
-	"bootargs":                80,
-	"bootargs/gates":          18,
-	"daemoncfg":               90,
-	"daemoncfg/dockerd":       50,
+	"bootargs":                65,
+	"bootargs/gates":          14,
+	"daemoncfg":               89,
+	"daemoncfg/dockerd":       45,
 	"daemoncfg/dockerd/store": 10,
 	"fleet":                   43,
 	"idspace":                 33,
 	"remap":                   19,
 	"shift":                   26,
-	"subid":                   91,
-	"subid/reader":            27,
+	"subid":                   88,
+	"subid/reader":            24,
 	"userns":                  58,
 	"verify":                  36,
 }

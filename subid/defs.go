@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -113,13 +114,14 @@ type Policy struct {
 }
 
 // resolve fills in what the policy leaves to the host. The windows of the two
-// files may differ: a range for both lies in both.
-func (s *Set) resolve(p Policy, files ...*File) (Policy, error) {
+// files may differ: a range for both lies in both. The error is why there is
+// nothing to choose from; the policy is good for what is not chosen all the same.
+func (s *Set) resolve(p Policy, files ...*File) (_ Policy, failed error) {
 	low, high, count := uint64(0), uint64(maxID), uint64(65536)
 	for _, f := range files {
 		w, err := s.window(f)
-		if err != nil && (p.Min == 0 || p.Max == 0) {
-			return p, err
+		if p.Min == 0 || p.Max == 0 {
+			failed = cmp.Or(failed, err)
 		}
 		low, high = max(low, w.min), min(high, w.max)
 		// A count of 0 there switches off what useradd does for login users,
@@ -136,10 +138,10 @@ func (s *Set) resolve(p Policy, files ...*File) (Policy, error) {
 		p.Count = uint32(count)
 	}
 	p.Max, p.Align = min(p.Max, maxID), max(p.Align, 1)
-	if p.Min > p.Max {
-		return p, &ConflictError{Err: ErrRange, Why: fmt.Sprintf("no ID is both %d or above and %d or below", p.Min, p.Max)}
+	if failed == nil && p.Min > p.Max {
+		failed = &ConflictError{Err: ErrRange, Why: fmt.Sprintf("no ID is both %d or above and %d or below", p.Min, p.Max)}
 	}
-	return p, nil
+	return p, failed
 }
 
 // window returns the limits for one of the two files.

@@ -144,30 +144,6 @@ func (f *File) Release(o reader.Owner) int {
 	return released
 }
 
-// Rename changes the owner on every line that any program takes for one of
-// from's, and nothing else on them. If to already has lines, that is
-// [ErrHasRange] and nothing is renamed.
-func (f *File) Rename(from, to string) error {
-	if err := checkOwner(to); err != nil || from == to {
-		return err
-	}
-	for l, r := range f.entries() {
-		if f.holds(reader.Owner{Name: to}, l, r) {
-			return &ConflictError{Err: ErrHasRange, File: f.name, Line: l.number, Owner: from, Holder: to, Have: r,
-				Why: fmt.Sprintf("%q already has a line, so %q cannot be renamed to it", to, from)}
-		}
-	}
-	f.rewrite(func(l line, r Range) (string, bool) {
-		if !f.holds(reader.Owner{Name: from}, l, r) {
-			return l.text, true
-		}
-		// What precedes the name, if anything, are blanks.
-		at := strings.Index(l.text, from)
-		return l.text[:at] + to + l.text[at+len(from):], true
-	})
-	return nil
-}
-
 // holds reports whether any program takes a line of entries for one of o's.
 func (f *File) holds(o reader.Owner, l line, r Range) bool {
 	if r.Count > 0 {

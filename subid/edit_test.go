@@ -139,18 +139,6 @@ func TestReleaseTakesEveryLineThatAnyoneReadsAsTheOwners(t *testing.T) {
 	assert.Zero(t, f.Release(reader.Owner{}), "nobody has nothing")
 }
 
-func TestRenameChangesTheOwnerOnly(t *testing.T) {
-	const file = "# bob:1:2\nbob:1:2\r\n  bob:0x3: 4 \nbobby:5:6\nbob:bob:bob"
-	f := subid.Parse("f", []byte(file))
-	require.NoError(t, f.Rename("bob", "robert"))
-	assert.Equal(t, "# bob:1:2\nrobert:1:2\r\n  robert:0x3: 4 \nbobby:5:6\nrobert:bob:bob", string(f.Bytes()))
-	assert.ErrorIs(t, f.Rename("robert", "bobby"), subid.ErrHasRange)
-	assert.ErrorIs(t, f.Rename("robert", "a:b"), subid.ErrOwner)
-	assert.NoError(t, f.Rename("nobody", "someone"))
-	require.NoError(t, f.Rename("robert", "bob"))
-	assert.Equal(t, file, string(f.Bytes()))
-}
-
 func FuzzEditsKeepEveryOtherLine(f *testing.F) {
 	for _, seed := range []string{"", "alice:1:2", "alice:1:2\r\n\t# x \r\n", "\n\n+\nbob:100:50\n", odd, "bob:100000:50\n bob:5:5\n"} {
 		f.Add(seed, "bob", uint32(300000), uint32(7))

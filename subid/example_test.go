@@ -8,7 +8,6 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
-	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // exampleHost is an image with these two files.
@@ -66,20 +65,6 @@ func ExampleSet_Find() {
 	fmt.Println(grant.UID, grant.GID, err)
 	// Output:
 	// 166536:65536 166536:65536 <nil>
-}
-
-// A start that shadow-utils read as meant is host root to dockerd.
-func ExampleFile_As() {
-	f := subid.Parse("/etc/subuid", []byte("dockremap:0x186a0:65536\n"))
-	owner := reader.Owner{Name: "dockremap", UID: new(uint32(990))}
-	for _, r := range []reader.Program{reader.Shadow418, reader.Dockerd, reader.Dockerd27} {
-		list, err := f.As(r, owner)
-		fmt.Println(r, list, err)
-	}
-	// Output:
-	// shadow-utils 4.18 [{1 100000 65536 0}] <nil>
-	// dockerd 28 and later [{1 0 65536 0}] <nil>
-	// dockerd 27 and earlier [] /etc/subuid:1: dockerd 27 and earlier cannot read this and refuses the whole file: strconv.ParseInt: parsing "0x186a0": invalid syntax
 }
 
 func ExampleSet_Problems() {

@@ -59,9 +59,6 @@ func Parse(name string, data []byte) *File {
 	return &File{name: name, text: string(data), absent: data == nil}
 }
 
-// Name returns the name that was given to [Parse].
-func (f *File) Name() string { return f.name }
-
 // Bytes returns what was parsed, byte for byte, and what the edits made of it.
 // A file that was absent and not edited gives nil.
 func (f *File) Bytes() []byte {
@@ -69,12 +66,6 @@ func (f *File) Bytes() []byte {
 		return nil
 	}
 	return []byte(f.text)
-}
-
-// As returns what a program finds for an owner in these very bytes: see
-// [reader.Read].
-func (f *File) As(p reader.Program, o reader.Owner) ([]reader.Reading, error) {
-	return reader.Read(p, f.name, f.text, o)
 }
 
 // Ranges returns the lines that every program reads alike, with what they say:

@@ -21,7 +21,7 @@ type model map[int64]bool
 func (m model) line(text string) {
 	for _, r := range reader.Programs() {
 		for _, owner := range []string{"a", "b", " c", "c", "#d"} {
-			list, _ := subid.Parse("f", []byte(text+"\n")).As(r, reader.Owner{Name: owner, UID: new(uint32(7))})
+			list, _ := reader.Read(r, "f", text+"\n", reader.Owner{Name: owner, UID: new(uint32(7))})
 			for _, n := range list {
 				for id := n.Start; id < n.Start+min(n.Count, 1000) && id >= 0; id++ {
 					m[id] = true

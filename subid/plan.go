@@ -244,17 +244,11 @@ func (p *planner) job(want Request) (*job, error) {
 	if want.Count != 0 {
 		want.Policy.Count = want.Count
 	}
-	var err error
-	j.policy, err = p.set.resolve(want.Policy, p.files...)
-	if err != nil && want.Slot == nil { // only choosing needs the limits: see fresh
-		j.noLimits = err
-		want.Policy.Min, want.Policy.Max = cmp.Or(want.Policy.Min, 1), cmp.Or(want.Policy.Max, maxID)
-		j.policy, err = p.set.resolve(want.Policy, p.files...)
-	}
-	if err != nil {
-		return nil, err
-	}
+	j.policy, j.noLimits = p.set.resolve(want.Policy, p.files...)
 	if want.Slot != nil {
+		if j.noLimits != nil {
+			return nil, j.noLimits
+		}
 		start := uint64(j.policy.Min) + uint64(*want.Slot)*uint64(j.policy.Count)
 		if want.Start != 0 || start+uint64(j.policy.Count)-1 > uint64(j.policy.Max) {
 			return nil, &ConflictError{Err: ErrRange, Owner: want.Owner,

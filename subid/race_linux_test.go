@@ -101,7 +101,7 @@ func TestManyAllocateAtOnce(t *testing.T) {
 			} else if i%4 == 3 {
 				want = 0
 			}
-			assert.Equal(t, want, has[fmt.Sprintf("real%d", i)], "lines of useradd %d in %s", i, f.Name())
+			assert.Equal(t, want, has[fmt.Sprintf("real%d", i)], "lines of useradd %d, subuid: %v", i, f == s.UID)
 		}
 	}
 	found, err := s.Problems(t.Context())
@@ -165,9 +165,9 @@ func apart(t *testing.T, root string, owners []string) {
 			has[c.Owner]++
 		}
 		for _, owner := range owners {
-			assert.Equal(t, 1, has[owner], "lines of %s in %s", owner, f.Name())
+			assert.Equal(t, 1, has[owner], "lines of %s, subuid: %v", owner, f == s.UID)
 		}
-		assert.Len(t, has, len(owners), "owners in %s", f.Name())
+		assert.Len(t, has, len(owners), "owners, subuid: %v", f == s.UID)
 	}
 	found, err := s.Problems(t.Context())
 	require.NoError(t, err)
