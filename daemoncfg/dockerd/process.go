@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,65 +16,98 @@ import (
 	"github.com/usernskit/usernskit/internal/answer"
 )
 
-// readProcesses looks for the dockerds that run. The flags of one count where
-// nothing says how it is started; beside an init script they are added to those
-// of the file, since it may have been started by hand. Beside a unit of systemd
-// the unit is what counts.
-func (s *Startup) readProcesses(h usernskit.Host) error {
-	pids, err := dockerds(h)
-	if err != nil && h.Live() {
-		return err
+// readProcesses looks at the dockerds that run, of which meant is the one that
+// was asked for, or 0. The flags of one count where nothing says how it is
+// started; beside an init script they are added to those of the file, since it may
+// have been started by hand. Beside a unit of systemd the unit is what counts.
+func (s *Startup) readProcesses(h usernskit.Host, pids []int, meant int) {
+	systemd := s.Init == InitSystemd || s.Init == InitSnap
+	if i := slices.IndexFunc(pids, func(pid int) bool { return inUnit(h, pid, s.Unit) }); i >= 0 && systemd && s.PID == 0 {
+		s.PID = pids[i]
+	}
+	if meant != 0 {
+		s.PID = meant
+		switch {
+		case systemd:
+		case !isRootless(h, meant) && !sameMounts(h, meant):
+			s.Unsure = append(s.Unsure, fmt.Sprintf("/proc/%d: whether this dockerd reads the files of this host cannot be told", meant))
+		default:
+			s.addProcess(h)
+		}
 	}
 	for _, pid := range pids {
-		env := readProc(h, pid, "environ")
-		rootless := slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "ROOTLESSKIT_STATE_DIR=") })
+		rootless := isRootless(h, pid)
 		switch {
 		case pid == s.PID,
 			rootless && (s.Init != InitNone || s.PID != 0), // somebody's own, beside the one of the system
-			!rootless && !sameMounts(h, pid):               // in a container, or some other world than ours
+			!rootless && !sameMounts(h, pid),               // in a container, or some other world than ours
+			len(readProc(h, pid, "cmdline")) == 0:
 			continue
 		}
-		args := readProc(h, pid, "cmdline")
-		if len(args) == 0 {
-			continue
-		}
-		ofUnit := s.Unit != "" && slices.ContainsFunc(readProc(h, pid, "cgroup"), func(text string) bool {
-			return strings.Contains(text, "/"+s.Unit)
-		})
 		switch {
-		case s.PID != 0 && s.Init != InitSystemd && s.Init != InitSnap:
-			s.Unsure = append(s.Unsure, fmt.Sprintf("/proc/%d: a second dockerd runs", pid))
 		case s.PID != 0:
+			if meant == 0 && !systemd {
+				s.Unsure = append(s.Unsure, fmt.Sprintf("/proc/%d: a second dockerd runs", pid))
+			}
 			s.Others = append(s.Others, fmt.Sprintf("/proc/%d", pid))
-		case ofUnit:
-			s.PID = pid
-		case s.Init == InitSystemd || s.Init == InitSnap:
+			s.OtherPIDs = append(s.OtherPIDs, pid)
+		case systemd:
 			s.Unsure = append(s.Unsure, fmt.Sprintf("/proc/%d: a dockerd runs that %s did not start", pid, s.Unit))
+			s.OtherPIDs = append(s.OtherPIDs, pid)
 		default:
 			s.PID = pid
-			s.addProcess(args[1:], env, rootless)
+			s.addProcess(h)
 		}
 	}
-	return nil
 }
 
-// addProcess takes over the flags of a dockerd that runs.
-func (s *Startup) addProcess(args, env []string, rootless bool) {
-	from := origin{file: fmt.Sprintf("/proc/%d/cmdline", s.PID)}
-	words := make([]word, len(args))
-	for i, arg := range args {
-		words[i] = word{arg, from}
+// inUnit reports whether a process is in the control group of a unit, of the host
+// and not of a container.
+func inUnit(h usernskit.Host, pid int, unit string) bool {
+	return unit != "" && slices.ContainsFunc(readProc(h, pid, "cgroup"), func(text string) bool {
+		above, _, found := strings.Cut(text, "/"+unit)
+		return found && !containerID.MatchString(above)
+	})
+}
+
+var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+
+func isRootless(h usernskit.Host, pid int) bool {
+	return slices.ContainsFunc(readProc(h, pid, "environ"), func(v string) bool { return strings.HasPrefix(v, "ROOTLESSKIT_STATE_DIR=") })
+}
+
+// processFlags are the flags on the command line of a process.
+func processFlags(h usernskit.Host, pid int) []Flag {
+	from := origin{file: fmt.Sprintf("/proc/%d/cmdline", pid)}
+	var words []word
+	for i, arg := range readProc(h, pid, "cmdline") {
+		if i > 0 {
+			words = append(words, word{arg, from})
+		}
 	}
-	for _, f := range readFlags(words) {
+	return readFlags(words)
+}
+
+// pidfile returns where a dockerd with these flags writes its process ID.
+func pidfile(flags []Flag) string {
+	if f, ok := (Startup{Flags: flags}).byName("pidfile"); ok {
+		return strings.Replace(f.Value, "/var/run/", "/run/", 1)
+	}
+	return "/run/docker.pid"
+}
+
+// addProcess takes over the flags of the dockerd that runs.
+func (s *Startup) addProcess(h usernskit.Host) {
+	for _, f := range processFlags(h, s.PID) {
 		if _, known := s.byName(f.Name); f.Refused == "" && (!known || s.Init == InitNone) { // it runs, so it has refused nothing
 			s.Flags = append(s.Flags, f)
 		}
 	}
 	switch {
-	case rootless:
+	case isRootless(h, s.PID):
 		s.Init, s.Rootless = InitRootless, true
 		// As dockerd's getDefaultDaemonConfigDir: not ~/.docker.
-		for _, v := range env {
+		for _, v := range readProc(h, s.PID, "environ") {
 			if home, ok := strings.CutPrefix(v, "HOME="); ok && s.ConfigFile == DefaultFile {
 				s.ConfigFile = path.Join(home, ".config/docker/daemon.json")
 				s.DataRoot = path.Join(home, ".local/share/docker")

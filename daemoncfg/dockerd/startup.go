@@ -50,8 +50,10 @@ type Startup struct {
 	ConfigFileGiven bool
 	DataRoot        string
 	Rootless        bool
-	// PID is of the dockerd that runs, 0 where none was found.
-	PID int
+	// PID is of the dockerd that runs, 0 where none was found; OtherPIDs are of the
+	// other ones, which are in Others too.
+	PID       int
+	OtherPIDs []int
 	// Unsure says, line by line, what could not be told: another dockerd may be
 	// meant, or a flag be in force that is not in Flags.
 	Unsure []string
@@ -116,6 +118,9 @@ func (initNames) Names() (string, []string) {
 type Choice struct {
 	Unit       string // "docker-latest.service", or the path of an init script
 	ConfigFile string // the daemon.json that dockerd reads
+	// PID is a dockerd that runs, as the process at the other end of a socket. A
+	// Unit goes before it, and so does a ConfigFile for that file.
+	PID int
 }
 
 // Read finds out how dockerd is started on h: by a unit of systemd of any name
@@ -137,7 +142,18 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	if err != nil {
 		return Startup{}, err
 	}
-	s.choose(starters, c)
+	pids, err := dockerds(h)
+	if err != nil && h.Live() {
+		return Startup{}, err
+	}
+	if c.Unit != "" || !slices.Contains(pids, c.PID) || s.noSystemd && len(pids) == 1 {
+		c.PID = 0
+	}
+	if c.PID != 0 {
+		s.chooseOf(h, starters, c.PID)
+	} else {
+		s.choose(starters, c)
+	}
 	if s.Unit != "" {
 		i := slices.IndexFunc(starters, func(st starter) bool { return st.name == s.Unit })
 		if err := starters[i].read(h, &s); err != nil {
@@ -146,9 +162,7 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	} else if c.Unit != "" {
 		return Startup{}, fmt.Errorf("%s: %w: nothing of that name starts dockerd here", c.Unit, fs.ErrNotExist)
 	}
-	if err := s.readProcesses(h); err != nil {
-		return Startup{}, err
-	}
+	s.readProcesses(h, pids, c.PID)
 	if s.Init == InitNone {
 		if err := s.readRemains(h); err != nil {
 			return Startup{}, err
@@ -201,11 +215,35 @@ func (s *Startup) choose(list []starter, c Choice) {
 		s.Unit = names[0]
 		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: each of them starts a dockerd, and which one is meant cannot be told", strings.Join(names, ", ")))
 	}
-	for _, name := range names {
-		if name != s.Unit {
-			s.Others = append(s.Others, name)
+	s.others(list)
+}
+
+func (s *Startup) others(list []starter) {
+	for _, st := range list {
+		if st.name != s.Unit {
+			s.Others = append(s.Others, st.name)
 		}
 	}
+}
+
+// chooseOf takes the starter that has started a process: the unit whose control
+// group it is in, or the script with the same --pidfile, which two dockerds cannot
+// share. There may be none.
+func (s *Startup) chooseOf(h usernskit.Host, list []starter, pid int) {
+	own := pidfile(processFlags(h, pid))
+	for _, st := range list {
+		if !path.IsAbs(st.name) {
+			if inUnit(h, pid, st.name) {
+				s.Unit = st.name
+			}
+			continue
+		}
+		script := Startup{}
+		if err := st.read(h, &script); err == nil && pidfile(script.Flags) == own {
+			s.Unit = st.name
+		}
+	}
+	s.others(list)
 }
 
 // findStarters lists what starts a dockerd on h. Where systemd is in charge, it

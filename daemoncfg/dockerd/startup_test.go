@@ -242,6 +242,54 @@ DOCKER_OPTS="$DOCKER_OPTS --config-file=/etc/docker/daemon.json"
 	}
 }
 
+// Of several dockerds the one at the other end of a socket is the one that is
+// judged, by its own unit, flags and files.
+func TestStartupOfAProcess(t *testing.T) {
+	const (
+		unitA  = "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --userns-remap=default\n"
+		unitB  = "-- etc/systemd/system/docker-b.service --\n[Service]\nExecStart=/usr/bin/dockerd --config-file=/etc/b.json --data-root=/srv/b\n"
+		ofA    = "-- proc/77/comm --\ndockerd\n-- proc/77/cmdline --\n/usr/bin/dockerd\x00--userns-remap=default\x00-- proc/77/cgroup --\n0::/system.slice/docker.service\n"
+		ofB    = "-- proc/88/comm --\ndockerd\n-- proc/88/cmdline --\n/usr/bin/dockerd\x00--config-file=/etc/b.json\x00--data-root=/srv/b\x00-- proc/88/cgroup --\n0::/system.slice/docker-b.service\n"
+		byHand = "-- proc/99/comm --\ndockerd\n-- proc/99/cmdline --\ndockerd\x00--data-root\x00/srv/c\x00--pidfile\x00/run/c.pid\x00-- proc/99/cgroup --\n0::/user.slice\n"
+		inside = "-- proc/55/comm --\ndockerd\n-- proc/55/cmdline --\ndockerd\x00-- proc/55/cgroup --\n0::/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/system.slice/docker.service\n"
+		proxy  = "-- proc/66/comm --\nsocat\n"
+	)
+	for _, test := range []struct {
+		name, tree         string
+		choice             dockerd.Choice
+		init, config, root string
+		pid                int
+		others, unsure     []string
+	}{
+		{"the first of two units", unitA + unitB + ofA + ofB, dockerd.Choice{PID: 77}, "systemd", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"docker-b.service", "/proc/88"}, nil},
+		{"the second of two units", unitA + unitB + ofA + ofB, dockerd.Choice{PID: 88}, "systemd", "/etc/b.json", "/srv/b", 88, []string{"docker.service", "/proc/77"}, nil},
+		{"one by hand beside a unit", unitA + ofA + byHand, dockerd.Choice{PID: 99}, "process", "/etc/docker/daemon.json", "/srv/c", 99, []string{"docker.service", "/proc/77"}, nil},
+		{"the unit beside one by hand", unitA + ofA + byHand, dockerd.Choice{PID: 77}, "systemd", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"/proc/99"}, nil},
+		{"none is named", unitA + ofA + byHand, dockerd.Choice{}, "systemd", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"/proc/99"}, nil},
+		{"a unit goes before the process", unitA + unitB + ofA + ofB, dockerd.Choice{Unit: "docker-b", PID: 77}, "systemd", "/etc/b.json", "/srv/b", 88, []string{"docker.service", "/proc/77"}, nil},
+		{"a file goes before the process's", unitA + unitB + ofA + ofB, dockerd.Choice{ConfigFile: "/etc/x.json", PID: 88}, "systemd", "/etc/x.json", "/srv/b", 88, []string{"docker.service", "/proc/77"}, nil},
+		{
+			"one in a container that has systemd too", unitA + inside, dockerd.Choice{PID: 55}, "process", "/etc/docker/daemon.json", "/var/lib/docker", 55, []string{"docker.service"}, nil,
+		},
+		{
+			"a process that passes the socket on is not one", unitA + unitB + ofA + ofB + proxy, dockerd.Choice{PID: 66}, "systemd", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"docker-b.service", "/proc/88"},
+			[]string{"docker.service, docker-b.service: each of them starts a dockerd, and which one is meant cannot be told"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := test.choice.Read(t.Context(), hosttest.Tree(t, strings.ReplaceAll(test.tree, "\x00-- ", "\x00\n-- ")))
+			require.NoError(t, err)
+			assert.Equal(t, test.init, s.Init.String())
+			assert.Equal(t, test.config, s.ConfigFile)
+			assert.Equal(t, test.root, s.DataRoot)
+			assert.Equal(t, test.pid, s.PID)
+			assert.Equal(t, test.others, s.Others)
+			assert.Len(t, s.OtherPIDs, strings.Count(strings.Join(s.Others, " "), "/proc/"))
+			assert.Equal(t, test.unsure, s.Unsure)
+		})
+	}
+}
+
 // What systemctl prints of ExecStart has lost its quotes: only the names of
 // the files are taken from it.
 func TestStartupAsksSystemdWhichFilesCount(t *testing.T) {
