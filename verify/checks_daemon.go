@@ -79,6 +79,9 @@ var d01 = check{
 			j.fail(orFile(c.Place, c.File), "%v", c.Err).saw(orFile(c.Place, c.File), `""`, "a user")
 		case !bad:
 			fi := j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
+			for _, other := range c.Startup.Others {
+				fi.saw(other, "another dockerd", "")
+			}
 			if c.StartupErr == nil && c.Startup.Init == dockerd.InitNone && len(c.Startup.Unsure) == 0 && c.Startup.PID == 0 && j.NoEngine != nil {
 				fi.Text += "; nothing here starts a dockerd yet, and one that comes later may be given other flags"
 			}
@@ -364,7 +367,7 @@ var d07 = check{
 		drift := 0
 		for _, b := range j.Containers {
 			p, ok := b.First()
-			if !ok || b.Other != "" || b.Plugin != nil || j.Scan.InHostNS(p) || p.Mapping.IsZero() {
+			if !ok || b.Other != "" || b.OtherErr != nil || b.Plugin != nil || j.Scan.InHostNS(p) || p.Mapping.IsZero() {
 				continue // C02 and C03 speak of these
 			}
 			if mapWithin(p.Mapping, want) || j.byRuntime(b, p) {

@@ -28,7 +28,7 @@ var c01 = check{
 			return
 		}
 		for _, b := range j.Containers {
-			if b.Other != "" {
+			if b.Other != "" || b.OtherErr != nil {
 				j.anothers(b)
 				continue
 			}
@@ -45,13 +45,13 @@ var c01 = check{
 	},
 }
 
-// anothers judges the processes of another daemon's container. Their ranges are
-// not known here; root of the host is none of any range.
+// anothers judges the processes of a container that another daemon has, or may
+// have. Their ranges are not known here; root of the host is in no range.
 func (j *judge) anothers(b facts.Container) {
 	for _, p := range b.Processes {
 		_, root := p.Mapping.UID.ToContainer(0)
 		if root || j.Scan.InHostNS(p) {
-			j.fail(subjectOf(b), "it belongs to another daemon, and process %d (%s) is not remapped", p.PID, p.Command).
+			j.fail(subjectOf(b), "this daemon does not list it, and process %d (%s) is not remapped", p.PID, p.Command).
 				saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "").
 				saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID 0")
 			return
@@ -60,12 +60,16 @@ func (j *judge) anothers(b facts.Container) {
 	j.isOther(b)
 }
 
-// isOther skips a container of another daemon.
+// isOther skips a container of another daemon. Where that is not known, its map
+// cannot be judged.
 func (j *judge) isOther(b facts.Container) bool {
-	if b.Other != "" {
+	switch {
+	case b.Other != "":
 		j.skip(subjectOf(b), "it belongs to another daemon, see C03")
+	case b.OtherErr != nil:
+		j.unknown(subjectOf(b), "this daemon does not list it, and whether another one does is not known: %v", b.OtherErr)
 	}
-	return b.Other != ""
+	return b.Other != "" || b.OtherErr != nil
 }
 
 // hostIDs judges the processes of one container.
@@ -378,10 +382,15 @@ var c03 = check{
 			}
 		}
 		for _, b := range j.Containers {
-			if b.Other != "" {
-				j.warn(subjectOf(b), "it runs, and another daemon has it").as(Medium).
-					saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), "-namespace "+b.Shim.Namespace+" -address "+b.Shim.Address, "").Remedy = Remedy{Text: "Run the same with DOCKER_HOST set to that daemon."}
+			if b.Other == "" {
+				j.isOther(b)
+				continue
 			}
+			fi := j.warn(subjectOf(b), "it runs, and another daemon has it: %s", b.Other).as(Medium)
+			if b.Shim != nil {
+				fi.saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), "-namespace "+b.Shim.Namespace+" -address "+b.Shim.Address, "")
+			}
+			fi.Remedy = Remedy{Text: "Run the same with DOCKER_HOST set to that daemon."}
 		}
 		if why := j.Engine.Unread["Plugins"]; why != "" {
 			for _, b := range orphans {

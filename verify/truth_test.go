@@ -4,7 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -189,14 +189,56 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 		assert.Equal(t, 0, r.Summary.Fail)
 	})
 	t.Run("a second daemon on the same containerd", func(t *testing.T) {
-		two := []proc{{pid: 60, command: "dockerd", userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}, {pid: 61, command: "dockerd", userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}
-		other := []proc{shim(50, "moby-300000.300000", idOld, "/run/containerd/containerd.sock"), {pid: 200, container: idOld, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}}
-		e := remapped(web(engine.Container{}))
-		r := run(t, live(t, &e, slices.Concat([]proc{fine}, two, other)...))
-		assert.Equal(t, []string{"C03 warn"}, bad(r), texts(r))
-		r = run(t, live(t, &e, slices.Concat([]proc{fine}, two[:1], other)...))
-		assert.Contains(t, bad(r), "C03 fail", "with one daemon it is an orphan of an earlier map")
+		// Before Docker 28 both have their containers in the namespace "moby".
+		for _, namespace := range []string{"moby", "moby-300000.300000"} {
+			e := remapped(web(engine.Container{}))
+			e.PeerPID = 60
+			hosts := func(store string, container ...proc) Options {
+				opts := live(t, &e, append(container, fine, dockerdAt(60), dockerdAt(61, "--data-root=/srv/b", "--userns-remap=alice"),
+					shim(50, namespace, idOld, "/run/containerd/containerd.sock"))...)
+				with(t, opts.Host, map[string]string{"srv/b/engine-id": "x", store + "/containers/" + idOld + "/config.v2.json": "{}"})
+				return opts
+			}
+			theirs := proc{pid: 200, container: idOld, uids: "300000 300000 300000 300000", maps: "0 300000 65536"}
+			r := run(t, hosts("srv/b/300000.300000", theirs))
+			assert.Equal(t, []string{"C03 warn"}, bad(r), texts(r))
+			assert.Contains(t, texts(r), "another daemon has it: process 61 with the store /srv/b")
+			assert.Zero(t, r.Summary.Fail+r.Summary.Unknown)
+			assert.Equal(t, Warn, r.Summary.Remapped)
+
+			r = run(t, hosts("srv/b", hostRoot(200, idOld)))
+			assert.Equal(t, []string{"C01 fail", "C03 warn"}, bad(r), texts(r))
+
+			r = run(t, hosts("var/lib/docker", theirs))
+			assert.Equal(t, []string{"D07 fail", "D09 warn", "C01 fail", "C02 fail", "C03 fail"}, bad(r), "an orphan of this daemon's earlier map: %s", texts(r))
+
+			for _, file := range []string{"srv/b", "srv/b/300000.300000"} {
+				opts := hosts("srv/b/300000.300000", theirs)
+				unreadable(t, opts.Host, file)
+				r = run(t, opts)
+				assert.Equal(t, []string{"C01 unknown", "C02 unknown", "C03 unknown"}, bad(r), "%s: %s", file, texts(r))
+				assert.Contains(t, texts(r), "whether another one does is not known: another dockerd may have it, process 61")
+			}
+		}
 	})
+	t.Run("each of two daemons by its own files", func(t *testing.T) {
+		two := []proc{dockerdAt(60), dockerdAt(61, "--config-file=/etc/b.json")}
+		for pid, store := range map[int]string{60: "/var/lib/docker/165536.165536", 61: "/srv/b/100000.100000"} {
+			e := remapped()
+			e.PeerPID, e.RootDir, e.Namespace = pid, store, "moby-"+filepath.Base(store)
+			opts := live(t, &e, two...)
+			with(t, opts.Host, map[string]string{"etc/b.json": `{"userns-remap":"alice","data-root":"/srv/b"}`})
+			require.NoError(t, os.MkdirAll(opts.Host.Root+store, 0o711))
+			r := run(t, opts)
+			assert.Empty(t, bad(r), "%d: %s", pid, texts(r))
+			assert.Equal(t, Pass, r.Summary.Remapped)
+		}
+	})
+}
+
+// dockerdAt is a dockerd of the host with flags of its own.
+func dockerdAt(pid int, flags ...string) proc {
+	return proc{pid: pid, command: "dockerd", userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295", argv: strings.Join(append([]string{"/usr/bin/dockerd"}, flags...), " ")}
 }
 
 // What ends between two looks was unknown, and a host under churn exit 3.

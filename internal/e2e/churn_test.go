@@ -68,7 +68,7 @@ func TestChurn(t *testing.T) {
 						t.Logf("look %d: %s %s %s: %s %v", i, f.Check, f.Verdict, f.Subject, f.Text, f.Evidence)
 					}
 				}
-				assert.Empty(t, found(report, false), "look %d", i)
+				assert.Empty(t, found(report), "look %d", i)
 				assert.Equal(t, verify.Pass, report.Summary.Remapped, "look %d: %s", i, report.Summary.Text)
 				passing += report.Coverage.Passing
 				vanished += report.Coverage.Vanished

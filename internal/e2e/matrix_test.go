@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -43,18 +44,10 @@ type state struct {
 	want string
 	// remapped is the verdict of the summary; empty: pass.
 	remapped string
-	// since28 is want and remapped of a daemon of 28 or later where that differs.
-	since28 *answer
-	// several: with several daemons on the host, which of them the configuration
-	// that is found belongs to is not known. What is said of it is left out here,
-	// and the summary must not be a pass.
-	several bool
 	// refused: dockerd since 28 does not start in this state, which is as good an
 	// answer.
 	refused bool
 }
-
-type answer struct{ want, remapped string }
 
 const (
 	good   = "alice:100000:65536\ndockremap:165536:65536\n"
@@ -146,20 +139,9 @@ func check(t *testing.T, h *stage, s state, rows table) {
 		Allow:  s.allow,
 	})
 	require.NoError(t, err)
-	want := answer{s.want, s.remapped}
-	if s.since28 != nil && h.since28() {
-		want = *s.since28
-	}
-	if want.remapped == "" {
-		want.remapped = "pass"
-	}
-	got := found(report, s.several)
-	assert.Equal(t, want.want, got)
-	if s.several {
-		assert.NotEqual(t, verify.Pass, report.Summary.Remapped, report.Summary.Text)
-	} else {
-		assert.Equal(t, want.remapped, report.Summary.Remapped.String(), report.Summary.Text)
-	}
+	got := found(report)
+	assert.Equal(t, s.want, got)
+	assert.Equal(t, cmp.Or(s.remapped, "pass"), report.Summary.Remapped.String(), report.Summary.Text)
 	if t.Failed() {
 		for _, f := range report.Findings {
 			if f.Verdict != verify.Pass && f.Verdict != verify.Skip {
@@ -172,10 +154,10 @@ func check(t *testing.T, h *stage, s state, rows table) {
 }
 
 // found lists what neither passed nor was skipped, as [state.want] does.
-func found(r verify.Report, several bool) string {
+func found(r verify.Report) string {
 	var list []string
 	for _, f := range r.Findings {
-		if f.Verdict != verify.Pass && f.Verdict != verify.Skip && !slices.Contains(ofTheMachine, f.Check) && !(several && f.Check[0] == 'D') {
+		if f.Verdict != verify.Pass && f.Verdict != verify.Skip && !slices.Contains(ofTheMachine, f.Check) {
 			list = append(list, fmt.Sprintf("%s %s", f.Check, f.Verdict))
 		}
 	}

@@ -55,9 +55,6 @@ func (h *stage) clear() {
 	}
 }
 
-// since28 reports whether the daemon reads files as Docker 28 and later do.
-func (h *stage) since28() bool { return os.Getenv("USERNSKIT_DOCKERD") != "" }
-
 // run starts a container of the image with a command of its own.
 func (h *stage) run(name, flags, command string) string {
 	h.Helper()

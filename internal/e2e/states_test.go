@@ -249,20 +249,20 @@ var states = []state{
 	{name: "a second daemon that does not remap", do: func(h *stage) {
 		h.Container("web")
 		h.second("").Container("theirs")
-	}, exposed: true, want: "C01 fail, C03 warn", several: true},
+	}, exposed: true, want: "C01 fail, C03 warn", remapped: "fail"},
 	{name: "a second daemon that remaps", do: func(h *stage) {
 		h.Container("web")
 		h.second(`"userns-remap": "alice"`).Container("theirs")
-	}, want: "C03 warn", several: true},
+	}, want: "C03 warn", remapped: "warn"},
 	{name: "a second daemon that remaps, and ours runs nothing", do: func(h *stage) {
 		h.second(`"userns-remap": "alice"`).Container("theirs")
-	}, want: "C03 warn", several: true},
+	}, want: "C03 warn", remapped: "warn"},
 	{name: "the second daemon is asked", do: func(h *stage) {
 		h.Container("web")
 		two := h.second(`"userns-remap": "alice"`)
 		two.Container("theirs")
 		h.host = two.Host
-	}, want: "C03 warn", several: true},
+	}, want: "C03 warn", remapped: "warn"},
 	{name: "the socket of another process that passes it on", do: func(h *stage) {
 		h.host = "unix://" + h.proxy("unix", filepath.Join(h.Dir, "p.sock"))
 	}, want: "D05 unknown", remapped: "unknown"},
@@ -335,22 +335,20 @@ var states = []state{
 		},
 		want: "D05 fail, D06 fail, D07 fail", remapped: "fail",
 	},
-	{name: "two daemons share a containerd", alone: true, do: func(h *stage) {
+	{name: "two daemons share a containerd", alone: true, do: shareContainerd(`"userns-remap": "alice"`), want: "C03 warn", remapped: "warn"},
+	{name: "two daemons share a containerd, and one does not remap", alone: true, do: shareContainerd(""), exposed: true, want: "C01 fail, C03 warn", remapped: "fail"},
+}
+
+// shareContainerd returns a do that starts two daemons on one containerd. Before
+// 28 they have their containers in the same namespace there, remapped or not.
+func shareContainerd(second string) func(*stage) {
+	return func(h *stage) {
 		flags := h.ownContainerd()
 		h.Docker = hosttest.NewDocker(h, flags...)
 		h.start()
 		h.Container("web")
-		h.second(`"userns-remap": "alice"`, flags...).Container("theirs")
-	}, several: true,
-		// before 28 both have their containers in one namespace of containerd
-		want: "C01 fail, C02 fail, C03 fail", since28: &answer{want: "C03 warn"}},
-	{name: "two daemons share a containerd, and one does not remap", alone: true, do: func(h *stage) {
-		flags := h.ownContainerd()
-		h.Docker = hosttest.NewDocker(h, flags...)
-		h.start()
-		h.Container("web")
-		h.second("", flags...).Container("theirs")
-	}, exposed: true, want: "C01 fail, C02 fail, C03 fail", several: true},
+		h.second(second, flags...).Container("theirs")
+	}
 }
 
 // start starts the daemon and gives it the image.

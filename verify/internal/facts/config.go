@@ -119,6 +119,21 @@ func (c config) hosts() []string {
 	return list
 }
 
+// listens returns where the daemon listens: on what its flags and its file say, or
+// on the usual socket. One that a unit of systemd opens is not among them.
+func (c config) listens() []string {
+	list := c.hosts()
+	for _, flag := range c.Startup.Flags {
+		if flag.Name == "host" {
+			list = append(list, flag.Value)
+		}
+	}
+	if list == nil {
+		list = []string{"unix:///var/run/docker.sock"}
+	}
+	return list
+}
+
 // liveRestore reports whether live-restore is on, and what says so. dockerd does
 // not start with a flag that strconv.ParseBool does not take.
 func (c config) LiveRestore() (on bool, source string, err error) {

@@ -223,12 +223,7 @@ func (d *disk) readSockets(f *Facts) {
 	if f.Engine != nil {
 		add(f.Engine.Source)
 	}
-	for _, flag := range f.Config.Startup.Flags {
-		if flag.Name == "host" {
-			add(flag.Value)
-		}
-	}
-	for _, url := range f.Config.hosts() {
+	for _, url := range f.Config.listens() {
 		add(url)
 	}
 	seen := map[[2]uint64]bool{}

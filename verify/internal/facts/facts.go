@@ -17,9 +17,8 @@ import (
 type Need uint
 
 const (
-	NeedConfig     Need = 1 << iota // how dockerd is started, and daemon.json
+	NeedEngine     Need = 1 << iota // what Docker says, or the files of its store; how it is started, and daemon.json
 	NeedProblems                    // what keeps dockerd from starting with this configuration
-	NeedEngine                      // what Docker says, or the files of its store
 	NeedIDs                         // accounts, both subordinate ID files, and the map
 	NeedPeer                        // which process has the daemon's socket
 	NeedKernel                      // whether user namespaces can be made
@@ -45,8 +44,7 @@ var implied = []struct{ part, from Need }{
 	{NeedMounts | NeedNames | NeedUsers, NeedProcesses},
 	{NeedLosses, NeedStores},
 	{NeedProbe | NeedProbeIPC | NeedPeer | NeedProcesses | NeedHostMounts | NeedPath | NeedStores, NeedIDs},
-	{NeedIDs, NeedEngine},
-	{NeedEngine | NeedProblems, NeedConfig},
+	{NeedIDs | NeedProblems, NeedEngine},
 }
 
 // readOptions say what to look at; the fields are those of verify.Options.
@@ -81,6 +79,8 @@ type Facts struct {
 	// PeerErr is why the daemon that answered is not known to run on this host;
 	// its containers may still tell.
 	PeerErr error
+	// Daemons are the other dockerds of the host.
+	Daemons []Daemon
 	// Foreign are the containers of other programs than Docker.
 	Foreign []Foreign
 	// Passing counts the containers that came or went while they were looked at.
@@ -123,9 +123,8 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 		need Need
 		read func(context.Context)
 	}{
-		{NeedConfig, f.readConfig},
+		{NeedEngine, f.readDaemon},
 		{NeedProblems, f.readProblems},
-		{NeedEngine, f.askDocker},
 		{NeedIDs, f.readIDs},
 		{NeedPeer, f.readPeer},
 		{NeedProcesses, f.readContainers},
@@ -150,17 +149,22 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 	return f
 }
 
-// askDocker reads the daemon's facts, and those below its data-root where it
-// does not answer.
-func (f *Facts) askDocker(ctx context.Context) {
+// readDaemon asks the daemon first: how it is started is read of the process that
+// answers. Where none does, what it says is read from below its data-root.
+func (f *Facts) readDaemon(ctx context.Context) {
 	f.NoEngine = ErrNotAsked
 	if f.Docker != nil {
 		f.Engine, f.NoEngine = f.Docker(ctx)
-		if f.NoEngine == nil {
-			return
-		}
-		f.Engine = nil
 	}
+	if f.NoEngine == nil && f.Daemon.PID == 0 {
+		f.Daemon.PID = f.peer()
+	}
+	f.readConfig(ctx)
+	f.readDaemons(ctx)
+	if f.NoEngine == nil {
+		return
+	}
+	f.Engine = nil
 	// The store that the daemon would use, or did.
 	root := f.Config.DataRoot
 	if name, ok := f.storeName(ctx); ok {

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -112,8 +114,10 @@ type Container struct {
 	Plugin    *engine.Plugin    // a managed plugin that Docker lists
 	Processes []userns.Process
 	Shim      *userns.Shim
-	// Other is the containerd of another daemon that the container belongs to.
-	Other string
+	// Other is the daemon that the container belongs to, where it is not the one
+	// that is asked; OtherErr is why that is not known.
+	Other    string
+	OtherErr error
 }
 
 // String returns what people call the container.
@@ -370,9 +374,9 @@ func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 }
 
 // markOthers finds the containers of another daemon on the same host: those
-// whose shim reports to another containerd than that of this daemon, or that
-// are in a namespace of another map while another dockerd runs. Where it is not
-// known, they are all taken for this daemon's.
+// whose shim reports to another containerd than that of this daemon, and those
+// that the store of another dockerd holds. Where that store cannot be looked into,
+// whose they are is not known; all others are taken for this daemon's.
 func (f *Facts) markOthers() {
 	ours := f.containerds()
 	for _, b := range f.Containers {
@@ -380,33 +384,74 @@ func (f *Facts) markOthers() {
 			ours[cleanRun(b.Shim.Address)] = true
 		}
 	}
-	daemons := -1
-	for i, b := range f.Containers {
-		if b.Docker != nil || b.Plugin != nil || b.Shim == nil || b.Shim.Address == "" {
+	for i := range f.Containers {
+		b := &f.Containers[i]
+		if b.Docker != nil || b.Plugin != nil {
 			continue
 		}
-		if len(ours) > 0 && !ours[cleanRun(b.Shim.Address)] {
-			f.Containers[i].Other = b.Shim.Address
+		if b.Shim != nil && b.Shim.Address != "" && len(ours) > 0 && !ours[cleanRun(b.Shim.Address)] {
+			b.Other = "the containerd at " + b.Shim.Address
 			continue
 		}
-		// Two daemons on one containerd have a namespace each, moby-UID.GID.
-		if f.Engine == nil || f.Engine.Namespace == "" || !f.otherStore(b.Shim.Namespace) {
-			continue
-		}
-		if daemons < 0 {
-			daemons = f.daemons()
-		}
-		if daemons > 1 {
-			f.Containers[i].Other = b.Shim.Namespace
+		for _, d := range f.Daemons {
+			switch held, err := f.holds(d, b.ID); {
+			case held:
+				b.Other, b.OtherErr = fmt.Sprintf("process %d with the store %s", d.PID, d.DataRoot), nil
+			case err != nil && b.Other == "":
+				b.OtherErr = fmt.Errorf("another dockerd may have it, process %d: %w", d.PID, err)
+			}
 		}
 	}
 }
 
-// otherStore reports whether a namespace is that of a remapping daemon with
-// another map than this one's.
-func (f *Facts) otherStore(namespace string) bool {
-	namespace = strings.TrimPrefix(namespace, "plugins.")
-	return withoutStore(namespace) != namespace && namespace != f.Engine.Namespace
+// A Daemon is another dockerd than the one that is asked.
+type Daemon struct {
+	PID      int
+	DataRoot string
+	Hosts    []string // where it listens, as DOCKER_HOST has it
+	Err      error    // why that is not known
+}
+
+// readDaemons reads how the other dockerds of the host are started.
+func (f *Facts) readDaemons(ctx context.Context) {
+	for _, pid := range f.Config.Startup.OtherPIDs {
+		d := Daemon{PID: pid}
+		other := Facts{Options: Options{Host: f.Host, Daemon: dockerd.Choice{PID: pid}}}
+		other.readConfig(ctx)
+		c := other.Config
+		if d.Err = c.Unread(); d.Err == nil && len(c.Startup.Unsure) > 0 {
+			d.Err = errors.New(c.Startup.Unsure[0])
+		}
+		d.DataRoot, d.Hosts = c.DataRoot, c.listens()
+		f.Daemons = append(f.Daemons, d)
+	}
+}
+
+// holds reports whether the store of a daemon has a container or a plugin of that
+// ID, or why that cannot be told.
+func (f *Facts) holds(d Daemon, id string) (bool, error) {
+	if d.Err != nil || d.DataRoot == f.Config.DataRoot {
+		return false, d.Err
+	}
+	list, err := f.Host.ReadDir(d.DataRoot)
+	if err != nil {
+		return false, err
+	}
+	dirs := []string{d.DataRoot}
+	for _, e := range list {
+		if storeName.MatchString(e.Name()) {
+			dirs = append(dirs, path.Join(d.DataRoot, e.Name()))
+		}
+	}
+	for _, dir := range dirs {
+		for _, kind := range []string{"containers", "plugins"} {
+			_, err := f.Host.Stat(path.Join(dir, kind, id))
+			if err == nil || !IsNotExist(err) {
+				return err == nil, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // containerds returns the sockets that the containerd of this daemon may have;
@@ -477,19 +522,43 @@ func cleanRun(p string) string {
 	return p
 }
 
-// daemons counts the dockerd processes of the host.
-func (f *Facts) daemons() int {
-	list, _ := os.ReadDir(f.Proc.Root)
-	n := 0
-	for _, e := range list {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
-			continue
-		}
-		if comm, err := os.ReadFile(path.Join(f.Proc.Root, e.Name(), "comm")); err == nil && strings.TrimSpace(string(comm)) == "dockerd" {
-			n++
+// peer returns the process that answers for the daemon: the one at the other end
+// of its socket, or where systemd listens there, the dockerd that it handed the
+// socket to. 0 is where that cannot be told.
+func (f *Facts) peer() int {
+	if f.Engine.PeerPID != 1 {
+		return f.Engine.PeerPID
+	}
+	at, err := os.Stat(strings.TrimPrefix(f.Engine.Source, "unix://"))
+	table, bad := f.readProc("1/net/unix")
+	if err != nil || bad != nil {
+		return 0
+	}
+	listening := map[string]bool{}
+	for line := range strings.Lines(string(table)) {
+		const acceptsConnections = "00010000"
+		if w := strings.Fields(line); len(w) == 8 && w[3] == acceptsConnections {
+			if info, err := f.Host.Stat(w[7]); err == nil && os.SameFile(info, at) {
+				listening["socket:["+w[6]+"]"] = true
+			}
 		}
 	}
-	return n
+	names, _ := os.ReadDir(f.Proc.Root)
+	for _, e := range names {
+		pid, err := strconv.Atoi(e.Name())
+		comm, _ := f.readProc(e.Name() + "/comm")
+		if err != nil || strings.TrimSpace(string(comm)) != "dockerd" {
+			continue
+		}
+		dir := path.Join(f.Proc.Root, e.Name(), "fd")
+		open, _ := os.ReadDir(dir)
+		for _, fd := range open {
+			if link, err := os.Readlink(path.Join(dir, fd.Name())); err == nil && listening[link] {
+				return pid
+			}
+		}
+	}
+	return 0
 }
 
 // orphans are the containers that run and that the daemon does not list.
@@ -499,7 +568,7 @@ func (f *Facts) Orphans() []Container {
 		return nil
 	}
 	for _, b := range f.Containers {
-		if b.Docker == nil && b.Plugin == nil && b.Other == "" {
+		if b.Docker == nil && b.Plugin == nil && b.Other == "" && b.OtherErr == nil {
 			list = append(list, b)
 		}
 	}
