@@ -7,40 +7,34 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/usernskit/usernskit/internal/enum"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
 )
 
 // IDs says which IDs are meant: a host has one space of users and one of groups.
-type IDs int
+// Its text is "UID" or "GID".
+type IDs = enum.Of[idsNames]
+
+type idsNames struct{}
+
+func (idsNames) Names() (string, []string) { return "IDs", []string{"UID", "GID"} }
 
 const (
 	Users IDs = iota
 	Groups
 )
 
-// String returns "UID" or "GID", and "IDs(9)" for what is neither.
-func (i IDs) String() string { return word("IDs", int(i), idsWords[:]) }
-
-// MarshalText returns what [IDs.String] does.
-func (i IDs) MarshalText() ([]byte, error) { return known(i.String(), idsWords[:]) }
-
-// UnmarshalText reads "UID" or "GID".
-func (i *IDs) UnmarshalText(text []byte) error {
-	n, err := numberOf("IDs", string(text), idsWords[:])
-	if err == nil {
-		*i = IDs(n)
-	}
-	return err
-}
-
-var idsWords = [...]string{"UID", "GID"}
-
 // A Kind says what an [Interval] is.
-type Kind int
+type Kind = enum.Of[kindNames]
+
+type kindNames struct{}
+
+func (kindNames) Names() (string, []string) {
+	return "Kind", []string{"account", "reserved", "owner", "remap", "live"}
+}
 
 const (
 	KindAccount  Kind = iota // a user or group of the host
@@ -49,49 +43,6 @@ const (
 	KindRemap                // a subordinate range of the account that dockerd remaps to
 	KindLive                 // IDs that a namespace uses now, and that no line gives
 )
-
-// String returns the kind as a word: "account", "reserved", "owner", "remap" or
-// "live", and "Kind(9)" for one that does not exist.
-func (k Kind) String() string { return word("Kind", int(k), kindWords[:]) }
-
-// MarshalText returns what [Kind.String] does.
-func (k Kind) MarshalText() ([]byte, error) { return known(k.String(), kindWords[:]) }
-
-// UnmarshalText reads one of the words.
-func (k *Kind) UnmarshalText(text []byte) error {
-	n, err := numberOf("Kind", string(text), kindWords[:])
-	if err == nil {
-		*k = Kind(n)
-	}
-	return err
-}
-
-var kindWords = [...]string{"account", "reserved", "owner", "remap", "live"}
-
-// word returns the word of a number.
-func word(kind string, n int, words []string) string {
-	if n < 0 || n >= len(words) {
-		return fmt.Sprintf("%s(%d)", kind, n)
-	}
-	return words[n]
-}
-
-// known is the text of a word that exists.
-func known(text string, words []string) ([]byte, error) {
-	if !slices.Contains(words, text) {
-		return nil, fmt.Errorf("%s has no text", text)
-	}
-	return []byte(text), nil
-}
-
-// numberOf is the reverse of word.
-func numberOf(kind, text string, words []string) (int, error) {
-	n := slices.Index(words, text)
-	if n < 0 {
-		return 0, fmt.Errorf("%q is not one of %s: %s", text, kind, strings.Join(words, ", "))
-	}
-	return n, nil
-}
 
 // Sources are what a [Space] is made from.
 type Sources struct {

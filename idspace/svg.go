@@ -303,9 +303,9 @@ func (d *svg) legend(rows []row, y float64) {
 		d.text(x+18, y, "start", "", title)
 		x += 38 + textWidth("", title)
 	}
-	for k := KindAccount; k <= KindLive; k++ {
-		if used[k] {
-			entry(k.String(), k.title())
+	for k, title := range kindTitles {
+		if k := Kind(k); used[k] {
+			entry(k.String(), title)
 		}
 	}
 	if red {

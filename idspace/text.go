@@ -84,12 +84,12 @@ func (d *drawing) row(r row) {
 		return
 	}
 	d.used[r.Kind] = true
-	color, axis := r.Kind.color(), d.glyph("┤", "|")
+	color, axis := kindColors[r.Kind], d.glyph("┤", "|")
 	if r.red {
 		d.hasRed = true
 		color, axis = clashColor, d.glyph("✗", "x")
 	}
-	bar := strings.Repeat(r.Kind.glyph(d.ASCII), 1+(d.bar-1)*bits.Len64(r.ids-1)/32)
+	bar := strings.Repeat(d.glyph(kindBars[r.Kind], kindASCII[r.Kind]), 1+(d.bar-1)*bits.Len64(r.ids-1)/32)
 	bar += strings.Repeat(" ", d.bar-runewidth.StringWidth(bar))
 	d.add(textLine{color, strconv.FormatUint(uint64(r.Start), 10), axis, bar, d.label(r), d.uses(r)})
 	for _, o := range r.clashes {
@@ -248,9 +248,9 @@ func (d *drawing) legend() {
 		column += width
 		d.out.WriteString(d.paint(color, text))
 	}
-	for _, k := range []Kind{KindAccount, KindReserved, KindOwner, KindRemap, KindLive} {
-		if d.used[k] {
-			entry(k.color(), k.glyph(d.ASCII)+" "+k.title())
+	for k, title := range kindTitles {
+		if d.used[Kind(k)] {
+			entry(kindColors[k], d.glyph(kindBars[k], kindASCII[k])+" "+title)
 		}
 	}
 	if d.hasRed {
@@ -261,23 +261,14 @@ func (d *drawing) legend() {
 
 // What a text picture is drawn with.
 
-// glyph returns what bars of the kind are made of.
-func (k Kind) glyph(ascii bool) string {
-	if ascii {
-		return [...]string{"+", ".", "=", "#", "%"}[k]
-	}
-	return [...]string{"▓", "░", "▒", "█", "◆"}[k]
-}
-
-// color returns the color of the kind as an SGR parameter of ECMA-48.
-func (k Kind) color() string { return [...]string{"36", "2", "33", "32", "35"}[k] }
+var (
+	kindBars   = [...]string{"▓", "░", "▒", "█", "◆"}
+	kindASCII  = [...]string{"+", ".", "=", "#", "%"}
+	kindColors = [...]string{"36", "2", "33", "32", "35"} // SGR parameters of ECMA-48
+	kindTitles = [...]string{"account", "reserved", "subordinate range", "dockerd's range", "in use"}
+)
 
 const clashColor = "1;31"
-
-// title says in the legend what the kind is.
-func (k Kind) title() string {
-	return [...]string{"account", "reserved", "subordinate range", "dockerd's range", "in use"}[k]
-}
 
 // glyph returns the second form where only ASCII may be written.
 func (t Text) glyph(unicode, ascii string) string {
