@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,11 +35,20 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	if len(failed) == 0 {
 		return
 	}
-	// What is not listed any more has ended since, which is not a failure.
-	list, err = r.list(ctx)
-	if err != nil {
-		r.unread("Containers", err)
-		return
+	// What is not listed any more has ended since, which is not a failure. The list
+	// lags a little behind: it still has what is not found any more.
+	for again := 0; ; again++ {
+		if list, err = r.list(ctx); err != nil {
+			r.unread("Containers", err)
+			return
+		}
+		if again == 5 || !slices.ContainsFunc(list, func(c container.Summary) bool { return failed[c.ID] != nil }) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 	for _, c := range list {
 		if err := failed[c.ID]; err != nil {
