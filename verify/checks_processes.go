@@ -40,9 +40,23 @@ var c01 = check{
 					saw(fmt.Sprintf("/proc/%d/cgroup", g.First.PID), g.First.Cgroup, "").saw(fmt.Sprintf("/proc/%d/status Uid", g.First.PID), ids4(g.First.UID), "")
 			}
 		}
+		j.passingHosts()
 		j.unseenProcesses()
 		j.none()
 	},
+}
+
+// passingHosts adds the containers of --userns=host that came or went in each
+// look: no process of them is judged, and root of the host they are all the same.
+func (j *judge) passingHosts() {
+	if j.Engine == nil || j.NoEngine != nil {
+		return
+	}
+	for _, c := range j.Engine.Containers {
+		if c.Userns == "host" && (c.Restarting || c.Running && j.IsPassing(c.ID)) {
+			j.fail(subjectOf(&c), "it runs with --userns=host, by the daemon's word: it ended or began while it was looked at").saw("State.Pid", strconv.Itoa(c.PID), "")
+		}
+	}
 }
 
 // anothers judges the processes of a container that another daemon has, or may

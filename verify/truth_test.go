@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -283,5 +284,58 @@ func TestWhatPassesByIsNoLoss(t *testing.T) {
 	t.Run("but what stays is not passing", func(t *testing.T) {
 		e := remapped(web(engine.Container{}), engine.Container{ID: idOld, Name: "lost", Running: true, PID: 999})
 		assert.Equal(t, []string{"C01 unknown", "C02 unknown"}, bad(run(t, live(t, &e, fine))))
+	})
+}
+
+// A process that forks and ends has a new number in every look.
+func TestNewProcessIDsHideNothing(t *testing.T) {
+	fine := proc{pid: 100, container: idWeb}
+	check := func(t *testing.T, e engine.Engine, hopper proc, others ...proc) Report {
+		hopper.pid = 300
+		opts := live(t, nil, append([]proc{fine, hopper}, others...)...)
+		asked := 0
+		opts.Docker = func(context.Context) (*engine.Engine, error) {
+			at := filepath.Join(opts.Proc.Root, "30")
+			require.NoError(t, os.Rename(at+strconv.Itoa(asked%10), at+strconv.Itoa((asked+1)%10)))
+			asked++
+			return &e, nil
+		}
+		return run(t, opts)
+	}
+	named := func(p proc) proc { p.command = "runc"; return p }
+	userns := engine.Container{ID: idOld, Name: "out", Running: true, PID: 200, Userns: "host"}
+	t.Run("a userns=host container calls its processes runc", func(t *testing.T) {
+		r := check(t, remapped(web(engine.Container{}), userns), named(hostRoot(0, idOld)), hostRoot(200, idOld))
+		assert.Equal(t, []string{"C01 fail", "C04 fail"}, bad(r), texts(r))
+		assert.Equal(t, Fail, r.Summary.Remapped)
+	})
+	t.Run("a container that the daemon does not list", func(t *testing.T) {
+		r := check(t, remapped(web(engine.Container{})), hostRoot(0, idOld))
+		assert.Equal(t, []string{"C01 fail", "C02 fail", "C03 fail"}, bad(r), texts(r))
+	})
+	t.Run("one whose only process calls itself runc", func(t *testing.T) {
+		r := check(t, remapped(web(engine.Container{})), named(hostRoot(0, idOld)))
+		assert.Equal(t, []string{"C01 fail", "C02 fail", "C03 fail"}, bad(r), texts(r))
+	})
+	t.Run("a userns=host container that restarts without end", func(t *testing.T) {
+		opts, asked := live(t, nil, fine), 0
+		opts.Docker = func(context.Context) (*engine.Engine, error) {
+			asked++
+			c := userns
+			c.PID += asked
+			e := remapped(web(engine.Container{}), c)
+			return &e, nil
+		}
+		r := run(t, opts)
+		assert.Equal(t, []string{"C01 fail", "C04 fail"}, bad(r), texts(r))
+		assert.Equal(t, Fail, r.Summary.Remapped)
+	})
+	t.Run("and one that waits to be started again", func(t *testing.T) {
+		e := remapped(web(engine.Container{}), engine.Container{ID: idOld, Name: "out", Restarting: true, Userns: "host"})
+		assert.Equal(t, []string{"C01 fail", "C04 fail"}, bad(run(t, live(t, &e, fine))))
+	})
+	t.Run("docker exec, whose runc takes on its group last", func(t *testing.T) {
+		r := check(t, remapped(web(engine.Container{})), proc{container: idWeb, nspid: 9, command: "runc:[1:CHILD]", gids: "0 0 0 0"})
+		assert.Empty(t, bad(r), texts(r))
 	})
 }

@@ -60,6 +60,15 @@ var states = []state{
 	}, exposed: true, want: "C01 fail, C04 fail, C06 fail", remapped: "fail"},
 	{name: "userns=host, host's network and processes", do: containers("--userns=host", "--network=host", "--pid=host"), exposed: true, want: "C01 fail, C04 fail, C06 fail", remapped: "fail"},
 	{name: "userns=host as another user", do: containers("--userns=host", "--user", "12345:12345"), exposed: true, want: "C01 fail, C04 fail", remapped: "fail"},
+	{name: "userns=host, and its processes are called runc", do: func(h *stage) {
+		h.Container("web")
+		h.Run("run", "--detach", "--name", "out", "--userns=host", "--network", "none", "busybox:test", "sh", "-c",
+			"busybox cp /bin/busybox /runc; while :; do /runc sleep 0.02; done")
+	}, exposed: true, want: "C01 fail, C04 fail", remapped: "fail"},
+	{name: "userns=host, restarting without end", do: func(h *stage) {
+		h.Container("web")
+		h.run("out", "--userns=host --restart always", "sleep 0.1")
+	}, exposed: true, want: "C01 fail, C04 fail", remapped: "fail"},
 	{
 		name: "joins the network of a userns=host container",
 		do: func(h *stage) {

@@ -73,6 +73,7 @@ func convert(i container.InspectResponse) engine.Container {
 		// A paused container runs; a restarting one has no process.
 		c.Running = i.State.Running && i.State.Pid > 0
 		c.PID = i.State.Pid
+		c.Restarting = i.State.Restarting
 	}
 	if i.Config != nil {
 		c.Image, c.User, c.Labels = i.Config.Image, i.Config.User, i.Config.Labels

@@ -63,7 +63,8 @@ type Container struct {
 	ID, Name, Image string
 	Labels          map[string]string
 	Running         bool
-	PID             int // of its first process, on the host; 0 when not running
+	Restarting      bool // has ended, and will be started again by itself
+	PID             int  // of its first process, on the host; 0 when not running
 	User            string
 	GroupAdd        []string
 	Restart         string // restart policy: "always"

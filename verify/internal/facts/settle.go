@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 // Between the daemon's list and the scan, containers come and go. A look in
@@ -18,6 +21,13 @@ const (
 	// lookStuck is in how many looks the same thing must not fit to be believed.
 	lookStuck = 8
 )
+
+// A misfit is what does not fit in one look: a whole container, or one process
+// of it. By its key it is known again in the next look.
+type misfit struct {
+	key, id string
+	pid     int // the process; 0: the container
+}
 
 // readContainers reads the processes and tells whose they are. What does not
 // fit in one look and is gone, or another, in the next was passing and is no
@@ -33,21 +43,15 @@ func (f *Facts) readContainers(ctx context.Context) {
 		misfits := f.misfits()
 		next := map[string]int{}
 		moving := false // something may still fit
-		for _, key := range misfits {
-			next[key] = seen[key] + 1
-			moving = moving || next[key] > 1 && next[key] < lookStuck
+		for _, m := range misfits {
+			next[m.key] = seen[m.key] + 1
+			moving = moving || next[m.key] > 1 && next[m.key] < lookStuck
 		}
 		if seen = next; len(misfits) == 0 || ctx.Err() != nil {
 			return
 		}
 		if look >= 2 && !moving || look == lookMax-1 {
-			f.passing = map[string]bool{}
-			for id, key := range misfits {
-				if seen[key] == 1 {
-					f.passing[id] = true
-				}
-			}
-			f.dropPassing()
+			f.dropPassing(slices.DeleteFunc(misfits, func(m misfit) bool { return seen[m.key] > 1 }))
 			return
 		}
 		select {
@@ -63,11 +67,12 @@ func (f *Facts) readContainers(ctx context.Context) {
 	}
 }
 
-// misfits returns what does not fit, by container ID: a container that the
-// daemon does not list, one that it says runs without its first process, and
-// one that runc has not put into its namespaces yet.
-func (f *Facts) misfits() map[string]string {
-	list := map[string]string{}
+// misfits returns what does not fit: a container that the daemon does not list,
+// one that it says runs without its first process, and a process that runc has
+// not put into its namespaces yet. Only what is new with each start, and what
+// the daemon says, is in a key: a container could make itself new process IDs.
+func (f *Facts) misfits() []misfit {
+	var list []misfit
 	found := map[string]bool{}
 	for _, b := range f.Containers {
 		found[b.ID] = true
@@ -75,29 +80,35 @@ func (f *Facts) misfits() map[string]string {
 			continue
 		}
 		for _, p := range b.Processes {
-			// runc enters the control group first.
-			if strings.HasPrefix(p.Command, "runc") && f.Scan.InHostNS(p) {
-				list[b.ID] = fmt.Sprintf("%s starting %d", b.ID, p.PID)
+			if f.isEntering(p) {
+				list = append(list, misfit{fmt.Sprint("starting ", p.PID), b.ID, p.PID})
 			}
 		}
 		if f.Engine != nil && f.NoEngine == nil && b.Docker == nil && b.Plugin == nil {
-			pid := 0
-			if p, ok := b.First(); ok {
-				pid = p.PID
-			}
-			list[b.ID] = fmt.Sprintf("%s unlisted %d", b.ID, pid)
+			list = append(list, misfit{"unlisted " + b.ID, b.ID, 0})
 		}
 	}
 	if f.Engine == nil || f.NoEngine != nil {
 		return list
 	}
-	for i := range f.Engine.Containers {
-		c := &f.Engine.Containers[i]
+	for _, c := range f.Engine.Containers {
 		if c.Running && (!found[c.ID] || f.FirstIsElsewhere(c.ID)) {
-			list[c.ID] = fmt.Sprintf("%s without %d", c.ID, c.PID)
+			list = append(list, misfit{fmt.Sprintf("%s without %d", c.ID, c.PID), c.ID, 0})
 		}
 	}
 	return list
+}
+
+// isEntering reports whether a process may be one of runc's on its way into a
+// container: it enters the control group first, and takes on its group after its
+// user.
+func (f *Facts) isEntering(p userns.Process) bool {
+	if !strings.HasPrefix(p.Command, "runc") {
+		return false
+	}
+	_, user := p.Mapping.UID.ToContainer(p.UID[1])
+	_, group := p.Mapping.GID.ToContainer(p.GID[1])
+	return !user || !group || f.Scan.InHostNS(p)
 }
 
 // FirstIsElsewhere reports whether the process that the daemon started a
@@ -117,15 +128,32 @@ func (f *Facts) FirstIsElsewhere(id string) bool {
 // IsPassing reports whether a container came or went during the looks.
 func (f *Facts) IsPassing(id string) bool { return f.passing[id] }
 
-func (f *Facts) dropPassing() {
-	f.Passing += len(f.passing)
-	var list []Container
-	for _, b := range f.Containers {
-		if !f.passing[b.ID] {
-			list = append(list, b)
+// dropPassing leaves out what came or went: containers, and of those that stay
+// the processes that were entering.
+func (f *Facts) dropPassing(list []misfit) {
+	f.passing = map[string]bool{}
+	entering := map[int]bool{}
+	for _, m := range list {
+		if m.pid != 0 {
+			entering[m.pid] = true
+		} else {
+			f.passing[m.id] = true
 		}
 	}
-	f.Containers = list
+	var kept []Container
+	for _, b := range f.Containers {
+		if b.Docker != nil && len(b.Processes) > 0 { // runc enters those that are listed
+			b.Processes = slices.DeleteFunc(b.Processes, func(p userns.Process) bool { return entering[p.PID] })
+			if len(b.Processes) == 0 && !b.Docker.Running {
+				f.passing[b.ID] = true
+			}
+		}
+		if !f.passing[b.ID] && (len(b.Processes) > 0 || b.Shim != nil) {
+			kept = append(kept, b)
+		}
+	}
+	f.Containers = kept
+	f.Passing += len(f.passing)
 }
 
 // alive reports whether a process exists and is not a zombie.
