@@ -73,10 +73,10 @@ export -f git sudo
 echo y | script --quiet --return --command '` + command + `' /dev/null`)
 	}
 	codes := map[string]int{
-		"remapctl plan": 1, // there are differences
+		"sudo remapctl plan": 1, // there are differences
 		// In a PID namespace no process outside can be ruled out.
-		"remapctl verify": 3, "sudo remapctl verify": 3, "sudo remapctl verify --evidence": 3,
-		"sudo remapctl plan": 1, "remapctl ps": 3, "remapctl map": 3,
+		"sudo remapctl verify": 3, "sudo remapctl verify --all --evidence": 3,
+		"sudo remapctl ps": 3, "sudo remapctl map": 3,
 	}
 	follow := func(document, heading string, then map[string]func(Result)) {
 		for _, command := range commands(t, document, heading) {
@@ -102,27 +102,33 @@ echo y | script --quiet --return --command '` + command + `' /dev/null`)
 
 	follow("README.md", "^# usernskit", nil)
 	follow("README.md", "^## As a program", map[string]func(Result){
-		"remapctl plan": func(r Result) {
+		"sudo remapctl plan": func(r Result) {
 			lines := strings.Split(strings.TrimSpace(r.Out), "\n")
 			assert.Contains(t, lines[len(lines)-1], "remapctl enable", "the last line does it")
 			assert.Equal(t, before, m.files(), "plan only looks")
 		},
-		"remapctl enable --yes --restart": enabled,
-		"remapctl verify":                 proven,
-		"remapctl undo --yes":             func(Result) { m.Must("systemctl restart docker") },
+		"sudo remapctl enable --yes --restart": enabled,
+		"sudo remapctl verify":                 proven,
+		"sudo remapctl undo --yes":             func(Result) { m.Must("systemctl restart docker") },
 	})
 	assert.Equal(t, before, m.files(), "back to the byte")
 	assert.False(t, m.remapped())
 
 	follow("docs/walkthrough.md", `^## \d\.`, map[string]func(Result){
 		"sudo remapctl enable --restart": enabled,
-		"remapctl ps":                    func(r Result) { assert.Regexp(t, `\d+ +100000 +0 +one +sleep`, r.Out) },
-		"remapctl map":                   func(Result) { m.Must("docker rm --force one") },
+		"sudo remapctl ps":               func(r Result) { assert.Regexp(t, `\d+ +100000 +0 +one +sleep`, r.Out) },
+		"sudo remapctl map":              func(Result) { m.Must("docker rm --force one") },
 	})
 	assert.Equal(t, before, m.files(), "back to the byte")
 	assert.False(t, m.remapped())
 
+	// What docs/audit.md has for Ansible: the task, its handler, and the task again.
+	task := m.Must("remapctl enable --yes --json")
+	assert.NotContains(t, task, `"changes": []`)
+	assert.False(t, m.remapped())
 	m.Must("remapctl enable --yes --restart")
+	assert.True(t, m.remapped())
+	assert.Contains(t, m.Must("remapctl enable --yes --json"), `"changes": []`)
 	m.Must("remapctl disable --yes && systemctl restart docker")
 	assert.False(t, m.remapped())
 	assert.Contains(t, m.files(), "dockremap:100000:65536", "the ranges stay for the next time")
