@@ -161,7 +161,7 @@ var surface = map[string]int{
 	"fleet":                   43,
 	"idspace":                 27,
 	"remap":                   19,
-	"shift":                   26,
+	"shift":                   27,
 	"subid":                   88,
 	"subid/reader":            24,
 	"userns":                  58,

@@ -32,9 +32,6 @@ const (
 
 // owner does one inode, which is open as a path where it is to be changed.
 func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
-	if p.purpose == toName {
-		return nil
-	}
 	kind := st.Mode & unix.S_IFMT
 	if p.purpose == toMove && kind == unix.S_IFREG && st.Nlink > 1 {
 		p.one.Lock()
@@ -67,14 +64,17 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 			return d.failed("read attributes of", name, err)
 		}
 	}
+	moveCap := attrs.capability != nil && string(attrs.moved) != string(attrs.capability)
 	if attrs.moveACL {
 		p.report.ACLs++
+	}
+	if moveCap {
+		p.report.Capabilities++
 	}
 	isSpecial := kind == unix.S_IFREG && (st.Mode&setIDs != 0 || attrs.capability != nil)
 	if isSpecial {
 		p.report.Special++
 	}
-	moveCap := attrs.capability != nil && string(attrs.moved) != string(attrs.capability)
 	if p.purpose != toMove || !todo && !attrs.moveACL && !moveCap {
 		return nil
 	}
@@ -129,7 +129,9 @@ const (
 
 // procPath is a path to an open inode for calls that take no descriptor opened
 // with O_PATH. It does not follow a symbolic link that the inode itself is.
-func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+func procPath(fd int) string { return procFDs + strconv.Itoa(fd) }
+
+const procFDs = "/proc/self/fd/"
 
 // attributes are what a file has beside its owner that names IDs.
 type attributes struct {
@@ -139,8 +141,12 @@ type attributes struct {
 
 func (p *worker) attributes(d *dir, name string, fd int) (attributes, error) {
 	var a attributes
-	n, err := p.list(d, name)
-	if fd < 0 && (err != nil || n > 0) { // a walk that only counts
+	var n int
+	var err error
+	if fd < 0 { // a walk that only counts
+		if n, err = p.listAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW); err == nil && n == 0 {
+			return a, nil
+		}
 		if fd, err = beneath(d.fd, name, unix.O_PATH); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EXDEV) {
 			return a, nil
 		}
@@ -148,10 +154,9 @@ func (p *worker) attributes(d *dir, name string, fd int) (attributes, error) {
 			return a, err
 		}
 		defer unix.Close(fd)
-		err = unix.EBADF // to list again, what is open now
 	}
 	path := procPath(fd)
-	if err != nil {
+	if n, err = p.listAt(p.fds, path[len(procFDs):], 0); err == unix.ENOSYS {
 		n, err = unix.Listxattr(path, p.buf)
 	}
 	if errors.Is(err, unix.ENOTSUP) {
@@ -181,19 +186,16 @@ func (p *worker) attributes(d *dir, name string, fd int) (attributes, error) {
 	return a, nil
 }
 
-// list lists the attributes of the inode at hand. To ask by its name takes a
-// quarter of the time, where the kernel has a call for it (Linux 6.13). It is only
-// a hint if the name is given to another file at that moment, which is then an
-// attack on nobody else's file: values are read and written by the descriptor.
-func (p *worker) list(d *dir, name string) (int, error) {
-	if d == nil {
-		return 0, unix.EBADF
-	}
+// listAt lists the attributes of what a directory has under a name, where the
+// kernel has a call for it (Linux 6.13). By the name of the file it takes less
+// time than by its descriptor; but then another file may have the name by now, and
+// a file that is moved would lose what was not seen of it.
+func (p *worker) listAt(dir int, name string, flags int) (int, error) {
 	at, err := unix.BytePtrFromString(name)
 	if err != nil {
 		return 0, err
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(d.fd), uintptr(unsafe.Pointer(at)), unix.AT_SYMLINK_NOFOLLOW,
+	n, _, errno := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(dir), uintptr(unsafe.Pointer(at)), uintptr(flags),
 		uintptr(unsafe.Pointer(&p.buf[0])), uintptr(len(p.buf)), 0)
 	if errno != 0 {
 		return 0, errno

@@ -57,7 +57,7 @@ func (j Job) scan(ctx context.Context) (Job, error) {
 	}
 	defer unix.Close(root)
 	j.Inode = st.Ino
-	if j.Report, _, err = newWalk(j, toCount).all(ctx, root); err != nil {
+	if j.Report, err = newWalk(j, toCount).all(ctx, root); err != nil {
 		return j, err
 	}
 	j.Report.Busy, err = busy(ctx, j.Dir)
@@ -104,13 +104,13 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 		w.ended = j.Ended.Unix()
 	}
 	if begun {
-		p := &worker{walk: w, buf: make([]byte, 64<<10)}
+		p := &worker{walk: w, buf: make([]byte, 64<<10)} // repair reads no directory
 		if err := j.eachRecord(func(rec record) error { return p.repair(root, rec) }); err != nil {
 			return j, err
 		}
 	}
 	for range rounds {
-		seen, sum, err := w.all(ctx, root)
+		seen, err := w.all(ctx, root)
 		if err != nil {
 			return j, err
 		}
@@ -118,34 +118,20 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 		if tell != nil {
 			tell(Progress{seen.Files, j.Report.Files})
 		}
-		j.Report.New, j.Report.Vanished = seen.New, seen.Vanished
-		left := Report{Done: seen.Done + seen.Todo, Outside: seen.Outside}
-		quiet, err := j.quiet(ctx, w, root, sum)
-		if err == nil && !quiet {
-			left, _, err = newWalk(j, toOwners).all(ctx, root)
-		}
+		// A second look at every owner: a file may have come, or have been given
+		// back its old owner, behind the walk.
+		left, err := newWalk(j, toOwners).all(ctx, root)
 		if err != nil {
 			return j, err
 		}
+		j.Report.New, j.Report.Vanished = seen.New, seen.Vanished
 		j.Report.Todo, j.Report.Done, j.Report.Outside = left.Todo, left.Done, left.Outside
 		if left.Todo == 0 {
+			j.Report.ACLs, j.Report.Capabilities = 0, 0
 			return j.finish(root)
 		}
 	}
 	return j, fmt.Errorf("%w: %d are left in %s", ErrMissed, j.Report.Todo, j.Dir)
-}
-
-// quiet reports whether nothing was added behind a walk's back: no process that
-// may have done it is seen, and the tree has the same names and times again. To
-// read those takes a third of the time that all owners take.
-func (j Job) quiet(ctx context.Context, w *walk, root int, sum uint64) (bool, error) {
-	if users, err := busy(ctx, j.Dir); err != nil || len(users) > 0 {
-		return false, ctx.Err()
-	}
-	names := newWalk(j, toName)
-	names.seed = w.seed
-	_, again, err := names.all(ctx, root)
-	return again == sum, err
 }
 
 // finish puts all on the disk, and then says so in the journal.

@@ -81,19 +81,20 @@ const (
 
 // A Report counts what is in a tree.
 type Report struct {
-	Files     int   `json:"files"`      // files, directories, links and all else
-	Todo      int   `json:"todo"`       // with an ID of the old range
-	Done      int   `json:"done"`       // with an ID of the new range and none of the old
-	Outside   int   `json:"outside"`    // with an ID of neither
-	Special   int   `json:"special"`    // setuid, setgid or with capabilities
-	ACLs      int   `json:"acls"`       // with an access control list that names IDs to move
-	Immutable int   `json:"immutable"`  // immutable or append-only
-	HardLinks int   `json:"hard_links"` // names of files that have several
-	Sparse    int   `json:"sparse"`     // files with holes
-	Bytes     int64 `json:"bytes"`      // that its files take on the disk
-	Mounts    int   `json:"mounts"`     // mount points, which are not entered
-	Vanished  int   `json:"vanished"`   // gone before they were read
-	New       int   `json:"new"`        // made after the job was done; counted by Undo
+	Files        int   `json:"files"`        // files, directories, links and all else
+	Todo         int   `json:"todo"`         // with an ID of the old range
+	Done         int   `json:"done"`         // with an ID of the new range and none of the old
+	Outside      int   `json:"outside"`      // with an ID of neither
+	Special      int   `json:"special"`      // setuid, setgid or with capabilities
+	ACLs         int   `json:"acls"`         // with an access control list that names IDs to move
+	Capabilities int   `json:"capabilities"` // with capabilities of a root in the old range
+	Immutable    int   `json:"immutable"`    // immutable or append-only
+	HardLinks    int   `json:"hard_links"`   // names of files that have several
+	Sparse       int   `json:"sparse"`       // files with holes
+	Bytes        int64 `json:"bytes"`        // that its files take on the disk
+	Mounts       int   `json:"mounts"`       // mount points, which are not entered
+	Vanished     int   `json:"vanished"`     // gone before they were read
+	New          int   `json:"new"`          // made after the job was done; counted by Undo
 
 	// Busy are the containers and processes that use the tree.
 	Busy []string `json:"busy,omitempty"`
@@ -101,6 +102,9 @@ type Report struct {
 
 // Mixed reports whether IDs of both ranges are in the tree.
 func (r Report) Mixed() bool { return r.Todo > 0 && r.Done > 0 }
+
+// Idle reports whether there is nothing to move.
+func (r Report) Idle() bool { return r.Todo+r.ACLs+r.Capabilities == 0 }
 
 // A Job is a tree and the two ranges.
 type Job struct {
@@ -195,7 +199,7 @@ func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	switch {
 	case job.Options.Into != "":
 		return job.copy(ctx, progress)
-	case job.Report.Todo == 0 && job.Report.ACLs == 0:
+	case job.Report.Idle():
 		return job, nil
 	}
 	switch old, err := load(job.stateDir(), job.Dir); {

@@ -314,8 +314,14 @@ func requireSame(t testing.TB, want, got map[string]string, what ...any) {
 // throughKernel is the snapshot of a tree as the kernel shows it idmapped.
 func throughKernel(t *testing.T, dir string, from, to userns.Mapping) map[string]string {
 	t.Helper()
+	return throughKernelOf(t, dir, from, to, 3000000)
+}
+
+// throughKernelOf has another owner in neither range.
+func throughKernelOf(t *testing.T, dir string, from, to userns.Mapping, other uint32) map[string]string {
+	t.Helper()
 	f, g := from.UID.Extents()[0], to.UID.Extents()[0]
-	m, err := userns.NewMap(userns.Extent{ID: f.HostID, HostID: g.HostID, Count: f.Count}, userns.Extent{ID: 3000000, HostID: 3000000, Count: 1})
+	m, err := userns.NewMap(userns.Extent{ID: f.HostID, HostID: g.HostID, Count: f.Count}, userns.Extent{ID: other, HostID: other, Count: 1})
 	require.NoError(t, err)
 	tree, err := idmap.Clone(t.Context(), dir, userns.Mapping{UID: m, GID: m})
 	require.NoError(t, err)
@@ -723,6 +729,21 @@ func TestWhileAJobRuns(t *testing.T) {
 		})
 		allMoved(t, dir)
 	})
+	t.Run("files are given back by a process that ends at once", func(t *testing.T) {
+		dir, _ := during(t, func(dir string) {
+			back := 0
+			assert.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				var st unix.Stat_t
+				if assert.NoError(t, unix.Lstat(path, &st)); st.Uid != 0 && !d.IsDir() {
+					back++
+					assert.NoError(t, os.Lchown(path, 0, 0))
+				}
+				return err
+			}))
+			assert.Greater(t, back, 1000)
+		})
+		allMoved(t, dir)
+	})
 	t.Run("something is mounted", func(t *testing.T) {
 		victim := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(victim, "file"), nil, 0o4755))
@@ -744,4 +765,88 @@ func TestWhileAJobRuns(t *testing.T) {
 			assert.ErrorIs(t, err, shift.ErrRunning)
 		})
 	})
+}
+
+// What a file has beside its owner is that of the inode that is moved, whatever
+// its name leads to in the next moment.
+func TestAFileThatChangesPlacesKeepsWhatItHas(t *testing.T) {
+	hosttest.Need(t)
+	dir := t.TempDir()
+	for i := range 400 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o644))
+	}
+	special, err := os.Create(filepath.Join(dir, "special"))
+	require.NoError(t, err)
+	defer special.Close()
+	from, to := ranges(0, 100000)
+	opt, swaps := options(t), 0
+	opt.AcceptMixed = true
+	value := func(name string) string {
+		buf := make([]byte, 200)
+		n, err := unix.Fgetxattr(int(special.Fd()), name, buf)
+		require.NoError(t, err, "%s after %d swaps", name, swaps)
+		return string(buf[:n])
+	}
+	setACL(t, special.Name(), "access", 100000)
+	setCap(t, special.Name(), 100000)
+	wantCap, wantACL := value("security.capability"), value("system.posix_acl_access")
+	for range 40 {
+		at := fmt.Sprintf("/proc/self/fd/%d", special.Fd())
+		require.NoError(t, os.Chown(at, 0, 0))
+		setACL(t, at, "access", 0)
+		setCap(t, at, 0)
+		stop, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				swaps++
+				_ = unix.Renameat2(unix.AT_FDCWD, special.Name(), unix.AT_FDCWD, filepath.Join(dir, strconv.Itoa(i%400)), unix.RENAME_EXCHANGE)
+				_ = unix.Renameat2(unix.AT_FDCWD, special.Name(), unix.AT_FDCWD, filepath.Join(dir, strconv.Itoa(i%400)), unix.RENAME_EXCHANGE)
+			}
+		}()
+		job, err := shift.Plan(t.Context(), dir, from, to, opt)
+		require.NoError(t, err)
+		for job, err = shift.Run(t.Context(), job, nil); err != nil; job, err = shift.Resume(t.Context(), dir, opt, nil) {
+			require.ErrorIs(t, err, shift.ErrMissed)
+		}
+		close(stop)
+		<-ended
+		require.Equal(t, shift.StateDone, job.State)
+		require.Equal(t, wantCap, value("security.capability"))
+		require.Equal(t, wantACL, value("system.posix_acl_access"))
+		_, err = shift.Undo(t.Context(), dir, opt, nil)
+		require.NoError(t, err)
+	}
+	t.Logf("%d swaps", swaps)
+}
+
+// Capabilities of the old range are work, whoever owns the file.
+func TestCapabilitiesAloneAreWork(t *testing.T) {
+	hosttest.Need(t)
+	const stranger = 1_700_000_000
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tool")
+	require.NoError(t, os.WriteFile(path, nil, 0o755))
+	require.NoError(t, os.Chown(dir, stranger, stranger))
+	require.NoError(t, os.Chown(path, stranger, stranger))
+	setCap(t, path, 200000)
+	from, to := ranges(200000, 300000)
+	want := throughKernelOf(t, dir, from, to, stranger)
+	opt := options(t)
+	job, err := shift.Plan(t.Context(), dir, from, to, opt)
+	require.NoError(t, err)
+	assert.Equal(t, 1, job.Report.Capabilities)
+	assert.False(t, job.Report.Idle())
+	job, err = shift.Run(t.Context(), job, nil)
+	require.NoError(t, err)
+	assert.Equal(t, shift.StateDone, job.State)
+	requireSame(t, want, snapshot(t, dir))
+	job, err = shift.Plan(t.Context(), dir, from, to, opt)
+	require.NoError(t, err)
+	assert.True(t, job.Report.Idle())
 }

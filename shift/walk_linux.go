@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"hash/maphash"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,12 +18,14 @@ type purpose int
 const (
 	toCount purpose = iota // all that a report has; nothing is changed
 	toMove
-	toName   // only which names there are
 	toOwners // only whose the files are
 )
 
 // A walk goes through a tree by descriptors. What it changes is always the inode
-// that it has open; only where it changes nothing it asks by name.
+// that it has open; only where it changes nothing it asks by name. To change by
+// name would save a third of the time, but a name that is given to another file in
+// between would give that one an owner which is not its own, and take its
+// capabilities; and over a name something may be mounted.
 type walk struct {
 	translation
 	ctx     context.Context
@@ -41,8 +42,8 @@ type walk struct {
 	undone sync.WaitGroup // the batches that were given away, and the root
 	// one is held while a special file, or one of several names, is looked at and
 	// changed: another worker must not see it in between.
-	one  sync.Mutex
-	seed maphash.Seed
+	one sync.Mutex
+	fds int // /proc/self/fd
 }
 
 const (
@@ -62,7 +63,6 @@ const (
 type worker struct {
 	*walk
 	report  Report
-	sum     uint64 // of all names and of the times of directories, in any order
 	pending []special
 	buf     []byte // for the most that an attribute holds, XATTR_SIZE_MAX
 	spare   [][]byte
@@ -73,7 +73,6 @@ type dir struct {
 	fd     int
 	parent *dir
 	name   string
-	inode  uint64
 	users  atomic.Int32
 }
 
@@ -82,19 +81,6 @@ type batch struct {
 	dir     *dir
 	entries []byte
 }
-
-// named and timed are what the sum of a walk is made of.
-type (
-	named struct {
-		dir, inode uint64
-		name       string
-	}
-	timed struct {
-		inode uint64
-		sec   int64
-		nsec  uint32
-	}
-)
 
 func (d *dir) release() {
 	if d.users.Add(-1) == 0 {
@@ -119,14 +105,17 @@ func (d *dir) failed(op, name string, err error) error {
 }
 
 func newWalk(j Job, p purpose) *walk {
-	return &walk{translation: j.translation(), purpose: p, seed: maphash.MakeSeed()}
+	return &walk{translation: j.translation(), purpose: p}
 }
 
-// all does the root and all below it. Two walks with the same seed and the same
-// sum have seen the same names, and directories that nobody wrote to in between.
-func (w *walk) all(ctx context.Context, root int) (report Report, sum uint64, err error) {
+// all does the root and all below it.
+func (w *walk) all(ctx context.Context, root int) (report Report, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if err := w.openFDs(); err != nil {
+		return report, err
+	}
+	defer unix.Close(w.fds)
 	w.ctx, w.offers = ctx, make(chan batch)
 	w.files.Store(0)
 	w.undone.Add(1)
@@ -161,16 +150,24 @@ func (w *walk) all(ctx context.Context, root int) (report Report, sum uint64, er
 	ended.Wait()
 	for _, p := range list {
 		report.add(p.report)
-		sum += p.sum
 	}
-	return report, sum, context.Cause(ctx)
+	return report, context.Cause(ctx)
+}
+
+// openFDs opens the directory of this process's descriptors, for [procPath].
+func (w *walk) openFDs() (err error) {
+	w.fds, err = unix.Open(procFDs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: procFDs, Err: err}
+	}
+	return nil
 }
 
 func (r *Report) add(o Report) {
 	r.Files, r.Todo, r.Done, r.Outside = r.Files+o.Files, r.Todo+o.Todo, r.Done+o.Done, r.Outside+o.Outside
-	r.Special, r.ACLs, r.Immutable, r.HardLinks = r.Special+o.Special, r.ACLs+o.ACLs, r.Immutable+o.Immutable, r.HardLinks+o.HardLinks
+	r.Special, r.ACLs, r.Capabilities, r.Immutable = r.Special+o.Special, r.ACLs+o.ACLs, r.Capabilities+o.Capabilities, r.Immutable+o.Immutable
+	r.HardLinks, r.Bytes = r.HardLinks+o.HardLinks, r.Bytes+o.Bytes
 	r.Sparse, r.Mounts, r.Vanished, r.New = r.Sparse+o.Sparse, r.Mounts+o.Mounts, r.Vanished+o.Vanished, r.New+o.New
-	r.Bytes += o.Bytes
 }
 
 // read does what is in a directory, or gives parts of it to a worker that waits.
@@ -223,24 +220,18 @@ func (p *worker) entries(d *dir, list []byte) error {
 		if name == "." || name == ".." {
 			continue
 		}
-		if p.purpose == toMove || p.purpose == toName {
-			p.sum += maphash.Comparable(p.seed, named{d.inode, binary.NativeEndian.Uint64(entry), name})
-		}
 		if n++; n%64 == 0 && p.ctx.Err() != nil {
 			return context.Cause(p.ctx)
 		}
-		switch {
-		case kind == unix.DT_DIR:
-			below = append(below, name)
-		case p.purpose == toName && kind != unix.DT_UNKNOWN:
-		default:
-			isDir, err := p.file(d, name)
-			if err != nil {
+		isDir := kind == unix.DT_DIR
+		if !isDir {
+			var err error
+			if isDir, err = p.file(d, name); err != nil {
 				return err
 			}
-			if isDir {
-				below = append(below, name)
-			}
+		}
+		if isDir {
+			below = append(below, name)
 		}
 	}
 	if len(p.spare) < maxSpare {
@@ -325,15 +316,7 @@ func (p *worker) inode(parent *dir, name string, fd int) error {
 	if err != nil {
 		return parent.failed("open", name, err)
 	}
-	d := &dir{fd: list, parent: parent, name: name, inode: st.Ino}
+	d := &dir{fd: list, parent: parent, name: name}
 	d.users.Store(1)
-	if p.purpose == toMove || p.purpose == toName {
-		// The owner was changed above: what changes the time after this is foreign.
-		if st, err = stat(list); err != nil {
-			d.release()
-			return parent.failed("stat", name, err)
-		}
-		p.sum += maphash.Comparable(p.seed, timed{st.Ino, st.Ctime.Sec, st.Ctime.Nsec})
-	}
 	return p.read(d)
 }

@@ -86,7 +86,7 @@ func shiftCommand(e *env) *cobra.Command {
 				return err
 			}
 			e.say("%s: %d of %d files to move from %v to %v", job.Dir, job.Report.Todo, job.Report.Files, a, b)
-			if job.Report.Todo == 0 {
+			if job.Report.Idle() {
 				return e.shifted(job, nil)
 			}
 			if err := job.Refusal(); err != nil {
