@@ -42,30 +42,31 @@ func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 }
 
 // Update calls plan and applies what it returns, with no other run of this
-// module in between. Where another program changed a file after plan had read
-// it, Update plans again, now under the locks of the files, so that programs
-// which write them all the time do not keep it waiting. An error of plan ends it
-// with nothing changed, and so does [ErrChanged] after 50 plans: then plan does
-// not read the files again, or gives back what it read before.
+// module in between: if there was one since plan began to read, Update plans
+// again, now with all others kept away. Where another program changed a file
+// after plan had read it, it plans again under the locks of the files, so that
+// programs which write them all the time do not keep it waiting. An error of plan
+// ends it with nothing changed, and so does [ErrChanged] after 50 plans: then
+// plan does not read the files again, or gives back what it read before.
 func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
 	a := &applier{host: h}
+	before, unseen := h.runs()
+	p, todo, err := a.plan(plan)
+	if !todo {
+		return Receipt{}, err
+	}
 	unlock, err := a.lock(ctx)
 	if err != nil {
 		return Receipt{}, err
 	}
 	defer unlock()
 	defer func() { a.unhold() }()
+	if now, err := h.runs(); unseen != nil || err != nil || now != before {
+		if p, todo, err = a.plan(plan); !todo {
+			return Receipt{}, err
+		}
+	}
 	for try := 1; ; try++ {
-		p, err := plan()
-		if err != nil {
-			return Receipt{}, err
-		}
-		if err := p.check(); err != nil {
-			return Receipt{}, err
-		}
-		if !a.changes(p) {
-			return Receipt{}, nil
-		}
 		r, err := a.apply(ctx, p)
 		if !errors.Is(err, ErrChanged) || errors.Is(err, ErrUnfinished) || ctx.Err() != nil {
 			return r, err
@@ -78,7 +79,21 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 				return Receipt{}, err
 			}
 		}
+		if p, todo, err = a.plan(plan); !todo {
+			return Receipt{}, err
+		}
 	}
+}
+
+// plan makes a plan, and reports whether there is something to do.
+func (a *applier) plan(plan func() (Plan, error)) (p Plan, todo bool, err error) {
+	if p, err = plan(); err != nil {
+		return Plan{}, false, err
+	}
+	if err = p.check(); err != nil {
+		return Plan{}, false, err
+	}
+	return p, a.changes(p), nil
 }
 
 // maxPlans is how often Update plans. One that reads the files under their locks

@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -324,6 +325,24 @@ func (h Host) journal() (index, error) {
 	slices.SortFunc(all.ids, func(a, b string) int { return number(a) - number(b) })
 	all.ids = slices.Compact(all.ids)
 	return all, nil
+}
+
+// runs tells one state of the journal from another: each run writes there, and
+// one that takes its files back and its record away leaves another time. While
+// one is under way there is no such state.
+func (h Host) runs() (string, error) {
+	journal, err := h.journal()
+	if err != nil || journal.last == 0 {
+		return "", err
+	}
+	if _, open, err := h.unfinished(journal.ids); err != nil || open {
+		return "", cmp.Or(err, ErrUnfinished)
+	}
+	info, err := h.Stat(journalDir)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprint(journal.ids, len(journal.undone), journal.last, info.ModTime().UnixNano()), nil
 }
 
 // number returns 0 for a name that is not an ID.

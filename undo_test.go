@@ -1,10 +1,14 @@
 package usernskit
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -164,6 +168,79 @@ func TestUpdatePlansAgainWhereOthersWrite(t *testing.T) {
 	data, err := host.ReadFile("/etc/subuid")
 	require.NoError(t, err)
 	assert.Len(t, data, 40)
+}
+
+// Planning may take long, so it is done once where nobody else was at work.
+func TestUpdatePlansOnce(t *testing.T) {
+	host := Host{Root: t.TempDir()}
+	plans := 0
+	update := func(p Plan, during func()) error {
+		_, err := host.Update(t.Context(), func() (Plan, error) {
+			plans++
+			if plans == 1 && during != nil {
+				during()
+			}
+			return p, nil
+		})
+		return err
+	}
+	t.Run("nothing to do makes nothing", func(t *testing.T) {
+		require.NoError(t, update(Plan{}, nil))
+		list, err := os.ReadDir(host.Root)
+		require.NoError(t, err)
+		assert.Empty(t, list)
+	})
+	for i, tt := range []struct {
+		name   string
+		plans  int
+		during func()
+	}{
+		{"alone, the first run", 1, nil},
+		{"alone", 1, nil},
+		{"another run while it planned", 2, func() {
+			_, err := host.Apply(t.Context(), makeFile("/theirs", []byte("x")))
+			require.NoError(t, err)
+		}},
+		{"an undo", 2, func() { require.NoError(t, host.Undo(t.Context(), "", nil)) }},
+		{"one that failed and left no record", 2, func() {
+			time.Sleep(20 * time.Millisecond) // the clock of file times
+			a := applier{host: host, fault: func(at string) error {
+				if strings.HasPrefix(at, "write /mine") {
+					return errors.New("no")
+				}
+				return nil
+			}}
+			unlock, err := a.lock(t.Context())
+			require.NoError(t, err)
+			defer unlock()
+			_, err = a.apply(t.Context(), makeFile("/mine", []byte("x")))
+			require.Error(t, err)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			plans = 0
+			require.NoError(t, update(makeFile(fmt.Sprint("/x", i), []byte("x")), tt.during))
+			assert.Equal(t, tt.plans, plans)
+		})
+	}
+	t.Run("one under way when it began", func(t *testing.T) {
+		a := applier{host: host}
+		unlock, err := a.lock(t.Context())
+		require.NoError(t, err)
+		r, err := a.apply(t.Context(), makeFile("/slow", []byte("x")))
+		require.NoError(t, err)
+		open, err := host.record(r.ID)
+		require.NoError(t, err)
+		open.State = StateApplying
+		require.NoError(t, a.keep(open))
+		plans = 0
+		require.NoError(t, update(makeFile("/y", []byte("x")), func() {
+			open.State = StateApplied
+			require.NoError(t, a.keep(open))
+			unlock()
+		}))
+		assert.Equal(t, 2, plans)
+	})
 }
 
 // A plan function that read the files outside of it would be asked for ever.

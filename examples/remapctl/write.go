@@ -33,34 +33,30 @@ func (e *env) riskFlag(c *cobra.Command) {
 }
 
 // change is how every command that writes goes about it: plan, show, ask,
-// apply. The plan that is applied is made again under the lock, since another
-// program may have written in between; a person who was asked gets what was
-// shown or nothing.
+// apply. A person who was asked gets what was shown or nothing; with --yes, the
+// plan is made once.
 func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (usernskit.Receipt, error) {
-	p, err := plan()
-	if err != nil {
-		return usernskit.Receipt{}, err
-	}
-	if p.Empty() {
-		e.warn(p)
-		if !e.restarts { // which has yet to look
-			e.say("nothing to do")
-		}
-		return usernskit.Receipt{}, e.report(p, usernskit.Receipt{})
-	}
+	var p usernskit.Plan
+	var err error
+	shown, warned := "", false
 	if !e.yes || e.dryRun {
-		e.show(p)
-	}
-	e.warn(p)
-	if e.dryRun {
-		return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}), findings)
-	}
-	if err := e.agreed(ctx, p); err != nil {
-		return usernskit.Receipt{}, err
-	}
-	shown := ""
-	if !e.yes {
-		shown = p.Diff()
+		if p, err = plan(); err != nil {
+			return usernskit.Receipt{}, err
+		}
+		if !p.Empty() {
+			e.show(p)
+		}
+		e.warn(p)
+		switch {
+		case p.Empty():
+			return usernskit.Receipt{}, e.nothing(p)
+		case e.dryRun:
+			return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}), findings)
+		}
+		if err := e.agreed(ctx, p); err != nil {
+			return usernskit.Receipt{}, err
+		}
+		shown, warned = p.Diff(), true
 	}
 	var receipt usernskit.Receipt
 	err = e.write(func() error {
@@ -76,12 +72,22 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 			if !e.yes && p.Diff() != shown {
 				return p, fmt.Errorf("%w: the plan differs from the one that was agreed to", usernskit.ErrChanged)
 			}
+			if !warned {
+				e.warn(p)
+				warned = true
+			}
+			if p.Empty() {
+				return p, nil
+			}
 			return p, e.refused(p)
 		})
 		return err
 	})
 	if err != nil {
 		return receipt, err
+	}
+	if p.Empty() {
+		return receipt, e.nothing(p)
 	}
 	if receipt.ID != "" {
 		e.done = fmt.Sprintf("the files were written (receipt %s)", receipt.ID)
@@ -96,6 +102,14 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 		e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
 	}
 	return receipt, e.report(p, receipt)
+}
+
+// nothing reports a plan that changes no file.
+func (e *env) nothing(p usernskit.Plan) error {
+	if !e.restarts { // which has yet to look
+		e.say("nothing to do")
+	}
+	return e.report(p, usernskit.Receipt{})
 }
 
 // later calls f after a while, unless it is stopped before; then f is not running
