@@ -293,9 +293,11 @@ var d06 = check{
 		case r.unsure != "":
 			j.unknown(r.subject, "what is configured is not known: %s", r.unsure)
 		case r.force != r.want:
-			j.fail("docker", "in force: %s; configured: %s", r.force, r.want).
-				saw("docker info DockerRootDir", j.Engine.RootDir, r.want).saw(orFile(c.Place, c.File), orNone(c.Value), "").
-				run(strings.Join(c.Startup.Restart().Argv, " "))
+			fi := j.fail("docker", "in force: %s; configured: %s", r.force, r.want).
+				saw("docker info DockerRootDir", j.Engine.RootDir, r.want).saw(orFile(c.Place, c.File), orNone(c.Value), "")
+			if c.Startup.Init != dockerd.InitProcess || len(c.Startup.Others) == 0 { // it would restart another one
+				fi.run(strings.Join(c.Startup.Restart().Argv, " "))
+			}
 		default:
 			j.pass("docker", "in force and configured: %s", r.force).saw("docker info DockerRootDir", j.Engine.RootDir, r.want)
 		}

@@ -404,7 +404,7 @@ var c03 = check{
 			if b.Shim != nil {
 				fi.saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), "-namespace "+b.Shim.Namespace+" -address "+b.Shim.Address, "")
 			}
-			fi.Remedy = Remedy{Text: "Run the same with DOCKER_HOST set to that daemon."}
+			fi.Remedy = Remedy{Text: "Run the same with DOCKER_HOST=" + cmp.Or(b.OtherAt, "the address of that daemon") + "."}
 		}
 		if why := j.Engine.Unread["Plugins"]; why != "" {
 			for _, b := range orphans {

@@ -86,6 +86,10 @@ type Coverage struct {
 	// remapped". Nothing else is said of them.
 	Others []string `json:"others"`
 
+	// Daemons lists the other dockerds of the host, as DOCKER_HOST has them, or
+	// "process 61" where one's address is not known. Ask each for its own report.
+	Daemons []string `json:"daemons"`
+
 	// Missing lists what could not be seen, in words; empty means that
 	// everything was.
 	Missing []string `json:"missing"`
@@ -222,12 +226,19 @@ func (r *Report) headline(remapped Verdict) string {
 	return "cannot tell"
 }
 
-// aside names the auditor.
-func (c Coverage) aside() string {
-	if c.Auditor == "" {
-		return ""
+// aside names the auditor, and the daemons that the report does not speak of.
+func (c Coverage) aside() (text string) {
+	if c.Auditor != "" {
+		text = "; this audit's own " + c.Auditor + " aside"
 	}
-	return "; this audit's own " + c.Auditor + " aside"
+	for _, d := range c.Daemons {
+		text += "; another dockerd runs here, of which this says nothing: "
+		if strings.Contains(d, "://") {
+			text += "run the same with DOCKER_HOST="
+		}
+		text += d
+	}
+	return text
 }
 
 // rank orders verdicts, the one that a person must see first lowest.

@@ -141,6 +141,9 @@ func coverage(f *facts.Facts) Coverage {
 	if f.Engine != nil {
 		c.Docker = f.Engine.Source
 	}
+	for _, d := range f.Daemons {
+		c.Daemons = append(c.Daemons, d.String())
+	}
 	if f.HasProc {
 		c.Processes, c.Namespaces = f.Scan.Coverage.Seen, len(f.Scan.Namespaces)
 		c.Vanished, c.Denied = f.Scan.Coverage.Vanished, f.Scan.Coverage.Denied

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,7 +196,7 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 			e := remapped(web(engine.Container{}))
 			e.PeerPID = 60
 			hosts := func(store string, container ...proc) Options {
-				opts := live(t, &e, append(container, fine, dockerdAt(60), dockerdAt(61, "--data-root=/srv/b", "--userns-remap=alice"),
+				opts := live(t, &e, append(container, fine, dockerdAt(60), dockerdAt(61, "--data-root=/srv/b", "--userns-remap=alice", "-H", "unix:///run/b.sock"),
 					shim(50, namespace, idOld, "/run/containerd/containerd.sock"))...)
 				with(t, opts.Host, map[string]string{"srv/b/engine-id": "x", store + "/containers/" + idOld + "/config.v2.json": "{}"})
 				return opts
@@ -206,6 +207,9 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 			assert.Contains(t, texts(r), "another daemon has it: process 61 with the store /srv/b")
 			assert.Zero(t, r.Summary.Fail+r.Summary.Unknown)
 			assert.Equal(t, Warn, r.Summary.Remapped)
+			assert.Equal(t, []string{"unix:///run/b.sock"}, r.Coverage.Daemons)
+			assert.Contains(t, r.Summary.Text, "another dockerd runs here, of which this says nothing: run the same with DOCKER_HOST=unix:///run/b.sock")
+			assert.True(t, slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Remedy.Text == "Run the same with DOCKER_HOST=unix:///run/b.sock." }))
 
 			r = run(t, hosts("srv/b", hostRoot(200, idOld)))
 			assert.Equal(t, []string{"C01 fail", "C03 warn"}, bad(r), texts(r))

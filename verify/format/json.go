@@ -21,7 +21,8 @@ func JSON(w io.Writer, r verify.Report) error {
 		findings[i] = f
 	}
 	r.Findings = findings
-	r.Coverage.Missing, r.Coverage.Others = orEmpty(r.Coverage.Missing), orEmpty(r.Coverage.Others)
+	c := &r.Coverage
+	c.Missing, c.Others, c.Daemons = orEmpty(c.Missing), orEmpty(c.Others), orEmpty(c.Daemons)
 	return writeJSON(w, struct {
 		Schema int `json:"schema"`
 		verify.Report

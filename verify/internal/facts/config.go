@@ -120,7 +120,7 @@ func (c config) hosts() []string {
 }
 
 // listens returns where the daemon listens: on what its flags and its file say, or
-// on the usual socket. One that a unit of systemd opens is not among them.
+// on the usual socket. Which one systemd opens for it, fd://, is not looked up.
 func (c config) listens() []string {
 	list := c.hosts()
 	for _, flag := range c.Startup.Flags {

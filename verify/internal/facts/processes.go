@@ -117,6 +117,7 @@ type Container struct {
 	// Other is the daemon that the container belongs to, where it is not the one
 	// that is asked; OtherErr is why that is not known.
 	Other    string
+	OtherAt  string // what DOCKER_HOST has to be to ask it; "" where that is not known
 	OtherErr error
 }
 
@@ -396,7 +397,7 @@ func (f *Facts) markOthers() {
 		for _, d := range f.Daemons {
 			switch held, err := f.holds(d, b.ID); {
 			case held:
-				b.Other, b.OtherErr = fmt.Sprintf("process %d with the store %s", d.PID, d.DataRoot), nil
+				b.Other, b.OtherAt, b.OtherErr = fmt.Sprintf("process %d with the store %s", d.PID, d.DataRoot), d.String(), nil
 			case err != nil && b.Other == "":
 				b.OtherErr = fmt.Errorf("another dockerd may have it, process %d: %w", d.PID, err)
 			}
@@ -410,6 +411,16 @@ type Daemon struct {
 	DataRoot string
 	Hosts    []string // where it listens, as DOCKER_HOST has it
 	Err      error    // why that is not known
+}
+
+// String returns its address, as DOCKER_HOST has it.
+func (d Daemon) String() string {
+	for _, host := range d.Hosts {
+		if d.Err == nil && strings.Contains(host, "://") && !strings.HasPrefix(host, "fd://") {
+			return host
+		}
+	}
+	return fmt.Sprintf("process %d", d.PID)
 }
 
 // readDaemons reads how the other dockerds of the host are started.
