@@ -251,7 +251,7 @@ func (s *Set) oneRange(out *findings, f *File, l line, r Range, w window) {
 		})
 	}
 	if r.Count < minCount {
-		out.addf(ProblemCountBelow65536, f.name, l.number, l.owner, "%d IDs are fewer than 65536: ID 65534 (nobody) of an image cannot be mapped", r.Count)
+		out.addf(ProblemCountBelow65536, f.name, l.number, l.owner, "fewer than 65536 IDs (%d): ID 65534 (nobody) of an image cannot be mapped", r.Count)
 	}
 	if l.owner == kubelet && (r.Start%minCount != 0 || r.Count%minCount != 0) {
 		out.addf(ProblemKubelet, f.name, l.number, l.owner, "the kubelet takes only a start and a count that are multiples of 65536, not %v", r)

@@ -40,7 +40,7 @@ func TestProblemsOfALine(t *testing.T) {
 		"alice:1000:65536":        "reserved: alice:1000:65536 has reserved IDs: 1000-60000 (login users), 60001-60513 (systemd-homed), 60514-60577 (host users mapped into systemd-nspawn containers), 60578-60705 (greeters of systemd), 60706-61183 (below 65536, where no range belongs), 61184-65519 (DynamicUser= of systemd), 65520-65533 (below 65536, where no range belongs), 65534-65534 (nobody, and IDs that are not mapped), 65535-65535 ((uid_t)-1 of 16-bit programs)",
 		"alice:2147483640:65536":  "reserved: alice:2147483640:65536 has reserved IDs: 2147483648-2147549175 (IDs from 2^31 on, which programs with signed numbers get wrong)",
 		"alice:524288:65536":      "",
-		"alice:100000:65535":      "count-below-65536: 65535 IDs are fewer than 65536: ID 65534 (nobody) of an image cannot be mapped",
+		"alice:100000:65535":      "count-below-65536: fewer than 65536 IDs (65535): ID 65534 (nobody) of an image cannot be mapped",
 		"kubelet:100000:65536":    "kubelet-misaligned: the kubelet takes only a start and a count that are multiples of 65536, not 100000:65536",
 		"kubelet:131072:100000":   "kubelet-misaligned: the kubelet takes only a start and a count that are multiples of 65536, not 131072:100000",
 		"kubelet:131072:131072":   "",

@@ -275,7 +275,7 @@ func (p *planner) job(want Request) (*job, error) {
 
 func (p *planner) warnSmall(count uint64) {
 	p.warn(usernskit.Warning{ID: WarnSmallRange, Risk: true, Text: fmt.Sprintf(
-		"%d IDs are fewer than 65536: ID 65534 (nobody) and others of an image cannot be used", count)})
+		"fewer than 65536 IDs (%d): ID 65534 (nobody) and others of an image cannot be used", count)})
 }
 
 func smallError(file string, line int, owner string, r Range) error {

@@ -138,7 +138,7 @@ func release(ctx context.Context, reg fleet.Registry, slot string) error {
 func audit(ctx context.Context, reg fleet.Registry, space fleet.Space, names []string) error {
 	problems, err := fleet.Audit(ctx, reg, space, fleet.ReadExports(names...))
 	if err != nil && *path == "" {
-		err = fmt.Errorf("%w; the claims are asked of etcd: -file FILE reads them from a file", err)
+		err = fmt.Errorf("%w; the claims are asked of etcd; to read them from a file: fleet -file FILE audit EXPORT...", err)
 	}
 	if err != nil || len(problems) == 0 {
 		return err

@@ -16,7 +16,6 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
-	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify"
@@ -174,18 +173,4 @@ func askDocker(ctx context.Context) (remap.Daemon, error) {
 		return remap.Daemon{}, err
 	}
 	return remap.Daemon{Remapped: engine.Remaps(), DataRoot: engine.RootDir}, nil
-}
-
-// running lists the containers that run, by name.
-func (e *env) running(ctx context.Context) (names []string, err error) {
-	engine, err := docker.Read(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range engine.Containers {
-		if c.Running {
-			names = append(names, text.Visible(c.Name))
-		}
-	}
-	return names, nil
 }

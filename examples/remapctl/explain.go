@@ -65,7 +65,7 @@ func (e *env) explain(_ context.Context, list []string) error {
 		if len(out.Risks) == 0 {
 			c, err := verify.Explain(list[0])
 			if err != nil {
-				return fmt.Errorf("%w; this lists all checks and risks: %s", err, e.self("explain"))
+				return fmt.Errorf("%q is neither a check nor a risk; this lists them: %s", list[0], e.self("explain"))
 			}
 			out.Checks = append(out.Checks, c)
 			e.text("%s", strings.TrimSuffix(fmt.Sprint(c), "\n"))

@@ -114,11 +114,11 @@ func help(c *cobra.Command) string {
 		}
 	})
 	if own.HasFlags() {
-		text := own.FlagUsagesWrapped(width)
+		text := "\n" + own.FlagUsagesWrapped(width)
 		if own.Lookup("help") == nil { // none has a short form to leave room for
-			text = strings.ReplaceAll(text, "      --", "  --")
+			text = strings.ReplaceAll("\n"+own.FlagUsagesWrapped(width+4), "\n    ", "\n")
 		}
-		fmt.Fprintf(&b, "\n%s", text)
+		b.WriteString(text)
 	}
 	if c.HasParent() {
 		b.WriteString("\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n")

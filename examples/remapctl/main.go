@@ -87,6 +87,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return code
 		case s := <-signals:
 			if by != 0 {
+				if e.phase.Load() == writing {
+					e.note("remapctl: cut off by a second signal in the middle of a change; how far it came: %s; to take it back: %s", e.self("undo", "--list"), e.self("undo"))
+				}
 				return 128 + int(by)
 			}
 			by, _ = s.(syscall.Signal)

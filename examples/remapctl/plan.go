@@ -48,7 +48,7 @@ func (e *env) enableFlags(c *cobra.Command) *enableRequest {
 
 // daemonFlags say which dockerd is meant, where looking cannot tell.
 func daemonFlags(c *cobra.Command, daemon *dockerd.Choice) {
-	c.Flags().StringVar(&daemon.Unit, "unit", "", "`NAME` of the unit or script that starts the dockerd that is meant")
+	c.Flags().StringVar(&daemon.Unit, "unit", "", "`NAME` of the unit or script that starts that dockerd")
 	c.Flags().StringVar(&daemon.ConfigFile, "config-file", "", "`PATH` of the daemon.json that it reads")
 }
 

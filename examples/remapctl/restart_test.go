@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
@@ -75,4 +76,43 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 			assert.Contains(t, text.String(), c.says)
 		})
 	}
+}
+
+// What --restart runs itself is not left to the person, and the rest is.
+func TestWithRestartOnlyTheRestIsLeftToDo(t *testing.T) {
+	plan := func() (usernskit.Plan, error) {
+		return usernskit.Plan{Changes: []usernskit.Change{{Path: "/etc/x", After: []byte("x")}}, Actions: []usernskit.Action{
+			{Argv: []string{"sysctl", "-p"}},
+			{Argv: []string{"systemctl", "restart", "docker"}, Kind: usernskit.ActionRestartDocker},
+			{Argv: []string{"reboot"}, When: usernskit.WhenLater, Kind: usernskit.ActionReboot},
+			{Argv: []string{"update-grub"}, Where: usernskit.WhereTree},
+		}}, nil
+	}
+	for restarts, want := range map[bool][]string{
+		true:  {"later run: reboot", "then run: chroot ROOT update-grub"},
+		false: {"then run: sysctl -p", "then run: systemctl restart docker", "later run: reboot", "then run: chroot ROOT update-grub"},
+	} {
+		var out bytes.Buffer
+		e := &env{host: hosttest.Tree(t, "-- etc/hostname --\nx\n"), out: &output{w: &out}, err: &out, yes: true, restarts: restarts}
+		_, err := e.change(t.Context(), plan)
+		require.NoError(t, err)
+		var left []string
+		for line := range strings.Lines(strings.ReplaceAll(out.String(), e.host.Root, "ROOT")) {
+			if strings.Contains(line, " run: ") {
+				left = append(left, strings.TrimSpace(line))
+			}
+		}
+		assert.Equal(t, want, left, "--restart %v", restarts)
+	}
+}
+
+func TestTheQuestionNamesWhatRuns(t *testing.T) {
+	sysctl := usernskit.Action{Argv: []string{"sysctl", "-p", "/etc/sysctl.d/x.conf"}}
+	restart := usernskit.Action{Argv: []string{"systemctl", "restart", "docker"}, Kind: usernskit.ActionRestartDocker}
+	change := usernskit.Change{Path: "/etc/docker/daemon.json", Before: []byte(`{"userns-remap": "default"}`), After: []byte("{}")}
+	e := &env{host: hosttest.Tree(t, "-- etc/hostname --\nx\n")}
+	p := usernskit.Plan{Changes: []usernskit.Change{change}, Actions: []usernskit.Action{sysctl, restart}}
+	assert.Equal(t, "This writes /etc/docker/daemon.json. Docker is not restarted, and goes on as it is until it is. The way back: "+e.self("undo"), e.decision(t.Context(), p))
+	e.restarts = true
+	assert.Contains(t, e.decision(t.Context(), p), "It runs sysctl -p /etc/sysctl.d/x.conf. Docker is restarted; which containers stop is not known")
 }

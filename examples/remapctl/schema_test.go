@@ -126,7 +126,7 @@ func TestEveryCommandWithJSONHasASchema(t *testing.T) {
 		assert.Equal(t, !slices.Contains(noJSON, name), have[name], "%s.schema.json", name)
 		delete(have, name)
 	}
-	for _, name := range []string{"error", "undo-list", "undo-forget", "map-id", "map-target"} {
+	for _, name := range []string{"error", "progress", "undo-list", "undo-forget", "map-id", "map-target"} {
 		delete(have, name)
 	}
 	assert.Empty(t, slices.Sorted(maps.Keys(have)), "schemas of no command")

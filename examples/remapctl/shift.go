@@ -35,21 +35,19 @@ func shiftCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "shift DIR", Short: "move the owners of a directory tree between two ranges",
 		Long: "For data of containers that were not remapped: afterwards it belongs to the same\n" +
-			"users of remapped ones. Without --from and --to it goes from 0 to the range that\n" +
-			"dockerd maps containers to. Keeps setuid, capabilities and ACLs. A job that was\n" +
-			"interrupted goes on with --resume. With --json it also writes JSON lines to\n" +
-			"stderr that say how far it is: objects with a member progress.",
+			"users of remapped ones. Keeps setuid, capabilities and ACLs. With --json, lines\n" +
+			"of JSON with a member progress on stderr say how far it is.",
 		Example: "remapctl shift /srv/data --dry-run",
 		Args:    args(1, 1),
 	}
 	e.writeFlags(c)
 	f := c.Flags()
-	from := f.String("from", "", "the range `START:COUNT` that owners are in (default: 0 and as many as --to has)")
-	to := f.String("to", "", "the range `START:COUNT` to move them to (default: that of dockerd)")
+	from := f.String("from", "", "the range `START:COUNT` of the owners (default: from 0)")
+	to := f.String("to", "", "the range `START:COUNT` to move to (default: dockerd's)")
 	back := f.Bool("back", false, "the reverse: from --to to --from")
 	resume := f.Bool("resume", false, "go on with the job of DIR that was interrupted")
 	undo := f.Bool("undo", false, "move the owners of the last job of DIR back")
-	lift := f.Bool("lift-immutable", false, "take immutable and append-only off for the change, and put them back")
+	lift := f.Bool("lift-immutable", false, "lift immutable and append-only for the change")
 	state := f.String("state", "", "keep the journal in `DIR`, not "+shift.DefaultState)
 	daemonFlags(c, &e.daemon)
 	for _, other := range []string{"from", "to", "back"} {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,4 +107,28 @@ func TestSignals(t *testing.T) {
 			})
 		}
 	}
+
+	// The first Ctrl-C has everything put back. Who does not wait for that is told.
+	t.Run("a second one in the middle of a write", func(t *testing.T) {
+		s := stuck{t.TempDir()}
+		script := "#!/bin/sh\ncase \"$1\" in restart) echo $$ >>" + s.dir + "/calls; exec sleep 60; esac\n"
+		require.NoError(t, os.WriteFile(s.dir+"/systemctl", []byte(script), 0o755))
+		cmd, out := s.command("enable", "--yes", "--restart", "--accept-risk", "startup-unsure")
+		require.NoError(t, cmd.Start())
+		for n := 1; n <= 2; n++ { // with the new files, and with the old ones
+			require.Eventually(t, func() bool { return s.calls() == n }, 10*time.Second, 5*time.Millisecond)
+			require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+		}
+		err := cmd.Wait()
+		left, _ := os.ReadFile(s.dir + "/calls")
+		for _, pid := range strings.Fields(string(left)) {
+			if n, err := strconv.Atoi(pid); err == nil {
+				_ = syscall.Kill(n, syscall.SIGKILL)
+			}
+		}
+		var exit *exec.ExitError
+		require.True(t, errors.As(err, &exit))
+		assert.Equal(t, 130, exit.ExitCode())
+		assert.Contains(t, out.String(), "remapctl: cut off by a second signal in the middle of a change; how far it came: remapctl undo --list; to take it back: remapctl undo\n")
+	})
 }

@@ -118,16 +118,18 @@ func subidReleaseCommand(e *env) *cobra.Command {
 	e.writeFlags(c)
 	e.argument(c, false, e.claims(true))
 	c.RunE = e.action(func(ctx context.Context, list []string) error {
+		held := []subid.Claim{}
 		_, err := e.change(ctx, func() (usernskit.Plan, error) {
 			s, err := subid.Read(ctx, e.host)
 			if err != nil {
 				return usernskit.Plan{}, err
 			}
-			if len(s.Held(list[0])) == 0 {
-				e.note("%q has no ranges in %s and %s; this shows who has: %s", list[0], subid.UIDFile, subid.GIDFile, e.self("subid", "list"))
-			}
+			held = s.Held(list[0])
 			return s.PlanRelease(list[0])
 		})
+		if err == nil && len(held) == 0 {
+			e.say("  %q has no ranges in %s and %s; this shows who has: %s", list[0], subid.UIDFile, subid.GIDFile, e.self("subid", "list"))
+		}
 		return err
 	})
 	return c

@@ -100,7 +100,7 @@ func (e *env) forget(ctx context.Context, what string) error {
 		}
 	}
 	if len(ids) > 0 && !e.dryRun {
-		e.about = fmt.Sprintf("This drops %s; what they did can no longer be undone.", text.Count(len(ids), "receipt", "receipts"))
+		e.about = fmt.Sprintf("This drops %s, and the way back with it.", text.Count(len(ids), "receipt", "receipts"))
 		if err := e.agreed(ctx, usernskit.Plan{}); err != nil {
 			return err
 		}

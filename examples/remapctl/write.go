@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -18,6 +19,8 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // writeFlags adds those of every command that writes.
@@ -95,9 +98,7 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	for _, c := range receipt.Changes {
 		e.say("wrote %s", c.Path)
 	}
-	e.next(slices.DeleteFunc(slices.Clone(p.Actions), func(a usernskit.Action) bool { // --restart runs what is for now
-		return e.restarts && a.When == usernskit.WhenNow && a.Where == usernskit.WhereHost
-	}))
+	e.next(slices.DeleteFunc(slices.Clone(p.Actions), func(a usernskit.Action) bool { return e.restarts && isNow(a) }))
 	if receipt.ID != "" {
 		e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
 	}
@@ -200,32 +201,60 @@ func (e *env) agreed(ctx context.Context, p usernskit.Plan) error {
 
 // decision says what a yes is to, in words.
 func (e *env) decision(ctx context.Context, p usernskit.Plan) string {
-	var files []string
+	var files, programs, said []string
+	off, restart := false, e.restarts
 	for _, c := range p.Changes {
 		files = append(files, c.Path)
+		setting := []byte("userns-remap")
+		off = off || bytes.Contains(c.Before, setting) && !bytes.Contains(c.After, setting)
 	}
-	said := e.about
-	if said == "" && files != nil {
-		said = "This writes " + strings.Join(files, ", ") + "."
+	for _, a := range p.Actions {
+		if restart = restart || a.Kind == usernskit.ActionRestartDocker; e.restarts && a.Kind == usernskit.ActionRun && isNow(a) {
+			programs = append(programs, quoted(a.Argv))
+		}
 	}
-	restart := slices.ContainsFunc(p.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
+	add := func(format string, a ...any) { said = append(said, fmt.Sprintf(format, a...)) }
 	switch {
+	case e.about != "":
+		add("%s", e.about)
+	case files != nil:
+		add("This writes %s.", strings.Join(files, ", "))
+	}
+	if programs != nil {
+		add("It runs %s.", strings.Join(programs, "; "))
+	}
+	var daemon *engine.Engine
+	unknown := error(usernskit.ErrNotLive)
+	if e.host.Live() && (e.restarts || off) {
+		daemon, unknown = docker.Read(ctx, "")
+	}
+	switch {
+	case e.restarts && unknown != nil:
+		add("Docker is restarted; which containers stop is not known, since it does not answer.")
 	case e.restarts:
-		running := "which containers stop is not known, since it does not answer"
-		if list, err := e.running(ctx); err == nil {
-			running = text.Count(len(list), "running container stops", "running containers stop")
-			if len(list) > 0 {
-				running += ": " + strings.Join(list, ", ")
+		var list []string
+		for _, c := range daemon.Containers {
+			if c.Running {
+				list = append(list, text.Visible(c.Name))
 			}
 		}
-		said += " Docker is restarted; " + running + "."
+		add("Docker is restarted; %s: %s.", text.Count(len(list), "running container stops", "running containers stop"), cmp.Or(strings.Join(list, ", "), "none"))
 	case restart:
-		said += " Docker is not restarted, and goes on as it is until it is."
+		add("Docker is not restarted, and goes on as it is until it is.")
+	}
+	if off && unknown == nil && daemon.Remaps() {
+		add("What is in %s is not seen once remapping is off: %s, %s, %s.", daemon.RootDir, text.Count(len(daemon.Images), "image", "images"),
+			text.Count(len(daemon.Containers), "container", "containers"), text.Count(len(daemon.Volumes), "volume", "volumes"))
 	}
 	if e.about == "" && files != nil {
-		said += " The way back: " + e.self("undo")
+		add("The way back: %s", e.self("undo"))
 	}
-	return strings.TrimSpace(said)
+	return strings.Join(said, " ")
+}
+
+// isNow reports whether --restart runs the action.
+func isNow(a usernskit.Action) bool {
+	return a.When == usernskit.WhenNow && a.Where == usernskit.WhereHost
 }
 
 // show prints the diff, unless JSON carries it.
