@@ -26,8 +26,8 @@ type Sources struct {
 	// Problems are the places where update-grub stops ([WarnStops]), or stops
 	// if a command fails ([WarnMayStop]).
 	Problems []usernskit.Warning `json:"problems"`
-	// Values are the variables that reach the kernel. Path is the file with the
-	// last word on each; State is StateCannotTell where reading does not tell.
+	// Values are the variables that reach the kernel. Path is the file that
+	// decides each; State is StateCannotTell where reading is not enough.
 	Values []Place `json:"values"`
 }
 
@@ -116,7 +116,7 @@ func brokenMenu(text string) string {
 	return ""
 }
 
-// shellProgram is what /bin/sh is.
+// shellProgram returns the shell behind /bin/sh.
 func (s *site) shellProgram() string {
 	for _, link := range []string{"/bin/sh", "/usr/bin/sh"} {
 		if target, err := s.h.Path(link); err == nil && s.exists(link) {

@@ -140,8 +140,8 @@ func blank(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' || b == 0xA0
 type Arg struct {
 	Name  string
 	Value string
-	// HasValue tells "name=" from "name". To the kernel's booleans the bare
-	// name is 1 and the empty value is an error.
+	// HasValue distinguishes "name=" from "name". To the kernel's booleans the
+	// bare name is 1 and the empty value is an error.
 	HasValue bool
 }
 
@@ -212,8 +212,8 @@ func sameName(a, b string) bool {
 	return true
 }
 
-// isVariable reports whether a name is "$word" or "${word}...", which GRUB or
-// the shell replaces by what we cannot know.
+// isVariable reports whether a name is "$word" or "${word}...", whose value
+// GRUB or the shell knows.
 func isVariable(name string) bool {
 	return len(name) > 1 && name[0] == '$' && (name[1] == '{' || name[1] == '_' || isLetter(name[1]))
 }
@@ -222,17 +222,16 @@ func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
-// spellLiteral is for what reaches the kernel unchanged: systemd-boot
-// entries, cmdline.txt. Quotes go around the value, never around the whole
-// argument, so that no line begins with one (systemd-boot takes a pair of
-// quotes around a whole line off).
+// spellLiteral is for what reaches the kernel unchanged: systemd-boot entries,
+// cmdline.txt. Quotes go around the value, never around the whole argument,
+// because systemd-boot removes a pair of quotes around a whole line.
 func spellLiteral(a Arg, text string) (string, error) {
 	if text[0] != '"' {
 		return text, nil
 	}
 	text = a.String()
 	if b, err := ParseArg(text); err != nil || b != a {
-		return "", fmt.Errorf("%w: without the quotes around all of it the quote inside means another thing", ErrEncoding)
+		return "", fmt.Errorf("%w: a quote inside the value needs quotes around the whole argument", ErrEncoding)
 	}
 	return text, nil
 }
@@ -255,10 +254,10 @@ func spellLimine(_ Arg, text string) (string, error) {
 	return text, nil
 }
 
-// spellGRUB is for what GRUB reads as a command of its script language, be it
-// grub.cfg, the options of a BLS entry or kernelopts. After parsing it puts a
-// backslash before each of ' " \ that is left (grub-core/lib/cmdline.c), so
-// those cannot reach the kernel, however they are quoted.
+// spellGRUB is for what GRUB reads as a command: grub.cfg, the options of a BLS
+// entry, kernelopts. After parsing it puts a backslash before each of ' " \
+// that is left (grub-core/lib/cmdline.c), so these cannot reach the kernel in
+// any quoting.
 func spellGRUB(a Arg, _ string) (string, error) {
 	const never, quote = "'\"\\$`", " ;&|<>{}#"
 	if i := strings.IndexAny(a.Name+a.Value, never); i >= 0 {
@@ -280,8 +279,8 @@ func spellGRUB(a Arg, _ string) (string, error) {
 }
 
 // checkGRUB reports the first place where GRUB splits a line differently from
-// the kernel, or ends the command: an edit there could cut a word in two, and
-// what is added would not arrive. col counts from 1.
+// the kernel, or ends the command: an edit there could split a word, and added
+// text would not arrive. col counts from 1.
 func checkGRUB(text string) (col int, err error) {
 	const plain, escaped, single, double, doubleEscaped = 0, 1, 2, 3, 4
 	state, word := plain, false
@@ -328,7 +327,7 @@ func checkGRUB(text string) (col int, err error) {
 		word = state != plain || b != ' ' && b != '\t'
 	}
 	if state != plain {
-		return len(text) + 1, fmt.Errorf("%w: GRUB finds a quote or backslash that nothing follows", ErrUnsupportedSyntax)
+		return len(text) + 1, fmt.Errorf("%w: GRUB finds an unfinished quote or backslash", ErrUnsupportedSyntax)
 	}
 	return 0, nil
 }

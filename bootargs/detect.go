@@ -31,7 +31,7 @@ func owned(s *site) bool {
 		return own(KindRPMOSTree, ostree, "ostree writes the entries of each deployment", "ostree", "admin", "kargs", "edit-in-place")
 	}
 	for _, o := range []struct {
-		file, id, why string // a file that is there, or the ID of the distribution
+		file, id, why string // an existing file, or the ID of the distribution
 		kind          Kind
 		command       []string
 	}{
@@ -171,7 +171,8 @@ func (s *site) loadShell() {
 	s.dropIn = s.dropInName()
 }
 
-// dropInName is our own file in grub.d. Deleting it undoes all edits in it. Its name must sort after every file that assigns the variable.
+// dropInName is our own file in grub.d. Deleting it undoes its edits. Its name
+// must sort after every file that assigns the variable.
 func (s *site) dropInName() string {
 	last := ""
 	for _, name := range s.shell {
@@ -197,7 +198,7 @@ func mayAssign(src []byte) bool {
 	return err != nil || slices.ContainsFunc(f.steps, func(s shellStep) bool { return s.name == grubVariable || s.name == "" && !s.exits })
 }
 
-// ownDropIn reports whether a file has a name that dropInName gives.
+// ownDropIn reports whether a file has a name from dropInName.
 func ownDropIn(name string) bool {
 	prefix, ok := strings.CutSuffix(path.Base(name), "-usernskit.cfg")
 	return ok && (prefix == "99" || len(prefix) > 1 && strings.Trim(prefix, "z") == "")
@@ -208,9 +209,9 @@ func (s *site) loaderConf() string {
 	return s.first("/efi/loader/loader.conf", "/boot/loader/loader.conf", "/boot/efi/loader/loader.conf")
 }
 
-// systemdBoot recognises systemd-boot by loader.conf or entries, and hosts that
-// have kernels only with the arguments inside. Entries that GRUB reads are
-// not a sign of it.
+// systemdBoot recognises systemd-boot by loader.conf or entries, and hosts
+// whose only kernels have the arguments inside. Entries that GRUB reads are not
+// a sign of it.
 func systemdBoot(c *candidate, claimed bool) {
 	conf := c.loaderConf()
 	var dirs []string
@@ -262,7 +263,7 @@ func extlinux(c *candidate, _ bool) {
 	source := ""
 	for _, name := range []string{ubootDefaults, alpineDefaults} {
 		if f, err := parseShell(name, c.read(name)); err == nil && len(f.steps) > 0 && source == "" {
-			source = name // one that only holds comments comes with the package
+			source = name // the package's own holds comments only
 		}
 	}
 	if file == "" && source == "" {
@@ -314,7 +315,7 @@ func refind(c *candidate, _ bool) {
 	c.Kind, c.Why = KindOther, "rEFInd: add the argument to each line of "+file
 }
 
-// others names what we know and do not edit.
+// others recognises loaders that are not edited.
 func others(c *candidate, _ bool) {
 	for _, known := range []struct {
 		weight    int
@@ -333,8 +334,8 @@ func others(c *candidate, _ bool) {
 	}
 }
 
-// raspberry recognises the Raspberry Pi's firmware by its config.txt and the
-// command line that this names.
+// raspberry recognises the Raspberry Pi's firmware by config.txt and the
+// command line that it names.
 func raspberry(c *candidate, _ bool) {
 	for _, dir := range []string{"/boot/firmware", "/boot"} {
 		config := dir + "/config.txt"
@@ -358,9 +359,9 @@ func raspberry(c *candidate, _ bool) {
 		case unsure != "":
 			c.refusal(fmt.Errorf("%s: %w: %s", config, ErrUnsupportedSyntax, unsure))
 		case moved:
-			c.refusal(fmt.Errorf("%s: %w: its text tells that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace))
+			c.refusal(fmt.Errorf("%s: %w: its text says that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace))
 		case text == nil && lines["os_prefix"]+lines["cmdline"] == "cmdline.txt":
-			continue // not for a Linux
+			continue // not for Linux
 		case text == nil:
 			c.refusal(fmt.Errorf("%s: %w: it names %s, which does not exist", config, ErrNoPlace, file))
 		}
@@ -378,7 +379,7 @@ func raspberry(c *candidate, _ bool) {
 // piConfig reads the settings of config.txt that lead to the command line
 // (https://www.raspberrypi.com/documentation/computers/config_txt.html). A
 // setting under a filter holds for some boards only; unsure names such a
-// setting if nothing later overrides it for all.
+// setting unless a later one overrides it for all boards.
 func (s *site) piConfig(name string) (settings map[string]string, unsure string) {
 	settings = map[string]string{"cmdline": "cmdline.txt"}
 	doubts := map[string]string{}
@@ -419,7 +420,7 @@ func (s *site) piConfig(name string) (settings map[string]string, unsure string)
 	}
 	read(name)
 	if len(doubts) > 0 {
-		unsure = fmt.Sprintf("which board this is decides where the command line is: %s%s for all others%s%s",
+		unsure = fmt.Sprintf("the board decides where the command line is: %s%s for all others%s%s",
 			settings["os_prefix"], settings["cmdline"], doubts["os_prefix"], doubts["cmdline"])
 	}
 	return settings, unsure

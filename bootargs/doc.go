@@ -20,14 +20,14 @@
 // Detect chooses the boot loader by evidence that the host boots with it, and
 // refuses to guess between two. Entries that do not boot Linux with a command
 // line of their own stay as they are. An empty plan means that every place is
-// as wanted: that no place was found is an error.
+// as wanted; finding no place is an error.
 //
 // What it does not do: run update-grub, grub2-mkconfig or a reboot (the plan
-// names them), edit generated files such as grub.cfg, or write behind the back
-// of rpm-ostree, bootc, zipl, NixOS and unified kernel images; the
-// error, [ErrOwned], names the command of their owner. The limit of a command line's length is
-// that of the kernel's architecture; what is built into a kernel
-// (CONFIG_CMDLINE) and what bootconfig adds cannot be seen in files.
+// names them), edit generated files such as grub.cfg, or write files that
+// rpm-ostree, bootc, zipl, NixOS or a unified kernel image own; [ErrOwned] then
+// names the owner's command. The length limit is that of the kernel's
+// architecture. Arguments that are built into a kernel (CONFIG_CMDLINE) or
+// added by bootconfig are not seen.
 //
 // Other readers see the same line differently. GRUB takes ' and \ for quotes,
 // expands $name, and hands foo="a b" on as "foo=a b". systemd unquotes like a

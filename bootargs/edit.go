@@ -10,30 +10,31 @@ import (
 // [ParseArg]; Remove takes names. Removals run before additions. A name
 // may be under one verb only, so that the order never decides the result.
 type Edit struct {
-	// Set makes the arguments given the only ones of their name. They take the
-	// places that the name has in the line; further ones go last, and places
-	// left over are dropped. It refuses names that accumulate: [ErrAccumulates].
+	// Set makes these arguments the only ones of their name. They take the
+	// name's places in the line; further ones go last, and unused places are
+	// dropped. Names that accumulate are refused with [ErrAccumulates].
 	Set []string
 	// Replace is Set for any name: it drops every other console= too.
 	Replace []string
-	// Append adds at the end each argument that the line does not hold yet
-	// with that very value.
+	// Append adds at the end each argument that the line does not have with
+	// this value.
 	Append []string
-	// AddIfMissing adds at the end each argument of whose name there is none.
+	// AddIfMissing adds at the end each argument whose name the line does not
+	// have.
 	AddIfMissing []string
-	// Remove takes out all arguments of these names.
+	// Remove removes all arguments of these names.
 	Remove []string
-	// RemoveExact takes out all arguments with that name and that value;
-	// "foo" and "foo=" are two different ones.
+	// RemoveExact removes the arguments with this name and this value; "foo"
+	// and "foo=" differ.
 	RemoveExact []string
 
-	// Kernel is which kernels of the host: "" or [All], [Default], the index
-	// of a boot entry (0 is the first of the menu), its ID, or the path of its
-	// kernel. All is every installed kernel and those to come. Where all kernels
-	// share one line, Default means that line, and the plan warns of it.
+	// Kernel selects kernels: "" or [All], [Default], the index of a boot entry
+	// (0 is the first of the menu), its ID, or the path of its kernel. All is
+	// every installed and every future kernel. Where all kernels share one
+	// line, Default means that line, and the plan warns of it.
 	Kernel string
-	// Store is the path of a file that a boot loader or its tools read, and so
-	// chooses that loader where a host shows several. "" is the one with the
+	// Store is the path of a file that a boot loader or its tools read, which
+	// chooses that loader on a host with several. "" chooses the one with the
 	// most evidence.
 	Store string
 	// ViaGrubby plans one call of grubby(8), which writes the files itself; see
@@ -44,7 +45,7 @@ type Edit struct {
 	// $kernelopts with the others.
 	Rescue bool
 	// Arch is the architecture, as GOARCH has it, that the length limit is
-	// taken from. If empty, the programs of the host tell.
+	// taken from. If empty, it is that of the host's programs.
 	Arch string
 }
 
@@ -54,15 +55,15 @@ const (
 	All     = "ALL"
 	Default = "DEFAULT"
 
-	WarnCannotTell     = "cannot-tell"     // the value is not known by reading
-	WarnFutureKernels  = "future-kernels"  // kernels to come are not covered
+	WarnCannotTell     = "cannot-tell"     // reading does not show the value
+	WarnFutureKernels  = "future-kernels"  // future kernels are not covered
 	WarnLongLine       = "long-line"       // close to what the kernel keeps
 	WarnMayStop        = "may-stop"        // update-grub stops if a command fails
 	WarnOneLine        = "one-line"        // one line serves all kernels
-	WarnOverridden     = "overridden"      // something later has the last word
+	WarnOverridden     = "overridden"      // something later decides
 	WarnSeveralOptions = "several-options" // GRUB and systemd-boot read the entry differently
 	WarnSkipped        = "skipped-entry"   // an entry does not boot Linux with a line of its own
-	WarnStillSet       = "still-set"       // a place that is not edited gives it too
+	WarnStillSet       = "still-set"       // a place that is not edited sets it too
 	WarnStops          = "stops"           // update-grub stops before it makes a menu
 )
 
@@ -72,8 +73,7 @@ func (e Edit) check() error {
 	return err
 }
 
-// Apply edits one line and nothing else of a host. It is idempotent, and a
-// failed edit returns "".
+// Apply edits one line. It is idempotent, and a failed edit returns "".
 func (e Edit) Apply(line string) (string, error) {
 	ops, err := e.ops(nil)
 	if err != nil {
@@ -82,7 +82,7 @@ func (e Edit) Apply(line string) (string, error) {
 	return apply(line, ops)
 }
 
-// apply does ops one after the other.
+// apply does ops in order.
 func apply(line string, ops []op) (string, error) {
 	for _, o := range ops {
 		list, err := o.on(line)
@@ -99,8 +99,8 @@ func apply(line string, ops []op) (string, error) {
 // carry the argument.
 type speller func(a Arg, text string) (string, error)
 
-// ops checks the edit and spells its arguments. What is only compared, not
-// written, needs no spelling.
+// ops checks the edit and spells its arguments. Words that are only compared
+// need no spelling.
 func (e Edit) ops(spell speller) ([]op, error) {
 	remove, err := nameWords(e.Remove)
 	if err != nil {
@@ -170,7 +170,8 @@ func nameWords(names []string) ([]word, error) {
 	return list, nil
 }
 
-// conflict refuses a name under two verbs, and a pair both given and taken.
+// conflict refuses a name under two verbs, and a pair that is both added and
+// removed.
 func conflict(verbs [][]word, exact []word) error {
 	under := map[string]int{}
 	for i, list := range verbs {
@@ -188,7 +189,7 @@ func conflict(verbs [][]word, exact []word) error {
 	return nil
 }
 
-// names returns every name that the edit speaks of.
+// names returns every name in the edit.
 func (e Edit) names() []string {
 	var list []string
 	for _, args := range [][]string{e.Remove, e.RemoveExact, e.Set, e.Replace, e.Append, e.AddIfMissing} {
@@ -222,7 +223,7 @@ func accumulates(name string) bool {
 }
 
 // group is the key under which arguments are replaced together. hugepages=
-// speaks of the hugepagesz= before it, so the two are one sequence.
+// refers to the hugepagesz= before it, so the two are one sequence.
 func group(name string) string {
 	name = strings.ReplaceAll(name, "-", "_")
 	if name == "hugepages" {
@@ -231,10 +232,10 @@ func group(name string) string {
 	return name
 }
 
-// coupled reports whether the order inside the group carries the meaning.
+// coupled reports whether the order inside the group matters.
 func coupled(group string) bool { return group == "hugepagesz" }
 
-// A verb is one of the things that can be done to a line.
+// A verb is a kind of change to a line.
 type verb int
 
 const (
@@ -245,21 +246,20 @@ const (
 	verbAdd
 )
 
-// An op is a verb and what it is done with.
+// An op is a verb and its arguments.
 type op struct {
 	verb  verb
 	words []word
 }
 
-// A word is an argument and how it is spelled where it is written.
+// A word is an argument and its spelling.
 type word struct {
 	Arg
 	text string
 }
 
-// A splice replaces a piece of a text. Splices are kept in order and apart, so
-// that a layer of quoting can carry them to the file one by one and everything
-// between them stays.
+// A splice replaces a piece of a text. Splices are in order and do not touch,
+// so that a layer of quoting can apply each and keep the text between them.
 type splice struct {
 	at, del int
 	text    string
@@ -281,8 +281,8 @@ func splices(text string, list []splice) string {
 	return b.String()
 }
 
-// on works out what o does to a line. Only adding can fail: behind a quote
-// that is never closed there is no place.
+// on returns what o does to a line. Only adding can fail: nothing can follow a
+// quote that is never closed.
 func (o op) on(text string) ([]splice, error) {
 	switch o.verb {
 	case verbRemove:
@@ -299,7 +299,7 @@ func (o op) on(text string) ([]splice, error) {
 	return add(text, nil, o.missingFrom(text).words)
 }
 
-// missingFrom leaves out the words to add that a line holds already.
+// missingFrom drops the words to add that a line already has.
 func (o op) missingFrom(line string) op {
 	switch o.verb {
 	case verbAppend:
@@ -313,8 +313,8 @@ func (o op) missingFrom(line string) op {
 	return o
 }
 
-// remove takes out every argument that is asked for, each with the blanks
-// before it; at the start of the line, with those after it.
+// remove removes each argument for which out is true, with the blanks before
+// it, or after it at the start of the line.
 func remove(text string, out func(Arg) bool) (list []splice) {
 	kept, before := false, 0
 	var t, u token
@@ -366,8 +366,8 @@ func set(text string, words []word) (list []splice, err error) {
 	return add(text, list, rest)
 }
 
-// nextWord finds the next word for a place that has this name now: whether the
-// name's group is being set, and which word comes next (-1: none is left).
+// nextWord finds the word for a place with this name: whether the name's group
+// is being set, and the next word (-1: none left).
 func nextWord(words []word, used []bool, name string) (ours bool, index int) {
 	for i := range words {
 		if !sameGroup(words[i].Name, name) {
@@ -385,8 +385,8 @@ func sameGroup(a, b string) bool {
 	return sameName(a, b) || strings.HasPrefix(a, "hugep") && strings.HasPrefix(b, "hugep") && group(a) == group(b)
 }
 
-// absent leaves out the words that the line has. A coupled group is there only
-// if the line has the whole sequence as given.
+// absent returns the words that the line does not have. A coupled group is
+// present only as the whole sequence.
 func absent(text string, words []word) (out []word) {
 	whole := map[string]bool{}
 	for _, w := range words {
@@ -446,7 +446,7 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 	if len(words) == 0 {
 		return list, nil
 	}
-	var last, t token // the last argument, and what is behind it
+	var last, t token // the last argument, and what follows it
 	more, some := t.next(text, 0), false
 	for more && !t.ends(text) {
 		last, some = t, true
@@ -459,7 +459,7 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 	joined := strings.Join(texts, " ")
 	switch {
 	case some && last.isOpen:
-		return nil, fmt.Errorf("%w: the quote in %q is never closed, and would swallow what is added", ErrUnsupportedSyntax, text[last.from:last.to])
+		return nil, fmt.Errorf("%w: the quote in %q is never closed and would include what is added", ErrUnsupportedSyntax, text[last.from:last.to])
 	case some:
 		return append(list, splice{at: last.to, text: " " + joined}), nil
 	case more: // "--" is first

@@ -25,7 +25,7 @@ type entry struct {
 	sortKey string
 	machine string
 	options []span // the value of each "options" line
-	clips   bool   // GRUB stops reading at a blank line, or a key of no value
+	clips   bool   // GRUB stops reading at a blank line or a key without a value
 }
 
 // A span is a piece of a file and its line.
@@ -75,9 +75,8 @@ func (e *entry) line(from, to, line int) {
 	}
 }
 
-// id is the name that boot loaders and grubenv have for the entry: the file's,
-// without ".conf" and without the tries of boot counting, "+3-1", that a boot
-// may change at any time.
+// id is the entry's name in boot loaders and grubenv: the file's without
+// ".conf" and without the counter "+3-1" that a boot changes.
 func (e *entry) id() string {
 	name := strings.TrimSuffix(path.Base(e.path), ".conf")
 	i := strings.LastIndexByte(name, '+')
@@ -105,7 +104,7 @@ func (e *entry) foreign() string {
 	name := strings.ToLower(path.Base(strings.ReplaceAll(e.image, `\`, "/")))
 	switch {
 	case e.image == "":
-		return "it names no kernel"
+		return "it does not name a kernel"
 	case otherProgram(name) || strings.Contains(strings.ToLower(e.image), "/microsoft/"):
 		return "it starts " + e.image + ", which is not Linux"
 	case len(e.options) > 0 || e.key == "linux" && !strings.HasSuffix(name, ".efi"):
@@ -114,8 +113,8 @@ func (e *entry) foreign() string {
 	return "it starts " + e.image + " with the command line that may be inside that image, and options here would replace it"
 }
 
-// otherProgram reports the names of programs that boot loaders start besides
-// Linux: testers, shells, other loaders.
+// otherProgram reports whether a name is that of a program other than Linux: a
+// memory test, a shell, another loader.
 func otherProgram(name string) bool {
 	for _, known := range []string{"memtest", "mt86plus", "memdisk", "bootmgfw", "bootmgr", "ipxe", "netboot.xyz", "shellx64", "shellia32", "shellaa64",
 		"grubx64", "grubaa64", "grub.efi", "shimx64", "shimaa64", "refind_", "fwupd", "hdt.", "xen.gz", "xen-", "mboot."} {
@@ -129,7 +128,7 @@ func otherProgram(name string) bool {
 
 func (e *entry) text(s span) string { return string(e.src[s.from:s.to]) }
 
-// line returns the command line that the reader of the entry makes of it.
+// cmdline returns the command line that the entry's reader makes of it.
 func (e *entry) cmdline(grub bool, vars map[string]string) string {
 	var lines []string
 	for _, s := range e.options {
@@ -148,8 +147,8 @@ func (e *entry) errorAt(s span, col int, err error) error {
 	return &usernskit.FileError{File: e.path, Line: s.line, Col: col, Err: err}
 }
 
-// edit does ops to the options. vars are GRUB's, nil for other readers; what
-// they hold counts as part of the line, and is not written.
+// edit does ops to the options. vars are GRUB's, nil for other readers; their
+// values count as part of the line but are not written.
 func (e *entry) edit(ops []op, grub bool, vars map[string]string) ([]byte, error) {
 	for _, o := range ops {
 		src, err := e.editOne(o, grub, vars)
@@ -168,7 +167,7 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 	}
 	switch {
 	case grub && e.clips:
-		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: GRUB stops reading it at a blank line or a key of no value, before the options", ErrUnsupportedSyntax))
+		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: GRUB stops reading it at a blank line or a key without a value, before the options", ErrUnsupportedSyntax))
 	case len(e.options) == 0 && grub:
 		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: it has no options, and GRUB takes $default_kernelopts", ErrUnsupportedSyntax))
 	case len(e.options) == 0:
@@ -215,15 +214,15 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 	case lost:
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would be behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
 	case grub && !sameInit(Cmdline(left), Cmdline(whole)):
-		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: what init gets, behind the \"--\" of a GRUB variable, would change too", ErrUnsupportedSyntax))
+		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: it would also change what init gets after the \"--\" of a GRUB variable", ErrUnsupportedSyntax))
 	case (o.removes() || o.verb == verbSet && o.replacesGroup()) && !o.done(left):
 		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
 	}
 	return src, nil
 }
 
-// editFirst edits the line that GRUB reads, and sees to it that what was set
-// is behind a variable that holds something else.
+// editFirst edits the line that GRUB reads, and puts what was set after a
+// variable with another value.
 func (e *entry) editFirst(o op, vars map[string]string) ([]string, error) {
 	s := e.options[0]
 	text := e.text(s)
@@ -249,7 +248,7 @@ func (e *entry) editFirst(o op, vars map[string]string) ([]string, error) {
 }
 
 // editJoined edits what systemd-boot reads, the lines joined by a blank, and
-// splits the result again. A group of values and "--" are those of the whole.
+// splits the result again. Groups and "--" are judged on the whole line.
 func (e *entry) editJoined(o op) ([]string, error) {
 	whole := e.cmdline(false, nil)
 	if s, open := e.quoteAcross(whole); open {
@@ -288,8 +287,8 @@ func (e *entry) editJoined(o op) ([]string, error) {
 	return texts, nil
 }
 
-// quoteAcross finds an argument that goes on in the next line, for its quote
-// is not closed in the one where it begins.
+// quoteAcross finds an argument whose quote is not closed on the line where it
+// begins.
 func (e *entry) quoteAcross(whole string) (s span, open bool) {
 	i, end := 0, 0 // the line, and where it ends in whole
 	var t token
@@ -311,8 +310,8 @@ func (e *entry) column(s span) int {
 	return s.from - bytes.LastIndexByte(e.src[:s.from], '\n')
 }
 
-// dropLine takes out an options line that has become empty: GRUB would stop
-// reading there, and without any such line take its own defaults.
+// dropLine removes an options line that has become empty: GRUB would stop
+// reading there. Without any options line GRUB takes its own defaults.
 func (e *entry) dropLine(src []byte, s span, grub bool) ([]byte, error) {
 	if grub {
 		return nil, e.errorAt(s, 0, fmt.Errorf("%w: nothing would be left, and GRUB would take $default_kernelopts", ErrUnsupported))
@@ -325,19 +324,18 @@ func (e *entry) dropLine(src []byte, s span, grub bool) ([]byte, error) {
 	return replace(src, from, s.from+end+1-from, ""), nil
 }
 
-// all reports whether the edit is for every kernel.
 func (e Edit) all() bool { return e.Kernel == "" || e.Kernel == All }
 
 // A choice is a boot entry or a label.
 type choice interface {
-	foreign() string // why it must be left alone, "" where it boots Linux
+	foreign() string // why it must not be edited; "" where it boots Linux
 	rescue() bool
 	refused(why string) error
 }
 
-// choose returns what the edit is for, and what it leaves alone since that does
-// not boot Linux with a line of its own. What is asked for by name is never left
-// out in silence.
+// choose returns the entries to edit, and those that it skips because they do
+// not boot Linux with their own line. Skipping one that was asked for by name
+// is an error.
 func choose[T choice](e Edit, all []T, named func(kernel string) ([]T, error)) (chosen, skipped []T, err error) {
 	if e.all() {
 		for _, c := range all {
@@ -397,8 +395,8 @@ func (e *entry) is(name string) bool {
 	return e.id() == name || path.Base(e.path) == name || e.title != "" && e.title == name
 }
 
-// boots compares with a path as the running system has it. The entry's is
-// relative to the boot partition, or on btrfs to the top of the volume.
+// boots compares the entry's path, which is relative to the boot partition or
+// to the top of a btrfs volume, with one of the running system.
 func (e *entry) boots(kernel string) bool {
 	if !strings.HasPrefix(kernel, "/") || e.image == "" {
 		return false
@@ -411,8 +409,8 @@ func (e *entry) boots(kernel string) bool {
 	return strings.HasSuffix(e.image, kernel)
 }
 
-// defaultEntry returns the entry that is booted if nobody interferes. What a
-// boot-once setting asks for is not a default.
+// defaultEntry returns the entry that boots by default. A boot-once setting
+// does not count.
 func (s *site) defaultEntry() (*entry, error) {
 	if len(s.entries) == 0 {
 		return nil, fmt.Errorf("kernel %s: %w: there are no boot entries", Default, ErrUnknownKernel)
@@ -440,7 +438,7 @@ func (s *site) defaultEntry() (*entry, error) {
 }
 
 func (s *site) missingDefault(name string) error {
-	return fmt.Errorf("kernel %s: %w: the default is %q, and no entry is that; the entries are: %s", Default, ErrUnknownKernel, name, s.entryNames())
+	return fmt.Errorf("kernel %s: %w: the default is %q, which is not an entry; the entries are: %s", Default, ErrUnknownKernel, name, s.entryNames())
 }
 
 func (s *site) grubDefault() (string, error) {
@@ -451,7 +449,7 @@ func (s *site) grubDefault() (string, error) {
 		}
 		v := evaluate(f)["GRUB_DEFAULT"]
 		if v.unknown {
-			return "", fmt.Errorf("kernel %s: %w: GRUB_DEFAULT cannot be known by reading", Default, ErrUnknownKernel)
+			return "", fmt.Errorf("kernel %s: %w: reading does not show GRUB_DEFAULT", Default, ErrUnknownKernel)
 		}
 		if v.text != "saved" {
 			return v.text, nil
@@ -464,8 +462,8 @@ func (s *site) grubDefault() (string, error) {
 	return "", nil
 }
 
-// bootPattern is what systemd-boot's default is chosen by: the firmware's
-// variable, else loader.conf.
+// bootPattern selects systemd-boot's default: the firmware's variable, else
+// loader.conf.
 func (s *site) bootPattern() string {
 	pattern := s.efiVariable("LoaderEntryDefault")
 	if pattern != "" || s.bootDir == "" && s.loaderConf() == "" {
@@ -479,7 +477,7 @@ func (s *site) bootPattern() string {
 	return pattern
 }
 
-// matches reports whether systemd-boot takes an entry's name for the default.
+// matches reports whether systemd-boot takes an entry as the default.
 func matches(pattern string, names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
@@ -494,7 +492,7 @@ func (s *site) defaultBySystemdBoot() (*entry, error) {
 	}
 	if pattern == "" {
 		if len(s.images) > 0 {
-			return nil, fmt.Errorf("kernel %s: %w: no default is set, and whether an entry or the unified kernel image %s comes first cannot be known by reading", Default, ErrUnknownKernel, s.images[0])
+			return nil, fmt.Errorf("kernel %s: %w: no default is set, and reading does not show whether an entry or the unified kernel image %s comes first", Default, ErrUnknownKernel, s.images[0])
 		}
 		return s.entries[0], nil
 	}

@@ -17,26 +17,26 @@ var (
 	// ErrTooLong: the kernel would cut the line off, silently, or the GRUB
 	// environment block, which has a fixed size, is full.
 	ErrTooLong = errors.New("command line too long")
-	// ErrUnknownKernel: no boot entry is the one that Edit.Kernel names.
+	// ErrUnknownKernel: no boot entry has the name in Edit.Kernel.
 	ErrUnknownKernel = errors.New("no such kernel")
-	// ErrUnsupported: this boot loader has no place for what is asked.
+	// ErrUnsupported: this boot loader cannot do what is asked.
 	ErrUnsupported = errors.New("not possible with this boot loader")
-	// ErrOwned: editing files would be undone or ignored. The error names the
-	// program that keeps the command line, and how to ask it; [Loader] has both.
+	// ErrOwned: an edit would be undone or ignored. The error and [Loader] name
+	// the program that owns the command line and its command.
 	ErrOwned = errors.New("another program owns the kernel command line")
-	// ErrNoLoader: the host shows no boot loader that we know.
+	// ErrNoLoader: no known boot loader was found.
 	ErrNoLoader = errors.New("no boot loader found")
 	// ErrAmbiguous: two boot loaders have equal evidence; Edit.Store chooses.
 	ErrAmbiguous = errors.New("cannot tell which boot loader this host boots with")
-	// ErrNoPlace: the boot loader is known, and no place that holds arguments
-	// for it was found.
+	// ErrNoPlace: the boot loader is known, but no place with its arguments was
+	// found.
 	ErrNoPlace = errors.New("no place for kernel arguments")
 	// ErrStops: update-grub, or the program that makes another menu, would end
 	// at a line of the file.
 	ErrStops = errors.New("the program that reads this file stops here")
-	// ErrNotApplied: grubby ran, and did not do what it was asked.
+	// ErrNotApplied: grubby ran and did not make the edit.
 	ErrNotApplied = errors.New("grubby did not do what it was asked")
 )
 
-// errConflict: the edit asks for two things that cannot both be.
+// errConflict: the edit contradicts itself.
 var errConflict = errors.New("the edit contradicts itself")

@@ -38,11 +38,11 @@ type stanza struct {
 	append       *fileSpan // nil where there is none
 }
 
-// foreign returns why a label must be left alone, "" where it boots Linux.
+// foreign returns why a label must not be edited, "" where it boots Linux.
 func (s *stanza) foreign() string {
 	switch {
 	case s.key == "" || s.image == "" && s.key != "localboot":
-		return "it names no kernel"
+		return "it does not name a kernel"
 	case s.key != "linux" && s.key != "kernel" || otherProgram(strings.ToLower(path.Base(s.image))):
 		return "it starts " + strings.TrimSpace(s.key+" "+s.image) + ", which is not Linux"
 	}
@@ -148,15 +148,15 @@ type fileEdit struct {
 	text    string
 }
 
-// edit works out the edits of the append lines of the labels given. A label
-// without one gets one.
+// edit returns the edits of the labels' append lines. A label without one gets
+// one.
 func (c *extlinuxConf) edit(ops []op, labels []*stanza) ([]fileEdit, error) {
 	var edits []fileEdit
 	done := map[*fileSpan]bool{}
 	for _, s := range labels {
 		at := s.append
 		if at == nil {
-			at = c.global // which such a label inherits
+			at = c.global // which it inherits
 		}
 		if at == nil {
 			text, err := apply("", ops)
@@ -187,7 +187,8 @@ func (c *extlinuxConf) edit(ops []op, labels []*stanza) ([]fileEdit, error) {
 	return edits, nil
 }
 
-// newAppend is an append line like the kernel's line, to go behind it.
+// newAppend is an append line in the style of the kernel's line, to go after
+// it.
 func (s *stanza) newAppend(text string) string {
 	line := s.imageLine.text
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
@@ -202,20 +203,20 @@ func (s *stanza) newAppend(text string) string {
 	return indent + word + " " + text + end
 }
 
-// replace gives an append line another value. A line without one goes, where
-// that does not make the global one apply.
+// replace gives an append line another value. An empty line is removed unless
+// the global one would then apply.
 func (c *extlinuxConf) replace(at *fileSpan, text string) fileEdit {
 	if text == "" && c.global != nil && at != c.global {
 		text = "-"
 	}
 	if len(at.text) == 0 && text != "" {
-		text = " " + text // "append" is there by itself
+		text = " " + text // the line is "append" alone
 	}
 	return fileEdit{at.file, at.from, at.to - at.from, text}
 }
 
 // applyEdits makes the edits, the last of each file first. An append line that
-// is left empty is taken out whole.
+// becomes empty is removed.
 func applyEdits(read func(string) []byte, edits []fileEdit) map[string][]byte {
 	slices.SortStableFunc(edits, func(a, b fileEdit) int { return cmp.Compare(b.at, a.at) })
 	after := map[string][]byte{}
@@ -263,7 +264,8 @@ func (c *extlinuxConf) named(kernel string) (list []*stanza, err error) {
 	return list, nil
 }
 
-// An extlinuxStore is the file from which extlinux.conf is made, or that itself.
+// An extlinuxStore is the file from which extlinux.conf is made, or
+// extlinux.conf itself.
 type extlinuxStore struct {
 	path, what, whose string
 	standard          string       // the value that holds where the variable is empty
@@ -293,8 +295,8 @@ func (s *site) extlinuxStore() extlinuxStore {
 	return extlinuxStore{path: s.extlinux, what: "append", whose: "every label"}
 }
 
-// ubootStore finds the place that the real u-boot-update (Debian's u-boot-menu)
-// takes the arguments from. It is empty where that does not make the file.
+// ubootStore finds where u-boot-update (Debian's u-boot-menu) takes the
+// arguments from. It is empty where u-boot-update does not make the file.
 func (s *site) ubootStore() extlinuxStore {
 	store := extlinuxStore{what: ubootVariable, whose: "every kernel", tool: "u-boot-update"}
 	names := append([]string{ubootDefaults}, s.list(ubootVendor, ".conf")...)
@@ -318,7 +320,7 @@ func (s *site) ubootStore() extlinuxStore {
 	switch {
 	case value.unknown:
 		store.path = value.file
-		store.err = &usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: the value of %s cannot be known by reading", ErrUnsupportedSyntax, ubootVariable)}
+		store.err = &usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
 		return store
 	case value.text == "" && s.read("/etc/kernel/cmdline") != nil:
 		return extlinuxStore{path: "/etc/kernel/cmdline", whose: "every kernel", tool: store.tool}
@@ -338,8 +340,8 @@ func (s *site) ubootStore() extlinuxStore {
 	return store
 }
 
-// Of Limine only the file of limine-entry-tool is edited, from which that makes
-// limine.conf.
+// For Limine only the file from which limine-entry-tool makes limine.conf is
+// edited.
 const (
 	limineDefaults = "/etc/default/limine"
 	limineKey      = "KERNEL_CMDLINE[default]"
@@ -350,8 +352,8 @@ var (
 	limineOthers = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE(\[[^\]\r\n]*\])?[^\r\n]*$`)
 )
 
-// limineLines returns the places of the values that together are the command
-// line: those from the last "=" on.
+// limineLines returns the values that together are the command line: those from
+// the last "=" on.
 func limineLines(src []byte) []span {
 	var list []span
 	for _, m := range limineAssign.FindAllSubmatchIndex(src, -1) {
@@ -363,7 +365,7 @@ func limineLines(src []byte) []span {
 	return list
 }
 
-// editLimine does ops to the lines. What is given goes to the last of them.
+// editLimine does ops to the lines. Additions go to the last one.
 func editLimine(src []byte, ops []op) ([]byte, error) {
 	whole := func(src []byte) string {
 		var texts []string

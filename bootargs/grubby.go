@@ -9,8 +9,8 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// viaGrubby plans one call of grubby, after looking at what this grubby is
-// known to break. It asks grubby itself how things are now.
+// viaGrubby plans one call of grubby, after checking what this grubby is known
+// to break. It asks grubby for the current state.
 func (p *planner) viaGrubby(ctx context.Context) error {
 	if p.Grubby == "" {
 		return fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
@@ -81,7 +81,7 @@ func spellGrubby(a Arg, text string) (string, error) {
 	return text, nil
 }
 
-// grubbyHazards refuses where grubby is known to do damage, or less than asked.
+// grubbyHazards refuses edits that grubby is known to damage or to do in part.
 func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 	for _, o := range ops {
 		if o.verb != verbAppend && o.verb != verbAdd {
@@ -90,7 +90,7 @@ func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 		for _, e := range entries {
 			for _, w := range o.missingFrom(e.args).words {
 				if _, ok := Cmdline(e.args).Effective(w.Name); ok {
-					return fmt.Errorf("%s: %w: grubby replaces the %s= that is there instead of adding one", w.text, ErrUnsupported, w.Name)
+					return fmt.Errorf("%s: %w: grubby replaces the existing %s= instead of adding one", w.text, ErrUnsupported, w.Name)
 				}
 			}
 		}
@@ -122,7 +122,8 @@ func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 	return p.kerneloptsRoom(ops)
 }
 
-// kerneloptsRoom finds out beforehand what grubby reports with exit code 0.
+// kerneloptsRoom checks the room in the environment block: grubby exits 0 where
+// it is full.
 func (p *planner) kerneloptsRoom(ops []op) error {
 	before := p.plan
 	err := p.onKernelopts(ops, map[string]string{})
@@ -130,10 +131,9 @@ func (p *planner) kerneloptsRoom(ops []op) error {
 	return err
 }
 
-// Confirm asks grubby how the entries are now, and returns an error that
-// matches [ErrNotApplied] and names each entry in which the edit was not done.
-// grubby's own exit code does not tell. Call it after the action of a plan
-// [Edit].ViaGrubby has run.
+// Confirm asks grubby for the entries and returns an error that matches
+// [ErrNotApplied] and names each entry without the edit: grubby's exit code
+// does not tell. Call it after the action of a plan with [Edit].ViaGrubby.
 func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 	ops, err := e.ops(spellGrubby)
 	if err != nil {
@@ -154,7 +154,7 @@ func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 	return unmet(ops, entries)
 }
 
-// unmet names the entries in which an edit is not done yet.
+// unmet names the entries without the edit.
 func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {

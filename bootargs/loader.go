@@ -18,7 +18,7 @@ import (
 )
 
 // A Kind is a boot loader, or a program that keeps the arguments for one. Its
-// text form is what programs print: "grub", "grub-bls".
+// text form is "grub", "grub-bls" and so on.
 type Kind = enum.Of[kindNames]
 
 // Kinds that PlanEdit edits come first, then those that it explains.
@@ -34,7 +34,7 @@ const (
 	KindUKI            // unified kernel images: the line is inside, signed
 	KindRPMOSTree      // rpm-ostree deployments
 	KindBootc          // bootc image
-	KindOther          // another program's; Loader.Why tells which
+	KindOther          // another program's; see Loader.Why
 )
 
 type kindNames struct{}
@@ -44,15 +44,15 @@ func (kindNames) Names() (string, []string) {
 		"rpm-ostree", "bootc", "other"}
 }
 
-// A Loader is how a host boots, and where its kernel arguments are kept.
+// A Loader is a host's boot loader and where it keeps kernel arguments.
 type Loader struct {
 	Kind   Kind   `json:"loader"`
 	Distro string `json:"distro"` // ID and VERSION_ID of os-release(5): "rhel 9.4"
-	// Why is what the kind was chosen for, or for a host that PlanEdit does not
-	// edit, who keeps the arguments.
+	// Why is why this kind was chosen or, on a host that PlanEdit does not
+	// edit, which program owns the arguments.
 	Why string `json:"why"`
-	// Evidence is everything that was found for this loader; Others is what
-	// was found for other ones, and was weaker.
+	// Evidence is what was found for this loader; Others is the weaker evidence
+	// for other ones.
 	Evidence []string `json:"evidence"`
 	Others   []string `json:"others"`
 	// Stores are the places that hold arguments, in the order in which they
@@ -60,7 +60,7 @@ type Loader struct {
 	Stores []Place `json:"stores"`
 	// Grubby is the path of grubby(8), "" where there is none.
 	Grubby string `json:"grubby"`
-	// Command is what to run on a host that PlanEdit does not edit.
+	// Command is the owner's command on a host that PlanEdit does not edit.
 	Command []string `json:"command"`
 }
 
@@ -75,7 +75,7 @@ type Place struct {
 	State State  `json:"state"` // StateActive, StateMissing, StateOverridden, StateCannotTell or StateNone
 }
 
-// Where returns "path: what" as far as there are both, and "" for the zero Place.
+// Where returns "path: what", or the part of it that is set.
 func (p Place) Where() string {
 	if p.Path != "" && p.What != "" {
 		return p.Path + ": " + p.What
@@ -83,11 +83,12 @@ func (p Place) Where() string {
 	return p.Path + p.What
 }
 
-// Detect finds out how a host boots, by what a loader reads there and by what
-// the firmware keeps of the last boot, not by packages that lie around. A host
-// that shows nothing we know has [KindUnknown], which is not an error:
-// containers and virtual machines with a kernel from outside have no boot
-// loader. Files that may not be read are one: it matches [fs.ErrPermission]. So has a host with equal evidence for two loaders; Why names both.
+// Detect finds out how a host boots, from what loaders read and from what the
+// firmware keeps of the last boot, not from installed packages. A host without
+// a known loader has [KindUnknown], which is not an error: containers and some
+// virtual machines have no boot loader. So has a host with equal evidence for
+// two loaders; Why names both. Files that may not be read are an error that
+// matches [fs.ErrPermission].
 func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
 	s, err := load(ctx, h, "")
 	if err != nil {
@@ -96,7 +97,7 @@ func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
 	return s.Loader, nil
 }
 
-// A site is everything that was read of a host, once; plans are made from it.
+// A site holds what was read of a host, once; plans are made from it.
 type site struct {
 	Loader
 	h       usernskit.Host
@@ -108,7 +109,7 @@ type site struct {
 	grubCfgPath string
 	cfg         grubCfg
 	shell       []string // files that grub-mkconfig sources, in order
-	dropIn      string   // our own file in /etc/default/grub.d; "" where none is read
+	dropIn      string   // our own file in /etc/default/grub.d; "" where drop-ins are not read
 	envPath     string
 	entriesDir  string
 	entries     []*entry
@@ -140,7 +141,7 @@ func (s *site) read(name string) []byte {
 	return data
 }
 
-// note keeps the first error that does not just mean that a file is missing.
+// note keeps the first error other than a missing file.
 func (s *site) note(err error) {
 	if err != nil && s.err == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		s.err = err
@@ -176,7 +177,7 @@ func (s *site) list(dir, suffix string) []string {
 	return names
 }
 
-// load reads everything that tells how a host boots. store is Edit.Store.
+// load reads what shows how a host boots. store is Edit.Store.
 func load(ctx context.Context, h usernskit.Host, store string) (*site, error) {
 	s := &site{h: h, files: map[string][]byte{}}
 	s.release = distro.Parse(s.read(s.first("/etc/os-release", "/usr/lib/os-release")), s.read("/etc/redhat-release"))
@@ -213,11 +214,11 @@ func (c *candidate) evidence(weight int, text string) {
 	c.Evidence = append(c.Evidence, text)
 }
 
-// refusal is why nothing can be edited with this loader.
+// refusal records why this loader cannot be edited.
 func (c *candidate) refusal(err error) { c.refuse = err }
 
-// findLoader chooses the loader with the most evidence, or the one that keeps
-// a store.
+// findLoader chooses the loader with the most evidence, or the one that owns
+// store.
 func (s *site) findLoader(store string) {
 	if owned(s) {
 		return
@@ -261,7 +262,7 @@ func (s *site) findLoader(store string) {
 		}
 		return
 	case len(list) == 0:
-		s.Why = "no boot loader that we know: the kernel may come from outside, as in a container or a small virtual machine; " +
+		s.Why = "no known boot loader: the kernel may come from outside, as in a container or a small virtual machine; " +
 			"looked for grub.cfg, /etc/default/grub, loader.conf and loader/entries, EFI/Linux, config.txt, extlinux.conf, limine.conf and refind_linux.conf"
 		return
 	case named.loader != "" && !named.seen:
@@ -280,7 +281,7 @@ func (s *site) findLoader(store string) {
 	s.take(list, func(c *candidate) bool { return c == strongest[0] })
 }
 
-// take makes s the candidate that is asked for.
+// take makes s the chosen candidate.
 func (s *site) take(list []*candidate, is func(*candidate) bool) {
 	i := slices.IndexFunc(list, is)
 	if i < 0 {
@@ -381,7 +382,7 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 	sortEntries(s.entries, grub)
 }
 
-// loadKernelCmdline finds what kernel-install gives to the kernels to come.
+// loadKernelCmdline finds what kernel-install gives to future kernels.
 func (s *site) loadKernelCmdline() {
 	s.kernel = s.first("/etc/kernel/cmdline", "/usr/lib/kernel/cmdline")
 	s.read("/etc/kernel/cmdline")

@@ -15,16 +15,16 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// PlanEdit plans an edit of the kernel arguments in every place where this
-// host keeps them, in the order in which they must be written: what entries
-// are generated from, the entries, and last /etc/kernel/cmdline, which
-// kernel-install believes only while it is not older than /etc/default/grub.
+// PlanEdit plans an edit of the kernel arguments in every place where this host
+// keeps them, in the order in which they must be written: what entries are
+// generated from, the entries, and last /etc/kernel/cmdline, which
+// kernel-install ignores while it is older than /etc/default/grub.
 //
-// All places are looked at before the first Change is planned: whether they
-// can be edited, can carry the arguments to the kernel, and have the room. An
-// error comes with an empty plan. Entries that do not boot Linux with a
-// command line of their own are left alone and named in warnings. A plan that
-// names one kernel has a warning that those to come are not covered.
+// All places are checked before the first Change is planned: can they be
+// edited, can they carry the arguments, have they the room. An error comes with
+// an empty plan. Entries that do not boot Linux with a command line of their
+// own are left alone and named in warnings. A plan for one kernel warns that
+// future kernels are not covered.
 //
 // An empty plan without an error means that every place is as wanted. Where no
 // place was found the error is [ErrNoPlace]; on a host whose arguments belong to
@@ -46,7 +46,7 @@ func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, er
 	if err := p.run(ctx); err != nil {
 		return usernskit.Plan{}, err
 	}
-	if s.err != nil { // a file was asked for on the way, and could not be read
+	if s.err != nil { // a file that was needed could not be read
 		return usernskit.Plan{}, s.err
 	}
 	return p.plan, nil
@@ -85,8 +85,8 @@ func (p *planner) run(ctx context.Context) error {
 	return p.owned()
 }
 
-// owned explains a host that is not edited, with the edit in the words of the
-// program that owns the arguments where it has such words.
+// owned explains a host that is not edited, with the owner's command for the
+// edit where there is one.
 func (p *planner) owned() error {
 	command := slices.Clone(p.Command)
 	if p.Kind == KindRPMOSTree {
@@ -125,7 +125,7 @@ func (p *planner) warn(id string, pos usernskit.Pos, format string, args ...any)
 	p.plan.Warnings = append(p.plan.Warnings, usernskit.Warning{ID: id, Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
-// act plans a program that makes files of others: in a tree it runs by chroot.
+// act plans a program that makes other files; in a tree it runs by chroot.
 func (p *planner) act(why string, argv ...string) {
 	a := usernskit.Action{Why: why, Argv: argv}
 	if !p.h.Live() {
@@ -134,7 +134,7 @@ func (p *planner) act(why string, argv ...string) {
 	p.plan.Actions = append(p.plan.Actions, a)
 }
 
-// reboot is needed by everything that is written here.
+// reboot plans one, which every change needs.
 func (p *planner) reboot() {
 	a := usernskit.Action{
 		Why: "the kernel reads its arguments when it starts", Argv: []string{"reboot"},
@@ -146,7 +146,7 @@ func (p *planner) reboot() {
 	p.plan.Actions = append(p.plan.Actions, a)
 }
 
-// fits holds a whole command line against the length limit.
+// fits checks a whole command line against the length limit.
 func (p *planner) fits(where, line string) error {
 	arch := p.arch(p.edit.Arch)
 	limit := lineLimit(arch)
@@ -164,8 +164,8 @@ func (p *planner) fits(where, line string) error {
 
 // lineLimit returns how many bytes of a command line the kernel of an
 // architecture keeps (COMMAND_LINE_SIZE of its headers, less the final NUL), by
-// the name that GOARCH has for it. It cuts the rest off without a word. An
-// unknown architecture gets the 511 of asm-generic/setup.h.
+// the name that GOARCH has for it. It cuts the rest off silently. An unknown
+// architecture gets the 511 of asm-generic/setup.h.
 func lineLimit(arch string) int {
 	switch arch {
 	case "amd64", "386", "arm64", "ppc64", "ppc64le":
@@ -180,8 +180,8 @@ func lineLimit(arch string) int {
 	return 511
 }
 
-// arch returns the architecture of the host, from a program of its own: a tree
-// may be for another machine than this. asked goes first.
+// arch returns asked, or the architecture of one of the host's programs: a tree
+// may be for another machine.
 func (s *site) arch(asked string) string {
 	if asked != "" {
 		return asked
@@ -211,7 +211,7 @@ func elfArch(data []byte) string {
 }
 
 // oneLine allows an edit of the default kernel where all kernels share a line,
-// with a word, and refuses that of another one.
+// with a warning, and refuses that of another kernel.
 func (p *planner) oneLine() error {
 	switch {
 	case p.edit.all():
@@ -227,7 +227,7 @@ func (p *planner) oneLine() error {
 	return fmt.Errorf("kernel %s: %w: %v keeps one line for all kernels: ask for %s%s", p.edit.Kernel, ErrUnsupported, p.Kind, All, hint)
 }
 
-// line edits a file that is nothing but arguments.
+// line edits a file that holds only arguments.
 func (p *planner) line(name string, text []byte, spell speller, grub bool) ([]byte, error) {
 	ops, err := p.edit.ops(spell)
 	if err != nil {
@@ -316,7 +316,7 @@ func (p *planner) onExtlinux() error {
 	return nil
 }
 
-// staleLabels reports whether extlinux.conf lacks what the file has from which
+// staleLabels reports whether extlinux.conf is older than the file from which
 // it is made.
 func (p *planner) staleLabels(ops []op) bool {
 	if p.extlinux == "" {
@@ -380,8 +380,8 @@ func (p *planner) onLabels(ops []op) error {
 	return nil
 }
 
-// nothingToEdit is the error where a loader has no entry for Linux: "no place
-// found" must never look like "done".
+// nothingToEdit is the error where no entry boots Linux: it must not look like
+// "done".
 func nothingToEdit(where, noun string, n int, skipped []string) error {
 	text := "it has no boot " + noun
 	switch {
@@ -416,7 +416,7 @@ func (p *planner) variable(store extlinuxStore, ops []op) ([]byte, error) {
 			return nil, err
 		}
 	case whole && len(steps) == 0 && len(store.before) == 0:
-		return nil, &usernskit.FileError{File: store.path, Err: fmt.Errorf("%w: %s is not set, and what it is then is not known", ErrUnsupported, store.what)}
+		return nil, &usernskit.FileError{File: store.path, Err: fmt.Errorf("%w: %s is not set, and its standard value is not known", ErrUnsupported, store.what)}
 	default:
 		if after, err = f.edit(store.what, ops, store.before...); err != nil {
 			return nil, err

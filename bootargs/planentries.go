@@ -96,8 +96,8 @@ func (p *planner) onEntry(e *entry, ops []op, grub bool, vars map[string]string)
 }
 
 // grubVars is what GRUB knows when it reads the entries: grub.cfg sets some,
-// and loads the environment block over them. One that grub.cfg does not speak
-// of is empty; one that it sets in a way we do not read is left out.
+// and loads the environment block over them. One that grub.cfg does not mention
+// is empty; one whose value is not readable is left out.
 func (p *planner) grubVars() map[string]string {
 	vars := map[string]string{}
 	for _, e := range p.entries {
@@ -160,15 +160,15 @@ func (p *planner) onKernelopts(ops []op, vars map[string]string) error {
 	return nil
 }
 
-// onNewKernels plans for the kernels to come. kernel-install gives them what is
-// in /etc/kernel/cmdline, else in /usr/lib/kernel/cmdline, else what this host
-// was started with.
+// onNewKernels plans for future kernels. kernel-install gives them
+// /etc/kernel/cmdline, else /usr/lib/kernel/cmdline, else the running command
+// line.
 func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 	const own = "/etc/kernel/cmdline"
 	if p.kernel == "" {
 		shared := grub && p.changes(p.envPath)
 		made := slices.ContainsFunc(p.entries, func(e *entry) bool { return e.version != "" })
-		if len(p.plan.Changes) > 0 && made && !shared { // entries of no version are written by hand, once
+		if len(p.plan.Changes) > 0 && made && !shared { // entries without a version are written by hand
 			p.warn(WarnFutureKernels, usernskit.Pos{}, "there is no %s: a kernel installed before the next reboot does not get this, one installed after it does", own)
 		}
 		return nil

@@ -8,8 +8,7 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// What a new drop-in holds before anything is added, and so what is left when
-// everything is removed again.
+// What a new drop-in holds before anything is added.
 const dropInStart = "# Made by usernskit. To take it back, delete this file and run update-grub.\n" +
 	grubVariable + `="${` + grubVariable + "}\"\n"
 
@@ -31,8 +30,8 @@ func (p *planner) onGRUB() error {
 	return nil
 }
 
-// staleMenu reports whether grub.cfg has an entry without what was asked for,
-// though the files that it is made from are as wanted.
+// staleMenu reports whether an entry of grub.cfg lacks an argument that its
+// sources have.
 func (p *planner) staleMenu() bool {
 	ops, err := p.edit.ops(spellGRUB)
 	if err != nil {
@@ -117,8 +116,8 @@ func (p *planner) onShell() error {
 	return p.reviewShell(ops, files)
 }
 
-// oldDropIn is a file of our own under a name that another file has come
-// behind, "" where there is none.
+// oldDropIn is our drop-in under a name that does not sort last any more, ""
+// where there is none.
 func (p *planner) oldDropIn() string {
 	for _, name := range p.shell {
 		if name != p.dropIn && ownDropIn(name) {
@@ -128,15 +127,14 @@ func (p *planner) oldDropIn() string {
 	return ""
 }
 
-// moveDropIn gives our own file the name that sorts last.
+// moveDropIn renames our drop-in so that it sorts last.
 func (p *planner) moveDropIn(after map[string][]byte) {
 	if old := p.oldDropIn(); old != "" && p.files[p.dropIn] == nil {
 		after[p.dropIn], after[old] = p.files[old], nil
 	}
 }
 
-// sources parses the files in the order of sourcing, those in after as they
-// are to be.
+// sources parses the files in order, those in after with their planned bytes.
 func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 	names := p.shell
 	if p.dropIn != "" && p.files[p.dropIn] == nil && after[p.dropIn] != nil {
@@ -157,7 +155,7 @@ func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 	return files, nil
 }
 
-// text is what a file is to hold, so far.
+// text is the file's planned text so far.
 func (p *planner) text(name string, after map[string][]byte) []byte {
 	if src, touched := after[name]; touched {
 		return src
@@ -189,9 +187,8 @@ func (p *planner) editMain(o op, after map[string][]byte) error {
 	return nil
 }
 
-// editDropIn adds in our own file, which is last and so wins. Removals are made
-// there and in the main file, where administrators write;
-// files that packages and images put into grub.d are left.
+// editDropIn adds in our drop-in, which is last and so decides. Removals are
+// made there and in the main file; files of packages in grub.d are not edited.
 func (p *planner) editDropIn(o op, after map[string][]byte) error {
 	takes := o.removes()
 	if takes || o.verb == verbSet && o.replacesGroup() {
@@ -223,7 +220,7 @@ func (p *planner) editDropIn(o op, after map[string][]byte) error {
 		}
 		src = []byte(dropInStart)
 	}
-	var before []*shellFile // what is to go is looked for in this file alone
+	var before []*shellFile // only this file is searched for removals
 	for _, f := range files {
 		if !takes && (f.name == defaultGrub || f.name < p.dropIn) {
 			before = append(before, f)
@@ -255,8 +252,8 @@ func (p *planner) holdsAny(o op, after map[string][]byte) bool {
 	return false
 }
 
-// reviewShell looks at what the files now say together: whether the line is
-// too long, and whether another file or variable has the last word.
+// reviewShell checks the planned files together: is the line too long, does
+// another file or variable decide.
 func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 	env := evaluate(files...)
 	ours, theirs := env[grubVariable], env[grubDefaultVariable]
@@ -295,7 +292,7 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 					where, name = theirs, grubDefaultVariable
 				}
 				if where.file != "" {
-					p.warn(WarnOverridden, usernskit.Pos{File: where.file, Line: where.line}, "%s comes later and has the last word on %s", name, w.Name)
+					p.warn(WarnOverridden, usernskit.Pos{File: where.file, Line: where.line}, "%s comes later and decides %s", name, w.Name)
 				}
 			}
 		}
@@ -386,8 +383,8 @@ func (b *envBlock) set(name, value string) ([]byte, error) {
 	return out, nil
 }
 
-// expandGRUB puts variables into a line as blscfg does. One that we do not know
-// stays as it is written.
+// expandGRUB puts variables into a line as blscfg does. An unknown one stays as
+// written.
 func expandGRUB(text string, vars map[string]string) string {
 	if !strings.Contains(text, "$") {
 		return text
@@ -408,7 +405,7 @@ func expandGRUB(text string, vars map[string]string) string {
 			continue
 		}
 		b.WriteString(value)
-		b.WriteByte(' ') // GRUB's own: what is glued to a variable is parted from it
+		b.WriteByte(' ') // GRUB separates text that touches a variable
 		i += n
 	}
 	return b.String()
@@ -432,7 +429,7 @@ type grubCfg struct {
 	wrapper bool              // only loads another grub.cfg
 }
 
-// parseGRUBCfg looks at single lines and not at the script they form.
+// parseGRUBCfg reads single lines, not the script.
 func parseGRUBCfg(src []byte) grubCfg {
 	cfg := grubCfg{vars: map[string]string{}}
 	menu := false

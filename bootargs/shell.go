@@ -17,7 +17,7 @@ import (
 type shellFile struct {
 	name  string
 	src   []byte
-	steps []shellStep // in the order in which the shell comes to them
+	steps []shellStep // in the order of the shell
 
 	functions map[string]bool // defined in the file; a call may assign anything
 	calls     []shellCall
@@ -28,11 +28,11 @@ type shellFile struct {
 type shellStep struct {
 	name    string
 	assigns bool
-	exits   bool // the shell may not come to what follows
+	exits   bool // the shell may not reach what follows
 	from    int  // offset of the step
 	line    int
 	word    shellWord // of an assignment
-	odd     error     // why word was not understood; nil where it was
+	odd     error     // why word was not understood, or nil
 }
 
 func (f *shellFile) errorAt(s shellStep, err error) error {
@@ -49,7 +49,7 @@ func parseShell(name string, src []byte) (*shellFile, error) {
 			Err: fmt.Errorf("%w: sh takes the byte %#02x as a part of the value (line ends of another system?)", ErrUnsupportedSyntax, src[i])}
 	}
 	// The parser wants UTF-8 and sh does not. Only offsets are taken from the
-	// tree, so other bytes may be anything that means nothing to it.
+	// tree, so any neutral byte may replace the others.
 	ascii := bytes.Clone(src)
 	for i, b := range ascii {
 		if b >= 0x80 {
@@ -113,7 +113,7 @@ func (f *shellFile) statement(s *syntax.Stmt) {
 			}
 			name, _, ok := strings.Cut(lit.Value, "=")
 			if !ok || !syntax.ValidName(name) {
-				continue // exports what has its value already
+				continue // exports without assigning
 			}
 			f.taint(w)
 			f.assign(name, w.Pos(), int(w.Pos().Offset())+len(name)+1, int(w.End().Offset()), w.Parts, true)
@@ -132,9 +132,9 @@ func (f *shellFile) assign(name string, pos syntax.Pos, from, to int, parts []sy
 	f.steps = append(f.steps, s)
 }
 
-// understood checks that a word has only parts that every sh reads alike:
-// text, quotes, $NAME and ${NAME}. Where words are split into fields (export,
-// in dash) a variable must be in quotes.
+// understood checks that a word has only parts that every sh reads alike: text,
+// quotes, $NAME and ${NAME}. Where dash splits words into fields (export), a
+// variable must be in quotes.
 func understood(parts []syntax.WordPart, splits, quoted bool) error {
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -166,7 +166,7 @@ func understood(parts []syntax.WordPart, splits, quoted bool) error {
 	return nil
 }
 
-// Commands that change variables in ways that reading does not show.
+// Commands that change variables unseen.
 var changers = []string{".", "source", "eval", "read", "unset", "getopts", "readonly", "declare", "typeset", "local", "let", "mapfile", "readarray", "printf"}
 
 // taint appends a step for each variable that node may change.
@@ -233,9 +233,8 @@ const (
 	inDouble
 )
 
-// A shellWord is the value of an assignment: its text, and for each byte of the
-// text its place in the file and its quotes. A variable is kept as
-// it is written, $NAME or ${NAME}.
+// A shellWord is the value of an assignment: its text, with the place and the
+// quotes of each byte. Variables stay as written, $NAME or ${NAME}.
 type shellWord struct {
 	src      []byte
 	from, to int // of the value in src, quotes included
@@ -314,8 +313,8 @@ func variableLen(s []byte) int {
 	return i
 }
 
-// splice makes changes of the text changes of the file, last first, so that
-// the offsets before them hold. Quotes and line continuations stay.
+// splice applies changes of the text to the file, last first, so that earlier
+// offsets stay valid. Quotes and line continuations stay.
 func (w shellWord) splice(list []splice) []byte {
 	out := w.src
 	for i := len(list) - 1; i >= 0; i-- {
@@ -333,8 +332,8 @@ func (w shellWord) splice(list []splice) []byte {
 	return out
 }
 
-// place finds where text that goes before byte i of the word is written, and
-// in which quotes. wrap asks for quotes of its own.
+// place finds where to write text that goes before byte i of the word, and in
+// which quotes. wrap means that it needs new quotes.
 func (w shellWord) place(i int, replaces bool) (offset int, quote byte, wrap bool) {
 	switch {
 	case len(w.text) == 0:

@@ -16,8 +16,8 @@ const (
 	grubDefaultVariable = "GRUB_CMDLINE_LINUX_DEFAULT"
 )
 
-// Around a line that was added because there is no assignment, or it cannot be
-// edited. The second form notes that the line before it had no end.
+// Markers of a line that was added because no assignment can be edited. The
+// second says that the line before it had no newline.
 const (
 	blockBegin = "# usernskit: begin\n"
 	blockAfter = "# usernskit: begin, and an end for the line above\n"
@@ -53,7 +53,7 @@ func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, e
 	return g.src, nil
 }
 
-// edited is the file with other bytes.
+// edited parses the file with new bytes.
 func (f *shellFile) edited(src []byte) (*shellFile, error) {
 	g, err := parseShell(f.name, src)
 	if err != nil {
@@ -110,14 +110,13 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	return f.moveBehind(src, name, o, before)
 }
 
-// value is what a variable holds once the files before this one, and this one,
-// were sourced.
+// value is what a variable holds after before and this file were sourced.
 func (f *shellFile) value(name string, before []*shellFile) shellValue {
 	return evaluate(append(slices.Clone(before), f)...)[name]
 }
 
-// moveBehind moves what was set behind a variable in the same value, if that
-// variable holds another value of the name.
+// moveBehind moves what was set after a variable of the same value that holds
+// another value of the name.
 func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
 	if o.verb != verbSet || o.replacesGroup() {
 		return src, nil
@@ -149,10 +148,9 @@ func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFil
 	return steps[0].word.splice(back), nil
 }
 
-// check makes sure that the edit has its effect. What was added may be behind
-// a "--" of an earlier assignment, or of a file before this one; what was to go
-// may come from a variable, or from an assignment that others put behind a
-// "--", where init gets it. Then nothing can be done here.
+// check makes sure that the edit has its effect. An added argument may follow a
+// "--" of an earlier assignment or file; a removed one may come from a
+// variable, or follow a "--". Then the edit fails.
 func (f *shellFile) check(name string, o op, before []*shellFile, was Cmdline) error {
 	value := f.value(name, before)
 	steps, _ := f.live(name)
@@ -175,15 +173,15 @@ func (f *shellFile) check(name string, o op, before []*shellFile, was Cmdline) e
 	return nil
 }
 
-// behind is the error for what would be behind the "--" of a value.
+// behind is the error for an argument after the "--" of a value.
 func (v shellValue) behind(w word) error {
 	at := v.stop
 	at.Err = fmt.Errorf("%w: \"--\" ends the kernel's part here, and %s would be behind it", ErrUnsupportedSyntax, w.text)
 	return &at
 }
 
-// lost returns the first argument that o gives and that the kernel does not
-// find in text, a whole value.
+// lost returns the first argument of o that the kernel does not find in text, a
+// whole value.
 func (o op) lost(text string) (word, bool) {
 	for _, w := range o.words {
 		ok := true
@@ -206,8 +204,7 @@ func (o op) done(text string) bool {
 	return err == nil && len(list) == 0
 }
 
-// met reports whether text has what o asks for; older values before it do not
-// count.
+// met reports whether text has what o asks for, whatever older values it has.
 func (o op) met(text string) bool { return o.done(text) || o.verb == verbSet && o.inForce(text) }
 
 // inForce reports whether each name that was set has its last value last.
@@ -224,15 +221,15 @@ func (o op) inForce(text string) bool {
 	return true
 }
 
-// removes reports whether o is for arguments to go and for nothing else.
+// removes reports whether o only removes.
 func (o op) removes() bool { return o.verb == verbRemove || o.verb == verbRemoveExact }
 
-// replacesGroup reports whether o has to take arguments away that it cannot see.
+// replacesGroup reports whether o must remove arguments that it cannot see.
 func (o op) replacesGroup() bool {
 	return o.verb == verbAdd || o.verb == verbSet && slices.ContainsFunc(o.words, func(w word) bool { return accumulates(w.Name) })
 }
 
-// earlier is what o does to the assignments that the last one is built on.
+// earlier is what o does to the assignments on which the last one builds.
 func (o op) earlier() op {
 	switch o.verb {
 	case verbRemove, verbRemoveExact:
@@ -284,8 +281,7 @@ func (f *shellFile) block(name, value string) ([]byte, error) {
 	return slices.Concat(f.src, []byte(begin+name+`="`+value+"\"\n"+blockEnd)), nil
 }
 
-// dropBlock takes our block out of the file when only one of the bases is left
-// in it.
+// dropBlock removes our block when only one of the bases is left in it.
 func dropBlock(src []byte, name string, bases ...string) []byte {
 	for _, base := range bases {
 		line := name + `="` + base + "\"\n" + blockEnd
@@ -322,26 +318,26 @@ func (f *shellFile) blame(name string) error {
 		case s.name == name && s.odd != nil:
 			return f.errorAt(s, s.odd)
 		case !s.assigns && (s.name == name || s.name == ""):
-			return f.errorAt(s, fmt.Errorf("%w: %s may be changed here in a way that reading does not show", ErrUnsupportedSyntax, name))
+			return f.errorAt(s, fmt.Errorf("%w: reading does not show what %s is after this", ErrUnsupportedSyntax, name))
 		}
 	}
-	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: the value of %s cannot be known by reading", ErrUnsupportedSyntax, name)}
+	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, name)}
 }
 
-// A shellValue is what a variable holds after the files so far were sourced.
+// A shellValue is what a variable holds at some point.
 type shellValue struct {
 	text    string
 	unknown bool
 	file    string // where it was last assigned
 	line    int
-	stop    usernskit.FileError // where "--" came into the text, if it has one
+	stop    usernskit.FileError // where the text got its "--", if it has one
 }
 
 // evaluate sources files one after the other, as grub-mkconfig does, by
 // reading them. Variables of the environment are taken to be unset.
 func evaluate(files ...*shellFile) map[string]shellValue {
 	env := map[string]shellValue{}
-	lost := false // a step was passed after which nothing is known for sure
+	lost := false // after a step with unknown effects
 	for _, f := range files {
 		for _, s := range f.steps {
 			switch {
@@ -397,7 +393,7 @@ func (w shellWord) expand(env map[string]shellValue, lost bool) (text string, un
 	return b.String(), unknown
 }
 
-// refers reports whether the word is built on the variable.
+// refers reports whether the word uses the variable.
 func (w shellWord) refers(name string) bool {
 	for i, n := range w.variable {
 		if n > 0 && strings.Trim(w.text[i:i+n], "${}") == name {

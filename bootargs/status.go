@@ -11,12 +11,11 @@ import (
 	"github.com/usernskit/usernskit/internal/enum"
 )
 
-// A State tells how far arguments have come on a host, or whether one place has
-// them.
+// A State is whether a host, or one place, has the arguments.
 type State = enum.Of[stateNames]
 
 const (
-	StateCannotTell    State = iota // not from what this host shows
+	StateCannotTell    State = iota // not known from this host
 	StateActive                     // running with them, and every boot to come has them; of a place: it has them
 	StatePendingReboot              // every boot to come has them, the running one does not, or is not shown here
 	StatePartial                    // some places have them: the next boot, or the next kernel, may not
@@ -31,7 +30,7 @@ func (stateNames) Names() (string, []string) {
 	return "State", []string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden", ""}
 }
 
-// A Report is how far arguments have come on a host.
+// A Report is where a host has arguments.
 type Report struct {
 	Args    []string `json:"args"` // what was asked for
 	State   State    `json:"state"`
@@ -39,13 +38,13 @@ type Report struct {
 	Running Place    `json:"running"` // /proc/cmdline
 	Default Place    `json:"default"` // the entry that is booted by default
 	Entries []Place  `json:"entries"` // all that boot Linux but the rescue entries
-	Future  Place    `json:"future"`  // what kernels to come, or the next update-grub, will get
+	Future  Place    `json:"future"`  // what future kernels, or the next update-grub, will get
 }
 
-// Status finds out how far the arguments in want have come: in the running
-// kernel, in each boot entry, and for kernels to come. An argument that accumulates is
-// looked for anywhere in a line, any other must be the last of its name, and
-// nothing behind "--" counts. Without want it only collects the lines.
+// Status finds out which of the arguments in want the running kernel, each boot
+// entry and future kernels have. An argument that accumulates may be anywhere
+// in a line, any other must be the last of its name, and nothing after "--"
+// counts. Without want it only collects the lines.
 func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, error) {
 	w, err := words(want, nil)
 	if err != nil {
@@ -173,7 +172,7 @@ func (s *site) statusGRUB(r *Report, want []word) error {
 		r.Entries = append(r.Entries, place(s.grubCfgPath, fmt.Sprint("entry ", i), line, want))
 	}
 	if len(r.Entries) > 0 && !slices.ContainsFunc(r.Entries, func(p Place) bool { return p.State != r.Entries[0].State }) {
-		r.Default = r.Entries[0] // whichever it is
+		r.Default = r.Entries[0] // any of them
 	}
 	return nil
 }
@@ -213,7 +212,7 @@ func (s *site) statusEntries(r *Report, want []word) {
 	case len(s.entries) > 0 && s.entries[0].version == "":
 		r.Future = Place{} // written by hand, for whatever kernel is there
 	case r.Running.Where() != "":
-		r.Future = r.Running // what kernel-install falls back to
+		r.Future = r.Running // kernel-install's fallback
 	default:
 		r.Future = Place{Path: "/etc/kernel/cmdline"}
 	}

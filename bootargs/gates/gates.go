@@ -1,5 +1,5 @@
-// Package gates tells what the kernel of a host needs before user namespaces
-// work for a Docker daemon that runs as root, and plans it.
+// Package gates reports what a host's kernel needs before user namespaces work
+// for a Docker daemon that runs as root, and plans it.
 //
 //	report, err := gates.Read(ctx, host)
 //	for _, gate := range report.Shut() {
@@ -7,9 +7,9 @@
 //	}
 //	plan, err := gates.Plan(ctx, host)
 //
-// Hosts of today need nothing. The kernels of EL 7.2 to 7.5 need an argument,
-// those of EL 7.4 and later a limit above the 0 that they start with, and a
-// hardening guide may have set that limit to 0 anywhere.
+// Current distributions need nothing. The kernels of EL 7.2 to 7.5 need an
+// argument, those of EL 7.4 and later a limit above the 0 that they start with,
+// and a hardening guide may have set that limit to 0 anywhere.
 package gates
 
 import (
@@ -39,7 +39,7 @@ type Report struct {
 type Gate struct {
 	Name   string // "user_namespace.enable", "user.max_user_namespaces"
 	Arg    bool   // a kernel argument, not a sysctl
-	Want   string // the least value that will do; "" for gates that are only shown
+	Want   string // the least value that suffices; "" for gates that are only shown
 	Now    string // "" where it is not known: in the tree of another host
 	AtBoot string // what the files set for the next boot; "" for the kernel's default
 	Where  string // file:line of AtBoot
@@ -51,7 +51,7 @@ type Gate struct {
 type State = enum.Of[stateNames]
 
 const (
-	StateUnknown  State = iota // this host does not show it
+	StateUnknown  State = iota // not known from this host
 	StateOpen                  // now and from the next boot on
 	StateShut                  // now, or from the next boot on
 	StateHarmless              // shown because people ask: it does not concern root
@@ -78,7 +78,7 @@ func (r Report) Shut() []Gate {
 // remapped container takes one, all of them on root's account.
 const maxUserNamespaces = 15000
 
-// Fewer user namespaces than this are too few for a host of containers.
+// Fewer are too few for a host with containers.
 const leastUserNamespaces = 1024
 
 // Read looks at the gates of a host. The files below /proc and /sys that it
@@ -172,8 +172,8 @@ func (r *reader) report(ctx context.Context) Report {
 	return report
 }
 
-// kernelRelease is the release of the kernel that runs, or in a tree of the
-// newest one that is installed.
+// kernelRelease is the release of the running kernel, or in a tree of the
+// newest installed one.
 func (r *reader) kernelRelease() string {
 	if now := r.procSys("kernel.osrelease"); now != "" {
 		return now
@@ -268,7 +268,7 @@ func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
 		}
 	}
 	if param := r.read("/sys/module/user_namespace/parameters/enable"); param != nil && era == el72 {
-		gate.Now = strings.TrimSpace(string(param)) // "Y": what the kernel made of it
+		gate.Now = strings.TrimSpace(string(param)) // "Y": as the kernel shows it
 	}
 	plan, err := bootargs.PlanEdit(ctx, r.h, bootargs.Edit{Set: []string{arg}})
 	configured := err == nil && plan.Empty() && len(plan.Actions) == 0

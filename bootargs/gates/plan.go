@@ -19,7 +19,7 @@ const (
 // IDs of the warnings that a plan can have.
 const (
 	WarnNoUserNamespaces = "no-user-namespaces" // only another kernel helps
-	WarnBootArguments    = "boot-arguments"     // needed, and take a reboot or a person
+	WarnBootArguments    = "boot-arguments"     // needed; take a reboot or a person
 	WarnOverridden       = "sysctl-overridden"  // a later file has the last word
 	WarnSysctlConf       = "sysctl-conf"        // programs disagree about /etc/sysctl.conf
 )
@@ -27,10 +27,10 @@ const (
 // Plan plans what a host needs for its gates to be open: nothing on hosts of
 // today, the kernel arguments of EL 7.2 to 7.5, and a file in /etc/sysctl.d
 // where a limit is too low, now or from the next boot on. Where a later file
-// has the last word over ours, a warning names it.
+// decides over ours, a warning names it.
 //
-// A host whose kernel arguments another program keeps gets a warning with what
-// to do, not an error.
+// Where another program owns the kernel arguments, the plan has a warning with
+// what to do.
 func Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	r := newReader(h)
 	report := r.report(ctx)
@@ -128,7 +128,7 @@ func (p *planner) limits(report Report) {
 	p.lastWord(report, after)
 }
 
-// lastWord warns where our file does not decide.
+// lastWord warns where a later file overrides ours.
 func (p *planner) lastWord(report Report, ours []byte) {
 	files := p.sysctlFiles()
 	if ours != nil {

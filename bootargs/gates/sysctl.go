@@ -23,7 +23,7 @@ type setting struct {
 	glob  bool
 }
 
-// A sysctlFile is one file with its bytes as they are or are to be.
+// A sysctlFile is a file with its current or planned bytes.
 type sysctlFile struct {
 	path string
 	src  []byte
@@ -49,8 +49,8 @@ func (r *reader) sysctlFiles() []sysctlFile {
 	return list
 }
 
-// readUnmasked reads a file that may be a link to /dev/null, which hides those
-// of its name and holds nothing.
+// readUnmasked reads a file; a link to /dev/null hides files of its name and is
+// empty.
 func (r *reader) readUnmasked(name string) []byte {
 	if info, err := r.h.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil
@@ -58,15 +58,15 @@ func (r *reader) readUnmasked(name string) []byte {
 	return r.read(name)
 }
 
-// with returns the list with one file put into its place.
+// with returns the list with one file inserted in order.
 func with(list []sysctlFile, f sysctlFile) []sysctlFile {
 	list = slices.DeleteFunc(slices.Clone(list), func(g sysctlFile) bool { return path.Base(g.path) == path.Base(f.path) })
 	i, _ := slices.BinarySearchFunc(list, f, func(a, b sysctlFile) int { return cmp.Compare(path.Base(a.path), path.Base(b.path)) })
 	return slices.Insert(list, i, f)
 }
 
-// lookup returns the setting that holds after all files were applied. As
-// systemd-sysctl has it, a pattern never changes a key that is named in full.
+// lookup returns the setting after all files were applied. As in
+// systemd-sysctl, a pattern never changes a key that is named in full.
 func lookup(list []sysctlFile, key string) (last setting, ok bool) {
 	for _, f := range list {
 		number := 0
