@@ -20,9 +20,9 @@ import (
 // It takes the locks that the changes name, waiting as long as ctx allows and
 // 15 s without a deadline; checks that every file still holds what the plan was
 // made from, else [ErrChanged]; writes a journal; replaces the files. If a step
-// fails or ctx ends, it puts back what it had replaced and returns that error:
-// nothing has changed then. If even that fails, the error matches [ErrUnfinished]
-// too and the journal stays open for Undo.
+// fails or ctx ends, it rolls back and returns that error: nothing has changed
+// then. If the rollback fails too, the error also matches [ErrUnfinished] and
+// Undo can try again.
 //
 // A plan that changes nothing writes nothing, and its receipt has no ID.
 func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
@@ -45,9 +45,9 @@ func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 // module in between: if there was one since plan began to read, Update plans
 // again, now with all others kept away. Where another program changed a file
 // after plan had read it, it plans again under the locks of the files, so that
-// programs which write them all the time do not keep it waiting. An error of plan
-// ends it with nothing changed, and so does [ErrChanged] after 50 plans: then
-// plan does not read the files again, or gives back what it read before.
+// programs which write them all the time do not keep it waiting. An error of
+// plan ends it with nothing changed, and so does [ErrChanged] after 50 plans,
+// as where plan does not read the files again.
 func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
 	a := &applier{host: h}
 	before, unseen := h.runs()
@@ -96,11 +96,11 @@ func (a *applier) plan(plan func() (Plan, error)) (p Plan, todo bool, err error)
 	return p, a.changes(p), nil
 }
 
-// maxPlans is how often Update plans. One that reads the files under their locks
-// meets no change from the second time on, unless a writer follows no lock.
+// maxPlans is how often Update plans. The second plan, under the locks, finds
+// no change unless a writer ignores them.
 const maxPlans = 50
 
-// hold takes the locks of the files for more than one apply.
+// hold takes the files' locks for several applies.
 func (a *applier) hold(ctx context.Context, changes []Change) error {
 	held, err := a.lockFiles(ctx, changes)
 	if err == nil {
@@ -109,7 +109,7 @@ func (a *applier) hold(ctx context.Context, changes []Change) error {
 	return err
 }
 
-// unhold gives the locks back that hold took.
+// unhold releases the locks of hold.
 func (a *applier) unhold() {
 	if a.held != nil {
 		a.held.Unlock()
@@ -177,15 +177,15 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 		return Receipt{}, err
 	}
 	if err := a.keep(r); err != nil {
-		return Receipt{}, errors.Join(err, a.rollBack(record{ID: r.ID})) // no file is touched yet
+		return Receipt{}, errors.Join(err, a.rollBack(record{ID: r.ID})) // no file was written yet
 	}
 	if begun, err := a.write(ctx, todo); err != nil {
-		// The files after it are as they were, and edits of them are not ours.
+		// The later files were not written, and edits of them are not ours.
 		r.Files = r.Files[:begun]
 		if begun > 0 && errors.Is(err, ErrChanged) {
 			look := looker{host: a.host}
 			if _, state := look.now(r.Files[begun-1]); state == StateEdited {
-				r.Files = r.Files[:begun-1] // and so is an edit of this one
+				r.Files = r.Files[:begun-1] // nor was this one
 			}
 		}
 		return Receipt{}, errors.Join(err, a.rollBack(r))
@@ -203,8 +203,8 @@ func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.Shad
 		if c.Lock != LockShadow {
 			continue
 		}
-		// A directory that takes no lock file takes no new file either, and
-		// this says why.
+		// A directory without room for a lock file has none for a new file
+		// either; Check says why.
 		if err := a.writer("").Check(c.Path); err != nil {
 			return nil, err
 		}
@@ -231,8 +231,8 @@ type job struct {
 	meta          hostfs.Meta
 }
 
-// fill looks at every file before the first is written, and records what Undo
-// will need. Nothing is written here.
+// fill reads every file before the first is written, and records what Undo will
+// need.
 func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 	var todo []job
 	places := map[string]string{}
@@ -309,8 +309,8 @@ func (a *applier) inside(dir string) (string, error) {
 	return "/" + rel, recordable("/" + rel)
 }
 
-// litter names the files that look like temporary ones of ours before we have
-// made any: after a crash all others are ours to remove.
+// litter names the files that look like our temporary files before there are
+// any: after a crash, Undo removes only the others.
 func (a *applier) litter(name string) ([]string, error) {
 	list, err := a.writer("").Litter(name)
 	for i := range list {
@@ -322,8 +322,8 @@ func (a *applier) litter(name string) ([]string, error) {
 	return list, err
 }
 
-// recordable returns an error for a name that Undo would not find again: JSON,
-// which a record is, has no bytes but UTF-8.
+// recordable refuses a name that Undo would not find again: a record is JSON,
+// which holds UTF-8 only.
 func recordable(name string) error {
 	if utf8.ValidString(name) {
 		return nil
@@ -343,7 +343,7 @@ func (a *applier) meta(c Change) (hostfs.Meta, error) {
 	return meta, err
 }
 
-// metaOf reads what a file that exists has besides its content.
+// metaOf reads a file's owner, mode and attributes.
 func (a *applier) metaOf(name string) (hostfs.Meta, error) {
 	meta, err := hostfs.Root(a.host.Root).Meta(name)
 	if err != nil {
@@ -380,8 +380,8 @@ func (a *applier) backup(look *looker, c Change, meta hostfs.Meta) (f fileRecord
 	return f, old, err
 }
 
-// write writes the files in order, as long as ctx lasts, and returns how many it
-// has begun with.
+// write writes the files in order until ctx ends, and returns how many it
+// began.
 func (a *applier) write(ctx context.Context, todo []job) (begun int, err error) {
 	for i, j := range todo {
 		if err := ctx.Err(); err != nil {
@@ -406,8 +406,8 @@ func (j job) write(w hostfs.Writer) error {
 	return w.Replace(j.path, j.before, j.after, j.meta)
 }
 
-// rollBack puts every file back that already has its new content and takes the
-// record out of the journal. If it cannot, it leaves the record for Undo.
+// rollBack restores every written file and removes the record from the journal.
+// If it cannot, the record stays for Undo.
 func (a *applier) rollBack(r record) error {
 	todo, err := a.reversal(r, nil)
 	if err == nil {

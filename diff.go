@@ -17,8 +17,8 @@ import (
 )
 
 // Diff returns the changes of all files as one unified diff, as diff(1) -u
-// writes it: patch(1) takes it, so bytes stay as they are in the files. A file
-// that is made or removed has /dev/null on the other side.
+// writes it: patch(1) accepts it, so bytes are not escaped. The other side of a
+// new or removed file is /dev/null.
 func (p Plan) Diff() string {
 	var b strings.Builder
 	for _, c := range p.Changes {
@@ -64,8 +64,8 @@ func (c Change) Diff() string {
 var kinds = map[byte]udiff.OpKind{' ': udiff.Equal, '-': udiff.Delete, '+': udiff.Insert}
 
 // A changeJSON is the documented form of a [Change]: a patch that also says
-// which bytes it is for. Contents beyond the context of the patch do not leave
-// the host.
+// which bytes it is for. It holds no more of the file than the context of the
+// patch.
 type changeJSON struct {
 	Path string `json:"path"`
 	patch
@@ -74,10 +74,10 @@ type changeJSON struct {
 	Lock Lock   `json:"lock,omitempty"`
 }
 
-// MarshalJSON returns {path, before, after, hunks, diff, mode, lock}. before and
-// after are digests ("sha256:...") or null, and hunks has every byte that goes or
-// comes, so a plan can be stored, shown and sent, and applied to a host whose
-// files still have those digests.
+// MarshalJSON returns {path, before, after, hunks, diff, mode, lock}. before
+// and after are digests ("sha256:...") or null, and hunks has every removed and
+// added byte, so a plan can be stored, sent, and applied to a host whose files
+// still have those digests.
 func (c Change) MarshalJSON() ([]byte, error) {
 	out := changeJSON{Path: c.Path, patch: c.patch(), Diff: text.VisibleLines(c.Diff()), Lock: c.Lock}
 	if c.Mode != 0 {
@@ -149,7 +149,7 @@ func (c Change) patch() patch {
 	return newPatch(c.Before, c.After)
 }
 
-// none reports whether the change changes nothing.
+// none reports whether nothing changes.
 func (c Change) none() bool {
 	if c.stored != nil && c.Before == nil && c.After == nil {
 		return c.stored.none()
@@ -157,8 +157,8 @@ func (c Change) none() bool {
 	return (c.Before == nil) == (c.After == nil) && bytes.Equal(c.Before, c.After)
 }
 
-// A patch is what a change does to a file, without the rest of the file. It goes
-// both ways, to exactly the bytes that were there.
+// A patch is what a change does to a file, without the rest of the file. It can
+// be reversed to the exact bytes.
 type patch struct {
 	Before digest `json:"before"`
 	After  digest `json:"after"`
@@ -172,8 +172,7 @@ type hunk struct {
 	Lines []line `json:"lines"`
 }
 
-// A line is one of the file with a sign before it, as in a unified diff: a space
-// for one that stays, "-" for one that goes and "+" for one that comes.
+// A line is a line of a unified diff: " ", "-" or "+" and the text.
 type line string
 
 // MarshalJSON returns a string, or {"base64"} of bytes that are not UTF-8.
@@ -255,7 +254,7 @@ func common(a, b []byte) (start, end int) {
 
 func (p patch) none() bool { return p.Before == p.After }
 
-// check looks at a patch that was read from somewhere.
+// check validates a patch that was read.
 func (p patch) check() error {
 	for _, h := range p.Hunks {
 		for _, l := range h.Lines {
@@ -267,7 +266,6 @@ func (p patch) check() error {
 	return nil
 }
 
-// reversed is the patch the other way.
 func (p patch) reversed() patch {
 	back := patch{Before: p.After, After: p.Before}
 	for _, h := range p.Hunks {
@@ -288,8 +286,8 @@ func (p patch) reversed() patch {
 // whole is the content of a file that the patch removes.
 func (p patch) whole() ([]byte, error) { return p.reversed().apply(nil) }
 
-// apply makes the change to before, and returns exactly what it was made from or
-// an error.
+// apply applies the patch to before, and checks that the result has the digest
+// after.
 func (p patch) apply(before []byte) ([]byte, error) {
 	lines := splitLines(before)
 	var out bytes.Buffer
@@ -321,7 +319,7 @@ func (p patch) apply(before []byte) ([]byte, error) {
 		after = nil
 	}
 	if digestOf(after) != p.After {
-		return nil, fmt.Errorf("%w: it does not come out as %s", ErrChanged, p.After)
+		return nil, fmt.Errorf("%w: the result is not %s", ErrChanged, p.After)
 	}
 	return after, nil
 }
@@ -343,8 +341,8 @@ func (c Change) fits(now looked) bool {
 	return (c.Before == nil) == (now.data == nil) && bytes.Equal(c.Before, now.data)
 }
 
-// complete gives a change that came from JSON its contents. now is what the file
-// holds, and has the digest that the change is for.
+// complete fills in the contents of a change that came from JSON. now is the
+// file's content, with the digest before.
 func (c Change) complete(now []byte) (Change, error) {
 	if c.stored == nil || c.Before != nil || c.After != nil {
 		return c, nil

@@ -11,32 +11,32 @@
 //	err = host.Undo(ctx, receipt.ID, nil)
 //
 // Every package plans and only this one writes. A plan is made from bytes that
-// were read once. Apply takes the locks that other writers of those files
-// follow, checks that each file still holds those bytes, writes in order, and
-// puts everything back when a step fails or the context ends.
+// were read once. Apply takes the locks of the files' other writers, checks
+// that each file still holds those bytes, writes in order, and rolls back when
+// a step fails or the context ends.
 //
 // # Undo
 //
 // What Apply did is in a journal below /var/lib/usernskit, written before the
-// first file. After a crash every file is old or new, and Undo brings all of them
-// back: bytes, owner, mode and extended attributes. If others wrote to a file in
-// the meantime, Undo takes out what the plan put in and keeps the rest, or names
-// what it cannot separate and changes nothing. A receipt holds the lines that
-// changed, and no contents once it is undone; [Host.Forget] drops it.
+// first file. After a crash every file is old or new, and Undo brings all of
+// them back: bytes, owner, mode and extended attributes. If others wrote to a
+// file in the meantime, Undo takes out what the plan put in and keeps the rest,
+// or names what it cannot separate and changes nothing. [Host.Forget] drops a
+// receipt.
 //
 // # Plans as JSON
 //
-// A Plan, and all that is in it, marshals to JSON and back. A change is written as
-// a patch with digests of the file before and after, so a plan that was stored or
-// sent shows what the original showed, and Apply takes it on any host whose files
-// have those digests. It holds no more of a file than its diff does.
+// A Plan, and all that is in it, marshals to JSON and back. A change is written
+// as a patch with digests of the file before and after, so a stored plan can be
+// shown, and applied on any host whose files have those digests. It holds no
+// more of a file than its diff.
 //
 // # Limits
 //
-// A writer that follows no lock (an editor on daemon.json) can still write
-// between the last look at a file and its replacement, a window of microseconds.
-// The directories on the way to a file are taken to belong to root; a
-// [Host.Root] in which someone else can rename directories is not safe.
+// A writer that ignores the locks (an editor on daemon.json) can still write
+// between the last check of a file and its replacement, a window of
+// microseconds. A [Host.Root] in which users other than root can rename
+// directories is not safe.
 //
 //	4  examples/...                              thin programs
 //	3  remap  verify  idspace  fleet             the whole job, and the proof of it

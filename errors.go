@@ -23,8 +23,8 @@ var (
 	ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
 	// ErrNotLive: [Host.Command] was asked for a program of a tree of files.
 	ErrNotLive = errors.New("not the running host")
-	// ErrLocked: another program held a lock for as long as we may wait. The
-	// error names the lock file and the process in it.
+	// ErrLocked: another program held a lock for the whole wait. The error
+	// names the lock file and the process in it.
 	ErrLocked = hostfs.ErrLocked
 	// ErrTooLarge: the file is larger than [MaxFileSize].
 	ErrTooLarge = hostfs.ErrTooLarge

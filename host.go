@@ -17,9 +17,9 @@ import (
 // A Host says where the system is. The zero Host is the running one.
 type Host struct {
 	// Root is the directory taken for "/", with the meaning of chroot(2):
-	// absolute symbolic links resolve inside it. If empty, it is "/". One that is
-	// missing, or not a directory, is an error that does not match
-	// [fs.ErrNotExist]: that says that a file of the host is absent.
+	// absolute symbolic links resolve inside it. If empty, it is "/". A missing
+	// one, or one that is not a directory, is an error that does not match
+	// [fs.ErrNotExist], which means that a file of the host is absent.
 	Root string
 
 	// Run runs a program of the host and returns its standard output. If nil,
@@ -62,7 +62,7 @@ func (h Host) Path(path string) (string, error) { return hostfs.Root(h.Root).Res
 
 // Command runs a program through [Host.Run] and returns its standard output.
 // The error of a program that ran and failed carries its standard error.
-// Without Run, only the running host has programs; others give [ErrNotLive].
+// Without Run, a tree gives [ErrNotLive].
 func (h Host) Command(ctx context.Context, argv ...string) ([]byte, error) {
 	switch {
 	case len(argv) == 0:
@@ -94,9 +94,9 @@ const askTimeout = 5 * time.Second
 
 // Ask runs a program for the answer that it gives, as getent or systemctl
 // is-active do, for at most 5 s. A program that ran to its end gives its output
-// and exit status, and no error whatever the status is. An error says that it
-// could not be asked: it was not found, a signal or the time limit ended it, or
-// the host is a tree. Then nothing is known, and that is not a "no".
+// and exit status, and no error whatever the status is. An error means that it
+// was not found, that a signal or the time limit ended it, or that the host is
+// a tree. Then nothing is known, which is not a "no".
 func (h Host) Ask(ctx context.Context, argv ...string) (out []byte, exit int, err error) {
 	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -24,9 +24,9 @@ import (
 // hold credentials (proxies in daemon.json), so only its owner may read it.
 //
 // "ID.json" is a plan that is applied, or under way; "ID.undone" one that was
-// taken back, without the contents; "ID.gone" keeps the last ID from being given
-// twice after Forget. So the names alone answer most questions, and a run opens
-// a few of the files however many there are.
+// taken back, without the contents; "ID.gone" keeps the last ID from being
+// given twice after Forget. The names answer most questions, so a run opens few
+// of the files.
 const (
 	stateDir   = "/var/lib/usernskit"
 	journalDir = stateDir + "/journal"
@@ -36,13 +36,13 @@ const (
 	undoingPath = journalDir + "/undoing"
 )
 
-// A State says how far a plan has come, or what one of its files holds.
+// A State is that of a plan, or of one of its files.
 type State string
 
 const (
 	StateApplying State = "applying" // begun, and not ended: a crash, or it runs right now
 	StateApplied  State = "applied"  // the file holds what the plan wrote
-	StateUndoing  State = "undoing"  // taking back was begun, and not ended
+	StateUndoing  State = "undoing"  // an undo was begun and not finished
 	StateUndone   State = "undone"   // the file holds what was there before the plan
 	StateEdited   State = "edited"   // the file holds something else
 	StateUnknown  State = "unknown"  // the file cannot be read
@@ -51,7 +51,7 @@ const (
 // sealed reports whether nothing is under way.
 func (s State) sealed() bool { return s == StateApplied || s == StateUndone }
 
-// A Receipt tells what a plan did, who applied it, and what became of it.
+// A Receipt records what a plan did, who applied it, and its state.
 type Receipt struct {
 	ID      string    `json:"id"`   // for [Host.Undo]; empty where there was nothing to do
 	Time    time.Time `json:"time"` // in the time zone of the program that applied it
@@ -60,8 +60,8 @@ type Receipt struct {
 	Build   string    `json:"build"`   // the program's module and version
 	Command []string  `json:"command"` // its arguments
 	State   State     `json:"state"`
-	// Changes have no contents of their own, as if they came from JSON, and once
-	// undone no diff either.
+	// Changes have no contents, as if they came from JSON, and once undone no
+	// diff either.
 	Changes []Change `json:"changes"`
 	// Files says what each file of Changes holds now.
 	Files   map[string]State `json:"files"`
@@ -97,9 +97,9 @@ func (h Host) Receipt(id string) (Receipt, error) {
 	return r.receipt(&looker{host: h}), nil
 }
 
-// Forget drops the receipts that match, with all that the journal holds of them,
-// and returns their IDs. What they did can no longer be undone. A run that was
-// interrupted is not asked for: it has to be undone first.
+// Forget removes the matching receipts from the journal and returns their IDs.
+// They can no longer be undone. An interrupted run is not forgotten: undo it
+// first.
 func (h Host) Forget(ctx context.Context, match func(Receipt) bool) ([]string, error) {
 	a := &applier{host: h}
 	unlock, err := a.lock(ctx)
@@ -132,8 +132,8 @@ func (h Host) Forget(ctx context.Context, match func(Receipt) bool) ([]string, e
 	return ids, nil
 }
 
-// A record is what the journal has of one plan. Its JSON form is read by later
-// versions: fields may be added, and keep their meaning.
+// A record is the journal's entry for one plan. Later versions read its JSON:
+// fields may be added and keep their meaning.
 type record struct {
 	Schema  int
 	ID      string
@@ -164,8 +164,8 @@ type fileRecord struct {
 
 const (
 	schema = 3
-	// maxOld is how large a file may be for the journal to keep all of what was
-	// there before, for an undo by force. Of others it has what changed.
+	// maxOld is the largest file whose whole old content the journal keeps, for
+	// an undo by force. Of larger ones it keeps what changed.
 	maxOld = 64 << 10
 	// maxRecord bounds a record: plans that make or remove large files.
 	maxRecord = 16 * MaxFileSize
@@ -175,7 +175,7 @@ func recordPath(id string) string { return path.Join(journalDir, id+".json") }
 func undonePath(id string) string { return path.Join(journalDir, id+".undone") }
 func gonePath(id string) string   { return path.Join(journalDir, id+".gone") }
 
-// newFileRecord keeps of a change what Undo needs.
+// newFileRecord returns what Undo needs of a change.
 func newFileRecord(c Change) fileRecord {
 	f := fileRecord{Path: c.Path, patch: newPatch(c.Before, c.After), Lock: c.Lock}
 	f.Repeats = f.patch.repeats(c.After)
@@ -191,7 +191,7 @@ func newFileRecord(c Change) fileRecord {
 	return f
 }
 
-// forget takes out of a record what is of no use once it is undone.
+// forget drops from a record what is not needed once it is undone.
 func (r *record) forget() {
 	for i, f := range r.Files {
 		r.Files[i] = fileRecord{Path: f.Path, patch: patch{Before: f.Before, After: f.After}, Lock: f.Lock, Backup: f.Backup}
@@ -200,7 +200,7 @@ func (r *record) forget() {
 	r.Command = r.Command[:min(len(r.Command), 1)] // arguments may be contents
 }
 
-// sign says who applies: see [Receipt].
+// sign records who applies: see [Receipt].
 func (r *record) sign() {
 	r.Time = time.Now().Truncate(time.Second)
 	r.Command = os.Args
@@ -256,8 +256,8 @@ type looked struct {
 	state  State // StateUnknown, or empty
 }
 
-// now returns what a file of a record holds, nil where it cannot be read, and
-// what that is to the record.
+// now returns the content of a record's file, nil where it cannot be read, and
+// the file's state.
 func (l *looker) now(f fileRecord) ([]byte, State) {
 	now, ok := l.files[f.Path]
 	if !ok {
@@ -291,7 +291,7 @@ func (l *looker) read(name string) looked {
 	return looked{state: StateUnknown}
 }
 
-// An index is what the names of the journal's files tell.
+// An index is what the names of the journal's files show.
 type index struct {
 	ids    []string // of all records, the oldest first
 	undone map[string]bool
@@ -407,7 +407,7 @@ func (h Host) unfinished(ids []string) (record, bool, error) {
 	return record{}, false, nil
 }
 
-// choose finds the record to take back.
+// choose finds the record to undo.
 func (h Host) choose(id string) (record, error) {
 	journal, err := h.journal()
 	if err != nil {
@@ -438,13 +438,13 @@ func (h Host) choose(id string) (record, error) {
 	return record{}, ErrNoReceipt
 }
 
-// lock keeps other runs of this module away from the host until unlock.
+// lock excludes other runs of this module until unlock.
 func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 	if err := a.step("lock"); err != nil {
 		return nil, err
 	}
 	root := hostfs.Root(a.host.Root)
-	// Everybody may pass through on the way; the journal itself is closed.
+	// The directory above is open to all; the journal itself is closed.
 	if _, err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -468,8 +468,8 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // sweepJournal removes what interrupted runs left: temporary files, and the
-// record of a plan whose undo was complete. The caller holds the lock, so nobody
-// is about to need them.
+// record of a plan whose undo was complete. The caller holds the lock, so they
+// are not in use.
 func (a *applier) sweepJournal(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -495,7 +495,7 @@ func (a *applier) sweepJournal(dir string) error {
 	return nil
 }
 
-// keep writes how far the record has come, whole and on the disk.
+// keep writes the record to the disk.
 func (a *applier) keep(r record) error {
 	name := recordPath(r.ID)
 	if r.State == StateUndone {
@@ -512,7 +512,7 @@ func (a *applier) keep(r record) error {
 	if err := a.replace(name, data); err != nil || r.State != StateUndone {
 		return err
 	}
-	// It is undone now: what cannot be removed does no harm, and is swept later.
+	// It is undone: what cannot be removed is harmless, and is swept later.
 	return errors.Join(a.remove(recordPath(r.ID)), a.remove(undoingPath))
 }
 
@@ -525,7 +525,7 @@ func (a *applier) replace(name string, data []byte) error {
 	return journalError(a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600)))
 }
 
-// remove takes a file out of the journal, if it is there.
+// remove removes a file of the journal, if it exists.
 func (a *applier) remove(name string) error {
 	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxRecord)
 	if err == nil {
@@ -537,12 +537,12 @@ func (a *applier) remove(name string) error {
 	return journalError(err)
 }
 
-// drop removes all that the journal has of a plan.
+// drop removes a plan from the journal.
 func (a *applier) drop(id string) error {
 	return errors.Join(a.remove(recordPath(id)), a.remove(undonePath(id)))
 }
 
-// journalError says that it is the journal that cannot be written. It hides
+// journalError adds that the journal could not be written. It hides
 // [ErrChanged], which would make [Host.Update] plan forever.
 func journalError(err error) error {
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/usernskit/usernskit/internal/enum"
 )
 
-// A Plan is everything that is going to happen to a host, in order.
+// A Plan is what will change on a host, in order.
 type Plan struct {
 	// Title says in a few words what the plan is for; receipts keep it.
 	Title    string    `json:"title,omitempty"`
@@ -38,13 +38,12 @@ func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 type Change struct {
 	// Path is the file's path on the host, absolute and clean: "/etc/subuid".
 	Path string
-	// Before is what the change was planned from. Nil means that there was no
-	// file; an empty file is empty and not nil.
+	// Before is what the change was planned from. Nil means no file; an empty
+	// file is empty and not nil.
 	Before []byte
-	// After is what the file is to hold. Nil removes it.
+	// After is the new content. Nil removes the file.
 	After []byte
-	// Mode is for a file that is made new, 0 for 0644; a file that exists keeps
-	// its own.
+	// Mode is for a new file, 0 for 0644; an existing file keeps its own.
 	Mode fs.FileMode
 	// Lock is the protocol that other writers of this file follow.
 	Lock Lock
@@ -52,7 +51,6 @@ type Change struct {
 	stored *patch // of a change that came from JSON: its contents are on the host
 }
 
-// mode is the mode of a file that is made new.
 func (c Change) mode() fs.FileMode {
 	if c.Mode == 0 {
 		return 0o644
@@ -82,10 +80,10 @@ func (p Plan) check() error {
 	return nil
 }
 
-// An Action is a program to run after the files have changed. Nothing runs an
-// Action unless it is asked to.
+// An Action is a program to run after the files have changed. No package runs
+// one unless asked to.
 type Action struct {
-	// Why says what it is good for: "dockerd reads daemon.json when it starts".
+	// Why is the reason: "dockerd reads daemon.json when it starts".
 	Why string `json:"why"`
 	// Argv is the program and its arguments, for no shell.
 	Argv  []string   `json:"argv"`
@@ -100,8 +98,8 @@ type Warning struct {
 	Pos Pos    `json:"pos,omitzero"`
 	// Text does not repeat the ID or the position.
 	Text string `json:"text"`
-	// Risk is set where going on can lose data or protection: programs ask
-	// for the ID to be accepted by name before they apply.
+	// Risk is set where going on can lose data or protection: programs apply
+	// only if the ID was accepted by name.
 	Risk bool `json:"risk,omitempty"`
 }
 
@@ -165,7 +163,7 @@ func Merge(plans ...Plan) (Plan, error) {
 	return all, nil
 }
 
-// same reports whether two actions do the same, for whatever reason.
+// same reports whether two actions differ only in Why.
 func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.Where == b.Where }
 
 // A Lock is a protocol between the programs that write a file: [LockNone] or
@@ -192,9 +190,9 @@ const (
 	// lckpwdf(3), then FILE.lock, and the old content kept in "FILE-".
 	LockShadow Lock = 1
 
-	// WhenNow is for actions that follow directly: restart docker, update-grub.
+	// WhenNow is for actions to run directly: restart docker, update-grub.
 	WhenNow When = 0
-	// WhenLater is for actions that a person chooses the time of: a reboot.
+	// WhenLater is for actions whose time a person chooses: a reboot.
 	WhenLater When = 1
 
 	// WhereHost is the running host.

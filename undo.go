@@ -15,33 +15,31 @@ import (
 	"github.com/usernskit/usernskit/internal/members"
 )
 
-// Undo takes back what a receipt's plan did. An empty ID means the run that was
-// interrupted, if there is one, and else the last run that is still applied.
+// Undo takes back what a receipt's plan did. An empty ID means the interrupted
+// run, if there is one, else the last applied one.
 //
 // A file that nobody wrote to since becomes what it was: bytes, owner, mode,
-// extended attributes; one that was made is removed. From a file that others
-// wrote to, Undo takes out exactly what the plan put in, the members of a JSON
-// object or else the lines, and brings back what the plan took out, and keeps
-// everything else, owner and mode too. If what the plan wrote is no longer there
-// as it was written, Undo returns a [*ChangedError] that names it and changes
-// nothing. For a path in force it goes on: the file gets its old content whatever
-// it holds now, and if it was too large to be kept (64 KiB), loses what can still
-// be found of the plan.
+// extended attributes; a new file is removed. In a file that others wrote to,
+// Undo reverts exactly the members of a JSON object or the lines that the plan
+// changed, and keeps everything else, owner and mode too. If it does not find
+// them as they were written, it returns a [*ChangedError] that names them and
+// changes nothing. A path in force gets its old content whatever it holds now;
+// if that was too large to keep (64 KiB), what can be found of the plan is
+// removed.
 //
-// If a later run put back a file that this one had changed, as disable does after
-// enable, undoing this one first would make the later undo bring half of it back:
-// that is an error, too.
+// If a later run put back a file that this one had changed, as disable does
+// after enable, undoing this one first is an error: the later undo would bring
+// half of it back.
 //
-// Undo ends with ctx until it begins to write, and then writes all: a few
-// milliseconds. If it is interrupted all the same, calling it again ends it.
+// Undo stops when ctx ends, until it begins to write. If it is killed while
+// writing, call it again.
 func (h Host) Undo(ctx context.Context, id string, force []string) error {
 	a := &applier{host: h}
 	return a.undo(ctx, id, force)
 }
 
-// PlanUndo returns what Undo would do now, as a plan to look at. Its actions are
-// those of the receipt that have to be run again. It takes no lock and changes
-// nothing.
+// PlanUndo returns what Undo would do, as a plan to show. Its actions are those
+// of the receipt that must run again. It takes no lock and changes nothing.
 func (h Host) PlanUndo(id string, force []string) (Plan, error) {
 	r, err := h.choose(id)
 	if err != nil {
@@ -129,7 +127,7 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	return nil
 }
 
-// begin is what has to be seen to before the undo of a sealed record.
+// begin prepares the undo of a sealed record.
 func (a *applier) begin(r *record) error {
 	journal, err := a.host.journal()
 	if err != nil {
@@ -191,9 +189,8 @@ type undoJob struct {
 	others bool // others have written to the file
 }
 
-// reversal says what is to be written to take a record back, the last file
-// first. It looks at every file; nothing is written here. Files that are undone
-// already are left out, so it may be asked any number of times.
+// reversal returns what to write to undo a record, the last file first. Files
+// that are undone already are left out.
 func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 	var todo []undoJob
 	var errs []error
@@ -212,7 +209,7 @@ func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 				err = &FileError{File: recordPath(r.ID), Err: fmt.Errorf("damaged: what it has of %s does not fit: %v", f.Path, err)}
 			}
 		case f.Backup:
-			continue // useradd has written its own since: that one is the newer
+			continue // useradd has written a newer one since
 		default:
 			if now, err = a.host.ReadFile(f.Path); errors.Is(err, fs.ErrNotExist) {
 				now, err = nil, nil
@@ -246,8 +243,8 @@ func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 	return todo, nil
 }
 
-// takeOut takes what the plan did out of a file that holds neither what was
-// written nor what was there before. It returns why it cannot.
+// takeOut reverts the plan in a file that others have edited, or returns why it
+// cannot.
 func (f fileRecord) takeOut(now []byte, force bool) (data []byte, why string) {
 	switch {
 	case force && f.Before == "":
@@ -323,12 +320,12 @@ func (p patch) places() []place {
 	return list
 }
 
-// bare is a line without its newline: the last one of a file may have none, and
-// gets one when another follows.
+// bare is a line without its newline, which the last line of a file may not
+// have.
 func bare(line string) string { return strings.TrimSuffix(line, "\n") }
 
-// repeats reports whether a line that the patch wrote is in the file, which holds
-// after, more than once.
+// repeats reports whether a line that the patch wrote is in after more than
+// once.
 func (p patch) repeats(after []byte) bool {
 	count := map[string]int{}
 	for _, place := range p.places() {
@@ -352,9 +349,9 @@ func (p patch) repeats(after []byte) bool {
 	return false
 }
 
-// takeOut reverts the patch in a file that others have edited, line by line. Each
-// place has to be found without doubt; those that are not are left alone and
-// returned in lost.
+// takeOut reverts the patch in a file that others have edited, line by line.
+// Places that are not found, or not only once, are left alone and returned in
+// lost.
 func (p patch) takeOut(now []byte, repeats bool) (data []byte, lost []string) {
 	lines := splitLines(now)
 	gone := make([]bool, len(lines))
@@ -406,8 +403,8 @@ func (p place) String() string {
 	return text
 }
 
-// find returns the lines of the file that the place wrote, or, if it only removed
-// some, the line that they were before.
+// find returns the lines that the place wrote or, if it only removed some, the
+// line before which they were.
 func (p place) find(lines []string, repeats bool) ([]int, bool) {
 	if len(p.wrote) == 0 {
 		return p.gap(lines)
@@ -423,7 +420,7 @@ func (p place) find(lines []string, repeats bool) ([]int, bool) {
 			at = append(at, i)
 		}
 		for i := range at {
-			if len(p.old) > 0 && at[i] != at[0]+i { // what we replaced has one place
+			if len(p.old) > 0 && at[i] != at[0]+i { // replaced lines have one place
 				return nil, false
 			}
 		}
@@ -439,8 +436,8 @@ func (p place) find(lines []string, repeats bool) ([]int, bool) {
 	return at, ok
 }
 
-// gap finds where lines were removed: between its neighbours, or at one of them
-// if others have put something there.
+// gap finds where lines were removed: between the neighbours, or at one of them
+// if something was inserted there.
 func (p place) gap(lines []string) ([]int, bool) {
 	all := append(slices.Clone(lines), "") // also the end
 	for _, fits := range []func(i int) bool{
@@ -455,8 +452,8 @@ func (p place) gap(lines []string) ([]int, bool) {
 	return nil, false
 }
 
-// startsAt reports whether line i follows the line that the place followed, or is
-// the first as it was.
+// startsAt reports whether line i is where the place was: after the same line,
+// or the first.
 func (p place) startsAt(lines []string, i int) bool {
 	if len(p.before) == 0 {
 		return i == 0
@@ -484,7 +481,7 @@ func matches(lines []string, at int, want []string) bool {
 	return true
 }
 
-// only returns the one index for which ok is true, if there is only one.
+// only returns the index for which ok is true, if there is exactly one.
 func only(lines []string, ok func(i int) bool) (int, bool) {
 	found := -1
 	for i := range lines {
@@ -524,8 +521,8 @@ func (a *applier) restore(r record, todo []undoJob) error {
 		return err
 	}
 	for _, dir := range slices.Backward(r.Dirs) {
-		// A directory that others use by now is not empty, and stays. So does one
-		// that a symbolic link leads to: no link led to those that were made.
+		// A directory that is in use by now is not empty and stays. So does one
+		// behind a symbolic link: it is not the one that was made.
 		place, err := a.host.Path(dir)
 		if err == nil && place == filepath.Join(root, dir) {
 			_ = os.Remove(place)
@@ -542,7 +539,7 @@ func (a *applier) sweep(w hostfs.Writer, f fileRecord) error {
 	}
 	for _, temp := range litter {
 		if slices.Contains(f.Litter, filepath.Base(temp)) {
-			continue // it was there before us
+			continue // it is not ours
 		}
 		if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -24,10 +24,10 @@ const (
 	WarnSysctlConf       = "sysctl-conf"        // programs disagree about /etc/sysctl.conf
 )
 
-// Plan plans what a host needs for its gates to be open: nothing on hosts of
-// today, the kernel arguments of EL 7.2 to 7.5, and a file in /etc/sysctl.d
-// where a limit is too low, now or from the next boot on. Where a later file
-// decides over ours, a warning names it.
+// Plan plans what a host needs for its gates to be open: nothing on current
+// distributions, kernel arguments on EL 7.2 to 7.5, and a file in /etc/sysctl.d
+// where a limit is too low now or from the next boot on. A warning names a
+// later file that overrides ours.
 //
 // Where another program owns the kernel arguments, the plan has a warning with
 // what to do.

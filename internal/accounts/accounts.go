@@ -3,8 +3,7 @@
 // nsswitch.conf(5) names besides them.
 //
 // An account that a directory does not list still exists, and a getent that
-// fails has not said "no": answers are found, absent after a complete look, or
-// cannot tell (see [answer.Answer]).
+// fails is not a "no": see [answer.Answer].
 package accounts
 
 import (
@@ -52,14 +51,13 @@ type Account struct {
 	Name    string
 	ID      uint32   // the UID of a user, the GID of a group
 	GID     uint32   // the primary group of a user
-	File    string   // "" where getent told it
+	File    string   // "" for an account from getent
 	Line    int      // from 1; 0 where there is no File
 	Members []string // of a group
 }
 
-// A Lookup answers questions about one host. It remembers what it has read and
-// asked, so it is for one call of the library and not to be kept.
-// It may be used by several goroutines.
+// A Lookup answers questions about one host. It caches, so it is for one call
+// of the library. Several goroutines may use it.
 type Lookup struct {
 	host Host
 
@@ -68,7 +66,7 @@ type Lookup struct {
 	ask asker
 }
 
-// New returns a Lookup that has read nothing yet.
+// New returns an empty Lookup.
 func New(h Host) *Lookup { return &Lookup{host: h} }
 
 // A database is what is known of passwd or group.
@@ -77,7 +75,7 @@ type database struct {
 	list    []Account // of the files, in their order
 	byName  map[string]int
 	byID    map[uint32]int
-	gap     error // why the files are not all that there is to read
+	gap     error // why there may be more than the files
 	others  []string
 	asked   map[string]answer.Answer[Account] // by getent's key
 	listing *listing
@@ -92,7 +90,7 @@ type listing struct {
 // ByName looks an account up by its name.
 func (l *Lookup) ByName(ctx context.Context, db DB, name string) answer.Answer[Account] {
 	if name == "" || strings.ContainsAny(name, ":\n\x00") {
-		return answer.Absent[Account]() // no database can hold it
+		return answer.Absent[Account]() // not a possible name
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,9 +122,8 @@ func (l *Lookup) ByID(ctx context.Context, db DB, id uint32) answer.Answer[Accou
 	return l.getent(ctx, d, strconv.FormatUint(uint64(id), 10))
 }
 
-// All returns every account that the host tells of: those of the files in their
-// order, then those that only getent lists. The gap is why there may be more of
-// them; it is nil where the list is complete.
+// All returns every account of the files, in order, then those that only getent
+// lists. The gap is why there may be more; nil means that the list is complete.
 func (l *Lookup) All(ctx context.Context, db DB) (list []Account, gap error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,7 +156,7 @@ func (l *Lookup) Lists(db DB) bool {
 	return !slices.ContainsFunc(l.read(db).others, func(source string) bool { return source != "systemd" })
 }
 
-// absent is the answer where no more sources can be asked.
+// absent is the answer after all sources were asked.
 func (d *database) absent() answer.Answer[Account] {
 	if d.gap != nil {
 		return answer.Unknown[Account](d.gap)
@@ -196,7 +193,7 @@ func (l *Lookup) read(db DB) *database {
 			}
 			d.list = append(d.list, parse(db, path, string(data))...)
 		case "systemd":
-			// It makes its accounts up while it runs: a tree has none of them.
+			// It makes its accounts at run time: a tree does not have them.
 			if l.host.Live() {
 				d.others = append(d.others, name)
 			}

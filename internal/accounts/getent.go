@@ -28,8 +28,8 @@ type asker struct {
 	failed error // a time-out: asking again would take as long
 }
 
-// run runs getent. A nil error and missing tell that it answered, and whether
-// it said that some of the keys do not exist.
+// run runs getent. With a nil error, missing reports whether some of the keys
+// do not exist.
 func (l *Lookup) run(ctx context.Context, d *database, keys ...string) (out []Account, missing bool, err error) {
 	if l.ask.failed != nil {
 		return nil, false, l.ask.failed
@@ -102,14 +102,14 @@ func (l *Lookup) Ask(ctx context.Context, db DB, keys ...string) {
 	for chunk := range slices.Chunk(keys, batch) {
 		list, missing, err := l.run(ctx, d, chunk...)
 		if err != nil {
-			return // each look-up meets the same, and says so
+			return // each look-up will report it
 		}
 		d.learn(chunk, list, missing)
 	}
 }
 
-// learn takes down what getent printed for several keys: one line for each that
-// it found, in their order. A line may spell a name differently from the key
+// learn records what getent printed for several keys: a line for each one
+// found, in order. A line may spell a name differently from the key
 // (directories ignore case); then a key without a line of its own stays open,
 // unless nothing is missing.
 func (d *database) learn(keys []string, list []Account, missing bool) {

@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// An Answer is what a look at a host gave: a value, the knowledge that there is
-// none, or the reason why neither can be told. The zero Answer cannot tell.
+// An Answer is the result of a look at a host: a value, absent, or the reason
+// why neither is known. The zero Answer is unknown.
 //
-// Only an absence that a complete look showed may become a "no" or a pass.
+// Only an absence after a complete look may become a "no" or a pass.
 type Answer[T any] struct {
 	value T
 	state state
@@ -37,8 +37,8 @@ func Absent[T any]() Answer[T] { return Answer[T]{state: absent} }
 // Unknown is the answer of a look that failed or was incomplete, and why.
 func Unknown[T any](why error) Answer[T] { return Answer[T]{why: why} }
 
-// Get takes the answer apart. An error says that the question is open: neither
-// value nor ok may then be relied on. Without one, ok tells found from absent.
+// Get returns the value if ok. An error means that the answer is unknown;
+// without one, ok distinguishes found from absent.
 func (a Answer[T]) Get() (value T, ok bool, err error) {
 	if a.state == unknown {
 		if a.why == nil {

@@ -31,9 +31,9 @@ type Attempt struct {
 	Key  int    `json:"key,omitempty"`
 }
 
-// A Result is what came of an attempt.
+// A Result is the outcome of an attempt.
 type Result struct {
-	// Errno is what the kernel answered; 0: it let the process.
+	// Errno is the kernel's answer; 0: allowed.
 	Errno syscall.Errno `json:"errno"`
 	// Untried is why the deciding call could not be made. Errno then tells
 	// nothing.

@@ -90,8 +90,8 @@ func releaseAgent(controllers string) Result {
 	return open(target+"/release_agent", unix.O_WRONLY)
 }
 
-// describeKey asks as a process that has a session keyring of its own, as a
-// container has: the one it inherited may possess root's keys.
+// describeKey asks with a new session keyring, as a container has: the
+// inherited one may possess root's keys.
 func describeKey(id int) Result {
 	// A null name, which x/sys cannot pass, makes a new one.
 	if _, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); errno != 0 {

@@ -1,5 +1,5 @@
-// Package distro tells which distribution and release a host has, and compares
-// versions as boot loaders do.
+// Package distro finds a host's distribution and release, and compares versions
+// as boot loaders do.
 package distro
 
 import (
@@ -112,8 +112,8 @@ func ignored(r rune) bool {
 	return r >= 0x80 || !isLetter(byte(r)) && !isDigit(byte(r)) && !strings.ContainsRune("-.~^", r)
 }
 
-// compareMark takes a mark off both versions (more), or finds that the one
-// that has it is the lower one.
+// compareMark removes a mark from both versions (more), or finds that the
+// version with it is lower.
 func compareMark(a, b *string, mark byte) (c int, more bool) {
 	x, y := starts(*a, mark), starts(*b, mark)
 	switch {
@@ -128,7 +128,7 @@ func compareMark(a, b *string, mark byte) (c int, more bool) {
 	return 0, false
 }
 
-// comparePart takes a run of digits or of letters off both and compares it.
+// comparePart removes a run of digits or letters from both and compares it.
 func comparePart(a, b *string) int {
 	is := isLetter
 	if isDigit((*a)[0]) || isDigit((*b)[0]) {

@@ -1,6 +1,5 @@
-// Package fstype holds the one table of what file systems make of user
-// namespaces: whether a server decides who may do what, and whether a mount can
-// be idmapped.
+// Package fstype holds the one table of how file systems treat user namespaces:
+// whether a server decides about access, and whether a mount can be idmapped.
 package fstype
 
 import (
@@ -53,8 +52,8 @@ func lookup(fstype string) (fact, bool) {
 	return f, ok
 }
 
-// Remote reports whether a server, or a program, that knows nothing of user
-// namespaces decides who may do what on a file system of that type.
+// Remote reports whether a server or program that does not know user namespaces
+// decides about access on a file system of that type.
 func Remote(fstype string) bool {
 	f, _ := lookup(fstype)
 	return f.remote

@@ -2,9 +2,9 @@
 // taken for "/".
 //
 // Paths mean what they would mean after chroot(2): an absolute symbolic link
-// resolves inside the root. The root and the directories on the way are taken
-// to belong to root; against someone who can rename directories there while we
-// walk, nothing here protects.
+// resolves inside the root. The root and the directories on the way must belong
+// to root: a user who can rename directories there during a call can redirect
+// it.
 package hostfs
 
 import "errors"

@@ -13,8 +13,8 @@ import (
 // lckpwdf(3) waits.
 const lockWait = 15 * time.Second
 
-// lockPoll is the pause between two looks at a lock that cannot be waited for
-// in the kernel, or not with a time limit.
+// lockPoll is the pause between two tries of a lock whose wait in the kernel
+// cannot be limited.
 const lockPoll = 5 * time.Millisecond
 
 // Flock takes an exclusive flock(2) on path, made with mode 0600 if it is
@@ -40,17 +40,17 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 		}
 		return f, nil
 	case <-wait.Done():
-		// flock(2) cannot be called off: whenever it returns, the lock goes back.
+		// flock(2) cannot be cancelled: when it returns, the lock is released.
 		go func() { <-got; f.Close() }()
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, hostError("lock", path, ctx.Err()) // the lock may well be free
+			return nil, hostError("lock", path, ctx.Err()) // the lock may be free
 		}
 		return nil, hostError("lock", path, fmt.Errorf("%w by another run", ErrLocked))
 	}
 }
 
-// flock waits in the kernel, whose queue is fair: of many runs that poll, one
-// can miss the lock for as long as it may wait.
+// flock waits in the kernel, whose queue is fair: a run that polls beside
+// others can miss the lock every time.
 func flock(f *os.File) error {
 	for {
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {

@@ -73,8 +73,8 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	// A size of 0 may be a file of /proc, so the size is only a hint, and one
-	// byte more than the limit is what tells "at the limit" from "beyond it".
+	// The size is only a hint (files of /proc have 0), so one byte more than
+	// the limit is read.
 	buf := make([]byte, 0, min(size, limit)+512)
 	for {
 		n, err := f.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
@@ -94,7 +94,7 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 	}
 }
 
-// open opens a regular file and tells its size.
+// open opens a regular file and returns its size.
 func (r Root) open(path string) (*os.File, int64, error) {
 	target, err := r.Resolve(path)
 	if err != nil {
@@ -152,8 +152,8 @@ func (r Root) Lstat(path string) (fs.FileInfo, error) {
 	return info, hostError("lstat", path, err)
 }
 
-// PathError names the path as on the host in an error of the os package, and
-// tells a read-only file system by [ErrReadOnly].
+// PathError names the path as on the host in an error of the os package. A
+// read-only file system gives [ErrReadOnly].
 func PathError(op, path string, err error) error { return hostError(op, path, explain(err)) }
 
 // hostError makes err a [*fs.PathError] that names the path as on the host.
@@ -168,7 +168,7 @@ func hostError(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: path, Err: err}
 }
 
-// openRead opens without waiting: a FIFO nobody writes to must not hang us.
+// openRead opens without waiting for a FIFO's writer.
 func openRead(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
 }

@@ -63,9 +63,9 @@ func (w Writer) step(name string) error {
 // last read, nil for no file: if the file holds something else, Replace returns
 // [ErrChanged] and leaves it as it is.
 //
-// The new file is made in the directory of the old one, so that it is born on
-// the same file system and with that directory's SELinux type, and gets the
-// owner, mode and attributes of meta before it can be seen under its name.
+// The new file is made in the directory of the old one, on the same file system
+// and with the directory's SELinux type, and gets the owner, mode and
+// attributes of meta before it has its name.
 func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error) {
 	target, err := w.Root.Resolve(path)
 	if err != nil {

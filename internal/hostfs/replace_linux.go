@@ -73,7 +73,7 @@ func checkDir(dir string) error {
 	return explain(unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS))
 }
 
-// explain names the errors that the kernel gives a number only.
+// explain names errors for which the kernel has only a number.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EROFS):
@@ -132,8 +132,8 @@ const accessACL = "system.posix_acl_access"
 
 // setMeta gives f the owner, the mode and the attributes of m, in this order:
 // chown(2) clears setuid, and an ACL is written over the mode's group bits. An
-// ACL that f was born with, by the directory's default, goes where m is that of
-// an old file without one: chmod(2) would only set its mask.
+// ACL that f has from the directory's default is removed if m has none:
+// chmod(2) would only set its mask.
 func (w Writer) setMeta(f *os.File, m Meta) error {
 	if err := w.step("owner"); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (w Writer) setMeta(f *os.File, m Meta) error {
 	for name, value := range m.Xattrs {
 		have, err := getx(func(buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })
 		if err == nil && bytes.Equal(have, value) {
-			continue // a label that the directory gave is often the right one
+			continue // the directory's label is often right
 		}
 		if err := unix.Fsetxattr(fd, name, value, 0); err != nil {
 			return &os.PathError{Op: "set " + name, Path: f.Name(), Err: err}
@@ -176,10 +176,9 @@ func (w Writer) setMeta(f *os.File, m Meta) error {
 	return nil
 }
 
-// swap puts temp under the name target. Between the last look at the old file
-// and a plain rename(2) another program's new file could come in and be lost;
-// renameat2(2) gives us the file that was really displaced, and where that is
-// not the one we know, it goes back.
+// swap puts temp under the name target. A plain rename(2) could lose a file
+// that another program put there after the last check; renameat2(2) returns the
+// displaced file, and if it is not the expected one, it is put back.
 func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) error {
 	if before == nil {
 		err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)

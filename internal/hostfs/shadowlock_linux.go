@@ -32,9 +32,9 @@ var shadowOrder = [...]string{"/etc/passwd", "/etc/group", "/etc/gshadow", "/etc
 // waits as long as ctx allows, without a deadline 15 s, and then returns
 // [ErrLocked] with the lock file and its holder.
 //
-// The first lock is an open file description lock: it meets the POSIX lock of
-// lckpwdf(3), and unlike that one is not lost when any other descriptor of the
-// file is closed in this process.
+// The first lock is an open file description lock: it excludes the POSIX lock
+// of lckpwdf(3), but closing another descriptor of the file does not release
+// it.
 func (w Writer) LockShadow(ctx context.Context, files ...string) (_ *ShadowLock, err error) {
 	l := &ShadowLock{}
 	defer func() {
@@ -92,11 +92,10 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 // whole is a lock on a whole file.
 var whole = unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
 
-// waitOFD takes the lock on f in the kernel, whose queue is fair: a process that
-// polls misses a lock that others hand to each other. The wait cannot be called
-// off, so it has a thread of its own: when ctx ends, a descriptor that the waiter
-// has duplicated keeps the lock's file open until the wait is over, and then
-// closes it.
+// waitOFD takes the lock on f in the kernel, whose queue is fair: a process
+// that polls misses a lock that others hand to each other. The wait cannot be
+// cancelled, so it has its own thread: when ctx ends, the waiter's duplicate of
+// the descriptor stays open until the wait is over.
 func waitOFD(ctx context.Context, f *os.File) error {
 	try := whole
 	switch err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &try); {
@@ -157,9 +156,8 @@ func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 		}
 		holder = lockHolder(lock)
 		if errors.Is(holder, errStale) && !stolen {
-			// Its process is dead. Unlinking by name could hit the lock of
-			// another who has just done the same, were it not for
-			// /etc/.pwd.lock, which we hold.
+			// Its process is dead. Unlinking by name is safe because we hold
+			// /etc/.pwd.lock, so that no other process does the same.
 			stolen = true
 			if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return false, explain(err)
@@ -218,8 +216,8 @@ func linkNamed(mine, lock string) error {
 
 var errStale = errors.New("left behind by a process that is gone")
 
-// lockHolder says who holds a lock file. What shadow-utils could not read as a
-// PID they never take for stale, and neither do we.
+// lockHolder says who holds a lock file. As for shadow-utils, a file without a
+// readable PID is never stale.
 func lockHolder(lock string) error {
 	data, written, err := readLock(lock)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -257,12 +255,10 @@ func readLock(lock string) (data []byte, written time.Time, err error) {
 // userHZ is the unit of times in proc_pid_stat(5), on every machine Go runs on.
 const userHZ = 100
 
-// startedAfter reports whether a process is younger than a lock that names it,
-// so that another process wrote the lock: one that a power cut ended, and whose
-// PID was given out again. What cannot be told is "no". A clock that was set
-// forward after the lock was written makes its holder look younger; one that
-// follows shadow-utils holds /etc/.pwd.lock too, so that nobody comes here
-// before it is done.
+// startedAfter reports whether a process is younger than a lock that names it:
+// then a process that a power cut ended wrote the lock, and its PID was reused.
+// Unknown is false. A clock that was set forward makes a holder look younger,
+// but a holder that follows shadow-utils has /etc/.pwd.lock too.
 func startedAfter(pid int, written time.Time) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -282,7 +278,7 @@ func startedAfter(pid int, written time.Time) bool {
 		return false
 	}
 	age := time.Duration(up.Nano()) - time.Duration(ticks)*(time.Second/userHZ)
-	const margin = 5 * time.Second // clocks that were set in between, coarse times of file systems
+	const margin = 5 * time.Second // for changed clocks and coarse file times
 	return time.Now().Add(-age).After(written.Add(margin))
 }
 
@@ -301,7 +297,7 @@ func (l *ShadowLock) Unlock() error {
 	var errs []error
 	for _, lock := range slices.Backward(l.files) {
 		if err := os.Remove(lock); !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err) // if it is gone already, it is given back
+			errs = append(errs, err) // a missing file is not an error
 		}
 	}
 	l.files = nil

@@ -11,16 +11,14 @@ const aloneEnv = "USERNSKIT_TEST_ALONE"
 
 // Alone waits until no other test program that has called it runs on this
 // machine. TestMain calls it in packages whose tests make user namespaces or
-// look at all processes: go test runs packages side by side, and what one
-// makes, another's verify would find, and be right to report. The programs
-// that a test starts, its own among them, count as part of it.
+// look at all processes: go test runs packages side by side, and verify in one
+// would report what another one makes.
 func Alone() {
 	if os.Getenv(aloneEnv) != "" {
 		return
 	}
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("usernskit-tests-%d.lock", os.Geteuid()))
-	// Held until this process ends: nobody closes a bare descriptor, and no
-	// child inherits this one.
+	// Held until this process ends; no child inherits it.
 	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
 	if err == nil {
 		err = syscall.Flock(fd, syscall.LOCK_EX)

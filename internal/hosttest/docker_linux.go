@@ -24,7 +24,7 @@ type Docker struct {
 	Root string // the data-root
 	Host string // for DOCKER_HOST
 	// Containers has the first process of each container by the whole ID, also
-	// when it runs no more.
+	// after it ended.
 	Containers map[string]int
 
 	t     testing.TB
@@ -41,7 +41,7 @@ func NewDocker(t testing.TB, flags ...string) *Docker {
 	require.NotEmpty(t, os.Getenv(privateEnv), "BUG: this would read the machine's own /etc/docker")
 	dir, err := os.MkdirTemp("", "dockerd") // short: a socket's path has 107 bytes
 	require.NoError(t, err)
-	// The remapped root has to get through to the data-root.
+	// The remapped root must reach the data-root.
 	require.NoError(t, os.Chmod(dir, 0o755))
 	d := &Docker{Dir: dir, Root: filepath.Join(dir, "root"), Host: "unix://" + filepath.Join(dir, "docker.sock"), t: t, flags: flags, Containers: map[string]int{}}
 	t.Cleanup(func() {
@@ -203,9 +203,8 @@ func (d *Docker) Container(name string, flags ...string) int {
 	return pid
 }
 
-// reap kills what outlives a daemon with live-restore: containers, told from
-// other processes by their cgroup, and shims, which have our directory in
-// their arguments.
+// reap kills what outlives a daemon with live-restore: containers, known by
+// their cgroup, and shims, which have our directory in their arguments.
 func (d *Docker) reap() {
 	for id, pid := range d.Containers {
 		cgroup, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))

@@ -1,5 +1,5 @@
-// Package members compares two JSON objects member by member and takes such a
-// difference out of a third one, with every other byte of it kept.
+// Package members compares two JSON objects member by member and reverts the
+// difference in a third one, keeping every other byte.
 package members
 
 import (
@@ -16,8 +16,8 @@ import (
 // objects inside it included. Other values, arrays too, are taken whole.
 type Diff struct {
 	Members []Member `json:"members"`
-	// Made are the objects that the edit made. Taken out again, they go if
-	// nothing is left in them.
+	// Made are the objects that the edit made. Revert removes them if they are
+	// empty.
 	Made [][]string `json:"made,omitempty"`
 }
 
@@ -29,9 +29,9 @@ type Member struct {
 	New  json.RawMessage `json:"new,omitempty"`
 }
 
-// Compare returns what leads from one object to the other. No text at all is
-// taken for an object without members. It returns false where one of them is
-// not an object, has a name twice, or is not UTF-8.
+// Compare returns what leads from one object to the other. Empty text is an
+// object without members. It returns false where one of them is not an object,
+// has a name twice, or is not UTF-8.
 func Compare(before, after []byte) (*Diff, bool) {
 	if len(bytes.TrimSpace(before)) == 0 {
 		before = []byte("{}")
@@ -76,8 +76,8 @@ func (d *Diff) compare(path []string, before []byte, a node, after []byte, b nod
 	}
 }
 
-// Revert takes the edit out of now. Where a member does not have the value that
-// the edit gave it, it is left as it is and its path is returned in lost.
+// Revert reverts the edit in now. A member that does not have the edit's value
+// is left alone, and its path is returned in lost.
 func (d *Diff) Revert(now []byte) (data []byte, lost []string, err error) {
 	data = now
 	for _, m := range slices.Backward(d.Members) {
@@ -145,7 +145,7 @@ type node struct {
 type member struct {
 	name  string
 	start int // of the name's quotation mark
-	colon int // behind the name
+	colon int // after the name
 	value node
 }
 
@@ -169,7 +169,7 @@ func (n node) find(path []string) (node, bool) {
 	return n, true
 }
 
-// remove takes out a member that is there, with its comma.
+// remove removes an existing member and its comma.
 func (n node) remove(data []byte, path []string) []byte {
 	parent, _ := n.find(path[:len(path)-1])
 	i := slices.IndexFunc(parent.members, func(m member) bool { return m.name == path[len(path)-1] })
@@ -186,8 +186,8 @@ func (n node) remove(data []byte, path []string) []byte {
 }
 
 // insert makes a member at the end of its object, in the layout of the member
-// before it. Objects on the way are made too. It returns false where something
-// else is in their place.
+// before it. Objects on the way are made too. It returns false if another value
+// is in their place.
 func insert(data []byte, path []string, value []byte) ([]byte, bool) {
 	n, err := parse(data)
 	if err != nil {
@@ -252,7 +252,7 @@ func parse(data []byte) (node, error) {
 type parser struct {
 	data []byte
 	at   int
-	err  error // a name is there twice
+	err  error // a name occurs twice
 }
 
 func (p *parser) space() {
@@ -282,7 +282,7 @@ func (p *parser) value() node {
 
 func (p *parser) object() (list []member) {
 	names := map[string]bool{}
-	for p.at++; ; p.at++ { // behind the brace, and behind each comma
+	for p.at++; ; p.at++ { // after the brace, and after each comma
 		p.space()
 		if p.data[p.at] == '}' {
 			p.at++
@@ -308,7 +308,7 @@ func (p *parser) object() (list []member) {
 	}
 }
 
-// array passes over an array and all that is in it.
+// array skips an array.
 func (p *parser) array() {
 	depth := 0
 	for {
@@ -328,7 +328,7 @@ func (p *parser) array() {
 	}
 }
 
-// text passes over a string and returns it with its quotation marks.
+// text skips a string and returns it with its quotation marks.
 func (p *parser) text() []byte {
 	start := p.at
 	for p.at++; p.data[p.at] != '"'; p.at++ {

@@ -10,7 +10,7 @@ import (
 
 // Visible returns s as it can be shown to a person: control characters, bytes
 // that are not UTF-8 and characters that change the direction or the place of
-// text stand as Go escapes (\x1b, \n, \u202e), so that a name in a file cannot
+// text become Go escapes (\x1b, \n, \u202e), so that a name in a file cannot
 // move a cursor or hide a line. All other characters stay as they are.
 func Visible(s string) string {
 	clean := true
