@@ -336,7 +336,7 @@ func splitLines(data []byte) []string {
 // fits reports whether a file holds what the change was planned from.
 func (c Change) fits(now looked) bool {
 	if c.stored != nil && c.Before == nil && c.After == nil {
-		return now.digest == c.stored.Before
+		return digestOf(now.data) == c.stored.Before
 	}
 	return (c.Before == nil) == (now.data == nil) && bytes.Equal(c.Before, now.data)
 }

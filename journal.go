@@ -252,8 +252,8 @@ type looker struct {
 
 type looked struct {
 	data   []byte
-	digest digest
-	state  State // StateUnknown, or empty
+	digest digest // of a file that was looked at by now
+	state  State  // StateUnknown, or empty
 }
 
 // now returns the content of a record's file, nil where it cannot be read, and
@@ -262,6 +262,7 @@ func (l *looker) now(f fileRecord) ([]byte, State) {
 	now, ok := l.files[f.Path]
 	if !ok {
 		now = l.read(f.Path)
+		now.digest = digestOf(now.data)
 		if l.files == nil {
 			l.files = map[string]looked{}
 		}
@@ -282,7 +283,7 @@ func (l *looker) read(name string) looked {
 	data, err := l.host.ReadFile(name)
 	switch {
 	case err == nil:
-		return looked{data: data, digest: digestOf(data)}
+		return looked{data: data}
 	case errors.Is(err, fs.ErrNotExist):
 		return looked{}
 	case errors.Is(err, ErrNotRegular), errors.Is(err, ErrTooLarge):

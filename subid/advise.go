@@ -17,7 +17,7 @@ func (j *job) advise() {
 	case why != nil && j.set.open[owner] != nil:
 		j.warn(usernskit.Warning{ID: string(ProblemAccountsUnseen), Text: fmt.Sprintf("whether there is an account %s cannot be told: %v", owner, why)})
 	case why != nil: // the host's accounts could not be read: see warnUnseen
-	case owner == Dockremap && !j.set.noUseradd: // dockerd makes it
+	case owner == Dockremap && j.set.hasUseradd(): // dockerd makes it
 	default:
 		j.warn(usernskit.Warning{ID: WarnNoAccount, Text: noAccount(owner)})
 	}

@@ -496,7 +496,7 @@ func (s *Set) owners(out *findings) {
 				continue
 			}
 			switch why := s.whyOpen(h.owner); {
-			case named || numbered || h.owner == Dockremap && !s.noUseradd || strings.HasPrefix(h.owner, "\ufeff"):
+			case named || numbered || h.owner == Dockremap && s.hasUseradd() || strings.HasPrefix(h.owner, "\ufeff"):
 			case why == nil && s.lookup != nil:
 				at(h, i, ProblemDanglingOwner, "%s", noAccount(h.owner))
 			case why != nil && s.open[h.owner] != nil:

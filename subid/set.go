@@ -25,11 +25,11 @@ type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 
 	accountSet
-	uid, gid       window   // of login.defs
-	uidErr, gidErr error    // why a window cannot be used
-	symlinks       []string // which of the two files is a symbolic link
-	subidSource    string   // what nsswitch.conf names for subid, if not files
-	noUseradd      bool     // neither useradd nor adduser is there for dockerd
+	uid, gid       window          // of login.defs
+	uidErr, gidErr error           // why a window cannot be used
+	symlinks       []string        // which of the two files is a symbolic link
+	subidSource    string          // what nsswitch.conf names for subid, if not files
+	host           *usernskit.Host // nil if nothing is known but the two files
 }
 
 // files returns both files.
@@ -49,7 +49,7 @@ func (s *Set) files() []*File {
 // source and the host has programs: all that are listed, and the owners of the
 // two files by name or by number.
 func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
-	s := &Set{}
+	s := &Set{host: &h}
 	var failed error
 	file := func(path string) *File {
 		data, err := readOptional(h, path)
@@ -73,7 +73,6 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	if len(list) > 0 && list[0] != "files" {
 		s.subidSource = list[0]
 	}
-	s.noUseradd = !hasUseradd(h)
 	if err := s.read(ctx, known.New(h), s.files()); err != nil {
 		return nil, err
 	}
@@ -81,10 +80,13 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 }
 
 // hasUseradd reports whether dockerd finds a program to make dockremap with.
-func hasUseradd(h usernskit.Host) bool {
+func (s *Set) hasUseradd() bool {
+	if s.host == nil {
+		return true
+	}
 	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
 		for _, name := range []string{"useradd", "adduser"} {
-			if _, err := h.Stat(dir + "/" + name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			if _, err := s.host.Stat(dir + "/" + name); err == nil || !errors.Is(err, fs.ErrNotExist) {
 				return true
 			}
 		}
