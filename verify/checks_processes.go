@@ -27,12 +27,16 @@ var c01 = check{
 		if j.noProcesses() {
 			return
 		}
+		var open error
 		for _, b := range j.Containers {
 			if b.Other != "" || b.OtherErr != nil {
 				j.anothers(b)
 				continue
 			}
-			j.hostIDs(b)
+			open = cmp.Or(open, j.hostIDs(b))
+		}
+		if open != nil {
+			j.unknown("accounts", "whether one of these IDs is also an account's is not known: %v", open)
 		}
 		for _, g := range j.Foreign {
 			if g.Nobodys && g.HostRoot > 0 {
@@ -86,10 +90,10 @@ func (j *judge) isOther(b facts.Container) bool {
 	return b.Other != "" || b.OtherErr != nil
 }
 
-// hostIDs judges the processes of one container.
-func (j *judge) hostIDs(b facts.Container) {
+// hostIDs judges the processes of one container by what the kernel shows. It
+// returns why an account may have one of their IDs all the same.
+func (j *judge) hostIDs(b facts.Container) (open error) {
 	var bad *Finding
-	var open error
 	count := 0
 	for _, p := range b.Processes {
 		why, err := j.exposed(b, p)
@@ -111,14 +115,13 @@ func (j *judge) hostIDs(b facts.Container) {
 		bad.Text += fmt.Sprintf(", and %s", text.Count(count-1, "more process", "more processes"))
 	case bad == nil && len(b.Processes) == 0:
 		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID)
-	case bad == nil && open != nil:
-		j.unknown(subjectOf(b), "whose the IDs of its processes are is not known: %v", open)
 	case bad == nil:
 		p, _ := b.First()
 		j.pass(subjectOf(b), "%s host IDs of their ranges only", text.Count(len(b.Processes), "process has", "processes have")).
 			saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "within "+j.wantText(true)).
 			saw(fmt.Sprintf("/proc/%d/status Gid", p.PID), ids4(p.GID), "within "+j.wantText(false))
 	}
+	return open
 }
 
 // exposed says why a process of a container is somebody on the host, "" where it

@@ -101,6 +101,21 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+// A directory that is down says nothing of any container: the kernel does, and the
+// one open question is asked once.
+func TestDirectoryIsDown(t *testing.T) {
+	e := remapped(web(engine.Container{}), engine.Container{ID: idOld, Name: "db", Running: true, PID: 200})
+	opts := live(t, &e, proc{pid: 100, container: idWeb}, proc{pid: 200, container: idOld, uids: "300000 300000 300000 300000"})
+	opts.Checks = []string{"C01"}
+	with(t, opts.Host, map[string]string{"etc/nsswitch.conf": withDirectory})
+	opts.Host.Run = func(context.Context, ...string) ([]byte, error) { return nil, exited(1) }
+	var got []string
+	for _, f := range run(t, opts).Findings {
+		got = append(got, f.Verdict.String()+" "+f.Subject)
+	}
+	assert.Equal(t, []string{"fail container/db", "unknown accounts", "pass container/web"}, got)
+}
+
 func TestDirectoryThatCannotBeListed(t *testing.T) {
 	e := remapped(web(engine.Container{}))
 	opts := live(t, &e, proc{pid: 100, container: idWeb})
