@@ -1,0 +1,54 @@
+package facts
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
+)
+
+// Where systemd listens, the daemon that is judged is the one that holds the
+// socket, and not the first one in /proc.
+func TestPeer(t *testing.T) {
+	root, err := os.MkdirTemp("", "peer") // a socket's path has 107 bytes
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(root) })
+	for _, dir := range []string{"run", "proc/1/net", "proc/60/fd", "proc/61/fd"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(root, dir), 0o755))
+	}
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
+	}
+	socket := filepath.Join(root, "run/docker.sock")
+	for _, name := range []string{socket, filepath.Join(root, "run/b.sock")} {
+		l, err := net.Listen("unix", name)
+		require.NoError(t, err)
+		t.Cleanup(func() { l.Close() })
+	}
+	write("proc/60/comm", "dockerd\n")
+	write("proc/61/comm", "dockerd\n")
+	const line = "0000000000000000: 00000002 00000000 %s 0001 01 %d %s\n"
+	write("proc/1/net/unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"+
+		fmt.Sprintf(line, "00010000", 700, "/run/b.sock")+fmt.Sprintf(line, "00000000", 701, "/run/docker.sock")+fmt.Sprintf(line, "00010000", 702, "/run/docker.sock"))
+	require.NoError(t, os.Symlink("socket:[700]", filepath.Join(root, "proc/60/fd/3")))
+	require.NoError(t, os.Symlink("socket:[701]", filepath.Join(root, "proc/60/fd/4")))
+	require.NoError(t, os.Symlink("socket:[702]", filepath.Join(root, "proc/61/fd/3")))
+
+	f := Facts{Options: Options{Host: usernskit.Host{Root: root}, Proc: userns.FS{Root: root + "/proc"}}, Engine: &engine.Engine{Source: "unix://" + socket, PeerPID: 1}}
+	assert.Equal(t, 61, f.peer())
+	f.Engine.PeerPID = 60
+	assert.Equal(t, 60, f.peer(), "no need to look")
+	f.Engine.PeerPID = 1
+	require.NoError(t, os.Remove(filepath.Join(root, "proc/61/fd/3")))
+	assert.Equal(t, 0, f.peer(), "held by none that is seen")
+	f.Engine.Source = "tcp://127.0.0.1:2375"
+	assert.Equal(t, 0, f.peer())
+}
