@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -114,6 +115,22 @@ func TestDirectoryIsDown(t *testing.T) {
 		got = append(got, f.Verdict.String()+" "+f.Subject)
 	}
 	assert.Equal(t, []string{"fail container/db", "unknown accounts", "pass container/web"}, got)
+}
+
+func TestDirectoryIsAskedOnce(t *testing.T) {
+	e := remapped(web(engine.Container{}))
+	opts := live(t, &e, proc{pid: 100, container: idWeb})
+	with(t, opts.Host, map[string]string{"etc/nsswitch.conf": withDirectory})
+	asked := map[string]int{}
+	opts.Host.Run = func(_ context.Context, argv ...string) ([]byte, error) {
+		asked[strings.Join(argv, " ")]++
+		return nil, exited(2)
+	}
+	run(t, opts)
+	assert.Equal(t, 1, asked["getent passwd"])
+	for words, n := range asked {
+		assert.Equal(t, 1, n, words)
+	}
 }
 
 func TestDirectoryThatCannotBeListed(t *testing.T) {

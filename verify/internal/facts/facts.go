@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
@@ -112,6 +113,7 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 			parts |= i.from
 		}
 	}
+	opts.Host.Run = once(opts.Host)
 	f := &Facts{Options: opts, Live: opts.Host.Live(), need: parts, accounts: accounts.New(opts.Host)}
 	if _, err := f.Host.Lstat("/proc/self"); f.Proc.Root == "" && (f.Live || err == nil) {
 		if root, err := f.Host.Path("/proc"); err == nil {
@@ -147,6 +149,25 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 		}
 	}
 	return f
+}
+
+// once returns a Host.Run that runs no program twice with the same arguments:
+// what asks for accounts, and for a unit of systemd, is in several packages.
+func once(h usernskit.Host) func(context.Context, ...string) ([]byte, error) {
+	type result struct {
+		out []byte
+		err error
+	}
+	done := map[string]result{}
+	return func(ctx context.Context, argv ...string) ([]byte, error) {
+		key := strings.Join(argv, "\x00")
+		r, ok := done[key]
+		if !ok {
+			r.out, r.err = h.Command(ctx, argv...)
+			done[key] = r
+		}
+		return r.out, r.err
+	}
 }
 
 // readDaemon asks the daemon first: how it is started is read of the process that
