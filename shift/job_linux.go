@@ -64,6 +64,25 @@ func (j Job) scan(ctx context.Context) (Job, error) {
 	return j, err
 }
 
+func (j Job) look(ctx context.Context, files int, limit time.Duration) (s Sample, err error) {
+	root, _, err := j.openRoot()
+	if err != nil {
+		return s, err
+	}
+	defer unix.Close(root)
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errEnough)
+	defer cancel()
+	w := newWalk(j, toCount)
+	w.limit = files
+	s.Report, err = w.all(ctx, root)
+	if s.Whole = err == nil; errors.Is(err, errEnough) {
+		err = nil
+	}
+	s.Took = time.Since(start)
+	return s, err
+}
+
 // rounds bounds how often the tree is walked again because files were added.
 const rounds = 3
 

@@ -2,9 +2,16 @@
 
 package shift
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 func (j Job) scan(context.Context) (Job, error) { return j, ErrNotSupported }
+
+func (j Job) look(context.Context, int, time.Duration) (Sample, error) {
+	return Sample{}, ErrNotSupported
+}
 
 func (j Job) move(context.Context, func(Progress)) (Job, error) { return j, ErrNotSupported }
 

@@ -163,6 +163,34 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	return job.measure(ctx)
 }
 
+// A Sample is what a look at a tree found that had bounds.
+type Sample struct {
+	Report
+	Whole bool          // all of the tree was counted; otherwise there is at least so much
+	Took  time.Duration // the look
+}
+
+// movePerLook is how much longer than a look at a tree it takes to move its
+// owners: there are two looks and a move, which takes twice as long
+// (internal/peerbench).
+const movePerLook = 4
+
+// Time is about how long it takes here to move the owners of what was counted.
+func (s Sample) Time() time.Duration { return movePerLook * s.Took }
+
+// Look counts what is in a tree until it has seen so many files or so much time is
+// over. It changes nothing.
+func Look(ctx context.Context, dir string, from, to userns.Mapping, files int, limit time.Duration) (Sample, error) {
+	if err := apart(from, to); err != nil {
+		return Sample{}, err
+	}
+	dir, err := resolve(dir)
+	if err != nil {
+		return Sample{}, err
+	}
+	return Job{Dir: dir, From: from, To: to}.look(ctx, files, limit)
+}
+
 // Refusal says why [Run] refuses the job, or nothing.
 func (j Job) Refusal() error {
 	r, opt := j.Report, j.Options
@@ -281,6 +309,22 @@ func resolve(dir string) (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(dir)
+}
+
+// Identity maps each ID that a mapping has to itself, as it is without remapping.
+func Identity(m userns.Mapping) (userns.Mapping, error) {
+	var made [2]userns.Map
+	for i, side := range []userns.Map{m.UID, m.GID} {
+		extents := side.Extents()
+		for k := range extents {
+			extents[k].HostID = extents[k].ID
+		}
+		var err error
+		if made[i], err = userns.NewMap(extents...); err != nil {
+			return userns.Mapping{}, err
+		}
+	}
+	return userns.Mapping{UID: made[0], GID: made[1]}, nil
 }
 
 // apart checks that both mappings have the same IDs inside, and none in common on

@@ -767,6 +767,33 @@ func TestWhileAJobRuns(t *testing.T) {
 	})
 }
 
+func TestALookHasBounds(t *testing.T) {
+	hosttest.Need(t)
+	dir := t.TempDir()
+	for i := range 5000 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint("file with a name that fills the buffer ", i)), []byte("x"), 0o644))
+	}
+	from, to := ranges(0, 100000)
+	s, err := shift.Look(t.Context(), dir, from, to, 1e6, time.Minute)
+	require.NoError(t, err)
+	assert.True(t, s.Whole)
+	assert.Equal(t, 5001, s.Files)
+	assert.Equal(t, 5001, s.Todo)
+	assert.Greater(t, s.Time(), s.Took)
+	s, err = shift.Look(t.Context(), dir, from, to, 100, time.Minute)
+	require.NoError(t, err)
+	assert.False(t, s.Whole)
+	assert.GreaterOrEqual(t, s.Files, 100)
+	assert.Less(t, s.Files, 3000)
+	s, err = shift.Look(t.Context(), dir, from, to, 1e6, time.Nanosecond)
+	require.NoError(t, err)
+	assert.False(t, s.Whole)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = shift.Look(ctx, dir, from, to, 100, time.Minute)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
 // What a file has beside its owner is that of the inode that is moved, whatever
 // its name leads to in the next moment.
 func TestAFileThatChangesPlacesKeepsWhatItHas(t *testing.T) {

@@ -34,6 +34,7 @@ type walk struct {
 	ended   int64
 	records *records
 	total   int
+	limit   int // of files, where it is not 0
 	tell    func(Progress)
 	telling sync.Mutex
 
@@ -58,6 +59,9 @@ const (
 	// tellEvery is after how many files the progress is reported.
 	tellEvery = 1024
 )
+
+// errEnough ends a walk that has bounds.
+var errEnough = errors.New("enough files were seen")
 
 // A worker does a part of a walk.
 type worker struct {
@@ -237,7 +241,11 @@ func (p *worker) entries(d *dir, list []byte) error {
 	if len(p.spare) < maxSpare {
 		p.spare = append(p.spare, whole)
 	}
-	if all := int(p.files.Add(int64(n))); p.tell != nil && all/tellEvery != (all-n)/tellEvery {
+	all := int(p.files.Add(int64(n)))
+	if p.limit > 0 && all >= p.limit {
+		return errEnough
+	}
+	if p.tell != nil && all/tellEvery != (all-n)/tellEvery {
 		p.telling.Lock()
 		p.tell(Progress{all, p.total})
 		p.telling.Unlock()

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -470,9 +471,10 @@ var d08 = check{
 var d09 = check{
 	Check: Check{
 		ID: "D09", Name: "stale-stores", Severity: Info,
-		Title: "No store of an earlier map is left behind",
-		Why:   "Each map has a store of its own, data-root/UID.GID; images and volumes of the others are invisible and keep their disk space. They may hold the only copy of a volume.",
-		Reads: "the directories of the data-root.",
+		Title:  "No store of an earlier map is left behind",
+		Why:    "Each map has a store of its own, data-root/UID.GID; images and volumes of the others are invisible and keep their disk space. They may hold the only copy of a volume.",
+		Reads:  "the directories of the data-root.",
+		Remedy: "Copy the volumes that are still wanted into the store in use; images are pulled again.",
 	},
 	needs: facts.NeedStores,
 	judge: func(j *judge) {
@@ -511,8 +513,10 @@ var d09 = check{
 				what = "the store of the map that starts at " + strings.Replace(s.Name, ".", " and ", 1)
 			}
 			held := text.Count(s.Images, "image", "images") + ", " + text.Count(s.Volumes, "volume", "volumes")
-			j.warn(dir, "%s: %s, last changed %s", what, held, s.Changed.Format(time.DateOnly)).
-				saw(dir, held, "")
+			fi := j.warn(dir, "%s: %s, last changed %s", what, held, s.Changed.Format(time.DateOnly)).saw(dir, held, "")
+			if s.Volumes > 0 && (j.IDs.Mapped() || !j.Config.On) {
+				fi.fix(FixMigrate, cmp.Or(s.Name, "plain"))
+			}
 		}
 		if len(j.list) == 0 {
 			j.pass(j.Config.DataRoot, "it holds no other store")

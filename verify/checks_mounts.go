@@ -8,6 +8,7 @@ import (
 
 	"github.com/usernskit/usernskit/internal/fstype"
 	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
@@ -61,7 +62,7 @@ var c08 = check{
 		Title:  "Containers can use what is mounted into them",
 		Why:    "A file of the host's root is nobody's in a remapped container.",
 		Reads:  "owner and mode of each mount's source, through the map, for the user of the container's first process.",
-		Remedy: "Change the owner to the mapped ID, or copy the data into a volume.",
+		Remedy: "Move the owners of the whole tree to the mapped IDs while no container uses it, or copy the data into a volume.",
 	},
 	needs: facts.NeedAccess,
 	judge: func(j *judge) {
@@ -86,7 +87,7 @@ var c08 = check{
 					continue // sockets and devices are C07's and the daemon's
 				}
 				looked++
-				j.access(b, who, s)
+				j.access(b, who, p.Mapping, s)
 			}
 		}
 		if len(j.list) == 0 {
@@ -102,7 +103,7 @@ var c08 = check{
 // overflowID is what the kernel shows for an ID that is not mapped.
 const overflowID = 65534
 
-func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
+func (j *judge) access(b facts.Container, who facts.Subject, m userns.Mapping, s facts.Source) {
 	if s.Err != nil {
 		j.unknown(subjectOf(b), "%s on %s: %v", s.Source, s.Destination, s.Err)
 		return
@@ -138,7 +139,10 @@ func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
 	case !yes:
 		fi := j.warn(subjectOf(b), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
 			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID))
-		if !facts.KeepOwner(s.Source) {
+		switch {
+		case facts.KeepOwner(s.Source):
+		case s.Mode.IsDir() && s.IDMap == nil && !(who.MappedUID(n.UID) && who.MappedGID(n.GID)) && fi.shift(s.Source, n.UID, n.GID, m):
+		default:
 			fi.run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))
 		}
 	}
@@ -200,7 +204,7 @@ var c10 = check{
 		Title:  "What volumes hold belongs to IDs that are mapped",
 		Why:    "Data from before the switch belongs to nobody as containers see it.",
 		Reads:  "the first thousand files of each volume in use. Unknown where they cannot be read.",
-		Remedy: "Shift the owners by the start of the range; chown(1) clears setuid bits and capabilities.",
+		Remedy: "Move the owners into the range while no container uses the volume; chown(1) clears setuid bits and capabilities.",
 	},
 	needs: facts.NeedOwners,
 	judge: func(j *judge) {
@@ -220,7 +224,7 @@ var c10 = check{
 				}
 				done[s.Source] = true
 				looked++
-				j.owners(b, s)
+				j.owners(b, p.Mapping, s)
 			}
 		}
 		if len(j.list) == 0 {
@@ -282,7 +286,7 @@ func (j *judge) socket(b facts.Container, s facts.Found) {
 	j.warn(subjectOf(b), "the daemon's socket is at %s, where its remapped root may not connect", s.At).as(Medium).saw(source, got, "no socket of the daemon")
 }
 
-func (j *judge) owners(b facts.Container, s facts.Source) {
+func (j *judge) owners(b facts.Container, m userns.Mapping, s facts.Source) {
 	w := j.Walks[s.Source]
 	if w == nil {
 		return
@@ -292,6 +296,7 @@ func (j *judge) owners(b facts.Container, s facts.Source) {
 		j.unknown("volume/"+s.Name, "cannot be walked: %v", w.Err)
 	case w.Strange > 0:
 		j.warn("volume/"+s.Name, "%d of the first %d files belong to IDs outside the map of %s", w.Strange, w.Seen, strings.TrimPrefix(subjectOf(b), containerSubject)).
-			saw(path.Join(s.Source, w.Example), fmt.Sprintf("%d:%d", w.UID, w.GID), "within "+j.wantText(true))
+			saw(path.Join(s.Source, w.Example), fmt.Sprintf("%d:%d", w.UID, w.GID), "within "+j.wantText(true)).
+			shift(s.Source, w.UID, w.GID, m)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
@@ -92,6 +93,17 @@ func (f *Finding) run(command string) *Finding {
 func (f *Finding) fix(id FixID, arg string) *Finding {
 	f.Remedy.Fix, f.Remedy.Arg = id, arg
 	return f
+}
+
+// shift names the directory whose owners can be moved into a map, where they are
+// such that the move is known, as one of them shows.
+func (f *Finding) shift(dir string, uid, gid uint32, m userns.Mapping) bool {
+	from, to, ok := facts.Movable(dir, uid, gid, m)
+	if ok {
+		f.fix(FixShift, dir)
+		f.Remedy.From, f.Remedy.To = from, to
+	}
+	return ok
 }
 
 // as lowers or raises the severity of this one finding.

@@ -50,6 +50,10 @@ type Remedy struct {
 	// has one; empty where there is none.
 	Fix FixID  `json:"fix,omitempty"`
 	Arg string `json:"arg,omitempty"`
+	// From are the host IDs that a FixShift moves, START:COUNT, and To what it
+	// moves them to.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
 }
 
 // A FixID names a repair that this module can make.
@@ -59,6 +63,8 @@ const (
 	FixEnable    FixID = "enable"     // turn remapping on: package remap
 	FixBootArg   FixID = "boot-arg"   // set Remedy.Arg on the kernel command line: package bootargs
 	FixFindRange FixID = "find-range" // move the range to free IDs: package subid
+	FixShift     FixID = "shift"      // move the owners in the directory Arg from From to To: package shift
+	FixMigrate   FixID = "migrate"    // copy the volumes of the store Arg, "plain" or "UID.GID", into the one in use: package remap
 )
 
 // Coverage says what there was to see, and how much of it was seen.

@@ -100,6 +100,8 @@ func (e *env) worded(r verify.Report) verify.Report {
 			fix.Command = e.self("bootargs", "set", fix.Arg)
 		case verify.FixFindRange:
 			fix.Command = e.self("subid", "find")
+		case verify.FixShift:
+			fix.Command = e.self("shift", fix.Arg, "--from", fix.From, "--to", fix.To)
 		}
 	}
 	return r

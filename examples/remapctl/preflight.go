@@ -52,6 +52,11 @@ func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, 
 		f, err = preflight.Run(ctx, opts)
 		return err
 	})
+	for i, m := range f.Moves {
+		if m.Volume == "" && m.From != "" {
+			f.Moves[i].Command = e.self("shift", m.Path, "--from", m.From, "--to", m.To)
+		}
+	}
 	return f, err
 }
 

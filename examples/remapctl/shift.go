@@ -171,20 +171,8 @@ func (e *env) shiftRanges(ctx context.Context, from, to string) (a, b userns.Map
 		}
 		return a, b, nil
 	}
-	a.UID, err = ownIDs(b.UID)
-	if err == nil {
-		a.GID, err = ownIDs(b.GID)
-	}
+	a, err = shift.Identity(b)
 	return a, b, err
-}
-
-// ownIDs maps each ID that another map has to itself.
-func ownIDs(m userns.Map) (userns.Map, error) {
-	extents := m.Extents()
-	for i := range extents {
-		extents[i].HostID = extents[i].ID
-	}
-	return userns.NewMap(extents...)
 }
 
 func parseShiftRange(text string) (userns.Mapping, error) {

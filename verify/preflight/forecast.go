@@ -31,6 +31,10 @@ type Forecast struct {
 	// Orphans are containers that survive the restart unmanaged.
 	Orphans []Trouble `json:"orphans"`
 
+	// Moves are the data whose owners are to be moved before containers can use
+	// it again. They break nothing that is not in the lists above.
+	Moves []Move `json:"moves"`
+
 	// Unknown lists what could not be looked at, in words.
 	Unknown []string `json:"unknown"`
 }
@@ -96,6 +100,15 @@ func (f Forecast) WriteText(w io.Writer) error {
 			fmt.Fprintf(b, "  %s\n", text.Visible(l.Text))
 		}
 		fmt.Fprintf(b, "      all of it stays in %s; delete nothing there that you have no copy of\n", f.Disappear[0].Where)
+	}
+	if len(f.Moves) > 0 {
+		b.WriteString("Belongs to nobody in the containers until its owners are moved:\n")
+		for _, m := range f.Moves {
+			fmt.Fprintf(b, "  %s\n", text.Visible(m.String()))
+			if m.Command != "" {
+				fmt.Fprintf(b, "      %s\n", text.Visible(m.Command))
+			}
+		}
 	}
 	for _, u := range f.Unknown {
 		fmt.Fprintf(b, "not seen: %s\n", text.Visible(u))

@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,9 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 		if _, mapped := p.want.GID.ToContainer(n.GID); mapped {
 			return
 		}
+	}
+	if !m.ReadOnly && n.Mode.IsDir() && !facts.KeepOwner(m.Source) && !slices.ContainsFunc(p.out.Moves, func(o Move) bool { return o.Path == m.Source }) {
+		p.out.Moves = append(p.out.Moves, Move{Path: m.Source})
 	}
 	uid, gid, named := containerUser(c)
 	if named {

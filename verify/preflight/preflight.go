@@ -67,7 +67,7 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 		return Forecast{}, err
 	}
 	p := preflight{Facts: f, want: f.IDs.Want(), override: opts.Remap != "", out: Forecast{ // lists to those who read them, never null
-		WillNotStart: []Trouble{}, Misbehave: []Trouble{}, Disappear: []Loss{}, Orphans: []Trouble{}, Unknown: []string{},
+		WillNotStart: []Trouble{}, Misbehave: []Trouble{}, Disappear: []Loss{}, Orphans: []Trouble{}, Moves: []Move{}, Unknown: []string{},
 	}}
 	p.configured()
 	p.daemon()
@@ -109,7 +109,8 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 		p.disappears()
 		p.orphans()
 	}
-	return p.out, nil
+	p.moves(ctx)
+	return p.out, ctx.Err()
 }
 
 // A preflight is a forecast that is being made.

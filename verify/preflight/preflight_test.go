@@ -391,3 +391,27 @@ func TestNoAdviceDestroysTheHost(t *testing.T) {
 		assert.NotContains(t, trouble.Fix, "chown", trouble.Option)
 	}
 }
+
+func TestWhatIsToBeMoved(t *testing.T) {
+	h := with(t, hosttest.Tree(t, good), map[string]string{"srv/d/f": "four", "var/lib/docker/volumes/letters/_data/a/b": "x", "etc/x": "x"})
+	bind := func(src string) engine.Mount { return engine.Mount{Type: "bind", Source: src, Destination: "/" + src} }
+	e := plain(engine.Container{ID: idWeb, Name: "web", Mounts: []engine.Mount{bind("/srv/d"), bind("/etc")}}, engine.Container{ID: idOld, Name: "also", Mounts: []engine.Mount{bind("/srv/d")}})
+	e.Volumes = []engine.Volume{
+		{Name: "letters", Driver: "local", Mountpoint: "/var/lib/docker/volumes/letters/_data"},
+		{Name: "gone", Driver: "local", Mountpoint: "/var/lib/docker/volumes/gone/_data"},
+		{Name: "nfs", Driver: "local", Mountpoint: "/srv/d", Options: map[string]string{"type": "nfs"}},
+	}
+	f, err := Run(t.Context(), Options{Host: h, Docker: answering(e)})
+	require.NoError(t, err)
+	require.Len(t, f.Moves, 2)
+	for i := range f.Moves {
+		assert.Positive(t, f.Moves[i].Seconds)
+		f.Moves[i].Seconds, f.Moves[i].Bytes = 1, min(f.Moves[i].Bytes, 1)
+	}
+	assert.Equal(t, Move{Path: "/srv/d", From: "0:65536", To: "165536:65536", Files: 2, Bytes: 1, Seconds: 1}, f.Moves[0])
+	assert.Equal(t, Move{Path: "/var/lib/docker/volumes/letters/_data", Volume: "letters", From: "0:65536", To: "165536:65536", Files: 3, Bytes: 1, Seconds: 1}, f.Moves[1])
+	var text strings.Builder
+	f.Moves[1].AtLeast = true
+	require.NoError(t, f.WriteText(&text))
+	assert.Contains(t, text.String(), "  /srv/d: 2 files, 1 B; moving the owners takes about 1 s\n  volume letters: at least 3 files, 1 B; moving the owners takes at least 1 s\n")
+}

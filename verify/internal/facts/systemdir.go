@@ -1,9 +1,12 @@
 package facts
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/usernskit/usernskit/userns"
 )
 
 // KeepOwner reports whether the owners below a directory are the host's own
@@ -18,4 +21,22 @@ func KeepOwner(dir string) bool {
 		}
 	}
 	return slices.ContainsFunc(whole, func(system string) bool { return strings.HasPrefix(dir, system+"/") })
+}
+
+// Movable returns the ranges, START:COUNT, from which and to which the owners in
+// a directory can be moved for containers with a map: from those IDs of the host
+// that are the containers' own. That makes no sense for a directory of the system,
+// and for an owner that is in neither range; and a map has to be one range, the
+// same for users and groups.
+func Movable(dir string, uid, gid uint32, m userns.Mapping) (from, to string, ok bool) {
+	list := m.UID.Extents()
+	if KeepOwner(dir) || len(list) != 1 || m.UID.String() != m.GID.String() {
+		return "", "", false
+	}
+	e := list[0]
+	known := func(id uint32) bool { return id < e.Count || id >= e.HostID && id-e.HostID < e.Count }
+	if e.ID != 0 || e.HostID < e.Count || !known(uid) || !known(gid) {
+		return "", "", false
+	}
+	return fmt.Sprintf("0:%d", e.Count), fmt.Sprintf("%d:%d", e.HostID, e.Count), true
 }
