@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -100,15 +99,12 @@ func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Docume
 		c.list = append(c.list, doc.Lint()...)
 	}
 	for _, conflict := range conflicts(s, doc) {
-		c.add(Problem{ID: ProblemConflict, Level: LevelFatal, Pos: conflict.Flag.Pos(), Path: conflict.path, Text: conflict.text(), Err: conflict})
+		c.add(Problem{ID: ProblemConflict, Level: LevelFatal, Pos: conflict.flag.Pos(), Path: conflict.path, Text: conflict.text(), Err: conflict})
 	}
 	if set := current(s, doc); set.On {
 		c.remap(ctx, h, set, ranges)
 	} else if set.Err != nil && errors.Is(set.Err, ErrRemap) && set.byFlag {
-		id, level := ProblemBadRemap, LevelFatal
-		if errors.Is(set.Err, ErrFailOpen) {
-			id, level = ProblemFailOpen, LevelNote
-		}
+		id, level := badRemap(set.Err)
 		c.add(Problem{ID: id, Level: level, Pos: set.Pos, Text: set.Err.Error(), Err: set.Err})
 	}
 	c.askEngine(ctx, h)
@@ -165,14 +161,10 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 		c.add(Problem{ID: ProblemMissingAccount, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
 		return
 	}
-	account, err := set.Remap.account(ctx, look)
-	if err != nil {
-		c.add(Problem{ID: ProblemMissingAccount, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
-		return
-	}
+	account, _ := set.Remap.account(ctx, look) // check has asked for it
 	_, exists, err := look.ByName(ctx, accounts.Passwd, account).Get()
 	if err == nil && !exists { // dockremap, which dockerd makes
-		made, err := hasUseradd(h)
+		made, err := accounts.HasUseradd(h)
 		switch {
 		case err != nil:
 			c.add(Problem{ID: ProblemUseradd, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
@@ -189,38 +181,16 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 	}
 }
 
-// hasUseradd reports whether h has one of the programs by which dockerd makes
-// the user dockremap. Of a tree without any directory of programs it is not
-// said that it lacks them.
-func hasUseradd(h usernskit.Host) (bool, error) {
-	programs := false
-	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/run/current-system/sw/bin"} {
-		_, err := h.Stat(dir)
-		if err != nil && !isNotExist(err) {
-			return false, err
-		}
-		programs = programs || err == nil
-		for _, name := range []string{"useradd", "adduser"} {
-			if _, err := h.Stat(path.Join(dir, name)); err == nil {
-				return true, nil
-			} else if !isNotExist(err) {
-				return false, err
-			}
-		}
-	}
-	return !programs, nil
-}
-
 // conflicts are the keys that the document has and a flag has too, as dockerd
 // looks for them when it starts. An equal value is a conflict as well.
-func conflicts(s dockerd.Startup, doc *Document) []*ConflictError {
-	var list []*ConflictError
+func conflicts(s dockerd.Startup, doc *Document) []*conflictError {
+	var list []*conflictError
 	for _, at := range effective(doc) {
 		key := at[len(at)-1]
 		// dockerd merges the runtimes of both (skipDuplicates in its source).
 		if f, ok := s.Flag(key); ok && key != "runtimes" {
 			line, col := doc.Position(at...)
-			list = append(list, &ConflictError{Key: key, Flag: f, path: at, fix: s.DropFlag(f), Pos: usernskit.Pos{File: doc.name, Line: line, Col: col}})
+			list = append(list, &conflictError{key: key, flag: f, path: at, fix: s.DropFlag(f), pos: usernskit.Pos{File: doc.name, Line: line, Col: col}})
 		}
 	}
 	return list

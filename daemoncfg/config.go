@@ -57,6 +57,18 @@ func unquoteValue(raw string) (s string, err error) {
 	return s, err
 }
 
+// remapValue reads the value of userns-remap.
+func remapValue(raw string) (string, error) {
+	if raw == "null" {
+		return "", &remapError{"", "null is no remapping at all", true}
+	}
+	value, err := unquoteValue(raw)
+	if err != nil {
+		return "", &remapError{raw, "dockerd does not start with a value that is not a string", false}
+	}
+	return value, nil
+}
+
 // A Setting is the remapping that is configured. The zero value is none.
 type Setting struct {
 	Value string        // as written, "" where it is not a string
@@ -103,18 +115,14 @@ func current(s dockerd.Startup, doc *Document) Setting {
 		line, _ := doc.Position(remapKey)
 		set.Pos = usernskit.Pos{File: doc.name, Line: line}
 		set.Place = set.Pos.String()
-		if string(raw) == "null" {
-			set.Err = &remapError{"", "null is no remapping at all", true}
-		} else if set.Value, set.Err = unquoteValue(string(raw)); set.Err != nil {
-			set.Err = &remapError{string(raw), "dockerd does not start with a value that is not a string", false}
-		}
+		set.Value, set.Err = remapValue(string(raw))
 	case isFlag:
 		set.Place, set.Pos, set.Value, set.byFlag = flag.Place(), flag.Pos(), flag.Value, true
 	default:
 		return Setting{}
 	}
 	if inFile && isFlag {
-		set.Err = &ConflictError{Key: remapKey, Flag: flag, Pos: set.Pos, fix: s.DropFlag(flag)}
+		set.Err = &conflictError{key: remapKey, flag: flag, pos: set.Pos, fix: s.DropFlag(flag)}
 	}
 	if set.Err == nil {
 		set.Remap, set.Err = ParseRemap(set.Value)

@@ -34,7 +34,7 @@ type Document struct {
 // 29 does: what any of them refuses is an error, a [*usernskit.FileError] that
 // matches [ErrInvalid] and says which of them does what. Refused beyond that
 // are duplicate keys (dockerd takes the last, most editors the first) and
-// documents beyond [MaxSize] or [MaxDepth].
+// documents beyond [MaxSize] or nested more than 64 deep.
 //
 // An empty file, white space and null are configurations without members.
 // dockerd 20.10 does not start with the first two: see [Document.Lint].
@@ -241,8 +241,8 @@ func gate(name, text string) error {
 	if s := inner.of(text); s == "" || s == "null" {
 		return nil
 	}
-	if i := tooDeep(text, MaxDepth); i >= 0 {
-		return at(name, text, i, "nested more than %d deep (dockerd itself stops at 10000)", MaxDepth)
+	if i := tooDeep(text, maxDepth); i >= 0 {
+		return at(name, text, i, "nested more than %d deep (dockerd itself stops at 10000)", maxDepth)
 	}
 	if err := valid(name, text); err != nil {
 		return err

@@ -103,8 +103,8 @@ func gateValue(name, raw string, parents int) error {
 	if err := encoding(name, raw); err != nil {
 		return err
 	}
-	if raw == "" || parents > MaxDepth || tooDeep(raw, MaxDepth-parents) >= 0 {
-		return at(name, "", 0, "nothing, or nested more than %d deep with its parents", MaxDepth)
+	if raw == "" || parents > maxDepth || tooDeep(raw, maxDepth-parents) >= 0 {
+		return at(name, "", 0, "nothing, or nested more than %d deep with its parents", maxDepth)
 	}
 	if err := valid(name, raw); err != nil {
 		return err

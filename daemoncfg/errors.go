@@ -12,7 +12,7 @@ import (
 // that says where and what to do.
 var (
 	// ErrInvalid: some dockerd from 20.10 to 29 does not start with this
-	// daemon.json, or it is beyond [MaxSize] or [MaxDepth], or two readers of
+	// daemon.json, or it is beyond [MaxSize] or nested more than 64 deep, or two readers of
 	// JSON would read it differently. Every error of [Parse] matches it.
 	ErrInvalid = errors.New("daemon.json that dockerd does not read")
 	// ErrNotObject: a path leads through a value that has no members.
@@ -24,7 +24,8 @@ var (
 	ErrFailOpen = errors.New("userns-remap would be off while it looks on")
 	// ErrAccount: dockerd will look up a user or group that does not exist.
 	ErrAccount = errors.New("no such user or group")
-	// ErrConflict is matched by every [*ConflictError].
+	// ErrConflict: a key is, or would be, both in daemon.json and among the flags
+	// of dockerd, which then does not start, equal values included.
 	ErrConflict = errors.New("set both as a flag of dockerd and in daemon.json")
 	// ErrSnapshotter: features.containerd-snapshotter is switched on. dockerd
 	// from 29.0 does not start with that and userns-remap.
@@ -35,34 +36,32 @@ var (
 	ErrGenerated = errors.New("a generated file")
 )
 
-// A ConflictError is a key that is, or would be, both in daemon.json and among
-// the flags of dockerd. dockerd does not start then, equal values included.
-type ConflictError struct {
-	Key  string        // as in daemon.json: "userns-remap"
-	Flag dockerd.Flag  // where the flag comes from
-	Pos  usernskit.Pos // of the key in daemon.json; zero for one that is planned
+// A conflictError is an [ErrConflict].
+type conflictError struct {
+	key  string        // as in daemon.json: "userns-remap"
+	flag dockerd.Flag  // where the flag comes from
+	pos  usernskit.Pos // of the key in daemon.json; zero for one that is planned
 
 	path []string
 	fix  string // how to be rid of the flag
 }
 
-func (e *ConflictError) Error() string { return e.Flag.Place() + ": " + e.text() }
+func (e *conflictError) Error() string { return e.flag.Place() + ": " + e.text() }
 
-func (e *ConflictError) text() string {
-	file := e.Pos.File
+func (e *conflictError) text() string {
+	file := e.pos.File
 	if file == "" {
 		file = "daemon.json"
 	}
 	fix := e.fix
 	if fix == "" {
-		fix = "it is in " + e.Flag.Place()
+		fix = "it is in " + e.flag.Place()
 	}
 	return fmt.Sprintf("%s is a flag of dockerd here, and dockerd does not start when %q is in %s too; remove %q there, or the flag: %s",
-		e.Flag.Spelled, e.Key, file, e.Key, fix)
+		e.flag.Spelled, e.key, file, e.key, fix)
 }
 
-// Is matches [ErrConflict].
-func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+func (e *conflictError) Is(target error) bool { return target == ErrConflict }
 
 // Limits, the account of "default", and the IDs of the warnings of plans. What
 // [Check] finds has its [ProblemID] for an ID.
@@ -70,7 +69,7 @@ const (
 	// Limits of what [Parse] takes. dockerd has none for the size, and 10000 for
 	// the depth; no daemon.json that a person wrote comes near either.
 	MaxSize  = 1 << 20 // bytes
-	MaxDepth = 64      // objects and arrays around a value
+	maxDepth = 64      // objects and arrays around a value
 
 	// Default is the user of a [Remap] that means [DockremapUser]: dockerd
 	// makes that account, and one range of IDs for it, where there is none.

@@ -160,25 +160,31 @@ func (l *linter) nested(s span, path []string) {
 // remap checks the value that everything here is about.
 func (l *linter) remap(it item, path []string) {
 	raw := it.value.of(l.text)
-	if raw == "null" {
-		l.add(it, path, ProblemFailOpen, LevelNote, "null is no remapping at all")
-		l.found[len(l.found)-1].Err = &remapError{"", "null is no remapping at all", true}
+	value, wrong := remapValue(raw)
+	err := wrong
+	if wrong == nil {
+		_, err = ParseRemap(value)
+	}
+	id, level := badRemap(err)
+	switch {
+	case err == nil:
 		return
+	case raw == "null":
+		l.add(it, path, id, level, "null is no remapping at all")
+	case wrong != nil:
+		l.add(it, path, ProblemWrongType, level, "userns-remap is a string, and no dockerd starts with %.30s", raw)
+	default:
+		l.add(it, path, id, level, "%v", err)
 	}
-	value, err := unquoteValue(raw)
-	if err != nil {
-		l.add(it, path, ProblemWrongType, LevelFatal, "userns-remap is a string, and no dockerd starts with %.30s", raw)
-		l.found[len(l.found)-1].Err = &remapError{raw, "dockerd does not start with a value that is not a string", false}
-		return
+	l.found[len(l.found)-1].Err = err
+}
+
+// badRemap says what follows from an error of [ParseRemap].
+func badRemap(err error) (ProblemID, Level) {
+	if errors.Is(err, ErrFailOpen) {
+		return ProblemFailOpen, LevelNote
 	}
-	switch _, err := ParseRemap(value); {
-	case errors.Is(err, ErrFailOpen):
-		l.add(it, path, ProblemFailOpen, LevelNote, "%v", err)
-		l.found[len(l.found)-1].Err = err
-	case err != nil:
-		l.add(it, path, ProblemBadRemap, LevelFatal, "%v", err)
-		l.found[len(l.found)-1].Err = err
-	}
+	return ProblemBadRemap, LevelFatal
 }
 
 // fits reports whether encoding/json can put a value where dockerd has one of

@@ -18,7 +18,7 @@ import (
 // really reads. A --userns-remap among the flags of dockerd would keep it from
 // starting: it is planned out of the environment file that it is in. Where it
 // cannot be moved and says the same, there is nothing to do; where it says
-// something else, the error is a [*ConflictError]. Users and groups are checked
+// something else, the error is [ErrConflict]. Users and groups are checked
 // as [Remap.Check] does.
 //
 // A host that has r already gets a plan without changes and actions.
@@ -181,7 +181,7 @@ func (p *planner) dropFlag() error {
 		if !ok {
 			return nil
 		}
-		conflict := &ConflictError{Key: remapKey, Flag: f, fix: p.startup.DropFlag(f)}
+		conflict := &conflictError{key: remapKey, flag: f, fix: p.startup.DropFlag(f)}
 		if len(p.moved) > 0 {
 			conflict.fix = "it is in more than one place; take it out by hand, and run this again"
 			return conflict

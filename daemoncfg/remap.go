@@ -40,9 +40,6 @@ func (r *Remap) Set(s string) error {
 	return err
 }
 
-// Type names the value in the help of a program.
-func (Remap) Type() string { return "USER[:GROUP]" }
-
 // MarshalText returns the value as daemon.json has it.
 func (r Remap) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/usernskit/usernskit/internal/fstype"
 )
 
-// Risks lists what can go wrong when the host of a document of [Open] switches
+// risks lists what can go wrong when the host of a document of [Open] switches
 // remapping on, as far as files tell.
-func (d *Document) Risks(h usernskit.Host) ([]usernskit.Warning, error) {
+func (d *Document) risks(h usernskit.Host) ([]usernskit.Warning, error) {
 	s := d.start()
 	return risks(h, s, d, current(s, d).On, true)
 }
@@ -28,7 +28,7 @@ func (l *warnings) risk(id, format string, args ...any) {
 	*l = append(*l, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...), Risk: true})
 }
 
-// risks is Risks for a change from remapped or not to remapped or not. Going
+// risks is the same for a change from remapped or not to remapped or not. Going
 // back moves away from a store as well.
 func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([]usernskit.Warning, error) {
 	var list warnings

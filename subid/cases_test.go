@@ -129,7 +129,7 @@ func TestCases(t *testing.T) {
 		list, err := audit(t, hosttest.Tree(t, accountFiles+lines))
 		require.NoError(t, err)
 		assert.Empty(t, list)
-		list, err = audit(t, hosttest.Tree(t, strings.Replace(accountFiles, "-- usr/sbin/useradd --\n", "", 1)+lines))
+		list, err = audit(t, hosttest.Tree(t, strings.Replace(accountFiles, "sbin/useradd", "sbin/groupadd", 1)+lines))
 		require.NoError(t, err)
 		require.NotEmpty(t, list)
 		assert.Contains(t, list[0].Text, "finds neither useradd nor adduser, and will stop")

@@ -79,19 +79,14 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	return s, nil
 }
 
-// hasUseradd reports whether dockerd finds a program to make dockremap with.
+// hasUseradd reports whether dockerd finds a program to make dockremap with, as
+// far as can be told.
 func (s *Set) hasUseradd() bool {
 	if s.host == nil {
 		return true
 	}
-	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
-		for _, name := range []string{"useradd", "adduser"} {
-			if _, err := s.host.Stat(dir + "/" + name); err == nil || !errors.Is(err, fs.ErrNotExist) {
-				return true
-			}
-		}
-	}
-	return false
+	found, err := known.HasUseradd(s.host)
+	return found || err != nil
 }
 
 // readOptional reads a file; one that does not exist is nil.

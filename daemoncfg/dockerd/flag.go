@@ -37,14 +37,6 @@ func (f Flag) Place() string {
 // Pos is the file and line of [Flag.Place].
 func (f Flag) Pos() usernskit.Pos { return usernskit.Pos{File: f.File, Line: f.Line} }
 
-// Key is what the flag is called in daemon.json: "hosts" for --host.
-func (f Flag) Key() string {
-	if o, ok := flagOption(f.Name); ok && o.Key != "" {
-		return o.Key
-	}
-	return f.Name
-}
-
 // Option returns what is known of the flag. It reports false for one that no
 // dockerd from 20.10 to 29 has.
 func (f Flag) Option() (Option, bool) { return flagOption(f.Name) }

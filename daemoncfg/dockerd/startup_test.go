@@ -367,15 +367,6 @@ func TestFlagsAsPflagReadsThem(t *testing.T) {
 	}
 }
 
-func TestKeysOfFlags(t *testing.T) {
-	for name, want := range map[string]string{
-		"host": "hosts", "label": "labels", "insecure-registry": "insecure-registries", "add-runtime": "runtimes",
-		"graph": "graph", "userns-remap": "userns-remap", "dns": "dns", "feature": "features",
-	} {
-		assert.Equal(t, want, dockerd.Flag{Name: name}.Key())
-	}
-}
-
 // What cannot be listed may hold the drop-in that sets userns-remap.
 func TestAUnitThatCannotBeReadWholeIsAnError(t *testing.T) {
 	const unit = "-- lib/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd\n"

@@ -156,6 +156,29 @@ func (l *Lookup) Lists(db DB) bool {
 	return !slices.ContainsFunc(l.read(db).others, func(source string) bool { return source != "systemd" })
 }
 
+// HasUseradd reports whether a host has one of the programs by which dockerd makes
+// the user dockremap. Of a tree without any directory of programs it is not said
+// that it lacks them.
+func HasUseradd(h interface {
+	Stat(path string) (fs.FileInfo, error)
+}) (bool, error) {
+	programs := false
+	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin", "/run/current-system/sw/bin"} {
+		for _, name := range []string{"", "/useradd", "/adduser"} {
+			_, err := h.Stat(dir + name)
+			switch {
+			case err == nil && name != "":
+				return true, nil
+			case err == nil:
+				programs = true
+			case !errors.Is(err, fs.ErrNotExist):
+				return false, err
+			}
+		}
+	}
+	return !programs, nil
+}
+
 // absent is the answer after all sources were asked.
 func (d *database) absent() answer.Answer[Account] {
 	if d.gap != nil {

@@ -142,7 +142,7 @@ func (d *Docker) Log() string {
 // Try runs the docker client and returns what it printed, without the last
 // newline.
 func (d *Docker) Try(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.t.Context()), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "docker", append([]string{"-H", d.Host}, args...)...)
 	out, err := cmd.CombinedOutput()

@@ -16,7 +16,7 @@ func main() {
 	ctx := context.Background()
 	host := usernskit.Host{Root: os.Args[1]}
 	plan, err := bootargs.PlanEdit(ctx, host, bootargs.Edit{Set: os.Args[2:]})
-	if owned := (*bootargs.OwnedError)(nil); errors.As(err, &owned) {
+	if errors.Is(err, bootargs.ErrOwned) {
 		log.Fatal("this host's arguments belong to another tool: ", err)
 	}
 	if err != nil {
