@@ -15,16 +15,15 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// An Export is what one host says of its subordinate IDs: the JSON object of
-// "subid list", with the machine and the host it came from.
+// An Export holds one host's subordinate IDs: the JSON object of "subid list",
+// with its machine and host.
 type Export struct {
 	Machine string        `json:"machine"` // as in machine-id(5); empty where there is none
 	Host    string        `json:"host"`    // as in hostname(5)
 	Ranges  []subid.Claim `json:"ranges"`
 }
 
-// UnmarshalJSON refuses an object that is not an export, or that cannot be told
-// from the exports of other machines.
+// UnmarshalJSON refuses an object that is not an export or has no machine ID.
 func (e *Export) UnmarshalJSON(data []byte) error {
 	type plain Export
 	var v struct {
@@ -38,7 +37,7 @@ func (e *Export) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("schema is %d, want 1", v.Schema)
 	}
 	if !isMachineID(v.Machine) {
-		return fmt.Errorf("%q is not a machine ID: the export cannot be told from others", v.Machine)
+		return fmt.Errorf("%q is not a machine ID, which an export must have", v.Machine)
 	}
 	*e = Export(v.plain)
 	return nil
@@ -101,10 +100,9 @@ type Problem struct {
 	Text string    `json:"text"`
 }
 
-// Audit holds the registry's claims against what hosts exported, and the exports
-// against each other. It keeps a few words for each claim and each line inside
-// the space, and none for lines outside it. An error of the registry or of an
-// export ends it: part of an audit would look like a clean one.
+// Audit compares the registry's claims with what hosts exported, and the
+// exports with each other. An error of the registry or of an export ends it:
+// part of an audit would look like a clean one.
 func Audit(ctx context.Context, reg Registry, space Space, exports iter.Seq2[Export, error]) ([]Problem, error) {
 	if err := space.Check(); err != nil {
 		return nil, err
@@ -160,7 +158,7 @@ func (a *auditor) report(id ProblemID, slot int, host, format string, args ...an
 	a.problems = append(a.problems, Problem{ID: id, Slot: slot, Host: host, Text: fmt.Sprintf(format, args...)})
 }
 
-// export takes in the lines of one host that have IDs of the space.
+// export adds the lines of one host that have IDs of the space.
 func (a *auditor) export(e Export) {
 	name := cmp.Or(e.Host, e.Machine)
 	if other, ok := a.machines[e.Machine]; ok {
@@ -181,7 +179,7 @@ func (a *auditor) export(e Export) {
 	}
 }
 
-// use adds one use of a slot, joined with that of the other file.
+// use adds one use of a slot, and joins it with that of the other file.
 func (a *auditor) use(slot int, u use) {
 	for i, have := range a.uses[slot] {
 		if have.machine == u.machine && have.host == u.host && have.owner == u.owner && have.whole == u.whole && have.text == u.text {
@@ -192,7 +190,7 @@ func (a *auditor) use(slot int, u use) {
 	a.uses[slot] = append(a.uses[slot], u)
 }
 
-// mine reports whether a use is what a claim allows.
+// mine reports whether a claim allows a use.
 func (a *auditor) mine(c Claim, u use) bool {
 	if a.space.Policy == Same {
 		return c.Owner == u.owner
@@ -207,13 +205,12 @@ func (a *auditor) claim(slot int) {
 	switch {
 	case c.State == Released || held:
 	case a.space.Policy == Disjoint && !a.seen(c):
-		a.report(ProblemUnseen, slot, cmp.Or(c.Host, c.Machine), "%s by %s, of which there is no export", c.State, c.holder())
+		a.report(ProblemUnseen, slot, cmp.Or(c.Host, c.Machine), "%s by %s, whose export is missing", c.State, c.holder())
 	default:
 		a.report(ProblemNotApplied, slot, cmp.Or(c.Host, c.Machine), "%s by %s, whose files do not have it in both /etc/subuid and /etc/subgid", c.State, c.holder())
 	}
 }
 
-// seen reports whether the claim's machine exported something.
 func (a *auditor) seen(c Claim) bool {
 	if _, ok := a.machines[c.Machine]; ok || c.Machine != "" {
 		return ok
@@ -221,7 +218,7 @@ func (a *auditor) seen(c Claim) bool {
 	return slices.Contains(slices.Collect(maps.Values(a.machines)), c.Host)
 }
 
-// slot judges the uses of one slot by its claim and by each other.
+// slot judges the uses of one slot.
 func (a *auditor) slot(slot int) {
 	uses := a.uses[slot]
 	c, claimed := a.claims[slot]
@@ -229,9 +226,9 @@ func (a *auditor) slot(slot int) {
 		mine := claimed && a.mine(c, u)
 		switch {
 		case !mine:
-			a.report(ProblemNotClaimed, slot, u.name(), "%s has %s there, and nobody claimed it for that host", u.owner, u.text)
+			a.report(ProblemNotClaimed, slot, u.name(), "%s has %s there, which is not claimed for that host", u.owner, u.text)
 		case c.State == Released:
-			a.report(ProblemReleased, slot, u.name(), "released, and %s still has %s there", u.owner, u.text)
+			a.report(ProblemReleased, slot, u.name(), "released, but %s still has %s there", u.owner, u.text)
 		}
 	}
 	holders := map[string]bool{}

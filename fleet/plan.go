@@ -13,16 +13,15 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// A Request is what [Plan] is asked for.
 type Request struct {
 	// Space is the fleet's.
 	Space Space
 	// Owner is the name in /etc/subuid and /etc/subgid. If empty, it is
 	// Docker's "dockremap".
 	Owner string
-	// Slot is the slot wanted. If nil, it is the one that the owner's ranges
-	// on the host already are, then the one claimed before, then the first
-	// free one in an order of the host's own.
+	// Slot is the wanted slot. If nil, it is the slot of the owner's existing
+	// ranges, then the one claimed before, then the first free one in an order
+	// that depends on the host.
 	Slot *int
 	// Reclaim also takes the Slot if its last holder released it.
 	Reclaim bool
@@ -32,9 +31,9 @@ type Request struct {
 const WarnClaimStays = "fleet-claim-stays"
 
 // Plan claims a slot of the fleet for an owner on a host and plans the host's
-// files for it. The host's files have the last word: if the slot meets anything
-// there, the claim is released and the error is the [*subid.ConflictError] that
-// names the line.
+// files for it. The host's files decide: if the slot overlaps anything there,
+// the claim is released and the error is the [*subid.ConflictError] that names
+// the line.
 //
 // The claim is made before Plan returns, and the plan is like any other: apply
 // it, then call [Claim.Confirm]. After a crash in between, a second Plan finds the
@@ -79,7 +78,7 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 		}
 		return Claim{}, usernskit.Plan{}, err
 	}
-	// Receipts and undo show the title: an undo does not touch the registry.
+	// The title is in receipts: undo does not change the registry.
 	plan.Title = fmt.Sprintf("give %s slot %d of the fleet, which stays claimed after an undo", want.Owner, c.Slot)
 	if !plan.Empty() {
 		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: WarnClaimStays, Text: fmt.Sprintf(
@@ -95,8 +94,7 @@ func (c Claim) Confirm(ctx context.Context, reg Registry) error {
 	return reg.Claim(ctx, c)
 }
 
-// now is the time that claims carry. Seconds tell enough, and survive every
-// text form.
+// now is the time of a claim, in seconds, as every text form has it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
 // giveBack releases a claim that could not be used, also after ctx has ended.
@@ -109,7 +107,7 @@ func giveBack(ctx context.Context, reg Registry, c Claim) error {
 	return nil
 }
 
-// claim claims the very slot of c.
+// claim claims the slot of c.
 func claim(ctx context.Context, reg Registry, space Space, c *Claim) error {
 	if _, err := space.Slot(c.Slot); err != nil {
 		return err
@@ -119,8 +117,8 @@ func claim(ctx context.Context, reg Registry, space Space, c *Claim) error {
 }
 
 // choose claims the first slot in the holder's order that is free or the
-// holder's own. After a few misses it lists the claims once, so that a crowded
-// space does not cost a question for each slot.
+// holder's. After a few misses it lists the claims once instead of asking for
+// each slot.
 func choose(ctx context.Context, reg Registry, space Space, c *Claim) error {
 	var taken map[int]bool
 	misses := 0
@@ -156,7 +154,7 @@ func others(ctx context.Context, reg Registry, c Claim) (map[int]bool, error) {
 	return taken, nil
 }
 
-// localSlot returns the slot that the owner's ranges in both files are.
+// localSlot returns the slot of the owner's ranges in both files.
 func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, ok bool, err error) {
 	s, err := subid.Read(ctx, h)
 	if err != nil {
@@ -174,8 +172,8 @@ func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, o
 	return 0, false, nil
 }
 
-// Identity reads machine-id(5) and hostname(5), by which a fleet tells its hosts. A
-// host without a name has an empty one; a host without a machine ID is
+// Identity reads machine-id(5) and hostname(5), which identify a host in a
+// fleet. A host without a name has an empty one; a host without a machine ID is
 // [ErrNoMachineID].
 func Identity(h usernskit.Host) (machine, host string, err error) {
 	data, err := h.ReadFile("/etc/machine-id")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Why there is no slot to give. Errors of this package match one of them, or come
-// from the registry or from package subid.
+// Errors of this package match one of these, or come from the registry or from
+// package subid.
 var (
 	// ErrTaken is matched by every [*TakenError].
 	ErrTaken = errors.New("the slot is taken")
@@ -18,12 +18,12 @@ var (
 	ErrFull = errors.New("no free slot")
 	// ErrSpace: the space has no slots, or not all of its IDs exist.
 	ErrSpace = errors.New("not a usable ID space")
-	// ErrNoMachineID: the host cannot be told from others. Its /etc/machine-id is
-	// missing, empty or "uninitialized", as in an image that was never booted.
+	// ErrNoMachineID: /etc/machine-id is missing, empty or "uninitialized", as
+	// in an image that was never booted.
 	ErrNoMachineID = errors.New("the host has no machine ID")
 )
 
-// A State says how far a claim has come.
+// A State is that of a claim.
 type State string
 
 const (
@@ -32,7 +32,7 @@ const (
 	// Applied: the host's files have the range.
 	Applied State = "applied"
 	// Released: the holder gave the slot back. Data of its containers may be
-	// left on its disks, so the slot is given again only where it is asked for.
+	// left on its disks, so the slot is given again only on request.
 	Released State = "released"
 )
 
@@ -46,7 +46,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q: a state is claimed, applied or released", text)
 }
 
-// A Claim is one slot and who has it. Under [Same] a claim belongs to its Owner
+// A Claim is a slot and its holder. Under [Same] a claim belongs to its Owner
 // on every host, and Machine and Host are empty.
 type Claim struct {
 	Slot    int       `json:"slot"`
@@ -56,13 +56,13 @@ type Claim struct {
 	State   State     `json:"state"`
 	Time    time.Time `json:"time"` // of the last change
 
-	// Reclaim lets [Registry.Claim] give a released slot again. It is a wish,
-	// and no registry keeps it.
+	// Reclaim lets [Registry.Claim] give a released slot again. Registries do
+	// not keep it.
 	Reclaim bool `json:"-"`
 }
 
 // Held reports whether both claims have the same holder: the same owner on the
-// same machine. A registry that knows no machine IDs tells machines by host name.
+// same machine. A registry without machine IDs compares host names.
 func (c Claim) Held(by Claim) bool {
 	if c.Owner != by.Owner {
 		return false
@@ -83,18 +83,18 @@ func (c Claim) holder() string {
 
 // A Registry keeps the claims of a fleet. Every method ends when ctx does.
 type Registry interface {
-	// List yields every claim, in no promised order, released ones included.
-	// After an error it ends, and what it yielded is not all.
+	// List yields every claim in any order, released ones included. It ends
+	// after an error.
 	List(ctx context.Context) iter.Seq2[Claim, error]
 
 	// Claim records c at c.Slot if the slot was never claimed, or if c's holder
-	// has it: then it replaces State and Time. Otherwise it returns a
-	// [*TakenError] and changes nothing; so it does for a released slot, unless
-	// c.Reclaim is set. Of two calls for one slot at the same time, one wins.
+	// has it: then it replaces State and Time. Otherwise, and for a released
+	// slot unless c.Reclaim is set, it returns a [*TakenError] and changes
+	// nothing. Of two calls for one slot at the same time, one wins.
 	Claim(ctx context.Context, c Claim) error
 
-	// Release marks the slot of c as released. If somebody else has it, it
-	// returns a [*TakenError]; if nobody does, nil.
+	// Release marks the slot of c as released. If another holder has it, it
+	// returns a [*TakenError]; if it is free, nil.
 	Release(ctx context.Context, c Claim) error
 }
 
@@ -110,9 +110,9 @@ func (e *TakenError) Error() string {
 // Is reports whether target is [ErrTaken].
 func (e *TakenError) Is(target error) bool { return target == ErrTaken }
 
-// May reports whether claim c may replace what a registry has at its slot: the
-// rule of [Registry.Claim], for those who write a registry. have is nil where the
-// slot was never claimed.
+// May reports whether claim c may replace have at its slot, by the rule of
+// [Registry.Claim], for implementations of Registry. have is nil if the slot
+// was never claimed.
 func (c Claim) May(have *Claim) error {
 	switch {
 	case have == nil, have.State == Released && c.Reclaim, have.State != Released && have.Held(c):

@@ -12,7 +12,7 @@ import (
 type Policy int
 
 const (
-	// Disjoint gives each host a slot of its own: no ID is used on two hosts.
+	// Disjoint gives each host its own slot: no ID is used on two hosts.
 	Disjoint Policy = iota
 	// Same gives each owner one slot, which it has on every host: files on a
 	// network file system belong to the same owner everywhere.
@@ -47,7 +47,7 @@ func (p *Policy) UnmarshalText(text []byte) error {
 // equal size. Slot N is the Count IDs from Min + N*Count on.
 //
 // All hosts and programs of a fleet must use the same Space: it is
-// configuration, and no registry keeps it.
+// configuration and not in the registry.
 type Space struct {
 	Min    uint32 // the first ID of slot 0
 	Count  uint32 // IDs in a slot
@@ -84,8 +84,7 @@ func (s Space) Slot(number int) (subid.Range, error) {
 	return subid.Range{Start: s.Min + uint32(number)*s.Count, Count: s.Count}, nil
 }
 
-// SlotOf returns the number of the slot that r is. A range that is not exactly
-// one slot is none.
+// SlotOf returns the number of the slot that r exactly is.
 func (s Space) SlotOf(r subid.Range) (number int, ok bool) {
 	if s.Check() != nil || r.Count != s.Count || r.Start < s.Min || (r.Start-s.Min)%s.Count != 0 {
 		return 0, false
@@ -94,7 +93,7 @@ func (s Space) SlotOf(r subid.Range) (number int, ok bool) {
 	return number, number < s.Slots
 }
 
-// overlaps returns the first and the last slot that r has an ID of.
+// overlaps returns the first and the last slot with an ID of r.
 func (s Space) overlaps(r subid.Range) (first, last int, ok bool) {
 	begin, end := uint64(r.Start), uint64(r.Start)+uint64(r.Count)
 	low, high := uint64(s.Min), uint64(s.Min)+uint64(s.Slots)*uint64(s.Count)
@@ -106,8 +105,8 @@ func (s Space) overlaps(r subid.Range) (first, last int, ok bool) {
 }
 
 // order yields every slot once, in the order in which a holder tries them. It
-// depends on the holder alone, so that a second try finds what a first one
-// claimed, and hosts that claim at the same time seldom meet.
+// depends only on the holder, so that a second try finds what the first one
+// claimed, and hosts that claim at the same time seldom collide.
 func (s Space) order(holder string) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		hash := fnv.New64a()

@@ -6,23 +6,22 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// lastID is the last ID there is: 4294967295 is (uid_t)-1.
+// lastID is the last ID: 4294967295 is (uid_t)-1.
 const lastID = 1<<32 - 2
 
-// A Gap is a run of IDs that nobody holds.
+// A Gap is a run of unused IDs.
 type Gap struct {
 	subid.Range
-	// For says what IDs like these are meant for, "login users" for one. It is
-	// empty where the gap is free for anything.
+	// For is the purpose of IDs like these, such as "login users"; empty where
+	// they are free for anything.
 	For string
 }
 
 // Gaps returns what lies between the intervals, cut where its meaning changes.
-// A namespace that has the IDs of the host from 0 on takes nothing from anyone,
-// and does not count.
+// A namespace with the host's IDs from 0 on does not count.
 func (s Space) Gaps() []Gap {
 	var list []Gap
-	next := uint64(0) // the first ID that is not looked at yet
+	next := uint64(0) // the first ID not covered yet
 	for _, v := range s.intervals {
 		if v.background() {
 			continue
@@ -35,8 +34,7 @@ func (s Space) Gaps() []Gap {
 	return appendGaps(list, next, lastID+1)
 }
 
-// background reports whether the interval is that of a namespace with the IDs of
-// the host.
+// background reports whether a namespace has the host's own IDs.
 func (v Interval) background() bool { return v.Kind == KindLive && v.Start == 0 }
 
 func end(r subid.Range) uint64 { return uint64(r.Start) + uint64(r.Count) }
@@ -64,17 +62,16 @@ func appendGaps(list []Gap, first, end64 uint64) []Gap {
 // reported: a file of a thousand equal lines would have half a million.
 const maxPartners = 16
 
-// An Overlap is IDs that two hold who should not share them.
+// An Overlap is IDs that two intervals must not share.
 type Overlap struct {
 	subid.Range          // what both have
 	A, B        Interval // B begins where A does, or after
 }
 
-// Overlaps returns what must not be: ranges of different owners that share IDs,
-// a range with an account's or a reserved ID in it, and a namespace that has the
-// ID of an account. A namespace may have IDs of a subordinate range, and one ID
-// of an account that is not root: so does everyone who makes a namespace without
-// the help of /etc/subuid.
+// Overlaps returns ranges of different owners that share IDs, ranges with an
+// account's or a reserved ID, and namespaces with the ID of an account. A
+// namespace may have IDs of a subordinate range, and one ID of an account other
+// than root, as any user can make it.
 func (s Space) Overlaps() []Overlap {
 	var list []Overlap
 	for _, p := range s.pairs() {
@@ -83,7 +80,7 @@ func (s Space) Overlaps() []Overlap {
 	return list
 }
 
-// A holder is an interval, or a zone that no subordinate range may reach into.
+// A holder is an interval, or a zone without subordinate ranges.
 type holder struct {
 	Interval
 	index int // in Space.intervals; -1 for a zone
@@ -111,7 +108,7 @@ func (s Space) pairs() []pair {
 			if !clash(a.Interval, b.Interval) || a.Kind == KindLive && told[a.index] {
 				continue
 			}
-			if a.Kind == KindLive { // it may have every other account too: one says it all
+			if a.Kind == KindLive { // it may have all other accounts too: one is enough
 				told[a.index] = true
 			}
 			partners++
@@ -136,7 +133,7 @@ func (s Space) holders() []holder {
 	return list
 }
 
-// clash reports whether a and b, which overlap, should not.
+// clash reports whether a and b, which overlap, must not.
 func clash(a, b Interval) bool {
 	if a.Kind > b.Kind {
 		a, b = b, a

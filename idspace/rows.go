@@ -6,15 +6,14 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// A row is a line of a picture: an interval, several that are told as one, or a
-// gap.
+// A row is a line of a picture: an interval, several shown as one, or a gap.
 type row struct {
 	Interval        // Names are those of all of them
 	ids      uint64 // how many IDs are held
 	gap      bool
 	purpose  string    // of a gap: what it is for
-	red      bool      // it has a part in an overlap
-	clashes  []Overlap // those that are to be told here; A is the other one
+	red      bool      // part of an overlap
+	clashes  []Overlap // those to explain here; A is the other interval
 }
 
 // rows returns the lines of a picture in the order of their first ID.
@@ -43,7 +42,7 @@ func (s Space) rows() []row {
 	return merged(all)
 }
 
-// merged joins rows that are told as one.
+// merged joins rows that are shown as one.
 func merged(all []row) []row {
 	var list []row
 	last := -1 // the last row in list that is not a gap

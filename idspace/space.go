@@ -14,8 +14,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// IDs says which IDs are meant: a host has one space of users and one of groups.
-// Its text is "UID" or "GID".
+// IDs is [Users] or [Groups]: a host has one space of each. Its text is "UID"
+// or "GID".
 type IDs = enum.Of[idsNames]
 
 type idsNames struct{}
@@ -38,10 +38,10 @@ func (kindNames) Names() (string, []string) {
 
 const (
 	KindAccount  Kind = iota // a user or group of the host
-	KindReserved             // IDs with a meaning of their own, see [subid.ReservedRanges]
+	KindReserved             // see [subid.ReservedRanges]
 	KindOwner                // a subordinate range
 	KindRemap                // a subordinate range of the account that dockerd remaps to
-	KindLive                 // IDs that a namespace uses now, and that no line gives
+	KindLive                 // IDs that a namespace uses and no line gives
 )
 
 // Sources are what a [Space] is made from.
@@ -49,8 +49,7 @@ type Sources struct {
 	Set *subid.Set
 	// Remap is the account that dockerd remaps to; empty if it does not.
 	Remap string
-	// Namespaces are those that exist now. One mapping may come several times,
-	// under different names.
+	// Namespaces are those that exist now. Several names may have one mapping.
 	Namespaces []Namespace
 }
 
@@ -64,10 +63,10 @@ type Namespace struct {
 type Interval struct {
 	subid.Range
 	Kind Kind
-	// Names are the account, the owner or the namespaces, and what IDs are
-	// reserved for. An owner's UID is shown as the name of its account.
+	// Names are the account, the owner, the namespaces, or the purpose of
+	// reserved IDs. An owner's UID is shown as the name of its account.
 	Names []string
-	// File and Line tell where it is written; File is empty where it is in no file.
+	// File and Line are where it is written; File may be empty.
 	File string
 	Line int
 	// Uses are namespaces that have exactly these IDs, or will have.
@@ -77,18 +76,17 @@ type Interval struct {
 // A Use is what an [Interval] is inside of namespaces.
 type Use struct {
 	ID uint32 `json:"id"` // what the first ID of the interval is inside
-	// Names are the namespaces. There are none where dockerd will use the range
-	// for containers that do not run yet.
+	// Names are the namespaces; none means future containers of dockerd.
 	Names []string `json:"names"`
 }
 
-// A Space is who holds what, of users or of groups.
+// A Space is the use of all user or group IDs.
 type Space struct {
 	IDs       IDs
 	intervals []Interval
 }
 
-// New returns the space of users or groups that the sources tell of.
+// New returns the space of users or groups.
 func New(of IDs, from Sources) Space {
 	s := Space{IDs: of}
 	s.claims(from)
@@ -99,7 +97,7 @@ func New(of IDs, from Sources) Space {
 	return s
 }
 
-// order puts what begins first first, of those the larger, then by kind.
+// order sorts by start, larger first, then by kind.
 func order(a, b Interval) int {
 	return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Kind, b.Kind))
 }
@@ -114,7 +112,7 @@ func (s *Space) claims(from Sources) {
 		return
 	}
 	users, groups := from.Set.Claims()
-	names := map[string]string{} // of accounts, by UID: owners may stand as numbers in both files
+	names := map[string]string{} // of accounts, by UID: owners may be numbers in both files
 	for _, c := range users {
 		if c.File != subid.UIDFile {
 			if uid := strconv.FormatUint(uint64(c.Range.Start), 10); names[uid] == "" {
@@ -128,7 +126,7 @@ func (s *Space) claims(from Sources) {
 	}
 	extents := s.extents(from)
 	for _, c := range list {
-		// A range may run past the end: not every reader minds.
+		// A range may run past the end: some readers accept it.
 		c.Range.Count = uint32(min(uint64(c.Range.Count), 1<<32-uint64(c.Range.Start)))
 		v := Interval{Range: c.Range, Kind: KindAccount, Names: []string{c.Owner}, File: c.File, Line: c.Line}
 		if c.File == subid.UIDFile || c.File == subid.GIDFile {
@@ -144,7 +142,7 @@ func (s *Space) claims(from Sources) {
 	}
 }
 
-// extents returns what dockerd maps containers to, by line.
+// extents returns dockerd's ranges for containers, by line.
 func (s *Space) extents(from Sources) map[int]reader.Reading {
 	lines := map[int]reader.Reading{}
 	if from.Remap == "" {
@@ -160,8 +158,8 @@ func (s *Space) extents(from Sources) map[int]reader.Reading {
 	return lines
 }
 
-// reserved adds the reserved ranges, except those that only say where accounts
-// or ranges are meant to be: these are shown as what a gap is for.
+// reserved adds the reserved ranges, except those that only are the place for
+// accounts or ranges: these are shown as the purpose of a gap.
 func (s *Space) reserved() {
 	for _, r := range subid.ReservedRanges() {
 		if !zone(r) {
@@ -170,12 +168,11 @@ func (s *Space) reserved() {
 	}
 }
 
-// zone reports whether IDs of a reserved range belong to whom the accounts say,
-// or to nobody yet.
+// zone reports whether accounts may have IDs of the reserved range.
 func zone(r subid.Reserved) bool { return r.Soft || r.Start <= 1000 }
 
-// namespaces adds the extents of the namespaces that exist: to the intervals
-// that are the very same IDs, else as intervals of their own.
+// namespaces adds the extents of namespaces: to the intervals with exactly
+// these IDs, else as new intervals.
 func (s *Space) namespaces(list []Namespace) {
 	at := map[subid.Range][]int{}
 	for i, v := range s.intervals {
@@ -208,8 +205,7 @@ func (s *Space) namespaces(list []Namespace) {
 	}
 }
 
-// joined returns the extents of a map, those that continue one another as one:
-// in the initial namespace of a container the kernel shows what was written.
+// joined returns the extents of a map, those that continue one another as one.
 func joined(m userns.Map) []userns.Extent {
 	var list []userns.Extent
 	for _, e := range m.Extents() {
@@ -222,7 +218,7 @@ func joined(m userns.Map) []userns.Extent {
 	return list
 }
 
-// use notes that a namespace has the interval's IDs, from id on.
+// use records that a namespace has the interval's IDs, from id on.
 func (v *Interval) use(id uint32, name string) {
 	i := slices.IndexFunc(v.Uses, func(u Use) bool { return u.ID == id })
 	if i < 0 {
@@ -234,7 +230,7 @@ func (v *Interval) use(id uint32, name string) {
 	}
 }
 
-// namespaces returns the names of all that use the interval.
+// namespaces returns the names of all namespaces that use the interval.
 func (v Interval) namespaces() []string {
 	var list []string
 	for _, u := range v.Uses {
@@ -248,12 +244,12 @@ func (v Interval) namespaces() []string {
 }
 
 // Namespaces collects what the processes of [userns.FS.Processes] run in: each
-// container once, and each user namespace that is in no container. A container's
-// name is what name gives for its ID, else the beginning of the ID; other
-// namespaces are called after their first process. Name may be nil.
+// container once, and each user namespace that is in no container. A container
+// has the name that name returns for its ID, else the beginning of the ID;
+// other namespaces are named after their first process. Name may be nil.
 //
-// A namespace whose maps were not written yet is left out. The error joins those
-// of the processes; the list holds the others all the same.
+// A namespace whose maps were not written yet is left out. The error joins
+// those of the processes; the list holds the others.
 func Namespaces(processes iter.Seq2[userns.Process, error], name func(containerID string) string) ([]Namespace, error) {
 	type key struct {
 		container string

@@ -50,7 +50,6 @@ func (s Space) WriteSVG(w io.Writer, caption string) error {
 	return err
 }
 
-// An svg is a document in the making.
 type svg struct {
 	out          bytes.Buffer
 	axis         axis
@@ -72,8 +71,8 @@ type extent struct {
 	on row
 }
 
-// insides collects what the rows are used for, the namespace that has the first
-// ID of the host first.
+// insides collects the namespaces of the rows, in the order of their first host
+// ID.
 func (s Space) insides(rows []row) []*inside {
 	byName := map[string]*inside{}
 	var list []*inside
@@ -271,8 +270,7 @@ const svgHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.
 <rect class="paper" width="100%%" height="100%%"/>
 `
 
-// svgStyle has the colours, those of a dark page where the reader wants one, and
-// ink on white paper.
+// svgStyle has the colours for light and dark pages, and for paper.
 const svgStyle = `
 svg{--ink:#1f2937;--faint:#6b7280;--paper:#fff;--account:#0e7490;--reserved:#c8cdd5;--owner:#c2790a;--remap:#15803d;--live:#7e22ce;--clash:#dc2626}
 @media(prefers-color-scheme:dark){svg{--ink:#e5e7eb;--faint:#9ca3af;--paper:#111827;--account:#22b8cf;--reserved:#4b5563;--owner:#f0b04c;--remap:#4ade80;--live:#c084fc;--clash:#f87171}}
@@ -313,9 +311,9 @@ func (d *svg) legend(rows []row, y float64) {
 	}
 }
 
-// An axis places IDs from top to bottom. It is cut into pieces where anything
-// begins or ends; within a piece it is linear, from piece to piece the scale
-// changes, since a true one would leave nothing to see but gaps.
+// An axis places IDs from top to bottom. It is cut into pieces where intervals
+// begin or end, each with its own scale, because a linear axis would show only
+// gaps.
 type axis struct {
 	pieces []piece
 	end    float64 // of the last piece
@@ -331,7 +329,7 @@ type piece struct {
 // the labels of the rows that begin in it.
 func newAxis(rows []row, top float64) axis {
 	labels := map[uint64]float64{} // what those that begin at an ID take
-	holders := map[uint64]int{}    // that come, or go where negative, at an ID
+	holders := map[uint64]int{}    // begin minus end at an ID
 	ranges := 0
 	var cuts []uint64
 	for _, r := range rows {
@@ -390,7 +388,7 @@ type lanes struct {
 	lane  map[laneKey]int
 }
 
-// A laneKey tells rows apart, of one that joins several its first interval.
+// A laneKey identifies a row by its first interval.
 type laneKey struct {
 	start uint32
 	kind  Kind

@@ -15,12 +15,12 @@ import (
 	"github.com/usernskit/usernskit/internal/text"
 )
 
-// Text says how [Space.WriteText] draws. The zero Text draws for 80 columns with
+// Text configures [Space.WriteText]. The zero Text draws for 80 columns with
 // line-drawing characters and no colour.
 type Text struct {
 	Width int  // in columns; 0 is 80, and less than 40 is 40
 	Whole bool // break no line at the width, as for a file
-	ASCII bool // no other characters than those
+	ASCII bool // only ASCII characters
 	Color bool // with the escape sequences of a terminal
 	// Caption says of which host the picture is and when it was drawn. It may be
 	// empty.
@@ -61,7 +61,6 @@ func (s Space) WriteText(w io.Writer, t Text) error {
 	return d.out.Flush()
 }
 
-// A drawing is a text picture in the making.
 type drawing struct {
 	Text
 	out    *bufio.Writer
@@ -97,7 +96,7 @@ func (d *drawing) row(r row) {
 	}
 }
 
-// gapWords says how large a gap is and what it is for.
+// gapWords describes a gap.
 func (r row) gapWords() string {
 	text := grouped(uint64(r.Count)) + " free"
 	if r.purpose != "" {

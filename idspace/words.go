@@ -12,18 +12,18 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// A Meaning is one thing that an ID of the host is.
+// A Meaning is one use of an ID of the host.
 type Meaning struct {
 	IDs      IDs
 	Interval Interval
-	// Nth is the place of the ID in the interval, from 0: what it is inside of a
-	// namespace is Use.ID + Nth.
+	// Nth is the place of the ID in the interval, from 0: inside a namespace
+	// the ID is Use.ID + Nth.
 	Nth uint32
 }
 
-// Describe returns all that an ID of the host is, in the order of
-// [Space.Intervals], and last the purpose that is meant for IDs like it. There
-// is nothing for an ID that is free for anything.
+// Describe returns all uses of an ID, in the order of [Space.Intervals], and
+// last the purpose of IDs like it. It returns nothing for an ID that is free
+// for anything.
 func (s Space) Describe(id uint32) []Meaning {
 	var list []Meaning
 	taken := false
@@ -128,8 +128,8 @@ func grouped(n uint64) string {
 	return s
 }
 
-// some names a few of a list: those that fit in width columns, and how many more
-// there are.
+// some returns the names that fit in width columns, and how many more there
+// are.
 func some(names []string, width int) string {
 	names = printables(names)
 	for n := len(names); n > 0; n-- {

@@ -5,13 +5,12 @@
 //	fmt.Print(p.Plan.Diff())
 //	receipt, err := host.Apply(ctx, p.Plan)
 //
-// PlanEnable writes the ranges of the remap user to /etc/subuid and
-// /etc/subgid before userns-remap goes into daemon.json, also for "default":
-// dockerd's own search for a free range sees root's lines alone since 28.0 and
-// hands out IDs that are somebody else's. What it does not do: it restarts
-// nothing by itself, and it proves nothing; see the package verify.
+// PlanEnable writes the ranges of the remap user to /etc/subuid and /etc/subgid
+// before userns-remap goes into daemon.json, also for "default": since 28.0,
+// dockerd's own search for a free range reads only root's lines and hands out
+// IDs of other owners. It does not restart docker by itself, and it does not
+// prove anything; see the package verify.
 //
-// dockerd reads the key when it starts and at no other time, so a plan names
-// the restart as an action; [Restart.Run] runs it and looks whether the daemon
-// came back as wanted.
+// dockerd reads the key only when it starts, so a plan names the restart as an
+// action; [Restart.Run] runs it and checks that the daemon came back as wanted.
 package remap

@@ -16,10 +16,10 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// Mapping returns the map that the dockerd of a host builds for its containers
-// when it starts on the files as they are. It is absent where userns-remap is not
-// set. It cannot be told where dockerd does not start with these files, where how
-// it is started is not known, and where versions of dockerd build different maps.
+// Mapping returns the map that a host's dockerd builds for its containers when
+// it starts with the current files. It is absent where userns-remap is not set,
+// and unknown where dockerd would not start, where its start is not understood,
+// and where versions of dockerd build different maps.
 func Mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) answer.Answer[userns.Mapping] {
 	m, on, err := mapping(ctx, h, c)
 	switch {

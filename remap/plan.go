@@ -14,21 +14,21 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// A Request says how remapping is to be. The zero Request is Docker's default:
-// the account dockremap, with the first free range.
+// A Request configures remapping. The zero Request is Docker's default: the
+// account dockremap, with the first free range.
 type Request struct {
 	// Remap is the value of userns-remap. If empty, it is "default".
 	Remap daemoncfg.Remap
 	// Start is the first host ID of the range in both files. If 0, the first
 	// free one is taken.
 	Start uint32
-	// Count is the number of IDs. If 0, it is 65536, the smallest that every
-	// image can be unpacked with.
+	// Count is the number of IDs. If 0, it is 65536, the least for unpacking
+	// every image.
 	Count uint32
 	// AllowSmall accepts a Count below 65536. Images whose files belong to
 	// higher IDs, nobody (65534) among them, cannot be unpacked then.
 	AllowSmall bool
-	// Daemon says which dockerd is meant, where looking cannot tell.
+	// Daemon selects one of several dockerds.
 	Daemon dockerd.Choice
 }
 
@@ -36,7 +36,7 @@ type Request struct {
 // to: the images and containers of its store are no longer seen.
 const RiskRemapChanged = "remap-changed"
 
-// An Enable is a plan that turns remapping on, and what it amounts to.
+// An Enable is a plan that turns remapping on, and its result.
 type Enable struct {
 	Remap daemoncfg.Remap
 	Grant subid.Grant
@@ -50,8 +50,8 @@ func (e Enable) Store() string {
 }
 
 // PlanEnable plans everything that turns remapping on: ranges, kernel settings
-// where this kernel needs them, and daemon.json last. On a host that has all
-// of it the plan is empty.
+// where this kernel needs them, and daemon.json last. On a host that has all of
+// it, the plan is empty.
 func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, error) {
 	if want.Remap == (daemoncfg.Remap{}) {
 		want.Remap = daemoncfg.Remap{User: daemoncfg.Default}
@@ -100,8 +100,8 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	return Enable{Remap: want.Remap, Grant: grant, Plan: plan}, nil
 }
 
-// sameAccount reports whether r stands for the account, and so for the store that
-// begins with its ranges. One that cannot be looked up may be another.
+// sameAccount reports whether r is the account, and so the store that begins
+// with its ranges. One that cannot be looked up counts as another.
 func sameAccount(ctx context.Context, h usernskit.Host, r daemoncfg.Remap, account string) bool {
 	name, err := r.Account(ctx, h)
 	return err == nil && name == account
@@ -116,7 +116,7 @@ func open(ctx context.Context, h usernskit.Host, c dockerd.Choice) (dockerd.Star
 	return startup, doc, err
 }
 
-// A Disable says how remapping is to be turned off.
+// A Disable configures turning remapping off.
 type Disable struct {
 	// Release also gives back the ranges of the account that was remapped to.
 	// Without it they stay, so that turning remapping on again finds the same
@@ -126,7 +126,7 @@ type Disable struct {
 	Daemon dockerd.Choice
 }
 
-// PlanDisable plans userns-remap out of daemon.json.
+// PlanDisable removes userns-remap from daemon.json.
 func PlanDisable(ctx context.Context, h usernskit.Host, want Disable) (usernskit.Plan, error) {
 	_, doc, err := open(ctx, h, want.Daemon)
 	if err != nil {
@@ -158,7 +158,7 @@ func PlanDisable(ctx context.Context, h usernskit.Host, want Disable) (usernskit
 	return usernskit.Merge(plan, ranges)
 }
 
-// Check is [daemoncfg.Check] for the host as it is, with the answer to whether
+// Check is [daemoncfg.Check] for the current host, which also checks that
 // dockerd can map containers to the account of userns-remap.
 func Check(ctx context.Context, h usernskit.Host, c dockerd.Choice) ([]daemoncfg.Problem, error) {
 	startup, doc, err := open(ctx, h, c)
@@ -168,8 +168,8 @@ func Check(ctx context.Context, h usernskit.Host, c dockerd.Choice) ([]daemoncfg
 	return daemoncfg.Check(ctx, h, startup, doc, Ranges(h)), nil
 }
 
-// Ranges says why the dockerd of a host cannot map containers to an account. It
-// is what [daemoncfg.Check] asks.
+// Ranges returns why a host's dockerd cannot map containers to an account, for
+// [daemoncfg.Check].
 func Ranges(h usernskit.Host) func(ctx context.Context, account string) error {
 	return func(ctx context.Context, account string) error {
 		set, err := subid.Read(ctx, h)
@@ -187,7 +187,7 @@ func Ranges(h usernskit.Host) func(ctx context.Context, account string) error {
 			case m.Unsure != nil:
 				return m.Unsure
 			case len(m.Readings) == 0:
-				return fmt.Errorf("%s: %w: there is no line for %s, and dockerd does not start", m.file, ErrNoRanges, account)
+				return fmt.Errorf("%s: %w: there is no line for %s, so dockerd does not start", m.file, ErrNoRanges, account)
 			}
 		}
 		return nil

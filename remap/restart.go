@@ -10,19 +10,18 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// ErrNoSystemd is returned by [Restart] where the plan's restart is not one of
-// systemd's. Run the action by hand: nothing else here can tell what a failed
-// start has logged.
+// ErrNoSystemd is returned by [Restart] where systemd does not start docker.
+// Run the action by hand.
 var ErrNoSystemd = errors.New("docker is not started by systemd here")
 
-// A Daemon is what a running dockerd says of itself.
+// A Daemon is what a running dockerd reports.
 type Daemon struct {
 	Remapped bool   // SecurityOptions has name=userns
 	DataRoot string // DockerRootDir: ends in UID.GID while remapped
 }
 
-// Check returns nil where the daemon is as wanted: remapped to the store of that
-// name, or not remapped where it is empty. See [Restart.Store].
+// Check returns nil if the daemon is as wanted: remapped to that store, or not
+// remapped if store is empty. See [Restart.Store].
 func (d Daemon) Check(store string) error {
 	last := d.DataRoot[strings.LastIndexByte(d.DataRoot, '/')+1:]
 	switch {
@@ -38,37 +37,35 @@ func (d Daemon) Check(store string) error {
 	return nil
 }
 
-// A Restart is a restart of docker that has to end in a daemon as wanted.
+// A Restart restarts docker and checks the result.
 type Restart struct {
 	Host usernskit.Host
-	// Receipt is what was applied, and is undone if it fails. One without an ID
-	// has nothing to undo: it is for its actions alone.
+	// Receipt is what was applied; it is undone if the restart fails. Without
+	// an ID, only its actions count.
 	Receipt usernskit.Receipt
-	// Store is the data-root's last element that the daemon has to come back
-	// with, "165536.165536"; empty where remapping was turned off.
+	// Store is the last element of the wanted data-root, "165536.165536"; empty
+	// where remapping was turned off.
 	Store string
 	// Ask asks the daemon. It is called until it succeeds.
 	Ask func(context.Context) (Daemon, error)
 	// Wait bounds the time from the restart to an answer. If 0, a minute.
 	Wait time.Duration
-	// Step is called before each program that is run, with what it is for. If
-	// nil, nothing is.
+	// Step, if not nil, is called before each program that is run.
 	Step func(usernskit.Action)
 }
 
 // A RestartError says that docker did not come back as wanted.
 type RestartError struct {
 	Err  error  // what was wrong
-	Log  string // what the unit logged, as far as journalctl(1) tells
+	Log  string // what the unit logged, from journalctl(1)
 	Undo error  // nil: the files are as they were
-	// Down says why docker does not run, although the files are as they were; nil
-	// where it is in the state in which it was before.
+	// Down is why docker does not run although the files were restored; nil if
+	// its state is as before.
 	Down    error
-	Stopped bool // that state was: stopped
-	// Untouched says that docker runs on, since systemd restarted it neither with
-	// the new files nor with the old ones.
+	Stopped bool // docker was stopped before
+	// Untouched: docker was not restarted and still runs.
 	Untouched bool
-	Kept      bool // nothing had been applied, so nothing was put back
+	Kept      bool // nothing was applied, so nothing was restored
 }
 
 func (e *RestartError) Error() string {
@@ -76,9 +73,9 @@ func (e *RestartError) Error() string {
 	fmt.Fprintf(&b, "docker did not come back as wanted: %s", strings.TrimRight(e.Err.Error(), ". \n"))
 	switch {
 	case e.Kept:
-		b.WriteString("; no file had been changed for it, and none was put back")
+		b.WriteString("; no file was changed for it")
 	case e.Undo != nil:
-		fmt.Fprintf(&b, "; putting the files back failed too: %v", e.Undo)
+		fmt.Fprintf(&b, "; restoring the files failed too: %v", e.Undo)
 	case e.Down != nil:
 		fmt.Fprintf(&b, "; the files are as they were, but docker is not running: %v", e.Down)
 	case e.Untouched:
@@ -104,13 +101,11 @@ func (e *RestartError) Unwrap() []error {
 	return list
 }
 
-// Run runs what the plan needs now on the running host: first the actions that
-// are not docker's, as the kernel settings without which no container starts,
-// then the restart. It waits for docker, and checks that it is remapped as
-// wanted. If not, it undoes the receipt, brings docker back into the state in
-// which it was, running or stopped, and returns a [*RestartError]; so it does
-// where ctx ends before the daemon has answered. Where the receipt has no restart
-// action, docker is left alone, and the others are run.
+// Run runs the receipt's actions on the running host: first the kernel settings
+// that containers need, then the restart. It waits for docker and checks that
+// it is remapped as wanted. If not, or if ctx ends before that, it undoes the
+// receipt, brings docker back into its former state, running or stopped, and
+// returns a [*RestartError]. Without a restart action docker is left alone.
 func (r Restart) Run(ctx context.Context) error {
 	restart, others := r.actions()
 	if restart.Argv == nil {
@@ -128,11 +123,11 @@ func (r Restart) Run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		err = fmt.Errorf("given up before it did (%w): %w", context.Cause(ctx), err)
 	}
-	// A caller that waits no longer wants things back all the same.
+	// The rollback does not end with ctx.
 	ctx = context.WithoutCancel(ctx)
 	fail := &RestartError{Err: err, Kept: r.Receipt.ID == ""}
-	if !fail.Kept { // an empty ID would undo the last run, whatever that was
-		fail.Undo = r.Host.Undo(ctx, r.Receipt.ID, nil) // has a limit of its own
+	if !fail.Kept { // an empty ID would undo another run
+		fail.Undo = r.Host.Undo(ctx, r.Receipt.ID, nil) // has its own limit
 	}
 	ctx, cancel := context.WithTimeout(ctx, backWait+r.Wait)
 	defer cancel()
@@ -140,7 +135,7 @@ func (r Restart) Run(ctx context.Context) error {
 	if fail.Kept || fail.Undo != nil {
 		return fail
 	}
-	// Three failed starts in a minute and systemd refuses a fourth.
+	// systemd refuses a fourth failed start within a minute.
 	_, _ = r.Host.Command(ctx, "systemctl", "reset-failed", unit)
 	if fail.Stopped = before.stopped(unit); fail.Stopped {
 		stop := []string{"systemctl", "stop", unit}
@@ -164,7 +159,7 @@ func (r Restart) Run(ctx context.Context) error {
 	return fail
 }
 
-// withoutRestart is Run for a docker that is as wanted already.
+// withoutRestart is Run without a restart.
 func (r Restart) withoutRestart(ctx context.Context, actions []usernskit.Action) error {
 	err := r.runAll(ctx, actions)
 	if err == nil {
@@ -177,11 +172,11 @@ func (r Restart) withoutRestart(ctx context.Context, actions []usernskit.Action)
 	return fail
 }
 
-// backWait bounds what is run once the files are back. Docker's unit has no
-// limit on how long a start takes.
+// backWait bounds the restart after a rollback: docker's unit does not limit a
+// start.
 const backWait = 5 * time.Minute
 
-// actions are the restart of docker, and what else is needed now on this host.
+// actions are the restart of docker, and the others for this host.
 func (r Restart) actions() (restart usernskit.Action, others []usernskit.Action) {
 	for _, a := range r.Receipt.Actions {
 		switch {
@@ -204,8 +199,7 @@ func unitOf(argv []string) string {
 	return unit
 }
 
-// states are what systemd says of units, by their names. It is empty where
-// systemd does not say: docker then counts as running.
+// states are those of units, by name. Unknown, docker counts as running.
 type states map[string]string
 
 func (s states) stopped(unit string) bool { return s[unit] == "inactive" || s[unit] == "failed" }
@@ -231,8 +225,7 @@ func (r Restart) states(ctx context.Context, unit string) states {
 	return list
 }
 
-// try runs the actions and waits for docker. It reports whether they were run,
-// the restart included.
+// try runs the actions and waits for docker. It reports whether all were run.
 func (r Restart) try(ctx context.Context, actions []usernskit.Action) (restarted bool, err error) {
 	err = r.runAll(ctx, actions)
 	if err != nil {
@@ -257,8 +250,8 @@ func (r Restart) runAll(ctx context.Context, actions []usernskit.Action) error {
 	return nil
 }
 
-// run runs an action's program. systemd refuses a third or fourth start within a
-// minute, whoever asked for those before; that is no fault of the new files.
+// run runs an action's program. systemd refuses a third or fourth start within
+// a minute, which does not mean that the new files are wrong.
 func (r Restart) run(ctx context.Context, argv []string) error {
 	_, err := r.Host.Command(ctx, argv...)
 	if err == nil || !strings.Contains(err.Error(), "attempted too often") {

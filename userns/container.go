@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// A Container says which container a process is in, as its control group tells:
-// the part that no process can take off by itself.
+// A Container is the container of a process by its control group, which an
+// ordinary process cannot leave.
 type Container struct {
-	ContainerID string // 64 hexadecimal digits; empty: in none
-	Runtime     string // "docker", "podman", "containerd", "cri-o", "nerdctl", "kubernetes"; empty: not told by the path
+	ContainerID string // 64 hexadecimal digits; empty: not in a container
+	Runtime     string // "docker", "podman", "containerd", "cri-o", "nerdctl", "kubernetes"; empty: not known from the path
 	Cgroup      string // the path, as in /proc/PID/cgroup
 }
 
 // ParseCgroup reads the text of /proc/PID/cgroup, cgroups(7), version 1, 2 or
 // both. Of several IDs in a path, as Docker in Docker has, the first is the
-// host's own container. The processes that look after a container from outside
-// and are in a group named after it, such as podman's conmon, are in none.
+// host's own container. Helpers outside a container whose group has its name,
+// such as podman's conmon, are not in it.
 func ParseCgroup(data []byte) Container {
 	best, rank := Container{}, len(cgroupOrder)+1
 	for line := range bytes.Lines(data) {
@@ -38,8 +38,8 @@ func ParseCgroup(data []byte) Container {
 	return best
 }
 
-// cgroupOrder lists hierarchies by how far their word is trusted where they
-// differ: the unified one, then those that every runtime sets.
+// cgroupOrder is the order of trust where hierarchies differ: the unified one,
+// then those that every runtime sets.
 var cgroupOrder = [...]string{"", "pids", "memory", "name=systemd"}
 
 func cgroupRank(controllers string) int {
@@ -85,8 +85,8 @@ func idAt(name string) int {
 	return at
 }
 
-// runtimeOf goes by the scope's prefix under systemd ("docker-ID.scope") and by
-// the parent's name where the runtime makes groups itself ("/docker/ID").
+// runtimeOf uses the scope's prefix under systemd ("docker-ID.scope"), and the
+// parent's name where the runtime makes groups itself ("/docker/ID").
 func runtimeOf(prefix, parent, path string) string {
 	if prefix == "" {
 		prefix = parent
@@ -117,14 +117,13 @@ type Shim struct {
 	// old, "moby-100000.100000" for one that does. Empty for conmon.
 	Namespace string
 
-	// Address is the socket of the containerd that it reports to, which tells
-	// engines on one host apart. Empty for conmon.
+	// Address is the socket of its containerd, which identifies the engine.
+	// Empty for conmon.
 	Address string
 
-	// Anybody can give a process the arguments of a shim. UID is the effective
-	// user that it runs as, and In the container that it is itself in, as with
-	// Docker in Docker: what root's processes hold outside containers, only
-	// root's say.
+	// Any process can have the arguments of a shim. UID is its effective user,
+	// and In the container that it is in, as with Docker in Docker: trust only
+	// those of root outside containers.
 	UID uint32
 	In  Container
 }

@@ -8,18 +8,18 @@
 //		uids, gids := p.Outside(want) // none: remapped as wanted
 //	}
 //
-// A [Map] is exact: 32-bit numbers that never wrap, the rules of the kernel, no
-// ID that is its own counterpart unless a map says so. A [Process] is of one
-// process, never of two that had one PID, and its mapping is that of its own
-// user namespace, never of an older one with the same inode number. What a scan
-// could not see is counted, and [Coverage.Gaps] says it in words; where there
-// are gaps, "every process" has not been shown.
+// A [Map] is exact: 32-bit numbers that never wrap, the rules of the kernel,
+// IDs are never taken as their own counterpart unless a map says so. A
+// [Process] is of one process, never of two that had one PID, and its mapping
+// is that of its own user namespace, never of an older one with the same inode
+// number. What a scan could not see is counted, and [Coverage.Gaps] describes
+// it; where there are gaps, nothing is known of "every process".
 //
 // IDs on "the host" are those of the reader's own user namespace. They are the
-// machine's only if that is the initial one, which [FS.View] tells. IDs, maps and
-// namespaces are the kernel's word. Which container it is, is not: a user who may
-// make control groups, as users may below their own in systemd, can give one the
-// name of a container, and any process can call itself containerd-shim.
+// machine's only if that is the initial one; see [FS.View]. IDs, maps and
+// namespaces come from the kernel. The container does not: users can give a
+// control group of theirs the name of a container, and any process can call
+// itself containerd-shim.
 //
 // # Other readers
 //

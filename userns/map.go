@@ -32,8 +32,8 @@ var (
 	// number for that ID in its own namespace.
 	ErrUnmapped = errors.New("ID is not mapped")
 
-	// ErrNotSupported: this system or this kernel has no user namespaces, or
-	// cannot answer the question.
+	// ErrNotSupported: this system does not have user namespaces, or this
+	// kernel cannot answer.
 	ErrNotSupported = errors.New("user namespaces are not supported here")
 )
 
@@ -41,7 +41,7 @@ var (
 // outside of it, from HostID on. It is one line of uid_map or gid_map.
 type Extent struct {
 	ID     uint32 // the first ID inside the namespace
-	HostID uint32 // what the first ID is outside
+	HostID uint32 // the first ID outside
 	Count  uint32 // how many IDs in a row
 }
 
@@ -62,8 +62,8 @@ func (e Extent) check() string {
 	return ""
 }
 
-// cut returns the part of e for the IDs from lo to hi, both included. The
-// caller knows that there is one.
+// cut returns the part of e for the IDs from lo to hi, both included. It must
+// exist.
 func (e Extent) cut(lo, hi uint32) Extent {
 	lo, hi = max(lo, e.ID), min(hi, e.ID+e.Count-1)
 	return Extent{ID: lo, HostID: e.HostID + (lo - e.ID), Count: hi - lo + 1}
@@ -91,15 +91,15 @@ func (e *ExtentError) Is(target error) bool { return target == ErrInvalidMap }
 // written yet. That is the opposite of a nil []user.IDMap of moby/sys/user,
 // which means "every ID is itself"; see [Map.IDMaps].
 type Map struct {
-	// The only extent, or the first of several. Nearly every map has just one,
-	// and is then looked up without following a pointer.
+	// The only extent, or the first of several. Most maps have one, which needs
+	// no pointer to look up.
 	first Extent
 	more  *table // nil for fewer than two extents
 }
 
 // A table holds the extents of a map that has several.
 type table struct {
-	given      []Extent // as they came
+	given      []Extent // in the given order
 	ids, hosts side
 }
 
@@ -142,7 +142,7 @@ func NewMap(extents ...Extent) (Map, error) {
 	return Map{first: extents[0], more: &table{slices.Clone(extents), newSide(byID), newSide(byHost)}}, nil
 }
 
-// overlapError is the error about two extents. It is about the one that came later.
+// overlapError is the error about two extents; its place is the later one.
 func overlapError(extents []Extent, e, f Extent, how string) error {
 	i, j := slices.Index(extents, e), slices.Index(extents, f)
 	if i == j { // the same line twice
@@ -167,8 +167,8 @@ func (m Map) Extents() []Extent {
 	return []Extent{m.first}
 }
 
-// ToHost returns what the ID of the namespace is on the host, and false if it
-// is not mapped. It takes O(log n) for n extents and allocates nothing.
+// ToHost returns the host ID of an ID in the namespace, and false if it is not
+// mapped. It takes O(log n) for n extents and allocates nothing.
 func (m Map) ToHost(id uint32) (host uint32, ok bool) {
 	if off := id - m.first.ID; off < m.first.Count {
 		return m.first.HostID + off, true
@@ -179,8 +179,8 @@ func (m Map) ToHost(id uint32) (host uint32, ok bool) {
 	return m.more.ids.translate(id)
 }
 
-// ToContainer returns what the ID of the host is in the namespace, and false if
-// it is not mapped there. It costs what [Map.ToHost] costs.
+// ToContainer returns the ID in the namespace of a host ID, and false if it is
+// not mapped. It costs as much as [Map.ToHost].
 func (m Map) ToContainer(host uint32) (id uint32, ok bool) {
 	if off := host - m.first.HostID; off < m.first.Count {
 		return m.first.ID + off, true
@@ -220,7 +220,7 @@ func newSide(extents []Extent) side {
 func (s *side) find(id uint32) int {
 	off := id - s.extents[0].ID
 	if off > id {
-		return 0 // it is below them all
+		return 0 // it is before the first
 	}
 	slot := min(off>>(s.shift&31), uint32(len(s.last)-2))
 	lo, hi := int(s.last[slot]), int(s.last[slot+1])
@@ -231,7 +231,7 @@ func (s *side) find(id uint32) int {
 			hi = mid
 		}
 	}
-	// Without a branch, which IDs in no order would often send the wrong way.
+	// Without a branch, which random IDs would often mispredict.
 	return hi - int((uint64(id)-uint64(s.extents[hi].ID))>>63)*(hi-lo)
 }
 
@@ -244,8 +244,8 @@ func (s *side) translate(id uint32) (uint32, bool) {
 }
 
 // HostRanges translates count IDs of the namespace, from id on: the extents of
-// the map, cut to that range, in the order of their IDs. What is not mapped is
-// missing from the result. A range past 4294967295 ends there.
+// the map, cut to that range, in the order of their IDs. IDs that are not
+// mapped are left out. A range past 4294967295 ends there.
 func (m Map) HostRanges(id, count uint32) []Extent {
 	if m.IsZero() || count == 0 {
 		return nil
@@ -288,8 +288,8 @@ func (m Map) String() string {
 	return b.String()
 }
 
-// Equal reports whether m and o map the same IDs to the same IDs. How that is
-// cut into extents, and their order, does not count.
+// Equal reports whether m and o map the same IDs to the same IDs. The extents
+// themselves may differ.
 func (m Map) Equal(o Map) bool { return slices.Equal(m.joined(), o.joined()) }
 
 // Contains reports whether every ID that o maps, m maps to the same host ID.
@@ -336,9 +336,8 @@ func join(extents []Extent) []Extent {
 
 // Compose returns the map of a namespace inside a namespace: m leads from the
 // inner to the outer one, outer from there to the host. An ID is mapped if both
-// map it. The result has as few extents as say so; more than [MaxExtents] of
-// them are an error, which the kernel cannot bring about, since it takes an
-// inner extent only where one outer extent holds all of it (see [Map.Split]).
+// map it. The result has as few extents as possible; more than [MaxExtents] are
+// an error, which cannot happen with maps of real namespaces (see [Map.Split]).
 //
 // Maps read below /proc from the host's own namespace are composed already.
 func (m Map) Compose(outer Map) (Map, error) {
@@ -356,10 +355,10 @@ func (m Map) Compose(outer Map) (Map, error) {
 }
 
 // Split returns m cut so that each extent lies inside one extent of parent, the
-// map of the namespace that m leads to. Only so does the kernel take m for a
-// child of that namespace: it answers EPERM where two parent extents are needed
-// to cover one line, even if they touch. The error matches [ErrUnmapped] where
-// parent lacks an ID, [ErrInvalidMap] where more than [MaxExtents] result.
+// map of the namespace that m leads to. Only then does the kernel accept m for
+// a child of that namespace: it answers EPERM where one line needs two parent
+// extents, even if they touch. The error matches [ErrUnmapped] where parent
+// lacks an ID, [ErrInvalidMap] where more than [MaxExtents] result.
 func (m Map) Split(parent Map) (Map, error) {
 	var out []Extent
 	for _, e := range m.Extents() {

@@ -7,8 +7,8 @@ import (
 	"github.com/moby/sys/user"
 )
 
-// A Mapping is what remapping means for a namespace: a Map for its users and
-// one for its groups.
+// A Mapping is the maps of a namespace: one for its users and one for its
+// groups.
 type Mapping struct{ UID, GID Map }
 
 // IsZero reports whether neither map was written.
@@ -25,15 +25,15 @@ func (m Mapping) String() string {
 	return "users " + m.UID.String() + "; groups " + m.GID.String()
 }
 
-// ToHost returns what a user and a group of the namespace are on the host, as
-// chown and tar code has them: in an int. The error matches [ErrUnmapped] where
-// the namespace lacks one of them, and where a number is not an ID: -1, which
-// chown(2) takes for "leave it", and all that is past 4294967294.
+// ToHost translates a user and a group of the namespace to the host, as ints
+// for chown and tar code. The error matches [ErrUnmapped] where the namespace
+// lacks one of them, and where a number is not an ID: -1, which means "leave
+// it" to chown(2), and all past 4294967294.
 func (m Mapping) ToHost(uid, gid int) (hostUID, hostGID int, err error) {
 	return pairOf(uid, gid, m.UID.ToHost, m.GID.ToHost, "in the namespace")
 }
 
-// ToContainer is the way back of [Mapping.ToHost], from the host's IDs.
+// ToContainer is the inverse of [Mapping.ToHost].
 func (m Mapping) ToContainer(hostUID, hostGID int) (uid, gid int, err error) {
 	return pairOf(hostUID, hostGID, m.UID.ToContainer, m.GID.ToContainer, "on the host")
 }
@@ -87,9 +87,8 @@ func HostIDs[R ~struct{ Start, Count uint32 }](m Map) []R {
 }
 
 // IDMaps returns the map as moby/sys/user has it, whose types are also those of
-// runc's libcontainer/user. It never returns nil, which moby/sys/user takes for
-// "every ID is itself": the zero Map gives an empty list, which maps nothing
-// there either.
+// runc's libcontainer/user. The zero Map gives an empty list and not nil, which
+// means "every ID is itself" to moby/sys/user.
 func (m Map) IDMaps() []user.IDMap {
 	out := []user.IDMap{}
 	for _, e := range m.Extents() {

@@ -21,14 +21,13 @@ import (
 // the status of a process in 65536 groups.
 const maxProcFile = 1 << 20
 
-// A procDir is an open /proc/PID. It stays with the process it was opened for:
-// when that has ended, every access fails with ESRCH or ENOENT, and another
-// process with the same PID is never reached.
+// A procDir is an open /proc/PID. After the process has ended, every access
+// fails with ESRCH or ENOENT, and never reaches another process with the same
+// PID.
 //
-// It holds the kernel's struct pid, as a pidfd does, and works on every kernel
-// and with a /proc of another PID namespace. PIDFD_GET_INFO (Linux 6.13) would
-// save nothing: it lacks groups, name and NSpid, so status is read all the same.
-// A test holds the two to one answer.
+// It holds the kernel's struct pid, as a pidfd does, and also works on old
+// kernels and with a /proc of another PID namespace. PIDFD_GET_INFO (Linux
+// 6.13) lacks groups, name and NSpid, so status would be read anyway.
 type procDir struct {
 	fd   int
 	name string // for errors
@@ -64,9 +63,8 @@ func (d procDir) dir(name string) (procDir, error) {
 
 func (d procDir) close() { unix.Close(d.fd) }
 
-// A procFile is a file of a process, open for reading. It is not an [os.File], for
-// which the runtime makes two more system calls to learn that it cannot be
-// polled. Nor does anything close it but close.
+// A procFile is a file of a process, open for reading. An [os.File] would cost
+// two more system calls, and it is closed only by close.
 type procFile struct {
 	fd   int
 	name string // for errors
@@ -100,8 +98,8 @@ func (d procDir) names(name string) ([]string, error) {
 	return list.Readdirnames(-1)
 }
 
-// read reads a file of the process. A file that is missing although the
-// process is there, as when the kernel was built without it, is empty.
+// read reads a file of the process. A file that the kernel does not have is
+// empty.
 func (d procDir) read(name string, buf []byte) ([]byte, error) {
 	f, err := d.file(name)
 	if err != nil {
@@ -128,7 +126,7 @@ func (f *procFile) read(buf []byte) ([]byte, error) {
 			}
 			buf = append(buf, make([]byte, len(buf))...)
 		}
-		// At an offset, so that a file kept open can be read again.
+		// At an offset, so that an open file can be read again.
 		m, err := unix.Pread(f.fd, buf[n:], int64(n))
 		switch {
 		case err == unix.EINTR:
@@ -148,7 +146,7 @@ func (d procDir) alive() bool {
 	return unix.Fstatat(d.fd, "status", &st, 0) == nil
 }
 
-// readlink returns what a link says, in buf.
+// readlink reads a link into buf.
 func (d procDir) readlink(name string, buf []byte) ([]byte, error) {
 	n, err := unix.Readlinkat(d.fd, name, buf)
 	return buf[:max(n, 0)], err
@@ -179,7 +177,7 @@ func parseNamespace(kind, link string) (uint64, error) {
 // isGone reports whether err says that the process has ended.
 func isGone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
 
-// isDenied reports whether err says that we may not look.
+// isDenied reports whether err is a lack of permission.
 func isDenied(err error) bool { return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) }
 
 func (f FS) mapping(pid int) (Mapping, error) {
@@ -195,8 +193,8 @@ func (f FS) mapping(pid int) (Mapping, error) {
 	return m, err
 }
 
-// mapping reads both maps. They are of one namespace even if the process moves
-// to another one at the time: then they are read again.
+// mapping reads both maps, again if the process moved to another namespace in
+// between.
 func (d procDir) mapping() (Mapping, error) {
 	for {
 		before, noLink := d.namespace("user")
@@ -209,7 +207,7 @@ func (d procDir) mapping() (Mapping, error) {
 		if noLink != nil {
 			return m, err
 		}
-		// A process only ever moves to a descendant of its user namespace, at
+		// A process can only move to a descendant of its user namespace, at
 		// most 32 levels down, so this ends.
 		after, gone := d.namespace("user")
 		if gone != nil {
@@ -231,9 +229,9 @@ func (f FS) view() (View, error) {
 	// What cannot be read stays 0, "not known".
 	v.UserNS, _ = self.namespace("user")
 	v.PIDNS, _ = self.namespace("pid")
-	// This /proc may show a PID namespace above our own, as the host's does when
-	// mounted into a container. Its first process tells; ours tells too when it
-	// is in the topmost one.
+	// This /proc may show a PID namespace above our own, as the host's does
+	// when mounted into a container. Its first process shows that, and so do we
+	// in the topmost one.
 	if v.PIDNS != InitialPIDNS {
 		if first, err := f.open("1"); err == nil {
 			if ns, err := first.namespace("pid"); err == nil {
@@ -242,7 +240,7 @@ func (f FS) view() (View, error) {
 			first.close()
 		}
 	}
-	// Nothing is hidden from root as a rule, and the mounts of a host with many
+	// Usually nothing is hidden from root, and the mounts of a host with many
 	// containers take longer to read than its processes.
 	status, noStatus := self.read("status", nil)
 	if noStatus == nil && seesAll(status) {
@@ -275,8 +273,8 @@ func (f FS) mountOptions(data []byte) map[string]string {
 	options := map[string]string{}
 	exact := false
 	for _, info := range infos {
-		// Of several mounts on one place the last is on top. A tree that is no
-		// mount, a copy for tests, goes by the options of its own /proc.
+		// Of several mounts on one place the last is on top. A tree that is not
+		// a mount has the options of its /proc.
 		if at := info.Mountpoint == root; at || info.Mountpoint == "/proc" && !exact {
 			exact = exact || at
 			clear(options)
@@ -305,8 +303,8 @@ func seesAll(status []byte) bool {
 	return false
 }
 
-// hiding returns the value of hidepid where it hides processes from the reader
-// with this status, who lacks CAP_SYS_PTRACE.
+// hiding returns hidepid if it hides processes from a reader with this status,
+// who lacks CAP_SYS_PTRACE.
 func hiding(options map[string]string, status []byte) string {
 	value := options["hidepid"]
 	if value == "off" || value == "0" {
@@ -328,13 +326,12 @@ func hiding(options map[string]string, status []byte) string {
 	return value
 }
 
-// A space is a user namespace seen through the two maps of one of its
-// processes. As long as the files are open the namespace exists, with or
-// without a process, and so its inode number is not given to another one.
+// A space is a user namespace, by the two open maps of one of its processes.
+// While they are open the namespace exists, so its inode number is not reused.
 type space struct {
 	uid, gid *procFile // nil: the kernel has no such file
 	mapping  Mapping
-	final    bool // both maps are written, which happens once
+	final    bool // both maps are written and cannot change
 	kept     bool // a scan keeps it open for the next process
 }
 
@@ -374,8 +371,7 @@ func (s *space) close() {
 	}
 }
 
-// read returns the maps, and reads them again as long as one is not written.
-// It may use buf for that.
+// read returns the maps, and reads them again until both are written.
 func (s *space) read(buf []byte) (Mapping, error) {
 	if s.final {
 		return s.mapping, nil
@@ -392,7 +388,7 @@ func (s *space) read(buf []byte) (Mapping, error) {
 	return m, nil
 }
 
-// readMap reads a map. A file that the kernel does not have holds none.
+// readMap reads a map.
 func (f *procFile) readMap(buf []byte) (Map, error) {
 	if f == nil {
 		return Map{}, nil

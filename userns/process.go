@@ -11,24 +11,23 @@ import (
 )
 
 // A Process is what the kernel says about one process that is in a container or
-// in a user namespace. All of it was read from one process, also where its PID
-// is given to another one at the time.
+// in a user namespace. All of it was read from one process, even if its PID was
+// reused in between.
 //
-// User and group IDs are those of the namespace of the process that reads /proc. In the
-// host's own namespace, the initial one, they are the IDs that decide who may
-// do what on the host, however deep the process is nested; see [View].
+// User and group IDs are those of the namespace of the process that reads
+// /proc. In the host's own namespace, the initial one, they are the IDs that
+// decide about access on the host; see [View].
 type Process struct {
 	PID, PPID int
 	Command   string // comm, at most 15 bytes, unescaped
 	State     byte   // as in ps(1): 'R', 'S', 'D', 'Z' a zombie, ...
 
 	// UserNS is the inode of its user namespace, as in "user:[4026531837]", and
-	// 0 where the kernel does not show it to us.
+	// 0 where the kernel does not show it.
 	UserNS uint64
 
 	// Mapping is that of its namespace. It is the zero Mapping in a namespace
-	// whose maps are not written yet: the process is then not remapped, whatever
-	// it is in.
+	// whose maps are not written yet: the process is then not remapped.
 	Mapping Mapping
 
 	// UID and GID hold the real, effective, saved and file system ID.
@@ -43,19 +42,19 @@ type Process struct {
 	// PID namespace of the Container, as after nsenter(1). Cgroup is then empty.
 	Entered bool
 
-	// Threads are those whose IDs differ from the ones above, which are the
-	// first thread's. Filled in with [Options.Deep] only.
+	// Threads are those whose IDs differ from the first thread's. Only set with
+	// [Options.Deep].
 	Threads []Thread
 }
 
 // IsInit reports whether p is the first process of a PID namespace below the
-// reader's, pid_namespaces(7), as is the one that a container was started with.
+// reader's, pid_namespaces(7), as the first process of a container is.
 func (p Process) IsInit() bool { return len(p.NSPID) > 1 && p.NSPID[len(p.NSPID)-1] == 1 }
 
 // InHostUserNS reports whether p is in the host's own user namespace, the
-// initial one of the machine: what is root there is root of the host. The error
-// says why it cannot be told, where the kernel shows us neither the namespace
-// nor a map that only another one can have.
+// initial one of the machine, where root is root of the host. The error says
+// why it is unknown: the kernel shows neither the namespace nor a map that only
+// another one can have.
 func (p Process) InHostUserNS() (bool, error) {
 	if p.UserNS != 0 {
 		return p.UserNS == InitialUserNS, nil
@@ -75,10 +74,10 @@ type Thread struct {
 	Groups   []uint32
 }
 
-// Outside returns the host IDs that p, or with [Options.Deep] a thread of it,
-// runs as although m gives them to no ID of the container. A process is
-// remapped by m if there are none. It proves nothing to be in a user namespace:
-// one can be made that has no map, or that maps its root to the host's.
+// Outside returns the host IDs of p, and with [Options.Deep] of its threads,
+// that m does not give out. A process is remapped by m if there are none. Being
+// in a user namespace proves nothing: it may have no map, or map its root to
+// the host's.
 func (p Process) Outside(m Mapping) (uids, gids []uint32) {
 	threads := append([]Thread{{UID: p.UID, GID: p.GID, Groups: p.Groups}}, p.Threads...)
 	for _, t := range threads {
@@ -98,18 +97,17 @@ func (m Map) missing(to, hosts []uint32) []uint32 {
 	return to
 }
 
-// Options say what [FS.Processes] is to look at. The zero Options find every
-// process in another user namespace than the reader's, and in the reader's own
-// every process of a container. Only a process that its container let go back
-// to the host's mount namespace (nsenter -t 1 -m) takes All to be found, since
-// the control groups of all processes have to be read for it.
+// Options configure [FS.Processes]. The zero Options find every process in
+// another user namespace than the reader's, and every process of a container. A
+// container's process that is back in the host's mount namespace (nsenter -t 1
+// -m) is only found with All, which reads all control groups.
 type Options struct {
 	// All also yields the processes of the host itself.
 	All bool
 
 	// NamespacedOnly leaves out containers in the reader's own user namespace,
-	// which are the ones whose root is the host's root. It saves one of the two
-	// readlinks that a process of the host costs.
+	// which are the ones whose root is the host's root. It saves one readlink
+	// for each process of the host.
 	NamespacedOnly bool
 
 	// Deep reads the IDs of every thread.
@@ -119,7 +117,7 @@ type Options struct {
 	Coverage *Coverage
 }
 
-// Coverage says how much of the system a scan has seen.
+// Coverage is how much of the system a scan has seen.
 type Coverage struct {
 	View
 
@@ -131,18 +129,18 @@ type Coverage struct {
 	Foreign  int // of these, in a namespace whose IDs have no number in ours
 	Failed   int // of these, yielded with an error
 
-	// NoLink counts processes whose namespace links are not shown to us. They
-	// were told apart by their maps and control group, which are open to all, but
-	// whether one of them entered a container's namespaces is not known. The
-	// host's own init, PID 1, is left out: some sandboxes hide it from root.
+	// NoLink counts processes whose namespace links are not shown to us. Their
+	// maps and control groups were read, but they may have entered a
+	// container's namespaces. The host's own init, PID 1, is left out: some
+	// sandboxes hide it from root.
 	NoLink int
 
 	// Cut: the loop ended before the last process.
 	Cut bool
 }
 
-// Gaps says in plain sentences what the scan cannot have seen. Where there are
-// any, no conclusion about "every process" may be drawn from it.
+// Gaps describes what the scan could not see. If there are any, the scan proves
+// nothing about "every process".
 func (c Coverage) Gaps() []string {
 	gaps := c.View.Gaps()
 	add := func(n int, what string) {
@@ -163,9 +161,9 @@ func (c Coverage) Gaps() []string {
 // Complete reports whether there are no [Coverage.Gaps].
 func (c Coverage) Complete() bool { return len(c.Gaps()) == 0 }
 
-// A View says from where a /proc is read. Only from the initial user namespace
-// are the IDs in it those of the host, and only from the initial PID namespace
-// does it hold every process.
+// A View is from where a /proc is read. Its IDs are the host's only in the
+// initial user namespace, and it has every process only in the initial PID
+// namespace.
 type View struct {
 	UserNS uint64 // inode of the reader's user namespace; 0: not known
 	PIDNS  uint64 // inode of the PID namespace that /proc shows; 0: not known
@@ -176,7 +174,7 @@ type View struct {
 	HidePID string
 }
 
-// Gaps says in plain sentences what cannot be seen from there.
+// Gaps describes what cannot be seen from there.
 func (v View) Gaps() []string {
 	var gaps []string
 	switch v.UserNS {
@@ -255,14 +253,13 @@ func parseStatus(data []byte, p *Process) error {
 	return nil
 }
 
-// numbers reads exactly len(to) numbers.
 func numbers(value []byte, to []uint32) error {
 	i := 0
 	for field := range bytes.FieldsSeq(value) {
 		if i == len(to) {
 			return fmt.Errorf("more than %d numbers", len(to))
 		}
-		n, err := strconv.ParseUint(string(field), 10, 32) // takes no sign
+		n, err := strconv.ParseUint(string(field), 10, 32) // does not accept a sign
 		if err != nil {
 			return fmt.Errorf("%q is not an ID", field)
 		}
@@ -270,7 +267,7 @@ func numbers(value []byte, to []uint32) error {
 		i++
 	}
 	if i < len(to) {
-		return fmt.Errorf("%d numbers where %d belong", i, len(to))
+		return fmt.Errorf("%d numbers instead of %d", i, len(to))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type scan struct {
 	opt  Options
 	cov  Coverage
 	list *os.File // /proc, for the names in it
-	root procDir  // the same, for what is below
+	root procDir  // the same, for files below it
 	home uint64   // our own user namespace
 	link string   // the same, as the link reads: "user:[4026531837]"
 	host []string // the mount and PID namespaces of the host itself, as links read
@@ -32,7 +32,7 @@ type scan struct {
 	spaces    map[uint64]*space // kept open, by the inode of the namespace
 	maxSpaces int
 	buf       []byte
-	noLink    bool // the process last read does not show us its namespace
+	noLink    bool // the last process does not show its namespace
 
 	inside map[string][]insider // by mount or PID namespace, as the link reads
 	later  []string             // processes to read when inside is complete
@@ -51,11 +51,11 @@ const (
 	// maxSpaces is how many user namespaces a scan keeps open, two files each.
 	// The maps of further ones are read again for each process.
 	maxSpaces = 256
-	// maxInsiders is how many processes vouch for whose a namespace is.
+	// maxInsiders is how many processes are kept for a namespace.
 	maxInsiders = 8
 )
 
-// errHost and errForeign say why a process is not yielded, errLater why not yet.
+// errHost and errForeign: a process is not yielded; errLater: not yet.
 var (
 	errHost    = errors.New("belongs to the host itself")
 	errForeign = errors.New("outside the reader's user namespace")
@@ -186,7 +186,7 @@ func (s *scan) close() {
 	}
 }
 
-// count books what came of a process and reports whether to yield it.
+// count records the outcome for a process and reports whether to yield it.
 func (s *scan) count(err error) bool {
 	s.cov.Seen++
 	if s.noLink {
@@ -213,7 +213,7 @@ func (s *scan) count(err error) bool {
 	return true
 }
 
-// process reads one process, or says with an error why it is not yielded.
+// process reads one process; the error is why it is not yielded.
 func (s *scan) process(name string) (Process, error) {
 	s.noLink = false
 	if s.isHost(name) {
@@ -231,14 +231,12 @@ func (s *scan) process(name string) (Process, error) {
 	return p, err
 }
 
-// isHost is the gate that turns nearly every process away, with one to three
-// readlinks. The PID could change hands between them. A process that passes is
-// read again, and one that is turned away for an answer of its predecessor has
-// only just started, as if the scan had come by a moment earlier.
+// isHost excludes most processes with one to three readlinks. The PID could be
+// reused between them: a process that passes is read again, and one that is
+// excluded because of its predecessor has only just started.
 //
 // A container has a mount namespace of its own even where it shares the host's
-// user namespace, and a process that entered one has the container's. It is only
-// a hint: services of the host have one too.
+// user namespace, and a process that entered one has the container's.
 func (s *scan) isHost(name string) bool {
 	if s.opt.All {
 		return false
@@ -255,18 +253,18 @@ func (s *scan) ofHost(link string) bool {
 }
 
 // moves bounds how often a process is read again because it went to another
-// user namespace. It can do so 32 times: namespaces nest that deep
-// (user_namespaces(7)), and there is no way up.
+// user namespace. It can do so 32 times, the nesting limit
+// (user_namespaces(7)).
 const moves = 34
 
-// read reads a process through its directory, or says with an error why it is
-// not yielded. All that is read belongs together, because the process is in the
-// same user namespace before and after.
+// read reads a process through its directory; the error is why it is not
+// yielded. The data is consistent, because the process is in the same user
+// namespace before and after.
 func (s *scan) read(dir procDir) (Process, error) {
 	for range moves {
 		ns, err := dir.namespace("user")
 		if isDenied(err) || isGone(err) && dir.alive() {
-			s.noLink = isDenied(err) // one that is not there hides nothing
+			s.noLink = isDenied(err) // a missing one hides nothing
 			return s.readWithoutLink(dir)
 		}
 		if err != nil {
@@ -289,8 +287,8 @@ func (s *scan) read(dir procDir) (Process, error) {
 	return Process{}, fmt.Errorf("%s: changed its user namespace %d times", dir.name, moves)
 }
 
-// readIn reads a process that is in the user namespace ns as far as is known.
-// The space is the one that its mapping came from; nil if none was needed.
+// readIn reads a process that seems to be in the user namespace ns. The space
+// is that of its mapping, or nil.
 func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
 	p := Process{UserNS: ns}
 	if err := s.readContainer(dir, &p.Container); err != nil {
@@ -315,9 +313,9 @@ func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
 	return p, from, nil
 }
 
-// place notes whose the mount and PID namespaces of a container's process are.
-// For a process in no container it asks whether it entered those of one, which
-// can be told only when all containers are known.
+// place records the mount and PID namespaces of a container's process. For a
+// process outside containers it checks whether it entered one, which is known
+// only after all containers.
 func (s *scan) place(dir procDir, p *Process) error {
 	for _, kind := range []string{"mnt", "pid"} {
 		link, err := dir.readlink("ns/"+kind, s.buf)
@@ -341,15 +339,15 @@ func (s *scan) place(dir procDir, p *Process) error {
 	return nil
 }
 
-// knowsHost reports whether it is known which namespace of a kind is the host's
-// own. Otherwise the host's could be taken for a container's.
+// knowsHost reports whether the host's namespace of a kind is known; it could
+// be taken for a container's otherwise.
 func (s *scan) knowsHost(kind string) bool {
 	return slices.ContainsFunc(s.host, func(ns string) bool { return strings.HasPrefix(ns, kind+":") })
 }
 
-// owner returns the container that a namespace belongs to. A process that a
-// runtime makes is in the container's control group a moment before it leaves the
-// runtime's own namespaces, so its word counts only if it is still there.
+// owner returns the container that a namespace belongs to. A new process is in
+// the container's control group before it leaves the runtime's namespaces, so
+// it counts only if it is still there.
 func (s *scan) owner(kind, ns string) (Container, bool) {
 	for _, in := range s.inside[ns] {
 		link, err := s.root.readlink(in.pid+"/"+kind, s.buf)
@@ -360,8 +358,8 @@ func (s *scan) owner(kind, ns string) (Container, bool) {
 	return Container{}, false
 }
 
-// readWithoutLink reads a process whose namespace links we may not see. Its
-// maps tell where it is: they are open to everyone.
+// readWithoutLink reads a process without its namespace links. Its maps, which
+// everyone may read, show where it is.
 func (s *scan) readWithoutLink(dir procDir) (Process, error) {
 	for range moves {
 		var p Process
@@ -392,7 +390,7 @@ func (s *scan) readWithoutLink(dir procDir) (Process, error) {
 	return Process{}, fmt.Errorf("%s: changed its user namespace %d times", dir.name, moves)
 }
 
-// leaveOut reports whether to leave out a process of our own user namespace.
+// leaveOut reports whether to skip a process of our own user namespace.
 func (s *scan) leaveOut(p Process) bool {
 	return !s.opt.All && (p.ContainerID == "" || s.opt.NamespacedOnly)
 }
@@ -405,8 +403,8 @@ func (s *scan) readContainer(dir procDir, c *Container) error {
 	return err
 }
 
-// readIDs reads the mapping, and then status: a process that ended before has
-// none, so that what came before is not taken for its answer.
+// readIDs reads the mapping, and then status, which fails if the process ended
+// before.
 func (s *scan) readIDs(dir procDir, from *space, p *Process) error {
 	var err error
 	if p.Mapping, err = from.read(s.buf); errors.Is(err, ErrUnmapped) {
@@ -434,8 +432,8 @@ func (s *scan) readStatus(dir procDir, name string, p *Process) error {
 	return nil
 }
 
-// readThreads reads the threads whose IDs are not the process's. One that has
-// ended is passed over.
+// readThreads reads the threads whose IDs differ from the process's. Ended ones
+// are skipped.
 func (s *scan) readThreads(dir procDir, p *Process) error {
 	names, err := dir.names("task")
 	if err != nil {
@@ -472,8 +470,8 @@ func (s *scan) keep(ns uint64, from *space) {
 	}
 }
 
-// isOwn reports whether m is the mapping of our own user namespace. Only a
-// reader who is not shown the links has to ask.
+// isOwn reports whether m is the mapping of our own user namespace, for readers
+// who do not see the links.
 func (s *scan) isOwn(m Mapping) bool {
 	if s.own == nil {
 		all := Map{first: Extent{Count: math.MaxUint32}}
@@ -513,9 +511,7 @@ func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 var errNoShim = errors.New("not a shim")
 
 // shim reads the arguments of a process if its name is that of a shim. The PID
-// could change hands after that, so all that counts is read through one
-// directory, and a process that is turned away has only just started or is not a
-// shim.
+// could be reused after that, so the rest is read through one directory.
 func (s *scan) shim(name string) (Shim, error) {
 	comm, err := s.root.read(name+"/comm", s.buf)
 	// The kernel cuts comm to 15 bytes.

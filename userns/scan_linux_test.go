@@ -264,7 +264,7 @@ func TestAFileThatMakesNoSenseIsAnErrorOfThatProcessOnly(t *testing.T) {
 	}
 	assert.Equal(t, map[int]string{
 		20: `/20/uid_map:1:3: not a valid ID map: "zero" is not a decimal number`,
-		22: `/22/status: Uid: 2 numbers where 4 belong`,
+		22: `/22/status: Uid: 2 numbers instead of 4`,
 	}, errs)
 	assert.Equal(t, 2, cov.Failed)
 	assert.Equal(t, []string{"2 of 4 processes have a file in /proc that could not be understood"}, cov.Gaps())

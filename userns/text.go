@@ -12,11 +12,11 @@ import (
 
 // ParseMap reads the text of /proc/PID/uid_map or gid_map, user_namespaces(7).
 // The name is for errors, which are [*usernskit.FileError]s with line and
-// column. No text at all is the zero Map: the namespace has no map yet.
+// column. Empty text is the zero Map: the namespace has no map yet.
 //
-// It is as strict as the kernel and stricter about numbers: the kernel takes
-// them modulo 2^32 and so makes host root of "0 4294967296 1". Only decimal
-// digits are read, nothing above 4294967295, three numbers to a line.
+// It is as strict as the kernel and stricter about numbers, which the kernel
+// takes modulo 2^32: "0 4294967296 1" would be host root. Only decimal digits
+// up to 4294967295 are read, three numbers on a line.
 //
 // A first host ID of 4294967295 is how the kernel shows an ID to a reader
 // whose own namespace lacks it; that is an error that matches [ErrUnmapped].
@@ -47,7 +47,7 @@ func ParseMap(name string, data []byte) (Map, error) {
 }
 
 // parseExtent reads the line that begins at data[at:]. It returns where the
-// line ends, or on error where it can no longer be read.
+// line ends, or the place of the error.
 func parseExtent(data []byte, at int) (e Extent, end int, err error) {
 	if e.ID, at, err = parseID(data, at); err != nil {
 		return Extent{}, at, err
@@ -70,8 +70,8 @@ func parseExtent(data []byte, at int) (e Extent, end int, err error) {
 	return e, at, nil
 }
 
-// maxDigits is how many digits certainly fit into 64 bits. The kernel prints
-// ten at most.
+// maxDigits is how many digits always fit into 64 bits. The kernel prints at
+// most ten.
 const maxDigits = 19
 
 // parseID reads the number after the blanks at data[at:], and returns where it
@@ -101,7 +101,7 @@ func parseID(data []byte, at int) (id uint32, end int, err error) {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// notANumber says what is wrong with the word that text begins with.
+// notANumber describes what is wrong with the first word of text.
 func notANumber(text []byte) error {
 	if end := bytes.IndexAny(text, " \t\n"); end >= 0 {
 		text = text[:end]
@@ -131,7 +131,7 @@ func (m Map) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads what [Map.MarshalText] and [Map.String] write: extents of
 // three numbers, one a line or with commas between them. It is as strict as
-// [ParseMap]. Nothing at all, and "no IDs", is the zero Map.
+// [ParseMap]. Empty text and "no IDs" are the zero Map.
 func (m *Map) UnmarshalText(text []byte) error {
 	if string(text) == noIDs {
 		text = nil
@@ -146,8 +146,8 @@ func (m *Map) UnmarshalText(text []byte) error {
 // MarshalText returns the extent as [Extent.String] does.
 func (e Extent) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// UnmarshalText reads one line of uid_map. It does not ask whether the kernel
-// would take it, which [NewMap] does.
+// UnmarshalText reads one line of uid_map. [NewMap] checks whether the kernel
+// would accept it.
 func (e *Extent) UnmarshalText(text []byte) error {
 	parsed, end, err := parseExtent(text, 0)
 	if err == nil && end < len(text) {

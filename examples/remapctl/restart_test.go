@@ -37,7 +37,7 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 		"does not answer":    {down: true, flags: []string{"--yes"}, want: incomplete, says: "docker was not restarted: whether it has to be is not known: no such socket\nthen, once "},
 		"dry":                {before: old, flags: []string{"--dry-run"}, want: findings, says: " runs: systemctl restart docker"},
 		"nobody was asked":   {before: old, want: errors.New("give --yes"), says: "docker is not"},
-		"the restart fails":  {before: old, after: old, flags: []string{"--yes"}, want: errors.New("none was put back"), ran: "systemctl restart docker"},
+		"the restart fails":  {before: old, after: old, flags: []string{"--yes"}, want: errors.New("no file was changed for it"), ran: "systemctl restart docker"},
 		"no systemd":         {init: "-- etc/init.d/docker --\n#!/sbin/openrc-run\n", before: old, flags: []string{"--yes"}, want: behind, says: "docker was not restarted: docker is not started by systemd here; run: service docker restart\n"},
 		"without --restart ": {before: old},
 	} {

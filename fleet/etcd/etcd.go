@@ -4,10 +4,11 @@
 //	registry := etcd.Registry{Client: client}
 //	claim, plan, err := fleet.Plan(ctx, host, registry, request)
 //
-// A key is the prefix and the number of the slot in ten digits; its value is the
-// claim as JSON. A claim is one transaction that compares the key with what was
-// seen before, so of two claims of one slot one loses. There is no lease: the
-// files of a host, and the data of its containers, outlive its connection.
+// A key is the prefix and the number of the slot in ten digits; its value is
+// the claim as JSON. A claim is one transaction that compares the key with what
+// was seen before, so of two claims of one slot one loses. Claims have no
+// lease: the files of a host, and the data of its containers, outlive its
+// connection.
 //
 // It is a module of its own, so that no program without a fleet links etcd.
 package etcd
@@ -37,11 +38,11 @@ const DefaultPrefix = "/usernskit/slots/"
 // page is how many claims one request asks for.
 const page = 1000
 
-// timeout bounds one request to etcd where the context does not bound it closer.
+// timeout bounds one request to etcd.
 const timeout = 5 * time.Second
 
-// A Registry is the claims below a prefix of an etcd cluster. It is safe for
-// use by several goroutines.
+// A Registry is the claims below a prefix of an etcd cluster. Several
+// goroutines may use it.
 type Registry struct {
 	Client *clientv3.Client
 	Prefix string // ends in "/"; if empty, [DefaultPrefix]
@@ -52,8 +53,8 @@ func (r Registry) prefix() string { return cmp.Or(r.Prefix, DefaultPrefix) }
 // key is ordered like the numbers of the slots.
 func (r Registry) key(slot int) string { return fmt.Sprintf("%s%010d", r.prefix(), slot) }
 
-// List yields the claims in the order of their slots, as they all were at one
-// moment: later pages are read at the revision of the first.
+// List yields the claims in the order of their slots, as of one moment: later
+// pages are read at the revision of the first.
 func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	return func(yield func(fleet.Claim, error) bool) {
 		_, err := r.list(ctx, func(c fleet.Claim) bool { return yield(c, nil) })
@@ -63,7 +64,7 @@ func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	}
 }
 
-// errStop ends list where the caller wants no more.
+// errStop ends list early.
 var errStop = errors.New("stop")
 
 // list calls visit for every claim until it returns false, and returns the
@@ -99,8 +100,8 @@ func (r Registry) list(ctx context.Context, visit func(fleet.Claim) bool) (revis
 	}
 }
 
-// Watch yields the claims that there are, and then each change as it comes,
-// until ctx ends or an error: then it may be called again.
+// Watch yields the existing claims and then each change, until ctx ends or an
+// error, after which it may be called again.
 func (r Registry) Watch(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	return func(yield func(fleet.Claim, error) bool) {
 		revision, err := r.list(ctx, func(c fleet.Claim) bool { return yield(c, nil) })
@@ -121,7 +122,7 @@ func (r Registry) Watch(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 			}
 			for _, event := range res.Events {
 				if event.Type == clientv3.EventTypeDelete {
-					continue // nothing here deletes; an administrator did
+					continue // an administrator deleted it
 				}
 				if c, err := r.parse(event.Kv.Key, event.Kv.Value); !yield(c, err) || err != nil {
 					return
@@ -158,8 +159,8 @@ func (r Registry) Release(ctx context.Context, c fleet.Claim) error {
 }
 
 // change replaces a slot's claim by what decide returns for it; nil leaves it.
-// It first takes the slot for free, which it mostly is, and is told what it holds
-// otherwise. Somebody else's change in between makes it decide again.
+// It first assumes a free slot, and is told the content otherwise. After a
+// change by others in between it decides again.
 func (r Registry) change(ctx context.Context, slot int, decide func(have *fleet.Claim) (*fleet.Claim, error)) error {
 	key := r.key(slot)
 	var have *fleet.Claim
@@ -169,7 +170,7 @@ func (r Registry) change(ctx context.Context, slot int, decide func(have *fleet.
 		if err != nil {
 			return err
 		}
-		var write []clientv3.Op // none where decide leaves the slot: then the comparison alone is asked
+		var write []clientv3.Op // none if decide leaves the slot
 		if next != nil {
 			value, err := json.Marshal(next)
 			if err != nil {
@@ -195,7 +196,7 @@ func (r Registry) change(ctx context.Context, slot int, decide func(have *fleet.
 }
 
 // parse reads one key and its value. A key that holds something else is an
-// error: to skip it would be to give its slot again.
+// error: its slot would be given again.
 func (r Registry) parse(key, value []byte) (fleet.Claim, error) {
 	var c fleet.Claim
 	number := strings.TrimPrefix(string(key), r.prefix())
@@ -227,9 +228,9 @@ func bounded[T any](ctx context.Context, ask func(context.Context) (T, error)) (
 	return res, nil
 }
 
-// ConfigFromEnv is how etcdctl(1) is told of a cluster: ETCDCTL_ENDPOINTS,
-// ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY, and ETCDCTL_USER with the password in
-// ETCDCTL_PASSWORD or after a colon.
+// ConfigFromEnv reads the cluster from etcdctl(1)'s variables:
+// ETCDCTL_ENDPOINTS, ETCDCTL_CACERT, ETCDCTL_CERT, ETCDCTL_KEY, and
+// ETCDCTL_USER with the password in ETCDCTL_PASSWORD or after a colon.
 func ConfigFromEnv(getenv func(name string) string) (clientv3.Config, error) {
 	user, password, _ := strings.Cut(getenv("ETCDCTL_USER"), ":")
 	config := clientv3.Config{

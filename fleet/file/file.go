@@ -29,15 +29,15 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// A Registry is a file of claims. It tells hosts by name alone: two hosts of one
-// name are one host here. Two programs that change the file at the same time
-// wait for each other by a lock on "PATH.lock"; an editor that takes no lock is
-// noticed, and then nothing is written.
+// A Registry is a file of claims. It identifies hosts by name: two hosts with
+// one name are one host. Programs that change the file wait for each other by a
+// lock on "PATH.lock"; if an editor changes it without the lock, nothing is
+// written.
 type Registry struct {
 	Path string // of the file, on this machine, absolute; it need not exist
 }
 
-// everywhere is the host of a claim that is its owner's on every host.
+// everywhere is the host of a claim for all hosts.
 const everywhere = "*"
 
 // A line of the file: its bytes, and the claim they hold.
@@ -65,8 +65,7 @@ func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	}
 }
 
-// Claim writes a line for c, or changes the state in the line that there is. A
-// line that says the same already is not touched.
+// Claim writes a line for c, or changes the state in the existing line.
 func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
 	return r.edit(ctx, c, func(have *fleet.Claim) (*fleet.Claim, error) {
 		if err := c.May(have); err != nil {
@@ -91,7 +90,7 @@ func (r Registry) Release(ctx context.Context, c fleet.Claim) error {
 	})
 }
 
-// named is the claim as the file has it, without a machine ID.
+// named is the claim without a machine ID, as the file has it.
 func named(c fleet.Claim) fleet.Claim {
 	c.Machine = ""
 	return c
@@ -100,7 +99,7 @@ func named(c fleet.Claim) fleet.Claim {
 // edit changes the line of c's slot to what decide returns; nil leaves it.
 func (r Registry) edit(ctx context.Context, c fleet.Claim, decide func(have *fleet.Claim) (*fleet.Claim, error)) error {
 	if c.Machine != "" && c.Host == "" {
-		return fmt.Errorf("%s: the host has no name, and this file tells hosts by name", r.Path)
+		return fmt.Errorf("%s: the host has no name, and this file identifies hosts by name", r.Path)
 	}
 	root := hostfs.Root("")
 	lock, err := root.Flock(ctx, r.Path+".lock")
@@ -147,8 +146,8 @@ func (r Registry) read() ([]byte, []line, error) {
 	return data, lines, err
 }
 
-// parse reads every line. Two claims of one slot are an error: the file would
-// give IDs twice.
+// parse reads every line. Two claims of one slot are an error: IDs would be
+// given twice.
 func parse(name string, data []byte) ([]line, error) {
 	var lines []line
 	slots := map[int]int{}
@@ -224,7 +223,7 @@ func write(lines []line, at int, c fleet.Claim) []byte {
 	return []byte(b.String())
 }
 
-// same reports whether the file would say the same of both.
+// same reports whether both have the same line.
 func same(a, b fleet.Claim) bool {
 	return a.Slot == b.Slot && a.Host == b.Host && a.Owner == b.Owner && a.State == b.State
 }

@@ -8,20 +8,20 @@
 //	defer tree.Close()
 //	err = tree.Attach("/mnt/data")
 //
-// In the [userns.Mapping] of a mount, ID is the owner on the disk, and HostID the
-// one that the mount shows. An owner that the mapping lacks shows as nobody, and
-// nothing can be made in its name.
+// In the [userns.Mapping] of a mount, ID is the owner on the disk, and HostID
+// the one that the mount shows. An owner that the mapping lacks shows as nobody
+// and cannot own new files.
 //
 // # What it does not
 //
-// A mount keeps its mapping for ever: to change it, make another one. Whether a
-// file system can be idmapped is decided by the kernel alone; [ErrFilesystem] says
+// A mount's mapping cannot be changed: make another mount. Whether a file
+// system can be idmapped is decided by the kernel alone; [ErrFilesystem] says
 // that it cannot.
 //
 // # What others read
 //
 // /proc/PID/mountinfo has the word "idmapped" since Linux 5.12 and not the map,
-// which only statmount(2) tells, since Linux 6.15. findmnt(8) shows the word.
+// which statmount(2) has since Linux 6.15. findmnt(8) shows the word.
 package idmap
 
 import (
@@ -45,8 +45,8 @@ var (
 	ErrFilesystem = errors.New("mounts of this file system cannot be idmapped")
 )
 
-// An Error says what the kernel refused. It matches [ErrNotSupported] or
-// [ErrFilesystem] where that is why, and its errno.
+// An Error is a refusal by the kernel. It matches its errno, and
+// [ErrNotSupported] or [ErrFilesystem] where that is why.
 type Error struct {
 	Op     string // "open_tree", "mount_setattr", "move_mount"
 	Path   string
@@ -68,7 +68,6 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is matches the sentinel of the reason.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNotSupported:
@@ -88,7 +87,7 @@ const opSetattr = "mount_setattr"
 type Tree struct{ file *os.File }
 
 // Clone makes an idmapped mount of what is at path, without the mounts below it.
-// It takes root.
+// It needs root.
 func Clone(ctx context.Context, path string, m userns.Mapping) (*Tree, error) {
 	return clone(ctx, path, m)
 }
@@ -109,10 +108,11 @@ type Mount struct {
 	Point  string // where the process sees it
 	FSType string
 	// Mapping is the map of an idmapped mount, absent for one that is not
-	// idmapped. It cannot be told where the kernel does not show it.
+	// idmapped. It is unknown where the kernel does not show it.
 	Mapping answer.Answer[userns.Mapping]
 }
 
-// Mounts returns the mounts of a process, of any mount namespace, in the order of
-// mountinfo. The error matches [os.ErrNotExist] where there is no such process.
+// Mounts returns the mounts of a process, of any mount namespace, in the order
+// of mountinfo. The error matches [os.ErrNotExist] if the process does not
+// exist.
 func Mounts(proc userns.FS, pid int) ([]Mount, error) { return mounts(proc, pid) }

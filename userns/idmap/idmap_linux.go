@@ -118,7 +118,6 @@ func mounts(proc userns.FS, pid int) ([]Mount, error) {
 	return list, nil
 }
 
-// errNotShown is why the map of an idmapped mount cannot be told.
 var errNotShown = errors.New("the kernel does not show the map of this mount")
 
 // statmount(2) and listmount(2), include/uapi/linux/mount.h.

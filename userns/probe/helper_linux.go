@@ -57,7 +57,7 @@ func helperRun(verb string, args []string) int {
 	return 2
 }
 
-// accessTo asks about an open file: "rwx" with a dash for each no.
+// accessTo returns "rwx" with a dash for each missing right to an open file.
 func accessTo(fd int) string {
 	answer := []byte("rwx")
 	for i, mode := range []uint32{unix.R_OK, unix.W_OK, unix.X_OK} {
@@ -86,7 +86,7 @@ func mountMqueue(target string) syscall.Errno {
 	return errno
 }
 
-// errNoHelper is what the zero Helper says.
+// errNoHelper is the error of the zero Helper.
 var errNoHelper = errors.New("the program does not call probe.Main first")
 
 // run starts the helper and returns the lines it prints.
@@ -197,8 +197,8 @@ func (h Helper) ipc(ctx context.Context, m userns.Mapping) error {
 	return h.mqueue(ctx, m, 0)
 }
 
-// mqueue mounts a mqueue file system in a namespace that the process has to
-// itself, so that the mount ends with it.
+// mqueue mounts a mqueue file system in a mount namespace that ends with the
+// process.
 func (h Helper) mqueue(ctx context.Context, m userns.Mapping, flags uintptr) error {
 	target := "/"
 	for _, dir := range []string{"/dev/mqueue", "/dev/shm", "/tmp", "/proc"} {

@@ -17,7 +17,7 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// errUnlike is what the kernel never does: give out other IDs than asked for.
+// errUnlike should not happen.
 var errUnlike = errors.New("the kernel gave out other IDs")
 
 func mapping(ctx context.Context, m userns.Mapping) error {
@@ -42,7 +42,7 @@ func namespace(ctx context.Context, m userns.Mapping) (*os.File, error) {
 		return nil, err
 	}
 	attr := attrFor(m, Credential{})
-	attr.Credential = nil // it stays who we are, and so can execute our program
+	attr.Credential = nil // it keeps our user, which can execute our program
 	var ns *os.File
 	err := withStopped(attr, func(pid int) error {
 		var err error
@@ -69,15 +69,15 @@ func attrFor(m userns.Mapping, who Credential) *syscall.SysProcAttr {
 }
 
 // withStopped starts a process that stops before its first instruction, calls
-// do with it and ends it. Being traced, it stops when it has executed a
-// program; which one does not matter, as nothing of it runs.
+// do with it and ends it. A traced process stops when it executes a program,
+// before that runs.
 func withStopped(attr *syscall.SysProcAttr, do func(pid int) error) error {
 	runtime.LockOSThread() // the thread that starts it is its tracer
 	defer runtime.UnlockOSThread()
 	attr.Ptrace = true
 	var err error
-	// Our own program first, as it is there in every container image. Its file
-	// may be closed to the IDs of the namespace.
+	// Our own program first: every image has it. The namespace's IDs may not be
+	// allowed to read it.
 	for _, program := range []string{"/proc/self/exe", "/bin/sh", "/bin/true", "/bin/busybox"} {
 		cmd := &exec.Cmd{Path: program, Args: []string{"usernskit-probe"}, Env: []string{}, Dir: "/", SysProcAttr: attr}
 		if err = cmd.Start(); errors.Is(err, unix.EACCES) {
@@ -100,7 +100,7 @@ func withStopped(attr *syscall.SysProcAttr, do func(pid int) error) error {
 	return err
 }
 
-// inspect compares a process that was just made with what it was to be.
+// inspect checks the IDs of a new process.
 func inspect(pid int, want userns.Mapping) error {
 	const step = "read the namespace back"
 	got, err := userns.FS{}.Mapping(pid)
@@ -139,8 +139,8 @@ func givesOut(m userns.Map, host string) bool {
 	return ok
 }
 
-// diagnose finds the step at which the kernel refused, by taking them one by
-// one: of fork and exec as a whole, only an errno is known.
+// diagnose finds the step that the kernel refused, by trying them one by one:
+// fork and exec return only an errno.
 func diagnose(m userns.Mapping, whole error) error {
 	pass := func(int) error { return nil }
 	if err := withStopped(&syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}, pass); err != nil {
@@ -174,7 +174,7 @@ func writeMap(pid int, name string, m userns.Map) error {
 	return writeProc(pid, name, text)
 }
 
-// writeProc writes in one write(2): the kernel takes a map only whole.
+// writeProc writes with one write(2), as a map must be.
 func writeProc(pid int, name string, text []byte) error {
 	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/%s", pid, name), os.O_WRONLY, 0)
 	if err != nil {
@@ -185,7 +185,7 @@ func writeProc(pid int, name string, text []byte) error {
 	return err
 }
 
-// because makes the error of a step, with what it means on this machine.
+// because returns the error of a step with its cause on this machine.
 func because(step string, err error, m userns.Mapping) *Error {
 	e := &Error{Step: step, Err: err}
 	if errno := syscall.Errno(0); errors.As(err, &errno) {
@@ -195,10 +195,10 @@ func because(step string, err error, m userns.Mapping) *Error {
 	return e
 }
 
-// circumstances are what a refusal can come from.
+// circumstances are possible causes of a refusal.
 type circumstances struct {
 	root bool
-	// Settings of the running kernel; empty: it has no such setting.
+	// Settings of the running kernel; empty: not there.
 	maxUserNS, unprivilegedClone, apparmorRestrict string
 	compiledIn                                     bool
 }
@@ -221,11 +221,11 @@ func look() circumstances {
 	}
 }
 
-// pageSize is what the text of a map must stay below.
+// pageSize is the limit of a map's text.
 const pageSize = 4096
 
-// explain says what an errno means at a step, after clone(2) and
-// user_namespaces(7), and what can be done.
+// explain returns what an errno means at a step, by clone(2) and
+// user_namespaces(7), and the remedy.
 func explain(step string, errno syscall.Errno, m userns.Mapping, c circumstances) (cause, remedy string) {
 	switch step {
 	case "start a process":
@@ -266,7 +266,7 @@ func explainCreate(errno syscall.Errno, c circumstances) (cause, remedy string) 
 		case c.apparmorRestrict == "1":
 			return "kernel.apparmor_restrict_unprivileged_userns is 1: only root and programs with a profile may", "run it as root"
 		}
-		return "it takes root here", "run it as root"
+		return "this needs root here", "run it as root"
 	}
 	return "", ""
 }
@@ -281,7 +281,7 @@ func explainWrite(step string, errno syscall.Errno, m userns.Mapping, c circumst
 		if !c.root {
 			return "only root may give out IDs other than one's own", "run it as root"
 		}
-		return "the IDs are not all ours to give: this is itself a user namespace, or capabilities were dropped (setuid, setgid, setfcap)", "run it on the host, as root with all capabilities"
+		return "this process may not give out all these IDs: it is in a user namespace itself, or capabilities were dropped (setuid, setgid, setfcap)", "run it on the host, as root with all capabilities"
 	case syscall.EINVAL:
 		text, err := which.MarshalText()
 		if err == nil && len(text) >= pageSize {

@@ -76,7 +76,7 @@ func TestProbeSaysWhichStepFailedAndWhy(t *testing.T) {
 		want string
 	}{
 		"no more namespaces":  {inside, "create the namespace: no space left on device: user.max_user_namespaces is 0: no user namespace may be created"},
-		"IDs that we lack":    {inside, "write uid_map: operation not permitted: the IDs are not all ours to give: "},
+		"IDs that we lack":    {inside, "write uid_map: operation not permitted: this process may not give out all these IDs: "},
 		"IDs that we have":    {inside, "<nil>"},
 		"chroot":              {&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}, "create the namespace: operation not permitted: a chroot, a seccomp filter or a security module forbids it"},
 		"somebody else's IDs": {&syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}, "write uid_map: operation not permitted: only root may give out IDs other than one's own"},
