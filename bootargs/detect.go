@@ -297,7 +297,7 @@ func limine(c *candidate, _ bool) {
 	defaults := c.read(limineDefaults)
 	switch {
 	case defaults == nil && tool == "":
-	case len(limineLines(defaults)) > 0:
+	case limineAssign.Match(defaults):
 		c.Kind, c.Why = KindLimine, "limine-entry-tool makes "+file+" from "+limineDefaults
 	default:
 		c.Why = "limine-entry-tool makes " + file + ": put the whole command line into " + limineKey + "=\"...\" of " + limineDefaults

@@ -192,15 +192,16 @@ func conflict(verbs [][]word, exact []word) error {
 // names returns every name in the edit.
 func (e Edit) names() []string {
 	var list []string
-	for _, args := range [][]string{e.Remove, e.RemoveExact, e.Set, e.Replace, e.Append, e.AddIfMissing} {
-		for _, s := range args {
-			if a, err := ParseArg(s); err == nil && !slices.ContainsFunc(list, func(n string) bool { return sameName(n, a.Name) }) {
-				list = append(list, a.Name)
-			}
+	for _, s := range append(e.taken(), e.given()...) {
+		if a, err := ParseArg(s); err == nil && !slices.ContainsFunc(list, func(n string) bool { return sameName(n, a.Name) }) {
+			list = append(list, a.Name)
 		}
 	}
 	return list
 }
+
+func (e Edit) given() []string { return slices.Concat(e.Set, e.Replace, e.Append, e.AddIfMissing) }
+func (e Edit) taken() []string { return slices.Concat(e.Remove, e.RemoveExact) }
 
 func (e Edit) empty() bool { return len(e.names()) == 0 }
 

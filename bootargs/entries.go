@@ -485,6 +485,16 @@ func matches(pattern string, names ...string) bool {
 	})
 }
 
+// entryLike returns the first entry that a pattern matches, nil where none does.
+func (s *site) entryLike(pattern string) *entry {
+	for _, e := range s.entries {
+		if matches(pattern, e.id(), e.id()+".conf") {
+			return e
+		}
+	}
+	return nil
+}
+
 func (s *site) defaultBySystemdBoot() (*entry, error) {
 	pattern := s.bootPattern()
 	if strings.HasPrefix(pattern, "@") {
@@ -496,10 +506,8 @@ func (s *site) defaultBySystemdBoot() (*entry, error) {
 		}
 		return s.entries[0], nil
 	}
-	for _, e := range s.entries {
-		if matches(pattern, e.id(), e.id()+".conf") {
-			return e, nil
-		}
+	if e := s.entryLike(pattern); e != nil {
+		return e, nil
 	}
 	return nil, s.missingDefault(pattern)
 }
@@ -507,13 +515,8 @@ func (s *site) defaultBySystemdBoot() (*entry, error) {
 // defaultImage returns the unified kernel image that boots by default.
 func (s *site) defaultImage() (string, bool) {
 	pattern := s.bootPattern()
-	if pattern == "" || strings.HasPrefix(pattern, "@") {
+	if pattern == "" || strings.HasPrefix(pattern, "@") || s.entryLike(pattern) != nil {
 		return "", false
-	}
-	for _, e := range s.entries {
-		if matches(pattern, e.id(), e.id()+".conf") {
-			return "", false
-		}
 	}
 	for _, image := range s.images {
 		name := path.Base(image)

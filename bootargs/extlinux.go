@@ -354,34 +354,28 @@ var (
 
 // limineLines returns the values that together are the command line: those from
 // the last "=" on.
-func limineLines(src []byte) []span {
-	var list []span
+func limineLines(src []byte) (list []span, whole string) {
 	for _, m := range limineAssign.FindAllSubmatchIndex(src, -1) {
 		if m[3]-m[2] == 1 {
-			list = nil
+			list, whole = nil, ""
 		}
 		list = append(list, span{m[4], m[5], 1 + bytes.Count(src[:m[4]], []byte("\n"))})
+		whole = strings.TrimPrefix(whole+" "+string(src[m[4]:m[5]]), " ")
 	}
-	return list
+	return list, whole
 }
 
 // editLimine does ops to the lines. Additions go to the last one.
 func editLimine(src []byte, ops []op) ([]byte, error) {
-	whole := func(src []byte) string {
-		var texts []string
-		for _, s := range limineLines(src) {
-			texts = append(texts, string(src[s.from:s.to]))
-		}
-		return strings.Join(texts, " ")
-	}
 	for _, o := range ops {
-		if o.done(whole(src)) {
+		lines, whole := limineLines(src)
+		if o.done(whole) {
 			continue
 		}
-		todo := o.missingFrom(whole(src))
-		for i, s := range slices.Backward(limineLines(src)) {
+		todo := o.missingFrom(whole)
+		for i, s := range slices.Backward(lines) {
 			own := todo
-			if last := i == len(limineLines(src))-1; !last && o.verb == verbSet {
+			if last := i == len(lines)-1; !last && o.verb == verbSet {
 				own = op{verbRemove, o.words}
 			} else if !last && !o.removes() {
 				break
@@ -392,7 +386,7 @@ func editLimine(src []byte, ops []op) ([]byte, error) {
 			}
 			src = replace(src, s.from, s.to-s.from, text)
 		}
-		if !o.met(whole(src)) {
+		if _, whole = limineLines(src); !o.met(whole) {
 			return nil, &usernskit.FileError{File: limineDefaults, Err: fmt.Errorf("%w: the lines together do not give what is asked for", ErrUnsupportedSyntax)}
 		}
 	}

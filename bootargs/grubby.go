@@ -41,7 +41,7 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
 	case !script:
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
-	case p.files["/etc/kernel/cmdline"] == nil && !p.exists("/etc/kernel/cmdline"):
+	case !p.exists("/etc/kernel/cmdline"):
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
 	}
 	return nil
@@ -56,12 +56,10 @@ func (p *planner) grubbyKernel() string {
 
 func (p *planner) grubbyArgv() []string {
 	argv := []string{p.Grubby, "--update-kernel=" + p.grubbyKernel()}
-	give := append(append(append(append([]string{}, p.edit.Set...), p.edit.Replace...), p.edit.Append...), p.edit.AddIfMissing...)
-	take := append(append([]string{}, p.edit.Remove...), p.edit.RemoveExact...)
-	if len(give) > 0 {
+	if give := p.edit.given(); len(give) > 0 {
 		argv = append(argv, "--args="+strings.Join(give, " "))
 	}
-	if len(take) > 0 {
+	if take := p.edit.taken(); len(take) > 0 {
 		argv = append(argv, "--remove-args="+strings.Join(take, " "))
 	}
 	return argv

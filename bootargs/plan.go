@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"runtime"
@@ -94,10 +93,10 @@ func (p *planner) owned() error {
 		if command[0] == "ostree" {
 			take = "--delete="
 		}
-		for _, a := range slices.Concat(p.edit.Set, p.edit.Replace, p.edit.Append, p.edit.AddIfMissing) {
+		for _, a := range p.edit.given() {
 			command = append(command, give+a)
 		}
-		for _, a := range slices.Concat(p.edit.Remove, p.edit.RemoveExact) {
+		for _, a := range p.edit.taken() {
 			command = append(command, take+a)
 		}
 	}
@@ -114,7 +113,7 @@ func (p *planner) change(name string, after []byte) {
 	if (before == nil) == (after == nil) && bytes.Equal(before, after) {
 		return
 	}
-	p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: name, Before: before, After: after, Mode: fs.FileMode(0o644)})
+	p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: name, Before: before, After: after, Mode: 0o644})
 }
 
 func (p *planner) changes(path string) bool {

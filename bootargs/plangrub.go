@@ -3,6 +3,7 @@ package bootargs
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -138,7 +139,12 @@ func (p *planner) moveDropIn(after map[string][]byte) {
 func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 	names := p.shell
 	if p.dropIn != "" && p.files[p.dropIn] == nil && after[p.dropIn] != nil {
-		names = insertSorted(names, p.dropIn)
+		// Where the glob of grub-mkconfig puts it, which the main file is before.
+		i := len(names)
+		for i > 0 && names[i-1] != defaultGrub && names[i-1] > p.dropIn {
+			i--
+		}
+		names = slices.Insert(slices.Clone(names), i, p.dropIn)
 	}
 	var files []*shellFile
 	for _, name := range names {
@@ -161,17 +167,6 @@ func (p *planner) text(name string, after map[string][]byte) []byte {
 		return src
 	}
 	return p.files[name]
-}
-
-// insertSorted puts a drop-in where the glob of grub-mkconfig puts it. The main
-// file stays first.
-func insertSorted(names []string, name string) []string {
-	i := len(names)
-	for i > 0 && names[i-1] != defaultGrub && names[i-1] > name {
-		i--
-	}
-	out := append([]string{}, names[:i]...)
-	return append(append(out, name), names[i:]...)
 }
 
 func (p *planner) editMain(o op, after map[string][]byte) error {

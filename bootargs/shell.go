@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/usernskit/usernskit"
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/usernskit/usernskit"
 )
 
 // A shellFile is a file of assignments that sh(1) sources, /etc/default/grub.

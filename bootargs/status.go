@@ -72,12 +72,8 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	case s.Kind == KindExtlinux:
 		s.statusExtlinux(&r, w)
 	case s.Kind == KindLimine:
-		var texts []string
-		src := s.read(limineDefaults)
-		for _, at := range limineLines(src) {
-			texts = append(texts, string(src[at.from:at.to]))
-		}
-		r.Future = place(limineDefaults, limineKey, strings.Join(texts, " "), w)
+		_, line := limineLines(s.read(limineDefaults))
+		r.Future = place(limineDefaults, limineKey, line, w)
 	}
 	if err != nil {
 		return Report{}, err
