@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"internal/distro":         {},
 	"remap":                   {".", "internal/answer", "subid/reader", "subid", "daemoncfg", "daemoncfg/dockerd", "bootargs/gates", "userns", "github.com/moby/sys/user"},
 	"idspace":                 {"subid/reader", ".", "internal/enum", "internal/text", "subid", "userns", "github.com/mattn/go-runewidth"},
-	"verify":                  {"subid/reader", ".", "daemoncfg/dockerd", "internal/accounts", "internal/fstype", "internal/text", "userns", "userns/probe", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
+	"verify":                  {"subid/reader", ".", "daemoncfg/dockerd", "internal/accounts", "internal/enum", "internal/fstype", "internal/text", "userns", "userns/probe", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
 	"verify/internal/facts": {"subid/reader", ".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "userns/probe", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"verify/internal/sample": {".", "github.com/stretchr/testify/require"},
@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"verify/engine":          {},
 	"verify/format":          {"internal/text", "verify"},
 	"verify/docker":          {".", "daemoncfg/dockerd", "verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
-	"verify/drill":           {"internal/attempt", "userns", "userns/probe", "verify", "verify/engine", "golang.org/x/sys/unix"},
+	"verify/drill":           {"internal/attempt", "internal/enum", "userns", "userns/probe", "verify", "verify/engine", "golang.org/x/sys/unix"},
 	"fleet":                  {".", "subid"},
 	"fleet/file":             {".", "subid", "fleet", "internal/hostfs"},
 }

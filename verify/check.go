@@ -30,8 +30,10 @@ func refContainer() []string {
 // A check is an entry of the catalogue with what it reads and how it judges.
 type check struct {
 	Check
-	needs facts.Need   // the parts of the facts that judge looks at
-	judge func(*judge) // adds at least one finding
+	needs facts.Need // the parts of the facts that judge looks at
+	// unless adds a finding and reports true where there is nothing to judge.
+	unless func(*judge) bool
+	judge  func(*judge) // adds at least one finding
 }
 
 func catalogue() []check {

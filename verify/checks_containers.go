@@ -17,17 +17,15 @@ func containerChecks() []check {
 var c04 = check{
 	Check: Check{
 		ID: "C04", Name: "userns-host", Severity: High,
-		Title:  "No container opts out with --userns=host, but for those allowed",
+		Title:  "No container opts out with --userns=host, except those allowed",
 		Why:    "It is weaker than no remapping at all: its root is the host's, its cgroup is mounted writable, and its setuid programs belong to the wrong user.",
 		Reads:  "HostConfig.UsernsMode.",
 		Remedy: "Run it without --userns=host, or allow it by name with a reason.",
 		Refs:   refContainer(),
 	},
-	needs: facts.NeedEngine,
+	needs:  facts.NeedEngine,
+	unless: (*judge).noContainers,
 	judge: func(j *judge) {
-		if j.noContainers() {
-			return
-		}
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
 			if c.Userns == "host" {
@@ -70,11 +68,9 @@ var c05 = check{
 		Reads:  "NetworkMode, PidMode and IpcMode of the form container:ID, followed to the end.",
 		Remedy: "Join a container that is remapped, or give both --userns=host and allow them.",
 	},
-	needs: facts.NeedEngine,
+	needs:  facts.NeedEngine,
+	unless: (*judge).noContainers,
 	judge: func(j *judge) {
-		if j.noContainers() {
-			return
-		}
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
 			for _, m := range c.Joins() {
@@ -120,11 +116,9 @@ var c06 = check{
 		Remedy: "Publish ports, use --ipc=shareable, add single capabilities.",
 		Refs:   []string{"CIS Docker 1.6.0: 5.5, 5.10, 5.16, 5.17"},
 	},
-	needs: facts.NeedEngine,
+	needs:  facts.NeedEngine,
+	unless: (*judge).noContainers,
 	judge: func(j *judge) {
-		if j.noContainers() {
-			return
-		}
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
 			var bad []string

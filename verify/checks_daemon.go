@@ -207,15 +207,9 @@ var d05 = check{
 		Remedy: "Restart the daemon where D06 says so; else see which witness differs.",
 		Refs:   refDaemon(),
 	},
-	needs: facts.NeedIDs | facts.NeedPeer | facts.NeedProcesses,
+	needs:  facts.NeedIDs | facts.NeedPeer | facts.NeedProcesses,
+	unless: (*judge).noRemapper,
 	judge: func(j *judge) {
-		if j.noDaemon() {
-			return
-		}
-		if j.rootless() {
-			j.skip("docker", rootlessText)
-			return
-		}
 		e := j.Engine
 		_, uid, gid, suffixed := facts.ParseStore(e.RootDir)
 		want, why := "", j.NoWant()
@@ -272,6 +266,9 @@ func (j *judge) noDaemon() bool {
 	return true
 }
 
+// noRemapper is noDaemon for checks of what the daemon remaps to.
+func (j *judge) noRemapper() bool { return j.noDaemon() || j.isRootless() }
+
 var d06 = check{
 	Check: Check{
 		ID: "D06", Name: "pending-restart", Severity: High,
@@ -280,15 +277,9 @@ var d06 = check{
 		Reads:  "docker info; daemon.json or the flags of dockerd, and both subid files.",
 		Remedy: "Restart the daemon. Run a preflight first: what the other store holds disappears.",
 	},
-	needs: facts.NeedIDs,
+	needs:  facts.NeedIDs,
+	unless: (*judge).noRemapper,
 	judge: func(j *judge) {
-		if j.noDaemon() {
-			return
-		}
-		if j.rootless() {
-			j.skip("docker", rootlessText)
-			return
-		}
 		c := j.Config
 		switch r := j.restart(); {
 		case r.unsure != "":
@@ -358,11 +349,9 @@ var d07 = check{
 		Reads:  "/proc/PID/uid_map and gid_map of every container, both files.",
 		Remedy: "Restart the daemon and its containers, or take the edit back.",
 	},
-	needs: facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		if j.unmapped() {
 			return
 		}
@@ -399,11 +388,9 @@ var d08 = check{
 		Reads:  "owner and mode of data-root/UID.GID and of its parents. root:GID 0710 is what current engines make.",
 		Remedy: "chmod o+x the directory that is closed.",
 	},
-	needs: facts.NeedPath,
+	needs:  facts.NeedPath,
+	unless: (*judge).unmapped,
 	judge: func(j *judge) {
-		if j.unmapped() {
-			return
-		}
 		uid, _ := j.IDs.UID.IDs.ToHost(0)
 		gid, _ := j.IDs.GID.IDs.ToHost(0)
 		who := facts.Subject{UID: uid, GIDs: []uint32{gid}}
@@ -575,11 +562,9 @@ var d11 = check{
 		Why:   "Who may use the socket may opt out of remapping, and is root with it, unless an authorization plugin says no.",
 		Reads: "docker info.",
 	},
-	needs: facts.NeedEngine,
+	needs:  facts.NeedEngine,
+	unless: (*judge).noDaemon,
 	judge: func(j *judge) {
-		if j.noDaemon() {
-			return
-		}
 		if len(j.Engine.Authz) == 0 {
 			j.warn("docker", "anyone who may use the socket may run --userns=host").saw("docker info Plugins.Authorization", "none", "")
 			return

@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -62,11 +63,9 @@ var i02 = check{
 		Reads:  "both files; nsswitch.conf only to explain a range that dockerd does not see.",
 		Remedy: "Give the user a range in both files.",
 	},
-	needs: facts.NeedIDs,
+	needs:  facts.NeedIDs,
+	unless: (*judge).noAccount,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
 		for _, s := range j.IDs.Sides() {
 			switch {
 			case s.File == nil:
@@ -135,13 +134,7 @@ var i03 = check{
 	},
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
-		for _, s := range j.IDs.Sides() {
-			if j.noRange(s) {
-				continue
-			}
+		for s := range j.ranged() {
 			total := int64(0)
 			for _, r := range s.Readings {
 				total += r.Count
@@ -162,6 +155,21 @@ var i03 = check{
 			j.fits(c, group, j.IDs.GID.IDs.ToHost)
 		}
 	},
+}
+
+// ranged yields the files that have ranges for the account. Why one has none, or
+// there is no account, it adds as a finding.
+func (j *judge) ranged() iter.Seq[*facts.Side] {
+	return func(yield func(*facts.Side) bool) {
+		if j.noAccount() {
+			return
+		}
+		for _, s := range j.IDs.Sides() {
+			if !j.noRange(s) && !yield(s) {
+				return
+			}
+		}
+	}
 }
 
 // noRange is noAccount for checks that need the ranges of a side.
@@ -197,11 +205,9 @@ var i04 = check{
 		Why:   "It may differ. People and scripts that reckon a host ID from a container's get it wrong then.",
 		Reads: "both files.",
 	},
-	needs: facts.NeedIDs,
+	needs:  facts.NeedIDs,
+	unless: (*judge).noAccount,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
 		u, g := &j.IDs.UID, &j.IDs.GID
 		if j.noRange(u) || j.noRange(g) {
 			return
@@ -231,13 +237,7 @@ var i05 = check{
 	},
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
-		for _, s := range j.IDs.Sides() {
-			if j.noRange(s) {
-				continue
-			}
+		for s := range j.ranged() {
 			bad := false
 			for _, r := range s.Readings {
 				if r.Count <= 0 || r.Start > facts.MaxSystemID {
@@ -296,11 +296,9 @@ var i07 = check{
 		Reads:  "/etc/passwd and /etc/group, and what getent lists besides. I11 asks a directory that lists nothing.",
 		Remedy: "Move the range to IDs that no account has.",
 	},
-	needs: facts.NeedIDs,
+	needs:  facts.NeedIDs,
+	unless: (*judge).noAccount,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
 		j.accountsWithin(j.IDs.Users.File, j.IDs.Users.List, j.IDs.Users.Unseen(), &j.IDs.UID)
 		j.accountsWithin(j.IDs.Groups.File, j.IDs.Groups.List, j.IDs.Groups.Unseen(), &j.IDs.GID)
 	},
@@ -353,11 +351,9 @@ var i08 = check{
 		Reads:  "both files, and the maps of processes that are in no container of this daemon.",
 		Remedy: "Move one of the two to IDs that nobody has.",
 	},
-	needs: facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
+	unless: (*judge).noAccount,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
 		users, groups, err := j.IDs.Claims()
 		if err != nil {
 			j.unknown("host", "other owners' ranges are not known: %v", err)
@@ -461,13 +457,7 @@ var i09 = check{
 	},
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
-		for _, s := range j.IDs.Sides() {
-			if j.noRange(s) {
-				continue
-			}
+		for s := range j.ranged() {
 			bad := false
 			for _, r := range s.Readings {
 				if r.Count <= 0 || r.Start <= facts.MaxSystemID {
@@ -510,13 +500,7 @@ var i10 = check{
 	},
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
-		for _, s := range j.IDs.Sides() {
-			if j.noRange(s) {
-				continue
-			}
+		for s := range j.ranged() {
 			switch n := len(s.Readings); {
 			case n == 1:
 				j.pass(s.Path, "one range")
@@ -537,11 +521,9 @@ var i11 = check{
 		Reads:  "the owners of processes outside containers; getent for the first, middle and last ID of each range. Skipped for a tree of files.",
 		Remedy: "Move the range.",
 	},
-	needs: facts.NeedUsers,
+	needs:  facts.NeedUsers,
+	unless: (*judge).noAccount,
 	judge: func(j *judge) {
-		if j.noAccount() {
-			return
-		}
 		want := j.IDs.Want()
 		switch {
 		case !j.HasProc:

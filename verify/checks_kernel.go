@@ -59,12 +59,9 @@ var k02 = check{
 		Reads:  "/proc/sys/user/max_user_namespaces and the namespaces in use. Skipped for a tree of files.",
 		Remedy: "Raise user.max_user_namespaces.",
 	},
-	needs: facts.NeedKernel | facts.NeedProcesses,
+	needs:  facts.NeedKernel | facts.NeedProcesses,
+	unless: (*judge).offline,
 	judge: func(j *judge) {
-		if !j.HasProc {
-			j.skip("host", facts.Offline)
-			return
-		}
 		m := j.Kernel.MaxUserns
 		source := j.Kernel.ProcPath("sys/user/max_user_namespaces")
 		if m.Err != nil {
@@ -145,12 +142,9 @@ var k04 = check{
 		Why:   "For information: these restrictions do not reach a daemon that runs as root, and remapping needs none of them lifted.",
 		Reads: "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns. Skipped where the kernel has neither.",
 	},
-	needs: facts.NeedGates,
+	needs:  facts.NeedGates,
+	unless: (*judge).offline,
 	judge: func(j *judge) {
-		if !j.HasProc {
-			j.skip("host", facts.Offline)
-			return
-		}
 		restricted := false
 		var list []gates.Gate
 		for _, g := range j.Kernel.Gates.Value.List {
@@ -221,7 +215,7 @@ var k06 = check{
 	Check: Check{
 		ID: "K06", Name: "pending-reboot", Severity: Medium,
 		Title:  "The boot configuration says what the running kernel was told",
-		Why:    "An argument that is only in the running command line is gone after a reboot, one that stands only in the configuration does not hold yet.",
+		Why:    "An argument that is only in the running command line is gone after a reboot, one that is only in the configuration is not in force yet.",
 		Reads:  "/proc/cmdline and the boot loader's files. Skipped where this kernel needs no argument.",
 		Remedy: "Reboot, or put the arguments into the boot configuration.",
 	},

@@ -21,11 +21,9 @@ var c07 = check{
 		Remedy: "Take the mount away, or put a proxy that filters requests in between.",
 		Refs:   []string{"CIS Docker 1.6.0: 5.32"},
 	},
-	needs: facts.NeedMounts,
+	needs:  facts.NeedMounts,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		if j.Disk.Mounts.Err != nil {
 			j.unknown("host", "the host's mounts cannot be read: %v", j.Disk.Mounts.Err)
 			return
@@ -64,11 +62,9 @@ var c08 = check{
 		Reads:  "owner and mode of each mount's source, through the map, for the user of the container's first process.",
 		Remedy: "Move the owners of the whole tree to the mapped IDs while no container uses it, or copy the data into a volume.",
 	},
-	needs: facts.NeedAccess,
+	needs:  facts.NeedAccess,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		looked := 0
 		for _, b := range j.Containers {
 			p, ok := b.First()
@@ -206,11 +202,9 @@ var c10 = check{
 		Reads:  "the first thousand files of each volume in use. Unknown where they cannot be read.",
 		Remedy: "Move the owners into the range while no container uses the volume; chown(1) clears setuid bits and capabilities.",
 	},
-	needs: facts.NeedOwners,
+	needs:  facts.NeedOwners,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		looked := 0
 		done := map[string]bool{}
 		for _, b := range j.Containers {

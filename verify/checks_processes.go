@@ -22,15 +22,13 @@ var c01 = check{
 		Remedy: "See which of the other checks fails for the container; recreate it.",
 		Refs:   refDaemon(),
 	},
-	needs: facts.NeedNames,
+	needs:  facts.NeedNames,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		var open error
 		for _, b := range j.Containers {
 			if b.Other != "" || b.OtherErr != nil {
-				j.anothers(b)
+				j.judgeForeign(b)
 				continue
 			}
 			open = cmp.Or(open, j.hostIDs(b))
@@ -63,9 +61,9 @@ func (j *judge) passingHosts() {
 	}
 }
 
-// anothers judges the processes of a container that another daemon has, or may
+// judgeForeign judges the processes of a container that another daemon has, or may
 // have. Their ranges are not known here; root of the host is in no range.
-func (j *judge) anothers(b facts.Container) {
+func (j *judge) judgeForeign(b facts.Container) {
 	for _, p := range b.Processes {
 		_, root := p.Mapping.UID.ToContainer(0)
 		if root || j.Scan.InHostNS(p) {
@@ -203,13 +201,13 @@ func (j *judge) inForce(p userns.Process) userns.Mapping {
 // says run and that no process was found of, or not the one that they were
 // started with. One that has ended since is no loss.
 func (j *judge) unseenProcesses() {
-	boxes := map[string]facts.Container{}
+	found := map[string]facts.Container{}
 	for _, b := range j.Containers {
-		boxes[b.ID] = b
+		found[b.ID] = b
 	}
 	if j.Engine != nil && j.NoEngine == nil {
 		for _, c := range j.Engine.Containers {
-			b := boxes[c.ID]
+			b := found[c.ID]
 			switch {
 			case !c.Running || j.IsPassing(c.ID):
 			case len(b.Processes) == 0 && b.Shim == nil:
@@ -221,7 +219,7 @@ func (j *judge) unseenProcesses() {
 	}
 	if j.Engine != nil && j.NoEngine == nil {
 		for _, p := range j.Engine.Plugins {
-			if _, seen := boxes[p.ID]; !seen && p.ID != "" {
+			if _, seen := found[p.ID]; !seen && p.ID != "" {
 				j.unknown("plugin/"+p.Name, "the daemon says it is enabled, but no process of it was found")
 			}
 		}
@@ -247,11 +245,9 @@ var c02 = check{
 		Remedy: "Recreate the container under the remapping daemon.",
 		Refs:   refDaemon(),
 	},
-	needs: facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		for _, b := range j.Containers {
 			if j.isOther(b) {
 				continue
@@ -264,14 +260,14 @@ var c02 = check{
 				j.skip(subjectOf(b), "runs with --userns=host, see C04")
 				continue
 			}
-			j.boxMap(b)
+			j.containerMap(b)
 		}
 		j.unseenProcesses()
 		j.none()
 	},
 }
 
-func (j *judge) boxMap(b facts.Container) {
+func (j *judge) containerMap(b facts.Container) {
 	if len(b.Processes) == 0 {
 		j.unknown(subjectOf(b), "its shim runs, but no process of it was found")
 		return
@@ -371,11 +367,9 @@ var c03 = check{
 		Reads:  "cgroups and containerd shims in /proc, against the daemon's list. Unknown without the daemon.",
 		Remedy: "Stop it: its processes are in the evidence. Its data is in the other store.",
 	},
-	needs: facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
+	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
-		if j.noProcesses() {
-			return
-		}
 		if j.NoEngine != nil {
 			j.unknown("docker", "the daemon's containers are not known: %v", j.NoEngine)
 			return
@@ -443,12 +437,9 @@ var c13 = check{
 		Why:   "For information: dockerd, containerd and the shims are root of the host. Remapping protects against containers, not against these.",
 		Reads: "/proc.",
 	},
-	needs: facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
+	unless: (*judge).offline,
 	judge: func(j *judge) {
-		if !j.HasProc {
-			j.skip("host", facts.Offline)
-			return
-		}
 		if gaps := j.Scan.Gaps(); len(gaps) > 0 {
 			j.unknown("host", "%s", gaps[0])
 			return
@@ -470,12 +461,9 @@ var c14 = check{
 		Why:   "For information: a process that escapes from one container may signal and read those of the others, and they share limits such as nproc.",
 		Reads: "the containers that run.",
 	},
-	needs: facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
+	unless: (*judge).offline,
 	judge: func(j *judge) {
-		if !j.HasProc {
-			j.skip("host", facts.Offline)
-			return
-		}
 		sharing := 0
 		for _, b := range j.Containers {
 			if p, ok := b.First(); ok && !j.Scan.InHostNS(p) && p.Mapping.Equal(j.IDs.Want()) {

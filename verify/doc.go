@@ -12,7 +12,7 @@
 // daemon that says userns: a range may start at 0, a restart may be pending, a
 // container may have survived one. The proof is in the host IDs of every
 // process of every container, as the kernel shows them, held against the
-// ranges; [Summary.Remapped] stands on that and on the daemon's word together.
+// ranges; [Summary.Remapped] rests on that and on the daemon's word together.
 // [Checks] lists all that is looked at, [Explain] says what each is for.
 //
 // # Verdicts

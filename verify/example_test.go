@@ -4,44 +4,16 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/format"
+	"github.com/usernskit/usernskit/verify/internal/sample"
 )
-
-// image writes the files of a host that is prepared in a directory.
-func image(daemonJSON string) usernskit.Host {
-	root, err := os.MkdirTemp("", "image")
-	if err != nil {
-		panic(err)
-	}
-	if err := os.Chmod(root, 0o755); err != nil {
-		panic(err)
-	}
-	for name, text := range map[string]string{
-		"etc/passwd":             "root:x:0:0::/root:/bin/sh\ndockremap:x:998:998::/:/bin/false\n",
-		"etc/group":              "root:x:0:\ndockremap:x:998:\n",
-		"etc/subuid":             "dockremap:165536:65536\n",
-		"etc/subgid":             "dockremap:165536:65536\n",
-		"etc/docker/daemon.json": daemonJSON,
-	} {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			panic(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			panic(err)
-		}
-	}
-	return usernskit.Host{Root: root}
-}
 
 // An image is checked before it is ever started: what only a kernel can answer
 // is skipped, and the report does not call it remapped.
 func ExampleRun() {
-	host := image(`{"userns-remap": "root"}`)
+	host := sample.Image(`{"userns-remap": "root"}`)
 	defer os.RemoveAll(host.Root)
 
 	report, err := verify.Run(context.Background(), verify.Options{Host: host})

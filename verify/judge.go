@@ -189,15 +189,18 @@ func (j *judge) noStore() bool {
 // shown is how many processes are in the evidence of one finding.
 const shown = 5
 
+// offline is why the checks of a kernel that runs have nothing to look at.
+func (j *judge) offline() bool {
+	if !j.HasProc {
+		j.skip("host", facts.Offline)
+	}
+	return !j.HasProc
+}
+
 // noProcesses is why the checks of processes have nothing to look at. It adds
 // the findings itself and reports whether there is nothing to judge.
 func (j *judge) noProcesses() bool {
-	switch {
-	case !j.HasProc:
-		j.skip("host", facts.Offline)
-		return true
-	case j.rootless():
-		j.skip("docker", rootlessText)
+	if j.offline() || j.isRootless() {
 		return true
 	}
 	if gap := j.Scan.OtherIDs(); gap != "" {
@@ -213,6 +216,14 @@ func (j *judge) noProcesses() bool {
 const rootlessText = "the daemon is rootless: RootlessKit maps its containers, not userns-remap"
 
 func (j *judge) rootless() bool { return j.Engine != nil && j.Engine.Rootless() }
+
+// isRootless is why the checks of remapping have nothing to look at.
+func (j *judge) isRootless() bool {
+	if j.rootless() {
+		j.skip("docker", rootlessText)
+	}
+	return j.rootless()
+}
 
 // none adds the finding for no container at all. Whether there is none is known
 // only where everything was seen.

@@ -273,7 +273,7 @@ func TestAnAllowedContainerPassesAndStaysVisible(t *testing.T) {
 	assert.Empty(t, bad(r), texts(r))
 	assert.Equal(t, 2, r.Summary.Allowed)
 	assert.Equal(t, Warn, r.Summary.Remapped)
-	assert.Equal(t, "yes, but for what was allowed", r.Summary.Text)
+	assert.Equal(t, "yes, except for what was allowed", r.Summary.Text)
 }
 
 func TestOnlyTheChecksThatWereAskedFor(t *testing.T) {

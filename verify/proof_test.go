@@ -24,7 +24,7 @@ func TestAContainerInTheHostsNamespaceIsNotRemappedWhateverItsIDs(t *testing.T) 
 
 	opts.Allow = []Allowance{{What: UsernsHost, Subject: "web"}}
 	r = run(t, opts)
-	assert.Equal(t, "yes, but for what was allowed", r.Summary.Text)
+	assert.Equal(t, "yes, except for what was allowed", r.Summary.Text)
 }
 
 // The process that the daemon started went to another control group, and one of

@@ -111,14 +111,14 @@ type Summary struct {
 	Allowed int `json:"allowed"` // findings let pass by an allowance, counted as skip
 	// Remapped is the whole in one word. Pass only where the daemon and the
 	// kernel both say so for every process of every container, Warn where that
-	// is so but for what was allowed; Skip where no running host was looked at
+	// is so except for what was allowed; Skip where no running host was looked at
 	// or none of these checks was asked for; Unknown where something was not seen.
 	Remapped Verdict `json:"remapped"`
 	// Text says the same in a few words, for people.
 	Text string `json:"text"`
 }
 
-// proof lists the checks that [Summary.Remapped] stands on.
+// proof lists the checks that [Summary.Remapped] rests on.
 var proof = [...]string{"D05", "C01", "C02", "C03"}
 
 // finish sorts the findings and counts them.
@@ -210,7 +210,7 @@ func (r *Report) headline(remapped Verdict) string {
 			switch {
 			case !slices.Contains(proof[:], f.Check):
 			case f.Allowed != "":
-				text = "yes, but for what was allowed"
+				text = "yes, except for what was allowed"
 			case f.Verdict != Warn:
 			case f.Check == "C02":
 				also += "; a runtime of its own remaps " + f.Subject

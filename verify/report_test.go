@@ -29,7 +29,7 @@ func TestWordsOfReportsReadBackAsThemselves(t *testing.T) {
 		assert.Equal(t, s, back)
 	}
 	var v Verdict
-	assert.EqualError(t, v.UnmarshalText([]byte("ok")), `"ok" is no verdict: want one of unknown, pass, fail, warn, skip`)
+	assert.EqualError(t, v.UnmarshalText([]byte("ok")), `"ok" is not a Verdict: one of ["unknown" "pass" "fail" "warn" "skip"]`)
 	assert.Equal(t, "Verdict(9)", Verdict(9).String())
 	assert.Equal(t, "Severity(-1)", Severity(-1).String())
 }

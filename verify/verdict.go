@@ -4,49 +4,31 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/enum"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 // A Verdict is the answer of one check about one subject.
-type Verdict int
+type Verdict = enum.Of[verdictNames]
 
 // The zero Verdict is Unknown, so that nothing passes by being forgotten.
 const (
-	// Unknown: it could not be looked at. The finding's text says why.
-	Unknown Verdict = iota
-	// Pass: it was looked at, and it is as it should be.
-	Pass
-	// Fail: it was looked at, and it is not.
-	Fail
-	// Warn: it works, in a way that a person should know of.
-	Warn
-	// Skip: the question does not arise here. The finding's text says why.
-	Skip
+	Unknown Verdict = iota // it could not be looked at; the finding's text says why
+	Pass                   // it was looked at, and it is as it should be
+	Fail                   // it was looked at, and it is not
+	Warn                   // it works, in a way that a person should know of
+	Skip                   // the question does not arise here; the finding's text says why
 )
 
-var verdictNames = [...]string{"unknown", "pass", "fail", "warn", "skip"}
+type verdictNames struct{}
 
-// String returns the word that reports use: "pass".
-func (v Verdict) String() string {
-	if v < 0 || int(v) >= len(verdictNames) {
-		return fmt.Sprintf("Verdict(%d)", int(v))
-	}
-	return verdictNames[v]
-}
-
-// MarshalText returns [Verdict.String].
-func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (v *Verdict) UnmarshalText(text []byte) error {
-	i, err := indexOf(verdictNames[:], string(text), "verdict")
-	*v = Verdict(i)
-	return err
+func (verdictNames) Names() (string, []string) {
+	return "Verdict", []string{"unknown", "pass", "fail", "warn", "skip"}
 }
 
 // A Severity says how much a failed check matters.
-type Severity int
+type Severity = enum.Of[severityNames]
 
 const (
 	Info     Severity = iota // worth knowing; never makes a report fail
@@ -56,33 +38,10 @@ const (
 	Critical                 // a container's root is, or may be, somebody on the host
 )
 
-var severityNames = [...]string{"info", "low", "medium", "high", "critical"}
+type severityNames struct{}
 
-// String returns the word that reports use: "high".
-func (s Severity) String() string {
-	if s < 0 || int(s) >= len(severityNames) {
-		return fmt.Sprintf("Severity(%d)", int(s))
-	}
-	return severityNames[s]
-}
-
-// MarshalText returns [Severity.String].
-func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (s *Severity) UnmarshalText(text []byte) error {
-	i, err := indexOf(severityNames[:], string(text), "severity")
-	*s = Severity(i)
-	return err
-}
-
-func indexOf(names []string, name, what string) (int, error) {
-	for i, n := range names {
-		if n == name {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is no %s: want one of %s", name, what, strings.Join(names, ", "))
+func (severityNames) Names() (string, []string) {
+	return "Severity", []string{"info", "low", "medium", "high", "critical"}
 }
 
 const containerSubject = "container/"

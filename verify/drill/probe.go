@@ -3,48 +3,27 @@ package drill
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit/internal/attempt"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // A Result is what came of one probe.
-type Result int
+type Result = enum.Of[resultNames]
 
 const (
-	// NotTestable: the step could not be tried on this host. It is never a pass.
-	NotTestable Result = iota
-	// Stopped: the kernel refused the step for want of rights.
-	Stopped
-	// Reached: nothing stopped the step.
-	Reached
+	NotTestable Result = iota // the step could not be tried on this host; never a pass
+	Stopped                   // the kernel refused the step for want of rights
+	Reached                   // nothing stopped the step
 )
 
-var results = [...]string{"not-testable", "stopped", "reached"}
+type resultNames struct{}
 
-// String returns "not-testable", "stopped" or "reached".
-func (r Result) String() string {
-	if r < 0 || int(r) >= len(results) {
-		return fmt.Sprintf("Result(%d)", int(r))
-	}
-	return results[r]
-}
-
-// MarshalText returns what [Result.String] returns.
-func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads one of the three words.
-func (r *Result) UnmarshalText(text []byte) error {
-	for i, word := range results {
-		if word == string(text) {
-			*r = Result(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is not the result of a probe", text)
+func (resultNames) Names() (string, []string) {
+	return "Result", []string{"not-testable", "stopped", "reached"}
 }
 
 // A Probe is one step and what came of it.

@@ -52,7 +52,7 @@ func (p *preflight) willNotStart(c *engine.Container) {
 	}
 }
 
-// unmapped adds the IDs of a container that the map has not.
+// unmapped adds the IDs of a container that the map lacks.
 func (p *preflight) unmapped(c *engine.Container, add func(option, text, fix string)) {
 	if p.want.IsZero() {
 		return

@@ -1,15 +1,27 @@
 package facts
 
-import "io/fs"
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
 
-// An inode is the part of stat(2) that decides on access.
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/userns"
+)
+
+// An Inode is the part of stat(2) that decides on access.
 type Inode struct {
 	Mode     fs.FileMode
 	UID, GID uint32
 	ACL      bool // has a POSIX ACL, which Mode does not tell
 }
 
-// A subject is who wants access, by IDs of the host.
+// A Subject is who wants access, by IDs of the host.
 type Subject struct {
 	UID  uint32
 	GIDs []uint32 // the effective one and the supplementary ones
@@ -20,7 +32,7 @@ type Subject struct {
 	MappedUID, MappedGID func(uint32) bool
 }
 
-// can reports whether the subject has all of the bits (4 read, 2 write, 1
+// Can reports whether the subject has all of the bits (4 read, 2 write, 1
 // execute or search) on an inode, as the kernel's generic_permission does.
 // The answer is not known where an ACL has a say.
 func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
@@ -32,7 +44,7 @@ func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
 	}
 	perm := n.Mode.Perm()
 	if s.UID == n.UID {
-		return perm>>6&bits == bits, true // the owner's entry is no ACL's business
+		return perm>>6&bits == bits, true // an ACL does not change the owner's entry
 	}
 	if n.ACL {
 		return false, false
@@ -43,4 +55,69 @@ func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
 		}
 	}
 	return perm&bits == bits, true
+}
+
+// InodeOf returns owner and mode of a file.
+func InodeOf(info fs.FileInfo) Inode {
+	n := Inode{Mode: info.Mode()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		n.UID, n.GID = st.Uid, st.Gid
+	}
+	return n
+}
+
+// deviceOf returns what tells a file from every other.
+func deviceOf(info fs.FileInfo) (dev, ino uint64) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Dev), st.Ino // Dev is signed on some systems
+	}
+	return 0, 0
+}
+
+// hasACL reports whether a file has an access ACL, acl(5). One that cannot be
+// asked is taken to have one: its mode alone then tells nothing for sure.
+func hasACL(path string) bool {
+	if runtime.GOOS != "linux" {
+		return false // nobody else keeps one under this name
+	}
+	n, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
+	switch err {
+	case nil:
+		return n > 0
+	case unix.ENODATA, unix.ENOTSUP:
+		return false
+	}
+	return true
+}
+
+// KeepOwner reports whether the owners below a directory are the host's own
+// affair: it is one of the system's, or holds one, so that nobody may be told to
+// change them for a container.
+func KeepOwner(dir string) bool {
+	dir = path.Clean(dir)
+	whole := []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"}
+	for _, system := range append([]string{"/home", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp"}, whole...) {
+		if Within(system, dir) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(whole, func(system string) bool { return strings.HasPrefix(dir, system+"/") })
+}
+
+// Movable returns the ranges, START:COUNT, from which and to which the owners in
+// a directory can be moved for containers with a map: from those IDs of the host
+// that are the containers' own. That makes no sense for a directory of the system,
+// and for an owner that is in neither range; and a map has to be one range, the
+// same for users and groups.
+func Movable(dir string, uid, gid uint32, m userns.Mapping) (from, to string, ok bool) {
+	list := m.UID.Extents()
+	if KeepOwner(dir) || len(list) != 1 || m.UID.String() != m.GID.String() {
+		return "", "", false
+	}
+	e := list[0]
+	known := func(id uint32) bool { return id < e.Count || id >= e.HostID && id-e.HostID < e.Count }
+	if e.ID != 0 || e.HostID < e.Count || !known(uid) || !known(gid) {
+		return "", "", false
+	}
+	return fmt.Sprintf("0:%d", e.Count), fmt.Sprintf("%d:%d", e.HostID, e.Count), true
 }

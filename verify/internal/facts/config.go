@@ -83,7 +83,7 @@ func (f *Facts) readProblems(ctx context.Context) {
 	}
 }
 
-// unread is why it is not known what is configured, or nil. What can be read
+// Unread is why it is not known what is configured, or nil. What can be read
 // and makes dockerd refuse is known.
 func (c config) Unread() error {
 	switch {
@@ -95,7 +95,7 @@ func (c config) Unread() error {
 	return c.DocErr
 }
 
-// raw returns a key of daemon.json as it stands there, else "".
+// Raw returns a key of daemon.json as it is written there, else "".
 func (c config) Raw(keys ...string) string {
 	if c.Doc == nil {
 		return ""
@@ -104,10 +104,10 @@ func (c config) Raw(keys ...string) string {
 	return string(raw)
 }
 
-// inFile reports whether daemon.json has a key.
+// InFile reports whether daemon.json has a key.
 func (c config) InFile(keys ...string) bool { return c.Raw(keys...) != "" }
 
-// is reports whether a key of daemon.json is true.
+// Is reports whether a key of daemon.json is true.
 func (c config) Is(keys ...string) bool {
 	return c.Raw(keys...) == "true"
 }
@@ -134,7 +134,7 @@ func (c config) listens() []string {
 	return list
 }
 
-// liveRestore reports whether live-restore is on, and what says so. dockerd does
+// LiveRestore reports whether live-restore is on, and what says so. dockerd does
 // not start with a flag that strconv.ParseBool does not take.
 func (c config) LiveRestore() (on bool, source string, err error) {
 	on, source = c.Is("live-restore"), c.File
@@ -184,7 +184,7 @@ func StoreName(uid, gid uint32) string {
 	return strconv.FormatUint(uint64(uid), 10) + "." + strconv.FormatUint(uint64(gid), 10)
 }
 
-// parseStore splits "/var/lib/docker/100000.100000" into the data-root and the
+// ParseStore splits "/var/lib/docker/100000.100000" into the data-root and the
 // first host IDs. A daemon that does not remap has no IDs there.
 func ParseStore(dir string) (root string, uid, gid uint32, ok bool) {
 	base := path.Base(dir)

@@ -5,23 +5,18 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/moby/sys/mountinfo"
-
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/userns"
-	"github.com/usernskit/usernskit/userns/idmap"
-	"github.com/usernskit/usernskit/userns/probe"
+	ondisk "github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// A disk is what the checks look at in the file system, but for the
+// A disk is what the checks look at in the file system, beside the
 // configuration: the way to the data-root, its stores, the daemon's socket, and
 // what is mounted into running containers.
 type disk struct {
@@ -50,58 +45,12 @@ type store struct {
 	Changed         time.Time
 }
 
-// A socket is a socket of the daemon on the host.
+// A Socket is one of the daemon on the host.
 type Socket struct {
 	Path     string
 	Dev, Ino uint64
 	Inode
-	err error
-}
-
-// inside is what a running container has mounted.
-type inside struct {
-	Mounts  reading[mountTable]
-	Sockets []Found // where in the container a socket of the daemon is
-	Unseen  error   // why that could not be looked at
-	Sources []Source
-}
-
-// A found socket is one of the host's, at a path of the container.
-type Found struct {
-	Socket
-	At string
-}
-
-// A source is what a mount of a container leads to.
-type Source struct {
-	engine.Mount
-	Inode
-	Fstype string
-	Err    error
-	// asked is what the kernel says to a process with the container's IDs; nil
-	// where there was no [Options.Helper] to ask with.
-	Asked *probe.Access
-	// IDMap is that of an idmapped mount: owners are others there than at the
-	// source. nil for a mount as any other.
-	IDMap *IDMap
-}
-
-// An IDMap is the map of an idmapped mount, or why it cannot be told. An ID is an
-// owner on the disk, its host ID the one that the mount shows.
-type IDMap struct {
-	userns.Mapping
 	Err error
-}
-
-// Shown returns the owner of a file as the mount shows it; false where it shows
-// nobody's.
-func (m *IDMap) Shown(uid, gid uint32) (u, g uint32, ok bool) {
-	if m == nil {
-		return uid, gid, true
-	}
-	u, ok1 := m.UID.ToHost(uid)
-	g, ok2 := m.GID.ToHost(gid)
-	return u, g, ok1 && ok2
 }
 
 // readPath reads the directories that lead to the store in use.
@@ -121,26 +70,6 @@ func (f *Facts) readHostMounts(context.Context) {
 	if f.HasProc {
 		f.Disk.Mounts = f.mountsOf("self")
 		f.Disk.readSockets(f)
-	}
-}
-
-// readMounts reads what containers have mounted, by their first processes.
-func (f *Facts) readMounts(context.Context) {
-	f.Disk.Inside = map[string]*inside{}
-	for _, b := range f.Containers {
-		p, ok := b.First()
-		if !ok {
-			continue
-		}
-		in := f.Disk.lookInside(f, b, p.PID)
-		for i := 0; in.Mounts.Err != nil && i < len(b.Processes); i++ {
-			in = f.Disk.lookInside(f, b, b.Processes[i].PID) // a zombie has no mounts
-		}
-		if in.Mounts.Err != nil && !slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return f.alive(p.PID) }) {
-			f.Passing++
-			continue // it has ended
-		}
-		f.Disk.Inside[b.ID] = in
 	}
 }
 
@@ -229,8 +158,8 @@ func (d *disk) readSockets(f *Facts) {
 	seen := map[[2]uint64]bool{}
 	for _, p := range slices.Sorted(maps.Keys(paths)) {
 		s := Socket{}
-		s.Path, s.err = f.Host.Path(p) // /var/run is a link to /run nearly everywhere
-		if s.err != nil {
+		s.Path, s.Err = f.Host.Path(p) // /var/run is a link to /run nearly everywhere
+		if s.Err != nil {
 			s.Path = p
 			d.Sockets = append(d.Sockets, s) // not seen is not "not there"
 			continue
@@ -239,116 +168,70 @@ func (d *disk) readSockets(f *Facts) {
 		if IsNotExist(err) {
 			continue
 		}
-		if s.err = err; err == nil {
+		if s.Err = err; err == nil {
 			if info.Mode()&fs.ModeSocket == 0 {
 				continue
 			}
 			s.Inode = InodeOf(info)
 			s.Dev, s.Ino = deviceOf(info)
 		}
-		if key := [2]uint64{s.Dev, s.Ino}; s.err != nil || !seen[key] {
+		if key := [2]uint64{s.Dev, s.Ino}; s.Err != nil || !seen[key] {
 			seen[key] = true
 			d.Sockets = append(d.Sockets, s)
 		}
 	}
 }
 
-// lookInside reads what a container has mounted, by its first process.
-func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
-	in := &inside{}
-	proc := path.Join(f.Proc.Root, strconv.Itoa(pid))
-	in.Mounts = f.mountsOf(strconv.Itoa(pid))
-	if in.Mounts.Err == nil {
-		d.findSockets(in, proc)
-	}
-	if b.Docker == nil {
-		return in
-	}
-	for _, m := range b.Docker.Mounts {
-		if m.Source == "" || m.Type != "bind" && m.Type != "volume" {
-			continue
-		}
-		s := Source{Mount: m}
-		shown := false // the host's own mount is idmapped, and shows owners as the container's does
-		info, err := f.Host.Stat(m.Source)
-		if s.Err = err; err == nil {
-			s.Inode = InodeOf(info)
-			if path, err := f.Host.Path(m.Source); err == nil {
-				s.ACL = hasACL(path)
-				if at := d.Mounts.Value.At(path); at != nil {
-					s.Fstype, shown = at.FSType, idmapped(at)
-				}
-			}
-		}
-		if !shown {
-			s.IDMap = f.idMap(in.Mounts.Value.At(m.Destination), pid)
-		}
-		in.Sources = append(in.Sources, s)
-	}
-	return in
-}
+// storeName is the name of a remapped store below the data-root: UID.GID.
+var storeName = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})$`)
 
-func idmapped(m *mountinfo.Info) bool {
-	return slices.Contains(strings.Split(m.Options, ","), "idmapped")
-}
-
-// idMap returns the map of a mount of a process, nil where it has none.
-func (f *Facts) idMap(m *mountinfo.Info, pid int) *IDMap {
-	if m == nil || !idmapped(m) {
-		return nil
-	}
-	list, err := idmap.Mounts(f.Proc, pid)
+// ReadStore reads what the daemon keeps below its data-root (with the UID.GID
+// where it remaps) while it is down. It returns fs.ErrNotExist where there is
+// no such store.
+func ReadStore(h usernskit.Host, root string) (*engine.Engine, error) {
+	s, err := ondisk.Read(h, root)
 	if err != nil {
-		return &IDMap{Err: err}
+		return nil, err
 	}
-	for _, mount := range list {
-		if mount.ID != m.ID {
-			continue
-		}
-		mapping, ok, err := mount.Mapping.Get()
-		switch {
-		case err != nil:
-			return &IDMap{Err: err}
-		case !ok:
-			return nil
-		}
-		return &IDMap{Mapping: mapping}
+	e := &engine.Engine{Source: root, RootDir: root, Driver: s.Driver, Swarm: "inactive", BuildCache: -1, Unread: map[string]string{}}
+	for part, why := range s.Unread {
+		e.Unread[part] = why
 	}
-	return &IDMap{Err: errors.New("the mount has gone")}
+	// What follows is in a database of Docker's, or known to the daemon only.
+	e.Unread["Networks"] = "kept in a database that only the daemon reads"
+	e.Unread["Authz"] = "known to the running daemon only"
+	if s.Swarm {
+		e.Swarm = "active"
+	}
+	for _, c := range s.Containers {
+		container := engine.Container{
+			ID: c.ID, Name: c.Name, Image: c.Image, Labels: c.Labels, Running: c.Running, PID: c.PID,
+			User: c.User, GroupAdd: c.GroupAdd, Restart: c.Restart,
+			Userns: c.Userns, Network: c.Network, IPCMode: c.IPCMode, PIDMode: c.PIDMode, Privileged: c.Privileged, Unread: c.Unread,
+		}
+		for _, m := range c.Mounts {
+			container.Mounts = append(container.Mounts, engine.Mount{
+				Type: m.Type, Name: m.Name, Source: m.Source, Destination: m.Destination, Driver: m.Driver, ReadOnly: m.ReadOnly,
+			})
+		}
+		for _, d := range c.Devices {
+			container.Devices = append(container.Devices, engine.Device(d))
+		}
+		e.Containers = append(e.Containers, container)
+	}
+	for _, i := range s.Images {
+		e.Images = append(e.Images, engine.Image{ID: i.ID, Tags: i.Tags, Digests: i.Digests, Size: -1})
+	}
+	for _, v := range s.Volumes {
+		e.Volumes = append(e.Volumes, engine.Volume{Name: v.Name, Driver: "local", Mountpoint: v.Mountpoint, Options: v.Options})
+	}
+	for _, p := range s.Plugins {
+		if p.Enabled {
+			e.Plugins = append(e.Plugins, engine.Plugin{ID: p.ID, Name: p.Name})
+		}
+	}
+	return e, nil
 }
 
-// mountsOf reads the mounts that a process sees.
-func (f *Facts) mountsOf(process string) (r reading[mountTable]) {
-	data, err := f.readProc(process + "/mountinfo")
-	if err != nil {
-		return reading[mountTable]{Err: err}
-	}
-	r.Value, r.Err = parseMounts(data)
-	return r
-}
-
-// findSockets looks for the daemon's sockets in a container, wherever its
-// mounts put them, and knows them by their inodes.
-func (d *disk) findSockets(in *inside, proc string) {
-	for _, s := range d.Sockets {
-		if s.err != nil {
-			in.Unseen = s.err
-			continue
-		}
-		at, ok := d.Mounts.Value.spot(s.Path)
-		if !ok {
-			continue
-		}
-		for _, p := range in.Mounts.Value.paths(at) {
-			info, err := os.Lstat(path.Join(proc, "root", p))
-			switch {
-			case err == nil:
-				if dev, ino := deviceOf(info); dev == s.Dev && ino == s.Ino {
-					in.Sockets = append(in.Sockets, Found{s, p})
-				}
-			case !IsNotExist(err):
-				in.Unseen = err
-			}
-		}
-	}
-}
+// IsNotExist reports whether an error says that there is no such file.
+func IsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -48,7 +48,7 @@ var implied = []struct{ part, from Need }{
 	{NeedIDs | NeedProblems, NeedEngine},
 }
 
-// readOptions say what to look at; the fields are those of verify.Options.
+// Options say what to look at; the fields are those of verify.Options.
 type Options struct {
 	Host   usernskit.Host
 	Proc   userns.FS
@@ -59,7 +59,7 @@ type Options struct {
 	Deep   bool
 }
 
-// facts are what the checks judge by, read once. A check reads nothing itself,
+// Facts are what the checks judge by, read once. A check reads nothing itself,
 // so that two checks never speak of two states. Parts that were not asked for
 // are zero.
 type Facts struct {
@@ -94,19 +94,19 @@ type Facts struct {
 	accounts *accounts.Lookup
 
 	Engine *engine.Engine // what Docker says; nil where nobody could tell
-	// storeErr is why the files below the data-root could not be read instead.
+	// StoreErr is why the files below the data-root could not be read instead.
 	StoreErr error
-	// noEngine is why the daemon's word is missing; nil where it was heard.
-	// With the daemon down engine may still be there, from its files.
+	// NoEngine is why the daemon's word is missing; nil where it was heard. With
+	// the daemon down Engine may still be there, from its files.
 	NoEngine error
 
 	need Need
 }
 
-// errNotAsked: there is no function to ask the daemon with.
+// ErrNotAsked: there is no function to ask the daemon with.
 var ErrNotAsked = errors.New("the daemon was not asked")
 
-// read reads the parts that are needed.
+// Read reads the parts that are needed.
 func Read(ctx context.Context, opts Options, parts Need) *Facts {
 	for _, i := range implied {
 		if parts&i.part != 0 {
@@ -207,8 +207,8 @@ type reading[T any] struct {
 	Err   error
 }
 
-// missing reports whether there is no such file.
+// Missing reports whether there is no such file.
 func (r reading[T]) Missing() bool { return errors.Is(r.Err, fs.ErrNotExist) }
 
-// offline is the reason of checks that only a running host can answer.
+// Offline is the reason of checks that only a running host can answer.
 const Offline = "not the running host"

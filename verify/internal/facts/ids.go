@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -236,13 +238,13 @@ func (i ids) AccountIn(m userns.Mapping) (name string, id uint32, err error) {
 // maxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
 const MaxSystemID = 999
 
-// sides returns the two files with the word for their IDs.
+// Sides returns the two files with the word for their IDs.
 func (i *ids) Sides() []*Side { return []*Side{&i.UID, &i.GID} }
 
-// line names the line of a reading.
+// Line names the line of a reading.
 func (s *Side) Line(r reader.Reading) string { return s.Path + ":" + strconv.Itoa(r.Line) }
 
-// text returns a line of the file as it stands there.
+// Text returns a line of the file as it is written there.
 func (s *Side) Text(line int) string {
 	n := 0
 	for l := range strings.Lines(string(s.File.Bytes())) {
@@ -299,4 +301,81 @@ func (f *Facts) askNames(ctx context.Context) {
 	}
 	f.IDs.Users.ask(ctx, f.accounts, accounts.Passwd, users)
 	f.IDs.Groups.ask(ctx, f.accounts, accounts.Group, groups)
+}
+
+// users are those who use IDs of the ranges outside of containers.
+type users struct {
+	Processes []hostProcess
+	Err       error    // why the processes could not be looked at
+	Accounts  []string // what the name services know of some of the IDs
+	Asked     bool     // there is a name service behind the files
+	AskErr    error    // why it could not be asked
+}
+
+// A hostProcess is a process of the host that runs with IDs of the ranges.
+type hostProcess struct {
+	PID      int
+	UID, GID uint32
+}
+
+// findUsers looks at who owns the processes that are in no user namespace
+// and in no container: the owner of /proc/PID is the effective user, proc(5).
+func (f *Facts) findUsers(ctx context.Context) {
+	want := f.IDs.Want()
+	if !f.HasProc || want.IsZero() {
+		return
+	}
+	inside := map[int]bool{}
+	for _, p := range f.Scan.processes {
+		inside[p.PID] = true
+	}
+	list, err := os.ReadDir(f.Proc.Root)
+	if err != nil {
+		f.Users.Err = err
+		return
+	}
+	for _, e := range list {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || inside[pid] {
+			continue
+		}
+		info, err := os.Stat(path.Join(f.Proc.Root, e.Name()))
+		if err != nil {
+			continue // ended
+		}
+		n := InodeOf(info)
+		_, u := want.UID.ToContainer(n.UID)
+		_, g := want.GID.ToContainer(n.GID)
+		// Accounts and system IDs in the ranges are known already.
+		u = u && n.UID > MaxSystemID && f.IDs.Users.byID[n.UID] == ""
+		g = g && n.GID > MaxSystemID && f.IDs.Groups.byID[n.GID] == ""
+		if !u && !g {
+			continue
+		}
+		// It may have been started in a container after the scan.
+		if p, err := f.Proc.Mapping(pid); err == nil && p.Equal(want) {
+			continue
+		}
+		f.Users.Processes = append(f.Users.Processes, hostProcess{pid, n.UID, n.GID})
+	}
+	for _, s := range []struct {
+		db accounts.DB
+		*accountDB
+		*Side
+	}{{accounts.Passwd, &f.IDs.Users, &f.IDs.UID}, {accounts.Group, &f.IDs.Groups, &f.IDs.GID}} {
+		f.Users.Asked = f.Users.Asked || f.accounts.Asks(s.db)
+		for _, ext := range s.IDs.Extents() {
+			for _, id := range []uint32{ext.HostID, ext.HostID + ext.Count/2, ext.HostID + ext.Count - 1} {
+				if id <= MaxSystemID || s.byID[id] != "" {
+					continue // I05 and I07 speak of these
+				}
+				switch a, ok, err := f.accounts.ByID(ctx, s.db, id).Get(); {
+				case err != nil:
+					f.Users.AskErr = cmp.Or(f.Users.AskErr, err)
+				case ok:
+					f.Users.Accounts = append(f.Users.Accounts, fmt.Sprintf("%v %s (%d)", s.db, a.Name, a.ID))
+				}
+			}
+		}
+	}
 }

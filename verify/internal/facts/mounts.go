@@ -1,17 +1,27 @@
 package facts
 
 import (
+	"context"
+	"errors"
+	"os"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/userns/idmap"
+	"github.com/usernskit/usernskit/userns/probe"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A mountTable is what /proc/PID/mountinfo holds, in its order: a later mount
 // on the same point, or on one above it, hides the earlier.
 type mountTable []*mountinfo.Info
 
-// at returns the mount that a path is on, nil in an empty table.
+// At returns the mount that a path is on, nil in an empty table.
 func (t mountTable) At(p string) *mountinfo.Info {
 	var best *mountinfo.Info
 	for _, m := range t {
@@ -49,8 +59,174 @@ func (t mountTable) paths(s spot) []string {
 	return list
 }
 
-// within reports whether p is dir or below it.
+// Within reports whether p is dir or below it.
 func Within(p, dir string) bool {
 	dir = strings.TrimSuffix(dir, "/")
 	return p == dir || strings.HasPrefix(p, dir+"/")
+}
+
+// inside is what a running container has mounted.
+type inside struct {
+	Mounts  reading[mountTable]
+	Sockets []Found // where in the container a socket of the daemon is
+	Unseen  error   // why that could not be looked at
+	Sources []Source
+}
+
+// A Found is a socket that is one of the host's, at a path of the container.
+type Found struct {
+	Socket
+	At string
+}
+
+// A Source is what a mount of a container leads to.
+type Source struct {
+	engine.Mount
+	Inode
+	Fstype string
+	Err    error
+	// asked is what the kernel says to a process with the container's IDs; nil
+	// where there was no [Options.Helper] to ask with.
+	Asked *probe.Access
+	// IDMap is that of an idmapped mount: owners are others there than at the
+	// source. nil for a mount as any other.
+	IDMap *IDMap
+}
+
+// An IDMap is the map of an idmapped mount, or why it cannot be told. An ID is an
+// owner on the disk, its host ID the one that the mount shows.
+type IDMap struct {
+	userns.Mapping
+	Err error
+}
+
+// Shown returns the owner of a file as the mount shows it; false where it shows
+// nobody's.
+func (m *IDMap) Shown(uid, gid uint32) (u, g uint32, ok bool) {
+	if m == nil {
+		return uid, gid, true
+	}
+	u, ok1 := m.UID.ToHost(uid)
+	g, ok2 := m.GID.ToHost(gid)
+	return u, g, ok1 && ok2
+}
+
+// readMounts reads what containers have mounted, by their first processes.
+func (f *Facts) readMounts(context.Context) {
+	f.Disk.Inside = map[string]*inside{}
+	for _, b := range f.Containers {
+		p, ok := b.First()
+		if !ok {
+			continue
+		}
+		in := f.Disk.lookInside(f, b, p.PID)
+		for i := 0; in.Mounts.Err != nil && i < len(b.Processes); i++ {
+			in = f.Disk.lookInside(f, b, b.Processes[i].PID) // a zombie has no mounts
+		}
+		if in.Mounts.Err != nil && !slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return f.alive(p.PID) }) {
+			f.Passing++
+			continue // it has ended
+		}
+		f.Disk.Inside[b.ID] = in
+	}
+}
+
+// lookInside reads what a container has mounted, by its first process.
+func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
+	in := &inside{}
+	proc := path.Join(f.Proc.Root, strconv.Itoa(pid))
+	in.Mounts = f.mountsOf(strconv.Itoa(pid))
+	if in.Mounts.Err == nil {
+		d.findSockets(in, proc)
+	}
+	if b.Docker == nil {
+		return in
+	}
+	for _, m := range b.Docker.Mounts {
+		if m.Source == "" || m.Type != "bind" && m.Type != "volume" {
+			continue
+		}
+		s := Source{Mount: m}
+		shown := false // the host's own mount is idmapped, and shows owners as the container's does
+		info, err := f.Host.Stat(m.Source)
+		if s.Err = err; err == nil {
+			s.Inode = InodeOf(info)
+			if path, err := f.Host.Path(m.Source); err == nil {
+				s.ACL = hasACL(path)
+				if at := d.Mounts.Value.At(path); at != nil {
+					s.Fstype, shown = at.FSType, idmapped(at)
+				}
+			}
+		}
+		if !shown {
+			s.IDMap = f.idMap(in.Mounts.Value.At(m.Destination), pid)
+		}
+		in.Sources = append(in.Sources, s)
+	}
+	return in
+}
+
+func idmapped(m *mountinfo.Info) bool {
+	return slices.Contains(strings.Split(m.Options, ","), "idmapped")
+}
+
+// idMap returns the map of a mount of a process, nil where it has none.
+func (f *Facts) idMap(m *mountinfo.Info, pid int) *IDMap {
+	if m == nil || !idmapped(m) {
+		return nil
+	}
+	list, err := idmap.Mounts(f.Proc, pid)
+	if err != nil {
+		return &IDMap{Err: err}
+	}
+	for _, mount := range list {
+		if mount.ID != m.ID {
+			continue
+		}
+		mapping, ok, err := mount.Mapping.Get()
+		switch {
+		case err != nil:
+			return &IDMap{Err: err}
+		case !ok:
+			return nil
+		}
+		return &IDMap{Mapping: mapping}
+	}
+	return &IDMap{Err: errors.New("the mount has gone")}
+}
+
+// mountsOf reads the mounts that a process sees.
+func (f *Facts) mountsOf(process string) (r reading[mountTable]) {
+	data, err := f.readProc(process + "/mountinfo")
+	if err != nil {
+		return reading[mountTable]{Err: err}
+	}
+	r.Value, r.Err = parseMounts(data)
+	return r
+}
+
+// findSockets looks for the daemon's sockets in a container, wherever its
+// mounts put them, and knows them by their inodes.
+func (d *disk) findSockets(in *inside, proc string) {
+	for _, s := range d.Sockets {
+		if s.Err != nil {
+			in.Unseen = s.Err
+			continue
+		}
+		at, ok := d.Mounts.Value.spot(s.Path)
+		if !ok {
+			continue
+		}
+		for _, p := range in.Mounts.Value.paths(at) {
+			info, err := os.Lstat(path.Join(proc, "root", p))
+			switch {
+			case err == nil:
+				if dev, ino := deviceOf(info); dev == s.Dev && ino == s.Ino {
+					in.Sockets = append(in.Sockets, Found{s, p})
+				}
+			case !IsNotExist(err):
+				in.Unseen = err
+			}
+		}
+	}
 }

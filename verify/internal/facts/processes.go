@@ -2,7 +2,6 @@ package facts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -78,7 +76,7 @@ func Exists(name string) bool {
 	return err == nil
 }
 
-// gaps says what the scan cannot have seen.
+// Gaps says what the scan cannot have seen.
 func (s *scan) Gaps() []string {
 	gaps := s.Coverage.Gaps()
 	if err := s.Failed[0]; err != nil {
@@ -136,7 +134,7 @@ func (b Container) Holds(pid int) bool {
 	return slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return p.PID == pid })
 }
 
-// first returns the process that the container was started with, as far as it
+// First returns the process that the container was started with, as far as it
 // can be told.
 func (b Container) First() (userns.Process, bool) {
 	for _, p := range b.Processes {
@@ -319,31 +317,6 @@ func (f *Facts) addNamed(all map[string]*Foreign) {
 	}
 }
 
-// isDockers reports whether a shim holds a container of Docker: its namespace is
-// the one that this daemon has or is to have, with or without the UID.GID of
-// remapping, or that of a Docker of which nothing else is known.
-func (f *Facts) isDockers(s userns.Shim) bool {
-	names := []string{f.Config.namespace()}
-	if f.Engine != nil {
-		names = append(names, f.Engine.Namespace)
-	}
-	namespace := strings.TrimPrefix(s.Namespace, "plugins.") // of managed plugins
-	for _, name := range names {
-		if name != "" && withoutStore(name) == withoutStore(namespace) {
-			return true
-		}
-	}
-	return strings.HasPrefix(namespace, "moby")
-}
-
-// withoutStore returns "moby" of "moby-100000.100000".
-func withoutStore(namespace string) string {
-	if i := strings.LastIndexByte(namespace, '-'); i >= 0 && storeName.MatchString(namespace[i+1:]) {
-		return namespace[:i]
-	}
-	return namespace
-}
-
 // owner returns the container that a process is in. Of several in the path of
 // its control group it is the innermost that Docker knows, since the parent can
 // be chosen to be another container's group; else the outermost.
@@ -374,205 +347,7 @@ func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 	return nil
 }
 
-// markOthers finds the containers of another daemon on the same host: those
-// whose shim reports to another containerd than that of this daemon, and those
-// that the store of another dockerd holds. Where that store cannot be looked into,
-// whose they are is not known; all others are taken for this daemon's.
-func (f *Facts) markOthers() {
-	ours := f.containerds()
-	for _, b := range f.Containers {
-		if b.Docker != nil && b.Shim != nil && b.Shim.Address != "" {
-			ours[cleanRun(b.Shim.Address)] = true
-		}
-	}
-	for i := range f.Containers {
-		b := &f.Containers[i]
-		if b.Docker != nil || b.Plugin != nil {
-			continue
-		}
-		if b.Shim != nil && b.Shim.Address != "" && len(ours) > 0 && !ours[cleanRun(b.Shim.Address)] {
-			b.Other = "the containerd at " + b.Shim.Address
-			continue
-		}
-		for _, d := range f.Daemons {
-			switch held, err := f.holds(d, b.ID); {
-			case held:
-				b.Other, b.OtherAt, b.OtherErr = fmt.Sprintf("process %d with the store %s", d.PID, d.DataRoot), d.String(), nil
-			case err != nil && b.Other == "":
-				b.OtherErr = fmt.Errorf("another dockerd may have it, process %d: %w", d.PID, err)
-			}
-		}
-	}
-}
-
-// A Daemon is another dockerd than the one that is asked.
-type Daemon struct {
-	PID      int
-	DataRoot string
-	Hosts    []string // where it listens, as DOCKER_HOST has it
-	Err      error    // why that is not known
-}
-
-// String returns its address, as DOCKER_HOST has it.
-func (d Daemon) String() string {
-	for _, host := range d.Hosts {
-		if d.Err == nil && strings.Contains(host, "://") && !strings.HasPrefix(host, "fd://") {
-			return host
-		}
-	}
-	return fmt.Sprintf("process %d", d.PID)
-}
-
-// readDaemons reads how the other dockerds of the host are started.
-func (f *Facts) readDaemons(ctx context.Context) {
-	for _, pid := range f.Config.Startup.OtherPIDs {
-		d := Daemon{PID: pid}
-		other := Facts{Options: Options{Host: f.Host, Daemon: dockerd.Choice{PID: pid}}}
-		other.readConfig(ctx)
-		c := other.Config
-		if d.Err = c.Unread(); d.Err == nil && len(c.Startup.Unsure) > 0 {
-			d.Err = errors.New(c.Startup.Unsure[0])
-		}
-		d.DataRoot, d.Hosts = c.DataRoot, c.listens()
-		f.Daemons = append(f.Daemons, d)
-	}
-}
-
-// holds reports whether the store of a daemon has a container or a plugin of that
-// ID, or why that cannot be told.
-func (f *Facts) holds(d Daemon, id string) (bool, error) {
-	if d.Err != nil || d.DataRoot == f.Config.DataRoot {
-		return false, d.Err
-	}
-	list, err := f.Host.ReadDir(d.DataRoot)
-	if err != nil {
-		return false, err
-	}
-	dirs := []string{d.DataRoot}
-	for _, e := range list {
-		if storeName.MatchString(e.Name()) {
-			dirs = append(dirs, path.Join(d.DataRoot, e.Name()))
-		}
-	}
-	for _, dir := range dirs {
-		for _, kind := range []string{"containers", "plugins"} {
-			_, err := f.Host.Stat(path.Join(dir, kind, id))
-			if err == nil || !IsNotExist(err) {
-				return err == nil, err
-			}
-		}
-	}
-	return false, nil
-}
-
-// containerds returns the sockets that the containerd of this daemon may have;
-// where that is not known there are none, and none is ruled out.
-func (f *Facts) containerds() map[string]bool {
-	switch {
-	case f.Engine == nil || f.NoEngine != nil:
-		return map[string]bool{}
-	case f.Engine.Containerd != "":
-		return map[string]bool{cleanRun(f.Engine.Containerd): true}
-	}
-	pid := f.Engine.PeerPID
-	if pid == 1 && len(f.Config.Startup.Unsure) == 0 {
-		pid = f.Config.Startup.PID // init handed its socket over
-	}
-	argv, err := f.readProc(strconv.Itoa(pid) + "/cmdline")
-	words := strings.Split(strings.TrimRight(string(argv), "\x00"), "\x00")
-	if err != nil || path.Base(words[0]) != "dockerd" {
-		return map[string]bool{}
-	}
-	file := ""
-	if name := flagOf(words, "config-file"); name == "" || name == f.Config.File {
-		file = f.Config.File
-	}
-	// It takes the host's own where that runs, and starts one below its exec-root
-	// otherwise.
-	root := "/run/docker"
-	for _, key := range []string{"containerd", "exec-root"} {
-		value := flagOf(words, key)
-		if value == "" {
-			if file == "" || f.Config.DocErr != nil {
-				return map[string]bool{}
-			}
-			value = f.Config.text(key)
-		}
-		switch {
-		case value == "":
-		case key == "containerd":
-			return map[string]bool{cleanRun(value): true}
-		default:
-			root = value
-		}
-	}
-	return map[string]bool{"/run/containerd/containerd.sock": true, cleanRun(root + "/containerd/containerd.sock"): true}
-}
-
-// flagOf returns the value of a long flag on a command line, "" for none.
-func flagOf(words []string, name string) string {
-	for i, word := range words {
-		key, value, inline := strings.Cut(word, "=")
-		switch {
-		case key != "--"+name:
-		case inline:
-			return value
-		case i+1 < len(words):
-			return words[i+1]
-		}
-	}
-	return ""
-}
-
-// cleanRun returns one spelling of a path below /run.
-func cleanRun(p string) string {
-	p = path.Clean(p)
-	if rest, ok := strings.CutPrefix(p, "/var/run/"); ok {
-		return "/run/" + rest
-	}
-	return p
-}
-
-// peer returns the process that answers for the daemon: the one at the other end
-// of its socket, or where systemd listens there, the dockerd that it handed the
-// socket to. 0 is where that cannot be told.
-func (f *Facts) peer() int {
-	if f.Engine.PeerPID != 1 {
-		return f.Engine.PeerPID
-	}
-	at, err := os.Stat(strings.TrimPrefix(f.Engine.Source, "unix://"))
-	table, bad := f.readProc("1/net/unix")
-	if err != nil || bad != nil {
-		return 0
-	}
-	listening := map[string]bool{}
-	for line := range strings.Lines(string(table)) {
-		const acceptsConnections = "00010000"
-		if w := strings.Fields(line); len(w) == 8 && w[3] == acceptsConnections {
-			if info, err := f.Host.Stat(w[7]); err == nil && os.SameFile(info, at) {
-				listening["socket:["+w[6]+"]"] = true
-			}
-		}
-	}
-	names, _ := os.ReadDir(f.Proc.Root)
-	for _, e := range names {
-		pid, err := strconv.Atoi(e.Name())
-		comm, _ := f.readProc(e.Name() + "/comm")
-		if err != nil || strings.TrimSpace(string(comm)) != "dockerd" {
-			continue
-		}
-		dir := path.Join(f.Proc.Root, e.Name(), "fd")
-		open, _ := os.ReadDir(dir)
-		for _, fd := range open {
-			if link, err := os.Readlink(path.Join(dir, fd.Name())); err == nil && listening[link] {
-				return pid
-			}
-		}
-	}
-	return 0
-}
-
-// orphans are the containers that run and that the daemon does not list.
+// Orphans are the containers that run and that the daemon does not list.
 func (f *Facts) Orphans() []Container {
 	var list []Container
 	if f.Engine == nil || f.NoEngine != nil {
@@ -599,27 +374,4 @@ func (f *Facts) ForeignProcesses() []userns.Process {
 		}
 	}
 	return list
-}
-
-// readPeer looks at the process that has the daemon's socket: dockerd, or init
-// where that handed the socket over. A proxy may lead to another machine.
-func (f *Facts) readPeer(context.Context) {
-	if f.Engine == nil || f.NoEngine != nil {
-		return
-	}
-	pid := f.Engine.PeerPID
-	if pid == 0 {
-		f.PeerErr = fmt.Errorf("%s is not a socket of a process that is seen here", f.Engine.Source)
-		return
-	}
-	if pid == 1 || pid == f.Config.Startup.PID {
-		return
-	}
-	comm, err := f.readProc(strconv.Itoa(pid) + "/comm")
-	switch name := strings.TrimSpace(string(comm)); {
-	case err != nil:
-		f.PeerErr = err
-	case name != "dockerd":
-		f.PeerErr = fmt.Errorf("%s belongs to process %d (%s)", f.Engine.Source, pid, name)
-	}
 }

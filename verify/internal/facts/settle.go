@@ -112,7 +112,7 @@ func (f *Facts) isEntering(p userns.Process) bool {
 }
 
 // FirstIsElsewhere reports whether the process that the daemon started a
-// container with is not among the container's processes, and has not ended.
+// container with is not among the container's processes, and is still there.
 func (f *Facts) FirstIsElsewhere(id string) bool {
 	for _, b := range f.Containers {
 		if b.ID == id && b.Docker != nil {

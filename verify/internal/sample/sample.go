@@ -46,6 +46,31 @@ dockremap:165536:65536
 }
 `
 
+// Image writes the files of a host that is prepared in a directory, for examples,
+// which have no test to report to.
+func Image(daemonJSON string) usernskit.Host {
+	check := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	root, err := os.MkdirTemp("", "image")
+	check(err)
+	check(os.Chmod(root, 0o755))
+	for name, text := range map[string]string{
+		"etc/passwd":             "root:x:0:0::/root:/bin/sh\ndockremap:x:998:998::/:/bin/false\n",
+		"etc/group":              "root:x:0:\ndockremap:x:998:\n",
+		"etc/subuid":             "dockremap:165536:65536\n",
+		"etc/subgid":             "dockremap:165536:65536\n",
+		"etc/docker/daemon.json": daemonJSON,
+	} {
+		path := filepath.Join(root, name)
+		check(os.MkdirAll(filepath.Dir(path), 0o755))
+		check(os.WriteFile(path, []byte(text), 0o644))
+	}
+	return usernskit.Host{Root: root}
+}
+
 // Store is what dockerd leaves below its data-root, by the files of a real one.
 var Store = strings.NewReplacer("ID1", Web, "ID2", Old).Replace(`
 -- var/lib/docker/image/overlay2/repositories.json --
