@@ -76,7 +76,7 @@ func drillCommand(e *env) *cobra.Command {
 			return fmt.Errorf("--format %s: must be text, json, junit or sarif", *as)
 		}
 		if report.Failed() {
-			err = errors.Join(err, exit(1))
+			err = errors.Join(err, error(exitCode(1)))
 		}
 		return err
 	})

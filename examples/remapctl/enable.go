@@ -25,14 +25,14 @@ func enableCommand(e *env) *cobra.Command {
 	want := e.enableFlags(c)
 	e.restartFlag(c)
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
-		request, err := e.request(ctx, want)
-		if err := errors.Join(err, e.mayRestart()); err != nil {
+		if err := e.mayRestart(); err != nil {
 			return err
 		}
-		e.aside = func() { e.foresee(ctx, request.Remap.String()) }
+		e.complete(ctx, want)
+		e.aside = func() { e.foresee(ctx, want.Remap.String()) }
 		var last remap.Enable
-		receipt, err := e.change(ctx, func() (usernskit.Plan, error) {
-			last, err = remap.PlanEnable(ctx, e.host, request)
+		receipt, err := e.change(ctx, func() (_ usernskit.Plan, err error) {
+			last, err = remap.PlanEnable(ctx, e.host, *want)
 			return last.Plan, err
 		})
 		if err != nil {

@@ -34,19 +34,18 @@ func parseGate(word string) (gate, error) {
 	return gate{warnings: true, least: s}, nil
 }
 
-// exitOf returns the exit code for the report. A finding outweighs what could
-// not be seen: 1 is certain, 3 is not.
-func (g gate) exitOf(r verify.Report) int {
-	code := 0
+// judge returns the exit code for the report, if it is not 0. A finding outweighs
+// what could not be seen: 1 is certain, 3 is not.
+func (g gate) judge(r verify.Report) (code error) {
 	for _, f := range r.Findings {
 		switch {
 		case f.Verdict == verify.Unknown:
 			if !g.partial {
-				code = 3
+				code = incomplete
 			}
 		case f.Severity == verify.Info || f.Severity < g.least:
 		case f.Verdict == verify.Fail, f.Verdict == verify.Warn && g.warnings:
-			return 1
+			return findings
 		}
 	}
 	return code

@@ -17,27 +17,27 @@ func TestExitCodeFollowsTheWorstThatCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		gate string
 		list []verify.Finding
-		want int
+		want error
 	}{
-		"nothing at all":                 {"", nil, 0},
-		"passed and skipped":             {"", []verify.Finding{one(verify.Pass, verify.High), one(verify.Skip, verify.High)}, 0},
-		"a failure":                      {"", []verify.Finding{one(verify.Pass, verify.High), one(verify.Fail, verify.Low)}, 1},
-		"a warning":                      {"", []verify.Finding{one(verify.Warn, verify.Critical)}, 0},
-		"a warning that counts":          {"warn", []verify.Finding{one(verify.Warn, verify.Low)}, 1},
-		"information never counts":       {"warn", []verify.Finding{one(verify.Warn, verify.Info), one(verify.Fail, verify.Info)}, 0},
-		"too mild a failure":             {"high", []verify.Finding{one(verify.Fail, verify.Medium)}, 0},
-		"a severe failure":               {"high", []verify.Finding{one(verify.Fail, verify.High)}, 1},
-		"a severe warning":               {"high", []verify.Finding{one(verify.Warn, verify.Critical)}, 1},
-		"something not seen":             {"", []verify.Finding{one(verify.Unknown, verify.Low)}, 3},
-		"a failure beats what is unseen": {"", []verify.Finding{one(verify.Unknown, verify.Critical), one(verify.Fail, verify.Low)}, 1},
-		"and in any order":               {"", []verify.Finding{one(verify.Fail, verify.Low), one(verify.Unknown, verify.Critical)}, 1},
-		"unseen stays when it is mild":   {"critical", []verify.Finding{one(verify.Fail, verify.Low), one(verify.Unknown, verify.Info)}, 3},
+		"nothing at all":                 {"", nil, nil},
+		"passed and skipped":             {"", []verify.Finding{one(verify.Pass, verify.High), one(verify.Skip, verify.High)}, nil},
+		"a failure":                      {"", []verify.Finding{one(verify.Pass, verify.High), one(verify.Fail, verify.Low)}, findings},
+		"a warning":                      {"", []verify.Finding{one(verify.Warn, verify.Critical)}, nil},
+		"a warning that counts":          {"warn", []verify.Finding{one(verify.Warn, verify.Low)}, findings},
+		"information never counts":       {"warn", []verify.Finding{one(verify.Warn, verify.Info), one(verify.Fail, verify.Info)}, nil},
+		"too mild a failure":             {"high", []verify.Finding{one(verify.Fail, verify.Medium)}, nil},
+		"a severe failure":               {"high", []verify.Finding{one(verify.Fail, verify.High)}, findings},
+		"a severe warning":               {"high", []verify.Finding{one(verify.Warn, verify.Critical)}, findings},
+		"something not seen":             {"", []verify.Finding{one(verify.Unknown, verify.Low)}, incomplete},
+		"a failure beats what is unseen": {"", []verify.Finding{one(verify.Unknown, verify.Critical), one(verify.Fail, verify.Low)}, findings},
+		"and in any order":               {"", []verify.Finding{one(verify.Fail, verify.Low), one(verify.Unknown, verify.Critical)}, findings},
+		"unseen stays when it is mild":   {"critical", []verify.Finding{one(verify.Fail, verify.Low), one(verify.Unknown, verify.Info)}, incomplete},
 	} {
 		g, err := parseGate(c.gate)
 		require.NoError(t, err, name)
-		assert.Equal(t, c.want, g.exitOf(verify.Report{Findings: c.list}), name)
+		assert.Equal(t, c.want, g.judge(verify.Report{Findings: c.list}), name)
 	}
-	assert.Equal(t, 0, gate{partial: true}.exitOf(verify.Report{Findings: []verify.Finding{one(verify.Unknown, verify.High)}}))
+	assert.NoError(t, gate{partial: true}.judge(verify.Report{Findings: []verify.Finding{one(verify.Unknown, verify.High)}}))
 	for _, word := range []string{"info", "bad", "FAIL", "fail "} {
 		_, err := parseGate(word)
 		assert.Error(t, err, word)

@@ -53,14 +53,6 @@ func unseen(err error) error {
 	return err
 }
 
-// exit is the error for a code that a report came to.
-func exit(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return exitCode(code)
-}
-
 // run is main with its surroundings as arguments. It returns the exit code.
 //
 // A signal cancels what the command does. A command that only looks gets a

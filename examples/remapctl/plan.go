@@ -11,6 +11,7 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/subid"
 )
 
 func planCommand(e *env) *cobra.Command {
@@ -23,23 +24,17 @@ func planCommand(e *env) *cobra.Command {
 	}
 	want := e.enableFlags(c)
 	e.riskFlag(c)
-	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.plan(ctx, want) })
+	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.plan(ctx, c, want) })
 	return c
 }
 
-// enableRequest are the flags that plan and enable share.
-type enableRequest struct {
-	user         string
-	start, count number
-	daemon       dockerd.Choice
-}
-
-func (e *env) enableFlags(c *cobra.Command) *enableRequest {
-	var want enableRequest
-	c.Flags().StringVar(&want.user, "user", "default", "`U[:G]` to remap to, as dockerd's --userns-remap has it")
-	c.Flags().Var(&want.start, "start", "first host `ID` of the range, in both files (default: the first free one)")
-	c.Flags().Var(&want.count, "count", "how many IDs, `N` (default: 65536)")
-	daemonFlags(c, &want.daemon)
+// enableFlags adds those that plan and enable share.
+func (e *env) enableFlags(c *cobra.Command) *remap.Request {
+	want := remap.Request{Remap: daemoncfg.Remap{User: daemoncfg.Default}}
+	c.Flags().Var(&want.Remap, "user", "`U[:G]` to remap to, as dockerd's --userns-remap has it")
+	c.Flags().Var((*number)(&want.Start), "start", "first host `ID` of the range, in both files (default: the first free one)")
+	c.Flags().Var((*number)(&want.Count), "count", "how many IDs, `N` (default: 65536)")
+	daemonFlags(c, &want.Daemon)
 	e.values(c, "user", func(ctx context.Context) []string {
 		return append([]string{"default\tDocker's own account, dockremap"}, e.claims(false)(ctx)...)
 	})
@@ -52,41 +47,25 @@ func daemonFlags(c *cobra.Command, daemon *dockerd.Choice) {
 	c.Flags().StringVar(&daemon.ConfigFile, "config-file", "", "`PATH` of the daemon.json that it reads")
 }
 
-func (e *env) request(ctx context.Context, want *enableRequest) (remap.Request, error) {
-	e.daemon = want.daemon // for the forecast
-	value, err := daemoncfg.ParseRemap(want.user)
-	if err != nil {
-		return remap.Request{}, fmt.Errorf("--user: %w", err)
-	}
-	if chosen := want.daemon.ConfigFile; chosen != "" {
-		found, err := dockerd.Choice{Unit: want.daemon.Unit}.Read(ctx, e.host)
+// complete adds what other flags say, and notes a --config-file that is not in use.
+func (e *env) complete(ctx context.Context, want *remap.Request) {
+	e.daemon = want.Daemon // for the forecast
+	want.AllowSmall = slices.Contains(e.accepted, subid.WarnSmallRange)
+	if chosen := want.Daemon.ConfigFile; chosen != "" {
+		found, err := dockerd.Choice{Unit: want.Daemon.Unit}.Read(ctx, e.host)
 		if err == nil && found.State() == dockerd.StateFound && found.ConfigFile != chosen {
 			e.note("%s", e.fold(fmt.Sprintf("warning: dockerd reads %s here, and not %s of --config-file", found.ConfigFile, chosen), 2))
 		}
 	}
-	return remap.Request{
-		Remap: value, Start: uint32(want.start), Count: uint32(want.count),
-		AllowSmall: slices.Contains(e.accepted, "small-range"), Daemon: want.daemon,
-	}, nil
 }
 
-// command is the command line that does what was planned.
-func (want *enableRequest) command(e *env, risks []string) string {
+// commandLine is what does what was planned.
+func (e *env) commandLine(c *cobra.Command, risks []string) string {
 	words := []string{"enable"}
-	if want.user != "default" {
-		words = append(words, "--user", want.user)
-	}
-	if want.start != 0 {
-		words = append(words, "--start", want.start.String())
-	}
-	if want.count != 0 {
-		words = append(words, "--count", want.count.String())
-	}
-	if want.daemon.Unit != "" {
-		words = append(words, "--unit", want.daemon.Unit)
-	}
-	if want.daemon.ConfigFile != "" {
-		words = append(words, "--config-file", want.daemon.ConfigFile)
+	for _, name := range []string{"user", "start", "count", "unit", "config-file"} {
+		if f := c.Flags().Lookup(name); f.Changed {
+			words = append(words, "--"+name, f.Value.String())
+		}
 	}
 	for _, id := range risks {
 		words = append(words, "--accept-risk", id)
@@ -94,31 +73,27 @@ func (want *enableRequest) command(e *env, risks []string) string {
 	return e.self(words...)
 }
 
-func (e *env) plan(ctx context.Context, flags *enableRequest) error {
-	want, err := e.request(ctx, flags)
+func (e *env) plan(ctx context.Context, c *cobra.Command, want *remap.Request) error {
+	e.complete(ctx, want)
+	p, err := remap.PlanEnable(ctx, e.host, *want)
 	if err != nil {
 		return err
 	}
-	p, err := remap.PlanEnable(ctx, e.host, want)
-	if err != nil {
-		return err
+	code := error(findings)
+	if p.Plan.Empty() {
+		code = nil
 	}
-	var code error
-	switch {
-	case e.json && !p.Plan.Empty():
-		code = findings
-	case e.json:
-	case p.Plan.Empty():
-		e.warn(p.Plan)
-		e.next(p.Plan.Actions)
-		e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
-	default:
+	if !e.json {
 		e.show(p.Plan)
 		e.warn(p.Plan)
 		e.next(p.Plan.Actions)
+		if code == nil {
+			e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
+			return nil
+		}
 		e.foresee(ctx, want.Remap.String())
-		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), flags.command(e, append(e.accepted, e.open(p.Plan)...)))
-		code = findings
+		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), e.commandLine(c, append(e.accepted, e.open(p.Plan)...)))
+		return code
 	}
 	uid := jsonGrant{jsonRange(p.Grant.UID), p.Grant.UIDExisting}
 	return e.printed(jsonEnable{p.Remap, uid, jsonGrant{jsonRange(p.Grant.GID), p.Grant.GIDExisting}, planJSON(p.Plan)}, code)

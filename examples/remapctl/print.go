@@ -169,8 +169,12 @@ func span(first, n uint32) string {
 	return fmt.Sprintf("%d-%d (%d IDs)", first, uint64(first)+uint64(n)-1, n)
 }
 
-// table prints rows with their columns aligned, as wide as a terminal shows them.
+// table prints rows with their columns aligned, as wide as a terminal shows them,
+// unless JSON carries them.
 func (e *env) table(rows [][]string) error {
+	if e.json {
+		return nil
+	}
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {

@@ -58,6 +58,7 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 		}
 	}
 	list := []jsonProcess{}
+	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
 	var seen userns.Coverage
 	for p, err := range proc.Processes(ctx, userns.Options{Coverage: &seen}) {
 		if err != nil {
@@ -72,26 +73,22 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 		list = append(list, row)
 	}
 	slices.SortFunc(list, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
-	var code error
-	for _, gap := range seen.Gaps() {
-		e.note("not seen: %s", gap)
-	}
-	if !seen.Complete() {
-		code = incomplete
-	}
-	if e.json {
-		return e.printed(jsonProcesses{list}, code)
-	}
-	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
 	for _, p := range list {
 		in := "-"
 		if p.UID != nil {
 			in = fmt.Sprint(*p.UID)
 		}
-		name := cmp.Or(p.Name, p.Container[:min(12, len(p.Container))], "-")
+		name := cmp.Or(p.Name, engine.ShortID(p.Container), "-")
 		rows = append(rows, []string{fmt.Sprint(p.PID), fmt.Sprint(p.HostUID), in, name, p.Command})
 	}
-	return errors.Join(e.table(rows), code)
+	for _, gap := range seen.Gaps() {
+		e.note("not seen: %s", gap)
+	}
+	var code error
+	if !seen.Complete() {
+		code = incomplete
+	}
+	return errors.Join(e.table(rows), e.printed(jsonProcesses{list}, code))
 }
 
 type jsonProcesses struct {

@@ -41,14 +41,11 @@ func (e *env) subidList(ctx context.Context, list []string) error {
 	if len(list) == 1 {
 		claims = s.Held(list[0])
 	}
-	if e.json {
-		machine, host, err := fleet.Identity(e.host)
-		if err != nil && !errors.Is(err, fleet.ErrNoMachineID) {
-			return err
-		}
-		return e.printed(fleet.Export{Machine: machine, Host: host, Ranges: append([]subid.Claim{}, claims...)}, nil)
+	machine, host, err := fleet.Identity(e.host)
+	if e.json && err != nil && !errors.Is(err, fleet.ErrNoMachineID) {
+		return err
 	}
-	return e.printClaims(claims)
+	return errors.Join(e.printClaims(claims), e.printed(fleet.Export{Machine: machine, Host: host, Ranges: append([]subid.Claim{}, claims...)}, nil))
 }
 
 func (e *env) printClaims(claims []subid.Claim) error {

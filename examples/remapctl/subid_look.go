@@ -112,16 +112,13 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 	if i := slices.IndexFunc(subid.ReservedRanges(), func(r subid.Reserved) bool { return r.Contains(id) }); i >= 0 {
 		reserved = subid.ReservedRanges()[i].Name
 	}
-	if e.json {
-		return e.printed(jsonOwners{id, append([]subid.Claim{}, owners...), reserved}, code)
-	}
 	if len(owners) == 0 && unsure == nil {
 		e.say("nobody has %d", id)
 	}
 	if reserved != "" {
 		e.note("%d is one of the IDs for: %s", id, reserved)
 	}
-	return errors.Join(e.printClaims(owners), code)
+	return errors.Join(e.printClaims(owners), e.printed(jsonOwners{id, append([]subid.Claim{}, owners...), reserved}, code))
 }
 
 type jsonProblems struct {

@@ -74,7 +74,7 @@ func verifyCommand(e *env) *cobra.Command {
 		}); err != nil {
 			return err
 		}
-		return errors.Join(write(e.worded(report)), exit(failOnGate.exitOf(report)))
+		return errors.Join(write(e.worded(report)), failOnGate.judge(report))
 	})
 	return c
 }
