@@ -25,10 +25,9 @@ func enableCommand(e *env) *cobra.Command {
 	want := e.enableFlags(c)
 	e.restartFlag(c)
 	c.RunE = e.action(func(ctx context.Context, _ []string) error {
-		if err := e.mayRestart(); err != nil {
+		if err := errors.Join(e.mayRestart(), e.complete(ctx, want)); err != nil {
 			return err
 		}
-		e.complete(ctx, want)
 		e.aside = func() { e.foresee(ctx, want.Remap.String()) }
 		var last remap.Enable
 		receipt, err := e.change(ctx, func() (_ usernskit.Plan, err error) {

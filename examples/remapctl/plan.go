@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,7 +32,7 @@ func planCommand(e *env) *cobra.Command {
 // enableFlags adds those that plan and enable share.
 func (e *env) enableFlags(c *cobra.Command) *remap.Request {
 	want := remap.Request{Remap: daemoncfg.Remap{User: daemoncfg.Default}}
-	c.Flags().Var(&want.Remap, "user", "`U[:G]` to remap to, as dockerd's --userns-remap has it")
+	c.Flags().TextVar(&want.Remap, "user", want.Remap, "`U[:G]` to remap to, as dockerd's --userns-remap has it")
 	c.Flags().Var((*number)(&want.Start), "start", "first host `ID` of the range, in both files (default: the first free one)")
 	c.Flags().Var((*number)(&want.Count), "count", "how many IDs, `N` (default: 65536)")
 	daemonFlags(c, &want.Daemon)
@@ -48,7 +49,10 @@ func daemonFlags(c *cobra.Command, daemon *dockerd.Choice) {
 }
 
 // complete adds what other flags say, and notes a --config-file that is not in use.
-func (e *env) complete(ctx context.Context, want *remap.Request) {
+func (e *env) complete(ctx context.Context, want *remap.Request) error {
+	if want.Remap.User == "" {
+		return errors.New("--user is empty: leave it out for Docker's own account")
+	}
 	e.daemon = want.Daemon // for the forecast
 	want.AllowSmall = slices.Contains(e.accepted, subid.WarnSmallRange)
 	if chosen := want.Daemon.ConfigFile; chosen != "" {
@@ -57,6 +61,7 @@ func (e *env) complete(ctx context.Context, want *remap.Request) {
 			e.note("%s", e.fold(fmt.Sprintf("warning: dockerd reads %s here, and not %s of --config-file", found.ConfigFile, chosen), 2))
 		}
 	}
+	return nil
 }
 
 // commandLine is what does what was planned.
@@ -74,7 +79,9 @@ func (e *env) commandLine(c *cobra.Command, risks []string) string {
 }
 
 func (e *env) plan(ctx context.Context, c *cobra.Command, want *remap.Request) error {
-	e.complete(ctx, want)
+	if err := e.complete(ctx, want); err != nil {
+		return err
+	}
 	p, err := remap.PlanEnable(ctx, e.host, *want)
 	if err != nil {
 		return err
