@@ -52,7 +52,7 @@ func (f *File) insert(list ...Claim) error {
 	var above, last line // what the new lines come after, or would at the end
 	for l := range f.entries() {
 		switch {
-		case owners[l.owner]:
+		case at >= 0 && owners[l.owner]:
 			at = -1
 		case at < 0 && nis(l.text):
 			at, above = l.at, last
