@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,17 +52,22 @@ func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
 	a := &applier{host: h}
 	before, unseen := h.runs()
+	alone := func() bool {
+		now, err := h.runs()
+		return unseen == nil && err == nil && now == before
+	}
 	p, todo, err := a.plan(plan)
-	if !todo {
+	// Beside another run it may have read half of what that one writes.
+	if !todo && (alone() || errors.Is(unseen, fs.ErrPermission)) {
 		return Receipt{}, err
 	}
-	unlock, err := a.lock(ctx)
-	if err != nil {
-		return Receipt{}, err
+	unlock, locked := a.lock(ctx)
+	if locked != nil {
+		return Receipt{}, cmp.Or(err, locked)
 	}
 	defer unlock()
 	defer func() { a.unhold() }()
-	if now, err := h.runs(); unseen != nil || err != nil || now != before {
+	if !alone() {
 		if p, todo, err = a.plan(plan); !todo {
 			return Receipt{}, err
 		}

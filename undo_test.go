@@ -241,6 +241,19 @@ func TestUpdatePlansOnce(t *testing.T) {
 		}))
 		assert.Equal(t, 2, plans)
 	})
+	t.Run("a plan that failed beside another run", func(t *testing.T) {
+		plans = 0
+		_, err := host.Update(t.Context(), func() (Plan, error) {
+			if plans++; plans == 1 {
+				_, err := host.Apply(t.Context(), makeFile("/half", []byte("x")))
+				require.NoError(t, err)
+				return Plan{}, errors.New("half of it was there")
+			}
+			return makeFile("/z", []byte("x")), nil
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 2, plans)
+	})
 }
 
 // A plan function that read the files outside of it would be asked for ever.
