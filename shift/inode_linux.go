@@ -57,6 +57,10 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 	if p.purpose == toOwners {
 		return nil
 	}
+	if rec, ok := p.renamed[inodeOf(st)]; ok {
+		rec.Path = []byte(d.path(name))
+		return p.later(fd, rec)
+	}
 	var attrs attributes
 	if kind == unix.S_IFREG || kind == unix.S_IFDIR {
 		var err error
@@ -82,7 +86,7 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 		if held != 0 && !p.lift {
 			return d.failed("move", name, unix.EPERM)
 		}
-		return p.later(fd, record{Path: []byte(d.path(name)), Inode: st.Ino, UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode & perms), Cap: attrs.capability, Flags: held})
+		return p.later(fd, record{Path: []byte(d.path(name)), inode: inodeOf(st), UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode & perms), Cap: attrs.capability, Flags: held})
 	}
 	if attrs.moveACL {
 		if err := p.moveACLs(fd); err != nil {
@@ -351,21 +355,30 @@ func setFlags(path string, set, drop uint32) error {
 	return nil
 }
 
-// repair does again what a kill may have left half done to a special file.
-func (p *worker) repair(root int, rec record) error {
+func inodeOf(st unix.Statx_t) inode {
+	id := inode{Inode: st.Ino}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		id.Born = nanoseconds(st.Btime)
+	}
+	return id
+}
+
+// repair does again what a kill may have left half done to a special file, unless
+// it is not in its place any more.
+func (p *worker) repair(root int, rec record) (found bool, err error) {
 	fd, err := unix.Openat(root, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { unix.Close(fd) }()
 	if len(rec.Path) > 0 {
 		for name := range strings.SplitSeq(string(rec.Path), "/") {
 			next, err := beneath(fd, name, unix.O_PATH)
 			if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EXDEV) {
-				return nil // it is not there any more
+				return false, nil
 			}
 			if err != nil {
-				return (*dir)(nil).failed("open", string(rec.Path), err)
+				return false, (*dir)(nil).failed("open", string(rec.Path), err)
 			}
 			unix.Close(fd)
 			fd = next
@@ -373,13 +386,13 @@ func (p *worker) repair(root int, rec record) error {
 	}
 	st, err := stat(fd)
 	if err != nil {
-		return (*dir)(nil).failed("stat", string(rec.Path), err)
+		return false, (*dir)(nil).failed("stat", string(rec.Path), err)
 	}
-	if st.Ino != rec.Inode {
-		return nil // another file has its name
+	if inodeOf(st) != rec.inode {
+		return false, nil // another file has its name
 	}
 	if err := p.apply(fd, rec); err != nil {
-		return (*dir)(nil).failed("mend", string(rec.Path), err)
+		return true, (*dir)(nil).failed("mend", string(rec.Path), err)
 	}
-	return nil
+	return true, nil
 }

@@ -124,7 +124,14 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 	}
 	if begun {
 		p := &worker{walk: w, buf: make([]byte, 64<<10)} // repair reads no directory
-		if err := j.eachRecord(func(rec record) error { return p.repair(root, rec) }); err != nil {
+		w.renamed = map[inode]record{}
+		if err := j.eachRecord(func(rec record) error {
+			found, err := p.repair(root, rec)
+			if !found {
+				w.renamed[rec.inode] = rec
+			}
+			return err
+		}); err != nil {
 			return j, err
 		}
 	}

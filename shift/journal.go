@@ -87,10 +87,16 @@ func syncDir(dir string) error {
 	return f.Sync()
 }
 
+// An inode tells a file from all others, also from a later one with its number.
+type inode struct {
+	Inode uint64 `json:"inode"`
+	Born  int64  `json:"born,omitempty"` // in nanoseconds; 0 where the file system does not say
+}
+
 // A record is what a change of owner takes from a special file, as it was.
 type record struct {
-	Path  []byte `json:"path"` // below the directory
-	Inode uint64 `json:"inode"`
+	Path []byte `json:"path"` // below the directory
+	inode
 	UID   uint32 `json:"uid"`
 	GID   uint32 `json:"gid"`
 	Mode  uint32 `json:"mode"`            // the permission bits

@@ -390,27 +390,35 @@ func TestAKillBeforeAnyCallIsMended(t *testing.T) {
 	base, err := os.MkdirTemp("/var/tmp", "shift-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(base) })
+	long := strings.Repeat("x", 160) // so that a directory is worth giving to the other worker
+	fixed := "one/fixed" + long
 	small := func(t *testing.T) string {
 		dir, err := os.MkdirTemp(base, "tree")
 		require.NoError(t, err)
-		for name, mode := range map[string]uint32{"setuid": 0o4755, "setgid": 0o2755, "plain": 0o644, "acl": 0o600, "fixed": 0o6755} {
+		for _, name := range []string{"one/setuid" + long, "one/setgid" + long, "one/plain" + long, "one/acl" + long, fixed, "one/more" + long, "two/setuid", "two/acl", "two/setgid"} {
 			path := filepath.Join(dir, name)
-			require.NoError(t, os.WriteFile(path, []byte(name), 0o644))
+			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+			require.NoError(t, os.WriteFile(path, []byte("text"), 0o644))
 			require.NoError(t, os.Chown(path, 33, 0))
-			if name == "acl" {
+			switch name[4:6] {
+			case "ac":
 				setACL(t, path, "access", 0)
-			}
-			require.NoError(t, unix.Chmod(path, mode))
-			if name == "setgid" {
-				setCap(t, path, 0)
+				require.NoError(t, unix.Chmod(path, 0o600))
+			case "se":
+				require.NoError(t, unix.Chmod(path, map[string]uint32{"u": 0o4755, "g": 0o2755}[name[7:8]]))
+				if name[7] == 'g' {
+					setCap(t, path, 0)
+				}
+			case "fi":
+				require.NoError(t, unix.Chmod(path, 0o6755))
 			}
 			require.NoError(t, os.Chtimes(path, time.Unix(1e9, 0), time.Unix(1e9, 0)))
-			if name == "fixed" {
-				chattr(t, path, "+i")
-			}
 		}
-		require.NoError(t, os.Chtimes(dir, time.Unix(1e9, 0), time.Unix(1e9, 0)))
-		t.Cleanup(func() { exec.Command("chattr", "-i", filepath.Join(dir, "fixed")).Run() })
+		chattr(t, filepath.Join(dir, fixed), "+i")
+		for _, name := range []string{"one", "two", "."} {
+			require.NoError(t, os.Chtimes(filepath.Join(dir, name), time.Unix(1e9, 0), time.Unix(1e9, 0)))
+		}
+		t.Cleanup(func() { exec.Command("chattr", "-i", filepath.Join(dir, fixed)).Run() })
 		return dir
 	}
 	tree := small(t)
@@ -419,7 +427,8 @@ func TestAKillBeforeAnyCallIsMended(t *testing.T) {
 	want := throughKernel(t, tree, from, to)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	kills := 0
+	kills, workers := 0, 0
+	trace := filepath.Join(base, "trace")
 	for _, verb := range []string{"run", "undo"} {
 		for _, call := range calls {
 			for n := 1; ; n++ {
@@ -430,7 +439,7 @@ func TestAKillBeforeAnyCallIsMended(t *testing.T) {
 					mustRun(t, tree, from, to, opt)
 					end = before
 				}
-				cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, n),
+				cmd := exec.Command("strace", "-f", "-qq", "-o", trace, "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, n),
 					self, "shift-test-child", verb, tree, opt.State)
 				out, err := cmd.CombinedOutput()
 				whole := err == nil
@@ -446,15 +455,32 @@ func TestAKillBeforeAnyCallIsMended(t *testing.T) {
 					}
 				}
 				requireSame(t, end, snapshot(t, tree), verb, call, n)
-				require.True(t, isImmutable(t, filepath.Join(tree, "fixed")), "%s, killed before %s number %d", verb, call, n)
+				require.True(t, isImmutable(t, filepath.Join(tree, fixed)), "%s, killed before %s number %d", verb, call, n)
 				if whole {
+					if call == "fchownat" {
+						workers = max(workers, threads(t, trace))
+					}
 					break
 				}
 			}
 		}
 	}
-	t.Logf("%d kills", kills)
-	require.Greater(t, kills, 40)
+	t.Logf("%d kills of %d workers", kills, workers)
+	require.Greater(t, kills, 60)
+	require.GreaterOrEqual(t, workers, 2)
+}
+
+// threads counts those that are in the output of strace -f.
+func threads(t *testing.T, trace string) int {
+	data, err := os.ReadFile(trace)
+	require.NoError(t, err)
+	list := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		if id, _, ok := strings.Cut(line, " "); ok && strings.Contains(line, "fchownat(") {
+			list[id] = true
+		}
+	}
+	return len(list)
 }
 
 func chattr(t *testing.T, path, how string) {
@@ -876,4 +902,82 @@ func TestCapabilitiesAloneAreWork(t *testing.T) {
 	job, err = shift.Plan(t.Context(), dir, from, to, opt)
 	require.NoError(t, err)
 	assert.True(t, job.Report.Idle())
+}
+
+// A file that a kill left half done may have another name when the job goes on,
+// and its name another file.
+func TestAHalfDoneFileIsFoundByWhatItIs(t *testing.T) {
+	hosttest.Need(t, "strace")
+	dir, opt := t.TempDir(), options(t)
+	path, away := filepath.Join(dir, "tool"), filepath.Join(dir, "away", "renamed")
+	require.NoError(t, os.Mkdir(filepath.Dir(away), 0o755))
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.NoError(t, os.Chown(path, 33, 33))
+	require.NoError(t, unix.Chmod(path, 0o4755))
+	setCap(t, path, 0)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=setxattr", "-e", "inject=setxattr:signal=SIGKILL:when=1", self, "shift-test-child", "run", dir, opt.State)
+	require.Error(t, cmd.Run())
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(path, &st))
+	require.Equal(t, uint32(100033), st.Uid)
+	require.Zero(t, st.Mode&unix.S_ISUID, "half done")
+	require.NoError(t, os.Rename(path, away))
+	require.NoError(t, os.WriteFile(path, nil, 0o755))
+	_, err = shift.Resume(t.Context(), dir, opt, nil)
+	require.NoError(t, err)
+	require.NoError(t, unix.Stat(away, &st))
+	assert.Equal(t, uint32(0o4755), st.Mode&0o7777)
+	value := make([]byte, 100)
+	n, err := unix.Getxattr(away, "security.capability", value)
+	require.NoError(t, err)
+	assert.Equal(t, uint32(100000), binary.LittleEndian.Uint32(value[n-4:]))
+	_, err = unix.Getxattr(path, "security.capability", value)
+	require.ErrorIs(t, err, unix.ENODATA)
+	require.NoError(t, unix.Stat(path, &st))
+	assert.Equal(t, uint32(0o755), st.Mode&0o7777)
+}
+
+// Without room for its journal a job touches nothing that the journal is for, and
+// goes on when there is room.
+func TestAFullDiskOfTheJournal(t *testing.T) {
+	hosttest.Need(t)
+	dir, state := t.TempDir(), t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", state, "tmpfs", 0, "size=64k"))
+	defer unix.Unmount(state, unix.MNT_DETACH)
+	for i := range 300 {
+		path := filepath.Join(dir, fmt.Sprint(i))
+		require.NoError(t, os.WriteFile(path, nil, 0o644))
+		require.NoError(t, unix.Chmod(path, 0o4755))
+	}
+	from, to := ranges(0, 100000)
+	want := throughKernel(t, dir, from, to)
+	opt := shift.Options{State: state, AcceptRisk: true}
+	fill := func(left int) {
+		var fs unix.Statfs_t
+		require.NoError(t, unix.Statfs(state, &fs))
+		require.NoError(t, os.WriteFile(filepath.Join(state, "full"), make([]byte, int(fs.Bavail)*int(fs.Bsize)-left), 0o600))
+	}
+	for _, left := range []int{0, 4096, 8192, 12288} {
+		fill(left)
+		job, err := shift.Plan(t.Context(), dir, from, to, opt)
+		if err == nil {
+			job, err = shift.Run(t.Context(), job, nil)
+		} else {
+			require.ErrorIs(t, err, shift.ErrUnfinished)
+			job, err = shift.Resume(t.Context(), dir, opt, nil)
+		}
+		require.ErrorIs(t, err, unix.ENOSPC, "%d bytes left", left)
+		require.NotEqual(t, shift.StateDone, job.State)
+		for name, text := range snapshot(t, dir) {
+			require.True(t, name == "." || strings.HasPrefix(text, "104755 "), "%d bytes left: %s is %s", left, name, text)
+		}
+		require.NoError(t, os.Remove(filepath.Join(state, "full")))
+	}
+	if _, err := shift.Resume(t.Context(), dir, opt, nil); err != nil {
+		require.ErrorIs(t, err, shift.ErrNoJob)
+		mustRun(t, dir, from, to, opt)
+	}
+	requireSame(t, want, snapshot(t, dir))
 }

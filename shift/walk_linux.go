@@ -33,6 +33,8 @@ type walk struct {
 	lift    bool // take immutable and append-only off
 	ended   int64
 	records *records
+	// renamed are the records whose file a resumed job did not find in its place.
+	renamed map[inode]record
 	total   int
 	limit   int // of files, where it is not 0
 	tell    func(Progress)
