@@ -195,35 +195,23 @@ func (e *env) table(rows [][]string) error {
 	return e.out.err
 }
 
-// during runs do. A person at a terminal is shown what takes so long once it
-// has taken a second; nobody else is.
+// during runs do. A person at a terminal is told what takes so long once it has
+// taken a second; nobody else is.
 func (e *env) during(what string, do func() error) error {
-	if !terminal(e.err) {
-		return do()
+	if terminal(e.err) {
+		defer later(time.Second, func() { e.note("%s ...", what) })()
 	}
-	return progress{e.err, time.Second}.during(what, do)
+	return do()
 }
 
-// A progress is a line on a terminal that goes away again.
-type progress struct {
-	w     io.Writer
-	every time.Duration
-}
-
-func (p progress) during(what string, do func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	tick := time.NewTicker(p.every)
-	defer tick.Stop()
-	for n := 1; ; n++ {
-		select {
-		case err := <-done:
-			if n > 1 {
-				fmt.Fprint(p.w, "\r\x1b[K") // to the left edge, and clear the line
-			}
-			return err
-		case <-tick.C:
-			fmt.Fprintf(p.w, "\r%s ... %v", what, time.Duration(n)*p.every)
+// later calls f after a while, unless it is stopped before; then f is not running
+// any more.
+func later(d time.Duration, f func()) (stop func()) {
+	done := make(chan struct{})
+	timer := time.AfterFunc(d, func() { defer close(done); f() })
+	return func() {
+		if !timer.Stop() {
+			<-done
 		}
 	}
 }

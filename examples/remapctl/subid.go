@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,4 +62,112 @@ func (e *env) printClaims(claims []subid.Claim) error {
 		rows = append(rows, []string{place, c.Owner, span(c.Range.Start, c.Range.Count)})
 	}
 	return e.table(rows)
+}
+
+func subidAuditCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "audit", Short: "show what is wrong with both files, and who reads what",
+		Long: "Exits 1 where something is wrong, and 3 where nothing is but accounts\n" +
+			"could not be listed. --against compares the files of other hosts with\n" +
+			"/etc/subuid, or with /etc/subgid where their name says so, and with each other.",
+		Example: "remapctl subid audit --against node2/subuid --against node3/subuid",
+		Args:    args(0, 0),
+	}
+	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
+	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.subidAudit(ctx, *against) })
+	return c
+}
+
+func (e *env) subidAudit(ctx context.Context, against []string) error {
+	s, err := subid.Read(ctx, e.host)
+	if err != nil {
+		return err
+	}
+	problems, err := s.Problems(ctx)
+	if err != nil {
+		return err
+	}
+	var others [2][]*subid.File // of users and of groups
+	for _, path := range against {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		side := 0
+		if strings.Contains(filepath.Base(path), "gid") {
+			side = 1
+		}
+		others[side] = append(others[side], subid.Parse(path, data))
+	}
+	for i, own := range []*subid.File{s.UID, s.GID} {
+		meet, err := own.Against(ctx, others[i]...)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, meet...)
+	}
+	var code error
+	for _, p := range problems {
+		if p.ID != subid.ProblemAccountsUnseen {
+			code = findings
+		}
+		e.text("%v", p)
+	}
+	switch {
+	case len(problems) == 0:
+		e.text("nothing is wrong")
+	case code == nil:
+		code = incomplete
+	}
+	return e.printed(jsonProblems{append([]subid.Problem{}, problems...)}, code)
+}
+
+func subidOwnerCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "owner ID", Short: "show who an ID of the host belongs to",
+		Long: "Prints the lines of both files that give it to someone, as any reader reads\n" +
+			"them, and accounts and groups of that ID.",
+		Example: "remapctl subid owner 123000",
+		Args:    args(1, 1),
+		RunE:    e.action(e.subidOwner),
+	}
+}
+
+func (e *env) subidOwner(ctx context.Context, list []string) error {
+	n, err := strconv.ParseUint(list[0], 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not an ID: 0 to 4294967295", list[0])
+	}
+	id := uint32(n)
+	s, err := subid.Read(ctx, e.host)
+	if err != nil {
+		return err
+	}
+	owners, unsure := s.Owners(ctx, id)
+	var code error
+	if unsure != nil {
+		e.note("whether an account has %d cannot be told: %v", id, unsure)
+		code = incomplete
+	}
+	reserved := ""
+	if i := slices.IndexFunc(subid.ReservedRanges(), func(r subid.Reserved) bool { return r.Contains(id) }); i >= 0 {
+		reserved = subid.ReservedRanges()[i].Name
+	}
+	if len(owners) == 0 && unsure == nil {
+		e.say("nobody has %d", id)
+	}
+	if reserved != "" {
+		e.note("%d is one of the IDs for: %s", id, reserved)
+	}
+	return errors.Join(e.printClaims(owners), e.printed(jsonOwners{id, append([]subid.Claim{}, owners...), reserved}, code))
+}
+
+type jsonProblems struct {
+	Problems []subid.Problem `json:"problems"`
+}
+
+type jsonOwners struct {
+	ID       uint32        `json:"id"`
+	Owners   []subid.Claim `json:"owners"`
+	Reserved string        `json:"reserved"`
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,18 +112,6 @@ func (e *env) nothing(p usernskit.Plan) error {
 		e.say("nothing to do")
 	}
 	return e.report(p, usernskit.Receipt{})
-}
-
-// later calls f after a while, unless it is stopped before; then f is not running
-// any more.
-func later(d time.Duration, f func()) (stop func()) {
-	done := make(chan struct{})
-	timer := time.AfterFunc(d, func() { defer close(done); f() })
-	return func() {
-		if !timer.Stop() {
-			<-done
-		}
-	}
 }
 
 // waits says what a write waits for, if it is another program.
@@ -259,29 +248,23 @@ func isNow(a usernskit.Action) bool {
 
 // show prints the diff, unless JSON carries it.
 func (e *env) show(p usernskit.Plan) {
-	if e.json {
-		return
-	}
 	diff := p.Diff()
 	if terminal(e.out) { // what others wrote into a file moves no cursor; a pipe gets the very bytes
 		diff = text.VisibleLines(diff)
 	}
 	for line := range strings.Lines(diff) {
-		fmt.Fprint(e.out, e.paintDiff(line))
+		line = strings.TrimSuffix(line, "\n")
+		if color := diffColors[diffMark.FindString(line)]; e.color && color != "" {
+			line = "\x1b[" + color + "m" + line + "\x1b[0m"
+		}
+		e.text("%s", line)
 	}
 }
 
-func (e *env) paintDiff(line string) string {
-	if !e.color {
-		return line
-	}
-	for _, c := range []struct{ prefix, code string }{{"+++", "1"}, {"---", "1"}, {"+", "32"}, {"-", "31"}, {"@@", "36"}} {
-		if strings.HasPrefix(line, c.prefix) {
-			return "\x1b[" + c.code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
-		}
-	}
-	return line
-}
+var (
+	diffMark   = regexp.MustCompile(`^([+]{3}|-{3}|[+]|-|@@)`)
+	diffColors = map[string]string{"+++": "1", "---": "1", "+": "32", "-": "31", "@@": "36"}
+)
 
 // warn prints the plan's warnings, each with its ID.
 func (e *env) warn(p usernskit.Plan) {
