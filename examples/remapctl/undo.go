@@ -82,7 +82,7 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 // forget is undo --forget.
 func (e *env) forget(ctx context.Context, what string) error {
 	match := func(r usernskit.Receipt) bool { return r.ID == what }
-	if age, err := parseAge(what); err == nil {
+	if age, err := parseAge(what); err == nil && age > 0 { // "0" and "-5h" would be all of them
 		limit := time.Now().Add(-age)
 		match = func(r usernskit.Receipt) bool { return r.Time.Before(limit) }
 	} else if strings.Trim(what, "0123456789") != "" || what == "" {
