@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func TestChurn(t *testing.T) {
 				})
 				require.NoError(t, err)
 				for _, f := range report.Findings {
-					if f.Verdict == verify.Fail || f.Verdict == verify.Unknown {
+					if f.Verdict != verify.Pass && f.Verdict != verify.Skip && !slices.Contains(ofTheMachine, f.Check) {
 						t.Logf("look %d: %s %s %s: %s %v", i, f.Check, f.Verdict, f.Subject, f.Text, f.Evidence)
 					}
 				}

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +25,10 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	defer cancel()
 	for _, c := range list {
 		res, err := r.ContainerInspect(inspect, c.ID, client.ContainerInspectOptions{})
+		// The list goes on to have one that is being removed.
+		if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container") {
+			continue
+		}
 		if err != nil {
 			failed[c.ID] = err
 			continue
@@ -35,20 +38,11 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	if len(failed) == 0 {
 		return
 	}
-	// What is not listed any more has ended since, which is not a failure. The list
-	// lags a little behind: it still has what is not found any more.
-	for again := 0; ; again++ {
-		if list, err = r.list(ctx); err != nil {
-			r.unread("Containers", err)
-			return
-		}
-		if again == 5 || !slices.ContainsFunc(list, func(c container.Summary) bool { return failed[c.ID] != nil }) {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
-		}
+	// What is not listed any more has ended since, which is not a failure.
+	list, err = r.list(ctx)
+	if err != nil {
+		r.unread("Containers", err)
+		return
 	}
 	for _, c := range list {
 		if err := failed[c.ID]; err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/internal/accounts"
@@ -352,8 +353,8 @@ func (f *Facts) findUsers(ctx context.Context) {
 		if !u && !g {
 			continue
 		}
-		// It may have been started in a container after the scan.
-		if p, err := f.Proc.Mapping(pid); err == nil && p.Equal(want) {
+		// It may have been started in a container after the scan, or have ended.
+		if p, err := f.Proc.Mapping(pid); err == nil && p.Equal(want) || IsNotExist(err) || errors.Is(err, syscall.ESRCH) {
 			continue
 		}
 		f.Users.Processes = append(f.Users.Processes, hostProcess{pid, n.UID, n.GID})

@@ -100,15 +100,10 @@ func (f *Facts) misfits() []misfit {
 }
 
 // isEntering reports whether a process may be one of runc's on its way into a
-// container: it enters the control group first, and takes on its group after its
-// user.
+// container: it enters the control group first, then takes on its user, its
+// group, and the root directory.
 func (f *Facts) isEntering(p userns.Process) bool {
-	if !strings.HasPrefix(p.Command, "runc") {
-		return false
-	}
-	_, user := p.Mapping.UID.ToContainer(p.UID[1])
-	_, group := p.Mapping.GID.ToContainer(p.GID[1])
-	return !user || !group || f.Scan.InHostNS(p)
+	return strings.HasPrefix(p.Command, "runc:[") || strings.HasPrefix(p.Command, "runc") && f.Scan.InHostNS(p)
 }
 
 // FirstIsElsewhere reports whether the process that the daemon started a
@@ -143,8 +138,9 @@ func (f *Facts) dropPassing(list []misfit) {
 	var kept []Container
 	for _, b := range f.Containers {
 		if b.Docker != nil && len(b.Processes) > 0 { // runc enters those that are listed
+			elsewhere := f.FirstIsElsewhere(b.ID)
 			b.Processes = slices.DeleteFunc(b.Processes, func(p userns.Process) bool { return entering[p.PID] })
-			if len(b.Processes) == 0 && !b.Docker.Running {
+			if len(b.Processes) == 0 && !elsewhere {
 				f.passing[b.ID] = true
 			}
 		}
