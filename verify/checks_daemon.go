@@ -190,6 +190,8 @@ var d04 = check{
 			}
 		case !j.Live && errors.Is(j.NoEngine, facts.ErrNotAsked):
 			j.skip("docker", facts.Offline)
+		case errors.Is(j.NoEngine, engine.ErrDown) && (j.Config.Startup.PID != 0 || len(j.Config.Startup.OtherPIDs) > 0):
+			j.unknown("docker", "a dockerd runs, and listens elsewhere: %v", j.NoEngine)
 		case errors.Is(j.NoEngine, engine.ErrDown):
 			j.fail("docker", "%v", j.NoEngine).run("journalctl -u docker")
 		default:

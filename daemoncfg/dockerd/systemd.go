@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -32,27 +31,14 @@ const (
 	snapUnit   = "snap.docker.dockerd.service"
 )
 
-// systemdRuns is sd_booted(3) on the running host, also where its root is mounted
-// into a container that looks at it. Of a tree of files with a unit in it, it is
-// taken for granted.
+// systemdRuns is sd_booted(3) on the running host. Of a tree of files with a
+// unit in it, it is taken for granted.
 func systemdRuns(h usernskit.Host) bool {
-	if !h.Live() && !isRootOfInit(h) {
+	if !h.Live() {
 		return true
 	}
 	_, err := h.Stat("/run/systemd/system")
 	return err == nil
-}
-
-// isRootOfInit reports whether a tree is what process 1 of its own /proc has for
-// its root: the running host, and not one that is being installed beside a /proc
-// that was mounted for it.
-func isRootOfInit(h usernskit.Host) bool {
-	root, err := os.Stat(h.Root)
-	if err != nil {
-		return false
-	}
-	inits, err := os.Stat(filepath.Join(h.Root, "proc/1/root"))
-	return err == nil && os.SameFile(root, inits)
 }
 
 // findUnits finds the units of systemd that start dockerd, whatever they are

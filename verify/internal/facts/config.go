@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -40,6 +41,9 @@ func (f *Facts) readConfig(ctx context.Context) {
 	h := f.Host
 	c := &f.Config
 	c.Startup, c.StartupErr = f.Daemon.Read(ctx, h)
+	if c.StartupErr == nil {
+		c.StartupErr = f.otherFiles()
+	}
 	c.File = c.Startup.ConfigFile
 	if c.File == "" {
 		c.File = dockerd.DefaultFile
@@ -71,6 +75,23 @@ func (f *Facts) readConfig(ctx context.Context) {
 		c.remap, c.Err = daemoncfg.ParseRemap(f.Remap)
 		c.On = c.Err == nil
 	}
+}
+
+// otherFiles says why the files that are seen are not those of the daemon: it was
+// asked through a socket that a container has mounted, or the tree is empty.
+func (f *Facts) otherFiles() error {
+	if !f.Live {
+		if _, err := f.Host.Lstat("/etc"); IsNotExist(err) {
+			return fmt.Errorf("%s has no /etc: it is not the root of a host", f.Host.Root)
+		}
+		return nil
+	}
+	ours, err := os.Stat("/")
+	theirs, bad := os.Stat(fmt.Sprintf("/proc/%d/root", f.Daemon.PID))
+	if f.Daemon.PID == 0 || err != nil || bad != nil || os.SameFile(ours, theirs) {
+		return nil
+	}
+	return fmt.Errorf("process %d, the daemon, has another root directory than this process: mount that of the host and name it with the root option", f.Daemon.PID)
 }
 
 // readProblems asks what keeps dockerd from starting, of the ranges aside.

@@ -24,15 +24,18 @@ func (f *Facts) readPeer(context.Context) {
 		f.PeerErr = fmt.Errorf("%s is not a socket of a process that is seen here", f.Engine.Source)
 		return
 	}
-	if pid == 1 || pid == f.Config.Startup.PID {
+	if pid == 1 {
 		return
 	}
 	comm, err := f.readProc(strconv.Itoa(pid) + "/comm")
+	status, bad := f.readProc(strconv.Itoa(pid) + "/status")
 	switch name := strings.TrimSpace(string(comm)); {
-	case err != nil:
-		f.PeerErr = err
+	case err != nil, bad != nil:
+		f.PeerErr = errors.Join(err, bad)
 	case name != "dockerd":
 		f.PeerErr = fmt.Errorf("%s belongs to process %d (%s)", f.Engine.Source, pid, name)
+	case !strings.Contains(string(status), "\nUid:\t0\t0\t0\t0\n"): // anybody can call a process dockerd
+		f.PeerErr = fmt.Errorf("%s belongs to process %d, which is not root's", f.Engine.Source, pid)
 	}
 }
 
