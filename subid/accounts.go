@@ -14,18 +14,18 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// accountSet is what is known of the accounts of a host. In a Set without a
-// host it is empty, and every name may be an owner.
+// accountSet holds a host's accounts. In a Set without a host it is empty, and
+// every name may be an owner.
 type accountSet struct {
 	lookup        *known.Lookup
-	users, groups []known.Account  // that are listed, and owners that are not
-	open          map[string]error // owners of whom nobody can tell whether they exist
-	noPasswd      error            // the same for all owners that are not listed
+	users, groups []known.Account  // the listed ones, and owners that were looked up
+	open          map[string]error // owners whose existence is unknown
+	noPasswd      error            // why, for all owners that are not listed
 	unseen        []string         // why there may be accounts that are not listed
 }
 
-// read reads the accounts that the host lists, and looks up every owner of the
-// files that is not among them, by name or by number.
+// read reads the listed accounts, and looks up the other owners of the files by
+// name or number.
 func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) error {
 	s.lookup, s.open = l, map[string]error{}
 	var gaps [2]error
@@ -44,8 +44,8 @@ func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) e
 	for _, a := range s.users {
 		listed[a.Name], listed[strconv.FormatUint(uint64(a.ID), 10)] = true, true
 	}
-	// Of sources that list all they have, each is asked by name too, unless that
-	// would take longer than all the rest: 65,000 owners are 15 s of getent.
+	// Sources that list everything are asked by name only for a few owners:
+	// 65,000 take getent 15 s.
 	most := math.MaxInt
 	if gaps[0] == nil && l.Lists(known.Passwd) {
 		most = 1000
@@ -62,13 +62,12 @@ func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) e
 			}
 		}
 	}
-	s.find(ctx, owners...) // what stays open is in s.open
+	s.find(ctx, owners...) // unknown ones are in s.open
 	return ctx.Err()
 }
 
-// find looks owners up that are not among the accounts that are listed. Those
-// that exist join them; of others it may stay open whether they do, of which
-// the first is the error.
+// find looks up owners that are not listed, and adds those that exist. The
+// error is the first whose existence is unknown.
 func (s *accountSet) find(ctx context.Context, owners ...string) (failed error) {
 	if s.lookup == nil {
 		return nil
@@ -90,8 +89,7 @@ func (s *accountSet) find(ctx context.Context, owners ...string) (failed error) 
 	return cmp.Or(ctx.Err(), failed)
 }
 
-// whyOpen is why nobody can tell whether an owner exists who is not among the
-// accounts; nil where there is none.
+// whyOpen is why an owner's existence is unknown, or nil.
 func (s *accountSet) whyOpen(owner string) error { return cmp.Or(s.open[owner], s.noPasswd) }
 
 // user finds the account that an owner field means: a number is a UID first,
@@ -108,8 +106,8 @@ func (s *accountSet) user(owner string) (known.Account, bool) {
 	return s.users[i], true
 }
 
-// owner is the one answer to whose lines under a name are: an account's lines
-// are under its name or its UID, no matter which of them was asked for.
+// owner returns the account of the lines under a name: they are under its name
+// or its UID.
 func (s *accountSet) owner(name string, uid *uint32) (o reader.Owner, exists bool) {
 	o = reader.Owner{Name: name, UID: uid}
 	a, exists := s.user(name)
@@ -124,7 +122,7 @@ func (s *accountSet) owner(name string, uid *uint32) (o reader.Owner, exists boo
 	return o, exists
 }
 
-// numbered is why a line under a UID may be one of any account.
+// numbered is why a line under a UID may belong to any account.
 func (s *accountSet) numbered(f *File) error {
 	if len(s.open) == 0 && s.noPasswd == nil {
 		return nil
@@ -143,7 +141,6 @@ func (s *accountSet) numbered(f *File) error {
 	return nil
 }
 
-// where says where an account comes from.
 func where(a known.Account, group bool) string {
 	kind := "account"
 	if group {
@@ -155,8 +152,8 @@ func where(a known.Account, group bool) string {
 	return fmt.Sprintf("the %s %s", kind, a.Name)
 }
 
-// meetsAccount refuses the ID of an account or group: of the accounts for both
-// files, of groups for subgid only.
+// meetsAccount refuses the ID of an account in both files, and that of a group
+// in subgid.
 func (s *accountSet) meetsAccount(uid bool, owner string, r Range) error {
 	for _, a := range s.users {
 		if r.Contains(a.ID) && uid {

@@ -7,15 +7,14 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// advise adds what a person should know about an owner before the plan is
-// applied, though it is not in the way.
+// advise adds warnings about an owner.
 func (j *job) advise() {
 	owner := j.want.Owner
 	why := j.set.whyOpen(owner)
 	switch {
 	case j.exists:
 	case why != nil && j.set.open[owner] != nil:
-		j.warn(usernskit.Warning{ID: string(ProblemAccountsUnseen), Text: fmt.Sprintf("whether there is an account %s cannot be told: %v", owner, why)})
+		j.warn(usernskit.Warning{ID: string(ProblemAccountsUnseen), Text: fmt.Sprintf("whether the account %s exists is not known: %v", owner, why)})
 	case why != nil: // the host's accounts could not be read: see warnUnseen
 	case owner == Dockremap && j.set.hasUseradd(): // dockerd makes it
 	default:
@@ -24,28 +23,28 @@ func (j *job) advise() {
 	if j.grant.UIDExisting || j.grant.GIDExisting {
 		for _, w := range j.set.rangeWarnings(j.policy, owner, j.owner.UID, j.grant.UID, j.files...) {
 			if w.ID == string(ProblemSlot) {
-				w.Risk = false // nothing new comes of it
+				w.Risk = false // nothing changes
 				j.warn(w)
 			}
 		}
 	}
 }
 
-// noAccount says what comes of an owner without an account.
+// noAccount describes the consequences of an owner without an account.
 func noAccount(owner string) string {
-	text := fmt.Sprintf("there is no account %s: ", owner)
+	text := fmt.Sprintf("the account %s does not exist: ", owner)
 	switch owner {
 	case Dockremap:
 		return text + "dockerd makes it, but finds neither useradd nor adduser, and will stop"
 	case containers:
 		return text + "podman and CRI-O read the lines by its name, but find nothing where they are built with libsubid 4.20 or later"
 	case kubelet:
-		return text + "the kubelet ignores its lines until there is one"
+		return text + "the kubelet ignores its lines until it exists"
 	}
-	return text + "shadow-utils from 4.20 on sees none of its lines, and userdel will never remove them"
+	return text + "shadow-utils from 4.20 on does not see its lines, and userdel will never remove them"
 }
 
-// adviseHost adds what a person should know about the host.
+// adviseHost adds warnings about the host.
 func (p *planner) adviseHost() {
 	s := p.set
 	for _, path := range s.symlinks {
@@ -64,7 +63,7 @@ func (p *planner) adviseHost() {
 	p.warnUnseen()
 }
 
-// warnUnseen says that there may be accounts of which nothing is known.
+// warnUnseen warns of accounts that may exist unseen.
 func (p *planner) warnUnseen() {
 	for _, text := range p.set.unseen {
 		p.warn(usernskit.Warning{ID: string(ProblemAccountsUnseen), Text: text + ": IDs of such accounts cannot be avoided"})

@@ -20,24 +20,24 @@ type ProblemID string
 // The kinds of problems, the most severe first: those of one line are in this
 // order.
 const (
-	ProblemRootMapped      ProblemID = "root-mapped"        // gives away ID 0, the host's root
+	ProblemRootMapped      ProblemID = "root-mapped"        // includes ID 0, the host's root
 	ProblemOverlap         ProblemID = "overlap"            // shares IDs with another line
 	ProblemHostsMeet       ProblemID = "hosts-meet"         // shares IDs with a line of another host
-	ProblemDuplicate       ProblemID = "duplicate"          // says what another line says
-	ProblemLoginUserMapped ProblemID = "login-user-mapped"  // gives away the ID of an account
+	ProblemDuplicate       ProblemID = "duplicate"          // a copy of another line
+	ProblemLoginUserMapped ProblemID = "login-user-mapped"  // includes the ID of an account
 	ProblemNotDecimal      ProblemID = "not-decimal"        // a start or count that is not a plain decimal number
-	ProblemTooLarge        ProblemID = "too-large"          // a start or count that is not an ID at all
-	ProblemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID there is
+	ProblemTooLarge        ProblemID = "too-large"          // a start or count beyond any ID
+	ProblemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID
 	ProblemZeroCount       ProblemID = "zero-count"         // a range of no IDs
 	ProblemBOM             ProblemID = "byte-order-mark"    // the first owner begins with a byte order mark
 	ProblemReadersDiffer   ProblemID = "readers-differ"     // the line means different things to different programs
 	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without a look at the file
-	ProblemFormulaBroken   ProblemID = "formula-broken"     // not the range that useradd gives to this UID
+	ProblemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
 	ProblemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
-	ProblemReserved        ProblemID = "reserved"           // has IDs with another meaning; see ReservedRanges
+	ProblemReserved        ProblemID = "reserved"           // see ReservedRanges
 	ProblemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
 	ProblemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
-	ProblemDanglingOwner   ProblemID = "dangling-owner"     // there is no such account
+	ProblemDanglingOwner   ProblemID = "dangling-owner"     // the account does not exist
 	ProblemCountBelow65536 ProblemID = "count-below-65536"  // too few for an image to have a user nobody
 	ProblemUIDGIDDiffer    ProblemID = "uid-gid-differ"     // not the same ranges in both files
 	ProblemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
@@ -61,13 +61,13 @@ var severity = func() map[ProblemID]int {
 	return order
 }()
 
-// A Problem is something about a file that a person should look at.
+// A Problem is a finding about a file.
 type Problem struct {
 	ID    ProblemID `json:"id"`
 	File  string    `json:"file"`
 	Line  int       `json:"line"`  // from 1; 0 for the file as a whole
 	Owner string    `json:"owner"` // whose line it is; "" for the file as a whole
-	Text  string    `json:"text"`  // what is wrong, and who reads what where readers differ
+	Text  string    `json:"text"`  // what is wrong, and what each program reads where they differ
 }
 
 // String returns "/etc/subuid:3: overlap: what is wrong", safe for a terminal.
@@ -79,8 +79,7 @@ func (p Problem) String() string {
 	return text.Visible(place + ": " + string(p.ID) + ": " + p.Text)
 }
 
-// maxFindings is how many of one kind are kept for one file. A file of a million
-// odd lines has a million findings, which nobody reads.
+// maxFindings is how many of one kind are kept for one file.
 const maxFindings = 1000
 
 // findings collects problems.
@@ -97,7 +96,7 @@ type kind struct {
 	file string
 }
 
-// add keeps a problem if there is room for it; only then are its words made.
+// add keeps a problem if there is room; text is called only then.
 func (f *findings) add(id ProblemID, file string, line int, owner string, words func() string) {
 	key := kind{id, file}
 	n := f.count[key] + 1
@@ -107,7 +106,6 @@ func (f *findings) add(id ProblemID, file string, line int, owner string, words 
 	}
 }
 
-// addf is add for words that are cheap to make.
 func (f *findings) addf(id ProblemID, file string, line int, owner, format string, args ...any) {
 	f.add(id, file, line, owner, func() string { return fmt.Sprintf(format, args...) })
 }
@@ -142,9 +140,9 @@ func (f *findings) done() ([]Problem, error) {
 	return slices.Compact(f.list), nil
 }
 
-// Problems returns what both files show by themselves and against each other,
-// the accounts, the limits and nsswitch.conf, by file and line. Of one kind, 1000
-// are kept for each file, and "findings-cut" says how many more there are.
+// Problems checks both files, and compares them with each other, the accounts,
+// the limits and nsswitch.conf. It sorts by file and line, and keeps 1000 of a
+// kind for each file; "findings-cut" has the number of the others.
 func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
 	f := &findings{ctx: ctx, count: map[kind]int{}}
 	for _, path := range s.symlinks {
@@ -171,7 +169,7 @@ func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
 	return f.done()
 }
 
-// unseenFile is the file that a reason why accounts cannot be seen is about.
+// unseenFile is the file to which a reason for unseen accounts belongs.
 func unseenFile(why string) string {
 	for _, path := range []string{"/etc/passwd", "/etc/group"} {
 		if strings.Contains(why, path) {
@@ -181,7 +179,7 @@ func unseenFile(why string) string {
 	return nsswitchFile
 }
 
-// A claimed is what a program finds on a line, small since there may be millions.
+// A claimed is what a program finds on a line; there may be millions.
 type claimed struct {
 	Range
 	line, at uint32 // at is where the line starts in the text
@@ -217,7 +215,7 @@ func (s *Set) lines(out *findings, f *File) {
 		}
 		if behindNIS > 0 && r.Count > 0 {
 			out.addf(ProblemHiddenByNIS, f.name, l.number, l.owner,
-				"follows the NIS entry of line %d: useradd does not see it and may give these IDs away again", behindNIS)
+				"follows the NIS entry of line %d: useradd does not see it and may give these IDs to another user", behindNIS)
 		}
 		if nis(l.text) && behindNIS == 0 {
 			behindNIS = l.number
@@ -240,7 +238,7 @@ func (s *Set) oneRange(out *findings, f *File, l line, r Range, w window) {
 		switch {
 		case x.Soft || !x.Overlaps(r):
 		case x.Start == 0:
-			out.addf(ProblemRootMapped, f.name, l.number, l.owner, "%s gives away ID 0, the root of the host", named(l.owner, r))
+			out.addf(ProblemRootMapped, f.name, l.number, l.owner, "%s includes ID 0, the root of the host", named(l.owner, r))
 		default:
 			reserved = append(reserved, fmt.Sprintf("%d-%d (%s)", max(x.Start, r.Start), min(x.Last(), r.Last()), x.Name))
 		}
@@ -275,12 +273,12 @@ func (s *Set) oneRange(out *findings, f *File, l line, r Range, w window) {
 		uid = &a.ID
 	}
 	if n, ok := w.foreignSlot(uid, r); ok {
-		out.addf(ProblemSlot, f.name, l.number, l.owner, "%s has IDs that useradd gives to UID %d without a look at this file (%s, deterministic)",
+		out.addf(ProblemSlot, f.name, l.number, l.owner, "%s has IDs that useradd gives to UID %d without reading this file (%s, deterministic)",
 			named(l.owner, r), n, defsFile)
 	}
 }
 
-// oddWhy says why a line is not plain.
+// oddWhy returns why a line is not plain.
 func oddWhy(l line) (ProblemID, func() string) {
 	quoted := func() string { return fmt.Sprintf("%.80q is not read alike", l.text) }
 	fields := strings.Split(l.text, ":")
@@ -304,12 +302,12 @@ func oddWhy(l line) (ProblemID, func() string) {
 	case n[1] == 0:
 		return ProblemZeroCount, func() string { return "a range of no IDs" }
 	case n[0]+n[1] > maxID+1:
-		return ProblemWraps, func() string { return "runs past 4294967294, the last ID there is" }
+		return ProblemWraps, func() string { return "runs past 4294967294, the last ID" }
 	}
-	return ProblemReadersDiffer, quoted // a line behind one with a NUL byte
+	return ProblemReadersDiffer, quoted // a line after one with a NUL byte
 }
 
-// holders are the accounts whose IDs a file must not give away, by ID.
+// holders are the accounts whose IDs a file must not include, by ID.
 type holders struct {
 	list []known.Account
 	done int // the line for which one was found
@@ -340,12 +338,12 @@ func (h *holders) find(out *findings, f *File, l line, owner string, r Range) {
 	if n := after - first - 1; n > 0 {
 		more = fmt.Sprintf(", and %d more", n)
 	}
-	out.addf(ProblemLoginUserMapped, f.name, l.number, l.owner, "%s gives away ID %d, that of %s%s", named(owner, r), a.ID, a.Name, more)
+	out.addf(ProblemLoginUserMapped, f.name, l.number, l.owner, "%s includes ID %d, that of %s%s", named(owner, r), a.ID, a.Name, more)
 }
 
 // overlaps finds the lines with IDs of other lines, in one file or in those of
-// several hosts. Of two such lines the one that starts later is reported and the
-// other is named; where both start at the same ID, the one further down.
+// several hosts. Of two such lines the one that starts later, or is further
+// down, is reported and the other is named.
 func overlaps(out *findings, files []*File, claims [][]claimed) {
 	type placed struct {
 		claimed
@@ -360,8 +358,8 @@ func overlaps(out *findings, files []*File, claims [][]claimed) {
 	slices.SortFunc(all, func(a, b placed) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	})
-	// The top reaches furthest so far. Where it is of the same line as c, an
-	// earlier line that has an ID of c has one of the top too, and was found.
+	// The top reaches furthest so far. If it is on the same line as c, an
+	// earlier line with an ID of c overlaps the top too, and was found.
 	var top placed
 	found := make([][]bool, len(files)) // by line
 	for i, list := range claims {
@@ -400,15 +398,15 @@ func (f *File) ownerAt(c claimed) string {
 	return strings.TrimSpace(owner)
 }
 
-// Against returns where ranges of this file and of others meet, between any two
-// of them, as any program reads them: with the files of several hosts, whether
-// containers of one could have IDs that mean another container elsewhere.
+// Against returns where ranges of this file and of others overlap, as any
+// program reads them: with the files of several hosts, whether containers on
+// two hosts could share IDs.
 func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) {
 	out := &findings{ctx: ctx, count: map[kind]int{}}
 	files := append([]*File{f}, others...)
 	var claims [][]claimed
 	for _, file := range files {
-		// Within one file, overlaps are not what is asked for: each ID counts once.
+		// Overlaps within one file do not count: each ID counts once.
 		var ids []claimed
 		for l, r := range file.claims() {
 			if out.cancelled() {
@@ -427,8 +425,7 @@ func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) 
 	return out.done()
 }
 
-// once returns claims that do not overlap: of those that do, the later ones lose
-// what earlier ones have.
+// once cuts claims so that they do not overlap; earlier ones stay whole.
 func once(list []claimed) (out []claimed) {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b claimed) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.line, b.line)) })
@@ -446,14 +443,14 @@ func once(list []claimed) (out []claimed) {
 	return out
 }
 
-// A holding is what an owner has in the two files, by plain lines.
+// A holding is an owner's plain lines in the two files.
 type holding struct {
 	owner string
 	first [2]int // lines
 	has   [2][]Range
 }
 
-// holdings collects what is under each key that a line gives, in order.
+// holdings collects the lines under each key, in order.
 func (s *Set) holdings(out *findings, key func(owner string) string) (order []*holding, held map[string]*holding) {
 	held = map[string]*holding{}
 	for i, f := range s.files() {
@@ -477,7 +474,7 @@ func (s *Set) holdings(out *findings, key func(owner string) string) (order []*h
 	return order, held
 }
 
-// owners finds what is wrong with an owner over all its lines.
+// owners checks all lines of an owner together.
 func (s *Set) owners(out *findings) {
 	byName, byUID := map[string]known.Account{}, map[string]known.Account{}
 	for _, a := range s.users {
@@ -500,10 +497,10 @@ func (s *Set) owners(out *findings) {
 			case why == nil && s.lookup != nil:
 				at(h, i, ProblemDanglingOwner, "%s", noAccount(h.owner))
 			case why != nil && s.open[h.owner] != nil:
-				at(h, i, ProblemAccountsUnseen, "whether there is an account %s cannot be told: %v", h.owner, why)
+				at(h, i, ProblemAccountsUnseen, "whether the account %s exists is not known: %v", h.owner, why)
 			}
 			if other := held[a.Name]; numbered && other != nil && other.first[i] > 0 {
-				at(h, i, ProblemNameAndUIDBoth, "%s is the UID of %s, who has line %d too: %v read this one only, %v both",
+				at(h, i, ProblemNameAndUIDBoth, "%s is the UID of %s, whose name is on line %d: %v read this line only, %v both",
 					h.owner, a.Name, other.first[i], reader.Dockerd27, reader.Dockerd)
 			}
 			if h.owner == kubelet && len(h.has[i]) > 1 {

@@ -29,14 +29,14 @@ func TestProblemsOfALine(t *testing.T) {
 			`dockerd 27 and earlier and podman and CRI-O fail for "alice"; dockerd 28 and later read this as host ID 0 (0:65536)`,
 		"alice:100000:": `not-decimal: count "" is not a plain decimal number: all shadow-utils ignore it; ` +
 			`dockerd 27 and earlier and podman and CRI-O fail for "alice"; dockerd 28 and later read 100000:0`,
-		"alice:4294967290:70000":  `wraps: runs past 4294967294, the last ID there is: shadow-utils 4.13, shadow-utils 4.17, shadow-utils 4.18, dockerd 27 and earlier, dockerd 28 and later and podman and CRI-O read 4294967290:70000; shadow-utils 4.20 and later ignore it`,
+		"alice:4294967290:70000":  `wraps: runs past 4294967294, the last ID: shadow-utils 4.13, shadow-utils 4.17, shadow-utils 4.18, dockerd 27 and earlier, dockerd 28 and later and podman and CRI-O read 4294967290:70000; shadow-utils 4.20 and later ignore it`,
 		"alice:9999999999:70000":  `too-large: start 9999999999 is larger than any ID: shadow-utils 4.13, shadow-utils 4.17, shadow-utils 4.18, dockerd 27 and earlier, dockerd 28 and later and podman and CRI-O read 9999999999:70000; shadow-utils 4.20 and later ignore it`,
 		"alice:100000:0":          `zero-count: a range of no IDs: all shadow-utils, dockerd 27 and earlier, dockerd 28 and later and podman and CRI-O read 100000:0`,
 		"alice:100000:65536\r":    `readers-differ: "alice:100000:65536\r" is not read alike: all shadow-utils ignore it; dockerd 27 and earlier, dockerd 28 and later and podman and CRI-O read 100000:65536`,
 		" alice:100000:65536":     `readers-differ: " alice:100000:65536" is not read alike: all shadow-utils read 100000:65536; dockerd 27 and earlier, dockerd 28 and later and podman and CRI-O read 100000:65536 for "alice"`,
 		"alice:100000:65536:note": `readers-differ: "alice:100000:65536:note" is not read alike: shadow-utils 4.13, shadow-utils 4.17 and dockerd 28 and later read 100000:65536; shadow-utils 4.18 and shadow-utils 4.20 and later ignore it; dockerd 27 and earlier and podman and CRI-O refuse the whole file because of it`,
 		"what is this":            `readers-differ: "what is this" is not read alike: all shadow-utils ignore it; dockerd 27 and earlier and podman and CRI-O refuse the whole file because of it; dockerd 28 and later read 0:0`,
-		"alice:0:65536":           "root-mapped: alice:0:65536 gives away ID 0, the root of the host",
+		"alice:0:65536":           "root-mapped: alice:0:65536 includes ID 0, the root of the host",
 		"alice:1000:65536":        "reserved: alice:1000:65536 has reserved IDs: 1000-60000 (login users), 60001-60513 (systemd-homed), 60514-60577 (host users mapped into systemd-nspawn containers), 60578-60705 (greeters of systemd), 60706-61183 (below 65536, where no range belongs), 61184-65519 (DynamicUser= of systemd), 65520-65533 (below 65536, where no range belongs), 65534-65534 (nobody, and IDs that are not mapped), 65535-65535 ((uid_t)-1 of 16-bit programs)",
 		"alice:2147483640:65536":  "reserved: alice:2147483640:65536 has reserved IDs: 2147483648-2147549175 (IDs from 2^31 on, which programs with signed numbers get wrong)",
 		"alice:524288:65536":      "",
@@ -170,7 +170,7 @@ subid: sss
 	for _, p := range list {
 		switch p.ID + subid.ProblemID(p.Owner) {
 		case subid.ProblemLoginUserMapped + "alice":
-			assert.Equal(t, "alice:100000:65536 gives away ID 100500, that of wide, and 2 more", p.Text, "groups, and the primary group of a user")
+			assert.Equal(t, "alice:100000:65536 includes ID 100500, that of wide, and 2 more", p.Text, "groups, and the primary group of a user")
 		case subid.ProblemUIDGIDDiffer + "ghost":
 			assert.Equal(t, "400000:65536 in /etc/subuid, 400000:65537 in /etc/subgid", p.Text)
 		case subid.ProblemUIDGIDDiffer + "kubelet":

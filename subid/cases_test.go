@@ -159,7 +159,7 @@ func TestCases(t *testing.T) {
 		lines := "alice:100000:65536\nalice:200000:65536\n"
 		plan, err := planRelease(t, hosttest.Tree(t, accountFiles+"-- etc/subuid --\n"+lines+"-- etc/subgid --\n"+lines), "alice")
 		require.NoError(t, err)
-		assert.Contains(t, plan.Warnings[0].Text, "owns those files: 100000:65536, 200000:65536")
+		assert.Contains(t, plan.Warnings[0].Text, "belong to the next owner of the range: 100000:65536, 200000:65536")
 		assert.Equal(t, 1, strings.Count(plan.Warnings[0].Text, "200000"))
 	})
 	t.Run("limits that leave nothing stop choosing only", func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestPlanAll(t *testing.T) {
 	assert.ErrorIs(t, err, subid.ErrOverlap)
 	assert.Empty(t, plan.Changes, "all or nothing")
 	_, _, err = subid.PlanAll(t.Context(), h, subid.Request{Owner: "alice"}, subid.Request{Owner: "1000"})
-	assert.ErrorContains(t, err, `"1000" is asked for twice`)
+	assert.ErrorContains(t, err, `"1000" is requested twice`)
 	_, _, err = subid.PlanAll(t.Context(), h, subid.Request{Owner: "a", Start: 700000000}, subid.Request{Owner: "b", Start: 700000000})
 	assert.ErrorIs(t, err, subid.ErrOverlap, "of two in one batch")
 	grants, _, err = subid.PlanAll(t.Context(), hosttest.Tree(t, accountFiles), subid.Request{Owner: "a", Start: 100000}, subid.Request{Owner: "b"})

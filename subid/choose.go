@@ -59,8 +59,8 @@ func (s spans) holes(more spans, first, last uint32) iter.Seq[Range] {
 	}
 }
 
-// choose returns the lowest range as the policy wants it that is free of both
-// sorted lists, or the highest, or else the largest that is free there.
+// choose returns the lowest or the highest range of the policy that is not in
+// either sorted list, or else the largest hole.
 func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
 	var largest Range
 	for hole := range s.holes(more, p.Min, p.Max) {
@@ -87,10 +87,10 @@ func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
 	return largest, false
 }
 
-// taken is what may not be given in the files named, sorted: all that any
-// program reads there, and the accounts. What is in comments is not in use, but
-// there are enough IDs to stay out of it. What is reserved is not among it, nor
-// are ranges of those who are left out.
+// taken returns the IDs that may not be given in these files, sorted: all that
+// any program reads there, and the accounts. Commented ranges are avoided too.
+// Reserved ranges are not included, nor those of owners for which leave is
+// true.
 func (s *Set) taken(leave func(owner string) bool, files ...*File) spans {
 	var t spans
 	for i, f := range files {
@@ -112,17 +112,16 @@ func (s *Set) taken(leave func(owner string) bool, files ...*File) spans {
 	return t.sort()
 }
 
-// A choice is how hard to look for a free range.
+// A choice is one try to find a free range.
 type choice struct {
-	soft bool // in IDs that systemd-nspawn picks from too
-	used bool // in slots of UIDs that no account has
+	soft bool // also in IDs of systemd-nspawn
+	used bool // also in slots of unused UIDs
 }
 
-// choose finds the lowest range that is free in all the files. It goes into
-// the soft reserved IDs only where nothing else is free, or where the limits
-// start in there: then that is what the administrator wants. Where the slots of
-// all UIDs leave nothing, it takes the highest range that is not in the slot of
-// an account, since UIDs are given from below.
+// choose finds the lowest range that is free in all the files. It uses soft
+// reserved IDs only if nothing else is free, or if the administrator's limits
+// start in them. If the slots of all UIDs leave nothing, it takes the highest
+// range that is not in the slot of an account, since UIDs are given from below.
 func (s *Set) choose(taken spans, p Policy, owner string, files ...*File) (r Range, list []usernskit.Warning, err error) {
 	var largest Range
 	for _, c := range []choice{{false, false}, {true, false}, {false, true}, {true, true}} {
@@ -151,15 +150,15 @@ func exhausted(p Policy, largest Range) error {
 	}
 	why := fmt.Sprintf("no %d free IDs%s in both files between %d and %d", p.Count, at, p.Min, p.Max)
 	if largest.Count == 0 {
-		why += ", where nothing is free"
+		why += ", where all are taken"
 	} else {
 		why += fmt.Sprintf("; the largest hole is %v", largest)
 	}
 	return &ConflictError{Err: ErrExhausted, Want: Range{0, p.Count}, Have: largest, Why: why}
 }
 
-// slots returns the IDs that shadow-utils gives to UIDs without a look at the
-// file: of all that there can be, or of the accounts that there are.
+// slots returns the IDs that shadow-utils gives to UIDs without reading the
+// file: of all UIDs, or of existing accounts.
 func (s *Set) slots(all bool, files ...*File) (list spans) {
 	for _, f := range files {
 		w, _ := s.window(f)
@@ -176,8 +175,8 @@ func (s *Set) slots(all bool, files ...*File) (list spans) {
 	return list
 }
 
-// rangeWarnings says what a person should know about a range: that systemd
-// might use it, and whose slots it is in. Those of the UID are its own.
+// rangeWarnings returns the warnings about a range: systemd might use it, or it
+// is in the slots of other UIDs.
 func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range, files ...*File) (list []usernskit.Warning) {
 	for _, x := range reservedTable {
 		if x.Soft && x.Overlaps(r) && !softAt(p.Min) {
@@ -189,15 +188,14 @@ func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range, files 
 		w, _ := s.window(f)
 		if n, ok := w.foreignSlot(uid, r); ok {
 			return append(list, usernskit.Warning{ID: string(ProblemSlot), Risk: true, Text: fmt.Sprintf(
-				"%s has IDs that useradd gives to UID %d without a look at %s (%s, deterministic): do not create that account",
+				"%s has IDs that useradd gives to UID %d without reading %s (%s, deterministic): do not create that account",
 				named(owner, r), n, f.name, defsFile)})
 		}
 	}
 	return list
 }
 
-// foreignSlot returns the lowest UID other than the one given in whose slot the
-// range has an ID.
+// foreignSlot returns the lowest other UID whose slot overlaps the range.
 func (w window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
 	all := w.slots()
 	if !all.Overlaps(r) {
@@ -211,7 +209,8 @@ func (w window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
 	return w.uidOf(max(r.Start, all.Start)), true
 }
 
-// free says whether a range is free in all the files, or who has some of it.
+// free returns nil if a range is free in all the files, else who has some of
+// it.
 func (s *Set) free(p Policy, o string, uid *uint32, r Range, files ...*File) error {
 	if err := checkReserved("", 0, o, r); err != nil {
 		return err
@@ -240,8 +239,7 @@ func (s *Set) free(p Policy, o string, uid *uint32, r Range, files ...*File) err
 	return nil
 }
 
-// checkReserved refuses IDs of a range that has another meaning. The soft ones
-// pass: see Plan.
+// checkReserved refuses reserved IDs, except soft ones: see Plan.
 func checkReserved(file string, line int, owner string, r Range) error {
 	for _, x := range reservedTable {
 		if !x.Soft && x.Overlaps(r) {
@@ -273,11 +271,11 @@ func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
 	return total, largest, nil
 }
 
-// Within returns a free range inside what an owner has in both files, so that
-// an owner of many IDs can hand them on: one that no other line, no account and
-// nothing in Policy.Avoid has. Those that were handed on before are for the
-// caller to keep and to avoid; the files do not change. The request's owner is
-// ignored, and a Start is checked.
+// Within returns a range inside what an owner has in both files, so that an
+// owner of many IDs can hand them on: one that is free of other lines, accounts
+// and Policy.Avoid. The caller keeps those handed on before and avoids them;
+// the files do not change. The request's owner is ignored, and a Start is
+// checked.
 func (s *Set) Within(owner string, want Request) (Range, error) {
 	o, _ := s.owner(owner, nil)
 	files := s.files()

@@ -21,16 +21,16 @@ type window struct {
 	// min + (u - firstUID) * count, without a look at the file, as long as it
 	// ends before max. The slots are those of firstUID to lastUID.
 	deterministic     bool
-	wraps             bool // and starts over at min behind max
+	wraps             bool // and starts over at min after max
 	firstUID, lastUID uint64
 }
 
-// shadowWindow is what shadow-utils takes where login.defs says nothing.
+// shadowWindow holds the defaults of shadow-utils.
 var shadowWindow = window{min: 100000, max: 600100000, count: 65536, firstUID: 1000, lastUID: 60000, read: true}
 
 // parseDefs reads the keys of login.defs as shadow-utils does: the last one
 // wins, and a value may be in quotes. A comment has a key that starts with "#";
-// further along the line there are none.
+// comments after a value do not exist.
 func parseDefs(texts ...string) map[string]string {
 	keys := map[string]string{}
 	for _, text := range texts {
@@ -71,8 +71,8 @@ func windowOf(keys map[string]string, kind string) (window, error) {
 	return w, nil
 }
 
-// slot returns the range that shadow-utils gives a UID without a look at the
-// file. Others have none.
+// slot returns the range that shadow-utils gives a UID without reading the
+// file, if it does.
 func (w window) slot(uid uint32) (r Range, ok bool) {
 	u := uint64(uid)
 	if !w.deterministic || w.count == 0 || w.min > w.max || u < w.firstUID || u > w.lastUID {
@@ -89,7 +89,7 @@ func (w window) slot(uid uint32) (r Range, ok bool) {
 	return Range{uint32(w.min + n*w.count), uint32(w.count)}, true
 }
 
-// slots returns the IDs of all slots there can be.
+// slots returns the IDs of all possible slots.
 func (w window) slots() Range {
 	if !w.deterministic || w.count == 0 || w.min > w.max || w.firstUID > w.lastUID {
 		return Range{}
@@ -103,7 +103,7 @@ func (w window) uidOf(id uint32) uint64 {
 	return w.firstUID + (uint64(id)-w.min)/w.count
 }
 
-// A Policy says where ranges are taken from. The zero Policy is the host's:
+// A Policy limits where ranges are taken from. The zero Policy is the host's:
 // SUB_UID_MIN, SUB_UID_MAX and SUB_UID_COUNT of login.defs(5) and the same for
 // groups, and where they are not set the defaults of shadow-utils.
 type Policy struct {
@@ -113,9 +113,9 @@ type Policy struct {
 	Avoid    []Range // taken too, as the maps of running containers are
 }
 
-// resolve fills in what the policy leaves to the host. The windows of the two
-// files may differ: a range for both lies in both. The error is why there is
-// nothing to choose from; the policy is good for what is not chosen all the same.
+// resolve completes the policy with the host's limits. A range for both files
+// lies in the windows of both. The error is why nothing can be chosen; the
+// policy is then still good for ranges that are not chosen.
 func (s *Set) resolve(p Policy, files ...*File) (_ Policy, failed error) {
 	low, high, count := uint64(0), uint64(maxID), uint64(65536)
 	for _, f := range files {
@@ -124,8 +124,8 @@ func (s *Set) resolve(p Policy, files ...*File) (_ Policy, failed error) {
 			failed = cmp.Or(failed, err)
 		}
 		low, high = max(low, w.min), min(high, w.max)
-		// A count of 0 there switches off what useradd does for login users,
-		// and a smaller one suits them; a container needs ID 65534.
+		// login.defs may have a count of 0 or a small one for login users; a
+		// container needs ID 65534.
 		count = max(count, w.count)
 	}
 	if p.Min == 0 {

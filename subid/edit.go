@@ -7,20 +7,19 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// Add gives a range to an owner on a line of its own: after all others, or
-// before the first NIS line ("+" or "-"), since useradd does not see what
-// follows one and would give the range away again. An owner with a line behind
-// it gets the new one at the very end, since dockerd puts ranges into a
-// container in the order of the lines.
+// Add gives a range to an owner on a new line: at the end, or before the first
+// NIS line ("+" or "-"), since useradd does not see what follows one. An owner
+// with a line after it gets the new one at the end, since dockerd puts ranges
+// into a container in the order of the lines.
 //
 // Every byte before and after stays. The new line ends in "\n" also where
-// others end in "\r\n", because shadow-utils ignores those; a last line
-// without a newline gets one, for the same reason. A line that says the same
-// already is left alone and no other is added.
+// others end in "\r\n", because shadow-utils ignores those; a last line without
+// a newline gets one, for the same reason. If the same line exists, nothing is
+// added.
 //
-// A range that meets one of another line, as any program reads it, is
-// [ErrOverlap] and names that line. A NUL byte on the line before is
-// [ErrUnsafeLine]: shadow-utils takes the next line for its continuation.
+// A range that overlaps another line, as any program reads it, is [ErrOverlap]
+// and names that line. A NUL byte on the line before is [ErrUnsafeLine]: to
+// shadow-utils the next line continues it.
 func (f *File) Add(owner string, r Range) error {
 	if err := checkOwner(owner); err != nil {
 		return err
@@ -40,7 +39,7 @@ func (f *File) Add(owner string, r Range) error {
 }
 
 // insert writes a line for each claim. Where NIS lines come first, owners that
-// have lines behind them get theirs at the very end.
+// have lines after them get theirs at the end.
 func (f *File) insert(list ...Claim) error {
 	var lines strings.Builder
 	owners := map[string]bool{}
@@ -49,7 +48,7 @@ func (f *File) insert(list ...Claim) error {
 		owners[c.Owner] = true
 	}
 	at := -1
-	var above, last line // what the new lines come after, or would at the end
+	var above, last line // what the new lines follow, or would at the end
 	for l := range f.entries() {
 		switch {
 		case at >= 0 && owners[l.owner]:
@@ -77,7 +76,7 @@ func (f *File) insert(list ...Claim) error {
 	return nil
 }
 
-// meets returns the first line that gives some of r to any owner.
+// meets returns the first line with an ID of r.
 func (f *File) meets(r Range) (line, Range, bool) {
 	for l, have := range f.claims() {
 		if have.Overlaps(r) {
@@ -87,18 +86,18 @@ func (f *File) meets(r Range) (line, Range, bool) {
 	return line{}, Range{}, false
 }
 
-// nis reports whether shadow-utils takes a line for an entry of NIS.
+// nis reports whether a line is an NIS entry to shadow-utils.
 func nis(text string) bool {
 	return text != "" && (text[0] == '+' || text[0] == '-')
 }
 
-// Remove takes the IDs of r from an owner, by exactly the name given: whole
-// lines, the start or the end of a line, or its middle, which leaves two lines
-// in the place of one. IDs that the owner does not have are not an error.
+// Remove takes the IDs of r from an owner with exactly this name: whole lines,
+// the start or the end of a line, or its middle, which leaves two lines. IDs
+// that the owner does not have are not an error.
 //
-// Every other byte stays. Where programs differ about a line of the owner that
-// has some of r for one of them, the error is [ErrUnsafeLine] and nothing is
-// removed; [File.Release] takes such lines away as well.
+// Every other byte stays. If programs differ about a line of the owner with IDs
+// of r, the error is [ErrUnsafeLine] and nothing is removed; [File.Release]
+// removes such lines too.
 func (f *File) Remove(owner string, r Range) error {
 	if err := checkOwner(owner); err != nil {
 		return err
@@ -130,8 +129,8 @@ func (f *File) Remove(owner string, r Range) error {
 	return nil
 }
 
-// Release removes every line that any program takes for one of o's, under the
-// name or the UID, and returns how many there were. Every other byte stays.
+// Release removes every line that any program reads as o's, under the name or
+// the UID, and returns their number. Every other byte stays.
 func (f *File) Release(o reader.Owner) int {
 	released := 0
 	f.rewrite(func(l line, r Range) (string, bool) {
@@ -144,7 +143,7 @@ func (f *File) Release(o reader.Owner) int {
 	return released
 }
 
-// holds reports whether any program takes a line of entries for one of o's.
+// holds reports whether any program reads a line of entries as o's.
 func (f *File) holds(o reader.Owner, l line, r Range) bool {
 	if r.Count > 0 {
 		return o.Is(l.owner)
@@ -157,8 +156,8 @@ func (f *File) holds(o reader.Owner, l line, r Range) bool {
 	return false
 }
 
-// rewrite passes every line through edit, which returns its replacement, or
-// false for nothing. Line endings stay as they are.
+// rewrite replaces every line by what edit returns, or drops it. Line endings
+// stay as they are.
 func (f *File) rewrite(edit func(line, Range) (string, bool)) {
 	var b strings.Builder
 	b.Grow(len(f.text) + 64)

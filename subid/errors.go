@@ -8,15 +8,14 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// What can be in the way of a request. All come in a [*ConflictError].
+// Why a request is refused. All come in a [*ConflictError].
 var (
 	// ErrExhausted: no hole between the policy's limits is large enough. Have
 	// is the largest one.
 	ErrExhausted = errors.New("no free range")
 	// ErrOverlap: some of the IDs belong to another owner, or twice to this one.
 	ErrOverlap = errors.New("overlaps")
-	// ErrReserved: some of the IDs have a meaning that no range may have; see
-	// [ReservedRanges].
+	// ErrReserved: some of the IDs are in [ReservedRanges].
 	ErrReserved = errors.New("reserved")
 	// ErrUnsafeLine: readers differ about a line of the owner. Programs would
 	// get different IDs from it. Correct the line by hand.
@@ -25,22 +24,22 @@ var (
 	ErrSmallRange = errors.New("fewer than 65536 IDs")
 	// ErrHasRange: the owner already has another range than the one asked for.
 	ErrHasRange = errors.New("already has a range")
-	// ErrOwner: a name that the file cannot hold, or one asked for twice.
+	// ErrOwner: a name that the file cannot hold, or that was requested twice.
 	ErrOwner = errors.New("not an owner")
 	// ErrRange: no IDs, misaligned ones, or some past 4294967294.
 	ErrRange = errors.New("not a range")
 )
 
-// A ConflictError says what is in the way, and where.
+// A ConflictError is why a request is refused, and the place.
 type ConflictError struct {
 	Err    error  // one of the errors above
-	File   string // "/etc/subuid"; "" where no file is to blame
-	Line   int    // from 1; 0 where no line is
+	File   string // "/etc/subuid"; "" without a file
+	Line   int    // from 1; 0 without a line
 	Want   Range  // what was asked for, if anything
 	Owner  string // who asked
-	Have   Range  // what is there
-	Holder string // who has that
-	Why    string // the whole of it in words
+	Have   Range  // what exists
+	Holder string // the owner of Have
+	Why    string // the whole in words
 }
 
 // Error returns "/etc/subuid:2: dockremap:100000:65536 overlaps alice:110000:1000".
@@ -73,7 +72,7 @@ func overlapError(file string, line int, owner string, want Range, holder string
 		Why: named(owner, want) + " overlaps " + named(holder, have)}
 }
 
-// checkOwner tells whether name can be written so that all readers read it.
+// checkOwner checks that all programs can read name.
 func checkOwner(name string) error {
 	why := ""
 	switch {
@@ -94,7 +93,7 @@ func checkOwner(name string) error {
 	return &ConflictError{Err: ErrOwner, Owner: name, Why: why}
 }
 
-// checkRange tells whether the kernel takes r.
+// checkRange checks that the kernel accepts r.
 func checkRange(owner string, r Range) error {
 	if why := r.check(); why != "" {
 		return &ConflictError{Err: ErrRange, Owner: owner, Want: r, Why: named(owner, r) + " " + why}

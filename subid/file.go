@@ -10,17 +10,15 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// A File is the text of /etc/subuid or /etc/subgid. It keeps every byte; what
-// the lines mean is worked out from the text whenever it is asked for, so that
-// there is never a second list to keep in step. See subuid(5).
+// A File is the text of /etc/subuid or /etc/subgid. It keeps every byte; the
+// meaning of the lines is always computed from the text. See subuid(5).
 type File struct {
 	name   string
 	text   string
-	absent bool // there is no file, which Plan writes differently from an empty one
+	absent bool // the file does not exist
 }
 
-// A Claim is a hold on some IDs: a range of one of the two files, or a single
-// ID in /etc/passwd or /etc/group.
+// A Claim is a range of one of the two files, or the ID of an account or group.
 type Claim struct {
 	File  string // "" for an account that only getent(1) knows
 	Line  int    // from 1; 0 where there is no File
@@ -52,15 +50,15 @@ func (c *Claim) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Parse takes any bytes for a subuid or subgid file and never fails; what is
-// odd about them is found by [Set.Problems]. Nil data is a file that does not
-// exist. The name is for errors and is never opened.
+// Parse accepts any bytes; [Set.Problems] finds what is wrong with them. Nil
+// data is a file that does not exist. The name is for errors and is never
+// opened.
 func Parse(name string, data []byte) *File {
 	return &File{name: name, text: string(data), absent: data == nil}
 }
 
-// Bytes returns what was parsed, byte for byte, and what the edits made of it.
-// A file that was absent and not edited gives nil.
+// Bytes returns the parsed bytes with the edits. A file that was absent and not
+// edited gives nil.
 func (f *File) Bytes() []byte {
 	if f.absent && f.text == "" {
 		return nil
@@ -68,9 +66,9 @@ func (f *File) Bytes() []byte {
 	return []byte(f.text)
 }
 
-// Ranges returns the lines that every program reads alike, with what they say:
-// owner, start and count in plain decimal, at least one ID, none past
-// 4294967294. Other lines are left out; [Set.Problems] has them.
+// Ranges yields the lines that every program reads alike: owner, start and
+// count in plain decimal, at least one ID, none past 4294967294. [Set.Problems]
+// has the others.
 func (f *File) Ranges() iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		for l, r := range f.entries() {
@@ -81,9 +79,8 @@ func (f *File) Ranges() iter.Seq[Claim] {
 	}
 }
 
-// RangesOf is exactly those of [File.Ranges] whose owner is the one given, by
-// the very same name. It looks for the name in the text, and reads only the
-// lines of the owner.
+// RangesOf yields the [File.Ranges] whose owner field equals owner. It searches
+// the text, and reads only the lines of the owner.
 func (f *File) RangesOf(owner string) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		text, key := f.text, owner+":"
@@ -109,8 +106,8 @@ func (f *File) RangesOf(owner string) iter.Seq[Claim] {
 	}
 }
 
-// continues reports whether the line that starts at text[at] is to shadow-utils
-// the end of the one before it, which has a NUL byte; see entries.
+// continues reports whether shadow-utils reads the line at text[at] as the end
+// of the one before it, which has a NUL byte; see entries.
 func continues(text string, at int) bool {
 	before := strings.TrimSuffix(text[:at], "\n")
 	return strings.IndexByte(before[strings.LastIndexByte(before, '\n')+1:], 0) >= 0
@@ -124,8 +121,8 @@ type line struct {
 	text   string // the whole line without its "\n"
 }
 
-// entries returns every line, and the range of those that all programs read
-// alike. The others come with the empty range.
+// entries yields every line, with its range if all programs read it alike, else
+// the empty range.
 func (f *File) entries() iter.Seq2[line, Range] {
 	return func(yield func(line, Range) bool) {
 		text, number, continued := f.text, 0, false
@@ -135,8 +132,8 @@ func (f *File) entries() iter.Seq2[line, Range] {
 			owner, r := plain(text[at:end])
 			if r.Count == 0 || continued {
 				r = Range{}
-				// After a line with a NUL byte shadow-utils goes on reading as
-				// if it had ended there: the next one is its continuation.
+				// To shadow-utils the line after one with a NUL byte continues
+				// it.
 				continued = strings.IndexByte(text[at:end], 0) >= 0
 			}
 			if !yield(line{number, at, text[at : at+owner], text[at:end]}, r) {
@@ -157,8 +154,8 @@ func endOfLine(text string, at int) int {
 
 // claims returns every line with every range that any program finds on it, for
 // any owner. A line may come several times, and with ranges that overlap.
-// Comments are not among them, though dockerd 28 reads "#alice:100000:65536"
-// as a line of the owner "#alice": there is no such account.
+// Comments are left out, although dockerd 28 reads "#alice:100000:65536" as a
+// line of the owner "#alice".
 func (f *File) claims() iter.Seq2[line, Range] {
 	return func(yield func(line, Range) bool) {
 		for l, r := range f.allClaims() {
@@ -193,8 +190,8 @@ func (f *File) allClaims() iter.Seq2[line, Range] {
 	}
 }
 
-// oddClaims yields the claims of a line that is not plain. It is a function of
-// its own so that no plain line is allocated.
+// oddClaims yields the claims of a line that is not plain. It is a separate
+// function so that plain lines are not allocated.
 func oddClaims(l line, yield func(line, Range) bool) bool {
 	for _, o := range oddRanges(nil, l.text) {
 		l.owner = o.owner
@@ -205,8 +202,7 @@ func oddClaims(l line, yield func(line, Range) bool) bool {
 	return true
 }
 
-// joined returns what shadow-utils finds on lines that are not those of the
-// file, as NUL bytes make them, where that is not on the line itself.
+// joined returns what shadow-utils finds on lines that NUL bytes join.
 func (f *File) joined() iter.Seq2[line, Range] {
 	return func(yield func(line, Range) bool) {
 		if strings.IndexByte(f.text, 0) < 0 {
@@ -249,14 +245,14 @@ func oddRanges(list []owned, text string) []owned {
 	return list
 }
 
-// between is the range of the IDs from first to last. The whole 2^32 do not fit
-// and lose the last one, which is (uid_t)-1.
+// between is the range of the IDs from first to last, without (uid_t)-1 where
+// all 2^32 are meant.
 func between(first, last uint32) Range {
 	return Range{first, uint32(min(uint64(last)-uint64(first)+1, math.MaxUint32))}
 }
 
-// plain reads a line: where its owner ends, and its range if all programs agree
-// on that. The empty range says that they may not.
+// plain reads a line: where its owner ends, and its range if all programs
+// agree, else the empty range.
 func plain(text string) (owner int, r Range) {
 	owner = strings.IndexByte(text, ':')
 	if owner < 0 {
@@ -281,12 +277,11 @@ func plain(text string) (owner int, r Range) {
 // noNumber is larger than any ID, and does not overflow when one is added.
 const noNumber = 1 << 40
 
-// maxDigits is how many any ID has at most.
+// maxDigits is the length of the longest ID.
 const maxDigits = 10
 
 // decimal reads the plain decimal number that s begins with, without sign or
-// leading zeros, and returns where it ends. What is not such a number, or has
-// more digits than any ID, is noNumber.
+// leading zeros, and returns where it ends. Anything else is noNumber.
 func decimal(s string) (n uint64, end int) {
 	for end < len(s) && s[end]-'0' <= 9 {
 		n = n*10 + uint64(s[end]-'0')
@@ -298,10 +293,10 @@ func decimal(s string) (n uint64, end int) {
 	return n, end
 }
 
-// plainOwner reports whether all programs take s for the same owner: blanks at
-// the ends are trimmed by some only, '#' starts a comment for some and '+' or
-// '-' an NIS entry for others, a C string ends at NUL, and "01000" is the UID
-// 1000 to shadow-utils from 4.20 on.
+// plainOwner reports whether s is the same owner to all programs: blanks at the
+// ends are trimmed by some only, '#' starts a comment for some and '+' or '-'
+// an NIS entry for others, a C string ends at NUL, and "01000" is the UID 1000
+// to shadow-utils from 4.20 on.
 func plainOwner(s string) bool {
 	if s == "" || s[0] == '#' || s[0] == '+' || s[0] == '-' || strings.IndexByte(s, 0) >= 0 {
 		return false

@@ -12,29 +12,26 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// A Request is what [Plan] is asked for. The owner alone is enough.
+// A Request is the input of [Plan]. The owner alone is enough.
 type Request struct {
-	// Owner is the login name, or the UID in decimal, that the lines are to be
-	// under.
+	// Owner is the login name, or the UID in decimal, for the lines.
 	Owner string
-	// UID is the owner's, where the caller knows it. If nil, it is looked up.
+	// UID is the owner's. If nil, it is looked up.
 	UID *uint32
-	// Start is the first ID wanted. If 0, the lowest free one is chosen.
+	// Start is the wanted first ID. If 0, the lowest free one is chosen.
 	Start uint32
-	// Slot asks for the range at Policy.Min + Slot * Count, so that hosts which
-	// agree on a number for each host, and on these two, have ranges that do not
-	// meet. It excludes Start.
+	// Slot asks for the range at Policy.Min + Slot * Count, so that hosts with
+	// different numbers have ranges that do not overlap. It excludes Start.
 	Slot *uint32
 	// Count is the number of IDs. If 0, it is the policy's.
 	Count uint32
-	// Policy says where to choose from. A Start that is given may lie outside
-	// Min and Max.
+	// Policy limits the choice. A given Start may lie outside Min and Max.
 	Policy Policy
-	// UnpairedOK allows ranges that start at different IDs in the two files
-	// where no hole is in both.
+	// UnpairedOK allows ranges that start at different IDs in the two files if
+	// they have no common hole.
 	UnpairedOK bool
-	// AllowSmall allows fewer than 65536 IDs, which leaves ID 65534, nobody,
-	// and what else an image has beyond the count without an ID on the host.
+	// AllowSmall allows fewer than 65536 IDs. Higher IDs of an image, such as
+	// nobody (65534), then have no ID on the host.
 	AllowSmall bool
 }
 
@@ -44,7 +41,7 @@ const (
 	minCount   = 65536
 )
 
-// Preset returns what a program needs that takes its ranges from these files:
+// Preset returns the request for a program:
 //
 //   - "docker": what dockerd needs for "userns-remap": "default".
 //   - "kubelet": for pods with hostUsers: false, 65536 IDs for each of maxPods
@@ -61,29 +58,27 @@ func Preset(program string, maxPods uint32) (Request, error) {
 	case "podman":
 		return Request{Owner: containers, Count: 64 * minCount}, nil
 	}
-	return Request{}, fmt.Errorf("no preset %q: there are docker, kubelet and podman", program)
+	return Request{}, fmt.Errorf("no preset %q: use docker, kubelet or podman", program)
 }
 
-// A Grant is what an owner has once a plan is applied.
+// A Grant is what an owner has after a plan was applied.
 type Grant struct {
 	Owner string
-	// UID and GID are the ranges that the container's root and the IDs after
-	// it come from: the first where an owner has several.
+	// UID and GID are the ranges of the container's root and the IDs after it:
+	// the first of several.
 	UID, GID Range
-	// UIDExisting and GIDExisting tell that the range is in the file already,
-	// which is then not changed.
+	// UIDExisting and GIDExisting: the range is in the file already.
 	UIDExisting, GIDExisting bool
 }
 
-// Plan works out how to give an owner the same range of IDs in both files.
+// Plan plans the same range of IDs for an owner in both files.
 //
-// An owner who has ranges that all programs read alike, and that no other owner
-// has, keeps them and nothing is changed; one who has them in one file gets the
-// same in the other. Otherwise the lowest range is taken that meets no line of
-// either file as any program reads it, no account or group, nothing reserved, no
-// slot of a UID and nothing that the policy avoids: same host, same answer.
+// An owner keeps ranges that all programs read alike and no other owner has; if
+// they are in one file, the other gets the same. Otherwise it gets the lowest
+// range that does not overlap a line of either file as any program reads it, an
+// account or group, reserved IDs, the slot of a UID, or what the policy avoids.
 //
-// A request that cannot be met is a [*ConflictError] and plans nothing.
+// A request that cannot be met is a [*ConflictError].
 func Plan(ctx context.Context, h usernskit.Host, want Request) (Grant, usernskit.Plan, error) {
 	list, plan, err := PlanAll(ctx, h, want)
 	if err != nil {
@@ -102,7 +97,7 @@ func PlanAll(ctx context.Context, h usernskit.Host, want ...Request) ([]Grant, u
 	return s.Plan(ctx, want...)
 }
 
-// Plan is [PlanAll] on what was read already.
+// Plan is [PlanAll] for files that were read.
 func (s *Set) Plan(ctx context.Context, want ...Request) ([]Grant, usernskit.Plan, error) {
 	p, err := s.planner(ctx, want)
 	if err != nil {
@@ -125,9 +120,8 @@ func (s *Set) Plan(ctx context.Context, want ...Request) ([]Grant, usernskit.Pla
 	return grants, p.plan, nil
 }
 
-// Find returns a free range for no owner in particular: what [Plan] would give
-// to an owner who has none, and what there is to know about it. The request's
-// owner is ignored.
+// Find returns what [Plan] would give to a new owner, and its warnings. The
+// request's owner is ignored.
 func (s *Set) Find(want Request) (Grant, []usernskit.Warning, error) {
 	want.Owner, want.UID = "", nil
 	p := &planner{set: s, files: s.files()}
@@ -149,9 +143,9 @@ type planner struct {
 	plan  usernskit.Plan
 	jobs  []job
 
-	taken   spans // of both files; made when it is first wanted
+	taken   spans // of both files; computed on first use
 	pending [2][]Claim
-	refused [2]line // for which strict readers refuse a file
+	refused [2]line // that make strict readers refuse a file
 }
 
 // A job is one request being met.
@@ -159,7 +153,7 @@ type job struct {
 	*planner
 	want   Request
 	policy Policy
-	// noLimits is why the host's limits cannot be used to choose from.
+	// noLimits is why the host's limits cannot be used.
 	noLimits error
 	grant    Grant
 	owner    reader.Owner
@@ -182,7 +176,7 @@ func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
 			unknown = append(unknown, w.Owner)
 		}
 	}
-	s.find(ctx, unknown...) // what stays open is warned of
+	s.find(ctx, unknown...) // unknown ones get a warning
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -199,7 +193,7 @@ func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
 		}
 		for _, name := range names {
 			if other, twice := keys[name]; twice && other != len(p.jobs) {
-				return nil, &ConflictError{Err: ErrOwner, Owner: w.Owner, Why: fmt.Sprintf("%q is asked for twice", w.Owner)}
+				return nil, &ConflictError{Err: ErrOwner, Owner: w.Owner, Why: fmt.Sprintf("%q is requested twice", w.Owner)}
 			}
 			keys[name] = len(p.jobs)
 		}
@@ -213,12 +207,12 @@ func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
 	return p, nil
 }
 
-// collect finds the lines of all owners asked for in one file. One that any
-// program reads differently from the others is an error.
+// collect finds the lines of the requested owners in one file. A line about
+// which programs differ is an error.
 func (p *planner) collect(i int, f *File, keys map[string]int) error {
 	if n := reader.LongLine(f.text); n > 0 {
 		return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: n,
-			Why: fmt.Sprintf("a line that %v cannot hold: it refuses the whole file", reader.Dockerd)}
+			Why: fmt.Sprintf("a line too long for %v, which refuses the whole file", reader.Dockerd)}
 	}
 	for l, r := range f.entries() {
 		if r.Count > 0 {
@@ -337,8 +331,8 @@ func (j *job) run() error {
 	return nil
 }
 
-// usable refuses lines of an owner that must not be built on: those that
-// another owner has some of, and those of IDs that mean something else.
+// usable refuses lines of an owner that overlap another owner's, an account's
+// or reserved IDs.
 func (j *job) usable(f *File, own []Claim) error {
 	for i, c := range own {
 		// dockerd 27 reads what is under the UID only, dockerd 28 both.
@@ -371,7 +365,7 @@ func (j *job) usable(f *File, own []Claim) error {
 	return nil
 }
 
-// fit refuses lines that are in a file already and are not what is wanted.
+// fit refuses existing lines that differ from the request.
 func (j *job) fit(have []Claim) error {
 	if len(have) == 0 {
 		return nil
@@ -389,7 +383,7 @@ func (j *job) fit(have []Claim) error {
 	case total < minCount && !j.want.AllowSmall:
 		return smallError(first.File, first.Line, j.want.Owner, first.Range)
 	case total < minCount && j.want.Count <= minCount:
-		j.warnSmall(total) // the owner keeps it
+		j.warnSmall(total) // it stays
 		return nil
 	case j.want.Count != 0 && total < uint64(j.want.Count):
 		why = fmt.Sprintf("fewer than %d IDs", j.want.Count)
@@ -409,7 +403,7 @@ func ranges(list []Claim) []Range {
 	return out
 }
 
-// free says whether a range is free in some of the files.
+// free returns nil if a range is free in these files.
 func (j *job) free(r Range, files ...int) error {
 	for _, i := range files {
 		if err := j.set.free(j.policy, j.want.Owner, j.owner.UID, r, j.files[i]); err != nil {
@@ -424,7 +418,7 @@ func (j *job) free(r Range, files ...int) error {
 	return nil
 }
 
-// fresh finds ranges for an owner who has none in either file.
+// fresh finds ranges for a new owner.
 func (j *job) fresh() error {
 	r := Range{j.want.Start, j.policy.Count}
 	if j.want.Start != 0 {
@@ -457,7 +451,7 @@ func (j *job) fresh() error {
 	return err
 }
 
-// slot is the range that useradd gives the owner, where that goes by the UID.
+// slot is the range that useradd gives to the owner's UID, if it does.
 func (j *job) slot() (Range, bool) {
 	if j.owner.UID == nil || j.want.Policy.Min != 0 || j.want.Policy.Max != 0 {
 		return Range{}, false
@@ -487,7 +481,7 @@ func (j *job) freshIn(i int, r *Range) error {
 	return err
 }
 
-// mirror finds out whether the ranges of the other file are free in this one.
+// mirror checks that the ranges of the other file are free in this one.
 func (j *job) mirror(i int, have []Range) ([]Range, error) {
 	for _, r := range have {
 		err := j.free(r, i)
@@ -503,7 +497,7 @@ func (j *job) mirror(i int, have []Range) ([]Range, error) {
 	return have, nil
 }
 
-// give takes down what an owner gets in a file.
+// give records what an owner gets in a file.
 func (j *job) give(i int, list []Range) {
 	for _, r := range list {
 		j.pending[i] = append(j.pending[i], Claim{File: j.files[i].name, Owner: j.want.Owner, Range: r})
@@ -513,7 +507,7 @@ func (j *job) give(i int, list []Range) {
 	}
 }
 
-// write plans the lines that the files do not have yet.
+// write plans the missing lines.
 func (p *planner) write() error {
 	for i, f := range p.files {
 		if len(p.pending[i]) == 0 {
@@ -533,12 +527,12 @@ func change(before, after *File) usernskit.Change {
 	return usernskit.Change{Path: before.name, Before: before.Bytes(), After: after.Bytes(), Mode: 0o644, Lock: usernskit.LockShadow}
 }
 
-// PlanRelease works out how to take everything back that an owner has in the
-// two files, under the name as well as under the UID, lines that some programs
-// read differently included. An owner who has nothing is an empty plan.
+// PlanRelease plans to remove all lines of an owner from the two files, under
+// the name and the UID, including lines that programs read differently. Without
+// any, the plan is empty.
 //
-// What containers left behind keeps its owner: the next owner of the range owns
-// those files, of which the plan warns.
+// The plan warns that files of the range keep their IDs, and belong to its next
+// owner.
 func (s *Set) PlanRelease(owner string) (usernskit.Plan, error) {
 	if err := checkOwner(owner); err != nil {
 		return usernskit.Plan{}, err
@@ -559,7 +553,7 @@ func (s *Set) PlanRelease(owner string) (usernskit.Plan, error) {
 			}
 		}
 		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: WarnReuse, Text: fmt.Sprintf(
-			"files that belong to IDs of %s keep them, and the next owner of the range owns those files: %s", owner, join(had))})
+			"files with IDs of %s keep them, and belong to the next owner of the range: %s", owner, join(had))})
 	}
 	return plan, nil
 }

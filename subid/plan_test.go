@@ -278,7 +278,7 @@ func TestExhaustedNamesTheLargestHole(t *testing.T) {
 	want.Policy.Max = 100010
 	want.Policy.Min = 100010
 	_, _, err = subid.Plan(t.Context(), host(t, "a:100010:1\n", ""), want)
-	assert.EqualError(t, err, "no 100001 free IDs in both files between 100010 and 100010, where nothing is free")
+	assert.EqualError(t, err, "no 100001 free IDs in both files between 100010 and 100010, where all are taken")
 	want.Policy = subid.Policy{Min: 5, Max: 4}
 	_, _, err = subid.Plan(t.Context(), host(t, "", ""), want)
 	assert.ErrorIs(t, err, subid.ErrRange)
@@ -348,7 +348,7 @@ func TestReleaseGivesEverythingBack(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"/etc/subuid": "# x\nalice:100000:65536\n", "/etc/subgid": ""}, after(plan))
 	require.Len(t, plan.Warnings, 1)
-	assert.Equal(t, "files that belong to IDs of dockremap keep them, and the next owner of the range owns those files: 231072:65536", plan.Warnings[0].Text)
+	assert.Equal(t, "files with IDs of dockremap keep them, and belong to the next owner of the range: 231072:65536", plan.Warnings[0].Text)
 	assert.NotNil(t, plan.Changes[1].After, "the file stays, empty")
 
 	plan, err = planRelease(t, h, "nobody-here")

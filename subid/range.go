@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The two files, as paths of the host; the account that dockerd makes and remaps
-// to by default; and IDs of warnings that are not the [ProblemID] of a problem.
+// The two files, dockerd's default account, and IDs of warnings that are not a
+// [ProblemID].
 const (
 	UIDFile = "/etc/subuid"
 	GIDFile = "/etc/subgid"
@@ -20,8 +20,8 @@ const (
 	WarnReuse       = "reuse"        // files of a released range keep their owner
 )
 
-// A Range is Count IDs from Start on. Its text form is that of the files,
-// "100000:65536", both ways: in JSON, in configuration and as a flag.
+// A Range is Count IDs from Start on. Its text form, also in JSON and as a
+// flag, is "100000:65536".
 type Range struct{ Start, Count uint32 }
 
 // maxID is the last ID that may be given: 4294967295 is (uid_t)-1, which
@@ -31,8 +31,8 @@ const maxID = 1<<32 - 2
 // end is the first ID after r. It needs the 33rd bit.
 func (r Range) end() uint64 { return uint64(r.Start) + uint64(r.Count) }
 
-// Last returns the last ID of r, which must not be empty. Where r runs past
-// 4294967295, which no range of a [File] does, the result has wrapped.
+// Last returns the last ID of r, which must not be empty. It wraps if r runs
+// past 4294967295, which a range of a [File] does not.
 func (r Range) Last() uint32 { return r.Start + r.Count - 1 }
 
 // Contains reports whether id is one of r.
@@ -73,7 +73,7 @@ func (r *Range) Set(text string) error {
 	return nil
 }
 
-// check says why r cannot be handed to the kernel at all.
+// check returns why the kernel would refuse r, or "".
 func (r Range) check() string {
 	switch {
 	case r.Count == 0:
@@ -94,22 +94,21 @@ func join(list []Range) string {
 	return strings.Join(words, ", ")
 }
 
-// A Reserved range has a meaning already. IDs are not allocated from it; from a
-// soft one only where nothing else is free.
+// A Reserved range has a meaning. IDs are not allocated from it, or from a soft
+// one only if nothing else is free.
 type Reserved struct {
 	Range
 	Name string // whose they are
-	// Soft marks the IDs that systemd-nspawn picks container ranges from: it
-	// looks at the accounts before it does, but not at subuid. Nearly all of
-	// the window that shadow-utils allocates from lies in there.
+	// Soft marks the IDs from which systemd-nspawn picks container ranges: it
+	// checks the accounts, but not subuid. Most of the window of shadow-utils
+	// is in there.
 	Soft bool
 }
 
-// ReservedRanges returns the ranges that no allocation should touch, in order,
-// mostly after https://systemd.io/UIDS-GIDS/.
+// ReservedRanges returns the reserved ranges in order, mostly from
+// https://systemd.io/UIDS-GIDS/.
 func ReservedRanges() []Reserved { return append([]Reserved(nil), reservedTable[:]...) }
 
-// reservedTable is an array so that nothing can be appended to it.
 var reservedTable = [...]Reserved{
 	{Range{0, 1}, "the root user", false},
 	{Range{1, 999}, "system users", false},

@@ -15,12 +15,11 @@ import (
 
 const nsswitchFile = "/etc/nsswitch.conf"
 
-// A Set is all that a host says about subordinate IDs, read once by [Read].
+// A Set is a host's configuration of subordinate IDs, read once by [Read].
 //
-// Set{UID: Parse(UIDFile, uid), GID: Parse(GIDFile, gid)} is a host of which
-// nothing is known but the two files: its limits are the defaults of
-// shadow-utils, and no range is kept off an account. The zero Set is one
-// without the files.
+// Set{UID: Parse(UIDFile, uid), GID: Parse(GIDFile, gid)} is a host with only
+// the two files: its limits are the defaults of shadow-utils, and accounts are
+// not avoided. The zero Set is one without the files.
 type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 
@@ -29,7 +28,7 @@ type Set struct {
 	uidErr, gidErr error           // why a window cannot be used
 	symlinks       []string        // which of the two files is a symbolic link
 	subidSource    string          // what nsswitch.conf names for subid, if not files
-	host           *usernskit.Host // nil if nothing is known but the two files
+	host           *usernskit.Host // nil for a Set of two files
 }
 
 // files returns both files.
@@ -44,10 +43,9 @@ func (s *Set) files() []*File {
 }
 
 // Read reads the two files, the accounts and the limits of a host. A file that
-// does not exist counts as empty. Accounts that are not in /etc/passwd and
-// /etc/group are asked for with getent(1) where nsswitch.conf names another
-// source and the host has programs: all that are listed, and the owners of the
-// two files by name or by number.
+// does not exist counts as empty. Where nsswitch.conf names other sources and
+// the host has programs, getent(1) lists their accounts and looks up the owners
+// of the two files.
 func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	s := &Set{host: &h}
 	var failed error
@@ -79,8 +77,7 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	return s, nil
 }
 
-// hasUseradd reports whether dockerd finds a program to make dockremap with, as
-// far as can be told.
+// hasUseradd reports whether dockerd finds a program to make dockremap.
 func (s *Set) hasUseradd() bool {
 	if s.host == nil {
 		return true
@@ -98,8 +95,8 @@ func readOptional(h usernskit.Host, path string) ([]byte, error) {
 	return data, err
 }
 
-// readDefs reads login.defs where distributions keep it: the vendor's only
-// where there is none in /etc, and what is in login.defs.d on top.
+// readDefs reads login.defs where distributions keep it: the vendor's if /etc
+// has none, and login.defs.d on top.
 func readDefs(h usernskit.Host) (map[string]string, error) {
 	base, err := readOptional(h, defsFile)
 	if base == nil && err == nil {
@@ -126,10 +123,10 @@ func readDefs(h usernskit.Host) (map[string]string, error) {
 	return parseDefs(texts...), nil
 }
 
-// Owners returns who holds an ID: all lines that give it to an owner as any
-// program reads them, then accounts and groups of that very ID. A UID and a GID
-// of one number are one ID here. An account that the host does not list is
-// asked for by its number; an error says that this could not be told.
+// Owners returns who holds an ID: all lines with it as any program reads them,
+// then accounts and groups with that ID, as UID or GID. An account that the
+// host does not list is looked up by number; an error means that this is
+// unknown.
 func (s *Set) Owners(ctx context.Context, id uint32) ([]Claim, error) {
 	err := s.find(ctx, strconv.FormatUint(uint64(id), 10))
 	list := s.claimsOf(func(c Claim) bool { return c.Range.Contains(id) })
@@ -143,10 +140,9 @@ func (s *Set) Owners(ctx context.Context, id uint32) ([]Claim, error) {
 	return list, err
 }
 
-// Claims returns every hold on an ID that the host tells of: by users first the
-// lines of /etc/subuid and then the accounts, by groups those of /etc/subgid and
-// the groups. A line that programs do not read alike comes once for each range
-// that one of them finds there.
+// Claims returns all claims of the host: for users the lines of /etc/subuid and
+// then the accounts, for groups those of /etc/subgid and the groups. A line
+// about which programs differ comes once for each range that one of them finds.
 func (s *Set) Claims() (users, groups []Claim) {
 	files := s.files()
 	return append(files[0].held(), holds(s.users)...), append(files[1].held(), holds(s.groups)...)
@@ -162,7 +158,7 @@ func holds(holders []known.Account) (list []Claim) {
 // held returns the claims of the lines, each once.
 func (f *File) held() []Claim {
 	var list []Claim
-	first := 0 // where the claims of the last line begin
+	first := 0 // where the last line's claims begin
 	for l, r := range f.claims() {
 		if n := len(list); n == 0 || list[n-1].Line != l.number {
 			first = n
@@ -174,14 +170,14 @@ func (f *File) held() []Claim {
 	return list
 }
 
-// Held returns what an owner holds in the two files, by name or UID: lines
-// under the one are found by the other too where there is an account.
+// Held returns what an owner holds in the two files, by name or UID: if the
+// account exists, either finds the lines of both.
 func (s *Set) Held(owner string) []Claim {
 	o, _ := s.owner(owner, nil)
 	return s.claimsOf(func(c Claim) bool { return o.Is(c.Owner) })
 }
 
-// claimsOf returns the lines' claims that want.
+// claimsOf returns the claims for which want is true.
 func (s *Set) claimsOf(want func(Claim) bool) []Claim {
 	var list []Claim
 	for _, f := range s.files() {
@@ -197,7 +193,7 @@ func (s *Set) claimsOf(want func(Claim) bool) []Claim {
 // Mapped returns the map that a dockerd builds for containers where
 // "userns-remap" names the account ("dockremap" for "default"). The program is
 // [reader.Dockerd], or [reader.Dockerd27] for dockerd 20.10 to 27. The kernel
-// may still refuse the map: numbers may be no IDs, and ranges may overlap.
+// may still refuse the map: numbers may not be IDs, and ranges may overlap.
 func (s *Set) Mapped(p reader.Program, account string) (uid, gid reader.Map) {
 	o, _ := s.owner(account, nil)
 	maps := [2]reader.Map{}

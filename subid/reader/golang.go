@@ -11,9 +11,8 @@ import (
 	"github.com/moby/sys/user"
 )
 
-// readDockerd runs the parser that dockerd runs. That passes entries to its
-// filter in the order of the lines that are not blank, which gives their
-// numbers.
+// readDockerd runs dockerd's own parser. It passes entries to its filter in the
+// order of the lines that are not blank, which gives their numbers.
 func readDockerd(text string, o Owner) (list []Reading, bad refusal) {
 	number, rest := 0, text
 	_, err := user.ParseSubIDFilter(strings.NewReader(text), func(entry user.SubID) bool {
@@ -33,8 +32,8 @@ func readDockerd(text string, o Owner) (list []Reading, bad refusal) {
 	return list, refusal{}
 }
 
-// dockerdEntry is what that parser makes of one line, without its allocations.
-// A number that it cannot read is 0, one that is too large the largest.
+// dockerdEntry reads one line as that parser does, without its allocations. A
+// number that it cannot read is 0, one that is too large is the largest.
 func dockerdEntry(text string) (owner string, n Reading, ok bool) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) >= bufio.MaxScanTokenSize {
@@ -69,7 +68,7 @@ func readContainersStorage(text string, o Owner) ([]Reading, refusal) {
 	return list, bad
 }
 
-// readStrict is the loop that both strict readers written in Go have.
+// readStrict is the loop of both strict readers.
 func readStrict(p Program, text string, match func(owner string) bool) (list []Reading, bad refusal) {
 	number, lines := 0, bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
@@ -84,7 +83,7 @@ func readStrict(p Program, text string, match func(owner string) bool) (list []R
 		}
 	}
 	if err := lines.Err(); err != nil && p == Dockerd27 {
-		// containers/storage takes what it has so far for the whole file.
+		// containers/storage uses the lines before it.
 		return nil, refusal{number + 1, err.Error()}
 	}
 	return list, refusal{}
@@ -92,8 +91,8 @@ func readStrict(p Program, text string, match func(owner string) bool) (list []R
 
 var errFields = errors.New("not three fields")
 
-// strictEntry reads a line strictly: three fields, and plain numbers where the
-// line is one of those asked for. Comments and blank lines have no owner.
+// strictEntry reads a line strictly: three fields, and plain numbers on the
+// owner's lines. Comments and blank lines have no owner.
 func strictEntry(text string, match func(owner string) bool) (owner string, n Reading, err error) {
 	text = strings.TrimSpace(text)
 	if text == "" || text[0] == '#' {
@@ -114,7 +113,7 @@ func strictEntry(text string, match func(owner string) bool) (owner string, n Re
 }
 
 // RefusesFile reports whether strict readers refuse the whole file for a line,
-// no matter whom they look for.
+// for every owner.
 func RefusesFile(text string) bool {
 	_, _, err := strictEntry(text, func(string) bool { return false })
 	return err != nil

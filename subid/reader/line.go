@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// A Found is what a program makes of one line.
+// A Found is what a program reads on a line.
 type Found struct {
 	Program Program
 	Owner   string // as the program sees it
 	Reading
 }
 
-// Line returns what each program finds on a line that is not plain, no matter
-// who the owner is. It asks for the line alone: that some refuse the file for
-// it, or because of another line, does not make the range free.
+// Line yields what each program finds on a line that is not plain, for any
+// owner. It considers the line alone: the range is not free because some
+// programs refuse the file.
 func Line(text string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for f := range shadowFound(text) {
@@ -39,7 +39,7 @@ func Line(text string) iter.Seq[Found] {
 }
 
 // shadowFound returns what the versions of shadow-utils find on a line. The
-// first one comes twice where that depends on the C library.
+// first one comes twice if it depends on the C library.
 func shadowFound(text string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for p := Shadow413; p <= Shadow420; p++ {
@@ -56,9 +56,9 @@ func shadowFound(text string) iter.Seq[Found] {
 	}
 }
 
-// Joined returns what shadow-utils before 4.20 finds in a text with NUL bytes,
-// where its lines are not those of the file. The Line of each says where it
-// starts. Without a NUL byte there is nothing to add to [Line].
+// Joined yields what shadow-utils before 4.20 finds in a text with NUL bytes,
+// which join lines. Line is where each starts. Without a NUL byte there is
+// nothing to add to [Line].
 func Joined(text string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		if strings.IndexByte(text, 0) < 0 {
@@ -75,10 +75,9 @@ func Joined(text string) iter.Seq[Found] {
 	}
 }
 
-// IDs returns the first and last IDs that a program might use that holds this
-// reading: those in the ID space, and those that the kernel makes of a start
-// beyond it, of which it keeps the lower 32 bits (map_write in
-// user_namespace.c).
+// IDs yields the first and last IDs that a program with this reading might use:
+// those in the ID space, and those of a start beyond it, of which the kernel
+// keeps the lower 32 bits (map_write in user_namespace.c).
 func (f Found) IDs() iter.Seq2[uint32, uint32] {
 	start, count := f.Start, f.Count
 	if f.Program <= Shadow420 { // unsigned: beyond 2^63 is beyond everything
@@ -105,8 +104,8 @@ func (f Found) IDs() iter.Seq2[uint32, uint32] {
 	}
 }
 
-// Explain says in words what each program makes of a line: "all shadow-utils
-// read 100000:65536; dockerd 28 and later read this as host ID 0 (0:65536)".
+// Explain describes what each program reads on a line: "all shadow-utils read
+// 100000:65536; dockerd 28 and later read this as host ID 0 (0:65536)".
 func Explain(text string) string {
 	var outcomes []string // in the order of the programs
 	who := map[string][]Program{}
@@ -123,7 +122,8 @@ func Explain(text string) string {
 	return strings.Join(outcomes, "; ")
 }
 
-// outcome is what one program makes of a line, for the owner that it sees there.
+// outcome is what one program reads on a line, for the owner that it sees
+// there.
 func outcome(p Program, text string) string {
 	if p == Dockerd27 || p == ContainersStorage {
 		owner, _, err := strictEntry(text, func(string) bool { return true })

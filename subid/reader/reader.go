@@ -1,6 +1,6 @@
-// Package reader says what each program that reads /etc/subuid and /etc/subgid
-// makes of them. The programs agree on plain lines only, "owner:100000:65536";
-// see [Programs] for the versions that were run.
+// Package reader reads /etc/subuid and /etc/subgid as each program does. They
+// agree on plain lines only, "owner:100000:65536"; [Program] names the versions
+// that were run.
 package reader
 
 import (
@@ -30,10 +30,10 @@ const (
 	// accounts, and a file without a final newline or with a NUL byte is
 	// refused. 4.20.3 of Debian sid was run.
 	Shadow420
-	// Dockerd27 is dockerd 20.10 to 27: strict decimal, and the lines of the
-	// owner's name count only where there is none of its UID.
+	// Dockerd27 is dockerd 20.10 to 27: strict decimal, and lines of the
+	// owner's name count only without one of its UID.
 	Dockerd27
-	// Dockerd is dockerd 28 and later, by the very code it uses, that of
+	// Dockerd is dockerd 28 and later, by its own code,
 	// github.com/moby/sys/user. A number it cannot read is 0, host root.
 	Dockerd
 	// ContainersStorage is podman, buildah and CRI-O, where they are built
@@ -60,7 +60,7 @@ func Programs() []Program {
 // An Owner is the account that a program looks ranges up for.
 type Owner struct {
 	Name string
-	UID  *uint32 // nil: there is no such account, or its UID is not known
+	UID  *uint32 // nil: no account, or its UID is not known
 }
 
 // uid returns the UID in decimal, as the files have it, or "".
@@ -71,8 +71,8 @@ func (o Owner) uid() string {
 	return strconv.FormatUint(uint64(*o.UID), 10)
 }
 
-// Is reports whether any program takes an owner field for o: the name or the
-// UID, which shadow-utils from 4.20 on reads as C does.
+// Is reports whether an owner field is o to any program: the name or the UID,
+// which shadow-utils from 4.20 on reads as C does.
 func (o Owner) Is(field string) bool { return o.is(field) || o.account(field) }
 
 // is reports whether a field is the name or the UID in plain decimal.
@@ -80,9 +80,9 @@ func (o Owner) is(field string) bool {
 	return field != "" && (field == o.Name || field[0] <= '9' && field == o.uid())
 }
 
-// account is is for shadow-utils from 4.20 on, which looks the account of the
-// field up, by the number first. Without an account nothing matches, not even
-// the same name.
+// account reports the same for shadow-utils from 4.20 on, which looks up the
+// field's account, by number first. Without an account not even the same name
+// matches.
 func (o Owner) account(field string) bool {
 	if o.UID == nil {
 		return false
@@ -94,17 +94,17 @@ func (o Owner) account(field string) bool {
 }
 
 // A Reading is one range as a program holds it after reading a file. The
-// numbers are the 64 bits it has: 0 for what dockerd cannot read, negative, or
-// far past the last ID. Only shadow-utils before 4.15 takes them for unsigned.
+// numbers are its 64 bits: 0 for what dockerd cannot read, negative, or far
+// past the last ID. For shadow-utils before 4.15 they are unsigned.
 type Reading struct {
 	Line         int
 	Start, Count int64
 	ID           int64 // the first ID of the container; 0 unless it is one of a [Map]
 }
 
-// Read returns what a program finds for an owner in the text of a file, in the
-// order in which it would put the ranges into a container, nonsense included.
-// An error means that the program refuses the whole file, and names the line.
+// Read returns what a program finds for an owner in the text of a file, also
+// invalid ranges, in the order in which they go into a container. An error
+// means that the program refuses the whole file, and names the line.
 func Read(p Program, file, text string, o Owner) (list []Reading, err error) {
 	var bad refusal
 	switch p {
@@ -126,28 +126,27 @@ func Read(p Program, file, text string, o Owner) (list []Reading, err error) {
 	return list, nil
 }
 
-// A refusal is why a program gives up at a line; the zero one is none.
+// A refusal is why a program refuses a file at a line, if text is set.
 type refusal struct {
 	line int
 	why  string
 }
 
-// A Map is what a dockerd makes of one of the two files for the account that it
-// remaps to.
+// A Map is the map that a dockerd makes from one of the two files.
 type Map struct {
 	// Readings are the extents in the order of the container's IDs. Without
-	// any, and without an error, the account has no line, and dockerd does not
-	// start.
+	// any, and without an error, the account does not have a line, and dockerd
+	// does not start.
 	Readings []Reading
-	// Refused is why dockerd does not start with the file: there is none, which
-	// matches [fs.ErrNotExist], or it cannot read it.
+	// Refused is why dockerd does not start with the file: it does not exist
+	// ([fs.ErrNotExist]), or dockerd cannot read it.
 	Refused error
-	// Unsure is why it cannot be told whose some of the lines are.
+	// Unsure is why the owner of some lines is not known.
 	Unsure error
 }
 
-// Lay returns the map that a program makes of a file's text. Nil is a file that
-// does not exist.
+// Lay returns the map that a program makes from a file's text, nil for a
+// missing file.
 func Lay(p Program, file string, text *string, o Owner) (m Map) {
 	if text == nil {
 		m.Refused = &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}

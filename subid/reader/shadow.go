@@ -29,7 +29,7 @@ func readShadow(p Program, text string, o Owner) (list []Reading, bad refusal) {
 	return list, refusal{}
 }
 
-// A shadowLine is what shadow-utils takes for one line.
+// A shadowLine is one line to shadow-utils.
 type shadowLine struct {
 	number int
 	text   string
@@ -41,12 +41,12 @@ type lineEnd int
 const (
 	ended   lineEnd = iota // by a newline
 	unended                // by the end of the file
-	broken                 // not at all: the file cannot be read
+	broken                 // the file cannot be read
 )
 
 // shadowLines splits as commonio_open of shadow-utils before 4.20 does with
-// fgets(3) and C strings: behind a NUL byte a line goes on with the next line of
-// the file, and a file that ends there, or after exactly one buffer, cannot be
+// fgets(3) and C strings: after a NUL byte a line goes on with the file's next
+// line, and a file that ends there, or after exactly one buffer, cannot be
 // read.
 func shadowLines(text string) iter.Seq[shadowLine] {
 	return func(yield func(shadowLine) bool) {
@@ -122,9 +122,9 @@ func shadowEntry(p Program, binary bool, text string) (owner string, n Reading, 
 // blanks are what isspace(3) takes for white space.
 const blanks = " \t\n\v\f\r"
 
-// cNumber is strtoul(3) with base 0 on a whole string. What is below zero wraps
-// in shadow-utils before 4.15 and is refused after. The binary numbers of C23
-// are read by programs that were built with glibc 2.38 or later.
+// cNumber is strtoul(3) with base 0 on a whole string. Negative numbers wrap in
+// shadow-utils before 4.15 and are refused later. Programs built with glibc
+// 2.38 or later read the binary numbers of C23.
 func cNumber(s string, wraps, binary bool) (uint64, bool) {
 	s = strings.TrimLeft(s, blanks)
 	digits, negative := strings.CutPrefix(s, "-")
@@ -140,7 +140,7 @@ func cNumber(s string, wraps, binary bool) (uint64, bool) {
 	case len(digits) > 1 && digits[0] == '0':
 		base = 8
 	}
-	n, err := strconv.ParseUint(digits, base, 64) // takes no sign, blank or _ with such a base
+	n, err := strconv.ParseUint(digits, base, 64) // does not accept a sign, blank or _ with such a base
 	if err != nil || negative && n != 0 && !wraps {
 		return 0, false
 	}
