@@ -235,7 +235,7 @@ var d05 = check{
 			fi = j.fail("docker", "the daemon remaps to %s, which is not what is configured: %s", facts.StoreName(uid, gid), why)
 		case j.notHere() != "":
 			fi = j.unknown("docker", "the daemon remaps to %s, and whether it is this host's is not known: %s", want, j.notHere())
-			fi.Remedy.Text = "Ask it through its unix socket, as root of the host."
+			fi.know("Ask it through its unix socket, as root of the host.")
 		default:
 			fi = j.pass("docker", "the daemon remaps to %s, and all witnesses agree", want)
 		}
@@ -431,7 +431,7 @@ var d08 = check{
 			yes, known := who.Can(p.Inode, 1)
 			switch {
 			case !known:
-				j.unknown(p.Path, "has an ACL, which was not read: whether the remapped root (%s) may enter is not known", want).saw(p.Path, owner, "")
+				j.unknown(p.Path, "has an ACL, which was not read: whether the remapped root (%s) may enter is not known", want).saw(p.Path, owner, "").know("Read its ACL with getfacl(1).")
 			case !yes:
 				j.fail(p.Path, "the remapped root (%s) may not enter: dockerd does not start", want).saw(p.Path, owner, "o+x").run("chmod o+x " + quoted(p.Path))
 				return
@@ -531,7 +531,7 @@ var d10 = check{
 		} else if j.noConfig() {
 			return
 		} else if err != nil {
-			j.unknown(source, "dockerd does not start with this: %v", err)
+			j.unknown(source, "dockerd does not start with this: %v", err).know("Give the flag the value true or false.")
 			return
 		}
 		switch {
@@ -548,7 +548,7 @@ var d10 = check{
 		}
 		switch {
 		case r.unsure != "":
-			j.unknown("docker", "live-restore is on, and whether the next restart switches the map is not known, see D06").saw(source, "true", "")
+			j.unknown("docker", "live-restore is on, and whether the next restart switches the map is not known, see D06").saw(source, "true", "").know("See D06.")
 		case r.force != r.want:
 			j.fail("docker", "live-restore is on and the next restart switches the map: running containers survive it unmanaged").saw(source, "true", "false")
 		default:

@@ -69,7 +69,7 @@ var i02 = check{
 		for _, s := range j.IDs.Sides() {
 			switch {
 			case s.File == nil:
-				j.unknown(s.Path, "not known: %v", s.Err)
+				j.unknown(s.Path, "its ranges are not known: %v", s.Err)
 			case s.Missing():
 				j.fail(s.Path, "there is no such file, and dockerd does not start without").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
 			case s.Refused != nil:
@@ -176,7 +176,7 @@ func (j *judge) ranged() iter.Seq[*facts.Side] {
 func (j *judge) noRange(s *facts.Side) bool {
 	switch {
 	case s.File == nil:
-		j.unknown(s.Path, "not known: %v", s.Err)
+		j.unknown(s.Path, "its ranges are not known: %v", s.Err)
 	case s.Unsure != nil:
 		j.unknown(s.Path, "%v", s.Unsure)
 	case s.Refused != nil, len(s.Readings) == 0:

@@ -154,7 +154,11 @@ var k04 = check{
 				restricted = restricted || (g.Now == "0") == strings.HasSuffix(g.Name, "unprivileged_userns_clone")
 			}
 		}
-		if len(list) == 0 {
+		switch err := j.Kernel.Gates.Err; {
+		case len(list) == 0 && err != nil:
+			j.unknown("host", "%v", err)
+			return
+		case len(list) == 0:
 			j.skip("host", "this kernel has no such restriction")
 			return
 		}
@@ -270,7 +274,10 @@ var k07 = check{
 				fi.Remedy.Text = p.Remedy
 			}
 		default:
-			j.unknown("host", "%v", k.Probe)
+			fi := j.unknown("host", "%v", k.Probe)
+			if os.Geteuid() != 0 {
+				fi.know("Run it as root of the host.")
+			}
 		}
 	},
 }

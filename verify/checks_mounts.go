@@ -131,7 +131,7 @@ func (j *judge) access(b facts.Container, who facts.Subject, m userns.Mapping, s
 	owner := fmt.Sprintf("%d:%d %04o", n.UID, n.GID, s.Mode.Perm())
 	switch {
 	case !known:
-		j.unknown(subjectOf(b), "%s has an ACL, which was not asked", s.Source)
+		j.unknown(subjectOf(b), "%s has an ACL, which was not asked", s.Source).know("Read its ACL with getfacl(1).")
 	case !yes:
 		fi := j.warn(subjectOf(b), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
 			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID))

@@ -88,6 +88,9 @@ func (j *judge) isOther(b facts.Container) bool {
 	return b.Other != "" || b.OtherErr != nil
 }
 
+// stale is what to do about a shim without its container.
+const stale = "Look again; where it stays so, the container has ended and its shim has not: restart or remove the container."
+
 // hostIDs judges the processes of one container by what the kernel shows. It
 // returns why an account may have one of their IDs all the same.
 func (j *judge) hostIDs(b facts.Container) (open error) {
@@ -112,7 +115,7 @@ func (j *judge) hostIDs(b facts.Container) (open error) {
 	case count > 1:
 		bad.Text += fmt.Sprintf(", and %s", text.Count(count-1, "more process", "more processes"))
 	case bad == nil && len(b.Processes) == 0:
-		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID)
+		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID).know(stale)
 	case bad == nil:
 		p, _ := b.First()
 		j.pass(subjectOf(b), "%s host IDs of their ranges only", text.Count(len(b.Processes), "process has", "processes have")).
@@ -213,7 +216,8 @@ func (j *judge) unseenProcesses() {
 			case len(b.Processes) == 0 && b.Shim == nil:
 				j.unknown(subjectOf(&c), "the daemon says it runs, but no process of it was found").saw("State.Pid", strconv.Itoa(c.PID), "")
 			case len(b.Processes) > 0 && j.FirstIsElsewhere(c.ID):
-				j.unknown(subjectOf(&c), "process %d, which the daemon started it with, is not in its control group", c.PID).saw("State.Pid", strconv.Itoa(c.PID), "")
+				j.unknown(subjectOf(&c), "process %d, which the daemon started it with, is not in its control group", c.PID).saw("State.Pid", strconv.Itoa(c.PID), "").
+					know("Look again; where it stays so, restart the container.")
 			}
 		}
 	}
@@ -269,7 +273,7 @@ var c02 = check{
 
 func (j *judge) containerMap(b facts.Container) {
 	if len(b.Processes) == 0 {
-		j.unknown(subjectOf(b), "its shim runs, but no process of it was found")
+		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID).know(stale)
 		return
 	}
 	want := j.IDs.Want()
@@ -306,7 +310,7 @@ func (j *judge) containerMap(b facts.Container) {
 	}
 	p, _ := b.First()
 	if p.Mapping.IsZero() {
-		j.unknown(subjectOf(b), "process %d is in a user namespace whose map is not written yet", p.PID)
+		j.unknown(subjectOf(b), "process %d is in a user namespace whose map is not written yet", p.PID).know("Look again: it is being started.")
 		return
 	}
 	if runtime {

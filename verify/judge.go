@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -47,12 +49,16 @@ func (j *judge) skip(subject, format string, args ...any) *Finding {
 }
 func (j *judge) unknown(subject, format string, args ...any) *Finding {
 	f := j.add(Unknown, subject, format, args...)
-	f.Remedy.Text = j.toKnow(args)
+	f.Remedy.Text = j.toKnow(f, args)
 	return f
 }
 
+// namedPath finds what a text says could not be read.
+var namedPath = regexp.MustCompile(`(?:^|[\s"])(/[^\s:,;"]+)`)
+
 // toKnow says what to do to know what could not be told.
-func (j *judge) toKnow(args []any) string {
+func (j *judge) toKnow(f *Finding, args []any) string {
+	const asRoot, ask = "Run it as root of the host.", "ask it through its unix socket as root of the host."
 	for _, arg := range args {
 		text, _ := arg.(string)
 		err, _ := arg.(error)
@@ -61,14 +67,29 @@ func (j *judge) toKnow(args []any) string {
 			return "Run it as root of the host; in a container, with --pid=host and --userns=host."
 		case text != "" && slices.Contains(j.Config.Startup.Unsure, text):
 			return "Say which dockerd is meant, by its unit or its daemon.json."
+		case text != "" && j.Engine != nil && slices.Contains(slices.Collect(maps.Values(j.Engine.Unread)), text):
+			return "Go round what is between you and the daemon, or start it: " + ask
 		case err == nil:
 		case errors.Is(err, fs.ErrPermission):
-			return "Run it as root of the host."
+			return asRoot
 		case errors.Is(err, facts.ErrNotAsked), errors.Is(err, engine.ErrDown), j.NoEngine != nil && err.Error() == j.NoEngine.Error():
-			return "Start the daemon, and ask it through its unix socket as root of the host."
+			return "Start the daemon, and " + ask
+		case strings.Contains(err.Error(), "getent"):
+			return "See why getent does not answer, and look again."
 		}
 	}
-	return "Make what the text names readable to root of the host, and look again."
+	for _, text := range []string{f.Text, f.Subject} {
+		if found := namedPath.FindAllStringSubmatch(text, -1); found != nil {
+			return "Make " + found[len(found)-1][1] + " readable to root of the host, and look again."
+		}
+	}
+	return "Look again; where it stays so, look as root of the host."
+}
+
+// know sets what to do to know it, where that is not to make something readable.
+func (f *Finding) know(text string) *Finding {
+	f.Remedy.Text = text
+	return f
 }
 
 // troubled reports whether a finding was added that is neither a pass nor a

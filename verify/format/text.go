@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -36,13 +37,14 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 		if f.Verdict != verify.Unknown {
 			continue
 		}
-		if at, said := first[f.Text]; said {
+		why := cause(f.Text, r.Coverage.Missing)
+		if at, said := first[why]; said {
 			if id := f.Check; id != r.Findings[at].Check && !slices.Contains(also[at], id) {
 				also[at] = append(also[at], id)
 			}
 			also[i] = []string{""}
 		} else {
-			first[f.Text] = i
+			first[why] = i
 		}
 	}
 	for i, f := range r.Findings {
@@ -61,10 +63,29 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 	}
 	b.WriteString("\n")
 	for _, m := range r.Coverage.Missing {
-		fmt.Fprintf(b, "not seen: %s\n", text.Visible(m))
+		if _, said := first[m]; !said {
+			fmt.Fprintf(b, "not seen: %s\n", text.Visible(m))
+		}
 	}
 	fmt.Fprintf(b, "remapped: %s\n", r.Summary.Text)
 	return b.Flush()
+}
+
+// failedCall is the end of a text that says which file could not be read.
+var failedCall = regexp.MustCompile(`(?:^|: )(\w+ /[^:]+: [^:]+)$`)
+
+// cause returns the end of a text that is the same for all that follows from it:
+// what could not be seen of the whole, or the file that could not be read.
+func cause(text string, missing []string) string {
+	for _, m := range missing {
+		if text == m || strings.HasSuffix(text, ": "+m) {
+			return m
+		}
+	}
+	if call := failedCall.FindStringSubmatch(text); call != nil {
+		return call[1]
+	}
+	return text
 }
 
 func (t Options) shows(f verify.Finding) bool {
