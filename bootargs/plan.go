@@ -318,20 +318,9 @@ func (p *planner) onExtlinux() error {
 // staleLabels reports whether extlinux.conf is older than the file from which
 // it is made.
 func (p *planner) staleLabels(ops []op) bool {
-	if p.extlinux == "" {
-		return false
-	}
-	for _, s := range parseExtlinux(p.extlinux, p.read).labels {
-		if s.foreign() != "" || s.append == nil {
-			continue
-		}
-		for _, o := range ops {
-			if !o.met(s.append.text) {
-				return true
-			}
-		}
-	}
-	return false
+	return p.extlinux != "" && slices.ContainsFunc(parseExtlinux(p.extlinux, p.read).labels, func(s *stanza) bool {
+		return s.foreign() == "" && s.append != nil && lacks(s.append.text, ops)
+	})
 }
 
 // onLabels edits the append lines of extlinux.conf and of what it includes.

@@ -35,17 +35,12 @@ func (p *planner) onGRUB() error {
 // sources have.
 func (p *planner) staleMenu() bool {
 	ops, err := p.edit.ops(spellGRUB)
-	if err != nil {
-		return false
-	}
-	for _, line := range p.cfg.entries {
-		for _, o := range ops {
-			if !o.met(line) {
-				return true
-			}
-		}
-	}
-	return false
+	return err == nil && slices.ContainsFunc(p.cfg.entries, func(line string) bool { return lacks(line, ops) })
+}
+
+// lacks reports whether a line does not have all that is asked for.
+func lacks(line string, ops []op) bool {
+	return slices.ContainsFunc(ops, func(o op) bool { return !o.met(line) })
 }
 
 // mkconfig is the command with which this distribution makes its grub.cfg.

@@ -38,16 +38,6 @@ func Open(h usernskit.Host, s dockerd.Startup) (*Document, error) {
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// stringAt returns the string at path, and whether there is one.
-func stringAt(d *Document, path ...string) (string, bool) {
-	raw, ok := d.Get(path...)
-	if !ok {
-		return "", false
-	}
-	s, err := unquoteValue(string(raw))
-	return s, err == nil
-}
-
 // unquoteValue reads a string of JSON, and nothing else.
 func unquoteValue(raw string) (s string, err error) {
 	if raw == "null" { // which Unmarshal leaves alone

@@ -14,13 +14,6 @@ import (
 	"github.com/usernskit/usernskit/internal/fstype"
 )
 
-// risks lists what can go wrong when the host of a document of [Open] switches
-// remapping on, as far as files tell.
-func (d *Document) risks(h usernskit.Host) ([]usernskit.Warning, error) {
-	s := d.start()
-	return risks(h, s, d, current(s, d).On, true)
-}
-
 // warnings collects them.
 type warnings []usernskit.Warning
 
@@ -28,8 +21,8 @@ func (l *warnings) risk(id, format string, args ...any) {
 	*l = append(*l, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...), Risk: true})
 }
 
-// risks is the same for a change from remapped or not to remapped or not. Going
-// back moves away from a store as well.
+// risks lists what can go wrong, as far as files tell, for a change from remapped
+// or not to remapped or not. Going back moves away from a store as well.
 func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([]usernskit.Warning, error) {
 	var list warnings
 	if isOn(s, doc, "live-restore") {
@@ -47,7 +40,8 @@ func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([
 	if err := list.path(h, s.DataRoot); err != nil {
 		return nil, err
 	}
-	driver, _ := stringAt(doc, "storage-driver")
+	raw, _ := doc.Get("storage-driver")
+	driver, _ := unquoteValue(string(raw))
 	if f, ok := s.Flag("storage-driver"); ok {
 		driver = f.Value
 	}

@@ -134,7 +134,7 @@ func (s *Startup) takeShell(sh *shell, sc script, place string) error {
 	s.Files = append(s.Files, sh.sourced...)
 	if len(sh.starts) == 0 {
 		s.Unsure = append(s.Unsure, place+": a start of dockerd is not seen in it")
-		for _, file := range []string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"} {
+		for _, file := range flagFiles {
 			if len(sh.sourced) == 0 && sh.source(file) == nil {
 				s.Files = append(s.Files, sh.sourced...)
 			}

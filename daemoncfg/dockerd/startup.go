@@ -280,18 +280,13 @@ func (s Startup) Flag(key string) (Flag, bool) {
 	if o, ok := KeyOption(key); ok {
 		name = o.Flag
 	}
-	for i := len(s.Flags) - 1; i >= 0; i-- {
-		if name != "" && s.Flags[i].Name == name {
-			return s.Flags[i], true
-		}
-	}
-	return Flag{}, false
+	return s.byName(name)
 }
 
 func (s Startup) byName(name string) (Flag, bool) {
-	for i := len(s.Flags) - 1; i >= 0; i-- {
-		if s.Flags[i].Name == name {
-			return s.Flags[i], true
+	for _, f := range slices.Backward(s.Flags) {
+		if name != "" && f.Name == name {
+			return f, true
 		}
 	}
 	return Flag{}, false
@@ -403,7 +398,7 @@ func (s *Startup) readDataRoot(h usernskit.Host) {
 // readIgnored looks for flags in files that usually hold some and that are not
 // among those that were read.
 func (s *Startup) readIgnored(h usernskit.Host) {
-	for _, file := range []string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"} {
+	for _, file := range flagFiles {
 		if slices.Contains(s.Files, file) {
 			continue
 		}
@@ -419,6 +414,9 @@ func (s *Startup) readIgnored(h usernskit.Host) {
 		}
 	}
 }
+
+// flagFiles are those beside an init script that usually hold dockerd's flags.
+var flagFiles = [...]string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"}
 
 // flagVariables are what files beside an init script call dockerd's flags.
 var flagVariables = [...]string{"DOCKER_OPTS", "OPTIONS", "other_args", "command_args"}
