@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"verify/format":          {"internal/text", "verify"},
 	"verify/docker":          {".", "daemoncfg/dockerd", "verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
 	"verify/drill":           {"internal/attempt", "internal/enum", "userns", "userns/probe", "verify", "verify/engine", "golang.org/x/sys/unix"},
-	"fleet":                  {".", "subid"},
+	"fleet":                  {".", "internal/enum", "subid"},
 	"fleet/file":             {".", "subid", "fleet", "internal/hostfs"},
 }
 
@@ -158,7 +158,7 @@ var surface = map[string]int{
 	"daemoncfg":               83,
 	"daemoncfg/dockerd":       44,
 	"daemoncfg/dockerd/store": 10,
-	"fleet":                   43,
+	"fleet":                   40,
 	"idspace":                 27,
 	"remap":                   19,
 	"shift":                   31,

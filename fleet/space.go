@@ -5,11 +5,12 @@ import (
 	"hash/fnv"
 	"iter"
 
+	"github.com/usernskit/usernskit/internal/enum"
 	"github.com/usernskit/usernskit/subid"
 )
 
 // A Policy says who shares a slot.
-type Policy int
+type Policy = enum.Of[policyNames]
 
 const (
 	// Disjoint gives each host its own slot: no ID is used on two hosts.
@@ -19,29 +20,9 @@ const (
 	Same
 )
 
-var policies = [...]string{"disjoint", "same"}
+type policyNames struct{}
 
-// String returns "disjoint" or "same".
-func (p Policy) String() string {
-	if p < 0 || int(p) >= len(policies) {
-		return fmt.Sprintf("Policy(%d)", int(p))
-	}
-	return policies[p]
-}
-
-// MarshalText returns what [Policy.String] returns.
-func (p Policy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// UnmarshalText reads "disjoint" or "same".
-func (p *Policy) UnmarshalText(text []byte) error {
-	for i, word := range policies {
-		if word == string(text) {
-			*p = Policy(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q: a policy is disjoint or same", text)
-}
+func (policyNames) Names() (string, []string) { return "Policy", []string{"disjoint", "same"} }
 
 // A Space is the part of the 32-bit ID space that a fleet divides into slots of
 // equal size. Slot N is the Count IDs from Min + N*Count on.
@@ -61,7 +42,7 @@ const lastID = 1<<32 - 2
 // Check reports why the space cannot be used, or nil.
 func (s Space) Check() error {
 	switch {
-	case s.Policy < 0 || int(s.Policy) >= len(policies):
+	case s.Policy != Disjoint && s.Policy != Same:
 		return fmt.Errorf("%w: %v", ErrSpace, s.Policy)
 	case s.Min == 0:
 		return fmt.Errorf("%w: it starts at ID 0, which is the root of every host", ErrSpace)
