@@ -5,8 +5,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,6 +148,31 @@ func TestModuleNeedsNoEtcd(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), module)
 	assert.NotContains(t, string(out), "etcd")
+}
+
+// Words of an older style, for which plain English has "is not a", "is set", "a
+// program that", "in the meantime", "again", "except", "always".
+var (
+	oldWords  = regexp.MustCompile(`(?i)(\w+ )?\b(?:stands|whoever|meanwhile|anew|but for|for ever|has not (?:a|an|any|its|the)|is no( \w+)?)\b`)
+	notOld    = regexp.MustCompile(`(?i)^there is no\b|\bis no (longer|more|farther)$`)
+	nextOfDoc = regexp.MustCompile(`\n\s*// ?`)
+)
+
+func TestPlainEnglish(t *testing.T) {
+	out, err := exec.Command("git", "ls-files", "*.go").Output()
+	if err != nil {
+		t.Skip("not in a clone: ", err)
+	}
+	for _, file := range strings.Fields(string(out)) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range oldWords.FindAllString(nextOfDoc.ReplaceAllString(string(text), " "), -1) {
+			assert.True(t, notOld.MatchString(found), "%s: %q", file, found)
+		}
+	}
 }
 
 // surface is how many exported names a package may have, methods counted: the

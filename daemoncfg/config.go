@@ -50,7 +50,7 @@ func unquoteValue(raw string) (s string, err error) {
 // remapValue reads the value of userns-remap.
 func remapValue(raw string) (string, error) {
 	if raw == "null" {
-		return "", &remapError{"", "null is no remapping at all", true}
+		return "", &remapError{"", "null turns remapping off", true}
 	}
 	value, err := unquoteValue(raw)
 	if err != nil {

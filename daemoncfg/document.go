@@ -202,12 +202,12 @@ func ParsePointer(s string) ([]string, error) {
 		return nil, nil
 	}
 	if s[0] != '/' {
-		return nil, fmt.Errorf("%q is no JSON Pointer: it has to start with a slash, as in \"/log-opts/max-size\"", s)
+		return nil, fmt.Errorf("%q is not a JSON Pointer: it has to start with a slash, as in \"/log-opts/max-size\"", s)
 	}
 	path := strings.Split(s[1:], "/")
 	for i, name := range path {
 		if odd := strings.NewReplacer("~0", "", "~1", "").Replace(name); strings.Contains(odd, "~") {
-			return nil, fmt.Errorf("%q is no JSON Pointer: a tilde is written ~0, and a slash in a key ~1", s)
+			return nil, fmt.Errorf("%q is not a JSON Pointer: a tilde is written ~0, and a slash in a key ~1", s)
 		}
 		path[i] = strings.NewReplacer("~0", "~", "~1", "/").Replace(name)
 	}
@@ -273,8 +273,7 @@ func encoding(name, text string) error {
 }
 
 // tooDeep returns the offset of the first bracket nested deeper than limit, or
-// -1. It counts brackets and needs no valid JSON, so that it can stand before
-// every parser.
+// -1. It counts brackets in any text, so that it can run before every parser.
 func tooDeep(text string, limit int) int {
 	deep, quoted := 0, false
 	for i := 0; i < len(text); i++ {

@@ -453,7 +453,7 @@ func quote(key string) string {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(key); err != nil {
-		panic("BUG: a string that is no JSON: " + err.Error())
+		panic("BUG: a string that is not JSON: " + err.Error())
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

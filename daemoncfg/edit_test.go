@@ -257,7 +257,7 @@ func TestADocumentNeverGrowsBeyondTheLimit(t *testing.T) {
 func TestPointersThatAreNone(t *testing.T) {
 	for _, bad := range []string{"a", "log-opts/max-size", "/a~", "/a~2", "/~~0"} {
 		_, err := daemoncfg.ParsePointer(bad)
-		require.ErrorContains(t, err, "is no JSON Pointer", bad)
+		require.ErrorContains(t, err, "is not a JSON Pointer", bad)
 	}
 	path, err := daemoncfg.ParsePointer("/~01/a~1b//0")
 	require.NoError(t, err)

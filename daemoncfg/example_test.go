@@ -54,7 +54,7 @@ func ExampleDocument_Lint() {
 	// Output:
 	// ignored-object note daemon.json:1:2: dockerd has no key "security" and ignores the object, although it checks the names in it
 	// nested-remap note daemon.json:1:15: dockerd reads userns-remap only at the top of the document: this one does nothing
-	// wrong-type fatal daemon.json:1:56: log-opts holds values of which each is a string, and no dockerd starts with 3
+	// wrong-type fatal daemon.json:1:56: log-opts holds values, each of them a string, and no dockerd starts with 3
 }
 
 func ExampleParseRemap() {

@@ -126,7 +126,7 @@ func (l *linter) elements(it item, option dockerd.Option, path []string) {
 		if inner.key.end > 0 {
 			name = l.key(inner)
 		}
-		l.add(inner, append(path, name), ProblemWrongType, LevelFatal, "%s holds values of which each is %s, and no dockerd starts with %.30s", key, want, inner.value.of(l.text))
+		l.add(inner, append(path, name), ProblemWrongType, LevelFatal, "%s holds values, each of them %s, and no dockerd starts with %.30s", key, want, inner.value.of(l.text))
 	}
 }
 
@@ -170,7 +170,7 @@ func (l *linter) remap(it item, path []string) {
 	case err == nil:
 		return
 	case raw == "null":
-		l.add(it, path, id, level, "null is no remapping at all")
+		l.add(it, path, id, level, "null turns remapping off")
 	case wrong != nil:
 		l.add(it, path, ProblemWrongType, level, "userns-remap is a string, and no dockerd starts with %.30s", raw)
 	default:

@@ -21,7 +21,7 @@ func journalPath(state, dir, kind string) string {
 	return filepath.Join(state, hex.EncodeToString(sum[:8])+kind)
 }
 
-// maxJob bounds the file of a job, of which a map of 340 lines is the most.
+// maxJob bounds the file of a job, with maps of 340 lines.
 const maxJob = 1 << 20
 
 func load(state, dir string) (Job, error) {

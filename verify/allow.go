@@ -19,7 +19,7 @@ type Allowance struct {
 	// subject.
 	Subject string `json:"subject"`
 	Reason  string `json:"reason,omitempty"`
-	// Until is the last day on which it holds; zero means for ever.
+	// Until is the last day on which it holds; zero: no end.
 	Until time.Time `json:"until,omitzero"`
 }
 

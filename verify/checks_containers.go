@@ -179,7 +179,7 @@ var c12 = check{
 	},
 }
 
-// source names where the options of a container stand.
+// source names the place of a container's options.
 func (j *judge) source(c *engine.Container, field string) string {
 	if j.NoEngine == nil {
 		return "docker inspect HostConfig." + field

@@ -157,8 +157,8 @@ var i03 = check{
 	},
 }
 
-// ranged yields the files that have ranges for the account. Why one has none, or
-// there is no account, it adds as a finding.
+// ranged yields the files with ranges for the account, and adds a finding for
+// one without, or for a missing account.
 func (j *judge) ranged() iter.Seq[*facts.Side] {
 	return func(yield func(*facts.Side) bool) {
 		if j.noAccount() {

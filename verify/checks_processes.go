@@ -200,9 +200,9 @@ func (j *judge) inForce(p userns.Process) userns.Mapping {
 	return p.Mapping
 }
 
-// unseenProcesses adds what is not known of containers: those that the daemon
-// says run and that no process was found of, or not the one that they were
-// started with. One that has ended since is no loss.
+// unseenProcesses adds what is unknown of containers: those that run according
+// to the daemon but whose processes, or whose first process, were not found.
+// Ended ones do not count.
 func (j *judge) unseenProcesses() {
 	found := map[string]facts.Container{}
 	for _, b := range j.Containers {

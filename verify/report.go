@@ -238,7 +238,7 @@ func (c Coverage) aside() (text string) {
 		text = "; this audit's own " + c.Auditor + " aside"
 	}
 	for _, d := range c.Daemons {
-		text += "; another dockerd runs here, of which this says nothing: "
+		text += "; another dockerd runs here that was not checked: "
 		if strings.Contains(d, "://") {
 			text += "run the same with DOCKER_HOST="
 		}

@@ -208,7 +208,7 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 			assert.Zero(t, r.Summary.Fail+r.Summary.Unknown)
 			assert.Equal(t, Warn, r.Summary.Remapped)
 			assert.Equal(t, []string{"unix:///run/b.sock"}, r.Coverage.Daemons)
-			assert.Contains(t, r.Summary.Text, "another dockerd runs here, of which this says nothing: run the same with DOCKER_HOST=unix:///run/b.sock")
+			assert.Contains(t, r.Summary.Text, "another dockerd runs here that was not checked: run the same with DOCKER_HOST=unix:///run/b.sock")
 			assert.True(t, slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Remedy.Text == "Run the same with DOCKER_HOST=unix:///run/b.sock." }))
 
 			r = run(t, hosts("srv/b", hostRoot(200, idOld)))

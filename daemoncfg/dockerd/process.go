@@ -16,10 +16,10 @@ import (
 	"github.com/usernskit/usernskit/internal/answer"
 )
 
-// readProcesses looks at the dockerds that run, of which meant is the one that
-// was asked for, or 0. The flags of one count where nothing says how it is
-// started; beside an init script they are added to those of the file, since it may
-// have been started by hand. Beside a unit of systemd the unit is what counts.
+// readProcesses reads the running dockerds; meant is the requested one, or 0.
+// The flags of a process count if its start is not known; beside an init script
+// they are added to those of the file, since it may have been started by hand.
+// Beside a systemd unit the unit counts.
 func (s *Startup) readProcesses(h usernskit.Host, pids []int, meant int) {
 	systemd := s.Init == InitSystemd || s.Init == InitSnap
 	if i := slices.IndexFunc(pids, func(pid int) bool { return inUnit(h, pid, s.Unit) }); i >= 0 && systemd && s.PID == 0 {

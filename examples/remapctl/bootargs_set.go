@@ -15,7 +15,7 @@ import (
 func bootargsSetCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set [ARG]...", Short: "set kernel arguments, each in the place of its name",
-		Long: "A name of which every occurrence counts (console=) is refused: use --append or\n" +
+		Long: "A name that may occur several times (console=) is refused: use --append or\n" +
 			"--replace for it. Where one line serves all kernels, DEFAULT is that line.",
 		Example: "remapctl bootargs set user_namespace.enable=1\n" +
 			"remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
@@ -135,7 +135,7 @@ func bootargsEditCommand(e *env) *cobra.Command {
 	f := c.Flags()
 	f.StringArrayVar(&edit.Set, "set", nil, "make `ARG` the value of its name; repeated, its values in order")
 	f.StringArrayVar(&edit.Append, "append", nil, "add `ARG` if it is not there with that value")
-	f.StringArrayVar(&edit.Replace, "replace", nil, "`ARG` as --set, for names of which every occurrence counts")
+	f.StringArrayVar(&edit.Replace, "replace", nil, "`ARG` as --set, for names that may occur several times")
 	f.StringArrayVar(&edit.AddIfMissing, "if-missing", nil, "add `ARG` if there is none of its name")
 	f.StringArrayVar(&remove, "remove", nil, "remove all of a `NAME`, or those with that NAME=VALUE")
 	c.RunE = e.action(func(context.Context, []string) error {

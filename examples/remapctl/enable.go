@@ -134,8 +134,8 @@ func (e *env) step(a usernskit.Action) {
 	}
 }
 
-// isBehind returns the restart of a docker that has not taken up what the files
-// have said for longer than this run, and no action where it has.
+// isBehind returns the restart that docker needs for what the files already had
+// before this run, or an empty action.
 func (e *env) isBehind(ctx context.Context, receipt usernskit.Receipt, store string) (usernskit.Action, error) {
 	startup, err := dockerd.Read(ctx, e.host)
 	if err != nil {

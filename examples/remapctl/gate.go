@@ -59,7 +59,7 @@ var option = regexp.MustCompile(",(reason|until)=")
 //
 //	userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]
 //
-// NAME and what else may stand for userns-host are those of [verify.Allowance].
+// For NAME and the alternatives to userns-host see [verify.Allowance].
 func parseAllowance(text string) (verify.Allowance, error) {
 	options := append(option.FindAllStringSubmatchIndex(text, -1), []int{len(text)})
 	what, subject, _ := strings.Cut(text[:options[0][0]], "=")

@@ -42,8 +42,8 @@ func (o *output) Write(data []byte) (int, error) {
 
 var errInterrupted = errors.New("interrupted by a signal")
 
-// finish is how a command ends that returned err: without its data it has not
-// done what it is for, whatever it found. What it changed is changed all the same.
+// finish turns a lost stdout into an error: without its data a command did not
+// do its work. What it changed stays changed.
 func (e *env) finish(err error) error {
 	lost := e.out.err
 	var code exitCode
@@ -195,8 +195,7 @@ func (e *env) table(rows [][]string) error {
 	return e.out.err
 }
 
-// during runs do. A person at a terminal is told what takes so long once it has
-// taken a second; nobody else is.
+// during runs do. At a terminal it shows what is going on after a second.
 func (e *env) during(what string, do func() error) error {
 	if terminal(e.err) {
 		defer later(time.Second, func() { e.note("%s ...", what) })()

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parse reads passwd or group lines. A line without a name or a number is no
-// account to any program and is left out. The file is "" for getent's output.
+// parse reads passwd or group lines. A line without a name or a number is left
+// out. The file is "" for getent's output.
 func parse(db DB, file, text string) []Account {
 	list := make([]Account, 0, strings.Count(text, "\n")+1)
 	number := 0

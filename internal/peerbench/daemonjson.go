@@ -94,7 +94,7 @@ func daemonJSON(n int) []byte {
 func lossless(before, after []byte) string {
 	var want, got map[string]any
 	if err := errors.Join(numbers(before, &want), numbers(after, &got)); err != nil {
-		return "writes what is no JSON"
+		return "writes what is not JSON"
 	}
 	want["userns-remap"] = "default"
 	head := 0
@@ -130,9 +130,8 @@ func bytesSize(n int) string {
 	return fmt.Sprint(n, " B")
 }
 
-// badDocuments are files that dockerd of some version does not start with, or
-// of which its parts read different things. An editor has to refuse them: what
-// it writes would be its own.
+// badDocuments are files with which some dockerd does not start, or which its
+// parts read differently. An editor has to refuse them.
 var badDocuments = map[string]string{
 	"byte order mark": "\xef\xbb\xbf{\n    \"log-driver\": \"journald\"\n}\n",
 	"trailing comma":  "{\n    \"log-driver\": \"journald\",\n}\n",

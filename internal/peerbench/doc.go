@@ -14,10 +14,10 @@
 // input, in the same run. Sides take turns: what is printed is the ratio of two
 // times that were taken within a moment of each other, as a median with the
 // smallest and the largest, so that a machine that is busy with other things
-// slows both sides down and not the one that happened to run then. Libraries are
-// charged time on a CPU, programs the time on the clock. How far two
-// turns of the very same code are apart is printed as well; a ratio within
-// that is no difference.
+// slows both sides down and not the one that happened to run then. Libraries
+// are charged time on a CPU, programs the time on the clock. How far two turns
+// of the very same code are apart is printed as well; a smaller difference
+// means nothing.
 //
 // Each side's answer is checked against one that was worked out when the input
 // was made, by other means than any side's. A side that is fast and wrong is

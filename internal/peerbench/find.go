@@ -105,8 +105,8 @@ func newHost(root string, held []subid.Range) (host, error) {
 	return h, nil
 }
 
-// uids and gids are what the two files hold: the same ranges, of which the last
-// is not of the same owner. Of two equal texts usernskit would read one only.
+// uids and gids are what the two files hold: the same ranges, but the last has
+// another owner. Of two equal texts usernskit would read one only.
 func (h host) uids() []byte { return h.file("alice") }
 func (h host) gids() []byte { return h.file("staff") }
 
@@ -123,7 +123,7 @@ func (h host) file(last string) []byte {
 func (h host) overlap(start uint32) string {
 	for _, r := range h.held {
 		if r.Overlaps(subid.Range{Start: start, Count: 65536}) {
-			return fmt.Sprintf("gives %d:65536, of which %v is somebody's", start, r)
+			return fmt.Sprintf("gives %d:65536, but %v is somebody's", start, r)
 		}
 	}
 	return ""

@@ -169,7 +169,7 @@ func MapFileRows(dir string, shuffled bool, lines ...int) ([]Row, error) {
 	return rows, nil
 }
 
-// mapLine stands for the numbers of a line, and for their order in it.
+// mapLine combines the numbers of a line and their order.
 func mapLine(id, host, count int64) uint64 {
 	return uint64(id) + 3*uint64(host) + 5*uint64(count)
 }

@@ -167,7 +167,7 @@ func procfsAll() (procfs.Procs, procfs.Namespaces, error) {
 	return all, mine, err
 }
 
-// scanProcfs skips what ends meanwhile, as all sides do.
+// scanProcfs skips processes that end during the scan, as all sides do.
 func scanProcfs() (found, error) {
 	all, mine, err := procfsAll()
 	if err != nil {

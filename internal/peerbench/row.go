@@ -25,7 +25,7 @@ type Side struct {
 
 	// Program: the work is done by other processes.
 	Program bool
-	// Before makes the input anew where a program uses it up. It is not timed.
+	// Before makes the input again where a program uses it up. It is not timed.
 	Before func() error
 	// Run does the work.
 	Run func() error

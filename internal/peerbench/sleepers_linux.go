@@ -14,9 +14,9 @@ type Sleepers struct {
 	stopped    chan struct{}
 }
 
-// StartSleepers starts so many processes, of which some are in a user namespace
-// with the map that dockerd would give them. They end with [Sleepers.Stop], and
-// by themselves if this process ends without it.
+// StartSleepers starts so many processes, some of them in a user namespace with
+// the map that dockerd would give them. They end with [Sleepers.Stop], and by
+// themselves if this process ends without it.
 func StartSleepers(all, namespaced int) (*Sleepers, error) {
 	return startSleepers(all, namespaced, func(i int) *exec.Cmd {
 		if i < namespaced {

@@ -32,8 +32,8 @@ func subidLine(i int, owner string) []byte {
 	return fmt.Appendf(nil, "%s:%d:%d\n", owner, firstID+i*perLine, perLine)
 }
 
-// A tally stands for all that was read: any line left out, or read as another
-// number or another owner, gives another tally.
+// A tally sums up what was read: a line left out, or read as another number or
+// owner, gives another tally.
 type tally struct{ ranges, owners, starts, counts uint64 }
 
 func (t *tally) add(owner string, start, count uint64) {

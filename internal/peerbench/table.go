@@ -8,7 +8,7 @@ import (
 )
 
 // Table writes results as Markdown, a line for each row. Times are those of
-// usernskit; what stands with a peer is how many times as long it took, as the
+// usernskit; the number of a peer is how many times as long it took, as the
 // median of the rounds with the smallest and the largest.
 func Table(w io.Writer, results []Result) {
 	fmt.Fprintln(w, "| work | input | usernskit | times as long: peers | aim |")

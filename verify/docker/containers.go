@@ -11,9 +11,8 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// containers lists all containers and inspects each: the list alone tells
-// nothing of user namespaces. Those that it has not come to after patience are
-// unread.
+// containers lists all containers and inspects each, since the list does not
+// show user namespaces. Those not reached within patience are unread.
 func (r reader) containers(ctx context.Context, patience time.Duration) {
 	list, err := r.list(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ func (p *preflight) disappears() {
 			said += ", " + bytesText(size)
 		}
 		if len(lost) > 0 {
-			said += fmt.Sprintf(", of which %d cannot be pulled again; docker save them before: %s", len(lost), some(lost))
+			said += fmt.Sprintf(", %d of them cannot be pulled again; docker save them before: %s", len(lost), some(lost))
 		}
 		add("images", names, size, "%s", said)
 	}

@@ -173,8 +173,7 @@ func (c config) LiveRestore() (on bool, source string, err error) {
 	return on, source, nil
 }
 
-// namespace returns the containerd namespace that the daemon is told to use, or
-// "".
+// namespace returns the configured containerd namespace, or "".
 func (c config) namespace() string {
 	if flag, ok := c.Startup.Flag("containerd-namespace"); ok {
 		return flag.Value

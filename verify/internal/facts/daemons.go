@@ -237,9 +237,9 @@ func (f *Facts) peer() int {
 	return 0
 }
 
-// isDockers reports whether a shim holds a container of Docker: its namespace is
-// the one that this daemon has or is to have, with or without the UID.GID of
-// remapping, or that of a Docker of which nothing else is known.
+// isDockers reports whether a shim holds a container of Docker: its namespace
+// is the one that this daemon has or is to have, with or without the UID.GID of
+// remapping, or that of an unknown Docker.
 func (f *Facts) isDockers(s userns.Shim) bool {
 	names := []string{f.Config.namespace()}
 	if f.Engine != nil {

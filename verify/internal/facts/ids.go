@@ -44,7 +44,7 @@ type accountDB struct {
 
 	byID  map[uint32]string // of List
 	asked map[uint32]string
-	open  map[uint32]error // IDs of which nobody can tell whose they are
+	open  map[uint32]error // IDs whose owner is unknown
 }
 
 // At returns the name of the account that has an ID, "" for none, or why it

@@ -38,7 +38,7 @@ type spot struct {
 	path         string // from the file system's own root
 }
 
-// spot returns the place that a path without symbolic links stands for.
+// spot returns the place of a path without symbolic links.
 func (t mountTable) spot(p string) (spot, bool) {
 	m := t.At(p)
 	if m == nil {

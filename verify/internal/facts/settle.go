@@ -29,9 +29,9 @@ type misfit struct {
 	pid     int // the process; 0: the container
 }
 
-// readContainers reads the processes and tells whose they are. What does not
-// fit in one look and is gone, or another, in the next was passing and is no
-// loss; what stays is left to the checks.
+// readContainers reads the processes and their containers. An inconsistency
+// that is gone or different in the next look was passing and does not count; a
+// lasting one is left to the checks.
 func (f *Facts) readContainers(ctx context.Context) {
 	if !f.HasProc {
 		return
