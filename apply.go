@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -200,7 +201,11 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
-	return r.receipt(&looker{host: a.host}), nil
+	look := looker{files: map[string]looked{}} // what was written need not be read
+	for _, f := range r.Files {
+		look.files[f.Path] = looked{digest: f.After}
+	}
+	return r.receipt(&look), nil
 }
 
 func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.ShadowLock, error) {
@@ -277,7 +282,7 @@ func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 			return nil, err
 		}
 		if c.Lock == LockShadow && c.Before != nil && c.After != nil {
-			backup, data, err := a.backup(&look, c, f.Meta)
+			backup, data, err := a.backup(c, f.Meta)
 			if err != nil {
 				return nil, err
 			}
@@ -365,7 +370,7 @@ func (a *applier) metaOf(name string) (hostfs.Meta, error) {
 
 // backup is the old content under the name "FILE-", which shadow-utils keep
 // whenever they write FILE, and what that name holds now.
-func (a *applier) backup(look *looker, c Change, meta hostfs.Meta) (f fileRecord, now []byte, err error) {
+func (a *applier) backup(c Change, meta hostfs.Meta) (f fileRecord, now []byte, err error) {
 	name := c.Path + "-"
 	if err := a.writer("").Check(name); err != nil {
 		return f, nil, err
@@ -379,6 +384,9 @@ func (a *applier) backup(look *looker, c Change, meta hostfs.Meta) (f fileRecord
 		if meta, err = a.metaOf(name); err != nil {
 			return f, nil, err
 		}
+	}
+	if old != nil && bytes.Equal(old, c.Before) {
+		return f, nil, nil // it is there already
 	}
 	f = newFileRecord(Change{Path: name, Before: old, After: c.Before})
 	f.Backup, f.Meta, f.Old, f.Members = true, meta, nil, nil
