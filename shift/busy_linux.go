@@ -36,7 +36,7 @@ func busy(ctx context.Context, dir string) ([]string, error) {
 			continue
 		}
 		if name := p.ContainerID; name != "" && !seen[name] {
-			uses, err := mounts(p.PID, dev, inside)
+			uses, err := mounts(p.PID, dev, inside, dir)
 			if err != nil {
 				return nil, err
 			}
@@ -87,15 +87,37 @@ func mountsOf(pid string) ([]*mountinfo.Info, error) {
 }
 
 // mounts reports whether a process has a directory mounted, a part of it, or one
-// that it is in.
-func mounts(pid int, dev, inside string) (bool, error) {
+// that it is in, itself or as a layer of an overlay.
+func mounts(pid int, dev, inside, dir string) (bool, error) {
 	infos, err := mountsOf(strconv.Itoa(pid))
 	if gone(err) {
 		return false, nil
 	}
+	meets := func(a, b string) bool { return within(a, b) || within(b, a) }
 	return slices.ContainsFunc(infos, func(m *mountinfo.Info) bool {
-		return fmt.Sprint(m.Major, ":", m.Minor) == dev && (within(m.Root, inside) || within(inside, m.Root))
+		return fmt.Sprint(m.Major, ":", m.Minor) == dev && meets(m.Root, inside) ||
+			slices.ContainsFunc(layers(m), func(layer string) bool { return meets(layer, dir) })
 	}), err
+}
+
+// layers returns the directories that an overlay is made of, without symbolic
+// links. The paths are those of the process that mounted it, which is the daemon.
+func layers(m *mountinfo.Info) (list []string) {
+	if m.FSType != "overlay" {
+		return nil
+	}
+	for option := range strings.SplitSeq(m.VFSOptions, ",") {
+		key, value, _ := strings.Cut(option, "=")
+		if !slices.Contains([]string{"lowerdir", "upperdir", "workdir", "lowerdir+", "datadir+"}, key) {
+			continue
+		}
+		for layer := range strings.SplitSeq(value, ":") {
+			if path, err := filepath.EvalSymlinks(layer); err == nil && filepath.IsAbs(path) {
+				list = append(list, path)
+			}
+		}
+	}
+	return list
 }
 
 // writes reports whether a process has a file below dir open for writing.

@@ -531,18 +531,39 @@ func TestRefusals(t *testing.T) {
 		refused(t, dir, safe, fmt.Sprintf("is in use by process %d (sleep)", cmd.Process.Pid))
 	})
 	t.Run("a container has it mounted", func(t *testing.T) {
+		base := t.TempDir()
+		require.NoError(t, unix.Mount("tmpfs", base, "tmpfs", 0, "")) // which no container has as a part of /
+		defer unix.Unmount(base, unix.MNT_DETACH)
+		for _, name := range []string{"data", "lower", "upper", "work", "other"} {
+			require.NoError(t, os.Mkdir(filepath.Join(base, name), 0o755))
+		}
 		group := controlGroup(t)
-		cmd := exec.Command("sh", "-c", "mount --bind "+dir+" /mnt && exec sleep 60")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-		require.NoError(t, cmd.Start())
-		defer cmd.Wait()
-		defer cmd.Process.Kill()
-		require.NoError(t, os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0))
-		require.Eventually(t, func() bool {
-			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", cmd.Process.Pid))
-			return strings.Contains(string(data), " /mnt ")
-		}, 5*time.Second, 5*time.Millisecond)
-		refused(t, dir, safe, "is in use by container "+filepath.Base(group)[:12])
+		for name, c := range map[string]struct {
+			mount string
+			dirs  []string
+		}{
+			"itself":     {"mount --bind data /mnt", []string{"data", "."}},
+			"as a layer": {"mount -t overlay overlay -o lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work /mnt", []string{"lower", "upper", "."}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				cmd := exec.Command("sh", "-c", "cd "+base+" && "+c.mount+" && cd / && umount -l "+base+" && exec sleep 60")
+				cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+				require.NoError(t, cmd.Start())
+				defer cmd.Wait()
+				defer cmd.Process.Kill()
+				require.NoError(t, os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0))
+				require.Eventually(t, func() bool {
+					data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", cmd.Process.Pid))
+					return strings.Contains(string(data), " /mnt ") && !strings.Contains(string(data), " "+base+" ")
+				}, 5*time.Second, 5*time.Millisecond)
+				for _, dir := range c.dirs {
+					refused(t, filepath.Join(base, dir), safe, "is in use by container "+filepath.Base(group)[:12])
+				}
+				job, err := shift.Plan(t.Context(), filepath.Join(base, "other"), from, to, safe)
+				require.NoError(t, err)
+				require.Empty(t, job.Report.Busy)
+			})
+		}
 	})
 	t.Run("a directory of the system", func(t *testing.T) {
 		job := shift.Job{Dir: "/usr", Options: safe}
@@ -980,4 +1001,42 @@ func TestAFullDiskOfTheJournal(t *testing.T) {
 		mustRun(t, dir, from, to, opt)
 	}
 	requireSame(t, want, snapshot(t, dir))
+}
+
+// Memory does not grow with files, nor with hard links or special files.
+func TestMemory(t *testing.T) {
+	hosttest.Need(t)
+	files := 50_000
+	if os.Getenv("USERNSKIT_LONG") != "" {
+		files = 1_000_000
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "shift-test-")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	for i := range files {
+		sub := filepath.Join(dir, strconv.Itoa(i/1000))
+		if i%1000 == 0 {
+			require.NoError(t, os.Mkdir(sub, 0o755))
+		}
+		path := filepath.Join(sub, fmt.Sprintf("file-%03d", i%1000))
+		if i%10 == 9 {
+			require.NoError(t, os.Link(filepath.Join(sub, fmt.Sprintf("file-%03d", i%1000-1)), path))
+			continue
+		}
+		require.NoError(t, os.WriteFile(path, nil, 0o644))
+		if i%100 == 0 {
+			require.NoError(t, unix.Chmod(path, 0o4755))
+		}
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	state := t.TempDir()
+	for _, verb := range []string{"run", "undo"} {
+		cmd := exec.Command(self, "shift-test-child", verb, dir, state)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		kib := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+		t.Logf("%s: %d files, %d MiB resident at most", verb, files, kib>>10)
+		assert.Less(t, kib, int64(40<<10))
+	}
 }
