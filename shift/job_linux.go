@@ -86,16 +86,20 @@ func (j Job) look(ctx context.Context, files int, limit time.Duration) (s Sample
 // rounds bounds how often the tree is walked again because files were added.
 const rounds = 3
 
-// move moves the owners in the direction of the job's state.
-func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
+// move moves the owners in the direction of a state, which the job has once its
+// journal says so.
+func (j Job) move(ctx context.Context, state State, tell func(Progress)) (Job, error) {
 	root, _, err := j.openRoot()
 	if err != nil {
 		return j, err
 	}
 	defer unix.Close(root)
 	locked, err := lock(root)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return j, fmt.Errorf("%w: %s", ErrRunning, j.Dir)
+	}
 	if err != nil {
-		return j, fmt.Errorf("%w: %s: %w", ErrRunning, j.Dir, err)
+		return j, &os.PathError{Op: "lock", Path: j.Dir, Err: err}
 	}
 	defer unix.Close(locked)
 	list, err := j.openRecords()
@@ -104,19 +108,22 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 	}
 	defer list.file.Close()
 	old, err := load(j.stateDir(), j.Dir)
-	begun := err == nil && old.State == j.State
+	begun := err == nil && old.State == state
 	switch {
 	case begun && !(old.From.Equal(j.From) && old.To.Equal(j.To)):
 		return j, fmt.Errorf("%w: %s", ErrUnfinished, j.Dir)
 	case !begun:
 		err = list.begin()
 	}
+	next := j
+	next.State = state
 	if err == nil || begun {
-		err = j.save()
+		err = next.save()
 	}
 	if err != nil {
 		return j, err
 	}
+	j = next
 	w := newWalk(j, toMove)
 	w.lift, w.records, w.total, w.tell = j.Options.LiftImmutable, list, j.Report.Files, tell
 	if j.State == StateUndoing && !j.Ended.IsZero() {

@@ -13,7 +13,7 @@ func (j Job) look(context.Context, int, time.Duration) (Sample, error) {
 	return Sample{}, ErrNotSupported
 }
 
-func (j Job) move(context.Context, func(Progress)) (Job, error) { return j, ErrNotSupported }
+func (j Job) move(context.Context, State, func(Progress)) (Job, error) { return j, ErrNotSupported }
 
 func (j Job) measure(context.Context) (Job, error) { return j, ErrNotSupported }
 

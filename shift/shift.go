@@ -236,8 +236,7 @@ func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	case err != nil && !errors.Is(err, ErrNoJob):
 		return job, err
 	}
-	job.State = StateRunning
-	return job.move(ctx, progress)
+	return job.move(ctx, StateRunning, progress)
 }
 
 // Compare reads a tree and its copy, contents too. The error matches [ErrDiffers]
@@ -253,7 +252,7 @@ func Resume(ctx context.Context, dir string, opt Options, progress func(Progress
 	if err != nil || job.State == StateDone || job.State == StateUndone {
 		return job, err
 	}
-	return job.move(ctx, progress)
+	return job.move(ctx, job.State, progress)
 }
 
 // Undo moves the owners of a finished job back. Files that were made since move
@@ -275,8 +274,7 @@ func Undo(ctx context.Context, dir string, opt Options, progress func(Progress))
 	if err := now.Refusal(); err != nil {
 		return job, err
 	}
-	job.State = StateUndoing
-	return job.move(ctx, progress)
+	return job.move(ctx, StateUndoing, progress)
 }
 
 // find loads the job of a directory.

@@ -9,6 +9,7 @@ import (
 	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -97,6 +98,10 @@ var known = []struct {
 	{daemoncfg.ErrFailOpen, "fail-open", ""},
 	{daemoncfg.ErrAccount, "account", ""},
 	{remap.ErrNoSystemd, "no-systemd", ""},
+	{shift.ErrUnfinished, "shift-unfinished", "remapctl shift DIR --resume goes on with it; after that --undo takes it back"},
+	{shift.ErrRunning, "shift-running", ""},
+	{shift.ErrRefused, "shift-refused", ""},
+	{shift.ErrNoJob, "shift-no-job", ""},
 	{fs.ErrPermission, "permission", ""},
 	{fs.ErrNotExist, "not-found", ""},
 }

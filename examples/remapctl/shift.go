@@ -109,8 +109,16 @@ func shiftCommand(e *env) *cobra.Command {
 			job, err = do()
 			return err
 		})
-		if err != nil && (job.State == shift.StateRunning || job.State == shift.StateUndoing) {
-			return fmt.Errorf("%w; to go on: %s", err, e.self("shift", dir, "--resume"))
+		if err != nil && !errors.Is(err, shift.ErrRunning) && (job.State == shift.StateRunning || job.State == shift.StateUndoing) {
+			again := []string{"shift", dir, "--resume"}
+			if *state != "" {
+				again = append(again, "--state", *state)
+			}
+			if ctx.Err() == nil {
+				e.note("remapctl: %v", err)
+			}
+			e.note("some owners are moved and some are not; to go on: %s", e.self(again...))
+			return e.printed(errorJSON(err), behind)
 		}
 		return e.shifted(job, err)
 	})

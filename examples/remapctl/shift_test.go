@@ -3,10 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,4 +116,53 @@ func openPTY(t *testing.T) (master, slave *os.File) {
 	require.NoError(t, err)
 	t.Cleanup(func() { slave.Close() })
 	return master, slave
+}
+
+// A job that a signal ends says what is half done, and how it goes on.
+func TestShiftIsInterrupted(t *testing.T) {
+	hosttest.Need(t, "strace")
+	dir, state := t.TempDir(), t.TempDir()
+	for i := range 1000 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o644))
+	}
+	flags := []string{"shift", dir, "--state", state, "--yes", "--accept-risk", "in-use"}
+	slow := append([]string{"-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fchownat", "-e", "inject=fchownat:delay_enter=10000", "remapctl"}, flags...)
+	cmd := exec.Command("strace", append(slow, "--to", "1700000000:65536")...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(t, cmd.Start())
+	moved := func() (n int) {
+		list, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, d := range list {
+			if info, err := d.Info(); err == nil && info.Sys().(*syscall.Stat_t).Uid != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	require.Eventually(t, func() bool { return moved() > 10 }, 20*time.Second, 10*time.Millisecond)
+	run := func(code int, more ...string) string {
+		t.Helper()
+		cmd := exec.Command("remapctl", append(flags, more...)...)
+		out, _ := cmd.CombinedOutput()
+		require.Equal(t, code, cmd.ProcessState.ExitCode(), "%s", out)
+		return string(out)
+	}
+	assert.Contains(t, run(2, "--resume"), "another process is at work on this directory")
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+	require.NoError(t, err)
+	child, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(child, syscall.SIGINT))
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, 130, cmd.ProcessState.ExitCode())
+	assert.Contains(t, out.String(), "some owners are moved and some are not; to go on: remapctl shift "+dir+" --resume --state "+state)
+	assert.Less(t, moved(), 1000)
+	assert.Contains(t, run(2, "--to", "1700000000:65536"), "remapctl shift DIR --resume goes on with it")
+	run(4, "--undo")
+	run(0, "--resume")
+	assert.Equal(t, 1000, moved())
+	run(0, "--undo")
+	assert.Zero(t, moved())
 }
