@@ -34,16 +34,16 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 	// One cause makes many checks unknown: it is said once, with their IDs.
 	first, also := map[string]int{}, map[int][]string{}
 	for i, f := range r.Findings {
-		if f.Verdict != verify.Unknown {
+		if f.Verdict != verify.Unknown && f.Verdict != verify.Fail {
 			continue
 		}
 		why := cause(f.Text, r.Coverage.Missing)
-		if at, said := first[why]; said {
+		if at, said := first[why]; said && f.Verdict == verify.Unknown {
 			if id := f.Check; id != r.Findings[at].Check && !slices.Contains(also[at], id) {
 				also[at] = append(also[at], id)
 			}
 			also[i] = []string{""}
-		} else {
+		} else if !said {
 			first[why] = i
 		}
 	}
@@ -52,7 +52,7 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 		case !t.shows(f), len(ids) > 0 && ids[0] == "":
 			continue
 		case len(ids) > 0:
-			f.Text += " (so are " + strings.Join(ids, ", ") + ")"
+			f.Text += " (so " + strings.Join(ids, ", ") + " cannot be told)"
 		}
 		t.finding(b, f, min(width, 32))
 	}
