@@ -93,9 +93,6 @@ func (t *token) next(s string, pos int) bool {
 	equals, end := 0, t.name
 	for ; end < len(s); end++ {
 		b := s[end]
-		if plain[b] { // most of them
-			continue
-		}
 		if b == '"' {
 			t.isOpen = !t.isOpen
 		} else if b == '=' && equals == 0 && end > t.name {
@@ -123,15 +120,6 @@ func (t *token) next(s string, pos int) bool {
 	}
 	return true
 }
-
-// plain has the bytes that neither end a token nor mean anything inside it. It
-// is never written to.
-var plain = func() (table [256]bool) {
-	for b := range table {
-		table[b] = b != '"' && b != '=' && !blank(byte(b))
-	}
-	return table
-}()
 
 // blank is isspace() of the kernel, whose table is Latin-1.
 func blank(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' || b == 0xA0 }

@@ -371,7 +371,7 @@ func set(text string, words []word) (list []splice, err error) {
 // is being set, and the next word (-1: none left).
 func nextWord(words []word, used []bool, name string) (ours bool, index int) {
 	for i := range words {
-		if !sameGroup(words[i].Name, name) {
+		if group(words[i].Name) != group(name) {
 			continue
 		}
 		if !used[i] {
@@ -380,10 +380,6 @@ func nextWord(words []word, used []bool, name string) (ours bool, index int) {
 		ours = true
 	}
 	return ours, -1
-}
-
-func sameGroup(a, b string) bool {
-	return sameName(a, b) || strings.HasPrefix(a, "hugep") && strings.HasPrefix(b, "hugep") && group(a) == group(b)
 }
 
 // absent returns the words that the line does not have. A coupled group is

@@ -168,7 +168,7 @@ func raws(e Edit, line string) []string {
 	for t.next(line, t.to) && !t.ends(line) {
 		a, named := t.arg(line), false
 		for _, n := range e.names() {
-			named = named || sameGroup(n, a.Name)
+			named = named || group(n) == group(a.Name)
 		}
 		if !named || isVariable(a.Name) {
 			list = append(list, line[t.from:t.to])
