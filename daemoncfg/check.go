@@ -17,8 +17,8 @@ import (
 	"github.com/usernskit/usernskit/internal/text"
 )
 
-// A Problem is something in a configuration that keeps dockerd from starting, or
-// that does not do what it seems to.
+// A Problem in a configuration keeps dockerd from starting, or does not do what
+// it seems to.
 type Problem struct {
 	ID   ProblemID
 	Pos  usernskit.Pos
@@ -26,11 +26,11 @@ type Problem struct {
 	// Text says what is wrong and with which versions. It does not repeat Pos.
 	Text  string
 	Level Level
-	// Err is what a plan that brings the problem about fails with; it matches
-	// one of the errors of this package.
+	// Err is the error of a plan that causes the problem; it matches one of the
+	// errors of this package.
 	Err error
 
-	from int // the first dockerd that it concerns, where not all
+	from int // the first dockerd with the problem; 0: all
 }
 
 // String returns the text with its position before it.
@@ -38,16 +38,16 @@ func (p Problem) String() string {
 	return usernskit.Warning{Pos: p.Pos, Text: p.Text}.String()
 }
 
-// A Level says what follows from a [Problem].
+// A Level is the severity of a [Problem].
 type Level = enum.Of[levelNames]
 
 const (
-	// LevelUnknown: whether dockerd starts cannot be told.
+	// LevelUnknown: whether dockerd starts is not known.
 	LevelUnknown Level = iota
 	// LevelFatal: some dockerd from 20.10 to 29 does not start, or the one that
 	// is installed, where its version is known.
 	LevelFatal
-	// LevelNote: dockerd starts, and ignores it or takes it for something else.
+	// LevelNote: dockerd starts, and ignores or misreads it.
 	LevelNote
 )
 
@@ -62,7 +62,7 @@ const (
 	ProblemEmptyFile      ProblemID = "empty-file"      // nothing or white space: dockerd 20.10 does not start
 	ProblemNullDocument   ProblemID = "null-document"   // null, an empty configuration
 	ProblemMissingFile    ProblemID = "missing-file"    // a flag names a daemon.json that is not there
-	ProblemUnknownKey     ProblemID = "unknown-key"     // no dockerd that is known here has the key
+	ProblemUnknownKey     ProblemID = "unknown-key"     // no known dockerd has the key
 	ProblemRemovedKey     ProblemID = "removed-key"     // only older ones have
 	ProblemWrongType      ProblemID = "wrong-type"      // a known key with a value of another type
 	ProblemIgnoredObject  ProblemID = "ignored-object"  // an object under a key that dockerd does not know
@@ -71,7 +71,7 @@ const (
 	ProblemBadRemap       ProblemID = "bad-remap"       // one with which dockerd does not start
 	ProblemConflict       ProblemID = "flag-conflict"   // a key that is among the flags as well
 	ProblemRefusedWord    ProblemID = "refused-word"    // on the command line
-	ProblemUnknownFlag    ProblemID = "unknown-flag"    // no dockerd that is known here has it
+	ProblemUnknownFlag    ProblemID = "unknown-flag"    // no known dockerd has it
 	ProblemSnapshotter    ProblemID = "snapshotter"     // the containerd image store, with userns-remap
 	ProblemMissingAccount ProblemID = "missing-account" // of userns-remap
 	ProblemRanges         ProblemID = "ranges"          // that account cannot be mapped to
@@ -79,16 +79,14 @@ const (
 	ProblemRefused        ProblemID = "refused"         // by the dockerd that is installed
 )
 
-// Check lists what keeps dockerd from starting on h with doc and the flags of s,
-// and what of it does not do what it seems to: flags first, then the members of
-// doc in order. The function ranges says why dockerd cannot map containers to an
-// account, by /etc/subuid and /etc/subgid: package remap has one. Without it
-// nothing is said of ranges.
+// Check lists what keeps dockerd from starting on h with doc and the flags of
+// s, and what does not do what it seems to: flags first, then the members of
+// doc in order. The function ranges returns why dockerd cannot map containers
+// to an account, as that of package remap does; if nil, ranges are not checked.
 //
 // Where a dockerd from 23.0 on is installed on the running host, its own
-// --validate has the last word on the file and the flags. The dockerd of a tree
-// is not asked: it would run a program that nobody vouches for, as root, only to
-// look at a file.
+// --validate decides about the file and the flags. The dockerd of a tree is not
+// run: the program may not be trusted.
 func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges func(ctx context.Context, account string) error) []Problem {
 	c := checker{startup: s, doc: doc}
 	c.flags()
@@ -161,7 +159,7 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 		c.add(Problem{ID: ProblemMissingAccount, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
 		return
 	}
-	account, _ := set.Remap.account(ctx, look) // check has asked for it
+	account, _ := set.Remap.account(ctx, look) // check has looked it up
 	_, exists, err := look.ByName(ctx, accounts.Passwd, account).Get()
 	if err == nil && !exists { // dockremap, which dockerd makes
 		made, err := accounts.HasUseradd(h)
@@ -181,8 +179,8 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 	}
 }
 
-// conflicts are the keys that the document has and a flag has too, as dockerd
-// looks for them when it starts. An equal value is a conflict as well.
+// conflicts are the keys that the document and a flag have, as dockerd finds
+// them when it starts, also with equal values.
 func conflicts(s dockerd.Startup, doc *Document) []*conflictError {
 	var list []*conflictError
 	for _, at := range effective(doc) {
@@ -196,8 +194,8 @@ func conflicts(s dockerd.Startup, doc *Document) []*conflictError {
 	return list
 }
 
-// effective are the paths of the keys that dockerd takes for top ones: those of
-// objects one level down, too.
+// effective are the paths of the keys that dockerd reads at the top, including
+// those of objects one level down.
 func effective(doc *Document) [][]string {
 	if doc.isBlank() {
 		return nil
@@ -217,8 +215,8 @@ func effective(doc *Document) [][]string {
 	return paths
 }
 
-// checkSnapshotter refuses the containerd image store where it was asked for.
-// Where it is on by itself, dockerd 29 switches it off.
+// checkSnapshotter refuses the containerd image store if configured. Where it
+// is only the default, dockerd 29 switches it off.
 func checkSnapshotter(s dockerd.Startup, doc *Document) error {
 	const feature = "containerd-snapshotter"
 	why := fmt.Errorf("%s is switched on here, and dockerd from 29.0 does not start with it and userns-remap; remove it, its images are not seen under userns-remap anyway: %w", feature, ErrSnapshotter)
@@ -234,7 +232,7 @@ func checkSnapshotter(s dockerd.Startup, doc *Document) error {
 	return nil
 }
 
-// same reports whether two problems are one, before and after an edit.
+// same reports whether two problems, before and after an edit, are the same.
 func (p Problem) same(q Problem) bool {
 	return p.ID == q.ID && slices.Equal(p.Path, q.Path) && p.Text == q.Text
 }
@@ -242,22 +240,21 @@ func (p Problem) same(q Problem) bool {
 // engineVersion finds the version in what dockerd --version prints.
 var engineVersion = regexp.MustCompile(`version v?(\d+)\.(\d+)`)
 
-// askEngine lets the dockerd that is installed on the running host judge the
-// file and the flags. Its word decides about keys that this package knows by
-// name or not at all. One before 23.0 cannot be asked; of it the version is
-// enough for the keys that came later.
+// askEngine lets the installed dockerd of the running host judge the file and
+// the flags. One before 23.0 cannot be asked; its version is enough for later
+// keys.
 //
-// userns-remap is kept from it, among the flags too: --validate of dockerd 26
-// and later makes the account and its ranges.
+// userns-remap is left out, also among the flags: --validate of dockerd 26 and
+// later makes the account and its ranges.
 func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 	if !h.Live() || len(c.list) == 0 && c.doc.isBlank() {
 		return
 	}
 	out, exit, err := h.Ask(ctx, "dockerd", "--version")
 	if err != nil || exit != 0 {
-		return // none is installed, or none that answers: the list stays as it is
+		return // none that answers: the list stays
 	}
-	version := 0 // of a build that does not say
+	version := 0 // of an unknown build
 	if m := engineVersion.FindSubmatch(out); m != nil {
 		version, _ = strconv.Atoi(string(m[1]))
 	}
@@ -287,7 +284,7 @@ func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 	}
 }
 
-// forVersion lets problems of other versions be notes.
+// forVersion makes problems of other versions notes.
 func (c *checker) forVersion(version int) {
 	for i := range c.list {
 		p := &c.list[i]
@@ -323,7 +320,7 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	}
 	limited, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
-	_, err = h.Command(limited, argv...) // and not Ask: the words are in the error
+	_, err = h.Command(limited, argv...) // not Ask: the message is in the error
 	var status interface{ ExitCode() int }
 	switch {
 	case err == nil:
@@ -331,7 +328,7 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	case limited.Err() != nil || !errors.As(err, &status) || status.ExitCode() < 0:
 		return "", false, err
 	}
-	if strings.Contains(err.Error(), unknownValidate) { // the last line only says where help is
+	if strings.Contains(err.Error(), unknownValidate) { // the last line only points to --help
 		return unknownValidate, true, nil
 	}
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
@@ -348,7 +345,7 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	return said, true, nil
 }
 
-// unknownValidate is what dockerd before 23 says to --validate.
+// unknownValidate is the answer of dockerd before 23 to --validate.
 const unknownValidate = "unknown flag: --validate"
 
 // validateTimeout is the time that dockerd --validate gets.

@@ -20,8 +20,7 @@ func Read(ctx context.Context, h usernskit.Host) (*Document, error) {
 	return Open(h, s)
 }
 
-// Open is [Read] for a dockerd whose startup is known, as one that a person has
-// chosen.
+// Open is [Read] for a known startup.
 func Open(h usernskit.Host, s dockerd.Startup) (*Document, error) {
 	before, err := h.ReadFile(s.ConfigFile)
 	missing := isNotExist(err)
@@ -40,7 +39,7 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // unquoteValue reads a string of JSON, and nothing else.
 func unquoteValue(raw string) (s string, err error) {
-	if raw == "null" { // which Unmarshal leaves alone
+	if raw == "null" { // which Unmarshal ignores
 		return "", errors.New("null is not a string")
 	}
 	err = json.Unmarshal([]byte(raw), &s)
@@ -59,13 +58,12 @@ func remapValue(raw string) (string, error) {
 	return value, nil
 }
 
-// A Setting is the remapping that is configured. The zero value is none.
+// A Setting is the configured remapping. The zero value means none.
 type Setting struct {
 	Value string        // as written, "" where it is not a string
 	Place string        // "/etc/docker/daemon.json:3", "/etc/default/docker:7 (DOCKER_OPTS)"
 	Pos   usernskit.Pos // the same without the variable
-	// On is set where dockerd, started with this, remaps: Remap is then the
-	// value, and else Err says why it does not.
+	// On: dockerd remaps with this, to Remap; otherwise Err is why not.
 	On    bool
 	Remap Remap
 	Err   error
@@ -74,8 +72,7 @@ type Setting struct {
 }
 
 // Current returns the remapping that dockerd finds when it starts on h, in its
-// daemon.json or among its flags. What a dockerd that runs has in force may be
-// something else.
+// daemon.json or among its flags. A running dockerd may have another one.
 func Current(ctx context.Context, h usernskit.Host) (Setting, error) {
 	doc, err := Read(ctx, h)
 	if err != nil {
@@ -84,11 +81,10 @@ func Current(ctx context.Context, h usernskit.Host) (Setting, error) {
 	return current(*doc.startup, doc), nil
 }
 
-// Setting is [Current] for a document of [Open] with the edits that were made.
+// Setting is [Current] for a document of [Open] with its edits.
 func (d *Document) Setting() Setting { return current(d.start(), d) }
 
-// start is how the dockerd of the document is started; of one that no host has,
-// nothing is known.
+// start is the startup of the document's dockerd, if it has one.
 func (d *Document) start() dockerd.Startup {
 	if d.startup == nil {
 		return dockerd.Startup{}

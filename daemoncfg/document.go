@@ -14,13 +14,13 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// A Document is a daemon.json with every byte of it. An edit changes the bytes
-// of one member and keeps all others; a failed edit changes nothing.
+// A Document is a daemon.json, byte for byte. An edit changes one member and
+// keeps all other bytes; a failed edit changes nothing.
 type Document struct {
 	name string
 	now  string
-	// blank is what stood in the document's place before it had an object:
-	// nothing, white space or null. It comes back when the last member goes.
+	// blank is the document before it had an object: nothing, white space or
+	// null. Deleting the last member restores it.
 	blank    string
 	wasBlank bool
 
@@ -31,10 +31,10 @@ type Document struct {
 }
 
 // Parse reads a daemon.json as strictly as the strictest dockerd from 20.10 to
-// 29 does: what any of them refuses is an error, a [*usernskit.FileError] that
-// matches [ErrInvalid] and says which of them does what. Refused beyond that
-// are duplicate keys (dockerd takes the last, most editors the first) and
-// documents beyond [MaxSize] or nested more than 64 deep.
+// 29: what any of them refuses is a [*usernskit.FileError] that matches
+// [ErrInvalid] and names the versions. Refused beyond that are duplicate keys
+// (dockerd takes the last, most editors the first) and documents beyond
+// [MaxSize] or nested more than 64 deep.
 //
 // An empty file, white space and null are configurations without members.
 // dockerd 20.10 does not start with the first two: see [Document.Lint].
@@ -55,12 +55,12 @@ func Parse(name string, data []byte) (*Document, error) {
 // Name is the name that the document was parsed with.
 func (d *Document) Name() string { return d.name }
 
-// Bytes returns the document. Without an edit it is what Parse was given.
+// Bytes returns the document with its edits.
 func (d *Document) Bytes() []byte { return []byte(d.now) }
 
 // Get returns the value at path as it is spelled in the document, and whether
-// there is one. An element of path is a key, or an index where it leads into
-// an array. No path at all is the whole document.
+// there is one. An element of path is a key, or an index where it leads into an
+// array. An empty path is the whole document.
 func (d *Document) Get(path ...string) (json.RawMessage, bool) {
 	text := d.now
 	steps, ok := d.walk(text, path)
@@ -70,8 +70,8 @@ func (d *Document) Get(path ...string) (json.RawMessage, bool) {
 	return json.RawMessage(steps[len(steps)-1].value.of(text)), true
 }
 
-// Position returns line and column, both from 1, of the key at path, or of the
-// value where it is not a member of an object. It returns 0, 0 for what is absent.
+// Position returns line and column, both from 1, of the key at path, or of an
+// array's element. It returns 0, 0 if it is absent.
 func (d *Document) Position(path ...string) (line, col int) {
 	text := d.now
 	steps, ok := d.walk(text, path)
@@ -93,8 +93,7 @@ type span struct{ start, end int }
 
 func (s span) of(text string) string { return text[s.start:s.end] }
 
-// An item is a member of an object, or an element of an array: then it has no
-// key.
+// An item is a member of an object, or an element of an array, without a key.
 type item struct{ key, value span }
 
 func (it item) start() int {
@@ -129,7 +128,7 @@ func root(text string) span {
 // trim cuts what JSON takes for white space. strings.TrimSpace would cut more.
 func trim(text string) string { return strings.Trim(text, " \t\r\n") }
 
-// A step is one value on the way down a path.
+// A step is one value along a path.
 type step struct {
 	value span
 	items []item // of an object or array that the path leads into
@@ -139,9 +138,9 @@ type step struct {
 // kind is the first byte of the step's value: '{' and '[' have items.
 func (s step) kind(text string) byte { return text[s.value.start] }
 
-// walk goes down path from the root, as far as there are values. The steps are
-// the root and one for each element that was found; it reports whether that is
-// all of them. The last step of an incomplete walk has its items, and -1.
+// walk follows path from the root as far as values exist. It returns the root
+// and a step for each element, and whether that is all of them. The last step
+// of an incomplete walk has the index -1.
 func (d *Document) walk(text string, path []string) ([]step, bool) {
 	if d.isBlank() {
 		return nil, false
@@ -227,9 +226,8 @@ func pointer(path []string) string {
 	return b.String()
 }
 
-// gate comes before sjson and gjson. Both take any bytes for JSON, and sjson
-// replaces a document that it cannot read by one of its own, without an error.
-// Nothing behind the gate checks syntax again.
+// gate comes before sjson and gjson, which do not check syntax: sjson replaces
+// a document that it cannot read, without an error.
 func gate(name, text string) error {
 	if len(text) > MaxSize {
 		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), MaxSize)
@@ -307,7 +305,8 @@ func valid(name, text string) error {
 	if !errors.As(err, &bad) {
 		return at(name, text, 0, "%v", err)
 	}
-	// At the end encoding/json tries a space, and blames it inside of a literal.
+	// At the end encoding/json tries a space, and reports it inside of a
+	// literal.
 	if said := bad.Error(); strings.HasPrefix(said, "unexpected end") ||
 		int(bad.Offset) == len(text) && strings.HasPrefix(said, "invalid character ' ' in literal") && text[len(text)-1] != ' ' {
 		return at(name, text, len(text), "the file ends in the middle of the document: no dockerd starts with it")
@@ -316,8 +315,8 @@ func valid(name, text string) error {
 	return at(name, text, offset, "%s", explain(text, offset, bad.Error()))
 }
 
-// sound checks what the syntax leaves open: keys that come twice, and numbers on
-// which dockerd's first decoding into a map fails.
+// sound checks what the syntax allows: duplicate keys, and numbers on which
+// dockerd's first decoding into a map fails.
 func sound(name, text string, s span) error {
 	switch c := text[s.start]; {
 	case c == '{' || c == '[':
@@ -342,8 +341,8 @@ func sound(name, text string, s span) error {
 	return nil
 }
 
-// unquote reads a key as encoding/json does. gjson reads the same,
-// halves of surrogate pairs included; FuzzDocument holds it to that.
+// unquote reads a key as encoding/json and gjson do, including halves of
+// surrogate pairs.
 func unquote(raw string) string {
 	if strings.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
@@ -355,8 +354,7 @@ func unquote(raw string) string {
 	return key
 }
 
-// explain says in words what is wrong at offset, where encoding/json has found
-// the syntax error said.
+// explain describes the syntax error said of encoding/json at offset.
 func explain(text string, offset int, said string) string {
 	rest := text[min(offset, len(text)):]
 	before := strings.TrimRight(text[:min(offset, len(text))], " \t\r\n")

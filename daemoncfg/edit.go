@@ -16,19 +16,17 @@ import (
 )
 
 // Set puts value, which is JSON, at path. An element of path is a key, or an
-// index where it leads into an array, with "-" or the array's length for the
-// place behind the last element.
+// index where it leads into an array, with "-" or the array's length for a new
+// last element.
 //
-// A value that is there is replaced, and kept as it is spelled where it is
-// equal already: white space, the order of members and escapes do not count,
-// the digits of a number do. A new member comes last in its object and copies
-// the line, indentation and colon of the member before it; what is on one line
-// stays on one line. Parents that are missing become objects, in the same
-// style, or an array where the next element is "-". The value itself goes in
-// byte for byte.
+// An existing value is replaced unless it is equal; white space, the order of
+// members and escapes do not count, but the digits of a number do. A new member
+// comes last in its object and copies the line, indentation and colon of the
+// member before it. Missing parents become objects in the same style, or an
+// array where the next element is "-". The value is inserted byte for byte.
 //
-// [Document.Delete] of what Set has made new (of the topmost parent, if parents
-// were missing) gives back the document as it was.
+// [Document.Delete] of what Set has added (of the topmost new parent) restores
+// the document.
 func (d *Document) Set(path []string, value json.RawMessage) error {
 	raw, err := d.checkValue(string(value), path)
 	if err != nil {
@@ -83,7 +81,7 @@ func (d *Document) grow(text string) error {
 	return nil
 }
 
-// checkValue puts a value through the gate that documents pass.
+// checkValue applies the gate of documents to a value.
 func (d *Document) checkValue(value string, path []string) (string, error) {
 	const name = "the new value"
 	for _, p := range path {
@@ -112,10 +110,9 @@ func gateValue(name, raw string, parents int) error {
 	return sound(name, raw, span{0, len(raw)})
 }
 
-// replace lets sjson put raw in the place of the value that steps lead to. The
-// path that sjson sees is made here of elements that are known to exist: a
-// colon says "a key, not an index", and Escape takes the meaning from all
-// characters of its path syntax.
+// replace lets sjson replace the value at the end of steps by raw. The path for
+// sjson consists of existing elements: a colon means "a key, not an index", and
+// Escape quotes the characters of its path syntax.
 func replace(text string, steps []step, path []string, raw string) (string, error) {
 	elements := make([]string, len(path))
 	for i, name := range path {
@@ -128,7 +125,7 @@ func replace(text string, steps []step, path []string, raw string) (string, erro
 	return sjson.SetRaw(text, strings.Join(elements, "."), raw)
 }
 
-// insert puts raw, and the parents that it lacks, into the last of steps.
+// insert puts raw and its missing parents into the last of steps.
 func insert(text string, steps []step, path []string, raw string) (string, error) {
 	n := len(steps) - 1
 	parent, name := steps[n], path[n]
@@ -144,8 +141,8 @@ func insert(text string, steps []step, path []string, raw string) (string, error
 	return insertLast(text, steps, path[n:], raw), nil
 }
 
-// sameJSON reports whether two values are equal. Numbers are equal when they
-// are spelled alike: nothing here knows how precise their reader is.
+// sameJSON reports whether two values are equal. Numbers are equal if they are
+// spelled alike.
 func sameJSON(a, b string) bool {
 	if a == b {
 		return true
@@ -162,11 +159,11 @@ func decode(text string) (v any, err error) {
 	return v, err
 }
 
-// Delete takes out the member or element at path, with the comma and the white
-// space that belong to it. What is absent stays so, without an error. An object
-// that loses its last member stays as an empty one.
+// Delete removes the member or element at path, with its comma and white space.
+// If it is absent, nothing happens. An object that loses its last member stays,
+// empty.
 //
-// sjson can delete as well, but leaves the line of a last member behind.
+// sjson would leave the line of a last member.
 func (d *Document) Delete(path ...string) error {
 	if len(path) == 0 {
 		return fmt.Errorf("%s: %w", d.name, errors.New("the whole document cannot be deleted"))
@@ -204,10 +201,9 @@ func cut(text string, steps []step) string {
 	return splice(text, inner, after)
 }
 
-// Merge changes the document as RFC 7396 has it: a member of patch that is null
-// deletes, an object is merged into the one that is there, and anything else is
-// set. Each edit is made as [Document.Set] and [Document.Delete] do; all of them
-// or none.
+// Merge applies a patch by RFC 7396: a null member deletes, an object is merged
+// into the existing one, and anything else is set, all or nothing, as by
+// [Document.Set] and [Document.Delete].
 func (d *Document) Merge(patch json.RawMessage) error {
 	raw := trim(string(patch))
 	if err := gateValue("the patch", raw, 0); err != nil {
@@ -247,35 +243,35 @@ func (d *Document) merge(patch string, path []string) error {
 	return nil
 }
 
-// withoutNulls takes the members that are null out of an object and of those in
-// it: what a patch makes new has none.
+// withoutNulls removes null members from an object and those in it, as a patch
+// does for new objects.
 func withoutNulls(object string) string {
 	d := Document{now: object}
 	for _, it := range items(object, root(object)) {
 		key, value := unquote(it.key.of(object)), it.value.of(object)
 		switch {
 		case value == "null":
-			_ = d.Delete(key) // it is there
+			_ = d.Delete(key) // it exists
 		case value[0] == '{':
 			if inner := withoutNulls(value); inner != value {
-				_ = d.Set([]string{key}, json.RawMessage(inner)) // the place of an object takes one
+				_ = d.Set([]string{key}, json.RawMessage(inner)) // an object can be set there
 			}
 		}
 	}
 	return d.now
 }
 
-// White space is copied from the nearest neighbour, by these rules alone: they
-// look only at what is before the new member, so that Delete finds the same
-// answers afterwards and can take back exactly what was put in.
+// White space is copied from the nearest neighbour. The rules consider only
+// what is before the new member, so that Delete can restore the document
+// exactly.
 //
 // The one case that needs a trick is an object with nothing in it, inside of a
 // document that has its members on lines: {} is opened over three lines, and
 // Delete closes {\n    "k": 1\n  } to {} again. An object that was kept open,
 // {\n  }, would come out the same, so it gets an empty line before the member.
 
-// insertLast puts a new last item into the container that steps end in: rest
-// is its name and those of further parents that are to be made.
+// insertLast adds an item to the container at the end of steps: rest is its
+// name and those of new parents.
 func insertLast(text string, steps []step, rest []string, raw string) string {
 	at := steps[len(steps)-1]
 	style := styleOf(text, steps)
@@ -289,7 +285,7 @@ func insertLast(text string, steps []step, rest []string, raw string) string {
 	last := at.items[len(at.items)-1]
 	before, after := "", text[at.value.start+1:last.start()]
 	if n := len(at.items); n > 1 {
-		// A comma may lead its line, so what is before it counts as well.
+		// A comma may start its line, so the text before it counts too.
 		before, after, _ = strings.Cut(text[at.items[n-2].value.end:last.start()], ",")
 	} else if after == "" {
 		after = style.space()
@@ -376,8 +372,8 @@ func newItem(kind byte, rest []string, raw string, s style) string {
 	return quote(rest[0]) + s.colon + value
 }
 
-// open returns the white space to put before and after the first item of an
-// empty object or array with inner in it.
+// open returns the white space before and after the first item of an empty
+// object or array that holds inner.
 func open(text string, steps []step, inner string) (before, after string) {
 	at := steps[len(steps)-1]
 	unit := styleOf(text, steps).unit
@@ -419,8 +415,8 @@ func indentBefore(text string, offset int) string {
 	return line
 }
 
-// oneLine cuts white space to its last line break and what follows, so that an
-// empty line between two members is not taken for their style.
+// oneLine cuts white space before its last line break, so that an empty line
+// between members is not copied.
 func oneLine(space string) string {
 	i := strings.LastIndexByte(space, '\n')
 	if i < 0 {
@@ -437,7 +433,7 @@ func newline(text string) string {
 	return "\n"
 }
 
-// openBlank is the document that takes the place of one without an object.
+// openBlank is the new document for one without an object.
 func openBlank(blank string) string {
 	nl := newline(blank)
 	return "{" + nl + "}" + nl

@@ -8,14 +8,13 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// What a caller may have to decide on. All of them come wrapped in an error
-// that says where and what to do.
+// The errors come wrapped in one that says where and what to do.
 var (
 	// ErrInvalid: some dockerd from 20.10 to 29 does not start with this
 	// daemon.json, or it is beyond [MaxSize] or nested more than 64 deep, or two readers of
 	// JSON would read it differently. Every error of [Parse] matches it.
 	ErrInvalid = errors.New("daemon.json that dockerd does not read")
-	// ErrNotObject: a path leads through a value that has no members.
+	// ErrNotObject: a path leads through a value without members.
 	ErrNotObject = errors.New("has no members")
 	// ErrRemap: not a value of --userns-remap.
 	ErrRemap = errors.New("not a user or user:group")
@@ -30,9 +29,9 @@ var (
 	// ErrSnapshotter: features.containerd-snapshotter is switched on. dockerd
 	// from 29.0 does not start with that and userns-remap.
 	ErrSnapshotter = errors.New("the containerd image store and userns-remap exclude each other")
-	// ErrFlag: userns-remap is set by a flag that nothing here may edit.
+	// ErrFlag: userns-remap is set by a flag that is not edited here.
 	ErrFlag = errors.New("userns-remap is set by a flag of dockerd")
-	// ErrGenerated: daemon.json is made by another program, which makes it again.
+	// ErrGenerated: another program generates daemon.json.
 	ErrGenerated = errors.New("a generated file")
 )
 
@@ -43,7 +42,7 @@ type conflictError struct {
 	pos  usernskit.Pos // of the key in daemon.json; zero for one that is planned
 
 	path []string
-	fix  string // how to be rid of the flag
+	fix  string // how to remove the flag
 }
 
 func (e *conflictError) Error() string { return e.flag.Place() + ": " + e.text() }
@@ -66,8 +65,8 @@ func (e *conflictError) Is(target error) bool { return target == ErrConflict }
 // Limits, the account of "default", and the IDs of the warnings of plans. What
 // [Check] finds has its [ProblemID] for an ID.
 const (
-	// Limits of what [Parse] takes. dockerd has none for the size, and 10000 for
-	// the depth; no daemon.json that a person wrote comes near either.
+	// Limits of what [Parse] takes. dockerd does not limit the size, and the
+	// depth to 10000.
 	MaxSize  = 1 << 20 // bytes
 	maxDepth = 64      // objects and arrays around a value
 
@@ -76,16 +75,16 @@ const (
 	Default       = "default"
 	DockremapUser = "dockremap"
 
-	WarnStartupUnsure = "startup-unsure"  // how dockerd is started cannot be told: a risk
-	WarnStartupAbsent = "startup-absent"  // nothing starts a dockerd here yet
-	WarnIgnoredFlags  = "ignored-flags"   // in a file that nothing reads
+	WarnStartupUnsure = "startup-unsure"  // how dockerd is started is not known: a risk
+	WarnStartupAbsent = "startup-absent"  // nothing starts dockerd here yet
+	WarnIgnoredFlags  = "ignored-flags"   // in a file that is not read
 	WarnManaged       = "managed"         // another program writes the file
 	WarnByFlag        = "remap-by-flag"   // a flag sets userns-remap
 	WarnOtherDaemons  = "further-dockerd" // more than one thing here starts a dockerd
 
 	// Risks of switching remapping on or off.
 	RiskLiveRestore    = "live-restore"     // containers outlive the restart, un-remapped and unseen
-	RiskSwarm          = "swarm"            // the node drops out of its swarm
+	RiskSwarm          = "swarm"            // the node leaves its swarm
 	RiskPlugins        = "plugins"          // managed plugins have to be installed again
 	RiskHostContainers = "host-containers"  // containers that are privileged or share a host namespace
 	RiskRootless       = "rootless"         // dockerd runs without root, and cannot remap

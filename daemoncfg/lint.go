@@ -11,10 +11,9 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// Lint lists what dockerd ignores, reads as something else, or does not start
-// with although the document parses, in the order of the document. It knows the
-// document alone: [Check] also looks at flags, accounts and the engine. A key
-// that came after 20.10, like "proxies", is not reported.
+// Lint lists what dockerd ignores, misreads, or does not start with although
+// the document parses, in order. [Check] also considers flags, accounts and the
+// engine. Keys newer than 20.10, like "proxies", are not reported.
 func (d *Document) Lint() []Problem {
 	if d.isBlank() {
 		pos := usernskit.Pos{File: d.name, Line: 1, Col: 1}
@@ -47,10 +46,10 @@ func (l *linter) key(it item) string { return unquote(it.key.of(l.text)) }
 
 func (l *linter) kind(s span) byte { return l.text[s.start] }
 
-// top looks at a member of the document. dockerd takes the members of most
-// objects for top ones (configValuesSet in its daemon/config): that is what
-// makes "proxies" work, and what lets {"x": {"userns-remap": "default"}} pass
-// its check and do nothing.
+// top checks a member of the document. dockerd reads the members of most
+// objects as top ones (configValuesSet in its daemon/config): so "proxies"
+// works, and {"x": {"userns-remap": "default"}} passes its check and does
+// nothing.
 func (l *linter) top(it item) {
 	key := l.key(it)
 	path := []string{key}
@@ -157,7 +156,7 @@ func (l *linter) nested(s span, path []string) {
 	}
 }
 
-// remap checks the value that everything here is about.
+// remap checks the value of userns-remap.
 func (l *linter) remap(it item, path []string) {
 	raw := it.value.of(l.text)
 	value, wrong := remapValue(raw)
@@ -179,7 +178,7 @@ func (l *linter) remap(it item, path []string) {
 	l.found[len(l.found)-1].Err = err
 }
 
-// badRemap says what follows from an error of [ParseRemap].
+// badRemap returns the problem for an error of [ParseRemap].
 func badRemap(err error) (ProblemID, Level) {
 	if errors.Is(err, ErrFailOpen) {
 		return ProblemFailOpen, LevelNote
@@ -187,8 +186,8 @@ func badRemap(err error) (ProblemID, Level) {
 	return ProblemBadRemap, LevelFatal
 }
 
-// fits reports whether encoding/json can put a value where dockerd has one of
-// kind want. null fits anywhere.
+// fits reports whether encoding/json decodes a value into one of kind want.
+// null always fits.
 func (l *linter) fits(s span, want dockerd.Kind) bool {
 	raw := s.of(l.text)
 	switch raw[0] {
@@ -207,8 +206,8 @@ func (l *linter) fits(s span, want dockerd.Kind) bool {
 	return want == dockerd.KindNumber && err == nil
 }
 
-// A keyReading says which dockerd puts the value of a key anywhere. The others
-// know the name as that of a flag, or not at all, and take values of any type.
+// A keyReading is which dockerds decode the value of a key. The others accept
+// any type.
 type keyReading int
 
 const (
@@ -234,5 +233,4 @@ func major(version string) int {
 	return n
 }
 
-// remapKey is the key that this package is for.
 const remapKey = dockerd.RemapKey

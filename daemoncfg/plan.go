@@ -14,14 +14,13 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 )
 
-// Plan plans to switch remapping on, in the daemon.json that dockerd
-// really reads. A --userns-remap among the flags of dockerd would keep it from
-// starting: it is planned out of the environment file that it is in. Where it
-// cannot be moved and says the same, there is nothing to do; where it says
-// something else, the error is [ErrConflict]. Users and groups are checked
-// as [Remap.Check] does.
+// Plan plans to switch remapping on, in the daemon.json that dockerd reads. A
+// --userns-remap among dockerd's flags would keep it from starting: it is
+// removed from its environment file. If it cannot be removed and has the same
+// value, there is nothing to do; with another value the error is [ErrConflict].
+// Users and groups are checked as by [Remap.Check].
 //
-// A host that has r already gets a plan without changes and actions.
+// A host that has r gets an empty plan.
 func (r Remap) Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return usernskit.Plan{}, err
@@ -65,14 +64,14 @@ func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (us
 		return usernskit.Plan{}, err
 	}
 	if list := conflicts(p.startup, d); len(list) > 0 {
-		return usernskit.Plan{}, list[0] // enabling is a start of dockerd, which this prevents
+		return usernskit.Plan{}, list[0] // dockerd would not start
 	}
 	return p.finish(ctx, title)
 }
 
 // PlanClear plans to switch remapping off: out of daemon.json, and out of the
-// flags as [Remap.Plan] does. The file stays, with {} where nothing is left. A
-// flag that nothing here may edit is an error that matches [ErrFlag].
+// flags as [Remap.Plan] does. The file stays, with {} if nothing is left. A
+// flag that cannot be edited is an error that matches [ErrFlag].
 func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	p, err := d.planner(ctx, h)
 	if err != nil {
@@ -90,8 +89,8 @@ func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.P
 }
 
 // PlanSet plans [Document.Set] on the daemon.json of the host, for userns-remap
-// [Remap.Plan]. A nil value removes what is at path, as [Document.Delete] does,
-// and leaves a flag of the same key as it is.
+// [Remap.Plan]. A nil value removes path, as [Document.Delete] does, and leaves
+// a flag of the same key alone.
 func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.RawMessage) (usernskit.Plan, error) {
 	doc, err := Read(ctx, h)
 	if err != nil {
@@ -132,9 +131,8 @@ func PlanMerge(ctx context.Context, h usernskit.Host, patch json.RawMessage) (us
 	return doc.plan(ctx, h, "merge into "+doc.name)
 }
 
-// Plan plans what has become of a document that [Read] or [Open] gave, in one
-// plan for any number of edits. What was wrong before them is a warning; what
-// they make wrong is an error.
+// Plan plans all edits of a document from [Read] or [Open]. What was wrong
+// before them is a warning; what they make wrong is an error.
 func (d *Document) Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	return d.plan(ctx, h, "edit "+d.name)
 }
@@ -158,7 +156,7 @@ type planner struct {
 }
 
 func (d *Document) planner(ctx context.Context, h usernskit.Host) (*planner, error) {
-	if d.startup == nil { // the document of Parse, with the bytes that it was given
+	if d.startup == nil { // a document of Parse
 		s, err := dockerd.Read(ctx, h)
 		if err != nil {
 			return nil, err
@@ -173,8 +171,8 @@ func (d *Document) planner(ctx context.Context, h usernskit.Host) (*planner, err
 	return &planner{host: h, startup: *d.startup, wasFrom: *d.startup, doc: d, was: was}, nil
 }
 
-// dropFlag plans --userns-remap out of the file that has it. In the startup of
-// the planner the flag is gone then.
+// dropFlag plans to remove --userns-remap from its file, and removes it from
+// the planner's startup.
 func (p *planner) dropFlag() error {
 	for {
 		f, ok := p.startup.Flag(remapKey)
@@ -213,9 +211,9 @@ func (p *planner) dropFlag() error {
 	}
 }
 
-// finish makes the plan of what the document has become. daemon.json goes
-// first: should the machine die between the two, dockerd finds a conflict and
-// does not start, where it would else start without remapping.
+// finish makes the plan. daemon.json comes first: if the machine dies between
+// the two files, dockerd finds a conflict and does not start, instead of
+// starting without remapping.
 func (p *planner) finish(ctx context.Context, title string) (usernskit.Plan, error) {
 	plan := usernskit.Plan{Title: title}
 	after := p.doc.Bytes()
@@ -256,9 +254,9 @@ func (p *planner) finish(ctx context.Context, title string) (usernskit.Plan, err
 	return plan, nil
 }
 
-// problems compares what Check finds before and after the edit. What is new and
-// keeps dockerd from starting is an error, with one exception: a key that this
-// package does not know may be one of a newer dockerd, and is left to a person.
+// problems compares what Check finds before and after the edit. A new one that
+// keeps dockerd from starting is an error, except an unknown key, which a newer
+// dockerd may have.
 func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
 	before := Check(ctx, p.host, p.wasFrom, p.was, nil)
 	for _, q := range Check(ctx, p.host, p.startup, p.doc, nil) {
@@ -275,8 +273,8 @@ func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
 	return nil
 }
 
-// aboutStartup warns of what is not known about the start of dockerd. A plan
-// that writes nothing asks nobody to accept it.
+// aboutStartup warns of what is not known about the start of dockerd, as a risk
+// if the plan writes.
 func (p *planner) aboutStartup(plan *usernskit.Plan) {
 	s := p.startup
 	warn := func(id string, risk bool, pos usernskit.Pos, format string, args ...any) {
@@ -301,8 +299,8 @@ func (p *planner) aboutStartup(plan *usernskit.Plan) {
 	}
 }
 
-// action is what makes dockerd take over the edit: a reload where each key that
-// changed is one that it reloads, else a restart.
+// action applies the edit to dockerd: a reload if it can reload each changed
+// key, else a restart.
 func (p *planner) action() usernskit.Action {
 	var restart, reload []string
 	for _, key := range p.changedKeys() {
@@ -346,8 +344,8 @@ func (p *planner) changedKeys() []string {
 	return keys
 }
 
-// generatedBy says what makes a file that is not to be edited, and where its
-// content is declared, or "".
+// generatedBy names the generator of a file and where its content is declared,
+// or "".
 func generatedBy(h usernskit.Host, file string) string {
 	path := file
 	if resolved, err := h.Path(file); err == nil {
@@ -362,12 +360,10 @@ func generatedBy(h usernskit.Host, file string) string {
 	return ""
 }
 
-// managers are programs that write daemon.json by themselves.
 var managers = regexp.MustCompile(`(?i)\b(managed by|generated by|maintained by|written by|created by|controlled by)\b[^\n"]{0,40}?\b(ansible|puppet|chef|salt(stack)?|cfengine|terraform|cloud-init|kubespray|juju|rancher)\b|\b(ansible|puppet|chef|salt)[ _-]?managed\b`)
 
-// managedBy warns where daemon.json, or a file beside it, says that a program
-// manages it: JSON has no comments, so that the note is in a member, or in the
-// comment of a neighbour.
+// managedBy warns if a member of daemon.json, or a comment of a file beside it,
+// says that a program manages it.
 func managedBy(h usernskit.Host, doc *Document) (usernskit.Warning, bool) {
 	dir := doc.name[:strings.LastIndexByte(doc.name, '/')+1]
 	files := []string{doc.name}
@@ -398,7 +394,7 @@ func managedBy(h usernskit.Host, doc *Document) (usernskit.Warning, bool) {
 	return usernskit.Warning{}, false
 }
 
-// leadingComments are the lines of comment that a file begins with.
+// leadingComments are the comments at the start of a file.
 func leadingComments(data []byte) []byte {
 	end := 0
 	for line := range strings.Lines(string(data)) {

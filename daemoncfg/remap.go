@@ -16,8 +16,8 @@ import (
 // daemon.json: a user by name or number, "default", and a group if it is not
 // the one of the same name or number.
 //
-// dockerd only looks whether the group exists. Both /etc/subuid and /etc/subgid
-// are read for the user: see [Remap.Account].
+// dockerd only checks that the group exists. /etc/subuid and /etc/subgid are
+// both read for the user: see [Remap.Account].
 type Remap struct {
 	User, Group string
 }
@@ -43,7 +43,7 @@ func (r *Remap) Set(s string) error {
 // MarshalText returns the value as daemon.json has it.
 func (r Remap) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText is [Remap.Set]. Nothing at all is the zero Remap.
+// UnmarshalText is [Remap.Set]. Empty text is the zero Remap.
 func (r *Remap) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*r = Remap{}
@@ -53,10 +53,9 @@ func (r *Remap) UnmarshalText(text []byte) error {
 }
 
 // ParseRemap reads USER or USER:GROUP. A number up to 2147483647 is an ID, as
-// for dockerd; what dockerd would take for the name of a user that cannot exist
-// is an error that matches [ErrRemap]. So is what switches remapping off while
-// it looks on, which matches [ErrFailOpen] too: root, 0 and nothing at all.
-// dockerd starts with these, says "configuration OK" to --validate, and runs
+// for dockerd; an impossible user name is an error that matches [ErrRemap]. So
+// are root, 0 and the empty value, which look on and are off; they match
+// [ErrFailOpen] too. dockerd accepts these, also with --validate, and runs
 // containers as root of the host.
 func ParseRemap(s string) (Remap, error) {
 	if s == "" {
@@ -87,14 +86,13 @@ func ParseRemap(s string) (Remap, error) {
 
 const rootText = `dockerd logs "root cannot be remapped with itself; user namespaces are OFF" and starts without them`
 
-// number reads an ID as dockerd tells it from a name. The plain form only:
-// badName has refused the others.
+// number reads a plain ID; badName has refused other forms.
 func number(s string) (id int64, ok bool) {
 	id, err := strconv.ParseInt(s, 10, 32)
 	return id, err == nil
 }
 
-// badName says why a user or group cannot be meant, or "".
+// badName returns why a name is not possible, or "".
 func badName(s string) string {
 	digits := s != "" && strings.Trim(s, "0123456789") == ""
 	switch id, isNumber := number(s); {
@@ -108,13 +106,13 @@ func badName(s string) string {
 	case !isNumber && digits:
 		return fmt.Sprintf("dockerd takes a number beyond %d for a name", math.MaxInt32)
 	}
-	// What a directory service calls its accounts is looked up and not judged:
-	// "domain users" and CORP\jdoe are names.
+	// Names of a directory service are not judged: "domain users" and CORP\jdoe
+	// are valid.
 	inner := strings.TrimSpace(s)
 	for i, c := range s {
 		atEnd := unicode.IsSpace(c) && (i < strings.Index(s, inner) || i >= strings.Index(s, inner)+len(inner))
 		if atEnd || unicode.IsControl(c) || c == '"' || c == '\'' || c == unicode.ReplacementChar {
-			return fmt.Sprintf("no user or group has %q in its name, and dockerd cuts nothing off", c)
+			return fmt.Sprintf("%q is not allowed in a name; dockerd does not trim it", c)
 		}
 	}
 	return ""
@@ -139,8 +137,8 @@ func (e *remapError) Is(target error) bool {
 
 // Account returns the name of the user whose lines in /etc/subuid and
 // /etc/subgid dockerd reads for r: dockremap for "default", and for a number
-// the name that the host has for it. (dockerd also reads lines that have the
-// number in the place of the name.)
+// the name that the host has for it. (dockerd also reads lines with the
+// number.)
 func (r Remap) Account(ctx context.Context, h usernskit.Host) (string, error) {
 	return r.account(ctx, accounts.New(h))
 }
@@ -167,9 +165,9 @@ func (r Remap) account(ctx context.Context, look *accounts.Lookup) (string, erro
 
 // Check reports whether r is a value that [ParseRemap] takes, and whether the
 // user and the group exist that dockerd will look up: in /etc/passwd and
-// /etc/group, and in the sources of nsswitch.conf(5) behind them. An error that
-// names a missing one matches [ErrAccount]; any other says that it cannot be
-// told. For "default" neither has to exist, but a user dockremap without a group
+// /etc/group, and in the sources of nsswitch.conf(5) behind them. A missing one
+// is an error that matches [ErrAccount]; other errors mean unknown. For
+// "default" neither has to exist, but a user dockremap without a group
 // dockremap is an error.
 func (r Remap) Check(ctx context.Context, h usernskit.Host) error {
 	return r.check(ctx, accounts.New(h))

@@ -14,15 +14,14 @@ import (
 	"github.com/usernskit/usernskit/internal/fstype"
 )
 
-// warnings collects them.
 type warnings []usernskit.Warning
 
 func (l *warnings) risk(id, format string, args ...any) {
 	*l = append(*l, usernskit.Warning{ID: id, Text: fmt.Sprintf(format, args...), Risk: true})
 }
 
-// risks lists what can go wrong, as far as files tell, for a change from remapped
-// or not to remapped or not. Going back moves away from a store as well.
+// risks lists what can go wrong when remapping is turned on or off, as far as
+// files show.
 func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([]usernskit.Warning, error) {
 	var list warnings
 	if isOn(s, doc, "live-restore") {
@@ -62,8 +61,8 @@ func isOn(s dockerd.Startup, doc *Document, key string) bool {
 	return string(raw) == "true"
 }
 
-// store looks into the store that is in use before the change: the data-root
-// itself, or the UID.GID directories in it.
+// store reads the store in use before the change: the data-root itself, or the
+// UID.GID directories in it.
 func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error {
 	roots := []string{dataRoot}
 	if remapped {
@@ -93,7 +92,7 @@ func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error
 
 func (l *warnings) unseen(dir string, why error) {
 	*l = append(*l, usernskit.Warning{ID: WarnDataRootUnseen, Text: fmt.Sprintf(
-		"%s may not be looked into (%v): whether there is a swarm, a plugin or a privileged container in it is unknown; root can tell", dir, why)})
+		"cannot read %s (%v), so a swarm, plugins or privileged containers in it are not seen; run as root to check", dir, why)})
 }
 
 func (l *warnings) storeOf(docker *store.Store, remapped bool) {
@@ -114,7 +113,7 @@ func (l *warnings) storeOf(docker *store.Store, remapped bool) {
 		if n > 5 {
 			names, more = names[:5], fmt.Sprintf(" and %d more", n-5)
 		}
-		l.risk(RiskHostContainers, "%s%s will need --userns=host, which is weaker than no remapping at all, or an end to that", strings.Join(names, ", "), more)
+		l.risk(RiskHostContainers, "%s%s will need --userns=host, which is weaker than no remapping at all, or must drop these options", strings.Join(names, ", "), more)
 	}
 	for part, why := range docker.Unread {
 		if slices.Contains([]string{"Swarm", "Plugins", "Containers"}, strings.SplitN(part, "/", 2)[0]) {
@@ -124,7 +123,7 @@ func (l *warnings) storeOf(docker *store.Store, remapped bool) {
 	}
 }
 
-// hostSharing says why remapping does not allow a running container, or "".
+// hostSharing returns why remapping does not allow a container, or "".
 func hostSharing(c store.Container) string {
 	if !c.Running || c.Userns == "host" {
 		return ""
@@ -146,7 +145,7 @@ func hostSharing(c store.Container) string {
 	return strings.Join(why, ", ")
 }
 
-// path looks at the way to the data-root, and at what it is mounted from.
+// path checks the directories above the data-root and its file system.
 func (l *warnings) path(h usernskit.Host, dataRoot string) error {
 	for dir := path.Dir(path.Join("/", dataRoot)); dir != "/"; dir = path.Dir(dir) {
 		info, err := h.Stat(dir)
@@ -173,7 +172,7 @@ func (l *warnings) path(h usernskit.Host, dataRoot string) error {
 	case strings.HasPrefix(kind, "fuse"):
 		l.risk(RiskDataRootNFS, "%s is on %s, which may refuse the changes of owner that every image needs", dataRoot, kind)
 	case fstype.Remote(kind):
-		l.risk(RiskDataRootNFS, "%s is on %s, whose server knows nothing of user namespaces: it refuses the changes of owner that every image needs", dataRoot, kind)
+		l.risk(RiskDataRootNFS, "%s is on %s, whose server does not know user namespaces: it refuses the changes of owner that every image needs", dataRoot, kind)
 	}
 	return nil
 }
@@ -190,7 +189,7 @@ func fileSystem(text, path string) string {
 		}
 		point := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(fields[4])
 		dir := strings.TrimSuffix(point, "/")
-		// The last one of equal length lies over the others.
+		// The last one of equal length is on top.
 		if (path == dir || strings.HasPrefix(path, dir+"/")) && len(dir) >= longest {
 			kind, longest = strings.Fields(source)[0], len(dir)
 		}

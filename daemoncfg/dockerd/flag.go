@@ -20,8 +20,8 @@ type Flag struct {
 	File    string // the unit, environment file or script that has it, or /proc/PID/cmdline
 	Line    int    // in File, from 1; 0 where there are no lines
 	Var     string // the variable of File that it is in: "DOCKER_OPTS", or ""
-	// Refused says why no dockerd starts with it, for a word that is not a flag
-	// or a value that the flag does not take. Name is then empty or of that flag.
+	// Refused is why no dockerd starts with it: the word is not a flag, or the
+	// flag does not accept the value.
 	Refused string
 }
 
@@ -37,12 +37,12 @@ func (f Flag) Place() string {
 // Pos is the file and line of [Flag.Place].
 func (f Flag) Pos() usernskit.Pos { return usernskit.Pos{File: f.File, Line: f.Line} }
 
-// Option returns what is known of the flag. It reports false for one that no
-// dockerd from 20.10 to 29 has.
+// Option returns the flag's option, and false if no dockerd from 20.10 to 29
+// has it.
 func (f Flag) Option() (Option, bool) { return flagOption(f.Name) }
 
-// Off reports whether a switch is given a value that is false for dockerd, which
-// reads it as pflag does.
+// Off reports whether a switch has a value that is false to dockerd, as pflag
+// reads it.
 func (f Flag) Off() bool {
 	on, err := strconv.ParseBool(f.Value)
 	return err == nil && !on
@@ -60,9 +60,8 @@ type origin struct {
 	name string // of a variable
 }
 
-// readFlags reads dockerd's arguments as spf13/pflag does. dockerd takes no
-// argument that is not a flag or the value of one: such a word is in the list
-// with the reason why it is refused.
+// readFlags reads dockerd's arguments as spf13/pflag does. A word that is not a
+// flag or its value is in the list with the reason why dockerd refuses it.
 func readFlags(args []word) []Flag {
 	var flags []Flag
 	for i := 0; i < len(args); i++ {
@@ -144,8 +143,8 @@ func readShort(rest string, add func(name, value, spelled, refused string), next
 	}
 }
 
-// badValue says why a flag does not take a value, or "". Only switches and
-// numbers are checked: what other values mean, dockerd alone can tell.
+// badValue returns why a flag does not accept a value, or "". Only switches and
+// numbers are checked.
 func badValue(o Option, value string) string {
 	var err error
 	switch o.Kind {
@@ -160,12 +159,11 @@ func badValue(o Option, value string) string {
 	return ""
 }
 
-// CutFrom takes the flag out of the text of the environment file that has it.
+// CutFrom removes the flag from the text of its environment file.
 //
-// One file is read by systemd here, by a shell there, and the two agree only on
-// NAME="plain": no other form of assignment is touched, and none whose value a
-// shell or systemd would change. Units and scripts are nobody's to edit. The
-// error says what a person has to do instead.
+// systemd or a shell reads the file, and they agree only on NAME="plain": other
+// assignments, units and scripts are not edited. The error says what to do by
+// hand.
 func (f Flag) CutFrom(text string) (string, error) {
 	lines := strings.SplitAfter(text, "\n")
 	if strings.HasPrefix(f.File, "/proc/") {

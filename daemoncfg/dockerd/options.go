@@ -12,17 +12,17 @@ type Option struct {
 	Key  string // in daemon.json, "" for what only a flag can set
 	Flag string // in its long form without dashes, "" for what only daemon.json can set
 	Kind Kind   // of value that the key takes
-	// New is set where dockerd 20.10 does not know it, neither as key nor as flag.
+	// New: dockerd 20.10 does not know the key or the flag.
 	New bool
 	// Until names the first dockerd that does not know it any more: "23.0".
 	Until string
-	// Reload is set where dockerd takes a new value on SIGHUP. For all others it
-	// has to be restarted, and says nothing about it.
+	// Reload: dockerd takes a new value on SIGHUP. It silently ignores the
+	// others until it is restarted.
 	Reload bool
 }
 
-// A Kind is the kind of JSON value that a key takes. Its text form is as a
-// sentence has it: "a string".
+// A Kind is the kind of JSON value that a key takes. Its text form is "a
+// string" and so on.
 type Kind = enum.Of[kindNames]
 
 const (
@@ -39,15 +39,15 @@ func (kindNames) Names() (string, []string) {
 	return "Kind", []string{"nothing", "a string", "a whole number", "true or false", "a list", "an object"}
 }
 
-// KeyOption returns what dockerd from 20.10 to 29 knows of a key of daemon.json.
+// KeyOption returns the option of a key of daemon.json in dockerd 20.10 to 29.
 func KeyOption(key string) (Option, bool) {
 	return find(key, func(o Option) string { return o.Key })
 }
 
-// Options lists all that is known, by their keys.
+// Options returns all known options.
 func Options() []Option { return slices.Clone(options) }
 
-// flagOption returns what is known of a long flag.
+// flagOption returns the option of a long flag.
 func flagOption(name string) (Option, bool) {
 	return find(name, func(o Option) string { return o.Flag })
 }
@@ -75,9 +75,9 @@ func SimilarKey(key string) string {
 	return ""
 }
 
-// Flattened reports whether dockerd takes the members of an object under this
-// key for keys of the document's top, as it does with all but a few
-// (configValuesSet in its daemon/config): that makes "proxies" work.
+// Flattened reports whether dockerd reads the members of an object under this
+// key as keys at the top, as it does for all but a few (configValuesSet in its
+// daemon/config): so "proxies" works.
 func Flattened(key string) bool {
 	switch key {
 	case "builder", "cluster-store-opts", "default-network-opts", "default-ulimits",
@@ -87,8 +87,8 @@ func Flattened(key string) bool {
 	return true
 }
 
-// options is from daemon/config and daemon/command of dockerd's source, and
-// held against dockerd 20.10 and a current one in the tests.
+// options is from daemon/config and daemon/command of dockerd's source; tests
+// compare it with dockerd 20.10 and a current one.
 var options = []Option{
 	{Key: "allow-direct-routing", Flag: "allow-direct-routing", Kind: KindBool, New: true},
 	{Key: "allow-nondistributable-artifacts", Flag: "allow-nondistributable-artifacts", Kind: KindList},

@@ -39,8 +39,8 @@ func (s *Startup) readProcesses(h usernskit.Host, pids []int, meant int) {
 		rootless := isRootless(h, pid)
 		switch {
 		case pid == s.PID,
-			rootless && (s.Init != InitNone || s.PID != 0), // somebody's own, beside the one of the system
-			!rootless && !sameMounts(h, pid),               // in a container, or some other world than ours
+			rootless && (s.Init != InitNone || s.PID != 0), // a user's own, beside the system's
+			!rootless && !sameMounts(h, pid),               // in a container or another mount namespace
 			len(readProc(h, pid, "cmdline")) == 0:
 			continue
 		}
@@ -96,7 +96,7 @@ func pidfile(flags []Flag) string {
 	return "/run/docker.pid"
 }
 
-// addProcess takes over the flags of the dockerd that runs.
+// addProcess adds the flags of the running dockerd.
 func (s *Startup) addProcess(h usernskit.Host) {
 	for _, f := range processFlags(h, s.PID) {
 		if _, known := s.byName(f.Name); f.Refused == "" && (!known || s.Init == InitNone) { // it runs, so it has refused nothing
@@ -139,8 +139,8 @@ func dockerds(h usernskit.Host) ([]int, error) {
 	return pids, err
 }
 
-// readProc reads a file of NUL-terminated strings. A process that is gone, or
-// that is not ours to look at, has none.
+// readProc reads a file of NUL-terminated strings; none if the process is gone
+// or may not be read.
 func readProc(h usernskit.Host, pid int, name string) []string {
 	data, err := h.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
 	if err != nil || len(data) == 0 {
@@ -149,9 +149,8 @@ func readProc(h usernskit.Host, pid int, name string) []string {
 	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
 }
 
-// sameMounts reports whether a process sees the files that we see. A tree of
-// files has no namespaces, and a process whose namespace we may not read is
-// not ours to configure.
+// sameMounts reports whether a process is in our mount namespace. It is false
+// for an unreadable one.
 func sameMounts(h usernskit.Host, pid int) bool {
 	if !h.Live() {
 		return true
@@ -164,11 +163,11 @@ func sameMounts(h usernskit.Host, pid int) bool {
 	return err == nil && ours == theirs
 }
 
-// Running answers whether the dockerd of s runs, without starting it: asking at
-// its socket would, where systemd listens there. It says found with the number
-// of the process, 0 where that is not known. Of a tree of files it says absent.
+// Running returns the process ID of s's dockerd (0 if not known), or absent. It
+// does not use the socket, where systemd could start dockerd. For a tree it is
+// absent.
 //
-// Ask the daemon itself only where this says found.
+// Ask the daemon itself only if it is found.
 func (s Startup) Running(ctx context.Context, h usernskit.Host) answer.Answer[int] {
 	if !h.Live() {
 		return answer.Absent[int]()
@@ -180,7 +179,7 @@ func (s Startup) Running(ctx context.Context, h usernskit.Host) answer.Answer[in
 	if name == "" || path.IsAbs(name) {
 		name = dockerUnit
 	}
-	// systemctl show answers for units that there are not, too.
+	// systemctl show also answers for units that do not exist.
 	out, exit, err := h.Ask(ctx, "systemctl", "show", name, "docker.socket", "-p", "Id,ActiveState,MainPID")
 	if err != nil || exit != 0 {
 		return answer.Unknown[int](fmt.Errorf("whether %s runs: %w", name, cause(err, exit)))

@@ -19,8 +19,7 @@ type script struct {
 	init       Init
 }
 
-// findScripts finds the scripts that start dockerd: those of that name, and
-// others in which a start is seen.
+// findScripts finds the scripts that start dockerd, by name or content.
 func findScripts(h usernskit.Host) ([]script, error) {
 	var all []script
 	add := func(file string, init Init) error {
@@ -45,7 +44,7 @@ func findScripts(h usernskit.Host) ([]script, error) {
 		if err := s.readScript(h, sc); err != nil {
 			return err
 		}
-		if len(s.Unsure) == 0 || len(s.Flags) > 0 { // a start was seen
+		if len(s.Unsure) == 0 || len(s.Flags) > 0 { // it starts dockerd
 			all = append(all, sc)
 		}
 		return nil
@@ -81,7 +80,7 @@ func findScripts(h usernskit.Host) ([]script, error) {
 	return all, nil
 }
 
-// named reports whether a script is called like dockerd.
+// named reports whether a script is named like dockerd.
 func named(file string) bool {
 	base := strings.TrimSuffix(path.Base(file), ".conf")
 	if base == "run" {
@@ -111,7 +110,7 @@ func (s *Startup) readScript(h usernskit.Host, sc script) error {
 	return s.takeShell(sh, sc, sc.file)
 }
 
-// takeShell runs a script in mind and takes over what it starts.
+// takeShell evaluates a script and adds what it starts.
 func (s *Startup) takeShell(sh *shell, sc script, place string) error {
 	if err := sh.read(sc); err != nil {
 		var bad *usernskit.FileError
@@ -160,9 +159,9 @@ func (s *Startup) takeShell(sh *shell, sc script, place string) error {
 
 func sameFlag(a, b Flag) bool { return a.Name == b.Name && a.Value == b.Value }
 
-// upstartShell makes a script of a job of upstart, init(5), with each line in
-// its place: what is between script and end script, or behind exec, and the
-// variables that env sets.
+// upstartShell turns an upstart job, init(5), into a script with the same
+// lines: what is between script and end script or after exec, and the variables
+// of env.
 func upstartShell(sc script) string {
 	job := strings.TrimSuffix(path.Base(sc.file), ".conf")
 	out := []string{}
@@ -199,10 +198,10 @@ func upstartShell(sc script) string {
 type shell struct {
 	host     usernskit.Host
 	vars     variables
-	open     map[string]string // variables that only a running shell knows, and why
+	open     map[string]string // variables whose value is unknown, and why
 	args     []word            // "$@"
-	missing  string            // a file that a script reads without asking whether it is there
-	line     int               // of a text without a file of its own
+	missing  string            // a missing file that a script reads
+	line     int               // of a text without a file
 	starts   [][]word          // dockerd's arguments, for each start
 	rootless bool
 	sourced  []string
@@ -216,7 +215,7 @@ func (s *shell) doubt(format string, args ...any) {
 	}
 }
 
-// use returns the words that a variable without quotes around it comes to.
+// use returns the words of an unquoted variable.
 func (s *shell) use(name string) []word {
 	if why, ok := s.open[name]; ok {
 		s.doubt("%s", why)
@@ -226,7 +225,7 @@ func (s *shell) use(name string) []word {
 	return shellWords(s.vars[name])
 }
 
-// source reads a file that a script sources. A missing one changes nothing.
+// source reads a file that a script sources, if it exists.
 func (s *shell) source(file string) error {
 	data, err := s.host.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -327,11 +326,11 @@ func sole(w *syntax.Word) string {
 	return ""
 }
 
-// libraries hold the functions of distributions for init scripts. They read hooks
-// of others in loops, and none of them starts dockerd or sets its flags.
+// libraries are the distributions' functions for init scripts. They do not
+// start dockerd or set its flags.
 var libraries = []string{"/lib/lsb/init-functions", "/usr/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions", "/etc/rc.status"}
 
-// call looks at a command: one that sources a file, or starts dockerd.
+// call handles a command that sources a file or starts dockerd.
 func (s *shell) call(sc script, cmd *syntax.CallExpr, top bool) error {
 	before := len(s.unsure)
 	var words []word
@@ -397,7 +396,7 @@ func (s *shell) call(sc script, cmd *syntax.CallExpr, top bool) error {
 	return nil
 }
 
-// fields are the words that one word of a script comes to.
+// fields expands one word of a script.
 func (s *shell) fields(sc script, w *syntax.Word) (words []word, ok bool) {
 	here := s.origin(sc, w, "")
 	split := false
@@ -430,8 +429,8 @@ func (s *shell) fields(sc script, w *syntax.Word) (words []word, ok bool) {
 	return shellWords(word{text, here}), ok
 }
 
-// literal is the text of a shell word made of plain text, quotes and variables
-// that are known already. It is a best guess where ok is false.
+// literal is the text of a shell word of plain text, quotes and known
+// variables. Without ok it is a guess.
 func (s *shell) literal(w *syntax.Word) (text string, ok bool) {
 	if w == nil {
 		return "", true
@@ -462,8 +461,8 @@ func (s *shell) literal(w *syntax.Word) (text string, ok bool) {
 	return b.String(), ok
 }
 
-// param is what $NAME, ${NAME} or ${NAME:-default} comes to. What no file has
-// set is empty: a script that appends to DOCKER_OPTS starts from nothing.
+// param expands $NAME, ${NAME} or ${NAME:-default}. A variable that no file
+// sets is empty.
 func (s *shell) param(p *syntax.ParamExp) (value string, ok bool) {
 	if p.Param == nil || p.Slice != nil || p.Repl != nil || p.Index != nil || p.Length || p.Excl {
 		return "", false
@@ -480,8 +479,8 @@ func (s *shell) param(p *syntax.ParamExp) (value string, ok bool) {
 	return "", false
 }
 
-// unescapeShell takes the backslashes from plain text. Between double quotes
-// they count only before a few characters.
+// unescapeShell removes the backslashes from plain text. In double quotes they
+// count only before a few characters.
 func unescapeShell(s string, quoted bool) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

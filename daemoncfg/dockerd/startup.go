@@ -25,21 +25,20 @@ const (
 
 // A Startup is how dockerd is started on a host.
 type Startup struct {
-	// Init is what starts it. InitNone with nothing in Unsure says that a
-	// complete look found no dockerd, see [Startup.State].
+	// Init is what starts it. InitNone without Unsure means that a complete
+	// look found no dockerd, see [Startup.State].
 	Init Init
 	// Unit is the unit of systemd, the init script or the service directory that
 	// starts it: "docker.service", "/etc/init.d/docker".
 	Unit string
 	// Others are further ones that could start a dockerd, beside Unit.
 	Others []string
-	// Files are the files that say so, in the order in which they are read.
+	// Files are the files that were read, in order.
 	Files []string
-	// Flags are the flags that dockerd is started with, the last one in force
-	// where a name comes twice, and the words among them that it refuses.
+	// Flags are dockerd's flags, of which the last with a name counts, and the
+	// words that it refuses.
 	Flags []Flag
-	// Exec is the ExecStart= line of the unit as it is written, where it is one of
-	// systemd.
+	// Exec is the ExecStart= line of a systemd unit as written.
 	Exec string
 	// Ignored are flags in files that usually hold some, which this startup does
 	// not read: DOCKER_OPTS in /etc/default/docker beside docker-ce's unit.
@@ -54,20 +53,20 @@ type Startup struct {
 	// other ones, which are in Others too.
 	PID       int
 	OtherPIDs []int
-	// Unsure says, line by line, what could not be told: another dockerd may be
-	// meant, or a flag be in force that is not in Flags.
+	// Unsure lists what is not known: another dockerd may be meant, or flags
+	// may be missing in Flags.
 	Unsure []string
 
 	noSystemd bool
 	tree      bool // not the running host
 }
 
-// A State says how far a [Startup] is known.
+// A State is how far a [Startup] is known.
 type State = enum.Of[stateNames]
 
 const (
-	// StateUnsure: there is something that starts dockerd, or may, and it is not
-	// understood. Startup.Unsure has the reasons.
+	// StateUnsure: something that may start dockerd is not understood.
+	// Startup.Unsure has the reasons.
 	StateUnsure State = iota
 	// StateFound: this is how dockerd is started.
 	StateFound
@@ -79,8 +78,7 @@ type stateNames struct{}
 
 func (stateNames) Names() (string, []string) { return "State", []string{"unsure", "found", "absent"} }
 
-// State says whether s was found, is unsure, or is the default of a host
-// without any dockerd.
+// State returns whether s was found, is unsure, or absent.
 func (s Startup) State() State {
 	switch {
 	case len(s.Unsure) > 0:
@@ -113,13 +111,13 @@ func (initNames) Names() (string, []string) {
 	return "Init", []string{"none", "systemd", "snap", "sysvinit", "openrc", "upstart", "runit", "rootless", "process"}
 }
 
-// A Choice says which dockerd is meant, where looking cannot tell. The zero
-// Choice leaves it to the look.
+// A Choice selects one of several dockerds. The zero Choice selects
+// automatically.
 type Choice struct {
 	Unit       string // "docker-latest.service", or the path of an init script
 	ConfigFile string // the daemon.json that dockerd reads
-	// PID is a dockerd that runs, as the process at the other end of a socket. A
-	// Unit goes before it, and so does a ConfigFile for that file.
+	// PID is a running dockerd, such as the process at the other end of a
+	// socket. Unit and ConfigFile override it.
 	PID int
 }
 
@@ -127,12 +125,12 @@ type Choice struct {
 // with its drop-ins and environment files, by a script of SysV init, OpenRC,
 // upstart or runit with what it sources, or by hand, seen in /proc.
 //
-// On the running host systemctl(1) tells which unit files count; elsewhere they
-// are taken from the directories of systemd.unit(5). Looking starts nothing. An
-// error says that a file could not be read that may hold a flag.
+// On the running host systemctl(1) decides which unit files count, in a tree
+// the directories of systemd.unit(5). An error means that a file that may hold
+// a flag could not be read.
 func Read(ctx context.Context, h usernskit.Host) (Startup, error) { return Choice{}.Read(ctx, h) }
 
-// Read is the function of that name for the dockerd that c says.
+// Read is the function of that name for the selected dockerd.
 func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	if c.ConfigFile != "" && !path.IsAbs(c.ConfigFile) {
 		return Startup{}, fmt.Errorf("%s: the file that dockerd reads must be given by its absolute path on the host", c.ConfigFile)
@@ -173,7 +171,7 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	}
 	if c.ConfigFile != "" {
 		s.ConfigFile, s.ConfigFileGiven = path.Join("/", c.ConfigFile), true
-		s.Unsure = nil // a person has said what could not be told
+		s.Unsure = nil // the caller has decided
 	}
 	if f, ok := s.byName("rootless"); ok && !f.Off() {
 		s.Rootless = true
@@ -186,12 +184,11 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 // A starter is something that starts dockerd.
 type starter struct {
 	name string // of the unit, or the path of the script
-	runs bool   // as far as its init system tells
+	runs bool   // according to its init system
 	read func(usernskit.Host, *Startup) error
 }
 
-// choose takes the starter that is meant: the one that was asked for, the only
-// one there is, or the only one that runs.
+// choose takes the requested starter, the only one, or the only one that runs.
 func (s *Startup) choose(list []starter, c Choice) {
 	var names, running []string
 	for _, st := range list {
@@ -226,9 +223,8 @@ func (s *Startup) others(list []starter) {
 	}
 }
 
-// chooseOf takes the starter that has started a process: the unit whose control
-// group it is in, or the script with the same --pidfile, which two dockerds cannot
-// share. There may be none.
+// chooseOf takes the starter of a process, if there is one: the unit with its
+// control group, or the script with its --pidfile.
 func (s *Startup) chooseOf(h usernskit.Host, list []starter, pid int) {
 	own := pidfile(processFlags(h, pid))
 	for _, st := range list {
@@ -246,9 +242,8 @@ func (s *Startup) chooseOf(h usernskit.Host, list []starter, pid int) {
 	s.others(list)
 }
 
-// findStarters lists what starts a dockerd on h. Where systemd is in charge, it
-// leaves the scripts of other init systems alone: those that have a unit of the
-// same name it never runs.
+// findStarters lists what starts a dockerd on h. Where systemd runs, scripts of
+// other init systems with a unit of the same name do not count.
 func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, error) {
 	var list []starter
 	if systemdRuns(h) {
@@ -273,8 +268,8 @@ func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, e
 	return list, nil
 }
 
-// Flag returns the flag that is in force for a key of daemon.json: -H for
-// "hosts". Two keys may have one: --host-gateway-ip.
+// Flag returns the flag in force for a key of daemon.json: -H for "hosts". Two
+// keys may share one: --host-gateway-ip.
 func (s Startup) Flag(key string) (Flag, bool) {
 	name := key
 	if o, ok := KeyOption(key); ok {
@@ -336,8 +331,8 @@ func (s Startup) Reload() usernskit.Action {
 	return a
 }
 
-// DropFlag says how a person takes a flag out of where it is written. A unit of
-// a package is never edited for it: a drop-in takes its place.
+// DropFlag describes how to remove a flag by hand, for a package's unit by a
+// drop-in.
 func (s Startup) DropFlag(f Flag) string {
 	unit := strings.HasSuffix(f.File, ".service") || strings.HasSuffix(f.File, ".conf") && strings.Contains(f.File, ".service.d/")
 	line, ok := strings.CutPrefix(strings.Replace(" "+s.Exec+" ", " "+f.Spelled+" ", " ", 1), " ")
@@ -371,8 +366,8 @@ func (s Startup) service() string {
 }
 
 // readDataRoot takes the data-root from the flags or from daemon.json, as
-// dockerd decodes it: the last of two equal keys wins. A daemon.json that
-// cannot be read is for others to report.
+// dockerd decodes it: the last of two equal keys wins. An unreadable
+// daemon.json is reported elsewhere.
 func (s *Startup) readDataRoot(h usernskit.Host) {
 	for _, key := range []string{"data-root", "graph"} {
 		if f, ok := s.Flag(key); ok && f.Value != "" {
@@ -418,7 +413,7 @@ func (s *Startup) readIgnored(h usernskit.Host) {
 // flagFiles are those beside an init script that usually hold dockerd's flags.
 var flagFiles = [...]string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"}
 
-// flagVariables are what files beside an init script call dockerd's flags.
+// flagVariables are names of dockerd's flags in files beside an init script.
 var flagVariables = [...]string{"DOCKER_OPTS", "OPTIONS", "other_args", "command_args"}
 
 // shellWords splits the value of a variable as a shell does that finds it
@@ -431,8 +426,8 @@ func shellWords(value word) []word {
 	return words
 }
 
-// readRemains looks for a dockerd that nothing is seen to start: a program, the
-// unit of a user, the package of a NAS.
+// readRemains looks for a dockerd without a known start: a program, the unit of
+// a user, the package of a NAS.
 func (s *Startup) readRemains(h usernskit.Host) error {
 	unsure := func(format string, args ...any) { s.Unsure = append(s.Unsure, fmt.Sprintf(format, args...)) }
 	users, err := userUnits(h)
@@ -471,8 +466,7 @@ var programs = [...]string{
 	"/usr/bin/dockerd-latest", "/run/current-system/sw/bin/dockerd", "/snap/bin/docker.dockerd",
 }
 
-// exists reports whether there is something of that name. What cannot be told
-// is an error.
+// exists reports whether a file exists; an error means unknown.
 func exists(h usernskit.Host, name string) (bool, error) {
 	_, err := h.Stat(name)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -31,8 +31,7 @@ const (
 	snapUnit   = "snap.docker.dockerd.service"
 )
 
-// systemdRuns is sd_booted(3) on the running host. Of a tree of files with a
-// unit in it, it is taken for granted.
+// systemdRuns is sd_booted(3) on the running host, and true for a tree.
 func systemdRuns(h usernskit.Host) bool {
 	if !h.Live() {
 		return true
@@ -41,8 +40,8 @@ func systemdRuns(h usernskit.Host) bool {
 	return err == nil
 }
 
-// findUnits finds the units of systemd that start dockerd, whatever they are
-// called. A masked docker.service counts where there is no other.
+// findUnits finds the systemd units that start dockerd, with any name. A masked
+// docker.service counts where there is no other.
 func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 	names := []string{dockerUnit, snapUnit}
 	for _, dir := range unitDirs {
@@ -81,8 +80,8 @@ func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 	return units, nil
 }
 
-// mentionsDocker reports whether the word is in a unit file or in a drop-in, or
-// cannot be looked for. An alias is left to its unit.
+// mentionsDocker reports whether the word is in a unit file or drop-in, or may
+// be in an unreadable one. An alias is handled with its unit.
 func mentionsDocker(h usernskit.Host, dir, name string) bool {
 	if strings.Contains(name, "@") {
 		return false // a template starts nothing by itself
@@ -107,9 +106,9 @@ func mentionsDocker(h usernskit.Host, dir, name string) bool {
 	return false
 }
 
-// ask asks the systemd that runs which files it has read for a unit, and
-// reports whether it has the unit. It is not asked for ExecStart: what it
-// prints has lost its quotes. Without its answer the files count.
+// ask asks systemd which files it has read for a unit, and reports whether it
+// has the unit. The ExecStart that it prints has lost its quotes. Without its
+// answer the files count.
 func (u *unit) ask(ctx context.Context, h usernskit.Host) bool {
 	out, exit, err := h.Ask(ctx, "systemctl", "show", u.name, "-p", "LoadState,ActiveState,FragmentPath,DropInPaths,MainPID,NeedDaemonReload")
 	if err != nil || exit != 0 {
@@ -175,7 +174,7 @@ func (u *unit) startsDockerd(h usernskit.Host) (bool, error) {
 			return true, nil
 		}
 	}
-	u.masked = false // and of no interest
+	u.masked = false // and not used
 	return false, nil
 }
 
@@ -237,8 +236,8 @@ func (s *Startup) readService(h usernskit.Host, u unit) error {
 	return nil
 }
 
-// scriptOf returns the shell script that a command line runs: the text behind
-// -c, which has no file, or a file, with its arguments.
+// scriptOf returns the shell script that a command line runs, after -c or in a
+// file, with its arguments.
 func scriptOf(h usernskit.Host, words []word) (sc script, args []word, ok bool, err error) {
 	if len(words) == 0 {
 		return script{}, nil, false, nil
@@ -271,7 +270,7 @@ func isShell(name string) bool {
 	return false
 }
 
-// dockerdIn finds the word behind which dockerd's flags begin.
+// dockerdIn finds the word before dockerd's flags.
 func dockerdIn(words []word) (int, bool) {
 	for i, w := range words {
 		if isDockerd(w.text) || isDockerdDaemon(words, i) {
@@ -309,7 +308,7 @@ func (s *Startup) readVariables(h usernskit.Host, svc service) (variables, error
 			if strings.ContainsAny(file, "*?[%") {
 				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is a pattern", set.file, set.line, set.value))
 			}
-			continue // with the dash it may be missing, and without it docker does not start anyhow
+			continue // with the dash it may be missing; without, docker does not start
 		}
 		if err != nil {
 			return nil, err
@@ -322,7 +321,7 @@ func (s *Startup) readVariables(h usernskit.Host, svc service) (variables, error
 	return vars, nil
 }
 
-// userUnits are the units by which users start a rootless dockerd of their own.
+// userUnits are users' units of a rootless dockerd.
 func userUnits(h usernskit.Host) ([]string, error) {
 	dirs := []string{"/etc/systemd/user", "/usr/lib/systemd/user", "/usr/local/lib/systemd/user", "/root/.config/systemd/user"}
 	homes, err := list(h, "/home")
@@ -336,7 +335,7 @@ func userUnits(h usernskit.Host) ([]string, error) {
 	for _, dir := range dirs {
 		names, err := list(h, dir)
 		if errors.Is(err, fs.ErrPermission) {
-			continue // somebody's own, and not this system's
+			continue // a user's own
 		}
 		if err != nil {
 			return nil, err
@@ -360,9 +359,8 @@ type setting struct {
 
 // readUnit returns the settings of [Service] in a unit file or drop-in, in
 // order, as systemd.syntax(7) has it: a backslash at the end joins lines with a
-// space, and comments in between are dropped without ending the join. Some
-// readers of unit files take such a comment for part of the value. A backslash
-// that another one escapes joins nothing, and the end of the file ends a join
+// space, and comments in between are dropped without ending the join. An
+// escaped backslash does not join, and the end of the file ends a join
 // (config_parse in systemd's conf-parser.c).
 func readUnit(file, text string) []setting {
 	var (
@@ -404,7 +402,7 @@ func readUnit(file, text string) []setting {
 	return list
 }
 
-// service is what the settings come to: systemd.service(5), systemd.exec(5).
+// service is the result of the settings: systemd.service(5), systemd.exec(5).
 type service struct {
 	exec        []setting // ExecStart
 	environment []setting

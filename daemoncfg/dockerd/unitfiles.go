@@ -22,8 +22,7 @@ var unitDirs = [...]string{
 	"/run/systemd/generator.late",
 }
 
-// searchUnit finds the files of a unit. A directory that cannot be read may hold
-// what counts.
+// searchUnit finds the files of a unit. An unreadable directory is an error.
 func searchUnit(h usernskit.Host, name string) (unit, bool, error) {
 	u := unit{name: name}
 	for _, dir := range unitDirs {

@@ -46,10 +46,10 @@ func splitWords(s string, escapes bool) []string {
 	return words
 }
 
-// readEnvironmentFile reads a file that a unit names in EnvironmentFile=. It
-// looks like shell and is not (systemd.exec(5)): nothing is expanded, "export
-// X=" is not an assignment, ; begins a comment too, a # behind a value belongs to
-// it, and the last assignment of a name wins.
+// readEnvironmentFile reads a file that a unit names in EnvironmentFile=. It is
+// not shell (systemd.exec(5)): nothing is expanded, "export X=" is not an
+// assignment, ; also begins a comment, a # after a value belongs to it, and the
+// last assignment of a name wins.
 func readEnvironmentFile(file, text string) variables {
 	vars := variables{}
 	for i := 0; i < len(text); {
@@ -63,8 +63,7 @@ func readEnvironmentFile(file, text string) variables {
 	return vars
 }
 
-// readAssignment reads one assignment, or one line that is none, and returns
-// how many bytes it took.
+// readAssignment reads one assignment or another line, and returns its length.
 func readAssignment(text string) (name, value string, end int) {
 	lineEnd := func(i int) int {
 		if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
@@ -146,8 +145,8 @@ func (v variables) assign(set setting) {
 	}
 }
 
-// commandLine splits and expands an ExecStart= line. sure is false where a
-// specifier other than %% is in it, or it begins a shell.
+// commandLine splits and expands an ExecStart= line. sure is false if it has a
+// specifier other than %%, or starts a shell.
 func (v variables) commandLine(set setting) (words []word, sure bool) {
 	sure = true
 	here := origin{file: set.file, line: set.line}

@@ -1,6 +1,5 @@
-// Package store reads what a dockerd keeps on disk, while it is up or down:
-// containers with the options that meet user namespaces, images, volumes,
-// plugins. It writes nothing.
+// Package store reads what a dockerd, running or not, keeps on disk: containers
+// with the options that matter for user namespaces, images, volumes, plugins.
 package store
 
 import (
@@ -17,8 +16,8 @@ import (
 )
 
 // A Store is what a dockerd keeps below its data-root, or below the UID.GID in
-// it while it remaps. The files are Docker's own and not documented: what is
-// not as expected is in Unread, and is never taken for "nothing".
+// it while it remaps. The files are not documented: what is not as expected is
+// in Unread, and never means "nothing".
 type Store struct {
 	Root       string
 	Driver     string // the storage driver, "" where no image was stored
@@ -27,12 +26,12 @@ type Store struct {
 	Volumes    []Volume
 	Plugins    []Plugin
 	Swarm      bool // the node is part of a swarm
-	// Unread says what could not be read, and why, by the name of the field, or
+	// Unread is why something could not be read, by the name of the field or
 	// "Containers/ID".
 	Unread map[string]string
 }
 
-// A Container is one container of a store and the options that meet user
+// A Container is one container of a store and its options that matter for user
 // namespaces.
 type Container struct {
 	ID, Name, Image string
@@ -81,7 +80,7 @@ type Plugin struct {
 	Enabled  bool
 }
 
-// String returns what people call the container: its name, or its short ID.
+// String returns the container's name, or its short ID.
 func (c Container) String() string {
 	if c.Name == "" {
 		return c.ID[:min(12, len(c.ID))]
@@ -152,7 +151,7 @@ func (s *Store) file(h usernskit.Host, v any, elem ...string) error {
 	return nil
 }
 
-// containerFile is config.v2.json, as far as it is looked at.
+// containerFile is the used part of config.v2.json.
 type containerFile struct {
 	Name  string
 	State struct {
