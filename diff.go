@@ -54,14 +54,15 @@ func (c Change) Diff() string {
 	for _, h := range p.Hunks {
 		hunk := &udiff.Hunk{FromLine: h.From, ToLine: h.To}
 		for _, l := range h.Lines {
-			hunk.Lines = append(hunk.Lines, udiff.Line{Kind: kinds[l[0]], Content: string(l[1:])})
+			hunk.Lines = append(hunk.Lines, udiff.Line{Kind: udiff.OpKind(strings.IndexByte(signs, l[0])), Content: string(l[1:])})
 		}
 		u.Hunks = append(u.Hunks, hunk)
 	}
 	return u.String()
 }
 
-var kinds = map[byte]udiff.OpKind{' ': udiff.Equal, '-': udiff.Delete, '+': udiff.Insert}
+// signs of a line that goes, comes and stays, by [udiff.OpKind].
+const signs = "-+ "
 
 // A changeJSON is the documented form of a [Change]: a patch that also says
 // which bytes it is for. It holds no more of the file than the context of the
@@ -141,9 +142,13 @@ func fileMode(bits uint32) fs.FileMode {
 	return m
 }
 
+// isStored reports whether the change came from JSON, and its contents are on
+// the host.
+func (c Change) isStored() bool { return c.stored != nil && c.Before == nil && c.After == nil }
+
 // patch is what the change does.
 func (c Change) patch() patch {
-	if c.stored != nil && c.Before == nil && c.After == nil {
+	if c.isStored() {
 		return *c.stored
 	}
 	return newPatch(c.Before, c.After)
@@ -151,7 +156,7 @@ func (c Change) patch() patch {
 
 // none reports whether nothing changes.
 func (c Change) none() bool {
-	if c.stored != nil && c.Before == nil && c.After == nil {
+	if c.isStored() {
 		return c.stored.none()
 	}
 	return (c.Before == nil) == (c.After == nil) && bytes.Equal(c.Before, c.After)
@@ -223,8 +228,7 @@ func newPatch(before, after []byte) patch {
 	for _, h := range u.Hunks {
 		out := hunk{From: h.FromLine + skipped, To: h.ToLine + skipped}
 		for _, l := range h.Lines {
-			sign := map[udiff.OpKind]string{udiff.Equal: " ", udiff.Delete: "-", udiff.Insert: "+"}[l.Kind]
-			out.Lines = append(out.Lines, line(sign+l.Content))
+			out.Lines = append(out.Lines, line(signs[l.Kind:l.Kind+1]+l.Content))
 		}
 		p.Hunks = append(p.Hunks, out)
 	}
@@ -258,7 +262,7 @@ func (p patch) none() bool { return p.Before == p.After }
 func (p patch) check() error {
 	for _, h := range p.Hunks {
 		for _, l := range h.Lines {
-			if l == "" || !strings.Contains(" -+", string(l[0])) {
+			if l == "" || strings.IndexByte(signs, l[0]) < 0 {
 				return fmt.Errorf("not a patch: a line begins with %q", string(l[:min(len(l), 1)]))
 			}
 		}
@@ -335,7 +339,7 @@ func splitLines(data []byte) []string {
 
 // fits reports whether a file holds what the change was planned from.
 func (c Change) fits(now looked) bool {
-	if c.stored != nil && c.Before == nil && c.After == nil {
+	if c.isStored() {
 		return digestOf(now.data) == c.stored.Before
 	}
 	return (c.Before == nil) == (now.data == nil) && bytes.Equal(c.Before, now.data)
@@ -344,7 +348,7 @@ func (c Change) fits(now looked) bool {
 // complete fills in the contents of a change that came from JSON. now is the
 // file's content, with the digest before.
 func (c Change) complete(now []byte) (Change, error) {
-	if c.stored == nil || c.Before != nil || c.After != nil {
+	if !c.isStored() {
 		return c, nil
 	}
 	var err error
