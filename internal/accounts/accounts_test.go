@@ -283,3 +283,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A stat is what a host says of each path; of others that they are not there.
+type stat map[string]error
+
+func (s stat) Stat(path string) (fs.FileInfo, error) {
+	err, ok := s[path]
+	if !ok {
+		err = fs.ErrNotExist
+	}
+	return nil, err
+}
+
+func TestHasUseradd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		host stat
+		want bool
+		err  error
+	}{
+		"useradd":                {stat{"/usr/sbin": nil, "/usr/sbin/useradd": nil}, true, nil},
+		"adduser somewhere else": {stat{"/bin": nil, "/usr/local/bin": nil, "/usr/local/bin/adduser": nil}, true, nil},
+		"programs, and none":     {stat{"/bin": nil}, false, nil},
+		"no programs at all":     {stat{}, true, nil},
+		"not to be seen":         {stat{"/bin": nil, "/usr/bin": fs.ErrPermission}, false, fs.ErrPermission},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := HasUseradd(tt.host)
+			assert.Equal(t, tt.want, got)
+			assert.ErrorIs(t, err, tt.err)
+		})
+	}
+}
