@@ -55,10 +55,8 @@ func (e *env) demo(ctx context.Context, _ []string) error {
 		step := &env{in: e.in, out: e.out, err: e.out, ask: e.ask}
 		words = append(words, "--root", root)
 		e.say("\n$ remapctl %s", quoted(words))
-		c := newCommand(step)
-		c.SetArgs(append(words, "--color", e.when))
-		if err := c.ExecuteContext(ctx); err != nil && !errors.As(err, new(exitCode)) {
-			return err
+		if code := step.execute(ctx, append(words, "--color", e.when)); code == 2 {
+			return exitCode(code) // it has said why
 		}
 	}
 	start, err := contents(tree)
