@@ -113,7 +113,7 @@ func (e *env) decision(ctx context.Context, p usernskit.Plan) string {
 		}
 		add("Docker is restarted; %s: %s.", text.Count(len(list), "running container stops", "running containers stop"), cmp.Or(strings.Join(list, ", "), "none"))
 	case restart:
-		add("Docker is not restarted, and goes on as it is until it is.")
+		add("Docker is not restarted by this: it runs on as it is.")
 	}
 	if off && unknown == nil && daemon.Remaps() {
 		add("What is in %s is not seen once remapping is off: %s, %s, %s.", daemon.RootDir, text.Count(len(daemon.Images), "image", "images"),

@@ -112,7 +112,7 @@ func TestTheQuestionNamesWhatRuns(t *testing.T) {
 	change := usernskit.Change{Path: "/etc/docker/daemon.json", Before: []byte(`{"userns-remap": "default"}`), After: []byte("{}")}
 	e := &env{host: hosttest.Tree(t, "-- etc/hostname --\nx\n")}
 	p := usernskit.Plan{Changes: []usernskit.Change{change}, Actions: []usernskit.Action{sysctl, restart}}
-	assert.Equal(t, "This writes /etc/docker/daemon.json. Docker is not restarted, and goes on as it is until it is. The way back: "+e.self("undo"), e.decision(t.Context(), p))
+	assert.Equal(t, "This writes /etc/docker/daemon.json. Docker is not restarted by this: it runs on as it is. The way back: "+e.self("undo"), e.decision(t.Context(), p))
 	e.restarts = true
 	assert.Contains(t, e.decision(t.Context(), p), "It runs sysctl -p /etc/sysctl.d/x.conf. Docker is restarted; which containers stop is not known")
 }
