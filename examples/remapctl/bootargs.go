@@ -17,7 +17,7 @@ func bootargsCommand(e *env) *cobra.Command {
 	}, &cobra.Command{
 		Use: "show [ARG]...", Short: "print the command lines of this host, or where each ARG is set",
 		Long: "With ARGs it exits 0 where they are in force, now and at every boot to come, 1\n" +
-			"where they are not, and 3 where that cannot be told.",
+			"where they are not, and 3 where that is unknown.",
 		Example: "remapctl bootargs show user_namespace.enable=1",
 		RunE:    e.action(e.bootargsShow),
 	}, bootargsSetCommand(e), bootargsRemoveCommand(e), bootargsEditCommand(e), bootargsCheckCommand(e))

@@ -43,8 +43,7 @@ func flagError(c *cobra.Command, err error) error {
 	return usage(c, "%w", err)
 }
 
-// args is for a command that takes from least to most arguments; most is -1
-// where there is no end to them.
+// args is for a command that takes from least to most arguments; -1 is any number.
 func args(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, list []string) error {
 		switch {

@@ -53,7 +53,7 @@ func unseen(err error) error {
 	return err
 }
 
-// run is main with its surroundings as arguments. It returns the exit code.
+// run is main with its surroundings as arguments, and returns the exit code.
 //
 // A signal cancels what the command does. A command that only looks gets a
 // moment to clean up; one that is writing gets the time to roll back. A second

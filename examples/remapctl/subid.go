@@ -146,7 +146,7 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 	owners, unsure := s.Owners(ctx, id)
 	var code error
 	if unsure != nil {
-		e.note("whether an account has %d cannot be told: %v", id, unsure)
+		e.note("cannot tell whether an account has %d: %v", id, unsure)
 		code = incomplete
 	}
 	reserved := ""

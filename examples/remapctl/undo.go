@@ -131,8 +131,8 @@ func parseAge(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// showEdits prints, for each file in which others have changed what the receipt
-// wrote, what that was and what is no longer as it was.
+// showEdits prints, for each file that others have edited, what the receipt wrote
+// there and what differs now.
 func (e *env) showEdits(r usernskit.Receipt, err error) error {
 	var changed *usernskit.ChangedError
 	if !errors.As(err, &changed) {
