@@ -32,10 +32,6 @@ type Request struct {
 	Daemon dockerd.Choice
 }
 
-// RiskRemapChanged is the ID of the warning that another account was remapped
-// to: the images and containers of its store are no longer seen.
-const RiskRemapChanged = "remap-changed"
-
 // An Enable is a plan that turns remapping on, and its result.
 type Enable struct {
 	Remap daemoncfg.Remap
@@ -194,5 +190,11 @@ func Ranges(h usernskit.Host) func(ctx context.Context, account string) error {
 	}
 }
 
-// ErrNoRanges: the account of userns-remap has no line in one of the files.
-var ErrNoRanges = errors.New("no subordinate IDs")
+var (
+	// ErrNoRanges: the account of userns-remap has no line in one of the files.
+	ErrNoRanges = errors.New("no subordinate IDs")
+
+	// ErrNoSystemd is returned by [Restart] where systemd does not start docker.
+	// Run the action by hand.
+	ErrNoSystemd = errors.New("docker is not started by systemd here")
+)

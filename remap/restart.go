@@ -10,10 +10,6 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// ErrNoSystemd is returned by [Restart] where systemd does not start docker.
-// Run the action by hand.
-var ErrNoSystemd = errors.New("docker is not started by systemd here")
-
 // A Daemon is what a running dockerd reports.
 type Daemon struct {
 	Remapped bool   // SecurityOptions has name=userns

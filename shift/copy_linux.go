@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,15 +41,65 @@ func (j Job) measure(ctx context.Context) (Job, error) {
 		return j, err
 	}
 	var fs unix.Statfs_t
-	if err := unix.Statfs(filepath.Dir(into), &fs); err != nil {
-		return j, &os.PathError{Op: "statfs", Path: filepath.Dir(into), Err: err}
+	dir := filepath.Dir(into)
+	for err := unix.Statfs(dir, &fs); err != nil; err = unix.Statfs(dir, &fs) {
+		if !errors.Is(err, unix.ENOENT) || dir == "/" {
+			return j, &os.PathError{Op: "statfs", Path: dir, Err: err}
+		}
+		dir = filepath.Dir(dir) // it is to be made
 	}
-	// Names, attributes and the last block of each file take some room too.
-	j.Need, j.Free = j.Report.Bytes+int64(j.Report.Files)*4096, int64(fs.Bavail)*int64(fs.Bsize)
+	j.Free = int64(fs.Bavail) * int64(fs.Bsize)
 	if fs.Files > 0 && fs.Ffree < uint64(j.Report.Files) {
-		return j, fmt.Errorf("%w: %d files are to be made in %s, and it has room for %d", ErrNoSpace, j.Report.Files, filepath.Dir(into), fs.Ffree)
+		return j, fmt.Errorf("%w: %d files are to be made in %s, and it has room for %d", ErrNoSpace, j.Report.Files, dir, fs.Ffree)
 	}
-	return j, nil
+	var err error
+	j.Seconds, err = j.sample(ctx)
+	return j, err
+}
+
+// sampled is for how long a tree is read to tell how long a copy takes.
+const sampled = 200 * time.Millisecond
+
+// sample estimates the seconds that a copy takes: to write is taken to be as fast
+// as to read.
+func (j Job) sample(ctx context.Context) (seconds int, err error) {
+	root, _, err := j.openRoot()
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(root)
+	read, start := int64(0), time.Now()
+	enough := errors.New("enough")
+	buf := make([]byte, 64<<10)
+	var below func(d *dir) error
+	below = func(d *dir) error {
+		return eachName(d, func(name string) error {
+			fd, err := beneath(d.fd, name, unix.O_PATH)
+			if err != nil {
+				return nil // the copy fails, and not the estimate
+			}
+			defer unix.Close(fd)
+			st, err := stat(fd)
+			switch read += 4096; {
+			case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
+				return below(&dir{fd: fd, parent: d, name: name})
+			case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
+				in, err := reopen(fd, unix.O_RDONLY)
+				for n := 1; err == nil && n > 0 && time.Since(start) < sampled; read += int64(max(n, 0)) {
+					n, err = unix.Read(in, buf)
+				}
+				unix.Close(in)
+			}
+			if time.Since(start) > sampled || ctx.Err() != nil {
+				return enough
+			}
+			return nil
+		})
+	}
+	if err := below(&dir{fd: root}); err != nil && !errors.Is(err, enough) {
+		return 0, err
+	}
+	return int(math.Ceil(2 * time.Since(start).Seconds() * float64(j.Need) / float64(read+4096))), ctx.Err()
 }
 
 // part is where a copy is made before it is whole.

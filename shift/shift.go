@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -116,9 +117,13 @@ type Job struct {
 	Options Options        `json:"options"`
 	Report  Report         `json:"report"`
 	State   State          `json:"job_state"`
-	// Need and Free are the bytes that a copy takes, at most, and that there are.
-	Need  int64     `json:"need,omitempty"`
-	Free  int64     `json:"free,omitempty"`
+	// Need is how many bytes a copy takes, at most. Of a job that makes one, Free
+	// is how many there are, and Seconds how long it may take, by a sample of the
+	// tree that was read.
+	Need    int64 `json:"need"`
+	Free    int64 `json:"free,omitempty"`
+	Seconds int   `json:"seconds,omitempty"`
+
 	Ended time.Time `json:"ended,omitzero"` // when it was done
 }
 
@@ -146,17 +151,15 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	case err != nil && !errors.Is(err, ErrNoJob):
 		return Job{}, err
 	}
-	if job, err = job.scan(ctx); err != nil || opt.Into == "" {
+	job, err = job.scan(ctx)
+	// Names, attributes and the last block of each file take some room too.
+	job.Need = job.Report.Bytes + int64(job.Report.Files)*4096
+	if err != nil || opt.Into == "" {
 		return job, err
 	}
-	if job.Options.Into, err = filepath.Abs(opt.Into); err != nil {
+	if job.Options.Into, err = resolveNew(opt.Into); err != nil {
 		return Job{}, err
 	}
-	parent, err := filepath.EvalSymlinks(filepath.Dir(job.Options.Into))
-	if err != nil {
-		return Job{}, err
-	}
-	job.Options.Into = filepath.Join(parent, filepath.Base(job.Options.Into))
 	if within(job.Options.Into, dir) || within(dir, job.Options.Into) {
 		return Job{}, fmt.Errorf("%w: %s and its copy %s are one in the other", ErrRefused, dir, job.Options.Into)
 	}
@@ -323,6 +326,22 @@ func Identity(m userns.Mapping) (userns.Mapping, error) {
 		}
 	}
 	return userns.Mapping{UID: made[0], GID: made[1]}, nil
+}
+
+// resolveNew is resolve for a path of which the last parts may not be there yet.
+func resolveNew(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	dir, rest := filepath.Dir(path), filepath.Base(path)
+	for {
+		found, err := filepath.EvalSymlinks(dir)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || dir == "/" {
+			return filepath.Join(found, rest), err
+		}
+		dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest)
+	}
 }
 
 // apart checks that both mappings have the same IDs inside, and none in common on

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
@@ -143,6 +144,22 @@ func (e *env) containers(ctx context.Context) (out []string) {
 	}
 	for _, c := range engine.Containers {
 		out = append(out, c.Name+"\t"+c.Image)
+	}
+	return out
+}
+
+// volumes lists those of the plain store.
+func (e *env) volumes(ctx context.Context) (out []string) {
+	startup, err := e.daemon.Read(ctx, e.host)
+	if err != nil {
+		return nil
+	}
+	s, err := store.Read(e.host, startup.DataRoot)
+	if err != nil {
+		return nil
+	}
+	for _, v := range s.Volumes {
+		out = append(out, v.Name)
 	}
 	return out
 }

@@ -58,7 +58,7 @@ func newCommand(e *env) *cobra.Command {
 		Example:       "remapctl demo",
 		SilenceErrors: true, SilenceUsage: true,
 	},
-		demoCommand(e), planCommand(e), enableCommand(e), disableCommand(e), undoCommand(e), preflightCommand(e), shiftCommand(e),
+		demoCommand(e), planCommand(e), enableCommand(e), disableCommand(e), undoCommand(e), preflightCommand(e), migrateCommand(e), shiftCommand(e),
 		verifyCommand(e), drillCommand(e), psCommand(e), mapCommand(e), explainCommand(e), subidCommand(e), daemonCommand(e),
 		bootargsCommand(e), completionCommand(e), manCommand(e))
 	root.CompletionOptions.DisableDefaultCmd = true

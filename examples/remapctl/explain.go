@@ -33,6 +33,9 @@ var riskTexts = []jsonRisk{
 	{daemoncfg.WarnStartupUnsure, "how dockerd is started could not be read for certain"},
 	{subid.WarnSmallRange, "fewer than 65536 IDs: files of users with higher IDs, such as nobody, cannot be created"},
 	{string(subid.ProblemSlot), "useradd would give IDs of the range to another UID, without a look at the files"},
+	{remap.RiskVolumeInUse, "a container or a process uses the volume: if it writes while it is copied, there is no copy"},
+	{remap.RiskVolumeChanged, "a copied volume was written to since: undo moves its data out of the store and keeps it"},
+	{remap.RiskRemoveOld, "old volumes whose copies are the same are removed, and cannot be had back"},
 	{riskInUse, "a container or a process uses the directory whose owners move, or it is one of the system"},
 	{riskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
 }

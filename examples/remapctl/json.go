@@ -102,6 +102,9 @@ var known = []struct {
 	{shift.ErrRunning, "shift-running", ""},
 	{shift.ErrRefused, "shift-refused", ""},
 	{shift.ErrNoJob, "shift-no-job", ""},
+	{remap.ErrNoRanges, "no-ranges", ""},
+	{shift.ErrNoSpace, "no-space", ""},
+	{shift.ErrMissed, "missed", "run it again when nothing writes there"},
 	{fs.ErrPermission, "permission", ""},
 	{fs.ErrNotExist, "not-found", ""},
 }

@@ -38,7 +38,7 @@ var printed = map[string]any{
 	"map":    jsonSpace{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
 	"subid-list": fleet.Export{}, "subid-audit": jsonProblems{}, "subid-find": jsonFound{}, "subid-owner": jsonOwners{},
 	"daemon-get": jsonDaemonGet{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": jsonLine{},
-	"undo-list": jsonReceipts{}, "undo-forget": jsonForgotten{}, "shift": jsonShift{}, "progress": jsonProgress{}, "drill": drill.Report{},
+	"undo-list": jsonReceipts{}, "undo-forget": jsonForgotten{}, "shift": jsonShift{}, "migrate": jsonMigrate{}, "progress": jsonProgress{}, "drill": drill.Report{},
 }
 
 // TestSchemas holds the files in schema to the types; go generate has it write them.

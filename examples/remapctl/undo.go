@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,13 +13,15 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/remap"
 )
 
 func undoCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "undo [ID]", Short: "bring the files back as they were before a receipt",
 		Long: "Without ID it is the run that was interrupted, else the last one in force.\n" +
-			"Files that were edited since are shown, and nothing is changed.",
+			"Files that were edited since are shown, and nothing is changed. Of a migration it\n" +
+			"takes back the volumes; data that was written since is put aside and kept.",
 		Example: "remapctl undo --list",
 		Args:    args(0, 1),
 	}
@@ -49,7 +52,7 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	if err != nil {
 		return err
 	}
-	back, err := e.host.PlanUndo(r.ID, force)
+	back, err := remap.PlanUndo(ctx, e.host, r.ID, force)
 	if err != nil {
 		return e.showEdits(r, err)
 	}
@@ -64,7 +67,9 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	if err := e.agreed(ctx, back); err != nil {
 		return err
 	}
-	if err := e.write(func() error { return e.host.Undo(ctx, r.ID, force) }); err != nil {
+	if err := e.write(func() error {
+		return remap.Undo(ctx, e.host, r.ID, force, slices.Contains(e.accepted, remap.RiskVolumeChanged))
+	}); err != nil {
 		return e.showEdits(r, err)
 	}
 	e.done = fmt.Sprintf("receipt %s was undone", r.ID)

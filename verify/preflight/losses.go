@@ -25,7 +25,7 @@ func (p *preflight) disappears() {
 	if names, lost, size := images(e.Images); len(names) > 0 {
 		said := text.Count(len(names), "image", "images")
 		if size >= 0 {
-			said += ", " + bytesText(size)
+			said += ", " + text.Bytes(size)
 		}
 		if len(lost) > 0 {
 			said += fmt.Sprintf(", %d of them cannot be pulled again; docker save them before: %s", len(lost), some(lost))
@@ -67,7 +67,7 @@ func (p *preflight) disappears() {
 		add("plugins", names, -1, "%s, to be installed again: %s", text.Count(len(names), "managed plugin", "managed plugins"), some(names))
 	}
 	if e.BuildCache > 0 {
-		add("build-cache", []string{"build cache"}, e.BuildCache, "the build cache, %s", bytesText(e.BuildCache))
+		add("build-cache", []string{"build cache"}, e.BuildCache, "the build cache, %s", text.Bytes(e.BuildCache))
 	}
 }
 
@@ -100,17 +100,4 @@ func some(list []string) string {
 		return strings.Join(list[:5], ", ") + fmt.Sprintf(" and %d more", n-5)
 	}
 	return strings.Join(list, ", ")
-}
-
-// bytesText prints a size as docker(1) does, in powers of ten.
-func bytesText(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n), -1
-	for value >= 1000 && unit < 4 {
-		value /= 1000
-		unit++
-	}
-	return fmt.Sprintf("%.1f %cB", value, "kMGTP"[unit])
 }

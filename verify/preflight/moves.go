@@ -85,5 +85,5 @@ func (m Move) String() string {
 	if m.AtLeast {
 		atLeast = "at least "
 	}
-	return fmt.Sprintf("%s: %s%s, %s; moving the owners takes %s%d s", what, atLeast, text.Count(m.Files, "file", "files"), bytesText(m.Bytes), cmp.Or(atLeast, "about "), m.Seconds)
+	return fmt.Sprintf("%s: %s%s, %s; moving the owners takes %s%d s", what, atLeast, text.Count(m.Files, "file", "files"), text.Bytes(m.Bytes), cmp.Or(atLeast, "about "), m.Seconds)
 }

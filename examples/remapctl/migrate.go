@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/shift"
+)
+
+// jsonMigrate is what migrate prints with --json.
+type jsonMigrate struct {
+	DryRun  bool   `json:"dry_run"`
+	Receipt string `json:"receipt"` // empty where the list of copies was not written
+	remap.Migration
+	jsonPlan
+}
+
+func migrateCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "migrate [VOLUME]...", Short: "copy volumes into the store that dockerd uses with remapping, or without",
+		Long: "Copies the volumes that disappear when remapping is turned on or off, with their\n" +
+			"owners moved; without names it is all that have one. The old volumes stay, and\n" +
+			"undo takes the copies back. For images and containers it prints commands. Stop\n" +
+			"what uses the volumes before. Run again, it goes on, or has nothing to do.",
+		Example: "remapctl migrate --dry-run",
+	}
+	e.writeFlags(c)
+	from := c.Flags().String("from", "", "copy from `STORE`: plain, or the UID.GID of a remapped one (default: the other one)")
+	remove := c.Flags().Bool("remove-old", false, "remove the old volumes whose copies are the same to the last byte")
+	daemonFlags(c, &e.daemon)
+	e.argument(c, true, e.volumes)
+	c.RunE = e.action(func(ctx context.Context, names []string) error {
+		var m remap.Migration
+		if err := e.during("looking at every volume", func() (err error) {
+			m, err = remap.PlanMigrate(ctx, e.host, remap.Migrate{From: *from, Volumes: names, RemoveOld: *remove, Daemon: e.daemon})
+			return err
+		}); err != nil {
+			return unseen(err)
+		}
+		e.showMigration(m)
+		e.warn(m.Plan)
+		todo, refused := m.Todo()
+		err := m.Refusal()
+		switch {
+		case err != nil:
+			return err
+		case e.dryRun && todo+refused > 0:
+			e.next(m.Plan.Actions)
+			return e.migrated(m, "", findings)
+		case todo == 0 && refused > 0:
+			return errors.New("nothing was changed: " + strings.Join(refusals(m), "; "))
+		case e.dryRun || todo == 0 && !*remove:
+			e.say("nothing to do")
+			return e.migrated(m, "", nil)
+		}
+		e.about = fmt.Sprintf("This copies %s to %s.", text.Count(todo, "volume", "volumes"), m.To)
+		if err := e.agreed(ctx, m.Plan); err != nil {
+			return err
+		}
+		var receipt usernskit.Receipt
+		if err := e.write(func() (err error) {
+			m, receipt, err = m.Run(ctx, e.migrateMeter(m))
+			return err
+		}); err != nil {
+			if receipt.ID != "" {
+				e.done = fmt.Sprintf("volumes were copied (receipt %s)", receipt.ID)
+			}
+			return fmt.Errorf("%w; what is copied stays, and the same command goes on", err)
+		}
+		for _, v := range m.Volumes {
+			if v.State == remap.VolumeDone {
+				e.say("volume %s: copied%s", text.Visible(v.Name), because(v.Why))
+			}
+		}
+		e.next(m.Plan.Actions)
+		if receipt.ID != "" {
+			e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
+		}
+		if refused > 0 {
+			e.note("not copied: %s", strings.Join(refusals(m), "; "))
+			return e.migrated(m, receipt.ID, behind)
+		}
+		return e.migrated(m, receipt.ID, nil)
+	})
+	return c
+}
+
+func (e *env) migrated(m remap.Migration, receipt string, code error) error {
+	return e.printed(jsonMigrate{e.dryRun, receipt, m, planJSON(m.Plan)}, code)
+}
+
+// showMigration prints what becomes of each volume.
+func (e *env) showMigration(m remap.Migration) {
+	e.say("from %s to %s", text.Visible(m.From), text.Visible(m.To))
+	for _, v := range m.Volumes {
+		size := ""
+		if v.State == remap.VolumeCopy {
+			size = fmt.Sprintf(": %s, %s", text.Count(v.Files, "file", "files"), text.Bytes(v.Bytes))
+		}
+		e.say("  %-7s  %s%s%s", v.State, text.Visible(v.Name), size, because(v.Why))
+	}
+	if todo, _ := m.Todo(); todo > 0 {
+		e.say("takes up to %s, of which %s are free, and about %v", text.Bytes(m.Need), text.Bytes(m.Free), time.Duration(m.Seconds)*time.Second)
+	}
+}
+
+// refusals says which volumes cannot be copied.
+func refusals(m remap.Migration) (list []string) {
+	for _, v := range m.Volumes {
+		if v.State == remap.VolumeRefused {
+			list = append(list, "volume "+text.Visible(v.Name)+because(v.Why))
+		}
+	}
+	return list
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + text.Visible(why)
+}
+
+// migrateMeter tells how far all volumes are together.
+func (e *env) migrateMeter(m remap.Migration) func(string, shift.Progress) {
+	meter, before, total := e.meter(), map[string]int{}, 0
+	for _, v := range m.Volumes {
+		if v.State == remap.VolumeCopy {
+			before[v.Name] = total
+			total += v.Files
+		}
+	}
+	return func(volume string, p shift.Progress) { meter.at(before[volume]+p.Files, total) }
+}

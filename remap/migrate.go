@@ -1,0 +1,478 @@
+package remap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/shift"
+	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/subid/reader"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// A Migrate says which volumes are to be copied into the store that dockerd uses
+// by its configuration.
+type Migrate struct {
+	// From is the store that they are in: "plain" for that of a dockerd that does
+	// not remap, or the UID.GID of one that does. If empty, it is the plain one
+	// where remapping is on, and the only remapped one where it is off.
+	From string
+	// Volumes are the names. Without any it is all volumes that have one of their
+	// own, and not the one that dockerd gives.
+	Volumes []string
+	// RemoveOld removes the old volumes that are the same as their copies to the
+	// last byte. They cannot be had back.
+	RemoveOld bool
+	// Daemon says which dockerd is meant, where looking cannot tell.
+	Daemon dockerd.Choice
+}
+
+// IDs of warnings, and the states of a [Volume].
+const (
+	// RiskRemapChanged: another account was remapped to, and the images and
+	// containers of its store are no longer seen.
+	RiskRemapChanged = "remap-changed"
+	// RiskVolumeInUse: a container or a writing process uses a volume. If it
+	// writes while it is copied, the copy is given up.
+	RiskVolumeInUse = "volume-in-use"
+	// RiskVolumeChanged: a copy was written to since it was made. Its data is put
+	// aside when the copy is taken back.
+	RiskVolumeChanged = "volume-changed"
+	// WarnVolumeRemoved: a copy is removed when it is taken back, since the old
+	// volume is the same.
+	WarnVolumeRemoved = "volume-removed"
+	// RiskRemoveOld: the old volumes are removed for good.
+	RiskRemoveOld = "remove-old"
+	// WarnRecreate: something of the old store has to be made again by hand.
+	WarnRecreate = "recreate"
+
+	VolumeCopy    = "copy"    // it is to be copied
+	VolumeDone    = "done"    // it was copied
+	VolumeLeft    = "left"    // there is nothing of it to copy; Why says what to do
+	VolumeRefused = "refused" // it cannot be copied; Why says why
+)
+
+// plainStore is the name of the store of a dockerd that does not remap.
+const plainStore = "plain"
+
+// A Migration is a plan to copy volumes. Nothing is written by making it.
+type Migration struct {
+	From    string   `json:"from"` // the directories of the stores
+	To      string   `json:"to"`
+	Volumes []Volume `json:"volumes"`
+	Need    int64    `json:"need"` // bytes that the copies take, at most
+	Free    int64    `json:"free"`
+	// Seconds is how long it may take, by a sample that was read; 0 where there
+	// is nothing to do.
+	Seconds int `json:"seconds"`
+	// Plan has what is written to the journal, the commands for all that is not
+	// copied, and the warnings.
+	Plan usernskit.Plan `json:"-"`
+
+	want     Migrate
+	from, to userns.Mapping
+	host     usernskit.Host
+}
+
+// A Volume is one of the old store.
+type Volume struct {
+	Name   string `json:"name"`
+	State  string `json:"state"` // VolumeCopy and so on
+	Why    string `json:"why,omitempty"`
+	Source string `json:"source"` // the directory of its data
+	Target string `json:"target"` // that of the copy
+	Files  int    `json:"files"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// migratedPath is the list of the volumes that were copied, by their targets.
+// The receipt of a migration is for the change of this file, and its undo takes
+// back the volumes that leave it.
+const migratedPath = "/var/lib/usernskit/migrated.json"
+
+// A migrated is an entry of that list.
+type migrated struct {
+	Source string         `json:"source"`
+	From   userns.Mapping `json:"from"`
+	To     userns.Mapping `json:"to"`
+}
+
+// PlanMigrate looks at the volumes of the old store and plans their copies.
+func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration, error) {
+	m := Migration{want: want, host: h, Volumes: []Volume{}}
+	if err := m.stores(ctx); err != nil {
+		return Migration{}, err
+	}
+	old, err := store.Read(h, m.From)
+	if err != nil {
+		return Migration{}, err
+	}
+	if why := old.Unread["Volumes"]; why != "" {
+		return Migration{}, errors.New(why)
+	}
+	before, list, err := readMigrated(h)
+	if err != nil {
+		return Migration{}, err
+	}
+	for _, name := range want.Volumes {
+		if !slices.ContainsFunc(old.Volumes, func(v store.Volume) bool { return v.Name == name }) {
+			return Migration{}, fmt.Errorf("%s: %w: there is no volume of this name in %s", name, fs.ErrNotExist, m.From)
+		}
+	}
+	m.Plan.Title = "migrate volumes to " + m.To
+	unnamed := 0
+	for _, v := range old.Volumes {
+		if len(want.Volumes) == 0 && anonymous.MatchString(v.Name) {
+			unnamed++
+			continue
+		}
+		if len(want.Volumes) > 0 && !slices.Contains(want.Volumes, v.Name) {
+			continue
+		}
+		vol := Volume{Name: v.Name, Source: v.Mountpoint, Target: path.Join(m.To, "volumes", v.Name, "_data")}
+		_, listed := list[vol.Target]
+		job, err := m.look(ctx, &vol, v, listed, old.Unread["Volumes/"+v.Name])
+		if err != nil {
+			return Migration{}, fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		if vol.State == VolumeCopy {
+			list[vol.Target] = migrated{vol.Source, m.from, m.to}
+			if job.State != shift.StateDone { // in an earlier run that was killed
+				m.Need += job.Need
+			}
+			m.Free = max(m.Free, job.Free)
+			m.Seconds += job.Seconds
+		}
+		m.Volumes = append(m.Volumes, vol)
+	}
+	m.foreign(old)
+	m.recreate(ctx, old)
+	if unnamed > 0 {
+		m.note("not copied: %s without a name of their own; to copy one, give its hexadecimal name", text.Count(unnamed, "volume", "volumes"))
+	}
+	after, err := json.MarshalIndent(list, "", "  ")
+	if err != nil {
+		return Migration{}, err
+	}
+	if after = append(after, '\n'); len(list) > 0 && string(after) != string(before) {
+		m.Plan.Changes = []usernskit.Change{{Path: migratedPath, Before: before, After: after, Mode: 0o600}}
+	}
+	if want.RemoveOld {
+		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: RiskRemoveOld, Risk: true,
+			Text: "the old volumes are removed for good where their copies are the same"})
+	}
+	return m, nil
+}
+
+// anonymous matches the name that dockerd gives a volume without one.
+var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Todo returns how many volumes are to be copied, and how many cannot be.
+func (m Migration) Todo() (todo, refused int) {
+	for _, v := range m.Volumes {
+		switch v.State {
+		case VolumeCopy:
+			todo++
+		case VolumeRefused:
+			refused++
+		}
+	}
+	return todo, refused
+}
+
+func readMigrated(h usernskit.Host) (data []byte, list map[string]migrated, err error) {
+	data, err = h.ReadFile(migratedPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, map[string]migrated{}, nil
+	}
+	if err == nil {
+		list, err = parseMigrated(data)
+	}
+	return data, list, err
+}
+
+func parseMigrated(data []byte) (map[string]migrated, error) {
+	list := map[string]migrated{}
+	if data == nil {
+		return list, nil
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", migratedPath, err)
+	}
+	return list, nil
+}
+
+// stores finds the two stores and their maps.
+func (m *Migration) stores(ctx context.Context) error {
+	startup, err := m.want.Daemon.Read(ctx, m.host)
+	if err != nil {
+		return err
+	}
+	if len(startup.Unsure) > 0 {
+		return fmt.Errorf("how dockerd is started is not known: %s", strings.Join(startup.Unsure, "; "))
+	}
+	to, on, err := Mapping(ctx, m.host, m.want.Daemon).Get()
+	if err != nil {
+		return err
+	}
+	source := m.want.From
+	switch {
+	case source == "" && on:
+		source = plainStore
+	case source == "":
+		all, err := store.Remapped(m.host, startup.DataRoot)
+		if err != nil {
+			return err
+		}
+		if len(all) != 1 {
+			return fmt.Errorf("remapping is off, and there are %d remapped stores in %s: the one to copy from has to be named", len(all), startup.DataRoot)
+		}
+		source = path.Base(all[0])
+	}
+	m.From, m.To = startup.DataRoot, startup.DataRoot
+	if source != plainStore {
+		m.From = path.Join(startup.DataRoot, source)
+		if m.from, err = m.mapOf(ctx, source); err != nil {
+			return err
+		}
+	}
+	if on {
+		uid, _ := to.UID.ToHost(0)
+		gid, _ := to.GID.ToHost(0)
+		m.to, m.To = to, path.Join(startup.DataRoot, fmt.Sprintf("%d.%d", uid, gid))
+	}
+	switch {
+	case m.From == m.To:
+		return fmt.Errorf("%s is the store that dockerd uses by its configuration: there is nothing to copy from", m.From)
+	case source == plainStore:
+		m.from, err = shift.Identity(m.to)
+	case !on:
+		m.to, err = shift.Identity(m.from)
+	}
+	return err
+}
+
+// mapOf finds the map of a remapped store, whose name has the first of its IDs:
+// an account has a line with them.
+func (m *Migration) mapOf(ctx context.Context, name string) (userns.Mapping, error) {
+	set, err := subid.Read(ctx, m.host)
+	if err != nil {
+		return userns.Mapping{}, err
+	}
+	owners := map[string]bool{}
+	for c := range set.UID.Ranges() {
+		owners[c.Owner] = true
+	}
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
+		found, err := mapped(set, reader.Dockerd, owner)
+		if err != nil {
+			continue
+		}
+		uid, okUID := found.UID.ToHost(0)
+		gid, okGID := found.GID.ToHost(0)
+		if okUID && okGID && fmt.Sprintf("%d.%d", uid, gid) == name {
+			return found, nil
+		}
+	}
+	return userns.Mapping{}, fmt.Errorf("%w: no account of %s and %s has the IDs of the store %s, so how many it has is not known", ErrNoRanges, subid.UIDFile, subid.GIDFile, name)
+}
+
+// look decides what becomes of a volume.
+func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, listed bool, unread string) (shift.Job, error) {
+	refuse := func(format string, args ...any) (shift.Job, error) {
+		vol.State, vol.Why = VolumeRefused, fmt.Sprintf(format, args...)
+		return shift.Job{}, nil
+	}
+	if unread != "" {
+		return refuse("%s", unread)
+	}
+	if v.Options != nil {
+		vol.State, vol.Why = VolumeLeft, "its data is elsewhere, or dockerd counts it: make it again with the same options, docker volume create"
+		for _, key := range []string{"type", "o", "device"} {
+			if v.Options[key] != "" {
+				vol.Why += fmt.Sprintf(" --opt %s=%s", key, v.Options[key])
+			}
+		}
+		vol.Why += " " + v.Name
+		return shift.Job{}, nil
+	}
+	target, err := m.host.ReadDir(vol.Target)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return shift.Job{}, err
+	}
+	into := path.Join(m.staged(v.Name), "_data")
+	_, placed := m.host.Lstat(into)
+	if listed && err == nil && errors.Is(placed, fs.ErrNotExist) {
+		vol.State = VolumeDone // also where containers have written to it since
+		return shift.Job{}, nil
+	}
+	job, err := m.planJob(ctx, vol.Source, into)
+	if errors.Is(err, shift.ErrDiffers) { // it was written to since an earlier run
+		job, err = m.planJob(ctx, vol.Source, "")
+	}
+	if err != nil {
+		return job, err
+	}
+	vol.Files, vol.Bytes = job.Report.Files, job.Report.Bytes
+	if len(target) > 0 {
+		there, err := m.planJob(ctx, vol.Source, vol.Target)
+		if errors.Is(err, shift.ErrDiffers) {
+			return refuse("a volume of this name with other data is in the store that dockerd uses: %v", err)
+		}
+		if err == nil && there.State == shift.StateDone {
+			vol.State = VolumeDone
+		}
+		return job, err
+	}
+	switch r := job.Report; {
+	case r.Mixed():
+		return refuse("%d files have IDs of the old range and %d of the new one already", r.Todo, r.Done)
+	case r.Immutable > 0:
+		return refuse("%d files are immutable or append-only", r.Immutable)
+	case r.Mounts > 0:
+		return refuse("%d mounts in it would not be copied", r.Mounts)
+	case len(r.Busy) > 0:
+		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: RiskVolumeInUse, Risk: true,
+			Text: fmt.Sprintf("volume %s is in use by %s: stop it first", v.Name, strings.Join(r.Busy, ", "))})
+	}
+	vol.State = VolumeCopy
+	return job, nil
+}
+
+// planJob is [shift.Plan] for a volume.
+func (m *Migration) planJob(ctx context.Context, source, into string) (shift.Job, error) {
+	var at [3]string
+	for i, name := range []string{source, into, shift.DefaultState} {
+		if name == "" {
+			continue
+		}
+		var err error
+		if at[i], err = m.host.Path(name); err != nil {
+			return shift.Job{}, err
+		}
+	}
+	return shift.Plan(ctx, at[0], m.from, m.to, shift.Options{Into: at[1], State: at[2], AcceptRisk: true})
+}
+
+// foreign adds the volumes that are not in the store: those of other drivers.
+func (m *Migration) foreign(old *store.Store) {
+	seen := map[string]bool{}
+	for _, c := range old.Containers {
+		for _, v := range c.Mounts {
+			if v.Type != "volume" || v.Driver == "" || v.Driver == "local" || seen[v.Name] {
+				continue
+			}
+			if len(m.want.Volumes) > 0 && !slices.Contains(m.want.Volumes, v.Name) {
+				continue
+			}
+			seen[v.Name] = true
+			m.Volumes = append(m.Volumes, Volume{Name: v.Name, State: VolumeLeft, Source: v.Source,
+				Why: fmt.Sprintf("its driver %s keeps the data: install the driver again, and make the volume as it was made", v.Driver)})
+		}
+	}
+}
+
+func (m *Migration) note(format string, args ...any) {
+	m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: WarnRecreate, Text: fmt.Sprintf(format, args...)})
+}
+
+// recreate adds the commands for images and containers, which are not copied.
+func (m *Migration) recreate(ctx context.Context, old *store.Store) {
+	later := func(why string, argv ...string) {
+		a := usernskit.Action{Why: why, Argv: argv, When: usernskit.WhenLater}
+		if !m.host.Live() {
+			a.Where = usernskit.WhereBoot
+		}
+		m.Plan.Actions = append(m.Plan.Actions, a)
+	}
+	running, err := runsOn(m.host, m.From)
+	if err != nil {
+		m.note("whether a dockerd runs on %s is not known: %v", m.From, err)
+	}
+	var save []string
+	for _, i := range old.Images {
+		switch {
+		case len(i.Tags) > 0 && len(i.Digests) > 0:
+			later("the new store has no images; this one came from a registry", "docker", "pull", i.Tags[0])
+		case len(i.Tags) > 0:
+			save = append(save, i.Tags...)
+		}
+	}
+	if len(old.Images) == 0 && running { // containerd may keep them, which is not in the store
+		out, exit, err := m.host.Ask(ctx, "docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+		if err != nil || exit != 0 {
+			m.note("which images there are is not known: docker image ls gives exit status %d, %v", exit, err)
+		}
+		save = slices.DeleteFunc(strings.Fields(string(out)), func(tag string) bool { return strings.Contains(tag, "<none>") })
+	}
+	if len(save) > 0 && running {
+		m.Plan.Actions = append(m.Plan.Actions, usernskit.Action{Why: "while dockerd uses the old store; of these images no registry is known",
+			Argv: append([]string{"docker", "save", "--output", "images.tar"}, save...)})
+		later("once dockerd uses the new store", "docker", "load", "--input", "images.tar")
+	} else if len(save) > 0 {
+		m.note("images in no registry that is known here, to be built again, or saved by a dockerd on the old store (docker save | docker load): %s", strings.Join(save, ", "))
+	}
+	projects := map[string]bool{}
+	for _, c := range old.Containers {
+		project, dir, files := c.Labels["com.docker.compose.project"], c.Labels["com.docker.compose.project.working_dir"], c.Labels["com.docker.compose.project.config_files"]
+		switch {
+		case c.Unread:
+			m.note("container %s: its files cannot be read", c)
+		case project != "" && dir != "" && files != "":
+			if !projects[project] {
+				projects[project] = true
+				argv := []string{"docker", "compose", "--project-directory", dir, "--project-name", project}
+				for file := range strings.SplitSeq(files, ",") {
+					argv = append(argv, "--file", file)
+				}
+				later("makes the containers of the project again", append(argv, "up", "--detach")...)
+			}
+		default:
+			m.note("container %s, to be made again by the command that made it; what is known of it: %s", c, strings.Join(runCommand(c), " "))
+		}
+	}
+}
+
+// runCommand is the command that makes a container, as far as it is known.
+func runCommand(c store.Container) []string {
+	argv := []string{"docker", "run", "--detach", "--name=" + c.String()}
+	add := func(flag, value string) {
+		if value != "" && value != "no" && value != "default" {
+			argv = append(argv, flag+"="+value)
+		}
+	}
+	add("--user", c.User)
+	add("--restart", c.Restart)
+	add("--network", c.Network)
+	add("--userns", c.Userns)
+	add("--pid", c.PIDMode)
+	for _, v := range c.Mounts {
+		from := v.Name
+		if v.Type == "bind" {
+			from = v.Source
+		}
+		if v.ReadOnly {
+			v.Destination += ":ro"
+		}
+		add("--volume", from+":"+v.Destination)
+	}
+	for _, d := range c.Devices {
+		add("--device", d.Host+":"+d.Container)
+	}
+	if c.Privileged {
+		argv = append(argv, "--privileged")
+	}
+	return append(argv, c.Image)
+}

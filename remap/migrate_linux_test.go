@@ -1,0 +1,345 @@
+package remap_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/shift"
+)
+
+// TestMain lets the test program also be the one that is killed.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 3 && os.Args[1] == "migrate-test-child" {
+		h := usernskit.Host{Root: os.Args[3]}
+		err := do(context.Background(), h, os.Args[2])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func do(ctx context.Context, h usernskit.Host, what string) error {
+	if what == "undo" {
+		return remap.Undo(ctx, h, "", nil, false)
+	}
+	m, err := remap.PlanMigrate(ctx, h, remap.Migrate{})
+	if err == nil {
+		_, _, err = m.Run(ctx, nil)
+	}
+	return err
+}
+
+const remapped = `
+-- etc/passwd --
+root:x:0:0:root:/root:/bin/bash
+dockremap:x:990:990::/nonexistent:/usr/sbin/nologin
+-- etc/group --
+root:x:0:
+dockremap:x:990:
+-- etc/subuid --
+dockremap:1700000000:65536
+-- etc/subgid --
+dockremap:1700000000:65536
+-- etc/docker/daemon.json --
+{"userns-remap": "default"}
+-- usr/lib/systemd/system/docker.service --
+[Service]
+ExecStart=/usr/bin/dockerd
+-- var/lib/docker/volumes/data/_data/sub/file --
+some
+-- var/lib/docker/volumes/more/_data/tool --
+tool
+`
+
+const (
+	plainData = "var/lib/docker/volumes/data/_data"
+	newStore  = "var/lib/docker/1700000000.1700000000"
+	newData   = newStore + "/volumes/data/_data"
+	newMore   = newStore + "/volumes/more/_data"
+)
+
+// volumes is a host that remaps, with two volumes of the time before.
+func volumes(t *testing.T) usernskit.Host {
+	t.Helper()
+	h := hosttest.Tree(t, remapped)
+	require.NoError(t, os.Chown(filepath.Join(h.Root, plainData, "sub/file"), 33, 33))
+	require.NoError(t, os.Chown(filepath.Join(h.Root, plainData), 33, 33))
+	require.NoError(t, unix.Chmod(filepath.Join(h.Root, plainData, "sub/file"), 0o4755))
+	return h
+}
+
+func planned(t *testing.T, h usernskit.Host, want remap.Migrate) remap.Migration {
+	t.Helper()
+	m, err := remap.PlanMigrate(t.Context(), h, want)
+	require.NoError(t, err)
+	return m
+}
+
+func migrated(t *testing.T, h usernskit.Host) usernskit.Receipt {
+	t.Helper()
+	m, receipt, err := planned(t, h, remap.Migrate{}).Run(t.Context(), nil)
+	require.NoError(t, err)
+	for _, v := range m.Volumes {
+		require.Equal(t, remap.VolumeDone, v.State, v.Why)
+	}
+	return receipt
+}
+
+// requireWhole wants both copies in their places and nothing beside them.
+func requireWhole(t *testing.T, h usernskit.Host) {
+	t.Helper()
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(filepath.Join(h.Root, newData, "sub/file"), &st))
+	assert.Equal(t, []uint32{1700000033, 1700000033, unix.S_IFREG | 0o4755}, []uint32{st.Uid, st.Gid, st.Mode})
+	assert.FileExists(t, filepath.Join(h.Root, newMore, "tool"))
+	assert.NoDirExists(t, filepath.Join(h.Root, newStore, "usernskit-migrate"))
+	assert.FileExists(t, filepath.Join(h.Root, plainData, "sub/file"))
+}
+
+func TestMigrate(t *testing.T) {
+	hosttest.Need(t)
+	t.Run("there, again and back", func(t *testing.T) {
+		h := volumes(t)
+		start := hosttest.Snapshot(t, h)
+		m := planned(t, h, remap.Migrate{})
+		todo, refused := m.Todo()
+		assert.Equal(t, []int{2, 0}, []int{todo, refused})
+		assert.Greater(t, m.Need, int64(8192))
+		assert.Greater(t, m.Free, m.Need)
+		assert.Positive(t, m.Seconds)
+		assert.Equal(t, start, hosttest.Snapshot(t, h), "a plan changes nothing")
+
+		receipt := migrated(t, h)
+		requireWhole(t, h)
+		again := planned(t, h, remap.Migrate{})
+		assert.True(t, again.Plan.Empty())
+		todo, refused = again.Todo()
+		assert.Equal(t, []int{0, 0}, []int{todo, refused})
+		_, second, err := again.Run(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Empty(t, second.ID)
+
+		require.NoError(t, remap.Undo(t.Context(), h, receipt.ID, nil, false))
+		assert.NoDirExists(t, filepath.Join(h.Root, filepath.Dir(newData)))
+		assert.NoDirExists(t, filepath.Join(h.Root, filepath.Dir(newMore)))
+		assert.NoFileExists(t, filepath.Join(h.Root, "var/lib/usernskit/migrated.json"))
+		migrated(t, h)
+	})
+	t.Run("undo of what was written since", func(t *testing.T) {
+		h := volumes(t)
+		migrated(t, h)
+		require.NoError(t, os.WriteFile(filepath.Join(h.Root, newData, "new"), []byte("new"), 0o644))
+		before := hosttest.Snapshot(t, h)
+		back, err := remap.PlanUndo(t.Context(), h, "", nil)
+		require.NoError(t, err)
+		require.Len(t, back.Warnings, 2)
+		assert.Equal(t, remap.RiskVolumeChanged, back.Warnings[0].ID)
+		assert.True(t, back.Warnings[0].Risk)
+		assert.Equal(t, remap.WarnVolumeRemoved, back.Warnings[1].ID)
+		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, false), shift.ErrDiffers)
+		assert.Equal(t, before, hosttest.Snapshot(t, h))
+		require.NoError(t, remap.Undo(t.Context(), h, "", nil, true))
+		assert.NoDirExists(t, filepath.Join(h.Root, newData))
+		assert.FileExists(t, filepath.Join(h.Root, newStore, "usernskit-undone/data/_data/new"))
+	})
+	t.Run("undo without the old volume removes nothing", func(t *testing.T) {
+		h := volumes(t)
+		migrated(t, h)
+		require.NoError(t, os.RemoveAll(filepath.Join(h.Root, filepath.Dir(plainData))))
+		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, false), fs.ErrNotExist)
+		assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
+	})
+	t.Run("a later migration stays when an earlier one is undone", func(t *testing.T) {
+		h := volumes(t)
+		_, first, err := planned(t, h, remap.Migrate{Volumes: []string{"data"}}).Run(t.Context(), nil)
+		require.NoError(t, err)
+		_, _, err = planned(t, h, remap.Migrate{Volumes: []string{"more"}}).Run(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, remap.Undo(t.Context(), h, first.ID, nil, false))
+		assert.NoDirExists(t, filepath.Join(h.Root, newData))
+		assert.FileExists(t, filepath.Join(h.Root, newMore, "tool"))
+		require.NoError(t, remap.Undo(t.Context(), h, "", nil, false))
+		assert.NoDirExists(t, filepath.Join(h.Root, newMore))
+	})
+	t.Run("a new and empty volume of the name gives way", func(t *testing.T) {
+		h := volumes(t)
+		require.NoError(t, os.MkdirAll(filepath.Join(h.Root, newData), 0o755))
+		migrated(t, h)
+		requireWhole(t, h)
+	})
+	t.Run("other data of the name stays", func(t *testing.T) {
+		h := volumes(t)
+		require.NoError(t, os.MkdirAll(filepath.Join(h.Root, newData, "theirs"), 0o755))
+		m := planned(t, h, remap.Migrate{})
+		todo, refused := m.Todo()
+		assert.Equal(t, []int{1, 1}, []int{todo, refused})
+		_, _, err := m.Run(t.Context(), nil)
+		require.NoError(t, err)
+		assert.DirExists(t, filepath.Join(h.Root, newData, "theirs"))
+		assert.NoDirExists(t, filepath.Join(h.Root, newData, "sub"))
+		assert.FileExists(t, filepath.Join(h.Root, newMore, "tool"))
+	})
+	t.Run("data that appears while it is copied stays", func(t *testing.T) {
+		h := volumes(t)
+		_, _, err := planned(t, h, remap.Migrate{Volumes: []string{"data"}}).Run(t.Context(), nil)
+		require.NoError(t, err)
+		m := planned(t, h, remap.Migrate{Volumes: []string{"more"}})
+		require.NoError(t, os.MkdirAll(filepath.Join(h.Root, newMore, "theirs"), 0o755))
+		_, _, err = m.Run(t.Context(), nil)
+		require.ErrorIs(t, err, unix.ENOTEMPTY)
+		assert.DirExists(t, filepath.Join(h.Root, newMore, "theirs"))
+	})
+	t.Run("options that cannot be read", func(t *testing.T) {
+		h := volumes(t)
+		require.NoError(t, os.Mkdir(filepath.Join(h.Root, plainData, "../opts.json"), 0o755))
+		m := planned(t, h, remap.Migrate{Volumes: []string{"data"}})
+		assert.Equal(t, remap.VolumeRefused, m.Volumes[0].State)
+		assert.Contains(t, m.Volumes[0].Why, "opts.json")
+	})
+	t.Run("not enough room", func(t *testing.T) {
+		h := volumes(t)
+		at := filepath.Join(h.Root, newStore)
+		require.NoError(t, os.Mkdir(at, 0o710))
+		require.NoError(t, unix.Mount("tmpfs", at, "tmpfs", 0, "size=16k"))
+		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+		m := planned(t, h, remap.Migrate{})
+		_, _, err := m.Run(t.Context(), nil)
+		require.ErrorIs(t, err, shift.ErrNoSpace)
+		assert.ErrorContains(t, err, fmt.Sprintf("up to %d bytes", m.Need))
+		assert.NoDirExists(t, filepath.Join(at, "usernskit-migrate"))
+	})
+	t.Run("a dockerd that cannot be asked runs on the store", func(t *testing.T) {
+		h := volumes(t)
+		require.NoError(t, os.MkdirAll(filepath.Join(h.Root, newStore, "volumes"), 0o755))
+		db, err := os.Create(filepath.Join(h.Root, newStore, "volumes/metadata.db"))
+		require.NoError(t, err)
+		defer db.Close()
+		require.NoError(t, unix.Flock(int(db.Fd()), unix.LOCK_EX))
+		_, _, err = planned(t, h, remap.Migrate{}).Run(t.Context(), nil)
+		require.ErrorContains(t, err, "stop it")
+		assert.NoDirExists(t, filepath.Join(h.Root, newStore, "usernskit-migrate"))
+	})
+	t.Run("a volume that is written to while it is copied", func(t *testing.T) {
+		h := volumes(t)
+		m := planned(t, h, remap.Migrate{})
+		require.NoError(t, os.WriteFile(filepath.Join(h.Root, plainData, "more"), nil, 0o644))
+		_, _, err := m.Run(t.Context(), nil)
+		require.NoError(t, err, "written before it began")
+		assert.FileExists(t, filepath.Join(h.Root, newData, "more"))
+	})
+}
+
+// The way back, where remapping is off.
+func TestMigrateBack(t *testing.T) {
+	hosttest.Need(t)
+	h := volumes(t)
+	migrated(t, h)
+	write := func(name, data string) {
+		require.NoError(t, os.WriteFile(filepath.Join(h.Root, name), []byte(data), 0o644))
+	}
+	write("etc/docker/daemon.json", "{}\n")
+	write(newData+"/written", "while remapped")
+	require.NoError(t, os.Chown(filepath.Join(h.Root, newData, "written"), 1700001000, 1700001000))
+	require.NoError(t, os.RemoveAll(filepath.Join(h.Root, filepath.Dir(plainData))))
+
+	require.NoError(t, os.Mkdir(filepath.Join(h.Root, "var/lib/docker/5.5"), 0o755))
+	_, err := remap.PlanMigrate(t.Context(), h, remap.Migrate{})
+	require.ErrorContains(t, err, "2 remapped stores")
+	_, err = remap.PlanMigrate(t.Context(), h, remap.Migrate{From: "5.5"})
+	require.ErrorIs(t, err, remap.ErrNoRanges)
+	_, err = remap.PlanMigrate(t.Context(), h, remap.Migrate{From: "plain"})
+	require.ErrorContains(t, err, "nothing to copy from")
+
+	m, _, err := planned(t, h, remap.Migrate{From: "1700000000.1700000000"}).Run(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "/var/lib/docker", m.To)
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(filepath.Join(h.Root, plainData, "written"), &st))
+	assert.Equal(t, []uint32{1000, 1000}, []uint32{st.Uid, st.Gid})
+}
+
+// The old volumes go only where the copy is the same.
+func TestMigrateRemovesOldVolumes(t *testing.T) {
+	hosttest.Need(t)
+	h := volumes(t)
+	migrated(t, h)
+	require.NoError(t, os.WriteFile(filepath.Join(h.Root, newMore, "tool"), []byte("TOOL\n"), 0o644))
+	m, _, err := planned(t, h, remap.Migrate{RemoveOld: true}).Run(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "the old volume is removed", m.Volumes[0].Why)
+	assert.Contains(t, m.Volumes[1].Why, "the old volume stays")
+	assert.NoDirExists(t, filepath.Join(h.Root, filepath.Dir(plainData)))
+	assert.FileExists(t, filepath.Join(h.Root, "var/lib/docker/volumes/more/_data/tool"))
+	require.Error(t, remap.Undo(t.Context(), h, "", nil, false))
+	assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
+}
+
+// A migration and its undo that are killed before any of these calls are done by
+// a second one.
+func TestAMigrationThatIsKilledIsDoneByTheNext(t *testing.T) {
+	hosttest.Need(t, "strace")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	kills, step := 0, 4
+	if os.Getenv("USERNSKIT_LONG") != "" {
+		step = 1
+	}
+	for _, verb := range []string{"migrate", "undo"} {
+		for _, call := range []string{"mkdirat", "renameat", "renameat2", "rename", "unlinkat", "fsync", "syncfs", "linkat"} {
+			for n := 1; ; n += step {
+				h := volumes(t)
+				if verb == "undo" {
+					migrated(t, h)
+				}
+				out, err := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, n),
+					self, "migrate-test-child", verb, h.Root).CombinedOutput()
+				whole := err == nil
+				if !whole {
+					kills++
+					require.Empty(t, string(out))
+					if entries, err := os.ReadDir(filepath.Join(h.Root, newStore, "volumes")); err == nil { // what a dockerd would see now
+						for _, e := range entries {
+							assert.DirExists(t, filepath.Join(h.Root, newStore, "volumes", e.Name(), "_data"), "%s %s %d", verb, call, n)
+						}
+					}
+				}
+				if verb == "undo" {
+					if err := do(t.Context(), h, verb); err != nil {
+						require.ErrorIs(t, err, usernskit.ErrNoReceipt)
+					}
+					assert.NoDirExists(t, filepath.Join(h.Root, newData))
+					assert.NoDirExists(t, filepath.Join(h.Root, newMore))
+					assert.NoDirExists(t, filepath.Join(h.Root, newStore, "usernskit-removed"), "%s %d", call, n)
+				} else {
+					if err := do(t.Context(), h, verb); err != nil { // killed while the list was written
+						require.ErrorIs(t, err, usernskit.ErrUnfinished, "%s %d", call, n)
+						require.NoError(t, do(t.Context(), h, "undo"))
+						require.NoError(t, do(t.Context(), h, verb))
+					}
+					requireWhole(t, h)
+				}
+				require.FileExists(t, filepath.Join(h.Root, plainData, "sub/file"))
+				if whole {
+					break
+				}
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+	require.Greater(t, kills, 15)
+}

@@ -1,0 +1,300 @@
+package remap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/shift"
+)
+
+// stageDir is where copies are until all are whole, in the store that they are
+// for: dockerd takes each directory in volumes for a volume.
+const stageDir = "usernskit-migrate"
+
+// removedDir has volumes that are being removed.
+const removedDir = "usernskit-removed"
+
+// undoneDir has the volumes that were taken back although they were written to.
+const undoneDir = "usernskit-undone"
+
+// Refusal says why [Migration.Run] refuses, or nothing. Risks in the plan's
+// warnings are for the caller to accept.
+func (m Migration) Refusal() error {
+	todo, _ := m.Todo()
+	if todo > 0 && m.Need > m.Free {
+		return fmt.Errorf("%w: the volumes take up to %d bytes, and %s has %d", shift.ErrNoSpace, m.Need, m.To, m.Free)
+	}
+	return nil
+}
+
+// Run copies the volumes that are to be copied, and returns them as they are then.
+// A run that was killed is begun again by a new plan, and takes the volumes that
+// were whole. The receipt is of the list of what was copied: [Undo] takes the
+// volumes back with it.
+func (m Migration) Run(ctx context.Context, progress func(volume string, p shift.Progress)) (Migration, usernskit.Receipt, error) {
+	var receipt usernskit.Receipt
+	if err := m.Refusal(); err != nil {
+		return m, receipt, err
+	}
+	todo, _ := m.Todo()
+	if todo > 0 {
+		if err := m.reachable(ctx); err != nil {
+			return m, receipt, err
+		}
+	}
+	for _, v := range m.Volumes {
+		if v.State != VolumeCopy {
+			continue
+		}
+		if err := m.stage(ctx, v, progress); err != nil {
+			return m, receipt, fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+	}
+	if len(m.Plan.Changes) > 0 {
+		var err error
+		list := usernskit.Plan{Title: m.Plan.Title, Changes: m.Plan.Changes}
+		if receipt, err = m.host.Apply(ctx, list); err != nil {
+			return m, receipt, err
+		}
+	}
+	for i, v := range m.Volumes {
+		if v.State == VolumeCopy {
+			if err := m.place(ctx, v); err != nil {
+				return m, receipt, fmt.Errorf("volume %s: %w", v.Name, err)
+			}
+			m.Volumes[i].State = VolumeDone
+		}
+	}
+	if err := m.sweep(); err != nil {
+		return m, receipt, err
+	}
+	if !m.want.RemoveOld {
+		return m, receipt, nil
+	}
+	for i, v := range m.Volumes {
+		if v.State == VolumeDone {
+			if err := m.removeOld(ctx, &m.Volumes[i]); err != nil {
+				return m, receipt, fmt.Errorf("volume %s: %w", v.Name, err)
+			}
+		}
+	}
+	return m, receipt, nil
+}
+
+// sweep removes the directory of the copies, where it is empty.
+func (m Migration) sweep() error {
+	stage, err := m.host.Path(path.Join(m.To, stageDir))
+	if err != nil {
+		return err
+	}
+	left, err := os.ReadDir(stage)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range left {
+		_ = os.Remove(filepath.Join(stage, e.Name())) // after a kill
+	}
+	_ = os.Remove(stage)
+	return nil
+}
+
+// reachable looks, before anything is copied, whether a dockerd that runs on the
+// target store can be asked to make volumes there.
+func (m Migration) reachable(ctx context.Context) error {
+	running, err := runsOn(m.host, m.To)
+	if err != nil || !running {
+		return err
+	}
+	to, err := m.host.Path(m.To)
+	if err != nil {
+		return err
+	}
+	out, err := m.host.Command(ctx, "docker", "info", "--format", "{{.DockerRootDir}}")
+	if at := strings.TrimSpace(string(out)); err == nil && at != to && at != m.To {
+		err = fmt.Errorf("the one that answers has its data in %s", at)
+	}
+	if err != nil {
+		return fmt.Errorf("a dockerd runs on %s and has to make the volumes: stop it, or see to it that docker(1) reaches it: %w", m.To, err)
+	}
+	return nil
+}
+
+// staged is the directory of a volume that is not in its place yet.
+func (m Migration) staged(name string) string { return path.Join(m.To, stageDir, name) }
+
+// stage copies a volume to a directory of the store where dockerd does not see it.
+func (m Migration) stage(ctx context.Context, v Volume, progress func(string, shift.Progress)) error {
+	dir, err := m.host.Path(m.staged(v.Name))
+	if err != nil {
+		return err
+	}
+	// The modes are those that dockerd makes; it sets that of the store when it starts.
+	for _, d := range []struct {
+		path string
+		mode fs.FileMode
+	}{{filepath.Dir(filepath.Dir(dir)), 0o710}, {filepath.Dir(dir), 0o700}, {dir, 0o701}} {
+		if err := os.Mkdir(d.path, d.mode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	into := path.Join(m.staged(v.Name), "_data")
+	job, err := m.planJob(ctx, v.Source, into)
+	if errors.Is(err, shift.ErrDiffers) { // the volume was written to since an earlier run
+		if err = os.RemoveAll(filepath.Join(dir, "_data")); err == nil {
+			job, err = m.planJob(ctx, v.Source, into)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = shift.Run(ctx, job, func(p shift.Progress) {
+		if progress != nil {
+			progress(v.Name, p)
+		}
+	})
+	return err
+}
+
+// place moves a copy into the store. A dockerd that runs there has to make the
+// volume: it does not see directories that are put there, and takes the owner
+// from them when a container wants a volume of that name.
+func (m Migration) place(ctx context.Context, v Volume) error {
+	unlock, running, err := lockStore(m.host, m.To)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if running {
+		if _, err := m.host.Command(ctx, "docker", "volume", "create", v.Name); err != nil {
+			return err
+		}
+	}
+	dir, err := m.host.Path(m.staged(v.Name))
+	if err != nil {
+		return err
+	}
+	data, err := m.host.Path(v.Target)
+	if err != nil {
+		return err
+	}
+	volumes := filepath.Dir(filepath.Dir(data))
+	if err := os.Mkdir(volumes, 0o701); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(filepath.Dir(data)); errors.Is(err, fs.ErrNotExist) {
+		err = os.Rename(dir, filepath.Dir(data))
+		return errors.Join(err, syncDirs(volumes))
+	}
+	// A volume without data: rename(2) replaces an empty directory and no other.
+	if err := syscall.Rename(filepath.Join(dir, "_data"), data); err != nil {
+		return &os.LinkError{Op: "rename", Old: filepath.Join(dir, "_data"), New: data, Err: err}
+	}
+	return errors.Join(os.Remove(dir), syncDirs(filepath.Dir(data), volumes))
+}
+
+// runsOn reports whether a dockerd runs on a store.
+func runsOn(h usernskit.Host, store string) (bool, error) {
+	unlock, running, err := lockStore(h, store)
+	if err == nil {
+		unlock()
+	}
+	return running, err
+}
+
+func syncDirs(dirs ...string) error {
+	for _, dir := range dirs {
+		f, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeOld removes an old volume if its copy is the same in every byte.
+func (m Migration) removeOld(ctx context.Context, v *Volume) error {
+	if _, err := m.host.Lstat(v.Source); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	job, err := m.planJob(ctx, v.Source, v.Target)
+	if err == nil && len(job.Report.Busy) > 0 {
+		err = fmt.Errorf("it is in use by %s", strings.Join(job.Report.Busy, ", "))
+	}
+	if err == nil {
+		err = shift.Compare(ctx, job)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		err = m.discard(m.From, v.Source)
+	}
+	if err != nil {
+		v.Why = fmt.Sprintf("the old volume stays: %v", err)
+		return nil
+	}
+	v.Why = "the old volume is removed"
+	return nil
+}
+
+// discard removes a volume of a store on which no dockerd runs. It leaves its name
+// at once, and what a kill leaves is removed by the next.
+func (m Migration) discard(store, data string) error {
+	if _, err := m.aside(store, data, removedDir); err != nil {
+		return err
+	}
+	return m.removeDiscarded(store)
+}
+
+func (m Migration) removeDiscarded(store string) error {
+	dir, err := m.host.Path(path.Join(store, removedDir))
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// aside moves a volume of a store, on which no dockerd may run, to another
+// directory of it, under a name that nothing has.
+func (m Migration) aside(store, data, dir string) (string, error) {
+	unlock, running, err := lockStore(m.host, store)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if running {
+		return "", fmt.Errorf("a dockerd runs on %s: stop it, or let it use another store", store)
+	}
+	volume, err := m.host.Path(path.Dir(data))
+	if err != nil {
+		return "", err
+	}
+	at := filepath.Join(filepath.Dir(filepath.Dir(volume)), dir)
+	if err := os.Mkdir(at, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	to := filepath.Join(at, filepath.Base(volume))
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil {
+			return "", err
+		}
+		to = filepath.Join(at, fmt.Sprintf("%s-%d", filepath.Base(volume), n))
+	}
+	if err := os.Rename(volume, to); err != nil {
+		return "", err
+	}
+	return to, syncDirs(filepath.Dir(volume), at)
+}

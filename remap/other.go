@@ -1,0 +1,12 @@
+//go:build !linux
+
+package remap
+
+import (
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/shift"
+)
+
+func lockStore(usernskit.Host, string) (unlock func(), running bool, err error) {
+	return nil, false, shift.ErrNotSupported
+}

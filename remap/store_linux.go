@@ -1,0 +1,35 @@
+package remap
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit"
+)
+
+// lockStore keeps dockerd from starting on a store until unlock, and reports
+// whether one runs on it already: it holds a lock on its list of volumes. It waits
+// for that lock for a second when it starts, so unlock has to come soon.
+func lockStore(h usernskit.Host, store string) (unlock func(), running bool, err error) {
+	name, err := h.Path(path.Join(store, "volumes/metadata.db"))
+	if err != nil {
+		return nil, false, err
+	}
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() {}, false, nil // no dockerd was ever started on it
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if running = errors.Is(err, unix.EWOULDBLOCK); err != nil && !running {
+		f.Close()
+		return nil, false, &os.PathError{Op: "lock", Path: name, Err: err}
+	}
+	return func() { f.Close() }, running, nil
+}
