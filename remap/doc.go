@@ -13,4 +13,9 @@
 //
 // dockerd reads the key only when it starts, so a plan names the restart as an
 // action; [Restart.Run] runs it and checks that the daemon came back as wanted.
+//
+// The dockerd that remaps has another store, in which the volumes of before are
+// not seen. [PlanMigrate] plans their copies, with the owners moved, and
+// [Migration.Run] makes them; the old volumes stay. [Undo] takes copies back, and
+// a migration with remapping off goes the other way.
 package remap

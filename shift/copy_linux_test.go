@@ -372,7 +372,9 @@ func TestACopyTakesNothingFromOutside(t *testing.T) {
 		whole++
 		out, _ := exec.Command("grep", "-rls", "secret", into).Output()
 		require.Empty(t, string(out))
-		require.NoFileExists(t, filepath.Join(into, "sub/secret"))
+		if info, err := os.Lstat(filepath.Join(into, "sub")); err == nil && info.IsDir() { // or it was the link at that moment
+			require.NoFileExists(t, filepath.Join(into, "sub/secret"))
+		}
 		require.NoError(t, os.RemoveAll(into))
 	}
 	close(stop)

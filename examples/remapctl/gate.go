@@ -101,6 +101,8 @@ func (e *env) worded(r verify.Report) verify.Report {
 			fix.Command = e.self("subid", "find")
 		case verify.FixShift:
 			fix.Command = e.self("shift", fix.Arg, "--from", fix.From, "--to", fix.To)
+		case verify.FixMigrate:
+			fix.Command = e.self("migrate", "--from", fix.Arg)
 		}
 	}
 	return r

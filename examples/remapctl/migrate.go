@@ -25,7 +25,7 @@ type jsonMigrate struct {
 
 func migrateCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "migrate [VOLUME]...", Short: "copy volumes into the store that dockerd uses with remapping, or without",
+		Use: "migrate [VOLUME]...", Short: "copy volumes into the store that dockerd is set to use",
 		Long: "Copies the volumes that disappear when remapping is turned on or off, with their\n" +
 			"owners moved; without names it is all that have one. The old volumes stay, and\n" +
 			"undo takes the copies back. For images and containers it prints commands. Stop\n" +

@@ -53,7 +53,10 @@ func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, 
 		return err
 	})
 	for i, m := range f.Moves {
-		if m.Volume == "" && m.From != "" {
+		switch {
+		case m.Volume != "":
+			f.Moves[i].Command = e.self("migrate", m.Volume)
+		case m.From != "":
 			f.Moves[i].Command = e.self("shift", m.Path, "--from", m.From, "--to", m.To)
 		}
 	}

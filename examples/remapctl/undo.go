@@ -20,8 +20,8 @@ func undoCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "undo [ID]", Short: "bring the files back as they were before a receipt",
 		Long: "Without ID it is the run that was interrupted, else the last one in force.\n" +
-			"Files that were edited since are shown, and nothing is changed. Of a migration it\n" +
-			"takes back the volumes; data that was written since is put aside and kept.",
+			"Files that were edited since are shown, and nothing is changed. The undo of a\n" +
+			"migration takes back the volumes; data written to them since is kept aside.",
 		Example: "remapctl undo --list",
 		Args:    args(0, 1),
 	}
