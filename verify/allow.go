@@ -26,8 +26,8 @@ type Allowance struct {
 // UsernsHost is the [Allowance.What] of containers that run with --userns=host.
 const UsernsHost = "userns-host"
 
-// usernsHostChecks are the checks that fail for a container because it runs in
-// the host's user namespace, and for no other reason.
+// usernsHostChecks are the checks that fail for a container only because it runs
+// in the host's user namespace.
 var usernsHostChecks = [...]string{"C01", "C02", "C04"}
 
 // expired reports whether the allowance's last day is over.
@@ -39,7 +39,7 @@ func (a Allowance) expired(now time.Time) bool {
 // the finding's subject names, where it names one.
 func (a Allowance) covers(f Finding, c *engine.Container) bool {
 	if a.What == UsernsHost {
-		// What is allowed is the option, not a root that came about otherwise.
+		// The option is allowed, not a root with another cause.
 		if c == nil || c.Userns != "host" {
 			return false
 		}
@@ -70,8 +70,8 @@ func (a Allowance) covers(f Finding, c *engine.Container) bool {
 	return a.Subject == c.Name
 }
 
-// exempt turns what was found of the container that this process runs in into a
-// skip: an auditor has to be in the host's user namespace to see what it judges.
+// exempt skips the findings about the container of this process: an auditor has
+// to be in the host's user namespace.
 func exempt(findings []Finding, f *facts.Facts) {
 	if f.Self == "" {
 		return

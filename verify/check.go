@@ -12,26 +12,25 @@ import (
 type Check struct {
 	ID       string   `json:"id"`       // "C01"; the letter is its group: kernel, ids, daemon, containers
 	Name     string   `json:"name"`     // "process-host-ids"
-	Title    string   `json:"title"`    // what is true when it passes
+	Title    string   `json:"title"`    // what is true if it passes
 	Severity Severity `json:"severity"` // of a failure; a finding may be less severe
-	Why      string   `json:"why"`      // what it is for, and what goes wrong without
-	Reads    string   `json:"reads"`    // what it looks at, and when it cannot say
+	Why      string   `json:"why"`      // its purpose, and what goes wrong without
+	Reads    string   `json:"reads"`    // its sources, and when it is unknown
 	Remedy   string   `json:"remedy,omitempty"`
 	Refs     []string `json:"refs,omitempty"`
 }
 
-// The same demands in other catalogues. The numbers differ between editions,
-// so both are given.
+// References to other catalogues. The numbers differ between editions.
 func refDaemon() []string { return []string{"CIS Docker 1.11.0: 2.8", "CIS Docker 1.6.0: 2.9"} }
 func refContainer() []string {
 	return []string{"CIS Docker 1.3.1: 5.30", "CIS Docker 1.6.0: 5.31", "DISA STIG V-235817"}
 }
 
-// A check is an entry of the catalogue with what it reads and how it judges.
+// A check is an entry of the catalogue with its needs and its judge.
 type check struct {
 	Check
 	needs facts.Need // the parts of the facts that judge looks at
-	// unless adds a finding and reports true where there is nothing to judge.
+	// unless adds a finding and returns true if there is nothing to judge.
 	unless func(*judge) bool
 	judge  func(*judge) // adds at least one finding
 }
@@ -66,7 +65,7 @@ func Explain(id string) (Check, error) {
 	return Check{}, fmt.Errorf("there is no check %q: IDs run from %s to %s", id, all[0].ID, all[len(all)-1].ID)
 }
 
-// String returns what a person wants to know about the check, in a few lines.
+// String describes the check in a few lines.
 func (c Check) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s (%s)\n%s.\n\n%s\n\nReads: %s\n", c.ID, c.Name, c.Severity, c.Title, c.Why, c.Reads)

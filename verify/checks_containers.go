@@ -43,7 +43,7 @@ var c04 = check{
 	},
 }
 
-// noContainers is why the checks of options have nothing to look at.
+// noContainers adds why options cannot be checked.
 func (j *judge) noContainers() bool {
 	if j.noStore() {
 		return true

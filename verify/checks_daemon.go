@@ -54,7 +54,7 @@ var d01 = check{
 				place := fmt.Sprintf("%s:%d", c.File, l.Pos.Line)
 				switch {
 				case l.ID == "fail-open" || l.ID == "bad-remap":
-					// I06 and what follows say it
+					// I06 and later checks report it
 				case l.Level == daemoncfg.LevelFatal:
 					bad = true
 					j.fail(place, "%s", l.Text)
@@ -255,7 +255,7 @@ var d05 = check{
 	},
 }
 
-// noDaemon is why the checks of the running daemon have nothing to look at.
+// noDaemon adds why the running daemon cannot be checked.
 func (j *judge) noDaemon() bool {
 	switch {
 	case j.NoEngine == nil:
@@ -304,8 +304,8 @@ type restart struct {
 	unsure, subject string // why want is not known, and what could not be read
 }
 
-// notHere says why the daemon that answered is not known to be one of this host,
-// or "". Files alone do not tell: another machine's may look the same.
+// notHere returns why the daemon that answered may not be one of this host, or
+// "". Equal files prove nothing: another machine's may look the same.
 func (j *judge) notHere() string {
 	switch {
 	case !j.HasProc:
@@ -321,7 +321,7 @@ func (j *judge) notHere() string {
 	return j.PeerErr.Error()
 }
 
-// restart compares what the daemon runs with and what is configured.
+// restart compares the running map with the configured one.
 func (j *judge) restart() restart {
 	c := j.Config
 	if err := c.Unread(); err != nil {
@@ -362,7 +362,7 @@ var d07 = check{
 		for _, b := range j.Containers {
 			p, ok := b.First()
 			if !ok || b.Other != "" || b.OtherErr != nil || b.Plugin != nil || j.Scan.InHostNS(p) || p.Mapping.IsZero() {
-				continue // C02 and C03 speak of these
+				continue // C02 and C03 report these
 			}
 			if mapWithin(p.Mapping, want) || j.byRuntime(b, p) {
 				continue
@@ -421,7 +421,7 @@ var d08 = check{
 					j.unknown(p.Path, "cannot be looked at: %v", p.Err)
 					return
 				}
-				break // dockerd sets its owner and mode when it starts with this map
+				break // dockerd sets owner and mode when it starts
 			}
 			if p.Err != nil {
 				j.skip(p.Path, "not made yet")

@@ -103,7 +103,7 @@ func spans(list []reader.Reading) string {
 	return strings.Join(all, ", ")
 }
 
-// entry compares what the engines read: an upgrade must not change the map.
+// entry compares what engines read: an upgrade must not change the map.
 func (j *judge) entry(s *facts.Side) {
 	other := reader.Dockerd27
 	if j.IDs.Reader == other {
@@ -304,8 +304,8 @@ var i07 = check{
 	},
 }
 
-// accountsWithin fails for the accounts that have IDs of the side's ranges. Those
-// of the system are left to I05, which says worse.
+// accountsWithin fails for accounts with IDs of the side's ranges, except those
+// of the system, which I05 reports.
 func (j *judge) accountsWithin(file string, list []accounts.Account, unseen error, s *facts.Side) {
 	if j.noRange(s) {
 		return
@@ -386,8 +386,8 @@ func meets(r reader.Reading, s subid.Range) bool {
 	return r.Start < int64(s.Start)+int64(s.Count) && int64(s.Start)-r.Start < r.Count // a sum could overflow
 }
 
-// foreignMaps looks for processes that use IDs of the ranges and are none of
-// Docker's: a rootless container, say.
+// foreignMaps looks for processes of others, such as rootless containers, that
+// use IDs of the ranges.
 func (j *judge) foreignMaps() {
 	want := j.IDs.Want()
 	if !j.HasProc || want.IsZero() {
@@ -401,10 +401,10 @@ func (j *judge) foreignMaps() {
 	first := map[string]userns.Process{}
 	var order []string
 	for _, p := range j.ForeignProcesses() {
-		// With the very map it is one of Docker's own outside of any container,
-		// as a build, unless it is in another runtime's.
+		// With exactly this map it is Docker's own, such as a build, unless it
+		// is in another runtime's container.
 		ours := p.Mapping.Equal(want) && (p.Runtime == "" || p.Runtime == "docker")
-		// Who has every ID holds no more than root of the host does.
+		// A process with every ID is like root of the host.
 		if ours || isHostRoot(p.Mapping) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
 			continue
 		}
@@ -423,8 +423,7 @@ func (j *judge) foreignMaps() {
 	}
 }
 
-// isHostRoot reports whether a map gives root of the host itself: such a process
-// holds no more IDs than root of the host does.
+// isHostRoot reports whether a map includes root of the host.
 func isHostRoot(m userns.Mapping) bool {
 	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
 		if e.ID != e.HostID {
@@ -461,7 +460,7 @@ var i09 = check{
 			bad := false
 			for _, r := range s.Readings {
 				if r.Count <= 0 || r.Start <= facts.MaxSystemID {
-					continue // I05 says worse
+					continue // I05 reports it
 				}
 				var hit []subid.Reserved
 				for _, res := range subid.ReservedRanges() {
@@ -478,7 +477,7 @@ var i09 = check{
 					fi.Text += fmt.Sprintf(" and %d more kinds", n)
 				}
 				if hit[0].Soft {
-					fi.as(Low) // they are given out after a look at accounts
+					fi.as(Low) // allocated after a check of the accounts
 				}
 				for _, res := range hit {
 					fi.saw(res.Name, fmt.Sprintf("%d to %d", res.Start, res.Last()), "none of them")
@@ -565,7 +564,7 @@ func others(claims []subid.Claim, r reader.Reading) []subid.Claim {
 	}
 	var list []subid.Claim
 	seen := map[int]bool{}
-	// What reaches past the last ID, K07's, has the IDs up to there.
+	// A range past the last ID, which K07 reports, has the IDs up to it.
 	have := subid.Range{Start: uint32(r.Start), Count: uint32(min(r.Count, math.MaxUint32))}
 	for _, c := range claims {
 		if c.Range.Overlaps(have) && !seen[c.Line] {

@@ -124,8 +124,7 @@ var k03 = check{
 	},
 }
 
-// gate returns the gate of that name; where there is none it does not matter to
-// this kernel.
+// gate returns the gate of that name, if it matters to this kernel.
 func (j *judge) gate(name string) (gates.Gate, bool) {
 	for _, g := range j.Kernel.Gates.Value.List {
 		if g.Name == name {
@@ -282,7 +281,7 @@ var k07 = check{
 	},
 }
 
-// mapError is why the ranges make no map, where they do not.
+// mapError is why the ranges do not make a map, or nil.
 func (j *judge) mapError() error { return errors.Join(j.IDs.UID.MapErr, j.IDs.GID.MapErr) }
 
 var k08 = check{
@@ -309,8 +308,8 @@ var k08 = check{
 	},
 }
 
-// refused reports whether a probe says what the kernel did, and not that it
-// could not be tried.
+// refused reports whether the kernel refused a probe, rather than that it could
+// not be tried.
 func refused(err error) bool {
 	var p *probe.Error
 	return errors.As(err, &p) && os.Geteuid() == 0

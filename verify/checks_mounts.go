@@ -32,7 +32,7 @@ var c07 = check{
 			in := j.Disk.Inside[b.ID]
 			switch {
 			case in == nil:
-				continue // C01 says that its processes were not found
+				continue // C01 reports the missing processes
 			case in.Mounts.Err != nil:
 				j.unknown(subjectOf(b), "its mounts cannot be read: %v", in.Mounts.Err)
 				continue
@@ -80,7 +80,7 @@ var c08 = check{
 			who.Root = p.UID[1] == root
 			for _, s := range j.Disk.Inside[b.ID].Sources {
 				if s.Err == nil && !s.Mode.IsDir() && !s.Mode.IsRegular() {
-					continue // sockets and devices are C07's and the daemon's
+					continue // sockets and devices are checked elsewhere
 				}
 				looked++
 				j.access(b, who, p.Mapping, s)
@@ -112,7 +112,7 @@ func (j *judge) access(b facts.Container, who facts.Subject, m userns.Mapping, s
 		}
 		var shown bool
 		if n.UID, n.GID, shown = s.IDMap.Shown(n.UID, n.GID); !shown {
-			n.UID, n.GID, n.Mode = overflowID, overflowID, n.Mode&^0o770 // neither its owner nor its group is anybody there
+			n.UID, n.GID, n.Mode = overflowID, overflowID, n.Mode&^0o770 // its owner and group are not mapped there
 		}
 	}
 	bits := fs.FileMode(4)

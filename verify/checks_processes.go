@@ -49,7 +49,7 @@ var c01 = check{
 }
 
 // passingHosts adds the containers of --userns=host that came or went in each
-// look: no process of them is judged, and root of the host they are all the same.
+// look: their processes are not judged, but they are root of the host.
 func (j *judge) passingHosts() {
 	if j.Engine == nil || j.NoEngine != nil {
 		return
@@ -61,8 +61,8 @@ func (j *judge) passingHosts() {
 	}
 }
 
-// judgeForeign judges the processes of a container that another daemon has, or may
-// have. Their ranges are not known here; root of the host is in no range.
+// judgeForeign judges the processes of a container of another daemon. Its
+// ranges are not known, but root of the host is wrong in any case.
 func (j *judge) judgeForeign(b facts.Container) {
 	for _, p := range b.Processes {
 		_, root := p.Mapping.UID.ToContainer(0)
@@ -76,8 +76,8 @@ func (j *judge) judgeForeign(b facts.Container) {
 	j.isOther(b)
 }
 
-// isOther skips a container of another daemon. Where that is not known, its map
-// cannot be judged.
+// isOther skips a container of another daemon, or adds unknown if its daemon is
+// not known.
 func (j *judge) isOther(b facts.Container) bool {
 	switch {
 	case b.Other != "":
@@ -91,8 +91,8 @@ func (j *judge) isOther(b facts.Container) bool {
 // stale is what to do about a shim without its container.
 const stale = "Look again; where it stays so, the container has ended and its shim has not: restart or remove the container."
 
-// hostIDs judges the processes of one container by what the kernel shows. It
-// returns why an account may have one of their IDs all the same.
+// hostIDs judges the processes of one container by the kernel's data. It
+// returns why an account may still have one of their IDs.
 func (j *judge) hostIDs(b facts.Container) (open error) {
 	var bad *Finding
 	count := 0
@@ -125,12 +125,12 @@ func (j *judge) hostIDs(b facts.Container) (open error) {
 	return open
 }
 
-// exposed says why a process of a container is somebody on the host, "" where it
-// is nobody, or why nobody can tell.
+// exposed returns whom a process of a container is on the host, "" for nobody,
+// or why that is unknown.
 func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open error) {
 	force := j.inForce(p)
 	if j.byRuntime(b, p) {
-		force = p.Mapping // C02 says so
+		force = p.Mapping // C02 reports it
 	}
 	creds := []userns.Thread{{TID: p.PID, UID: p.UID, GID: p.GID, Groups: p.Groups}}
 	for _, t := range append(creds, p.Threads...) {
@@ -149,7 +149,7 @@ func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open e
 			open = cmp.Or(open, err)
 		}
 	}
-	if j.Scan.InHostNS(p) { // with such IDs it is nobody there, and may still mount and trace what others may not
+	if j.Scan.InHostNS(p) { // its IDs are nobody's, but it may still mount and trace
 		return "is in the host's user namespace", nil
 	}
 	return "", open
@@ -174,19 +174,18 @@ func judgeID(id uint32, kind, name string, want, force userns.Map) string {
 	return fmt.Sprintf("has %s ID %d, which is none of the daemon's", kind, id)
 }
 
-// byRuntime reports whether a container got its map from a runtime of its own,
-// as sysbox gives one, and that map leads to nobody of the host's.
+// byRuntime reports whether a container got its map from its runtime, such as
+// sysbox, and the map does not include users of the host.
 func (j *judge) byRuntime(b facts.Container, p userns.Process) bool {
 	if b.Docker == nil || p.Mapping.IsZero() || j.Scan.InHostNS(p) || givesSystem(p.Mapping) || slices.Contains([]string{"", "runc", "crun", "nvidia", "io.containerd.runc.v2"}, b.Docker.Runtime) {
 		return false
 	}
 	name, _, err := j.IDs.AccountIn(p.Mapping)
-	return name == "" && err == nil && j.inForce(p).IsZero() // the daemon's own, under a runtime of whatever name
+	return name == "" && err == nil && j.inForce(p).IsZero() // the daemon's own, with any runtime
 }
 
-// inForce returns the map of a process where it is the one that the daemon runs
-// with, which after an edit of the files is not the one that they say: D06 and
-// D07 speak of that.
+// inForce returns the map of a process if it is the daemon's running map. After
+// an edit of the files it differs from theirs, which D06 and D07 report.
 func (j *judge) inForce(p userns.Process) userns.Mapping {
 	if j.Engine == nil || j.NoEngine != nil {
 		return userns.Mapping{}
@@ -277,7 +276,7 @@ func (j *judge) containerMap(b facts.Container) {
 		return
 	}
 	want := j.IDs.Want()
-	runtime := false // it remaps, and dockerd does not
+	runtime := false // it remaps, but dockerd does not
 	for _, p := range b.Processes {
 		source := fmt.Sprintf("/proc/%d/uid_map", p.PID)
 		switch {
@@ -323,7 +322,7 @@ func (j *judge) containerMap(b facts.Container) {
 		saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
 }
 
-// givesSystem reports whether a map leads to IDs of root or system accounts.
+// givesSystem reports whether a map includes IDs of root or system accounts.
 func givesSystem(m userns.Mapping) bool {
 	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
 		if e.HostID <= facts.MaxSystemID {
@@ -340,9 +339,8 @@ func nsText(inode uint64) string {
 	return fmt.Sprintf("user:[%d]", inode)
 }
 
-// mapWithin reports whether the host IDs of a map are all among those of another.
-// That is so of a container's own namespace, and of those made inside it, which
-// from the host are seen composed.
+// mapWithin reports whether another map has all host IDs of a map, as for a
+// container's namespace and those made inside it.
 func mapWithin(m, outer userns.Mapping) bool {
 	return hostsWithin(m.UID, outer.UID) && hostsWithin(m.GID, outer.GID)
 }

@@ -86,7 +86,7 @@ func (j *judge) toKnow(f *Finding, args []any) string {
 	return "Look again; where it stays so, look as root of the host."
 }
 
-// know sets what to do to know it, where that is not to make something readable.
+// know sets what to do for an answer, other than to make something readable.
 func (f *Finding) know(text string) *Finding {
 	f.Remedy.Text = text
 	return f
@@ -104,20 +104,20 @@ func (f *Finding) saw(source, got, want string) *Finding {
 	return f
 }
 
-// run sets the command that puts it right.
+// run sets the command that fixes it.
 func (f *Finding) run(command string) *Finding {
 	f.Remedy.Command = command
 	return f
 }
 
-// fix names the repair that puts it right.
+// fix names the repair.
 func (f *Finding) fix(id FixID, arg string) *Finding {
 	f.Remedy.Fix, f.Remedy.Arg = id, arg
 	return f
 }
 
-// shift names the directory whose owners can be moved into a map, where they are
-// such that the move is known, as one of them shows.
+// shift names the directory whose owners can be moved into a map, if the move
+// is known from one of them.
 func (f *Finding) shift(dir string, uid, gid uint32, m userns.Mapping) bool {
 	from, to, ok := facts.Movable(dir, uid, gid, m)
 	if ok {
@@ -127,14 +127,13 @@ func (f *Finding) shift(dir string, uid, gid uint32, m userns.Mapping) bool {
 	return ok
 }
 
-// as lowers or raises the severity of this one finding.
+// as sets the severity of this finding.
 func (f *Finding) as(s Severity) *Finding {
 	f.Severity = s
 	return f
 }
 
-// noConfig is why checks that need daemon.json have nothing to look at. It adds
-// the finding itself.
+// noConfig adds why daemon.json cannot be checked.
 func (j *judge) noConfig() bool {
 	switch c := j.Config; {
 	case c.StartupErr != nil:
@@ -192,7 +191,7 @@ func orNone(s string) string {
 	return s
 }
 
-// noStore is why the checks of what Docker keeps have nothing to look at.
+// noStore adds why Docker's store cannot be checked.
 func (j *judge) noStore() bool {
 	switch {
 	case j.Engine != nil:
@@ -210,7 +209,7 @@ func (j *judge) noStore() bool {
 // shown is how many processes are in the evidence of one finding.
 const shown = 5
 
-// offline is why the checks of a kernel that runs have nothing to look at.
+// offline adds why the running kernel cannot be checked.
 func (j *judge) offline() bool {
 	if !j.HasProc {
 		j.skip("host", facts.Offline)
@@ -218,8 +217,8 @@ func (j *judge) offline() bool {
 	return !j.HasProc
 }
 
-// noProcesses is why the checks of processes have nothing to look at. It adds
-// the findings itself and reports whether there is nothing to judge.
+// noProcesses adds why processes cannot be checked, and reports whether there
+// is nothing to judge.
 func (j *judge) noProcesses() bool {
 	if j.offline() || j.isRootless() {
 		return true
@@ -238,7 +237,7 @@ const rootlessText = "the daemon is rootless: RootlessKit maps its containers, n
 
 func (j *judge) rootless() bool { return j.Engine != nil && j.Engine.Rootless() }
 
-// isRootless is why the checks of remapping have nothing to look at.
+// isRootless adds why remapping cannot be checked.
 func (j *judge) isRootless() bool {
 	if j.rootless() {
 		j.skip("docker", rootlessText)
@@ -246,8 +245,8 @@ func (j *judge) isRootless() bool {
 	return j.rootless()
 }
 
-// none adds the finding for no container at all. Whether there is none is known
-// only where everything was seen.
+// none adds the finding for no container, or unknown if not everything was
+// seen.
 func (j *judge) none() {
 	if len(j.Containers) > 0 || j.troubled() {
 		return

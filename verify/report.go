@@ -9,8 +9,8 @@ import (
 
 // A Report is what [Run] found.
 type Report struct {
-	// Findings holds at least one finding for each check that was asked for,
-	// in the order of the catalogue, the worst first within a check.
+	// Findings holds at least one finding for each check that ran, in the order
+	// of the catalogue, the worst first within a check.
 	Findings []Finding `json:"findings"`
 	Coverage Coverage  `json:"coverage"`
 	Summary  Summary   `json:"summary"`
@@ -22,32 +22,32 @@ type Finding struct {
 	Name     string   `json:"name"`  // "process-host-ids"
 	Verdict  Verdict  `json:"verdict"`
 	Severity Severity `json:"severity"`
-	// Subject is what was looked at: "host", "docker", "container/web", a
-	// path, or "/etc/subuid:3".
+	// Subject is what was checked: "host", "docker", "container/web", a path,
+	// or "/etc/subuid:3".
 	Subject string `json:"subject"`
-	// Text says in one line what was found; for skip and unknown it is why.
+	// Text is the result in one line; for skip and unknown it is the reason.
 	Text     string     `json:"text"`
 	Evidence []Evidence `json:"evidence"`
 	Remedy   Remedy     `json:"remedy"`
-	// Refs names the same demand in other catalogues: "CIS Docker 1.6.0: 2.9".
+	// Refs are references to other catalogues: "CIS Docker 1.6.0: 2.9".
 	Refs []string `json:"refs"`
-	// Allowed is why a failure was let pass: the reason of an [Allowance].
+	// Allowed is why a failure was allowed: the reason of an [Allowance].
 	Allowed string `json:"allowed,omitempty"`
 }
 
-// Evidence is one thing that was read, so that a person can read it again.
+// Evidence is one fact that was read, and its source.
 type Evidence struct {
 	Source string `json:"source"` // a path, a command, an API field
 	Got    string `json:"got"`
 	Want   string `json:"want,omitempty"` // empty where nothing in particular was wanted
 }
 
-// A Remedy says how to put it right.
+// A Remedy is how to fix a finding.
 type Remedy struct {
 	Text    string `json:"text"`
 	Command string `json:"command"` // for a shell, where one command does it
-	// Fix names a repair that a program words in its own way, with Arg where it
-	// has one; empty where there is none.
+	// Fix names a repair that programs offer with their own command, with Arg
+	// if needed; it may be empty.
 	Fix FixID  `json:"fix,omitempty"`
 	Arg string `json:"arg,omitempty"`
 	// From are the host IDs that a FixShift moves, START:COUNT, and To what it
@@ -67,37 +67,36 @@ const (
 	FixMigrate   FixID = "migrate"    // copy the volumes of the store Arg, "plain" or "UID.GID", into the one in use: package remap
 )
 
-// Coverage says what there was to see, and how much of it was seen.
+// Coverage is what was seen of the host.
 type Coverage struct {
-	// Host is the root directory that was looked at, "/" on the running host.
+	// Host is the root directory, "/" on the running host.
 	Host string `json:"host"`
-	// Live: kernel and processes of the running host were looked at.
+	// Live: kernel and processes of the running host were read.
 	Live bool `json:"live"`
-	// Docker says where the facts about the daemon are from: the address that
-	// was asked, the data-root whose files were read instead, or "".
+	// Docker is where the facts about the daemon are from: the address that was
+	// asked, the data-root whose files were read instead, or "".
 	Docker string `json:"docker,omitempty"`
 
 	Processes  int `json:"processes"`  // processes seen
 	Namespaces int `json:"namespaces"` // user namespaces other than the host's among them
-	Vanished   int `json:"vanished"`   // ended while they were being read; no loss
+	Vanished   int `json:"vanished"`   // ended while they were being read
 	Denied     int `json:"denied"`     // could not be read
 	Containers int `json:"containers"` // running containers of this daemon looked into
-	Passing    int `json:"passing"`    // containers that came or went during the look; no loss
+	Passing    int `json:"passing"`    // containers that came or went during the look
 
 	// Auditor names the container that this report was made in, if any. It is
 	// exempt: it has to be in the host's user namespace to see.
 	Auditor string `json:"auditor,omitempty"`
 
-	// Others lists the containers of other programs: "podman: 2 containers, 1 not
-	// remapped". Nothing else is said of them.
+	// Others lists the containers of other programs: "podman: 2 containers, 1
+	// not remapped". They are not judged.
 	Others []string `json:"others"`
 
 	// Daemons lists the other dockerds of the host, as DOCKER_HOST has them, or
 	// "process 61" where one's address is not known. Ask each for its own report.
 	Daemons []string `json:"daemons"`
 
-	// Missing lists what could not be seen, in words; empty means that
-	// everything was.
+	// Missing lists what could not be seen; empty means that everything was.
 	Missing []string `json:"missing"`
 }
 
@@ -109,16 +108,16 @@ type Summary struct {
 	Skip    int `json:"skip"`
 	Unknown int `json:"unknown"`
 	Allowed int `json:"allowed"` // findings let pass by an allowance, counted as skip
-	// Remapped is the whole in one word. Pass only where the daemon and the
-	// kernel both say so for every process of every container, Warn where that
-	// is so except for what was allowed; Skip where no running host was looked at
-	// or none of these checks was asked for; Unknown where something was not seen.
+	// Remapped is the overall verdict: Pass only if the daemon and the kernel
+	// both show it for every process of every container, Warn if that is so
+	// except for what was allowed, Skip if the host does not run or these
+	// checks were not chosen, Unknown if something was not seen.
 	Remapped Verdict `json:"remapped"`
 	// Text says the same in a few words, for people.
 	Text string `json:"text"`
 }
 
-// proof lists the checks that [Summary.Remapped] rests on.
+// proof lists the checks for [Summary.Remapped].
 var proof = [...]string{"D05", "C01", "C02", "C03"}
 
 // finish sorts the findings and counts them.
@@ -156,8 +155,8 @@ func (r *Report) finish() {
 	r.Summary = s
 }
 
-// remapped folds the findings of the checks in proof. Nothing but a pass of
-// D05 makes a pass, a skip of the others (no container runs) does not spoil it.
+// remapped combines the findings of the checks in proof. It is a pass only if
+// D05 passes; a skip of the others (no container runs) is allowed.
 func (r *Report) remapped() Verdict {
 	seen := map[string]Verdict{}
 	worst := Skip
@@ -168,8 +167,8 @@ func (r *Report) remapped() Verdict {
 		if v, ok := seen[f.Check]; !ok || rank(f.Verdict) < rank(v) {
 			seen[f.Check] = f.Verdict
 		}
-		// An allowed container is not remapped, which its skip must not hide. Nor
-		// is any where the daemon does not remap, whatever was allowed.
+		// An allowed container is not remapped, which its skip must not hide.
+		// If the daemon does not remap, no container is.
 		v := f.Verdict
 		switch {
 		case f.Allowed != "" && f.Check == "D05":
@@ -182,7 +181,7 @@ func (r *Report) remapped() Verdict {
 		}
 	}
 	if len(seen) < len(proof) && rank(worst) > rank(Unknown) {
-		return Skip // not all were asked for, and those that were found nothing
+		return Skip // not all were chosen, and those found nothing
 	}
 	if worst == Pass && seen["D05"] != Pass {
 		return Unknown
@@ -190,7 +189,7 @@ func (r *Report) remapped() Verdict {
 	return worst
 }
 
-// headline says in words what Summary.Remapped says in one.
+// headline is Summary.Remapped in words.
 func (r *Report) headline(remapped Verdict) string {
 	c := r.Coverage
 	switch remapped {
@@ -232,7 +231,7 @@ func (r *Report) headline(remapped Verdict) string {
 	return "cannot tell"
 }
 
-// aside names the auditor, and the daemons that the report does not speak of.
+// aside names the auditor, and the daemons that are not in the report.
 func (c Coverage) aside() (text string) {
 	if c.Auditor != "" {
 		text = "; this audit's own " + c.Auditor + " aside"
@@ -247,7 +246,7 @@ func (c Coverage) aside() (text string) {
 	return text
 }
 
-// rank orders verdicts, the one that a person must see first lowest.
+// rank orders verdicts, the most urgent lowest.
 func rank(v Verdict) int {
 	return [...]int{Fail: 0, Unknown: 1, Warn: 2, Pass: 3, Skip: 4}[v]
 }

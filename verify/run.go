@@ -16,11 +16,11 @@ import (
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
-// Options say what to look at. The zero Options look at the running host
-// without asking Docker.
+// Options configure [Run]. The zero Options check the running host without
+// asking Docker.
 type Options struct {
-	// Host is where the files are. A tree of files has no kernel, processes or
-	// daemon to look at: those checks are skipped.
+	// Host is where the files are. For a tree of files the checks of kernel,
+	// processes and daemon are skipped.
 	Host usernskit.Host
 
 	// Proc is the /proc to look at. If its Root is empty, it is the host's own:
@@ -29,23 +29,22 @@ type Options struct {
 	Proc userns.FS
 
 	// Docker asks the daemon, as verify/docker.Read does. It may be called
-	// twice. If nil, the daemon is not asked and what only it can tell is
-	// unknown.
+	// twice. If nil, the daemon is not asked and what only it knows is unknown.
 	Docker func(context.Context) (*engine.Engine, error)
 
 	// Helper answers what only a process inside a namespace can: see
-	// [probe.Main]. Without it K08 is skipped, and C08 reckons with owners and
-	// modes alone.
+	// [probe.Main]. Without it K08 is skipped, and C08 uses only owners and
+	// modes.
 	Helper probe.Helper
 
-	// Remap is the value of userns-remap to hold the host against. If empty,
-	// it is the one that is configured.
+	// Remap is the expected value of userns-remap. If empty, it is the
+	// configured one.
 	Remap string
 
-	// Daemon says which dockerd is meant on a host that has several.
+	// Daemon selects one of several dockerds.
 	Daemon dockerd.Choice
 
-	// Allow lists the exceptions that are known and wanted.
+	// Allow lists accepted exceptions.
 	Allow []Allowance
 
 	// Checks are the IDs or names of the checks to run. If empty, all.
@@ -54,16 +53,15 @@ type Options struct {
 	// Deep also looks at threads and walks volumes for lost setuid bits.
 	Deep bool
 
-	// Now is the time that allowances are held against. If zero, it is now.
+	// Now is the time for allowances. If zero, it is now.
 	Now time.Time
 }
 
-// Run looks at the host and judges every check. It changes nothing; K07 and K08
-// start short-lived processes in namespaces of their own.
+// Run checks the host. It changes nothing; K07 and K08 start short-lived
+// processes in new namespaces.
 //
-// What cannot be looked at is a finding whose verdict is [Unknown], with the
-// reason: an error is returned only for options that make no sense and for a
-// context that has ended.
+// What cannot be read is [Unknown], with the reason: errors are only invalid
+// options and an ended context.
 func Run(ctx context.Context, opts Options) (Report, error) {
 	checks, err := choose(opts.Checks)
 	if err != nil {
@@ -123,7 +121,7 @@ func choose(ids []string) ([]check, error) {
 	return list, nil
 }
 
-// running counts the containers that processes were seen of.
+// running counts the containers whose processes were seen.
 func running(f *facts.Facts) int {
 	n := 0
 	for _, b := range f.Containers {
@@ -134,7 +132,6 @@ func running(f *facts.Facts) int {
 	return n
 }
 
-// coverage says how much was seen.
 func coverage(f *facts.Facts) Coverage {
 	c := Coverage{Host: f.Host.Root, Live: f.Live}
 	if c.Host == "" {

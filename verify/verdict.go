@@ -14,11 +14,11 @@ type Verdict = enum.Of[verdictNames]
 
 // The zero Verdict is Unknown, so that nothing passes by being forgotten.
 const (
-	Unknown Verdict = iota // it could not be looked at; the finding's text says why
-	Pass                   // it was looked at, and it is as it should be
-	Fail                   // it was looked at, and it is not
-	Warn                   // it works, in a way that a person should know of
-	Skip                   // the question does not arise here; the finding's text says why
+	Unknown Verdict = iota // it could not be checked; the finding's text says why
+	Pass                   // checked, and right
+	Fail                   // checked, and wrong
+	Warn                   // it works, but deserves attention
+	Skip                   // it does not apply here; the finding's text says why
 )
 
 type verdictNames struct{}
@@ -27,7 +27,7 @@ func (verdictNames) Names() (string, []string) {
 	return "Verdict", []string{"unknown", "pass", "fail", "warn", "skip"}
 }
 
-// A Severity says how much a failed check matters.
+// A Severity is how much a failed check matters.
 type Severity = enum.Of[severityNames]
 
 const (

@@ -18,7 +18,7 @@ func asleep(ctx context.Context, h usernskit.Host, address string) error {
 	}
 	s, err := dockerd.Read(ctx, h)
 	if err != nil || s.Init != dockerd.InitSystemd {
-		return nil // nobody would start it
+		return nil // it would not be started
 	}
 	if _, running, err := s.Running(ctx, h).Get(); running || err != nil {
 		return nil

@@ -24,7 +24,7 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	defer cancel()
 	for _, c := range list {
 		res, err := r.ContainerInspect(inspect, c.ID, client.ContainerInspectOptions{})
-		// The list goes on to have one that is being removed.
+		// The list still has one that is being removed.
 		if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container") {
 			continue
 		}
@@ -37,7 +37,8 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	if len(failed) == 0 {
 		return
 	}
-	// What is not listed any more has ended since, which is not a failure.
+	// A container that is not listed any more has ended, which is not a
+	// failure.
 	list, err = r.list(ctx)
 	if err != nil {
 		r.unread("Containers", err)

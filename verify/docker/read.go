@@ -19,20 +19,20 @@ import (
 )
 
 // Read asks the daemon at host, "unix:///var/run/docker.sock" or a URL of
-// another kind, for everything that the checks look at. An empty host means the
-// one that the environment names, or Docker's default.
+// another kind, for everything that the checks need. An empty host means the
+// one in the environment, or Docker's default.
 //
-// The error matches [engine.ErrDown] where nothing listens, and where systemd
-// does for a docker.service that does not run: it is not started by looking. Where the daemon
-// answers and refuses a part, the part is in Engine.Unread and there is no
-// error. Containers that end while they are being read are left out. An answer
-// that does not come in half a minute is taken for a refusal.
+// The error matches [engine.ErrDown] if nothing listens, or if systemd listens
+// for a docker.service that does not run: Read does not start it. A part that
+// the daemon refuses is in Engine.Unread, without an error. Containers that end
+// in between are left out. An answer that takes more than half a minute is a
+// refusal.
 func Read(ctx context.Context, host string) (*engine.Engine, error) {
 	return read(ctx, host, 30*time.Second)
 }
 
-// read waits for each answer no longer than patience: a daemon that hangs, or
-// one container of it, accepts connections all the same.
+// read waits for each answer no longer than patience: a daemon that hangs still
+// accepts connections.
 func read(ctx context.Context, host string, patience time.Duration) (*engine.Engine, error) {
 	opts := []client.Opt{client.FromEnv, client.WithTimeout(patience)}
 	if host != "" {
@@ -71,13 +71,13 @@ func read(ctx context.Context, host string, patience time.Duration) (*engine.Eng
 	return r.engine, ctx.Err()
 }
 
-// reachable tells a daemon that is down from a socket that we may not open: the
-// client's own errors do not keep the difference. It returns the process that
-// listens there, 0 where that cannot be told.
+// reachable distinguishes a daemon that is down from a socket that may not be
+// opened, which the client's errors do not. It returns the process that
+// listens, or 0 if unknown.
 func reachable(ctx context.Context, host string) (peer int, err error) {
 	u, err := url.Parse(host)
 	if err != nil || u.Scheme != "unix" {
-		return 0, nil // the request itself will tell
+		return 0, nil // the request itself will fail
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", u.Path)
 	if err == nil {
@@ -95,7 +95,7 @@ type reader struct {
 	engine *engine.Engine
 }
 
-// unread notes that a part could not be read.
+// unread records that a part could not be read.
 func (r reader) unread(part string, err error) { r.engine.Unread[part] = err.Error() }
 
 func (r reader) info(ctx context.Context) error {
@@ -132,7 +132,7 @@ func (r reader) images(ctx context.Context) {
 	}
 	for _, i := range res.Items {
 		image := engine.Image{ID: i.ID, Size: i.Size}
-		// Old engines say "<none>:<none>" and "<none>@<none>" for none.
+		// Old engines have "<none>:<none>" and "<none>@<none>" for none.
 		for _, t := range i.RepoTags {
 			if !strings.HasPrefix(t, "<none>") {
 				image.Tags = append(image.Tags, t)
@@ -187,8 +187,8 @@ func (r reader) plugins(ctx context.Context) {
 	}
 }
 
-// buildCache asks for the build cache alone. Before API 1.42 that cannot be
-// asked for without having every volume measured, which can take minutes.
+// buildCache asks for the build cache alone. Before API 1.42 that measures
+// every volume, which can take minutes.
 func (r reader) buildCache(ctx context.Context) {
 	var major, minor int
 	if _, err := fmt.Sscanf(r.engine.API, "%d.%d", &major, &minor); err != nil || major < 1 || major == 1 && minor < 42 {

@@ -10,14 +10,14 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// ErrNoContainer says that no running container has the name or ID asked for.
+// ErrNoContainer: no running container has the name or ID.
 var ErrNoContainer = errors.New("no such running container")
 
 // Choose sets Mapping and Others from what the daemon reports. The mapping is
-// that of the named container, by its name or the beginning of its ID. Without a
-// name it is that of the first remapped container that runs; where none runs it
-// begins at the IDs at the end of the daemon's data-root, which are those of the
-// containers' root; and for a daemon that does not remap it is zero.
+// that of the container with the name or ID prefix. Without a name it is that
+// of the first running remapped container; if none runs, it begins at the IDs
+// at the end of the daemon's data-root; and for a daemon that does not remap it
+// is zero.
 func (o *Options) Choose(proc userns.FS, e *engine.Engine, name string) error {
 	o.Mapping, o.Others = userns.Mapping{}, nil
 	chosen := 0

@@ -9,20 +9,20 @@
 //	}
 //
 // An escape ends with a step that needs the rights of the host's root: writing
-// /proc/sys/kernel/core_pattern, say. The drill takes that last step alone, as a
-// short-lived process that is root of a user namespace with the very mapping
-// that the daemon gives its containers. The process is outside every container
-// and has all capabilities inside its namespace: the drill asks what is left to
-// stop an attacker when everything else about the container has failed.
+// /proc/sys/kernel/core_pattern, say. The drill tries only that last step, as a
+// short-lived process that is root of a user namespace with the mapping of the
+// daemon's containers. The process is outside every container and has all
+// capabilities inside its namespace: the drill shows what still stops an
+// attacker when everything else about the container has failed.
 //
 // Nothing is harmed: files are opened and closed, never created, truncated or
 // written; a signal is number 0; mounts are in a mount namespace that ends with
 // the process. Files and settings that the probes open are compared before and
 // after, see [Report.Changed].
 //
-// "Stopped" is said only where the kernel answered EACCES or EPERM to the
-// deciding call. A missing file, a feature that the kernel does not have, a
-// read-only file system and a /proc that is not the kernel's are not-testable.
+// "Stopped" means that the kernel answered EACCES or EPERM to the deciding
+// call. A missing file, a feature that the kernel does not have, a read-only
+// file system and a /proc that is not the kernel's are not-testable.
 //
 // The drill does not prove that a host is remapped: package verify does. It does
 // not test seccomp, SELinux or AppArmor, which confine a container and not the

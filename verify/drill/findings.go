@@ -7,8 +7,8 @@ import (
 )
 
 // Findings returns the probes in the form of package verify, for the formats of
-// verify/format: stopped is a pass, reached a failure, or a warning where
-// remapping is not made to stop the step, and not-testable is unknown.
+// verify/format: stopped is a pass, reached a failure, or a warning if
+// remapping is not meant to stop the step, and not-testable is unknown.
 func (r Report) Findings() []verify.Finding {
 	var list []verify.Finding
 	for _, p := range r.Probes {

@@ -11,12 +11,12 @@ import (
 	"github.com/usernskit/usernskit/internal/enum"
 )
 
-// A Result is what came of one probe.
+// A Result is the outcome of a probe.
 type Result = enum.Of[resultNames]
 
 const (
 	NotTestable Result = iota // the step could not be tried on this host; never a pass
-	Stopped                   // the kernel refused the step for want of rights
+	Stopped                   // the kernel refused the step (EACCES, EPERM)
 	Reached                   // nothing stopped the step
 )
 
@@ -26,7 +26,7 @@ func (resultNames) Names() (string, []string) {
 	return "Result", []string{"not-testable", "stopped", "reached"}
 }
 
-// A Probe is one step and what came of it.
+// A Probe is one step and its outcome.
 type Probe struct {
 	ID    string `json:"id"`    // "core-pattern"
 	Title string `json:"title"` // what an attacker gains by the step
@@ -36,11 +36,11 @@ type Probe struct {
 	Errno  string `json:"errno,omitempty"`  // as in errno(3): "EACCES"
 	Reason string `json:"reason"`           // the result in words
 
-	// Unmapped is what the host's root, and so a container without remapping,
-	// would get. It was looked up by permission, and not tried.
+	// Unmapped is the result for the host's root, and so for a container
+	// without remapping. It is from permissions, and was not tried.
 	Unmapped Result `json:"unmapped"`
 
-	// Shared: remapping is not made to stop this step, since all containers of
+	// Shared: remapping is not meant to stop this step, since all containers of
 	// a daemon have the same mapping.
 	Shared bool     `json:"shared,omitempty"`
 	Refs   []string `json:"refs"` // "CVE-2019-5736"
@@ -52,8 +52,8 @@ func (p Probe) Failed() bool { return p.Result == Reached && !p.Shared }
 // A Report is what a drill found.
 type Report struct {
 	Probes []Probe `json:"probes"`
-	// Changed names what the probes opened and that was different afterwards.
-	// The drill changes nothing, so another program did, or there is a bug.
+	// Changed names what the probes opened and was different afterwards:
+	// another program changed it, or the drill has a bug.
 	Changed []string `json:"changed"`
 }
 

@@ -53,7 +53,7 @@ func run(ctx context.Context, opts Options) (Report, error) {
 	return report, nil
 }
 
-// asHostRoot looks up what a container without remapping would get.
+// asHostRoot returns the result for a container without remapping.
 func (s step) asHostRoot() Result {
 	if s.unmapped != nil {
 		return s.unmapped()
@@ -87,8 +87,8 @@ func try(ctx context.Context, opts Options, list []step, remapped bool) (map[int
 // A state is what the probes could have changed, by path.
 type state map[string]seen
 
-// A seen is a path at one moment. Settings of the kernel have a content; other
-// files are told by what changes when they are written.
+// A seen is a path at one moment: the content of a kernel setting, or what
+// changes when a file is written.
 type seen struct {
 	mode, uid, gid uint32
 	size           int64
@@ -97,7 +97,7 @@ type seen struct {
 	exists         bool
 }
 
-// snapshot looks at everything that the steps open.
+// snapshot reads everything that the steps open.
 func snapshot(list []step) state {
 	all := state{}
 	for _, s := range list {

@@ -16,16 +16,16 @@ import (
 	"github.com/usernskit/usernskit/internal/attempt"
 )
 
-// A step is a probe before it is made: what to try, or why it cannot be.
+// A step is what a probe tries, or why it cannot.
 type step struct {
 	id, title string
 	refs      []string
 	shared    bool
 	try       attempt.Attempt
-	missing   string // why there is nothing to try
-	setting   bool   // of the kernel: its content tells whether it was changed
+	missing   string // why it cannot be tried
+	setting   bool   // a kernel setting: its content shows a change
 	live      bool   // changes while the drill runs, by the programs that use it
-	// unmapped is the host root's answer where a look at the path does not tell.
+	// unmapped is the host root's result if it is not known from the path.
 	unmapped func() Result
 }
 
@@ -59,7 +59,7 @@ func steps(others []int) []step {
 }
 
 // kernelFile is a setting of the kernel. Only a file of the kernel's own file
-// systems counts: a plain file under that name tells nothing.
+// systems counts.
 func kernelFile(id, title, path string, refs ...string) step {
 	s := step{id: id, title: title, refs: refs, setting: true, try: attempt.Attempt{Op: attempt.OpenWrite, Path: path}}
 	var st unix.Statfs_t
@@ -104,7 +104,7 @@ func rootBinary() string {
 	return ""
 }
 
-// rootOnly returns a regular file that no bit gives to anyone but root.
+// rootOnly returns a regular file that only root may use.
 func rootOnly() string {
 	for _, pattern := range []string{"/etc/ssh/ssh_host_*_key", "/etc/.pwd.lock", "/etc/sudoers", "/etc/shadow-", "/etc/gshadow-", "/var/log/btmp", "/root/.*", "/etc/*"} {
 		paths, err := filepath.Glob(pattern)
@@ -134,8 +134,8 @@ func rawDisk() step {
 	return s
 }
 
-// blockDevice returns a disk of the host. It is only ever opened for reading:
-// the end of an open for writing makes udev look at the disk again.
+// blockDevice returns a disk of the host. It is opened for reading only:
+// closing after an open for writing makes udev scan the disk.
 func blockDevice() string {
 	entries, err := os.ReadDir("/dev")
 	if err != nil {
@@ -153,8 +153,7 @@ func blockDevice() string {
 }
 
 // releaseAgent mounts a cgroup v1 hierarchy that is in use. A process may mount
-// the ones there are in its own cgroup namespace; where a host has none, the way
-// is closed.
+// existing ones in its own cgroup namespace; a host without any is safe.
 func releaseAgent() step {
 	s := step{id: "release-agent", title: "run a program as the host's root when a control group ends", refs: []string{"CVE-2022-0492"},
 		unmapped: capable(unix.CAP_SYS_ADMIN)}
@@ -195,7 +194,7 @@ func keyring() step {
 	return s
 }
 
-// otherContainer takes what belongs to the first of the containers that has it.
+// otherContainer takes the path of the first container that has it.
 func otherContainer(id, title string, op attempt.Op, pids []int, path func(pid int) string) step {
 	s := step{id: id, title: title, shared: true, live: true, missing: "no other container runs, or it has no layer of its own on this host"}
 	for _, pid := range pids {
@@ -208,7 +207,7 @@ func otherContainer(id, title string, op attempt.Op, pids []int, path func(pid i
 }
 
 // upperDir returns the writable layer of a container's root, from mountinfo(5)
-// of its process; "" where it has none that this host can reach.
+// of its process; or "".
 func upperDir(pid int) string {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
 	if err != nil {
@@ -228,8 +227,8 @@ func upperDir(pid int) string {
 	return ""
 }
 
-// capable looks whether this process, which is root of the host, has a
-// capability: so would root in a container that has been given it.
+// capable checks whether this process, which is root of the host, has a
+// capability, as root in a container with it would.
 func capable(capability int) func() Result {
 	return func() Result {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -244,7 +243,7 @@ func capable(capability int) func() Result {
 	}
 }
 
-// look asks what the host's root may do with a path, and tries nothing.
+// look reads what the host's root may do with a path.
 func look(a attempt.Attempt) Result {
 	mode := uint32(unix.R_OK)
 	switch a.Op {

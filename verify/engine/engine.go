@@ -1,7 +1,7 @@
-// Package engine holds what Docker says about itself, as plain data.
+// Package engine holds what Docker reports about itself, as plain data.
 //
-// Package verify/docker reads an [Engine] from a running daemon. It is a claim
-// that package verify holds against the kernel.
+// Package verify/docker reads an [Engine] from a running daemon. Package verify
+// checks it against the kernel.
 package engine
 
 import (
@@ -15,18 +15,17 @@ import (
 // daemon's address. Any other error means that it could not be asked.
 var ErrDown = errors.New("the Docker daemon does not answer")
 
-// An Engine is what Docker says about itself and its containers, as plain
-// data: from the daemon, or with the daemon down from the files below its
-// data-root.
+// An Engine is what Docker reports about itself and its containers: the daemon,
+// or with the daemon down the files below its data-root.
 type Engine struct {
-	// Source says where this is from: "unix:///var/run/docker.sock", or the
+	// Source is where this is from: "unix:///var/run/docker.sock", or the
 	// directory whose files were read.
 	Source string
-	// Down is why the daemon did not answer, where the facts are from files.
+	// Down is why the daemon did not answer, if the facts are from files.
 	Down string
 
-	// PeerPID is the process that listens on the unix socket that was asked: the
-	// daemon, or init where it hands the socket to the daemon. 0 where it is not
+	// PeerPID is the process that listens on the unix socket that was asked:
+	// the daemon, or init where it hands the socket to the daemon. 0 if not
 	// known, as with a daemon on another machine.
 	PeerPID int
 
@@ -58,7 +57,7 @@ type Engine struct {
 	Unread map[string]string
 }
 
-// A Container is one container and the options that meet user namespaces.
+// A Container is one container and its options that matter for user namespaces.
 type Container struct {
 	ID, Name, Image string
 	Labels          map[string]string
@@ -79,8 +78,8 @@ type Container struct {
 	// Unread: only ID, name, image, labels and Running are known, the options
 	// are not.
 	Unread bool
-	// Layers are the directories of its image, uppermost first, as far as the
-	// storage driver tells.
+	// Layers are the directories of its image, uppermost first, if the storage
+	// driver has them.
 	Layers []string
 }
 
@@ -133,9 +132,9 @@ func (e *Engine) option(name string) bool {
 }
 
 // Before reports whether the daemon is older than API 1.minor; known is false
-// where it did not say its version. The API version tells engines apart better
-// than their own version does: builds from source call themselves what they
-// like. API 1.45 is Docker 26.0, 1.48 is 28.0, 1.52 is 29.0.
+// where it did not say its version. The API version is more reliable than the
+// engine's own, which builds from source choose. API 1.45 is Docker 26.0, 1.48
+// is 28.0, 1.52 is 29.0.
 func (e *Engine) Before(minor int) (before, known bool) {
 	if e == nil {
 		return false, false
@@ -153,8 +152,8 @@ func (e *Engine) Container(name string) *Container {
 	if e == nil || name == "" {
 		return nil
 	}
-	// In this order, as Docker does: a container may be called like the first
-	// digits of another's ID.
+	// In Docker's order: a container's name may be the first digits of
+	// another's ID.
 	for _, is := range []func(Container) bool{
 		func(c Container) bool { return c.ID == name },
 		func(c Container) bool { return c.Name == name },
@@ -167,7 +166,7 @@ func (e *Engine) Container(name string) *Container {
 	return nil
 }
 
-// WhyUnread says why the options of a container are not known.
+// WhyUnread returns why the options of a container are not known.
 func (e *Engine) WhyUnread(c *Container) string {
 	for _, key := range []string{c.Name, ShortID(c.ID), c.ID} {
 		if why := e.Unread["Containers/"+key]; why != "" {
@@ -177,7 +176,7 @@ func (e *Engine) WhyUnread(c *Container) string {
 	return "the daemon did not say"
 }
 
-// String returns what people call the container: its name, or its short ID.
+// String returns the container's name, or its short ID.
 func (c *Container) String() string {
 	if c.Name == "" {
 		return ShortID(c.ID)

@@ -7,14 +7,14 @@ import (
 	"github.com/usernskit/usernskit/verify"
 )
 
-// SchemaVersion is the "schema" of the JSON that this package writes. Fields may
-// be added under the same number; none goes away or changes its meaning.
+// SchemaVersion is the "schema" of the JSON that this package writes. Fields
+// may be added under the same number; existing ones keep their meaning.
 const SchemaVersion = 1
 
 // JSON writes the report as one JSON object: schema, findings, coverage
 // and summary, as the fields of [verify.Report] are tagged.
 func JSON(w io.Writer, r verify.Report) error {
-	// Lists to those who read them, never null.
+	// Lists are never null.
 	findings := make([]verify.Finding, len(r.Findings))
 	for i, f := range r.Findings {
 		f.Evidence, f.Refs = orEmpty(f.Evidence), orEmpty(f.Refs)

@@ -9,9 +9,9 @@ import (
 )
 
 // Prometheus writes the report in the text format of Prometheus, for the
-// textfile collector of node_exporter: how many findings each check has of each
-// verdict, and the whole as a number. A series is there for every check that
-// was run, so that an alert can tell "no findings" from "did not run".
+// textfile collector of node_exporter: the number of findings of each check by
+// verdict, and the summary. Every check that ran has a series, so that an alert
+// can distinguish "no findings" from "did not run".
 func Prometheus(w io.Writer, r verify.Report) error {
 	var b strings.Builder
 	b.WriteString("# HELP usernskit_check Findings of a check, by verdict.\n# TYPE usernskit_check gauge\n")

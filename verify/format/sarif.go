@@ -126,7 +126,7 @@ func SARIF(w io.Writer, r verify.Report) error {
 		}
 		switch {
 		case f.Allowed != "":
-			// What was allowed is a failure that someone has answered for.
+			// An allowed failure keeps its level.
 			res.Level = level(f.Severity)
 			res.Suppressions = []sarifSuppression{{Kind: "external", Justification: f.Allowed}}
 		case f.Verdict == verify.Fail:

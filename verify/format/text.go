@@ -14,8 +14,8 @@ import (
 	"github.com/usernskit/usernskit/verify"
 )
 
-// Options say how [Text] writes. The zero Options write what a person has to
-// know: failures, warnings and what is unknown, one line each.
+// Options configure [Text]. The zero Options write failures, warnings and
+// unknown findings, one line each.
 type Options struct {
 	All      bool // passed and skipped checks too
 	Evidence bool // what was read, and the remedy, below each line
@@ -74,8 +74,8 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 // failedCall is the end of a text that says which file could not be read.
 var failedCall = regexp.MustCompile(`(?:^|: )(\w+ /[^:]+: [^:]+)$`)
 
-// cause returns the end of a text that is the same for all that follows from it:
-// what could not be seen of the whole, or the file that could not be read.
+// cause returns the part of a text that is common to all its consequences: what
+// was not seen, or the file that could not be read.
 func cause(text string, missing []string) string {
 	for _, m := range missing {
 		if text == m || strings.HasSuffix(text, ": "+m) {

@@ -8,16 +8,16 @@ import (
 	"github.com/usernskit/usernskit/internal/text"
 )
 
-// A Forecast is what [Run] expects of the restart that turns remapping
-// on, container by container.
+// A Forecast is what [Run] expects of turning remapping on, container by
+// container.
 type Forecast struct {
-	// Source is where Docker's facts are from, as in [engine.Engine.Source]; Down is
-	// why they had to be read from files.
+	// Source is where Docker's facts are from, as in [engine.Engine.Source];
+	// Down is why they are from files.
 	Source string `json:"source"`
 	Down   string `json:"down,omitempty"`
 	// InForce: the daemon remaps already. Nothing disappears then.
 	InForce bool `json:"in_force"`
-	// Map is the user ID map that was reckoned with, "0 165536 65536".
+	// Map is the expected user ID map, "0 165536 65536".
 	Map string `json:"map"`
 
 	// WillNotStart fail when they are created or started again. Container is
@@ -31,23 +31,23 @@ type Forecast struct {
 	// Orphans are containers that survive the restart unmanaged.
 	Orphans []Trouble `json:"orphans"`
 
-	// Moves are the data whose owners are to be moved before containers can use
-	// it again. They break nothing that is not in the lists above.
+	// Moves are the data whose owners must be moved before containers can use
+	// it again.
 	Moves []Move `json:"moves"`
 
-	// Unknown lists what could not be looked at, in words.
+	// Unknown lists what could not be checked.
 	Unknown []string `json:"unknown"`
 }
 
-// A Trouble is one option of a container that does not go with remapping.
+// A Trouble is one option of a container that is not compatible with remapping.
 type Trouble struct {
 	Container string `json:"container"`
 	Option    string `json:"option"` // "--privileged"
-	Text      string `json:"text"`   // what will happen; the daemon's own words where it refuses
+	Text      string `json:"text"`   // what will happen; the daemon's message if it refuses
 	Fix       string `json:"fix"`    // for docker run and for a compose file
 }
 
-// A Loss is one kind of things that are not in the new store.
+// A Loss is one kind of data that is not in the new store.
 type Loss struct {
 	Kind  string   `json:"kind"` // "images", "containers", "volumes", "networks", "swarm", "plugins", "build-cache"
 	Count int      `json:"count"`
@@ -57,8 +57,8 @@ type Loss struct {
 	Where string   `json:"where"`           // they stay here
 }
 
-// Clear reports whether nothing breaks, disappears or is orphaned, as far as
-// it could be seen: see Forecast.Unknown.
+// Clear reports whether nothing breaks, disappears or is orphaned, except what
+// is in Forecast.Unknown.
 func (f Forecast) Clear() bool {
 	return len(f.WillNotStart)+len(f.Misbehave)+len(f.Disappear)+len(f.Orphans) == 0
 }

@@ -72,7 +72,7 @@ func (p *preflight) disappears() {
 }
 
 // images returns the names of all images, of those that no registry has, and
-// how large they are together, -1 where that is not known.
+// their size, -1 if not known.
 func images(list []engine.Image) (names, lost []string, size int64) {
 	for _, i := range list {
 		name := engine.ShortID(strings.TrimPrefix(i.ID, "sha256:"))

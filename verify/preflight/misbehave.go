@@ -12,7 +12,7 @@ import (
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
-// misbehaves adds what a container will start with and not be able to use.
+// misbehaves adds what a container will not be able to use.
 func (p *preflight) misbehaves(c *engine.Container) {
 	add := func(option, fix, format string, args ...any) {
 		p.out.Misbehave = append(p.out.Misbehave, Trouble{c.String(), option, fmt.Sprintf(format, args...), fix})
@@ -70,7 +70,7 @@ func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, 
 	p.owner(c, m, option, facts.InodeOf(info), add)
 }
 
-// owner compares who owns the source with who will use it.
+// owner compares the source's owner with its future user.
 func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n facts.Inode, add func(option, fix, format string, args ...any)) {
 	if _, mapped := p.want.UID.ToContainer(n.UID); mapped {
 		if _, mapped := p.want.GID.ToContainer(n.GID); mapped {
@@ -116,8 +116,8 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 		"belongs to %d:%d (mode %04o), which is nobody (65534) in the container: user %d cannot %s there", n.UID, n.GID, n.Mode.Perm(), uid, strings.Join(words, " or "))
 }
 
-// containerUser returns the IDs that a container runs as; named where they are
-// names, which only its image can tell.
+// containerUser returns the IDs of a container's user; named if they are names,
+// which only its image resolves.
 func containerUser(c *engine.Container) (uid, gid uint32, named bool) {
 	user, group, _ := strings.Cut(c.User, ":")
 	for _, s := range []struct {
@@ -172,7 +172,7 @@ func (p *preflight) leadsToSocket(source string) bool {
 	return false
 }
 
-// onHost takes the root of a tree off a path.
+// onHost removes the root of a tree from a path.
 func (p *preflight) onHost(path string) string {
 	if p.Live {
 		return path

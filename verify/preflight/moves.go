@@ -13,8 +13,8 @@ import (
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
-// A Move is data that belongs to nobody in the remapped containers until its
-// owners are moved into the range, in place or in a copy.
+// A Move is data that remapped containers see as nobody's until its owners are
+// moved into the range, in place or in a copy.
 type Move struct {
 	Path   string `json:"path"`
 	Volume string `json:"volume,omitempty"` // the name of a volume, whose copy belongs in the new store
@@ -27,7 +27,8 @@ type Move struct {
 	// Seconds is about how long it takes here to move the owners of these files,
 	// rounded up.
 	Seconds int `json:"seconds"`
-	// Command does it, in the words of the program that prints the forecast.
+	// Command is the command for it, set by the program that prints the
+	// forecast.
 	Command string `json:"command,omitempty"`
 }
 

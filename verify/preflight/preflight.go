@@ -1,6 +1,6 @@
-// Package preflight says what happens to a Docker host when remapping goes on,
-// container by container: what will not start, what will misbehave, what
-// disappears, and what is left running without a daemon.
+// Package preflight predicts what happens to a Docker host when remapping is
+// turned on, container by container: what will not start, what will misbehave,
+// what disappears, and what is left running without a daemon.
 package preflight
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
-// Options say what to look at. The zero Options look at the running host
-// without asking Docker.
+// Options configure [Run]. The zero Options read the running host without
+// asking Docker.
 type Options struct {
 	Host usernskit.Host
 
@@ -33,25 +33,24 @@ type Options struct {
 	// below the data-root are read.
 	Docker func(context.Context) (*engine.Engine, error)
 
-	// Remap is the value of userns-remap to look ahead to. If empty, it is the
-	// one that is configured, else "default".
+	// Remap is the future value of userns-remap. If empty, it is the configured
+	// one, else "default".
 	Remap string
 
-	// Daemon says which dockerd is meant on a host that has several.
+	// Daemon selects one of several dockerds.
 	Daemon dockerd.Choice
 }
 
-// Run says what happens to the containers and the store of a host when
-// remapping goes on: what will not start, what will misbehave, what disappears,
-// and what is left running without a daemon. It changes nothing.
+// Run predicts what happens to the containers and the store of a host when
+// remapping is turned on: what will not start, what will misbehave, what
+// disappears, and what is left running without a daemon. It changes nothing.
 //
 // It works from [Options.Docker], and with the daemon down from the files below
-// the data-root, which need root to be read. The map it reckons with is the one
-// that is configured, or else the one that subid.Plan would grant to dockremap.
+// the data-root, which need root to be read. The map is the configured one, or
+// else the one that subid.Plan would grant to dockremap.
 //
-// What could not be looked at is in Forecast.Unknown. An error is returned only
-// for an [Options.Remap] that dockerd would not remap to, for a context that has
-// ended, and where there is neither daemon nor store.
+// What could not be checked is in Forecast.Unknown. Errors are only an invalid
+// [Options.Remap], an ended context, and neither a daemon nor a store.
 func Run(ctx context.Context, opts Options) (Forecast, error) {
 	if opts.Remap != "" {
 		remap, err := daemoncfg.ParseRemap(opts.Remap)
@@ -66,7 +65,7 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 	if err := ctx.Err(); err != nil {
 		return Forecast{}, err
 	}
-	p := preflight{Facts: f, want: f.IDs.Want(), override: opts.Remap != "", out: Forecast{ // lists to those who read them, never null
+	p := preflight{Facts: f, want: f.IDs.Want(), override: opts.Remap != "", out: Forecast{ // lists are never null
 		WillNotStart: []Trouble{}, Misbehave: []Trouble{}, Disappear: []Loss{}, Orphans: []Trouble{}, Moves: []Move{}, Unknown: []string{},
 	}}
 	p.configured()
@@ -113,17 +112,15 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 	return p.out, ctx.Err()
 }
 
-// A preflight is a forecast that is being made.
 type preflight struct {
 	*facts.Facts
 	want     userns.Mapping
-	override bool // the map of another account is looked ahead to
+	override bool // the map is that of another account
 	out      Forecast
 }
 
-// configured adds why it is not known what is configured: the map to reckon
-// with, and maybe the data-root. A value that dockerd takes for no remapping is
-// as good as none.
+// configured adds why the configured map, and maybe the data-root, is not
+// known. A value with which dockerd does not remap counts as none.
 func (p *preflight) configured() {
 	for _, err := range []error{p.Config.Unread(), p.Config.DocErr, p.Config.Err, p.IDs.OwnerErr} {
 		if err != nil && !errors.Is(err, daemoncfg.ErrFailOpen) {
@@ -133,8 +130,8 @@ func (p *preflight) configured() {
 	}
 }
 
-// store reads the store from before remapping: with remapping configured and
-// the daemon down, that is what holds the data still.
+// store reads the store from before remapping, which still holds the data if
+// remapping is configured and the daemon is down.
 func (p *preflight) store() {
 	e, err := facts.ReadStore(p.Host, p.Config.DataRoot)
 	switch {
@@ -215,8 +212,8 @@ func (p *preflight) problems() {
 	}
 }
 
-// ranges adds why the map that is configured cannot be had: dockerd then does
-// not start, or no container does.
+// ranges adds why the configured map is not possible: dockerd or the containers
+// do not start.
 func (p *preflight) ranges() {
 	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || p.Made() || p.IDs.Account == "" {
 		return
@@ -230,7 +227,7 @@ func (p *preflight) ranges() {
 // orphans adds the containers that live-restore would leave behind.
 func (p *preflight) orphans() {
 	on := p.Engine.LiveRestore
-	if p.NoEngine != nil { // the files of the store do not say
+	if p.NoEngine != nil { // not known from the files of the store
 		var err error
 		if on, _, err = p.Config.LiveRestore(); err != nil {
 			p.out.Unknown = append(p.out.Unknown, err.Error())

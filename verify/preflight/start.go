@@ -11,7 +11,7 @@ import (
 const optOut = `--userns=host (compose: userns_mode: "host")`
 
 // willNotStart adds the options of a container that dockerd or the runtime
-// refuses under remapping. The texts are theirs.
+// refuses under remapping. The texts are their messages.
 func (p *preflight) willNotStart(c *engine.Container) {
 	add := func(option, text, fix string) {
 		if c.Service() {
