@@ -83,14 +83,15 @@ func shiftCommand(e *env) *cobra.Command {
 			}); err != nil {
 				return err
 			}
-			e.say("%s: %d of %d files to move from %v to %v", job.Dir, job.Report.Todo, job.Report.Files, a, b)
+			way := fmt.Sprintf("from %s to %s", hostIDs(a), hostIDs(b))
+			e.say("%s: %d of %d files to move %s", job.Dir, job.Report.Todo, job.Report.Files, way)
 			if job.Report.Idle() {
 				return e.shifted(job, nil)
 			}
 			if err := job.Refusal(); err != nil {
 				return fmt.Errorf("%w%s", err, shiftHint(job))
 			}
-			e.about = fmt.Sprintf("This moves the owners of %s.", job.Dir)
+			e.about = fmt.Sprintf("This moves the owners of %s %s.", job.Dir, way)
 			do = func() (shift.Job, error) { return shift.Run(ctx, job, tell) }
 			if e.dryRun {
 				return e.shifted(job, findings)
@@ -123,6 +124,21 @@ func shiftCommand(e *env) *cobra.Command {
 		return e.shifted(job, err)
 	})
 	return c
+}
+
+// hostIDs names the IDs of the host that a mapping has.
+func hostIDs(m userns.Mapping) string {
+	spans := func(m userns.Map) string {
+		var list []string
+		for _, x := range m.Extents() {
+			list = append(list, span(x.HostID, x.Count))
+		}
+		return strings.Join(list, ", ")
+	}
+	if m.UID.Equal(m.GID) {
+		return spans(m.UID)
+	}
+	return spans(m.UID) + " and groups " + spans(m.GID)
 }
 
 // shifted prints what became of a job.
