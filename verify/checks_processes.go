@@ -18,7 +18,7 @@ var c01 = check{
 		ID: "C01", Name: "process-host-ids", Severity: Critical,
 		Title:  "Every process of every container has only host IDs of the daemon's ranges",
 		Why:    "This is what remapping is for. Being in a user namespace proves nothing: its map may lead to the host's root.",
-		Reads:  "/proc/PID/status of every process in a container's cgroup, mount or PID namespace, managed plugins among them: four user IDs, four group IDs, all groups; getent for whose they are.",
+		Reads:  "/proc/PID/status of every process in a container's cgroup, mount or PID namespace, managed plugins among them, and none whose namespaces are all the host's: four user IDs, four group IDs, all groups; getent for whose they are.",
 		Remedy: "See which of the other checks fails for the container; recreate it.",
 		Refs:   refDaemon(),
 	},

@@ -280,6 +280,16 @@ func TestWhatPassesByIsNoLoss(t *testing.T) {
 		put(t, opts, "100/status", "Name:\tsh\nState:\tZ (zombie)\n")
 		assert.Empty(t, bad(run(t, opts)))
 	})
+	t.Run("a zombie in a control group that is removed, and only there", func(t *testing.T) {
+		e := remapped(web(engine.Container{}))
+		for group, want := range map[string][]string{" (deleted)": {}, "": {"C01 fail", "C02 fail", "C03 fail"}} {
+			opts := live(t, &e, fine, hostRoot(300, idOld))
+			put(t, opts, "300/status", "Name:\tsh\nState:\tZ (zombie)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nNSpid:\t300\n")
+			put(t, opts, "300/cgroup", "0::/docker/"+idOld+group+"\n")
+			r := run(t, opts)
+			assert.Equal(t, want, bad(r), "%q: %s", group, texts(r))
+		}
+	})
 	t.Run("a shim left behind by a container that has exited", func(t *testing.T) {
 		e := remapped(web(engine.Container{}), engine.Container{ID: idOld, Name: "done"})
 		r := run(t, live(t, &e, fine, shim(50, "moby-165536.165536", idOld, "/run/containerd/containerd.sock")))

@@ -74,7 +74,7 @@ func TestMatrix(top *testing.T) {
 	var shared *hosttest.Docker
 	var as state // what shared was started with
 	rows := table{}
-	for _, s := range states {
+	for _, s := range slices.Concat(tricks, states, runtimes) {
 		top.Run(s.name, func(t *testing.T) {
 			if s.subuid == "" {
 				s.subuid = good

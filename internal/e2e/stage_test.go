@@ -5,7 +5,6 @@ package e2e
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,8 +129,13 @@ func (h *stage) ctr(name string, flags ...string) {
 	ctr := func(args ...string) ([]byte, error) {
 		return exec.Command("ctr", append([]string{"--address", h.containerd()}, args...)...).CombinedOutput()
 	}
-	args := append([]string{"run", "--detach", "--null-io", "--rootfs"}, flags...)
-	out, err := ctr(append(args, h.rootfs(), name, "/bin/sleep", "600")...)
+	args := append([]string{"run", "--detach", "--null-io"}, flags...)
+	if len(flags) == 0 {
+		args = append(args, "--rootfs", h.rootfs(), name, "/bin/sleep", "600")
+	} else { // a file has the rest
+		args = append(args, name)
+	}
+	out, err := ctr(args...)
 	require.NoError(h, err, "%s", out)
 	time.Sleep(200 * time.Millisecond)
 	out, err = ctr("task", "ls")
@@ -141,33 +145,6 @@ func (h *stage) ctr(name string, flags ...string) {
 		_, _ = ctr("task", "rm", "--force", name)
 		_, _ = ctr("container", "rm", name)
 	})
-}
-
-// runc runs a container without any daemon, in a control group of that name.
-func (h *stage) runc(cgroup string) {
-	h.Helper()
-	dir := h.TempDir()
-	runc := os.Getenv("USERNSKIT_RUNC")
-	if runc == "" {
-		runc = "runc"
-	}
-	do := func(args ...string) {
-		cmd := exec.Command(runc, append([]string{"--root", dir + "/state"}, args...)...)
-		cmd.Dir = dir
-		require.NoError(h, cmd.Run(), "runc %v", args)
-	}
-	do("spec")
-	var spec map[string]any
-	require.NoError(h, json.Unmarshal([]byte(read(h, dir+"/config.json")), &spec))
-	spec["root"] = map[string]any{"path": h.rootfs(), "readonly": true}
-	process := spec["process"].(map[string]any)
-	process["terminal"], process["args"] = false, []string{"/bin/sleep", "600"}
-	spec["linux"].(map[string]any)["cgroupsPath"] = cgroup
-	data, err := json.Marshal(spec)
-	require.NoError(h, err)
-	write(h, dir+"/config.json", string(data))
-	do("run", "--detach", "foreign")
-	h.Cleanup(func() { do("delete", "--force", "foreign") })
 }
 
 // newID returns an ID as containers have them.
@@ -182,10 +159,7 @@ func (h *stage) plugin() {
 	h.Helper()
 	dir := h.TempDir()
 	require.NoError(h, os.MkdirAll(dir+"/rootfs/run/docker/plugins", 0o755))
-	build := exec.Command("go", "build", "-o", dir+"/rootfs/plugin", "./testdata/plugin")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(h, err, "%s", out)
+	require.NoError(h, os.Rename(filepath.Join(h.program("plugin"), "plugin"), dir+"/rootfs/plugin"))
 	write(h, dir+"/config.json", `{"description":"listens","entrypoint":["/plugin"],"workdir":"/","network":{"type":"none"},
 		"interface":{"types":["docker.logdriver/1.0"],"socket":"p.sock"},"linux":{},"rootfs":{}}`)
 	h.Run("plugin", "create", "listens", dir)

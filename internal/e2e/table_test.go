@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,7 +78,7 @@ func (r table) write(t *testing.T) {
 		return
 	}
 	var b strings.Builder
-	for _, s := range states {
+	for _, s := range slices.Concat(tricks, states, runtimes) {
 		if row := r[s.name]; row != "" {
 			b.WriteString(row + "\n")
 		}

@@ -1,10 +1,15 @@
 package facts
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 const hostMounts = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -59,4 +64,21 @@ func TestWhereAContainerSeesASpotOfTheHost(t *testing.T) {
 	}
 	deep, _ := host.spot("/var/lib/docker/x")
 	assert.Equal(t, spot{8, 2, "/var/lib/docker/x"}, deep)
+}
+
+// The source of a bind mount is an idmapped mount of the host: stat(2) of it shows
+// the owners that the container sees, and to map them once more named others.
+func TestABindMountOfAnIdmappedSource(t *testing.T) {
+	dir, proc := t.TempDir(), t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(proc, "7"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(proc, "7/mountinfo"), []byte("9 1 8:1 /x /data rw,idmapped - ext4 /dev/sda1 rw\n"), 0o644))
+	f := &Facts{Options: Options{Proc: userns.FS{Root: proc}}}
+	b := Container{Docker: &engine.Container{Mounts: []engine.Mount{{Type: "bind", Source: dir, Destination: "/data"}}}}
+	for option, mapped := range map[string]bool{"rw,idmapped": false, "rw": true} {
+		d := &disk{}
+		d.Mounts.Value = table(t, "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:1 /x "+dir+" "+option+" - ext4 /dev/sda1 rw\n")
+		sources := d.lookInside(f, b, 7).Sources
+		require.Len(t, sources, 1)
+		assert.Equal(t, mapped, sources[0].IDMap != nil, option)
+	}
 }
