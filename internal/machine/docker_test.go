@@ -39,6 +39,7 @@ var scenarios = []scenario{
 	{name: "looking does not start docker", run: lookingStartsNothing},
 	{name: "a drop-in that systemd has not loaded is noticed", run: notLoaded},
 	{name: "a user who came in between keeps her range", run: userBetween},
+	{name: "each of two dockers is judged by its own unit", run: twoUnits},
 	{name: "a new user follows the README and the walk-through", run: newUser, more: sources},
 }
 
@@ -295,6 +296,27 @@ func notLoaded(t *testing.T, m *Machine) {
 	assert.Equal(t, before, m.files())
 	_, pass := m.verify("pass")
 	assert.NotContains(t, pass, "D02")
+}
+
+// systemd has the socket of the one, and the other its own.
+func twoUnits(t *testing.T, m *Machine) {
+	m.Must("remapctl enable --yes --restart; systemctl is-active docker.socket")
+	// The script is a unit itself, and must not look like one that starts a dockerd.
+	m.Must(`useradd --create-home eve
+echo '{"userns-remap": "eve", "data-root": "/var/lib/b"}' >/etc/docker/b.json
+cat >/etc/systemd/system/docker-b.service <<'E'
+[Service]
+ExecStart=/usr/sbin/DOCKERd --config-file=/etc/docker/b.json --exec-root=/run/b --pidfile=/run/b.pid -H unix:///run/b.sock --bridge=none --iptables=false
+E
+sed -i s/DOCKER/docker/ /etc/systemd/system/docker-b.service
+systemctl daemon-reload; systemctl start docker-b
+for i in $(seq 60); do docker -H unix:///run/b.sock info >/dev/null 2>&1 && exit; sleep 0.5; done
+journalctl --no-pager -u docker-b | tail -30 >&2; exit 1`)
+	for host, file := range map[string]string{"/var/run/docker.sock": "/etc/docker/daemon.json:2", "/run/b.sock": "/etc/docker/b.json:1"} {
+		r := m.Run("DOCKER_HOST=unix://" + host + " remapctl verify --all D01 D02 D05 D06")
+		assert.Equal(t, 0, r.Code, "%s\n%s", r.Out, r.Err)
+		assert.Contains(t, r.Out, file)
+	}
 }
 
 func userBetween(t *testing.T, m *Machine) {
