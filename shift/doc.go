@@ -24,9 +24,9 @@
 //
 // The tree may be hostile: everything is reached by descriptors below the
 // directory, no symbolic link is followed, no mount is entered, and each change
-// is made to the very inode that was looked at. What is added or given back behind
-// a job's back, up to its last look at every owner, is found and moved, or the job
-// ends with [ErrMissed]. Two jobs for one directory keep each other off.
+// is made to the very inode that was looked at. What is added, renamed or given back
+// behind a job's back, up to its last look at every owner, is found and moved, or
+// the job ends with [ErrMissed]. Two jobs for one directory keep each other off.
 //
 // # A copy instead
 //

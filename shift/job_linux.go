@@ -148,23 +148,43 @@ func (j Job) move(ctx context.Context, state State, tell func(Progress)) (Job, e
 			return j, err
 		}
 		j.Report.Files = max(j.Report.Files, seen.Files)
+		j.Report.New, j.Report.Vanished = seen.New, seen.Vanished
 		if tell != nil {
 			tell(Progress{seen.Files, j.Report.Files})
 		}
-		// A second look at every owner: a file may have come, or have been given
-		// back its old owner, behind the walk.
-		left, err := newWalk(j, toOwners).all(ctx, root)
-		if err != nil {
+		if settled, err := j.settled(ctx, w, root); err != nil || settled {
+			if err == nil {
+				return j.finish(root)
+			}
 			return j, err
 		}
-		j.Report.New, j.Report.Vanished = seen.New, seen.Vanished
-		j.Report.Todo, j.Report.Done, j.Report.Outside = left.Todo, left.Done, left.Outside
-		if left.Todo == 0 {
-			j.Report.ACLs, j.Report.Capabilities = 0, 0
-			return j.finish(root)
-		}
 	}
-	return j, fmt.Errorf("%w: %d are left in %s", ErrMissed, j.Report.Todo, j.Dir)
+	return j, fmt.Errorf("%w: %d are left in %s, or as many as were renamed", ErrMissed, j.Report.Todo, j.Dir)
+}
+
+// settled looks at every owner once more: a file may have come, or have been given
+// back its old owner, behind a walk. What it says holds where no directory was
+// changed since the walk or look before it, so that no file was renamed out of
+// the sight of both.
+func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error) {
+	for range rounds {
+		look := newWalk(*j, toOwners)
+		look.seed = before.seed
+		left, err := look.all(ctx, root)
+		if err != nil {
+			return false, err
+		}
+		j.Report.Todo, j.Report.Done, j.Report.Outside = left.Todo, left.Done, left.Outside
+		if left.Todo > 0 {
+			return false, nil
+		}
+		if look.sum.Load() == before.sum.Load() {
+			j.Report.ACLs, j.Report.Capabilities = 0, 0
+			return true, nil
+		}
+		before = look
+	}
+	return false, nil
 }
 
 // finish puts all on the disk, and then says so in the journal.

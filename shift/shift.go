@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +32,9 @@ var (
 	// ErrNoJob: no job for this directory is known.
 	ErrNoJob = errors.New("no job for this directory")
 
-	// ErrMissed: files were still being added when the job ended. It is not
-	// finished.
-	ErrMissed = errors.New("files were added while owners were moved")
+	// ErrMissed: files were still being added or renamed when the job ended, so
+	// that some may have been missed. It is not finished.
+	ErrMissed = errors.New("files were added or renamed while owners were moved")
 
 	// ErrNoSpace: there is not enough room for a copy.
 	ErrNoSpace = errors.New("not enough space for the copy")
@@ -219,7 +221,7 @@ func (j Job) Refusal() error {
 // Run does a planned job. A job with nothing to do changes nothing.
 //
 // Where it ends early, the job is unfinished and [Resume] goes on. The error
-// matches [ErrMissed] where files were added faster than they were moved.
+// matches [ErrMissed] where files were added or renamed all the time.
 func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	if job.State == StateDone {
 		return job, job.tidy()
@@ -255,6 +257,7 @@ func Resume(ctx context.Context, dir string, opt Options, progress func(Progress
 	if err != nil || job.State == StateDone || job.State == StateUndone {
 		return job, err
 	}
+	job.Options.LiftImmutable = job.Options.LiftImmutable || opt.LiftImmutable
 	return job.move(ctx, job.State, progress)
 }
 
@@ -269,12 +272,14 @@ func Undo(ctx context.Context, dir string, opt Options, progress func(Progress))
 		return job, fmt.Errorf("%w: %s", ErrUnfinished, job.Dir)
 	}
 	job.Options.AcceptRisk = opt.AcceptRisk
+	job.Options.LiftImmutable = job.Options.LiftImmutable || opt.LiftImmutable
 	now := job
 	now.From, now.To, now.Options.AcceptMixed = job.To, job.From, true
 	if now, err = now.scan(ctx); err != nil {
 		return job, err
 	}
 	if err := now.Refusal(); err != nil {
+		job.Report = now.Report
 		return job, err
 	}
 	return job.move(ctx, StateUndoing, progress)
@@ -373,18 +378,26 @@ func apart(from, to userns.Mapping) error {
 }
 
 // systemDirs are the directories that hold a system together. What is below them
-// may be data.
-var systemDirs = []string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/proc", "/root", "/run",
-	"/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/sbin", "/usr/share", "/var", "/var/cache", "/var/lib",
-	"/var/lib/docker", "/var/lib/containerd", "/var/log", "/var/run", "/var/spool"}
+// may be data, except in wholeDirs.
+var (
+	systemDirs = []string{"/", "/home", "/opt", "/root", "/run", "/tmp", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/lib/docker", "/var/lib/containerd",
+		"/var/log", "/var/run", "/var/spool"}
+	wholeDirs = []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr",
+		"/var/lib/docker/containers", "/var/lib/docker/image", "/var/lib/docker/overlay2"}
+)
 
+// isSystem also knows a directory of the system where it is mounted once more.
 func isSystem(dir string) bool {
-	for _, d := range systemDirs {
-		if d == dir {
+	info, err := os.Stat(dir)
+	for i, d := range append(slices.Clone(wholeDirs), systemDirs...) {
+		if d == dir || i < len(wholeDirs) && within(dir, d) {
+			return true
+		}
+		if system, also := os.Stat(d); err == nil && also == nil && os.SameFile(info, system) {
 			return true
 		}
 	}
-	return within(dir, "/dev") || within(dir, "/etc") || within(dir, "/proc") || within(dir, "/sys") || within(dir, "/boot")
+	return false
 }
 
 // within reports whether path is dir or below it.

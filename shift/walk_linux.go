@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"sync"
@@ -45,8 +46,10 @@ type walk struct {
 	undone sync.WaitGroup // the batches that were given away, and the root
 	// one is held while a special file, or one of several names, is looked at and
 	// changed: another worker must not see it in between.
-	one sync.Mutex
-	fds int // /proc/self/fd
+	one  sync.Mutex
+	fds  int // /proc/self/fd
+	seed maphash.Seed
+	sum  atomic.Uint64 // of the directories and when each was changed last, in any order
 }
 
 const (
@@ -88,6 +91,13 @@ type batch struct {
 	entries []byte
 }
 
+// A changed is what the sum of a walk is made of.
+type changed struct {
+	inode uint64
+	sec   int64
+	nsec  uint32
+}
+
 func (d *dir) release() {
 	if d.users.Add(-1) == 0 {
 		unix.Close(d.fd)
@@ -111,7 +121,7 @@ func (d *dir) failed(op, name string, err error) error {
 }
 
 func newWalk(j Job, p purpose) *walk {
-	return &walk{translation: j.translation(), purpose: p}
+	return &walk{translation: j.translation(), purpose: p, seed: maphash.MakeSeed()}
 }
 
 // all does the root and all below it.
@@ -124,6 +134,7 @@ func (w *walk) all(ctx context.Context, root int) (report Report, err error) {
 	defer unix.Close(w.fds)
 	w.ctx, w.offers = ctx, make(chan batch)
 	w.files.Store(0)
+	w.sum.Store(0)
 	w.undone.Add(1)
 	go func() {
 		w.undone.Wait()
@@ -326,6 +337,13 @@ func (p *worker) inode(parent *dir, name string, fd int) error {
 	if err != nil {
 		return parent.failed("open", name, err)
 	}
+	if p.purpose == toMove { // its owner was changed since
+		if st, err = stat(list); err != nil {
+			unix.Close(list)
+			return parent.failed("stat", name, err)
+		}
+	}
+	p.sum.Add(maphash.Comparable(p.seed, changed{st.Ino, st.Ctime.Sec, st.Ctime.Nsec}))
 	d := &dir{fd: list, parent: parent, name: name}
 	d.users.Store(1)
 	return p.read(d)

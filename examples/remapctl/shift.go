@@ -121,6 +121,9 @@ func shiftCommand(e *env) *cobra.Command {
 			e.note("some owners are moved and some are not; to go on: %s", e.self(again...))
 			return e.printed(errorJSON(err), behind)
 		}
+		if errors.Is(err, shift.ErrRefused) && *undo {
+			err = fmt.Errorf("%w%s", err, shiftHint(job))
+		}
 		return e.shifted(job, err)
 	})
 	return c
