@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,6 +46,7 @@ func TestWhatPreflightForetellsComesTrue(t *testing.T) {
 			Kind  string
 			Names []string
 		}
+		Moves []struct{ Path, Volume, Command string }
 	}
 	require.NoError(t, json.Unmarshal([]byte(s.must(1, "preflight", "--json")), &forecast))
 	s.must(0, "enable", "--yes")
@@ -68,6 +70,18 @@ func TestWhatPreflightForetellsComesTrue(t *testing.T) {
 	assert.Equal(t, "mount", forecast.Misbehave[0].Container)
 	_, err := d.Try(append(append([]string{"run", "--rm"}, options["mount"]...), "busybox:test", "ls", "/data")...)
 	assert.ErrorContains(t, err, "Permission denied")
+	require.Len(t, forecast.Moves, 2)
+	assert.Equal(t, "remapctl shift "+data+" --from 0:65536 --to 165536:65536", forecast.Moves[0].Command)
+	assert.Equal(t, "named", forecast.Moves[1].Volume)
+	move := append(strings.Fields(forecast.Moves[0].Command)[1:], "--yes", "--state", t.TempDir())
+	running := d.Run("run", "--detach", "--name", "runs", "--volume", data+":/data", "--network", "none", "busybox:test", "sleep", "600")
+	upper := d.Run("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", "runs")
+	for _, words := range [][]string{move, {"shift", upper, "--back", "--to", "165536:65536", "--yes"}} { // a container has it as a mount, or as a layer
+		assert.Contains(t, s.must(2, append(words, "--json")...), "in use by container "+running[:12])
+	}
+	d.Run("rm", "--force", "runs")
+	s.must(0, append(move, "--accept-risk", "in-use")...) // a machine of tests runs what cannot be seen
+	d.Run(append(append([]string{"run", "--rm"}, options["mount"]...), "busybox:test", "ls", "/data")...)
 	d.Run(append(append([]string{"run", "--rm"}, options["plain"]...), "busybox:test", "ls", "/v")...)
 
 	gone := map[string][]string{}
