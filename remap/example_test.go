@@ -119,3 +119,32 @@ func ExampleRestart_Run() {
 	// run: systemctl restart docker
 	// docker did not come back as wanted: it does not say that it is remapped (no name=userns); the files are as they were, and docker was restarted with them
 }
+
+// The volumes that a dockerd has had before remapping was turned on.
+func ExamplePlanMigrate() {
+	ctx, host := context.Background(), image()
+	defer os.RemoveAll(host.Root)
+	for name, text := range map[string]string{
+		"etc/subuid":                            "dockremap:100000:65536\n",
+		"etc/subgid":                            "dockremap:100000:65536\n",
+		"etc/docker/daemon.json":                `{"userns-remap": "default"}`,
+		"usr/lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd\n",
+		"var/lib/docker/volumes/db/_data/table": "rows\n",
+	} {
+		path := filepath.Join(host.Root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			panic(err)
+		}
+	}
+	m, err := remap.PlanMigrate(ctx, host, remap.Migrate{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, v := range m.Volumes {
+		fmt.Println(v.State, v.Name, v.Target)
+	}
+	// m.Run(ctx, nil) copies them, where the program may, and gives the receipt.
+	// Output:
+	// copy db /var/lib/docker/100000.100000/volumes/db/_data
+}

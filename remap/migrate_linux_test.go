@@ -234,12 +234,21 @@ func TestMigrate(t *testing.T) {
 		require.ErrorContains(t, err, "stop it")
 		assert.NoDirExists(t, filepath.Join(h.Root, newStore, "usernskit-migrate"))
 	})
-	t.Run("a volume that is written to while it is copied", func(t *testing.T) {
+	t.Run("volumes on a file system of their own", func(t *testing.T) {
+		h := volumes(t)
+		at := filepath.Join(h.Root, newStore, "volumes")
+		require.NoError(t, os.MkdirAll(at, 0o755))
+		require.NoError(t, unix.Mount("tmpfs", at, "tmpfs", 0, ""))
+		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+		_, _, err := planned(t, h, remap.Migrate{}).Run(t.Context(), nil)
+		require.ErrorContains(t, err, "another file system")
+	})
+	t.Run("a volume that is written to after the plan", func(t *testing.T) {
 		h := volumes(t)
 		m := planned(t, h, remap.Migrate{})
 		require.NoError(t, os.WriteFile(filepath.Join(h.Root, plainData, "more"), nil, 0o644))
 		_, _, err := m.Run(t.Context(), nil)
-		require.NoError(t, err, "written before it began")
+		require.NoError(t, err)
 		assert.FileExists(t, filepath.Join(h.Root, newData, "more"))
 	})
 }

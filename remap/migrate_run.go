@@ -1,6 +1,7 @@
 package remap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,15 +107,18 @@ func (m Migration) sweep() error {
 	return nil
 }
 
-// reachable looks, before anything is copied, whether a dockerd that runs on the
-// target store can be asked to make volumes there.
+// reachable looks, before anything is copied, whether copies can be moved to the
+// target store, and a dockerd that runs on it can be asked to make volumes there.
 func (m Migration) reachable(ctx context.Context) error {
-	running, err := runsOn(m.host, m.To)
-	if err != nil || !running {
-		return err
-	}
 	to, err := m.host.Path(m.To)
 	if err != nil {
+		return err
+	}
+	if volumes, err := m.host.Path(path.Join(m.To, "volumes")); err != nil || !oneFileSystem(to, volumes) {
+		return cmp.Or(err, fmt.Errorf("%s/volumes is on another file system than %s: not supported", m.To, m.To))
+	}
+	running, err := runsOn(m.host, m.To)
+	if err != nil || !running {
 		return err
 	}
 	out, err := m.host.Command(ctx, "docker", "info", "--format", "{{.DockerRootDir}}")
@@ -173,7 +177,7 @@ func (m Migration) place(ctx context.Context, v Volume) error {
 	}
 	defer unlock()
 	if running {
-		if _, err := m.host.Command(ctx, "docker", "volume", "create", v.Name); err != nil {
+		if _, err := m.host.Command(ctx, "docker", "volume", "create", "--", v.Name); err != nil {
 			return err
 		}
 	}
@@ -238,7 +242,7 @@ func (m Migration) removeOld(ctx context.Context, v *Volume) error {
 		return ctx.Err()
 	}
 	if err == nil {
-		err = m.discard(m.From, v.Source)
+		err = m.discard(m.From, v.Source, func(data string) error { return unchanged(ctx, data, job.Options.Into, job) })
 	}
 	if err != nil {
 		v.Why = fmt.Sprintf("the old volume stays: %v", err)
@@ -249,12 +253,36 @@ func (m Migration) removeOld(ctx context.Context, v *Volume) error {
 }
 
 // discard removes a volume of a store on which no dockerd runs. It leaves its name
-// at once, and what a kill leaves is removed by the next.
-func (m Migration) discard(store, data string) error {
-	if _, err := m.aside(store, data, removedDir); err != nil {
+// first, and is kept where same then says that it was written to in between. What
+// a kill leaves is removed by the next.
+func (m Migration) discard(store, data string, same func(data string) error) error {
+	at, err := m.aside(store, data, undoneDir)
+	if err != nil {
 		return err
 	}
+	if err := same(filepath.Join(at, "_data")); err != nil {
+		return fmt.Errorf("it is kept in %s: %w", at, err)
+	}
+	dir, err := m.host.Path(path.Join(store, removedDir))
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		err = os.Rename(at, filepath.Join(dir, filepath.Base(at)))
+	}
+	if err != nil {
+		return err
+	}
+	_ = os.Remove(filepath.Dir(at)) // where nothing else is kept
 	return m.removeDiscarded(store)
+}
+
+// unchanged looks once more, without reading the contents, at a tree and its copy
+// of which one was moved.
+func unchanged(ctx context.Context, source, into string, job shift.Job) error {
+	job.Options.Into = into
+	_, err := shift.Plan(ctx, source, job.From, job.To, job.Options)
+	return err
 }
 
 func (m Migration) removeDiscarded(store string) error {

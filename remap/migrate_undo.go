@@ -62,7 +62,7 @@ func Undo(ctx context.Context, h usernskit.Host, id string, force []string, chan
 		case c.changed != nil:
 			_, err = c.aside(c.To, c.target, undoneDir)
 		default:
-			err = c.discard(c.To, c.target)
+			err = c.discard(c.To, c.target, func(data string) error { return unchanged(ctx, c.job.Dir, data, c.job) })
 		}
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", c.name(), err)
@@ -76,7 +76,8 @@ type copied struct {
 	Migration
 	target  string
 	gone    bool
-	changed error // it is not the same as the old one
+	job     shift.Job // from the old volume to the copy
+	changed error     // it is not the same as the old one
 }
 
 func (c copied) name() string { return path.Base(path.Dir(c.target)) }
@@ -126,7 +127,7 @@ func copiesOf(ctx context.Context, h usernskit.Host, back usernskit.Plan) ([]cop
 
 // compare returns why a copy is not the same as the old volume, in every byte. One
 // that is in use is an error.
-func (c copied) compare(ctx context.Context, source string) (changed, err error) {
+func (c *copied) compare(ctx context.Context, source string) (changed, err error) {
 	there, err := (&Migration{host: c.host, from: c.to, to: c.from}).planJob(ctx, c.target, "")
 	if err != nil {
 		return nil, err
@@ -134,9 +135,8 @@ func (c copied) compare(ctx context.Context, source string) (changed, err error)
 	if len(there.Report.Busy) > 0 {
 		return nil, fmt.Errorf("it is in use by %s", strings.Join(there.Report.Busy, ", "))
 	}
-	job, changed := c.planJob(ctx, source, c.target)
-	if changed == nil {
-		changed = shift.Compare(ctx, job)
+	if c.job, changed = c.planJob(ctx, source, c.target); changed == nil {
+		changed = shift.Compare(ctx, c.job)
 	}
 	return changed, ctx.Err()
 }

@@ -10,3 +10,5 @@ import (
 func lockStore(usernskit.Host, string) (unlock func(), running bool, err error) {
 	return nil, false, shift.ErrNotSupported
 }
+
+func oneFileSystem(string, string) bool { return true }

@@ -33,3 +33,10 @@ func lockStore(h usernskit.Host, store string) (unlock func(), running bool, err
 	}
 	return func() { f.Close() }, running, nil
 }
+
+// oneFileSystem reports whether a rename can lead from one directory to another.
+// One that is missing is made where its parent is.
+func oneFileSystem(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) != nil || unix.Stat(b, &y) != nil || x.Dev == y.Dev
+}
