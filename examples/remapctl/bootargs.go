@@ -76,7 +76,6 @@ func bootargsCheckCommand(e *env) *cobra.Command {
 			"does not exist. Exits 0 where it reads all of them, 1 where it stops, and 3\n" +
 			"where it stops if a command fails.",
 		Example: "remapctl bootargs check --root /mnt/image",
-		Args:    args(0, 0),
 		RunE:    e.action(e.bootargsCheck),
 	}
 }

@@ -38,7 +38,6 @@ func bootargsRemoveCommand(e *env) *cobra.Command {
 		Use: "remove NAME[=VALUE]...", Short: "remove kernel arguments: all of a NAME, or those with that VALUE",
 		Example: "remapctl bootargs remove user_namespace.enable\n" +
 			"remapctl bootargs remove user_namespace.enable --kernel DEFAULT",
-		Args: args(1, -1),
 	}
 	var edit bootargs.Edit
 	via := e.bootargsFlags(c, &edit)
@@ -128,7 +127,6 @@ func bootargsEditCommand(e *env) *cobra.Command {
 		Use: "edit", Short: "edit one command line from standard input to standard output",
 		Long:    "Reads no file of the host and writes none.",
 		Example: "remapctl bootargs edit --set user_namespace.enable=1 </proc/cmdline",
-		Args:    args(0, 0),
 	}
 	var edit bootargs.Edit
 	var remove []string

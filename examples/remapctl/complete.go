@@ -29,8 +29,8 @@ func completionCommand(e *env) *cobra.Command {
 		Use: "completion " + strings.Join(shells, "|"), Short: "print a script that completes commands, options and values",
 		Long: "For bash it belongs in /etc/bash_completion.d/remapctl, for zsh in\n" +
 			"/usr/share/zsh/vendor-completions/_remapctl, for fish in\n/etc/fish/completions/remapctl.fish, for PowerShell in $PROFILE.",
-		Example: "remapctl completion bash >/etc/bash_completion.d/remapctl",
-		Args:    args(1, 1), ValidArgs: shells,
+		Example:   "remapctl completion bash >/etc/bash_completion.d/remapctl",
+		ValidArgs: shells,
 		RunE: e.action(func(_ context.Context, list []string) error {
 			if e.json {
 				return errors.New("a completion script is not JSON")

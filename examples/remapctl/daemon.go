@@ -17,12 +17,12 @@ func daemonCommand(e *env) *cobra.Command {
 		Use: "set POINTER JSON", Short: "put a value in, and keep every other byte of the file",
 		Long:    "A string needs the quotes of JSON besides those of the shell.",
 		Example: "remapctl daemon set /log-opts/max-size '\"10m\"'",
-		Args:    args(2, 2), RunE: e.action(e.daemonChange),
+		RunE:    e.action(e.daemonChange),
 	}
 	unset := &cobra.Command{
 		Use: "unset POINTER", Short: "take a value out, and keep every other byte of the file",
 		Example: "remapctl daemon unset /log-opts/max-size",
-		Args:    args(1, 1), RunE: e.action(e.daemonChange),
+		RunE:    e.action(e.daemonChange),
 	}
 	e.writeFlags(set)
 	e.writeFlags(unset)
@@ -33,7 +33,7 @@ func daemonCommand(e *env) *cobra.Command {
 	}, &cobra.Command{
 		Use: "get POINTER", Short: "print a value as the file spells it",
 		Long: "Exits 1 where there is none.", Example: "remapctl daemon get /userns-remap",
-		Args: args(1, 1), RunE: e.action(e.daemonGet),
+		RunE: e.action(e.daemonGet),
 	}, set, unset)
 }
 

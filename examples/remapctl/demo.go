@@ -22,7 +22,6 @@ func demoCommand(e *env) *cobra.Command {
 			"no Docker, and touches nothing else. With --root it is made in that directory,\n" +
 			"which must be empty, and stays there to try more.",
 		Example: "remapctl demo",
-		Args:    args(0, 0),
 		RunE:    e.action(e.demo),
 	}
 }

@@ -24,7 +24,6 @@ func drillCommand(e *env) *cobra.Command {
 			"daemon. Opens files and closes them; writes nothing. Exits 1 where a step is\n" +
 			"reached that remapping should stop.",
 		Example: "remapctl drill --container web",
-		Args:    args(0, 0),
 	}
 	f := c.Flags()
 	name := f.String("container", "", "drill in the mapping of `NAME`")

@@ -19,7 +19,6 @@ func enableCommand(e *env) *cobra.Command {
 		Long: "Writes the ranges, then daemon.json. dockerd reads it when it starts;\n" +
 			"nothing is restarted without --restart.",
 		Example: "remapctl enable --yes && systemctl restart docker && remapctl verify",
-		Args:    args(0, 0),
 	}
 	e.writeFlags(c)
 	want := e.enableFlags(c)
@@ -48,7 +47,6 @@ func disableCommand(e *env) *cobra.Command {
 		Long: "Removes userns-remap from daemon.json. The ranges stay, so that enable finds\n" +
 			"the same images again; --release gives them back too.",
 		Example: "remapctl disable --release --yes",
-		Args:    args(0, 0),
 	}
 	e.writeFlags(c)
 	e.restartFlag(c)

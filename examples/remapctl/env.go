@@ -77,8 +77,21 @@ func newCommand(e *env) *cobra.Command {
 	return root
 }
 
-// setUp gives every command its --version and --help, and the order of its flags.
+// setUp gives every command its --version and --help, the order of its flags, and
+// as many arguments as its use names.
 func setUp(c *cobra.Command, version string) {
+	least, most := 0, 0
+	for _, word := range strings.Fields(c.Use)[1:] {
+		if most++; !strings.HasPrefix(word, "[") {
+			least++
+		}
+		if strings.HasSuffix(word, "...") {
+			most = -1
+		}
+	}
+	if c.Args == nil {
+		c.Args = args(least, most)
+	}
 	c.Version = version
 	c.SetVersionTemplate("remapctl {{.Version}}\n")
 	c.Flags().SortFlags = false

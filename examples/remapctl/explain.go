@@ -53,7 +53,6 @@ func explainCommand(e *env) *cobra.Command {
 		Long: "Without an argument it lists all checks of verify, and the risks that\n--accept-risk accepts.\n\n" +
 			fold("Checks: "+strings.Join(checks, " "), 2, 80) + "\n" + fold("Risks: "+strings.Join(risks, " "), 2, 80),
 		Example: "remapctl explain C01",
-		Args:    args(0, 1),
 		RunE:    e.action(e.explain),
 	}
 	e.argument(c, false, func(ctx context.Context) []string { return append(e.checks(ctx), e.risks(ctx)...) })

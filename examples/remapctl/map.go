@@ -33,7 +33,6 @@ func mapCommand(e *env) *cobra.Command {
 		Long: "Without ID and target it draws who holds which IDs. With an ID it lists what\n" +
 			"that ID is; with a target it translates both ways.\nExits 3 where not all was seen.",
 		Example: "remapctl map --container web 33",
-		Args:    args(0, 1),
 	}
 	var f mapFlags
 	c.Flags().IntVar(&f.pid, "pid", 0, "target: the namespace of process `P`")

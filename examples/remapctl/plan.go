@@ -21,7 +21,6 @@ func planCommand(e *env) *cobra.Command {
 		Long: "Prints the diff of every file and what is to be done afterwards.\n" +
 			"Exits 0 where nothing is to be done, and 1 where something is.",
 		Example: "remapctl plan --user remapuser:remapgroup",
-		Args:    args(0, 0),
 	}
 	want := e.enableFlags(c)
 	e.riskFlag(c)

@@ -16,7 +16,6 @@ func preflightCommand(e *env) *cobra.Command {
 			"what will not start, what will misbehave, what disappears, what is orphaned.\n" +
 			"Exits 0 where nothing does, 1 where something does, 3 where not all was seen.",
 		Example: "remapctl preflight --user remapuser",
-		Args:    args(0, 0),
 	}
 	user := c.Flags().String("user", "", "`U[:G]` to remap to (default: what is configured, else dockremap)")
 	daemonFlags(c, &e.daemon)

@@ -21,7 +21,6 @@ func psCommand(e *env) *cobra.Command {
 			"A container whose HOST is 0 is root of the host.\n" +
 			"Exits 3 where processes could not be seen.",
 		Example: "remapctl ps",
-		Args:    args(0, 0),
 		RunE:    e.action(e.ps),
 	}
 }

@@ -38,7 +38,6 @@ func shiftCommand(e *env) *cobra.Command {
 			"users of remapped ones. Keeps setuid, capabilities and ACLs. With --json, lines\n" +
 			"of JSON with a member progress on stderr say how far it is.",
 		Example: "remapctl shift /srv/data --dry-run",
-		Args:    args(1, 1),
 	}
 	e.writeFlags(c)
 	f := c.Flags()

@@ -75,11 +75,13 @@ func TestShiftTakesTheRangeOfDockerd(t *testing.T) {
 
 func TestMeter(t *testing.T) {
 	master, slave := openPTY(t)
-	read := func() string {
-		buf := make([]byte, 1000)
-		n, err := master.Read(buf)
-		require.NoError(t, err)
-		return string(buf[:n])
+	read := func(lines int) (text string) { // each clears to its end; a terminal may hand them out one by one
+		for buf := make([]byte, 1000); strings.Count(text, "\x1b[K") < lines; {
+			n, err := master.Read(buf)
+			require.NoError(t, err)
+			text += string(buf[:n])
+		}
+		return text
 	}
 	e := &env{err: slave}
 	m := e.meter()
@@ -87,12 +89,12 @@ func TestMeter(t *testing.T) {
 	m.start, m.last = m.start.Add(-10*time.Second), time.Time{}
 	m.at(1000, 4000)
 	m.end()
-	assert.Regexp(t, `^\r1000 of 4000 files, (100|99)/s, 30s left\x1b\[K\r\x1b\[K$`, read())
+	assert.Regexp(t, `^\r1000 of 4000 files, (100|99)/s, 30s left\x1b\[K\r\x1b\[K$`, read(2))
 
 	m = e.meter()
 	m.start, m.last = m.start.Add(-10*time.Second), time.Time{}
 	m.at(1000, 0)
-	assert.Regexp(t, `^\r1000 files, (100|99)/s\x1b\[K$`, read())
+	assert.Regexp(t, `^\r1000 files, (100|99)/s\x1b\[K$`, read(1))
 
 	pipe, w, err := os.Pipe()
 	require.NoError(t, err)

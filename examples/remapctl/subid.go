@@ -26,7 +26,6 @@ func subidListCommand(e *env) *cobra.Command {
 		Use: "list [OWNER]", Short: "list the ranges of both files, or those of one owner",
 		Long:    "Shows what any reader reads on any line; subid audit shows where they differ.",
 		Example: "remapctl subid list dockremap",
-		Args:    args(0, 1),
 		RunE:    e.action(e.subidList),
 	}
 	e.argument(c, false, e.claims(true))
@@ -71,7 +70,6 @@ func subidAuditCommand(e *env) *cobra.Command {
 			"could not be listed. --against compares the files of other hosts with\n" +
 			"/etc/subuid, or with /etc/subgid where their name says so, and with each other.",
 		Example: "remapctl subid audit --against node2/subuid --against node3/subuid",
-		Args:    args(0, 0),
 	}
 	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
 	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.subidAudit(ctx, *against) })
@@ -128,7 +126,6 @@ func subidOwnerCommand(e *env) *cobra.Command {
 		Long: "Prints the lines of both files that give it to someone, as any reader reads\n" +
 			"them, and accounts and groups of that ID.",
 		Example: "remapctl subid owner 123000",
-		Args:    args(1, 1),
 		RunE:    e.action(e.subidOwner),
 	}
 }

@@ -32,7 +32,6 @@ func subidFindCommand(e *env) *cobra.Command {
 		Use: "find", Short: "find a range that is free in both files",
 		Long:    "Prints it as START:COUNT.",
 		Example: "remapctl subid find --count 131072 --align 65536",
-		Args:    args(0, 0),
 	}
 	request := e.subidFlags(c)
 	e.riskFlag(c)
@@ -63,7 +62,6 @@ func subidAddCommand(e *env) *cobra.Command {
 		Use: "add [OWNER]", Short: "give an owner the same range in both files",
 		Long:    "An owner with a suitable range keeps it. OWNER is a name or UID, with or\nwithout an account.",
 		Example: "remapctl subid add kubelet --count 7208960 --align 65536",
-		Args:    args(0, 1),
 	}
 	e.writeFlags(c)
 	request := e.subidFlags(c)
@@ -113,7 +111,6 @@ func subidReleaseCommand(e *env) *cobra.Command {
 		Use: "release OWNER", Short: "remove all ranges of an owner from both files",
 		Long:    "Removes the lines under the name and under the UID, and no others.",
 		Example: "remapctl subid release dockremap --dry-run",
-		Args:    args(1, 1),
 	}
 	e.writeFlags(c)
 	e.argument(c, false, e.claims(true))

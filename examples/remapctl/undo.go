@@ -23,7 +23,6 @@ func undoCommand(e *env) *cobra.Command {
 			"Files that were edited since are shown, and nothing is changed. The undo of a\n" +
 			"migration takes back the volumes; data written to them since is kept aside.",
 		Example: "remapctl undo --list",
-		Args:    args(0, 1),
 	}
 	e.writeFlags(c)
 	list := c.Flags().Bool("list", false, "list the receipts and whether their files are still intact")
