@@ -264,8 +264,13 @@ func (s *scan) read(dir procDir) (Process, error) {
 	for range moves {
 		ns, err := dir.namespace("user")
 		if isDenied(err) || isGone(err) && dir.alive() {
+			p, bad := s.readWithoutLink(dir)
+			// One that is ending may refuse for a moment, and to root too.
+			if _, again := dir.namespace("user"); isDenied(err) && !isDenied(again) {
+				continue
+			}
 			s.noLink = isDenied(err) // a missing one hides nothing
-			return s.readWithoutLink(dir)
+			return p, bad
 		}
 		if err != nil {
 			return Process{}, err
