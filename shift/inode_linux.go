@@ -160,7 +160,7 @@ func (p *worker) attributes(d *dir, name string, fd int) (attributes, error) {
 		defer unix.Close(fd)
 	}
 	path := procPath(fd)
-	if n, err = p.listAt(p.fds, path[len(procFDs):], 0); err == unix.ENOSYS {
+	if n, err = p.listAt(p.fds, path[len(procFDs):], 0); errors.Is(err, unix.ENOSYS) {
 		n, err = unix.Listxattr(path, p.buf)
 	}
 	if errors.Is(err, unix.ENOTSUP) {

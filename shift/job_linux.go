@@ -152,14 +152,17 @@ func (j Job) move(ctx context.Context, state State, tell func(Progress)) (Job, e
 		if tell != nil {
 			tell(Progress{seen.Files, j.Report.Files})
 		}
-		if settled, err := j.settled(ctx, w, root); err != nil || settled {
-			if err == nil {
-				return j.finish(root)
-			}
+		switch settled, err := j.settled(ctx, w, root); {
+		case err != nil:
 			return j, err
+		case settled:
+			return j.finish(root)
 		}
 	}
-	return j, fmt.Errorf("%w: %d are left in %s, or as many as were renamed", ErrMissed, j.Report.Todo, j.Dir)
+	if j.Report.Todo == 0 {
+		return j, fmt.Errorf("%w: directories in %s changed until the end", ErrMissed, j.Dir)
+	}
+	return j, fmt.Errorf("%w: %d are left in %s", ErrMissed, j.Report.Todo, j.Dir)
 }
 
 // settled looks at every owner once more: a file may have come, or have been given

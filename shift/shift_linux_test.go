@@ -719,7 +719,6 @@ func TestAHostileTreeReachesNothingOutside(t *testing.T) {
 		n := 0
 		for ; ctx.Err() == nil; n++ {
 			pause.Lock()
-			pause.Unlock()
 			d := filepath.Join(dir, strconv.Itoa(n%40))
 			_ = os.Rename(filepath.Join(d, "sub"), filepath.Join(d, "away"))
 			_ = os.Symlink(victim, filepath.Join(d, "sub"))
@@ -732,6 +731,7 @@ func TestAHostileTreeReachesNothingOutside(t *testing.T) {
 			_ = os.Rename(f+".away", filepath.Join(dir, strconv.Itoa((n+7)%40), fmt.Sprint("f", n%20)))
 			_ = os.WriteFile(filepath.Join(d, "new"), nil, 0o644)
 			_ = os.Remove(filepath.Join(d, "new"))
+			pause.Unlock()
 		}
 		done <- n
 	}()

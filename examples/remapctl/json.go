@@ -102,6 +102,7 @@ var known = []struct {
 	{shift.ErrRunning, "shift-running", ""},
 	{shift.ErrRefused, "shift-refused", ""},
 	{shift.ErrNoJob, "shift-no-job", ""},
+	{shift.ErrMissed, "shift-missed", ""},
 	{remap.ErrNoRanges, "no-ranges", ""},
 	{shift.ErrNoSpace, "no-space", ""},
 	{shift.ErrMissed, "missed", "run it again when nothing writes there"},

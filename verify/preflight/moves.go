@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/usernskit/usernskit/internal/fstype"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -21,9 +22,9 @@ type Move struct {
 	From   string `json:"from,omitempty"`   // the host IDs, START:COUNT; empty where the map is not a single range
 	To     string `json:"to,omitempty"`     // those of the containers, likewise
 
-	Files   int   `json:"files"`    // what was counted, within a bounded time
-	Bytes   int64 `json:"bytes"`    // that these take on the disk
-	AtLeast bool  `json:"at_least"` // there is more than was counted
+	Files   int   `json:"files"`    // to be moved, of those that were counted within a bounded time
+	Bytes   int64 `json:"bytes"`    // that all of those take on the disk
+	AtLeast bool  `json:"at_least"` // not all were counted
 	// Seconds is about how long it takes here to move the owners of these files,
 	// rounded up.
 	Seconds int `json:"seconds"`
@@ -59,19 +60,22 @@ func (p *preflight) moves(ctx context.Context) {
 	var list []Move
 	for _, m := range p.out.Moves {
 		dir, err := p.Host.Path(m.Path)
+		if at := p.Disk.Mounts.Value.At(dir); at != nil && fstype.Remote(at.FSType) {
+			continue // the server has the owners
+		}
 		var s shift.Sample
 		if err == nil {
 			s, err = shift.Look(ctx, dir, from, p.want, countedFiles, min(countedTime, max(time.Until(end), time.Millisecond)))
 		}
 		switch {
-		case facts.IsNotExist(err) || errors.Is(err, shift.ErrNotSupported):
+		case facts.IsNotExist(err) || errors.Is(err, shift.ErrNotSupported) || s.Whole && s.Idle():
 			continue
 		case err != nil:
 			p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("what is in %s: %v", m.Path, err))
 			continue
 		}
 		m.From, m.To, _ = facts.Movable(m.Path, 0, 0, p.want)
-		m.Files, m.Bytes, m.AtLeast, m.Seconds = s.Files, s.Bytes, !s.Whole, int(math.Ceil(s.Time().Seconds()))
+		m.Files, m.Bytes, m.AtLeast, m.Seconds = s.Todo, s.Bytes, !s.Whole, int(math.Ceil(s.Time().Seconds()))
 		list = append(list, m)
 	}
 	p.out.Moves = append([]Move{}, list...)

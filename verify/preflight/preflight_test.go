@@ -403,7 +403,7 @@ func TestWhatIsToBeMoved(t *testing.T) {
 	}
 	f, err := Run(t.Context(), Options{Host: h, Docker: answering(e)})
 	require.NoError(t, err)
-	require.Len(t, f.Moves, 2)
+	require.Len(t, f.Moves, 2, "not the host's own, nor what is not there")
 	for i := range f.Moves {
 		assert.Positive(t, f.Moves[i].Seconds)
 		f.Moves[i].Seconds, f.Moves[i].Bytes = 1, min(f.Moves[i].Bytes, 1)
