@@ -27,7 +27,7 @@ var d01 = check{
 		ID: "D01", Name: "config-valid", Severity: Critical,
 		Title:  "dockerd's configuration can be read and sets userns-remap",
 		Why:    "dockerd does not start with a file that it cannot read, takes the last of two equal keys, and ignores a key inside another object.",
-		Reads:  "daemon.json, units and their environment files, the command line of a running dockerd.",
+		Reads:  "daemon.json, units and their environment files, the command line of a running dockerd; of several, those of the one that answers.",
 		Remedy: "Turn remapping on.",
 		Refs:   refDaemon(),
 	},

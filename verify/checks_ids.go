@@ -71,13 +71,13 @@ var i02 = check{
 			case s.File == nil:
 				j.unknown(s.Path, "its ranges are not known: %v", s.Err)
 			case s.Missing():
-				j.fail(s.Path, "there is no such file, and dockerd does not start without").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
+				j.fail(s.Path, "there is no such file, and dockerd does not start without it").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
 			case s.Refused != nil:
 				j.fail(s.Path, "dockerd refuses the file: %v", s.Refused)
 			case s.Unsure != nil:
 				j.unknown(s.Path, "%v", s.Unsure)
 			case len(s.Readings) == 0:
-				then := "and dockerd does not start without"
+				then := "and dockerd does not start without one"
 				if j.Made() {
 					then = "and dockerd will choose one without looking at those of others"
 				}

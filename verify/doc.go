@@ -32,6 +32,9 @@
 // counted in Coverage.Passing. A process that a subverted kernel hides is not
 // found.
 //
+// Of several dockerds on a host, the one that answers is judged, by its own unit,
+// flags and files. Coverage.Daemons says where to ask the others.
+//
 // "Every process" means those of this daemon's containers and managed plugins,
 // and any in a container's control group, mount or PID namespace. Containers of
 // other programs (podman, containerd) are counted in Coverage.Others, and C03
