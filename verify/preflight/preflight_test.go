@@ -166,7 +166,7 @@ func TestWhatDisappearsAndWhatIsOrphaned(t *testing.T) {
 		assert.Equal(t, "/var/lib/docker", l.Where)
 	}
 	assert.Equal(t, []string{
-		"images: 3 images, 1.5 MB, of which 2 cannot be pulled again; docker save them before: bbbbbbbbbbbb, mine:1",
+		"images: 3 images, 1.5 MB, 2 of them cannot be pulled again; docker save them before: bbbbbbbbbbbb, mine:1",
 		"containers: 2 containers (1 running), to be created again: old, web",
 		"volumes: 2 volumes, and new and empty ones take their names: v1, v2",
 		"networks: 1 network, whose bridge stays on the host and may clash with a new one: front",
