@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	hosttest.Alone() // containers of other tests have all directories mounted
 	os.Exit(m.Run())
 }
 
@@ -204,6 +205,13 @@ func TestMigrate(t *testing.T) {
 		require.ErrorIs(t, err, unix.ENOTEMPTY)
 		assert.DirExists(t, filepath.Join(h.Root, newMore, "theirs"))
 	})
+	t.Run("a file of the new range already", func(t *testing.T) {
+		h := volumes(t)
+		require.NoError(t, os.Chown(filepath.Join(h.Root, plainData, "sub"), 1700000001, 1700000001))
+		m := planned(t, h, remap.Migrate{Volumes: []string{"data"}})
+		assert.Equal(t, remap.VolumeRefused, m.Volumes[0].State)
+		assert.Contains(t, m.Volumes[0].Why, "2 files have IDs of the old range and 1 of the new one already")
+	})
 	t.Run("options that cannot be read", func(t *testing.T) {
 		h := volumes(t)
 		require.NoError(t, os.Mkdir(filepath.Join(h.Root, plainData, "../opts.json"), 0o755))
@@ -341,6 +349,8 @@ func TestAMigrationThatIsKilledIsDoneByTheNext(t *testing.T) {
 						require.NoError(t, do(t.Context(), h, verb))
 					}
 					requireWhole(t, h)
+					require.NoError(t, do(t.Context(), h, "undo"), "%s %d", call, n)
+					assert.NoDirExists(t, filepath.Join(h.Root, newData))
 				}
 				require.FileExists(t, filepath.Join(h.Root, plainData, "sub/file"))
 				if whole {
