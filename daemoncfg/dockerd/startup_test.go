@@ -252,6 +252,7 @@ func TestStartupOfAProcess(t *testing.T) {
 		ofB    = "-- proc/88/comm --\ndockerd\n-- proc/88/cmdline --\n/usr/bin/dockerd\x00--config-file=/etc/b.json\x00--data-root=/srv/b\x00-- proc/88/cgroup --\n0::/system.slice/docker-b.service\n"
 		byHand = "-- proc/99/comm --\ndockerd\n-- proc/99/cmdline --\ndockerd\x00--data-root\x00/srv/c\x00--pidfile\x00/run/c.pid\x00-- proc/99/cgroup --\n0::/user.slice\n"
 		inside = "-- proc/55/comm --\ndockerd\n-- proc/55/cmdline --\ndockerd\x00-- proc/55/cgroup --\n0::/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/system.slice/docker.service\n"
+		initd  = "-- etc/init.d/docker --\n#!/bin/sh\nDOCKER_OPTS=--userns-remap=default\ndockerd -p /var/run/docker.pid $DOCKER_OPTS\n"
 		proxy  = "-- proc/66/comm --\nsocat\n"
 	)
 	for _, test := range []struct {
@@ -265,6 +266,8 @@ func TestStartupOfAProcess(t *testing.T) {
 		{"the second of two units", unitA + unitB + ofA + ofB, dockerd.Choice{PID: 88}, "systemd", "/etc/b.json", "/srv/b", 88, []string{"docker.service", "/proc/77"}, nil},
 		{"one by hand beside a unit", unitA + ofA + byHand, dockerd.Choice{PID: 99}, "process", "/etc/docker/daemon.json", "/srv/c", 99, []string{"docker.service", "/proc/77"}, nil},
 		{"the unit beside one by hand", unitA + ofA + byHand, dockerd.Choice{PID: 77}, "systemd", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"/proc/99"}, nil},
+		{"by the script whose pidfile it writes", initd + ofA + byHand, dockerd.Choice{PID: 77}, "sysvinit", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"/proc/99"}, nil},
+		{"by hand beside a script", initd + ofA + byHand, dockerd.Choice{PID: 99}, "process", "/etc/docker/daemon.json", "/srv/c", 99, []string{"/etc/init.d/docker", "/proc/77"}, nil},
 		{"none is named", unitA + ofA + byHand, dockerd.Choice{}, "systemd", "/etc/docker/daemon.json", "/var/lib/docker", 77, []string{"/proc/99"}, nil},
 		{"a unit goes before the process", unitA + unitB + ofA + ofB, dockerd.Choice{Unit: "docker-b", PID: 77}, "systemd", "/etc/b.json", "/srv/b", 88, []string{"docker.service", "/proc/77"}, nil},
 		{"a file goes before the process's", unitA + unitB + ofA + ofB, dockerd.Choice{ConfigFile: "/etc/x.json", PID: 88}, "systemd", "/etc/x.json", "/srv/b", 88, []string{"docker.service", "/proc/77"}, nil},
