@@ -108,7 +108,7 @@ func (e *env) showMigration(m remap.Migration) {
 		e.say("  %-7s  %s%s%s", v.State, text.Visible(v.Name), size, because(v.Why))
 	}
 	if todo, _ := m.Todo(); todo > 0 {
-		e.say("takes up to %s, of which %s are free, and about %v", text.Bytes(m.Need), text.Bytes(m.Free), time.Duration(m.Seconds)*time.Second)
+		e.say("takes up to %s of the %s that are free, and about %v", text.Bytes(m.Need), text.Bytes(m.Free), time.Duration(m.Seconds)*time.Second)
 	}
 }
 
