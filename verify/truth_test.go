@@ -217,6 +217,10 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 			r = run(t, hosts("var/lib/docker", theirs))
 			assert.Equal(t, []string{"D07 fail", "D09 warn", "C01 fail", "C02 fail", "C03 fail"}, bad(r), "an orphan of this daemon's earlier map: %s", texts(r))
 
+			opts := hosts("srv/b/300000.300000", theirs)
+			put(t, opts, "61/status", strings.ReplaceAll(read(t, opts, "61/status"), "Uid:\t0\t0\t0\t0", "Uid:\t1000\t1000\t1000\t1000"))
+			assert.Contains(t, bad(run(t, opts)), "C03 fail", "anybody can call a process dockerd")
+
 			for _, file := range []string{"srv/b", "srv/b/300000.300000"} {
 				opts := hosts("srv/b/300000.300000", theirs)
 				unreadable(t, opts.Host, file)
@@ -239,6 +243,13 @@ func TestNoAlarmOnAGoodHost(t *testing.T) {
 			assert.Equal(t, Pass, r.Summary.Remapped)
 		}
 	})
+}
+
+func read(t *testing.T, o Options, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(o.Proc.Root, name))
+	require.NoError(t, err)
+	return string(data)
 }
 
 // dockerdAt is a dockerd of the host with flags of its own.

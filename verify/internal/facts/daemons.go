@@ -28,15 +28,21 @@ func (f *Facts) readPeer(context.Context) {
 		return
 	}
 	comm, err := f.readProc(strconv.Itoa(pid) + "/comm")
-	status, bad := f.readProc(strconv.Itoa(pid) + "/status")
+	roots, bad := f.isRoots(pid)
 	switch name := strings.TrimSpace(string(comm)); {
 	case err != nil, bad != nil:
 		f.PeerErr = errors.Join(err, bad)
 	case name != "dockerd":
 		f.PeerErr = fmt.Errorf("%s belongs to process %d (%s)", f.Engine.Source, pid, name)
-	case !strings.Contains(string(status), "\nUid:\t0\t0\t0\t0\n"): // anybody can call a process dockerd
+	case !roots:
 		f.PeerErr = fmt.Errorf("%s belongs to process %d, which is not root's", f.Engine.Source, pid)
 	}
+}
+
+// isRoots reports whether a process is root's: anybody can call one dockerd.
+func (f *Facts) isRoots(pid int) (bool, error) {
+	status, err := f.readProc(strconv.Itoa(pid) + "/status")
+	return strings.Contains(string(status), "\nUid:\t0\t0\t0\t0\n"), err
 }
 
 // markOthers finds the containers of another daemon on the same host: those
@@ -91,6 +97,9 @@ func (d Daemon) String() string {
 // readDaemons reads how the other dockerds of the host are started.
 func (f *Facts) readDaemons(ctx context.Context) {
 	for _, pid := range f.Config.Startup.OtherPIDs {
+		if roots, err := f.isRoots(pid); err == nil && !roots {
+			continue
+		}
 		d := Daemon{PID: pid}
 		other := Facts{Options: Options{Host: f.Host, Daemon: dockerd.Choice{PID: pid}}}
 		other.readConfig(ctx)
