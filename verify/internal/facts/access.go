@@ -18,7 +18,7 @@ import (
 type Inode struct {
 	Mode     fs.FileMode
 	UID, GID uint32
-	ACL      bool // has a POSIX ACL, which Mode does not tell
+	ACL      bool // has a POSIX ACL, which Mode does not show
 }
 
 // A Subject is who wants access, by IDs of the host.
@@ -28,13 +28,13 @@ type Subject struct {
 	// Root: has the capabilities of a container's root, which reach an inode
 	// only where both its owner and its group are mapped.
 	Root bool
-	// Mapped tell whether an ID is one of the container's.
+	// They report whether an ID is one of the container's.
 	MappedUID, MappedGID func(uint32) bool
 }
 
 // Can reports whether the subject has all of the bits (4 read, 2 write, 1
-// execute or search) on an inode, as the kernel's generic_permission does.
-// The answer is not known where an ACL has a say.
+// execute or search) on an inode, as the kernel's generic_permission does. The
+// answer is not known where an ACL decides.
 func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
 	if s.Root && s.MappedUID(n.UID) && s.MappedGID(n.GID) {
 		// CAP_DAC_OVERRIDE: all but executing what nobody may execute.
@@ -66,7 +66,7 @@ func InodeOf(info fs.FileInfo) Inode {
 	return n
 }
 
-// deviceOf returns what tells a file from every other.
+// deviceOf returns what identifies a file.
 func deviceOf(info fs.FileInfo) (dev, ino uint64) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Dev), st.Ino // Dev is signed on some systems
@@ -74,11 +74,10 @@ func deviceOf(info fs.FileInfo) (dev, ino uint64) {
 	return 0, 0
 }
 
-// hasACL reports whether a file has an access ACL, acl(5). One that cannot be
-// asked is taken to have one: its mode alone then tells nothing for sure.
+// hasACL reports whether a file has an access ACL, acl(5), or may have one.
 func hasACL(path string) bool {
 	if runtime.GOOS != "linux" {
-		return false // nobody else keeps one under this name
+		return false // no other system has one of this name
 	}
 	n, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
 	switch err {
@@ -90,9 +89,8 @@ func hasACL(path string) bool {
 	return true
 }
 
-// KeepOwner reports whether the owners below a directory are the host's own
-// affair: it is one of the system's, or holds one, so that nobody may be told to
-// change them for a container.
+// KeepOwner reports whether a directory is one of the system's, or holds one,
+// so that its owners must not be changed for a container.
 func KeepOwner(dir string) bool {
 	dir = path.Clean(dir)
 	whole := []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"}
@@ -104,11 +102,11 @@ func KeepOwner(dir string) bool {
 	return slices.ContainsFunc(whole, func(system string) bool { return strings.HasPrefix(dir, system+"/") })
 }
 
-// Movable returns the ranges, START:COUNT, from which and to which the owners in
-// a directory can be moved for containers with a map: from those IDs of the host
-// that are the containers' own. That makes no sense for a directory of the system,
-// and for an owner that is in neither range; and a map has to be one range, the
-// same for users and groups.
+// Movable returns the ranges, START:COUNT, from which and to which the owners
+// in a directory can be moved for containers with a map: from those IDs of the
+// host that are the containers' own. It fails for a directory of the system,
+// for an owner in neither range, and for a map that is not one range, the same
+// for users and groups.
 func Movable(dir string, uid, gid uint32, m userns.Mapping) (from, to string, ok bool) {
 	list := m.UID.Extents()
 	if KeepOwner(dir) || len(list) != 1 || m.UID.String() != m.GID.String() {

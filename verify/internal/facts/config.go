@@ -15,14 +15,14 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// A config is what dockerd is configured to do.
+// A config is dockerd's configuration.
 type config struct {
 	Startup    dockerd.Startup
 	StartupErr error
 
 	File    string // daemon.json as this dockerd finds it
 	Doc     *daemoncfg.Document
-	DocErr  error // it cannot be read, or dockerd would refuse it
+	DocErr  error // unreadable, or refused by dockerd
 	Missing bool  // there is none
 	// Problems are what keeps dockerd from starting, and what does nothing.
 	Problems []daemoncfg.Problem
@@ -77,8 +77,8 @@ func (f *Facts) readConfig(ctx context.Context) {
 	}
 }
 
-// otherFiles says why the files that are seen are not those of the daemon: it was
-// asked through a socket that a container has mounted, or the tree is empty.
+// otherFiles returns why the files are not those of the daemon: its socket is
+// mounted into a container, or the tree is empty.
 func (f *Facts) otherFiles() error {
 	if !f.Live {
 		if _, err := f.Host.Lstat("/etc"); IsNotExist(err) {
@@ -94,7 +94,7 @@ func (f *Facts) otherFiles() error {
 	return fmt.Errorf("process %d, the daemon, has another root directory than this process: mount that of the host and name it with the root option", f.Daemon.PID)
 }
 
-// readProblems asks what keeps dockerd from starting, of the ranges aside.
+// readProblems reads what keeps dockerd from starting, except the ranges.
 func (f *Facts) readProblems(ctx context.Context) {
 	if f.Config.StartupErr != nil {
 		return
@@ -104,8 +104,8 @@ func (f *Facts) readProblems(ctx context.Context) {
 	}
 }
 
-// Unread is why it is not known what is configured, or nil. What can be read
-// and makes dockerd refuse is known.
+// Unread is why the configuration is not known, or nil. One that dockerd
+// refuses is known.
 func (c config) Unread() error {
 	switch {
 	case c.StartupErr != nil: // a flag may name another daemon.json
@@ -133,7 +133,7 @@ func (c config) Is(keys ...string) bool {
 	return c.Raw(keys...) == "true"
 }
 
-// hosts returns what daemon.json has the daemon listen on.
+// hosts returns where daemon.json has the daemon listen.
 func (c config) hosts() []string {
 	var list []string
 	_ = json.Unmarshal([]byte(c.Raw("hosts")), &list) // Document.Lint reports what is not a list
@@ -155,8 +155,8 @@ func (c config) listens() []string {
 	return list
 }
 
-// LiveRestore reports whether live-restore is on, and what says so. dockerd does
-// not start with a flag that strconv.ParseBool does not take.
+// LiveRestore reports whether live-restore is on, and its source. dockerd does
+// not start with a flag that strconv.ParseBool does not accept.
 func (c config) LiveRestore() (on bool, source string, err error) {
 	on, source = c.Is("live-restore"), c.File
 	flag, given := c.Startup.Flag("live-restore")
@@ -188,7 +188,7 @@ func (c config) text(key string) string {
 	return text
 }
 
-// storeName returns the UID.GID of the configured map, where there is one.
+// storeName returns the UID.GID of the configured map, if any.
 func (f *Facts) storeName(ctx context.Context) (string, bool) {
 	if !f.Config.On {
 		return "", false

@@ -13,8 +13,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// readPeer looks at the process that has the daemon's socket: dockerd, or init
-// where that handed the socket over. A proxy may lead to another machine.
+// readPeer reads the process that has the daemon's socket: dockerd, or init if
+// it passed the socket on. A proxy may lead to another machine.
 func (f *Facts) readPeer(context.Context) {
 	if f.Engine == nil || f.NoEngine != nil {
 		return
@@ -47,8 +47,8 @@ func (f *Facts) isRoots(pid int) (bool, error) {
 
 // markOthers finds the containers of another daemon on the same host: those
 // whose shim reports to another containerd than that of this daemon, and those
-// that the store of another dockerd holds. Where that store cannot be looked into,
-// whose they are is not known; all others are taken for this daemon's.
+// that the store of another dockerd holds. If that store cannot be read, their
+// daemon is not known; all others count as this daemon's.
 func (f *Facts) markOthers() {
 	ours := f.containerds()
 	for _, b := range f.Containers {
@@ -112,8 +112,8 @@ func (f *Facts) readDaemons(ctx context.Context) {
 	}
 }
 
-// holds reports whether the store of a daemon has a container or a plugin of that
-// ID, or why that cannot be told.
+// holds reports whether the store of a daemon has a container or a plugin of
+// that ID; an error means unknown.
 func (f *Facts) holds(d Daemon, id string) (bool, error) {
 	if d.Err != nil || d.DataRoot == f.Config.DataRoot {
 		return false, d.Err
@@ -139,8 +139,8 @@ func (f *Facts) holds(d Daemon, id string) (bool, error) {
 	return false, nil
 }
 
-// containerds returns the sockets that the containerd of this daemon may have;
-// where that is not known there are none, and none is ruled out.
+// containerds returns the possible sockets of this daemon's containerd; none
+// means unknown.
 func (f *Facts) containerds() map[string]bool {
 	switch {
 	case f.Engine == nil || f.NoEngine != nil:
@@ -161,8 +161,8 @@ func (f *Facts) containerds() map[string]bool {
 	if name := flagOf(words, "config-file"); name == "" || name == f.Config.File {
 		file = f.Config.File
 	}
-	// It takes the host's own where that runs, and starts one below its exec-root
-	// otherwise.
+	// It uses the host's containerd if that runs, else starts one below its
+	// exec-root.
 	root := "/run/docker"
 	for _, key := range []string{"containerd", "exec-root"} {
 		value := flagOf(words, key)
@@ -207,9 +207,8 @@ func cleanRun(p string) string {
 	return p
 }
 
-// peer returns the process that answers for the daemon: the one at the other end
-// of its socket, or where systemd listens there, the dockerd that it handed the
-// socket to. 0 is where that cannot be told.
+// peer returns the daemon's process: the one at the other end of its socket, or
+// the dockerd to which systemd passed the socket; 0 if unknown.
 func (f *Facts) peer() int {
 	if f.Engine.PeerPID != 1 {
 		return f.Engine.PeerPID
@@ -247,8 +246,8 @@ func (f *Facts) peer() int {
 }
 
 // isDockers reports whether a shim holds a container of Docker: its namespace
-// is the one that this daemon has or is to have, with or without the UID.GID of
-// remapping, or that of an unknown Docker.
+// is the running or configured one of this daemon, with or without the UID.GID
+// of remapping, or that of an unknown Docker.
 func (f *Facts) isDockers(s userns.Shim) bool {
 	names := []string{f.Config.namespace()}
 	if f.Engine != nil {

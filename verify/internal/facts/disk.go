@@ -16,9 +16,8 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// A disk is what the checks look at in the file system, beside the
-// configuration: the way to the data-root, its stores, the daemon's socket, and
-// what is mounted into running containers.
+// A disk is what the checks need of the file system: the directories above the
+// data-root, its stores, the daemon's socket, and mounts of running containers.
 type disk struct {
 	// parents are the directories from / to the store in use, in this order.
 	Parents []dir
@@ -30,7 +29,7 @@ type disk struct {
 	Inside  map[string]*inside // by container ID
 }
 
-// A dir is a directory with who may do what there.
+// A dir is a directory and its access rights.
 type dir struct {
 	Path string
 	Inode
@@ -130,8 +129,8 @@ func (d *disk) readStores(h usernskit.Host, root string) {
 	}
 }
 
-// used reports whether an engine has ever kept something in a store. A data-root
-// that was only ever remapped has the UID.GID directories and nothing else.
+// used reports whether an engine has used a store. A data-root that was always
+// remapped has only the UID.GID directories.
 func used(h usernskit.Host, dir string) bool {
 	for _, sub := range []string{"image", "volumes", "containers"} {
 		if _, err := h.Stat(path.Join(dir, sub)); err == nil || !IsNotExist(err) {
@@ -185,9 +184,8 @@ func (d *disk) readSockets(f *Facts) {
 // storeName is the name of a remapped store below the data-root: UID.GID.
 var storeName = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})$`)
 
-// ReadStore reads what the daemon keeps below its data-root (with the UID.GID
-// where it remaps) while it is down. It returns fs.ErrNotExist where there is
-// no such store.
+// ReadStore reads a daemon's store below its data-root (with the UID.GID if it
+// remaps). It returns fs.ErrNotExist if the store does not exist.
 func ReadStore(h usernskit.Host, root string) (*engine.Engine, error) {
 	s, err := ondisk.Read(h, root)
 	if err != nil {
@@ -197,7 +195,7 @@ func ReadStore(h usernskit.Host, root string) (*engine.Engine, error) {
 	for part, why := range s.Unread {
 		e.Unread[part] = why
 	}
-	// What follows is in a database of Docker's, or known to the daemon only.
+	// The rest is in a database of Docker's, or known to the daemon only.
 	e.Unread["Networks"] = "kept in a database that only the daemon reads"
 	e.Unread["Authz"] = "known to the running daemon only"
 	if s.Swarm {

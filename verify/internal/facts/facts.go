@@ -14,7 +14,7 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// A need names parts of the facts. What a part follows from is read with it.
+// A Need names parts of the facts. What a part depends on is read with it.
 type Need uint
 
 const (
@@ -27,7 +27,7 @@ const (
 	NeedProbe                       // a child in the configured map
 	NeedProbeIPC                    // a child in it that shares the host's IPC namespace
 	NeedProcesses                   // the processes of containers
-	NeedNames                       // whose the IDs of these processes are, by the name services
+	NeedNames                       // the users of these processes, by the name services
 	NeedUsers                       // other processes and accounts with IDs of the ranges
 	NeedPath                        // the directories that lead to the data-root
 	NeedStores                      // the stores below the data-root
@@ -48,7 +48,7 @@ var implied = []struct{ part, from Need }{
 	{NeedIDs | NeedProblems, NeedEngine},
 }
 
-// Options say what to look at; the fields are those of verify.Options.
+// Options are those of verify.
 type Options struct {
 	Host   usernskit.Host
 	Proc   userns.FS
@@ -59,9 +59,8 @@ type Options struct {
 	Deep   bool
 }
 
-// Facts are what the checks judge by, read once. A check reads nothing itself,
-// so that two checks never speak of two states. Parts that were not asked for
-// are zero.
+// Facts are the input of the checks, read once, so that all checks judge one
+// state. Parts that were not requested are zero.
 type Facts struct {
 	Options
 	Live    bool // the running host
@@ -77,14 +76,14 @@ type Facts struct {
 	Walks  map[string]*walk // by the source of a volume
 	Losses []loss
 	Users  users
-	// PeerErr is why the daemon that answered is not known to run on this host;
-	// its containers may still tell.
+	// PeerErr is why the daemon that answered may not run on this host; its
+	// containers may show that it does.
 	PeerErr error
 	// Daemons are the other dockerds of the host.
 	Daemons []Daemon
 	// Foreign are the containers of other programs than Docker.
 	Foreign []Foreign
-	// Passing counts the containers that came or went while they were looked at.
+	// Passing counts the containers that came or went during the look.
 	Passing int
 	// Self is the container that this process runs in, "" for none: read from
 	// this process's own control group and mounts.
@@ -93,11 +92,11 @@ type Facts struct {
 
 	accounts *accounts.Lookup
 
-	Engine *engine.Engine // what Docker says; nil where nobody could tell
+	Engine *engine.Engine // what Docker reports; nil if unknown
 	// StoreErr is why the files below the data-root could not be read instead.
 	StoreErr error
-	// NoEngine is why the daemon's word is missing; nil where it was heard. With
-	// the daemon down Engine may still be there, from its files.
+	// NoEngine is why the daemon did not answer, or nil. Engine may then still
+	// be from its files.
 	NoEngine error
 
 	need Need
@@ -151,8 +150,8 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 	return f
 }
 
-// once returns a Host.Run that runs no program twice with the same arguments:
-// what asks for accounts, and for a unit of systemd, is in several packages.
+// once returns a Host.Run that does not run a program twice with the same
+// arguments.
 func once(h usernskit.Host) func(context.Context, ...string) ([]byte, error) {
 	type result struct {
 		out []byte
@@ -170,8 +169,8 @@ func once(h usernskit.Host) func(context.Context, ...string) ([]byte, error) {
 	}
 }
 
-// readDaemon asks the daemon first: how it is started is read of the process that
-// answers. Where none does, what it says is read from below its data-root.
+// readDaemon asks the daemon first, and reads the startup of the process that
+// answers. If none does, it reads the files below the data-root.
 func (f *Facts) readDaemon(ctx context.Context) {
 	f.NoEngine = ErrNotAsked
 	if f.Docker != nil {
@@ -201,7 +200,7 @@ func (f *Facts) readDaemon(ctx context.Context) {
 	}
 }
 
-// A reading is a value, or why there is none.
+// A reading is a value or an error.
 type reading[T any] struct {
 	Value T
 	Err   error

@@ -21,7 +21,7 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// ids are the accounts and ranges of the host, and what dockerd makes of them.
+// ids are the accounts and ranges of the host, and dockerd's map.
 type ids struct {
 	Users, Groups accountDB
 	Sources       reading[[]string] // what nsswitch.conf names for subid
@@ -36,7 +36,7 @@ type ids struct {
 	UID, GID Side
 }
 
-// An accountDB is what is known of passwd or group.
+// An accountDB holds passwd or group.
 type accountDB struct {
 	File string // "/etc/passwd"
 	List []accounts.Account
@@ -47,14 +47,14 @@ type accountDB struct {
 	open  map[uint32]error // IDs whose owner is unknown
 }
 
-// At returns the name of the account that has an ID, "" for none, or why it
-// cannot be told.
+// At returns the name of the account that has an ID, "" for none, or why it is
+// unknown.
 func (d *accountDB) At(id uint32) (name string, err error) {
 	return cmp.Or(d.byID[id], d.asked[id]), d.open[id]
 }
 
-// Unseen is why accounts that the host would list are not known. A directory
-// that never lists its accounts is not among the reasons: it answers for single IDs.
+// Unseen is why listed accounts are not known. A directory that never lists its
+// accounts does not count: it answers for single IDs.
 func (d *accountDB) Unseen() error {
 	if errors.Is(d.Gap, accounts.ErrUnlisted) {
 		return nil
@@ -62,7 +62,7 @@ func (d *accountDB) Unseen() error {
 	return d.Gap
 }
 
-// ask learns whose some IDs are.
+// ask looks up the accounts of some IDs.
 func (d *accountDB) ask(ctx context.Context, look *accounts.Lookup, db accounts.DB, ids []uint32) {
 	slices.Sort(ids)
 	ids = slices.DeleteFunc(slices.Compact(ids), func(id uint32) bool { return d.byID[id] != "" })
@@ -81,7 +81,7 @@ func (d *accountDB) ask(ctx context.Context, look *accounts.Lookup, db accounts.
 	}
 }
 
-// A Side is one of the two files, with the map that dockerd makes of it.
+// A Side is one of the two files, with dockerd's map from it.
 type Side struct {
 	Path string
 	File *subid.File // nil where it cannot be read
@@ -99,7 +99,7 @@ func (s Side) Ok() bool { return !s.IDs.IsZero() }
 // Missing reports whether there is no such file.
 func (s Side) Missing() bool { return IsNotExist(s.Refused) }
 
-// Want is the map that every container is to have.
+// Want is the map that every container must have.
 func (i ids) Want() userns.Mapping { return userns.Mapping{UID: i.UID.IDs, GID: i.GID.IDs} }
 
 // Root is UID.GID of the container's root, the name of the store.
@@ -109,8 +109,8 @@ func (i ids) Root() string {
 	return StoreName(uid, gid)
 }
 
-// AccountUID returns the UID of the account of userns-remap; false where there is
-// no such account or nobody can tell.
+// AccountUID returns the UID of the account of userns-remap, false if it does
+// not exist or is unknown.
 func (i ids) AccountUID() (uint32, bool) {
 	a, ok, err := i.User.Get()
 	return a.ID, ok && err == nil
@@ -206,7 +206,7 @@ func (i ids) Claims() (users, groups []subid.Claim, err error) {
 	return others(users, subid.UIDFile), others(groups, subid.GIDFile), nil
 }
 
-// mapOf makes the map that the kernel is given of dockerd's readings.
+// mapOf makes the kernel's map from dockerd's readings.
 func mapOf(list []reader.Reading) (userns.Map, error) {
 	var extents []userns.Extent
 	for _, r := range list {
@@ -218,8 +218,8 @@ func mapOf(list []reader.Reading) (userns.Map, error) {
 	return userns.NewMap(extents...)
 }
 
-// AccountIn returns an account or a group of the host with an ID that the map
-// gives out; an error is why nobody can tell that there is none.
+// AccountIn returns an account or a group of the host with an ID of the map; an
+// error means unknown.
 func (i ids) AccountIn(m userns.Mapping) (name string, id uint32, err error) {
 	for _, d := range []struct {
 		accountDB
@@ -262,7 +262,7 @@ func (f *Facts) WantUnread() bool {
 	return c.Unread() != nil || c.On && (i.set == nil || i.UID.Unsure != nil || i.GID.Unsure != nil || i.Account == "" && !errors.Is(i.OwnerErr, daemoncfg.ErrAccount))
 }
 
-// NoWant is why it is not known which map containers are to have, or "".
+// NoWant is why the wanted map of containers is not known, or "".
 func (f *Facts) NoWant() string {
 	switch {
 	case f.IDs.Mapped():
@@ -288,8 +288,8 @@ func (f *Facts) NoWant() string {
 	return "no map is configured"
 }
 
-// askNames asks whose the IDs are that the processes of containers run as: those
-// of a directory are in no file.
+// askNames looks up the accounts of the containers' host IDs, which may be in a
+// directory.
 func (f *Facts) askNames(ctx context.Context) {
 	var users, groups []uint32
 	for _, b := range f.Containers {
@@ -304,7 +304,7 @@ func (f *Facts) askNames(ctx context.Context) {
 	f.IDs.Groups.ask(ctx, f.accounts, accounts.Group, groups)
 }
 
-// users are those who use IDs of the ranges outside of containers.
+// users are uses of the ranges' IDs outside of containers.
 type users struct {
 	Processes []hostProcess
 	Err       error    // why the processes could not be looked at
@@ -319,8 +319,8 @@ type hostProcess struct {
 	UID, GID uint32
 }
 
-// findUsers looks at who owns the processes that are in no user namespace
-// and in no container: the owner of /proc/PID is the effective user, proc(5).
+// findUsers reads the owners of processes outside of user namespaces and
+// containers: the owner of /proc/PID is the effective user, proc(5).
 func (f *Facts) findUsers(ctx context.Context) {
 	want := f.IDs.Want()
 	if !f.HasProc || want.IsZero() {
@@ -368,7 +368,7 @@ func (f *Facts) findUsers(ctx context.Context) {
 		for _, ext := range s.IDs.Extents() {
 			for _, id := range []uint32{ext.HostID, ext.HostID + ext.Count/2, ext.HostID + ext.Count - 1} {
 				if id <= MaxSystemID || s.byID[id] != "" {
-					continue // I05 and I07 speak of these
+					continue // I05 and I07 report these
 				}
 				switch a, ok, err := f.accounts.ByID(ctx, s.db, id).Get(); {
 				case err != nil:

@@ -13,7 +13,7 @@ import (
 	"github.com/usernskit/usernskit/userns/probe"
 )
 
-// A kernel is what the kernel and the boot configuration say.
+// A kernel is the state of the kernel and the boot configuration.
 type kernel struct {
 	procRoot  string
 	ProcSeen  bool // this /proc shows namespaces
@@ -23,8 +23,8 @@ type kernel struct {
 
 	Gates reading[gates.Report]
 
-	// What the kernel said to a child with the configured map, and to one that
-	// joined the host's IPC namespace. notProbed is why there was none.
+	// The results of a child with the configured map, and of one that joined
+	// the host's IPC namespace. notProbed is why there was none.
 	Probe, ProbeIPC error
 	NotProbed       string
 	NotProbedIPC    string
@@ -57,7 +57,7 @@ func (f *Facts) readGates(ctx context.Context) {
 	f.Kernel.Gates.Value, f.Kernel.Gates.Err = gates.Read(ctx, f.Host)
 }
 
-// readProc reads a file of the /proc that is looked at.
+// readProc reads a file of /proc.
 func (f *Facts) readProc(name string) ([]byte, error) {
 	data, err := usernskit.Host{Root: f.Proc.Root}.ReadFile(name)
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
@@ -113,7 +113,7 @@ func readBootConfigs(h usernskit.Host) []bootConfig {
 }
 
 // readBootConfig reports whether a kernel's configuration has user namespaces.
-// One with no option at all, as an empty file, is none.
+// An empty file does not count.
 func readBootConfig(h usernskit.Host, file string) (bool, error) {
 	data, err := h.ReadFile(file)
 	if err != nil {

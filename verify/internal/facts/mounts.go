@@ -32,7 +32,7 @@ func (t mountTable) At(p string) *mountinfo.Info {
 	return best
 }
 
-// A spot is a place inside a file system, whatever it is mounted at.
+// A spot is a place inside a file system.
 type spot struct {
 	major, minor int
 	path         string // from the file system's own root
@@ -48,7 +48,7 @@ func (t mountTable) spot(p string) (spot, bool) {
 }
 
 // paths returns every path at which the table shows a spot. Some may be hidden
-// by another mount: only a look at the inode tells.
+// by another mount, which the inode shows.
 func (t mountTable) paths(s spot) []string {
 	var list []string
 	for _, m := range t {
@@ -85,23 +85,23 @@ type Source struct {
 	Inode
 	Fstype string
 	Err    error
-	// asked is what the kernel says to a process with the container's IDs; nil
-	// where there was no [Options.Helper] to ask with.
+	// asked is the kernel's answer for a process with the container's IDs; nil
+	// without [Options.Helper].
 	Asked *probe.Access
-	// IDMap is that of an idmapped mount: owners are others there than at the
-	// source. nil for a mount as any other.
+	// IDMap is that of an idmapped mount, which shows other owners than the
+	// source; nil for other mounts.
 	IDMap *IDMap
 }
 
-// An IDMap is the map of an idmapped mount, or why it cannot be told. An ID is an
+// An IDMap is the map of an idmapped mount, or why it is unknown. An ID is an
 // owner on the disk, its host ID the one that the mount shows.
 type IDMap struct {
 	userns.Mapping
 	Err error
 }
 
-// Shown returns the owner of a file as the mount shows it; false where it shows
-// nobody's.
+// Shown returns the owner of a file as the mount shows it; false if that is
+// nobody.
 func (m *IDMap) Shown(uid, gid uint32) (u, g uint32, ok bool) {
 	if m == nil {
 		return uid, gid, true
@@ -205,8 +205,7 @@ func (f *Facts) mountsOf(process string) (r reading[mountTable]) {
 	return r
 }
 
-// findSockets looks for the daemon's sockets in a container, wherever its
-// mounts put them, and knows them by their inodes.
+// findSockets looks for the daemon's sockets in a container by their inodes.
 func (d *disk) findSockets(in *inside, proc string) {
 	for _, s := range d.Sockets {
 		if s.Err != nil {

@@ -38,8 +38,8 @@ func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
 			s.Failed[p.PID] = err
 			continue
 		}
-		// A control group that is removed has nothing but zombies in it, which can do
-		// nothing any more. Its name alone proves nothing: it can be chosen.
+		// A removed control group has only zombies in it. Its name alone proves
+		// nothing: it can be chosen.
 		if p.State == 'Z' && strings.HasSuffix(p.Cgroup, " (deleted)") {
 			s.Coverage.Vanished++
 			continue
@@ -76,7 +76,7 @@ func Exists(name string) bool {
 	return err == nil
 }
 
-// Gaps says what the scan cannot have seen.
+// Gaps describes what the scan could not see.
 func (s *scan) Gaps() []string {
 	gaps := s.Coverage.Gaps()
 	if err := s.Failed[0]; err != nil {
@@ -85,7 +85,8 @@ func (s *scan) Gaps() []string {
 	return gaps
 }
 
-// OtherIDs says why no ID in /proc is judged: they are not those of the host.
+// OtherIDs returns why IDs in /proc are not judged: they are not those of the
+// host.
 func (s *scan) OtherIDs() string {
 	if s.Coverage.UserNS != 0 && s.Coverage.UserNS != userns.InitialUserNS {
 		return "the IDs in this /proc are those of a user namespace, not the host's"
@@ -105,21 +106,21 @@ func (s *scan) InHostNS(p userns.Process) bool {
 	return ok && all && id == 0 && last == 4294967294
 }
 
-// A Container is one of Docker's as the kernel shows it.
+// A Container is a container of Docker as the kernel shows it.
 type Container struct {
 	ID        string
 	Docker    *engine.Container // as Docker shows it; nil where it does not know it
 	Plugin    *engine.Plugin    // a managed plugin that Docker lists
 	Processes []userns.Process
 	Shim      *userns.Shim
-	// Other is the daemon that the container belongs to, where it is not the one
-	// that is asked; OtherErr is why that is not known.
+	// Other is the container's daemon, if it is another one; OtherErr is why
+	// that is not known.
 	Other    string
 	OtherAt  string // what DOCKER_HOST has to be to ask it; "" where that is not known
 	OtherErr error
 }
 
-// String returns what people call the container.
+// String returns the container's name.
 func (b Container) String() string {
 	switch {
 	case b.Docker != nil:
@@ -134,8 +135,7 @@ func (b Container) Holds(pid int) bool {
 	return slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return p.PID == pid })
 }
 
-// First returns the process that the container was started with, as far as it
-// can be told.
+// First returns the container's first process, if known.
 func (b Container) First() (userns.Process, bool) {
 	for _, p := range b.Processes {
 		if b.Docker != nil && p.PID == b.Docker.PID || p.IsInit() {
@@ -148,9 +148,8 @@ func (b Container) First() (userns.Process, bool) {
 	return b.Processes[0], true
 }
 
-// sortContainers finds the containers of Docker: those whose control group or shim
-// says so, and those that the daemon lists whatever their group is called.
-// Containers of other programs are not among them.
+// sortContainers finds the containers of Docker: by control group or shim, and
+// those that the daemon lists.
 func (f *Facts) sortContainers() {
 	byID := map[string]*engine.Container{}
 	plugins := map[string]*engine.Plugin{}
@@ -186,8 +185,8 @@ func (f *Facts) sortContainers() {
 		switch {
 		case known(p.ContainerID), p.Runtime == "docker":
 		case p.Runtime == "" && (shim == nil || f.isDockers(*shim)):
-			// Another parent was chosen for its control group, and nobody else's
-			// shim holds it: it may be one of Docker's that outlived its shim.
+			// Its control group has another parent, and no other shim holds it:
+			// it may be one of Docker's that outlived its shim.
 		default:
 			f.addForeign(foreign, *p, shim)
 			continue
@@ -215,9 +214,8 @@ func (f *Facts) sortContainers() {
 }
 
 // findSelf returns the container that this process is in: by its own control
-// group, as the /proc that is looked at shows it, or where a control group
-// namespace hides that, by the files that Docker mounts into each container. With
-// a daemon that does not list it, nothing is known of it.
+// group, as the /proc that is looked at shows it, or if a control group
+// namespace hides that, by the files that Docker mounts into each container.
 func (f *Facts) findSelf(listed func(string) bool) string {
 	self, err := os.Readlink(path.Join(f.Proc.Root, "self"))
 	pid, bad := strconv.Atoi(self)
@@ -260,7 +258,7 @@ type Foreign struct {
 	Owner      string // "containerd (namespace default)", "podman"
 	Containers int
 	HostRoot   int  // of these, with a process that is not remapped, or that can become root of the host
-	Nobodys    bool // neither its control group nor a shim tells whose they are
+	Nobodys    bool // neither a control group nor a shim shows whose they are
 
 	First userns.Process // the first such process
 	ids   map[string]bool
@@ -291,9 +289,9 @@ func (f *Facts) addForeign(all map[string]*Foreign, p userns.Process, shim *user
 	g.Containers, g.HostRoot = len(g.ids), len(g.root)
 }
 
-// addNamed adds the containers of shims that are not Docker's and whose ID is a
-// name, as "ctr run IMAGE NAME" gives one: no control group tells those by. What a
-// shim holds are its children.
+// addNamed adds the containers of other shims whose ID is a name, as from "ctr
+// run IMAGE NAME", which control groups do not show. A shim's children are its
+// container.
 func (f *Facts) addNamed(all map[string]*Foreign) {
 	for i, s := range f.Scan.Shims {
 		if f.isDockers(s) || s.UID != 0 || s.In.ContainerID != "" || userns.ParseCgroup([]byte("0::/"+s.ContainerID)).ContainerID != "" {
@@ -330,9 +328,9 @@ func owner(p userns.Process, known func(string) bool) string {
 	return id
 }
 
-// shimOf returns the shim that holds a process, or nil. Anybody can call a
-// process a shim: root's are believed, and those of users of whom the process's
-// user namespace is, as in rootless Docker.
+// shimOf returns the shim that holds a process, or nil. Any process can be
+// named like a shim: only root's count, and those of the owner of the process's
+// user namespace, as in rootless Docker.
 func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 	for i, s := range f.Scan.Shims {
 		if s.ContainerID != p.ContainerID || s.In.ContainerID != "" {
@@ -347,7 +345,7 @@ func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 	return nil
 }
 
-// Orphans are the containers that run and that the daemon does not list.
+// Orphans are the running containers that the daemon does not list.
 func (f *Facts) Orphans() []Container {
 	var list []Container
 	if f.Engine == nil || f.NoEngine != nil {
@@ -361,7 +359,8 @@ func (f *Facts) Orphans() []Container {
 	return list
 }
 
-// ForeignProcesses returns the processes in user namespaces that are none of Docker's.
+// ForeignProcesses returns the processes in user namespaces of others than
+// Docker.
 func (f *Facts) ForeignProcesses() []userns.Process {
 	ours := map[string]bool{}
 	for _, b := range f.Containers {

@@ -13,17 +13,17 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// Between the daemon's list and the scan, containers come and go. A look in
-// which something does not fit is repeated with a new list.
+// Between the daemon's list and the scan, containers come and go. An
+// inconsistent look is repeated with a new list.
 const (
 	lookWait = 50 * time.Millisecond
 	lookMax  = 20
-	// lookStuck is in how many looks the same thing must not fit to be believed.
+	// lookStuck is in how many looks an inconsistency must occur to count.
 	lookStuck = 8
 )
 
-// A misfit is what does not fit in one look: a whole container, or one process
-// of it. By its key it is known again in the next look.
+// A misfit is an inconsistency in one look: a container, or a process of it.
+// Its key identifies it in the next look.
 type misfit struct {
 	key, id string
 	pid     int // the process; 0: the container
@@ -67,10 +67,11 @@ func (f *Facts) readContainers(ctx context.Context) {
 	}
 }
 
-// misfits returns what does not fit: a container that the daemon does not list,
-// one that it says runs without its first process, and a process that runc has
-// not put into its namespaces yet. Only what is new with each start, and what
-// the daemon says, is in a key: a container could make itself new process IDs.
+// misfits returns the inconsistencies: a container that the daemon does not
+// list, one that it says runs without its first process, and a process that
+// runc has not put into its namespaces yet. Only what is new with each start,
+// and what the daemon says, is in a key: a container could make itself new
+// process IDs.
 func (f *Facts) misfits() []misfit {
 	var list []misfit
 	found := map[string]bool{}
@@ -106,8 +107,8 @@ func (f *Facts) isEntering(p userns.Process) bool {
 	return strings.HasPrefix(p.Command, "runc:[") || strings.HasPrefix(p.Command, "runc") && f.Scan.InHostNS(p)
 }
 
-// FirstIsElsewhere reports whether the process that the daemon started a
-// container with is not among the container's processes, and is still there.
+// FirstIsElsewhere reports whether a container's first process, by the daemon,
+// exists and is not among the container's processes.
 func (f *Facts) FirstIsElsewhere(id string) bool {
 	for _, b := range f.Containers {
 		if b.ID == id && b.Docker != nil {
@@ -123,8 +124,8 @@ func (f *Facts) FirstIsElsewhere(id string) bool {
 // IsPassing reports whether a container came or went during the looks.
 func (f *Facts) IsPassing(id string) bool { return f.passing[id] }
 
-// dropPassing leaves out what came or went: containers, and of those that stay
-// the processes that were entering.
+// dropPassing drops the containers that came or went, and entering processes of
+// the others.
 func (f *Facts) dropPassing(list []misfit) {
 	f.passing = map[string]bool{}
 	entering := map[int]bool{}

@@ -22,7 +22,7 @@ const (
 	deepFiles  = 200_000 // of each volume
 )
 
-// A walk is what was found of owners in a volume.
+// A walk is the result for the owners in a volume.
 type walk struct {
 	Seen, Strange int
 	Example       string // a file whose owner is not mapped
@@ -32,7 +32,7 @@ type walk struct {
 
 var errEnough = errors.New("enough files were seen")
 
-// walkOwners looks at the owners of the first files of a directory.
+// walkOwners reads the owners of the first files of a directory.
 func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) bool) *walk {
 	w := &walk{}
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -109,7 +109,7 @@ func lossesOf(ctx context.Context, name, dir, old string) []loss {
 			return err
 		}
 		if err != nil || !after.Mode().IsRegular() {
-			return nil // not there any more: nothing was lost in place
+			return nil // gone: nothing was lost in place
 		}
 		l := loss{Volume: name, Path: now, Old: p, Had: modeText(before.Mode(), caps), Has: modeText(after.Mode(), fileCaps(now)), Chmod: fmt.Sprintf("%04o", octal(before.Mode()))}
 		switch {
@@ -162,7 +162,7 @@ func fileCaps(p string) string {
 	return string(buf[:n])
 }
 
-// askMounts asks the kernel what containers may do with their mounts, .
+// askMounts asks the kernel what containers may do with their mounts.
 func (f *Facts) askMounts(ctx context.Context) {
 	if !f.Live || f.Helper == (probe.Helper{}) {
 		return
@@ -180,17 +180,17 @@ func (f *Facts) askMounts(ctx context.Context) {
 		}
 		list, err := f.Helper.Access(ctx, p.Mapping, who, paths...)
 		if !ok || err != nil || len(list) != len(paths) {
-			continue // owners and modes have to do
+			continue // owners and modes have to suffice
 		}
 		for i := range list {
-			if in.Sources[i].IDMap == nil { // the helper asks of the source
+			if in.Sources[i].IDMap == nil { // the helper asks about the source
 				in.Sources[i].Asked = &list[i]
 			}
 		}
 	}
 }
 
-// credential returns who a process is in its own namespace.
+// credential returns the user of a process in its own namespace.
 func credential(p userns.Process) (c probe.Credential, ok bool) {
 	uid, ok1 := p.Mapping.UID.ToContainer(p.UID[1])
 	gid, ok2 := p.Mapping.GID.ToContainer(p.GID[1])
@@ -203,7 +203,7 @@ func credential(p userns.Process) (c probe.Credential, ok bool) {
 	return c, ok1 && ok2
 }
 
-// readOwners looks at who owns what is in the volumes of containers.
+// readOwners reads the owners in the volumes of containers.
 func (f *Facts) readOwners(ctx context.Context) {
 	f.Walks = map[string]*walk{}
 	{
