@@ -64,7 +64,10 @@ func commands(t *testing.T, document, heading string) (list []string) {
 func newUser(t *testing.T, m *Machine) {
 	before := m.files()
 	dir := "/root"
+	const volume = "/var/lib/docker/volumes/data/_data/greeting"
 	run := func(command string) Result {
+		// In a PID namespace no process outside can be ruled out.
+		command = strings.Replace(command, "migrate --yes", "migrate --yes --accept-risk volume-in-use", 1)
 		// The clone comes without a network, and a small Debian has no sudo.
 		return m.Run("export SHELL=/bin/bash PATH=$PATH:/usr/local/go/bin GOPROXY=off GOTOOLCHAIN=local; cd " + dir + `
 git() { cp -r /src usernskit; }
@@ -73,9 +76,9 @@ export -f git sudo
 echo y | script --quiet --return --command '` + command + `' /dev/null`)
 	}
 	codes := map[string]int{
-		"sudo remapctl plan": 1, // there are differences
-		// In a PID namespace no process outside can be ruled out.
+		"sudo remapctl plan":   1, // there are differences
 		"sudo remapctl verify": 3, "sudo remapctl verify --all --evidence": 3,
+		"sudo remapctl undo --yes && sudo remapctl undo --yes": 2, // one outside may use the copies
 		"sudo remapctl ps": 3, "sudo remapctl map": 3,
 	}
 	follow := func(document, heading string, then map[string]func(Result)) {
@@ -106,13 +109,24 @@ echo y | script --quiet --return --command '` + command + `' /dev/null`)
 			lines := strings.Split(strings.TrimSpace(r.Out), "\n")
 			assert.Contains(t, lines[len(lines)-1], "remapctl enable", "the last line does it")
 			assert.Equal(t, before, m.files(), "plan only looks")
+			m.Must("docker volume create data && echo hello >" + volume + " && chown 33:33 " + volume)
 		},
 		"sudo remapctl enable --yes --restart": enabled,
 		"sudo remapctl verify":                 proven,
-		"sudo remapctl undo --yes":             func(Result) { m.Must("systemctl restart docker") },
+		"sudo remapctl migrate --yes": func(Result) {
+			seen := m.Must("docker run --rm --network none --volume data:/data box busybox sh -c 'busybox stat -c %u /data/greeting; cat /data/greeting'")
+			assert.Equal(t, "33\nhello", seen, "the same owner inside")
+			m.Must("systemctl reset-failed docker")
+		},
+		"sudo remapctl undo --yes && sudo remapctl undo --yes": func(r Result) {
+			assert.Contains(t, r.Out, "in use by what cannot be seen")
+			m.Must("remapctl undo 1 --yes") // the files without the copies
+		},
 	})
 	assert.Equal(t, before, m.files(), "back to the byte")
 	assert.False(t, m.remapped())
+	assert.Equal(t, "33 hello", m.Must("stat -c %u "+volume+" | tr '\\n' ' '; cat "+volume))
+	m.Must("systemctl reset-failed docker")
 
 	follow("docs/walkthrough.md", `^## \d\.`, map[string]func(Result){
 		"sudo remapctl enable --restart": enabled,
