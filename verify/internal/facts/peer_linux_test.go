@@ -52,3 +52,16 @@ func TestPeer(t *testing.T) {
 	f.Engine.Source = "tcp://127.0.0.1:2375"
 	assert.Equal(t, 0, f.peer())
 }
+
+// Anybody can call a process dockerd, and let it listen and answer.
+func TestAPeerOfAnotherUserIsNotBelieved(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, "60"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "60/comm"), []byte("dockerd\n"), 0o644))
+	for ids, believed := range map[string]bool{"0\t0\t0\t0": true, "1000\t1000\t1000\t1000": false, "0\t0\t0\t1000": false} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, "60/status"), []byte("Name:\tdockerd\nUid:\t"+ids+"\nGid:\t0\t0\t0\t0\n"), 0o644))
+		f := &Facts{Options: Options{Proc: userns.FS{Root: root}}, Engine: &engine.Engine{Source: "unix:///run/docker.sock", PeerPID: 60}}
+		f.readPeer(t.Context())
+		assert.Equal(t, believed, f.PeerErr == nil, "%q: %v", ids, f.PeerErr)
+	}
+}
