@@ -192,7 +192,7 @@ var surface = map[string]int{
 	"subid":                   88,
 	"subid/reader":            24,
 	"userns":                  58,
-	"verify":                  38,
+	"verify":                  32,
 }
 
 func TestSurfaceOnlyShrinks(t *testing.T) {
