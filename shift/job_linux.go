@@ -168,7 +168,7 @@ func (j Job) move(ctx context.Context, state State, tell func(Progress)) (Job, e
 // settled looks at every owner once more: a file may have come, or have been given
 // back its old owner, behind a walk. What it says holds where no directory was
 // changed since the walk or look before it, so that no file was renamed out of
-// the sight of both.
+// the sight of both. The times of files tell changes 4 ms apart before Linux 6.13.
 func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error) {
 	for range rounds {
 		look := newWalk(*j, toOwners)

@@ -309,12 +309,25 @@ func (j Job) translation() translation {
 	return translation{j.From, j.To}
 }
 
+// resolve returns the path of a directory without symbolic links. What a link of
+// /proc leads to, as /proc/PID/root, may have no path here.
 func resolve(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
 	}
-	return filepath.EvalSymlinks(dir)
+	path, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", err
+	}
+	given, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	if found, err := os.Stat(path); err != nil || !os.SameFile(given, found) {
+		return "", fmt.Errorf("%w: %s leads out of this mount namespace", ErrRefused, dir)
+	}
+	return path, nil
 }
 
 // Identity maps each ID that a mapping has to itself, as it is without remapping.

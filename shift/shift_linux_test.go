@@ -625,6 +625,20 @@ func TestRefusals(t *testing.T) {
 		_, err := shift.Plan(t.Context(), dir, from, other, safe)
 		require.ErrorIs(t, err, userns.ErrInvalidMap)
 	})
+	t.Run("a path that leads into another mount namespace", func(t *testing.T) {
+		base := t.TempDir()
+		cmd := exec.Command("sh", "-c", "mount -t tmpfs tmpfs "+base+" && mkdir "+base+"/sub && exec sleep 60")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+		require.NoError(t, cmd.Start())
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		there := fmt.Sprintf("/proc/%d/root%s/sub", cmd.Process.Pid, base)
+		require.Eventually(t, func() bool { _, err := os.Stat(there); return err == nil }, 5*time.Second, 5*time.Millisecond)
+		require.NoError(t, os.Mkdir(filepath.Join(base, "sub"), 0o755)) // the one that the path without links leads to
+		_, err := shift.Plan(t.Context(), there, from, to, safe)
+		require.ErrorIs(t, err, shift.ErrRefused)
+		require.ErrorContains(t, err, "leads out of this mount namespace")
+	})
 	t.Run("another directory than the planned one", func(t *testing.T) {
 		at := filepath.Join(t.TempDir(), "x")
 		require.NoError(t, os.Mkdir(at, 0o755))

@@ -54,7 +54,7 @@ func shiftCommand(e *env) *cobra.Command {
 	}
 	c.RunE = e.action(func(ctx context.Context, dirs []string) error {
 		if !e.host.Live() {
-			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
+			return fmt.Errorf("--root: %w: owners are moved on the running host only; leave out --root and give the path of the directory on it", usernskit.ErrNotLive)
 		}
 		opt := shift.Options{State: *state, LiftImmutable: *lift,
 			AcceptRisk: slices.Contains(e.accepted, riskInUse), AcceptMixed: slices.Contains(e.accepted, riskMixed)}
