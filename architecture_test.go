@@ -187,7 +187,7 @@ var surface = map[string]int{
 	"daemoncfg/dockerd/store": 10,
 	"fleet":                   40,
 	"idspace":                 27,
-	"remap":                   37,
+	"remap":                   38,
 	"shift":                   31,
 	"subid":                   88,
 	"subid/reader":            24,

@@ -53,6 +53,9 @@ const (
 	// WarnVolumeRemoved: a copy is removed when it is taken back, since the old
 	// volume is the same.
 	WarnVolumeRemoved = "volume-removed"
+	// WarnVolumeOutside: files of a volume have owners that the container does not
+	// have. The copies keep them.
+	WarnVolumeOutside = "volume-outside"
 	// RiskRemoveOld: the old volumes are removed for good.
 	RiskRemoveOld = "remove-old"
 	// WarnRecreate: something of the old store has to be made again by hand.
@@ -346,6 +349,10 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 	case len(r.Busy) > 0:
 		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: RiskVolumeInUse, Risk: true,
 			Text: fmt.Sprintf("volume %s is in use by %s: stop it first", v.Name, strings.Join(r.Busy, ", "))})
+	}
+	if n := job.Report.Outside; n > 0 {
+		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: WarnVolumeOutside,
+			Text: fmt.Sprintf("volume %s has %s with an owner outside of the container's IDs: the copy keeps it, and the container sees it as nobody's", v.Name, text.Count(n, "file", "files"))})
 	}
 	vol.State = VolumeCopy
 	return job, nil

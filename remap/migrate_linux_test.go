@@ -212,6 +212,15 @@ func TestMigrate(t *testing.T) {
 		assert.Equal(t, remap.VolumeRefused, m.Volumes[0].State)
 		assert.Contains(t, m.Volumes[0].Why, "2 files have IDs of the old range and 1 of the new one already")
 	})
+	t.Run("a file whose owner the container does not have", func(t *testing.T) {
+		h := volumes(t)
+		require.NoError(t, os.Chown(filepath.Join(h.Root, plainData, "sub"), 1800000000, 1800000000))
+		m := planned(t, h, remap.Migrate{Volumes: []string{"data"}})
+		assert.Equal(t, remap.VolumeCopy, m.Volumes[0].State)
+		require.Len(t, m.Plan.Warnings, 1)
+		assert.Equal(t, remap.WarnVolumeOutside, m.Plan.Warnings[0].ID)
+		assert.Contains(t, m.Plan.Warnings[0].Text, "volume data has 1 file with an owner outside")
+	})
 	t.Run("options that cannot be read", func(t *testing.T) {
 		h := volumes(t)
 		require.NoError(t, os.Mkdir(filepath.Join(h.Root, plainData, "../opts.json"), 0o755))

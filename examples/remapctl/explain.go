@@ -35,6 +35,7 @@ var riskTexts = []jsonRisk{
 	{string(subid.ProblemSlot), "useradd would give IDs of the range to another UID, without a look at the files"},
 	{remap.RiskVolumeInUse, "a container or a process uses the volume: if it writes while it is copied, there is no copy"},
 	{remap.RiskVolumeChanged, "a copied volume was written to since: undo moves its data out of the store and keeps it"},
+	{remap.WarnVolumeOutside, "files of a volume have owners that the container does not have, and keep them in the copy"},
 	{remap.RiskRemoveOld, "old volumes whose copies are the same are removed, and cannot be had back"},
 	{riskInUse, "a container or a process uses the directory whose owners move, or it is one of the system"},
 	{riskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
