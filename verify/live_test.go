@@ -20,7 +20,7 @@ import (
 // remapped is what a current daemon says that remaps as good has it.
 func remapped(containers ...engine.Container) engine.Engine {
 	return engine.Engine{
-		Source: "unix:///run/docker.sock", PeerPID: 1, Version: "29.7.2", API: "1.52",
+		Source: "unix:///run/docker.sock", PeerPID: 60, Version: "29.7.2", API: "1.52",
 		RootDir: "/var/lib/docker/165536.165536", Namespace: "moby-165536.165536", Containerd: "/run/containerd/containerd.sock",
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns", "name=userns"}, Authz: []string{"opa"},
 		Containers: containers, BuildCache: -1,
@@ -37,6 +37,9 @@ func web(c engine.Container) engine.Container {
 func live(t *testing.T, e *engine.Engine, procs ...proc) Options {
 	t.Helper()
 	h := hosttest.Tree(t, good)
+	if e != nil && e.PeerPID == 60 && !slices.ContainsFunc(procs, func(p proc) bool { return p.pid == 60 }) {
+		procs = append(procs, dockerdAt(60))
+	}
 	writeProc(t, h, procs...)
 	opts := Options{Host: h, Proc: procAt(h)}
 	if e != nil {

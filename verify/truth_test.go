@@ -103,7 +103,7 @@ func TestNoPassWhileSomethingRunsAsHostRoot(t *testing.T) {
 			"over TCP":            {0, "", []string{"D05 unknown"}},
 			"behind a proxy":      {60, "socat", []string{"D05 unknown"}},
 			"dockerd itself":      {60, "dockerd", []string{}},
-			"socket from systemd": {1, "", []string{}},
+			"behind init's proxy": {1, "dockerd", []string{"D05 unknown"}},
 		} {
 			e := remapped()
 			e.PeerPID = c.peer

@@ -13,8 +13,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// readPeer reads the process that has the daemon's socket: dockerd, or init if
-// it passed the socket on. A proxy may lead to another machine.
+// readPeer reads the process that has the daemon's socket: dockerd, or init that
+// passed it on to one. A proxy, which init starts too, may lead to another machine.
 func (f *Facts) readPeer(context.Context) {
 	if f.Engine == nil || f.NoEngine != nil {
 		return
@@ -25,6 +25,9 @@ func (f *Facts) readPeer(context.Context) {
 		return
 	}
 	if pid == 1 {
+		if f.peer() == 0 {
+			f.PeerErr = fmt.Errorf("init listens on %s, and no dockerd is seen that has it too", f.Engine.Source)
+		}
 		return
 	}
 	comm, err := f.readProc(strconv.Itoa(pid) + "/comm")
@@ -232,6 +235,9 @@ func (f *Facts) peer() int {
 		pid, err := strconv.Atoi(e.Name())
 		comm, _ := f.readProc(e.Name() + "/comm")
 		if err != nil || strings.TrimSpace(string(comm)) != "dockerd" {
+			continue
+		}
+		if roots, err := f.isRoots(pid); err != nil || !roots {
 			continue
 		}
 		dir := path.Join(f.Proc.Root, e.Name(), "fd")

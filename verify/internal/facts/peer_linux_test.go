@@ -35,6 +35,8 @@ func TestPeer(t *testing.T) {
 	}
 	write("proc/60/comm", "dockerd\n")
 	write("proc/61/comm", "dockerd\n")
+	write("proc/60/status", "Name:\tdockerd\nUid:\t0\t0\t0\t0\n")
+	write("proc/61/status", "Name:\tdockerd\nUid:\t0\t0\t0\t0\n")
 	const line = "0000000000000000: 00000002 00000000 %s 0001 01 %d %s\n"
 	write("proc/1/net/unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"+
 		fmt.Sprintf(line, "00010000", 700, "/run/b.sock")+fmt.Sprintf(line, "00000000", 701, "/run/docker.sock")+fmt.Sprintf(line, "00010000", 702, "/run/docker.sock"))
@@ -44,11 +46,15 @@ func TestPeer(t *testing.T) {
 
 	f := Facts{Options: Options{Host: usernskit.Host{Root: root}, Proc: userns.FS{Root: root + "/proc"}}, Engine: &engine.Engine{Source: "unix://" + socket, PeerPID: 1}}
 	assert.Equal(t, 61, f.peer())
+	f.readPeer(t.Context())
+	assert.NoError(t, f.PeerErr, "the socket from systemd")
 	f.Engine.PeerPID = 60
 	assert.Equal(t, 60, f.peer(), "no need to look")
 	f.Engine.PeerPID = 1
 	require.NoError(t, os.Remove(filepath.Join(root, "proc/61/fd/3")))
 	assert.Equal(t, 0, f.peer(), "held by none that is seen")
+	f.readPeer(t.Context())
+	assert.Error(t, f.PeerErr, "init may pass on what it gets")
 	f.Engine.Source = "tcp://127.0.0.1:2375"
 	assert.Equal(t, 0, f.peer())
 }
