@@ -44,7 +44,7 @@ type state struct {
 	want string
 	// remapped is the verdict of the summary; empty: pass.
 	remapped string
-	// refused: dockerd since 28 does not start in this state, which is as good an
+	// refused: dockerd before 28 does not start in this state, which is as good an
 	// answer.
 	refused bool
 }
