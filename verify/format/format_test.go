@@ -51,7 +51,7 @@ fail    I05 critical  /etc/subuid:3                 "0:65536" <&> ]]>
 fail    D01 critical  /etc/a file/daemon.json:3:14  comment
 fail    C01 critical  container/a\x1b[2J\nPASS b    process 7 (\a\u202eevil) is root
 skip    C04 -         container/backup              runs with --userns=host; allowed: disks
-1 passed, 3 failed, 1 warnings, 1 unknown, 2 skipped (1 allowed)
+1 passed, 3 failed, 1 warning, 1 unknown, 2 skipped (1 allowed)
 not seen: 2 processes
 remapped: cannot tell
 `, render(t, func(b *bytes.Buffer) error { return Text(b, r, Options{}) }))

@@ -57,7 +57,7 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 		t.finding(b, f, min(width, 32))
 	}
 	s := r.Summary
-	fmt.Fprintf(b, "%d passed, %d failed, %d warnings, %d unknown, %d skipped", s.Pass, s.Fail, s.Warn, s.Unknown, s.Skip)
+	fmt.Fprintf(b, "%d passed, %d failed, %s, %d unknown, %d skipped", s.Pass, s.Fail, text.Count(s.Warn, "warning", "warnings"), s.Unknown, s.Skip)
 	if s.Allowed > 0 {
 		fmt.Fprintf(b, " (%d allowed)", s.Allowed)
 	}
