@@ -14,7 +14,7 @@ type Gap struct {
 	subid.Range
 	// For is the purpose of IDs like these, such as "login users"; empty where
 	// they are free for anything.
-	For string
+	For string `json:"for"`
 }
 
 // Gaps returns what lies between the intervals, cut where its meaning changes.
@@ -65,7 +65,8 @@ const maxPartners = 16
 // An Overlap is IDs that two intervals must not share.
 type Overlap struct {
 	subid.Range          // what both have
-	A, B        Interval // B begins where A does, or after
+	A           Interval `json:"a"`
+	B           Interval `json:"b"` // it begins where A does, or after
 }
 
 // Overlaps returns ranges of different owners that share IDs, ranges with an

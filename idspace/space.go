@@ -62,15 +62,15 @@ type Namespace struct {
 // An Interval is a run of IDs that someone holds.
 type Interval struct {
 	subid.Range
-	Kind Kind
+	Kind Kind `json:"kind"`
 	// Names are the account, the owner, the namespaces, or the purpose of
 	// reserved IDs. An owner's UID is shown as the name of its account.
-	Names []string
+	Names []string `json:"names"`
 	// File and Line are where it is written; File may be empty.
-	File string
-	Line int
+	File string `json:"file"`
+	Line int    `json:"line"`
 	// Uses are namespaces that have exactly these IDs, or will have.
-	Uses []Use
+	Uses []Use `json:"uses"`
 }
 
 // A Use is what an [Interval] is inside of namespaces.

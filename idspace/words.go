@@ -14,11 +14,11 @@ import (
 
 // A Meaning is one use of an ID of the host.
 type Meaning struct {
-	IDs      IDs
-	Interval Interval
+	IDs      IDs      `json:"ids"`
+	Interval Interval `json:"interval"`
 	// Nth is the place of the ID in the interval, from 0: inside a namespace
 	// the ID is Use.ID + Nth.
-	Nth uint32
+	Nth uint32 `json:"nth"`
 }
 
 // Describe returns all uses of an ID, in the order of [Space.Intervals], and

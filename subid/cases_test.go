@@ -2,6 +2,7 @@ package subid_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -304,11 +305,21 @@ func TestAgainst(t *testing.T) {
 func TestRangeText(t *testing.T) {
 	var r subid.Range
 	require.NoError(t, r.Set("100000:65536"))
-	text, err := r.MarshalText()
-	require.NoError(t, err)
-	assert.Equal(t, "100000:65536", string(text))
+	assert.Equal(t, "100000:65536", r.String())
 	for _, bad := range []string{"", "1", "1:", ":1", "01:1", "1:2:3", " 1:2", "0x1:2", "4294967295:1", "1:4294967295", "1:0"} {
 		assert.ErrorIs(t, r.Set(bad), subid.ErrRange, bad)
 	}
 	assert.Equal(t, subid.Range{Start: 100000, Count: 65536}, r, "a failed one changes nothing")
+}
+
+// A text form of Range took the place of every struct that has one inside.
+func TestRangesInJSONKeepWhatIsBesideThem(t *testing.T) {
+	for want, v := range map[string]any{
+		`{"start":1,"count":2,"name":"x","soft":true}`:              subid.Reserved{Range: subid.Range{Start: 1, Count: 2}, Name: "x", Soft: true},
+		`{"file":"f","line":3,"owner":"alice","start":1,"count":2}`: subid.Claim{File: "f", Line: 3, Owner: "alice", Range: subid.Range{Start: 1, Count: 2}},
+	} {
+		data, err := json.Marshal(v)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(data))
+	}
 }

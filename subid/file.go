@@ -1,7 +1,6 @@
 package subid
 
 import (
-	"encoding/json"
 	"iter"
 	"math"
 	"slices"
@@ -20,34 +19,10 @@ type File struct {
 
 // A Claim is a range of one of the two files, or the ID of an account or group.
 type Claim struct {
-	File  string // "" for an account that only getent(1) knows
-	Line  int    // from 1; 0 where there is no File
-	Owner string // as the file has it
-	Range Range
-}
-
-// A claimForm is a Claim in JSON.
-type claimForm struct {
-	File  string `json:"file"`
-	Line  int    `json:"line"`
-	Owner string `json:"owner"`
-	Start uint32 `json:"start"`
-	Count uint32 `json:"count"`
-}
-
-// MarshalJSON returns {file, line, owner, start, count}.
-func (c Claim) MarshalJSON() ([]byte, error) {
-	return json.Marshal(claimForm{c.File, c.Line, c.Owner, c.Range.Start, c.Range.Count})
-}
-
-// UnmarshalJSON reads what MarshalJSON returns.
-func (c *Claim) UnmarshalJSON(data []byte) error {
-	var f claimForm
-	if err := json.Unmarshal(data, &f); err != nil {
-		return err
-	}
-	*c = Claim{f.File, f.Line, f.Owner, Range{f.Start, f.Count}}
-	return nil
+	File  string `json:"file"`  // "" for an account that only getent(1) knows
+	Line  int    `json:"line"`  // from 1; 0 where there is no File
+	Owner string `json:"owner"` // as the file has it
+	Range
 }
 
 // Parse accepts any bytes; [Set.Problems] finds what is wrong with them. Nil

@@ -20,9 +20,11 @@ const (
 	WarnReuse       = "reuse"        // files of a released range keep their owner
 )
 
-// A Range is Count IDs from Start on. Its text form, also in JSON and as a
-// flag, is "100000:65536".
-type Range struct{ Start, Count uint32 }
+// A Range is Count IDs from Start on. As a flag it is "100000:65536".
+type Range struct {
+	Start uint32 `json:"start"`
+	Count uint32 `json:"count"`
+}
 
 // maxID is the last ID that may be given: 4294967295 is (uid_t)-1, which
 // chown(2) and setresuid(2) take for "leave as it is".
@@ -51,13 +53,8 @@ func (r Range) String() string {
 	return strconv.FormatUint(uint64(r.Start), 10) + ":" + strconv.FormatUint(uint64(r.Count), 10)
 }
 
-// MarshalText returns the form of [Range.String].
-func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText takes plain decimal only, as all programs read it.
-func (r *Range) UnmarshalText(text []byte) error { return r.Set(string(text)) }
-
-// Set is UnmarshalText for package flag.
+// Set takes the form of [Range.String], in plain decimal only, as all programs
+// read it.
 func (r *Range) Set(text string) error {
 	start, count, _ := strings.Cut(text, ":")
 	n, end := decimal(start)
@@ -98,11 +95,11 @@ func join(list []Range) string {
 // one only if nothing else is free.
 type Reserved struct {
 	Range
-	Name string // whose they are
+	Name string `json:"name"` // whose they are
 	// Soft marks the IDs from which systemd-nspawn picks container ranges: it
 	// checks the accounts, but not subuid. Most of the window of shadow-utils
 	// is in there.
-	Soft bool
+	Soft bool `json:"soft"`
 }
 
 // ReservedRanges returns the reserved ranges in order, mostly from

@@ -127,35 +127,15 @@ func (e *env) describe(ctx context.Context, id uint32) error {
 }
 
 type jsonSpace struct {
-	IDs       idspace.IDs    `json:"ids"`
-	Intervals []jsonInterval `json:"intervals"`
-	Gaps      []jsonGap      `json:"gaps"`
-	Overlaps  []jsonOverlap  `json:"overlaps"`
-}
-
-// A jsonRange has members of its own; a [subid.Range] is one text.
-type jsonRange struct {
-	Start uint32 `json:"start"`
-	Count uint32 `json:"count"`
-}
-
-type jsonInterval struct {
-	jsonRange
-	Kind  idspace.Kind  `json:"kind"`
-	Names []string      `json:"names"`
-	File  string        `json:"file"`
-	Line  int           `json:"line"`
-	Uses  []idspace.Use `json:"uses"`
-}
-
-type jsonGap struct {
-	jsonRange
-	For string `json:"for"`
+	IDs       idspace.IDs        `json:"ids"`
+	Intervals []idspace.Interval `json:"intervals"`
+	Gaps      []idspace.Gap      `json:"gaps"`
+	Overlaps  []jsonOverlap      `json:"overlaps"`
 }
 
 type jsonOverlap struct {
-	jsonRange
-	Between []jsonInterval `json:"between"`
+	subid.Range
+	Between []idspace.Interval `json:"between"`
 }
 
 type jsonDescription struct {
@@ -165,25 +145,24 @@ type jsonDescription struct {
 }
 
 type jsonMeaning struct {
-	Nth      uint32       `json:"nth"`
-	Text     string       `json:"text"`
-	Interval jsonInterval `json:"interval"`
+	Nth      uint32           `json:"nth"`
+	Text     string           `json:"text"`
+	Interval idspace.Interval `json:"interval"`
 }
 
-func intervalJSON(v idspace.Interval) jsonInterval {
-	return jsonInterval{jsonRange(v.Range), v.Kind, v.Names, v.File, v.Line, append([]idspace.Use{}, v.Uses...)}
+// intervalJSON makes an empty list of what is nil.
+func intervalJSON(v idspace.Interval) idspace.Interval {
+	v.Uses = append([]idspace.Use{}, v.Uses...)
+	return v
 }
 
 func spaceJSON(s idspace.Space) jsonSpace {
-	out := jsonSpace{s.IDs, []jsonInterval{}, []jsonGap{}, []jsonOverlap{}}
+	out := jsonSpace{s.IDs, []idspace.Interval{}, append([]idspace.Gap{}, s.Gaps()...), []jsonOverlap{}}
 	for _, v := range s.Intervals() {
 		out.Intervals = append(out.Intervals, intervalJSON(v))
 	}
-	for _, g := range s.Gaps() {
-		out.Gaps = append(out.Gaps, jsonGap{jsonRange(g.Range), g.For})
-	}
 	for _, o := range s.Overlaps() {
-		out.Overlaps = append(out.Overlaps, jsonOverlap{jsonRange(o.Range), []jsonInterval{intervalJSON(o.A), intervalJSON(o.B)}})
+		out.Overlaps = append(out.Overlaps, jsonOverlap{o.Range, []idspace.Interval{intervalJSON(o.A), intervalJSON(o.B)}})
 	}
 	return out
 }

@@ -101,12 +101,12 @@ func (e *env) plan(ctx context.Context, c *cobra.Command, want *remap.Request) e
 		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), e.commandLine(c, append(e.accepted, e.open(p.Plan)...)))
 		return code
 	}
-	uid := jsonGrant{jsonRange(p.Grant.UID), p.Grant.UIDExisting}
-	return e.printed(jsonEnable{p.Remap, uid, jsonGrant{jsonRange(p.Grant.GID), p.Grant.GIDExisting}, planJSON(p.Plan)}, code)
+	uid := jsonGrant{p.Grant.UID, p.Grant.UIDExisting}
+	return e.printed(jsonEnable{p.Remap, uid, jsonGrant{p.Grant.GID, p.Grant.GIDExisting}, planJSON(p.Plan)}, code)
 }
 
 type jsonGrant struct {
-	jsonRange
+	subid.Range
 	Existing bool `json:"existing"`
 }
 

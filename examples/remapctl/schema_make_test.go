@@ -21,7 +21,6 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/fleet"
-	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/drill"
 	"github.com/usernskit/usernskit/verify/preflight"
@@ -86,8 +85,6 @@ func (m maker) of(t *testing.T, typ reflect.Type) object {
 		return object{}
 	case typ == reflect.TypeFor[usernskit.Change]():
 		return m.of(t, reflect.TypeFor[changeForm]())
-	case typ == reflect.TypeFor[subid.Claim]():
-		return m.of(t, reflect.TypeFor[claimForm]())
 	case typ.Kind() == reflect.Interface:
 		return object{}
 	case typ.Implements(text):
@@ -187,15 +184,6 @@ type changeForm struct {
 	Diff   string     `json:"diff"`           // for people
 	Mode   string     `json:"mode,omitempty"` // of a file that is made new
 	Lock   string     `json:"lock,omitempty"` // the protocol that other writers of this file follow
-}
-
-// A claimForm is what a [subid.Claim] is in JSON.
-type claimForm struct {
-	File  string `json:"file"`
-	Line  int    `json:"line"`
-	Owner string `json:"owner"`
-	Start uint32 `json:"start"`
-	Count uint32 `json:"count"`
 }
 
 type hunkForm struct {
