@@ -1059,6 +1059,9 @@ func TestAFullDiskOfTheJournal(t *testing.T) {
 
 // Memory does not grow with files, nor with hard links or special files.
 func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector's own memory would count")
+	}
 	hosttest.Need(t)
 	files := 50_000
 	if os.Getenv("USERNSKIT_LONG") != "" {
