@@ -21,7 +21,7 @@ import (
 // and unknown where dockerd would not start, where its start is not understood,
 // and where versions of dockerd build different maps.
 func Mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) answer.Answer[userns.Mapping] {
-	m, on, err := mapping(ctx, h, c)
+	_, m, on, err := mapping(ctx, h, c)
 	switch {
 	case err != nil:
 		return answer.Unknown[userns.Mapping](err)
@@ -31,36 +31,48 @@ func Mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) answer.Ans
 	return answer.Found(m)
 }
 
-func mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) (m userns.Mapping, on bool, err error) {
+// mapping is [Mapping], and how the dockerd is started.
+func mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) (startup dockerd.Startup, m userns.Mapping, on bool, err error) {
 	startup, doc, err := open(ctx, h, c)
 	if err != nil {
-		return m, false, err
+		return startup, m, false, err
 	}
 	if len(startup.Unsure) > 0 {
-		return m, false, fmt.Errorf("how dockerd is started is not known: %s", strings.Join(startup.Unsure, "; "))
+		return startup, m, false, fmt.Errorf("how dockerd is started is not known: %s", strings.Join(startup.Unsure, "; "))
 	}
 	setting := doc.Setting()
 	if !setting.On {
-		return m, false, setting.Err
+		return startup, m, false, setting.Err
 	}
 	account, err := setting.Remap.Account(ctx, h)
 	if err == nil {
 		err = Ranges(h)(ctx, account)
 	}
 	if err != nil {
-		return m, false, err
+		return startup, m, false, err
 	}
 	set, err := subid.Read(ctx, h)
 	if err != nil {
-		return m, false, err
+		return startup, m, false, err
 	}
 	if m, err = mapped(set, reader.Dockerd, account); err != nil {
-		return m, false, err
+		return startup, m, false, err
 	}
 	if old, err := mapped(set, reader.Dockerd27, account); err != nil || !old.Equal(m) {
-		return m, false, fmt.Errorf("dockerd 27 and dockerd 28 do not read the same ranges for %s", account)
+		return startup, m, false, fmt.Errorf("dockerd 27 and dockerd 28 do not read the same ranges for %s", account)
 	}
-	return m, true, nil
+	return startup, m, true, nil
+}
+
+// storeName is the name of the store of a dockerd that remaps: the IDs of the
+// host that its containers have for root. It is empty where there are none.
+func storeName(m userns.Mapping) string {
+	uid, okUID := m.UID.ToHost(0)
+	gid, okGID := m.GID.ToHost(0)
+	if !okUID || !okGID {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", uid, gid)
 }
 
 // mapped returns the map that a version of dockerd gives the kernel.

@@ -197,10 +197,7 @@ func (m Migration) Todo() (todo, refused int) {
 
 func readMigrated(h usernskit.Host) (data []byte, list map[string]migrated, err error) {
 	data, err = h.ReadFile(migratedPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, map[string]migrated{}, nil
-	}
-	if err == nil {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		list, err = parseMigrated(data)
 	}
 	return data, list, err
@@ -219,14 +216,7 @@ func parseMigrated(data []byte) (map[string]migrated, error) {
 
 // stores finds the two stores and their maps.
 func (m *Migration) stores(ctx context.Context) error {
-	startup, err := m.want.Daemon.Read(ctx, m.host)
-	if err != nil {
-		return err
-	}
-	if len(startup.Unsure) > 0 {
-		return fmt.Errorf("how dockerd is started is not known: %s", strings.Join(startup.Unsure, "; "))
-	}
-	to, on, err := Mapping(ctx, m.host, m.want.Daemon).Get()
+	startup, to, on, err := mapping(ctx, m.host, m.want.Daemon)
 	if err != nil {
 		return err
 	}
@@ -252,9 +242,7 @@ func (m *Migration) stores(ctx context.Context) error {
 		}
 	}
 	if on {
-		uid, _ := to.UID.ToHost(0)
-		gid, _ := to.GID.ToHost(0)
-		m.to, m.To = to, path.Join(startup.DataRoot, fmt.Sprintf("%d.%d", uid, gid))
+		m.to, m.To = to, path.Join(startup.DataRoot, storeName(to))
 	}
 	switch {
 	case m.From == m.To:
@@ -279,13 +267,7 @@ func (m *Migration) mapOf(ctx context.Context, name string) (userns.Mapping, err
 		owners[c.Owner] = true
 	}
 	for _, owner := range slices.Sorted(maps.Keys(owners)) {
-		found, err := mapped(set, reader.Dockerd, owner)
-		if err != nil {
-			continue
-		}
-		uid, okUID := found.UID.ToHost(0)
-		gid, okGID := found.GID.ToHost(0)
-		if okUID && okGID && fmt.Sprintf("%d.%d", uid, gid) == name {
+		if found, err := mapped(set, reader.Dockerd, owner); err == nil && storeName(found) == name {
 			return found, nil
 		}
 	}
