@@ -46,14 +46,13 @@ var mayImport = map[string][]string{
 	"verify":                  {"subid/reader", ".", "daemoncfg/dockerd", "internal/accounts", "internal/enum", "internal/fstype", "internal/text", "userns", "userns/probe", "daemoncfg", "bootargs/gates", "subid", "verify/engine", "verify/internal/facts"},
 	"verify/internal/facts": {"subid/reader", ".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "userns/probe", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
-	"verify/internal/sample": {".", "github.com/stretchr/testify/require"},
-	"verify/preflight":       {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "shift", "verify/engine", "verify/internal/facts", "userns", "subid", "daemoncfg"},
-	"verify/engine":          {},
-	"verify/format":          {"internal/text", "verify"},
-	"verify/docker":          {".", "daemoncfg/dockerd", "verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
-	"verify/drill":           {"internal/attempt", "internal/enum", "userns", "userns/probe", "verify", "verify/engine", "golang.org/x/sys/unix"},
-	"fleet":                  {".", "internal/enum", "subid"},
-	"fleet/file":             {".", "subid", "fleet", "internal/hostfs"},
+	"verify/preflight": {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "shift", "verify/engine", "verify/internal/facts", "userns", "subid", "daemoncfg"},
+	"verify/engine":    {},
+	"verify/format":    {"internal/text", "verify"},
+	"verify/docker":    {".", "daemoncfg/dockerd", "verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
+	"verify/drill":     {"internal/attempt", "internal/enum", "userns", "userns/probe", "verify", "verify/engine", "golang.org/x/sys/unix"},
+	"fleet":            {".", "internal/enum", "subid"},
+	"fleet/file":       {".", "subid", "fleet", "internal/hostfs"},
 }
 
 func TestPackagesImportWhatTheirFloorAllows(t *testing.T) {

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/format"
-	"github.com/usernskit/usernskit/verify/internal/sample"
 )
 
 // An image is checked before it is ever started: what only a kernel can answer
 // is skipped, and the report does not call it remapped.
 func ExampleRun() {
-	host := sample.Image(`{"userns-remap": "root"}`)
+	host := hosttest.Image(`{"userns-remap": "root"}`)
 	defer os.RemoveAll(host.Root)
 
 	report, err := verify.Run(context.Background(), verify.Options{Host: host})

@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
-	"github.com/usernskit/usernskit/verify/internal/sample"
 )
 
-const good, idWeb, idOld = sample.Good, sample.Web, sample.Old
+const good, idWeb, idOld = hosttest.Good, hosttest.Web, hosttest.Old
 
-var with, unreadable, storeTree = sample.With, sample.Unreadable, sample.Store
+var with, unreadable, storeTree = hosttest.With, hosttest.Unreadable, hosttest.Store
 
 const hostNS = userns.InitialUserNS
 

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify/engine"
-	"github.com/usernskit/usernskit/verify/internal/sample"
 	"github.com/usernskit/usernskit/verify/preflight"
 )
 
 // The facts about containers come from a function, in programs that of package
 // verify/docker, so that a forecast can also be made of a host that is not here.
 func ExampleRun() {
-	host := sample.Image(`{"userns-remap": "default"}`)
+	host := hosttest.Image(`{"userns-remap": "default"}`)
 	defer os.RemoveAll(host.Root)
 
 	forecast, err := preflight.Run(context.Background(), preflight.Options{

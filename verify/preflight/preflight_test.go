@@ -16,12 +16,11 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify/engine"
-	"github.com/usernskit/usernskit/verify/internal/sample"
 )
 
-const good, idWeb, idOld = sample.Good, sample.Web, sample.Old
+const good, idWeb, idOld = hosttest.Good, hosttest.Web, hosttest.Old
 
-var with, unreadable, storeTree = sample.With, sample.Unreadable, sample.Store
+var with, unreadable, storeTree = hosttest.With, hosttest.Unreadable, hosttest.Store
 
 func refusing(context.Context) (*engine.Engine, error) { return nil, errors.New("permission denied") }
 

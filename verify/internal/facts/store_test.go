@@ -12,11 +12,10 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify/engine"
-	"github.com/usernskit/usernskit/verify/internal/sample"
 )
 
 func TestAStoreIsReadWithTheDaemonDown(t *testing.T) {
-	h := hosttest.Tree(t, sample.Store)
+	h := hosttest.Tree(t, hosttest.Store)
 	e, err := ReadStore(h, "/var/lib/docker")
 	require.NoError(t, err)
 	assert.Equal(t, []engine.Image{
@@ -25,7 +24,7 @@ func TestAStoreIsReadWithTheDaemonDown(t *testing.T) {
 	}, e.Images)
 	require.Len(t, e.Containers, 2)
 	assert.Equal(t, engine.Container{
-		ID: sample.Web, Name: "web", Image: "busybox:latest", Labels: map[string]string{"a": "b"}, Running: true, PID: 4711,
+		ID: hosttest.Web, Name: "web", Image: "busybox:latest", Labels: map[string]string{"a": "b"}, Running: true, PID: 4711,
 		User: "33:33", GroupAdd: []string{"44"}, Restart: "always", Network: "default", IPCMode: "private",
 		Mounts: []engine.Mount{
 			{Type: "bind", Source: "/srv/conf", Destination: "/conf", ReadOnly: true},
@@ -34,7 +33,7 @@ func TestAStoreIsReadWithTheDaemonDown(t *testing.T) {
 		Devices: []engine.Device{{Host: "/dev/a", Container: "/dev/b"}},
 	}, e.Containers[0])
 	assert.True(t, e.Containers[1].Unread, "half a file is no container without options")
-	assert.Contains(t, e.Unread, "Containers/"+engine.ShortID(sample.Old))
+	assert.Contains(t, e.Unread, "Containers/"+engine.ShortID(hosttest.Old))
 	assert.Equal(t, "active", e.Swarm)
 	assert.Equal(t, []engine.Plugin{{ID: "33", Name: "vieux/sshfs:latest"}}, e.Plugins)
 	require.Len(t, e.Volumes, 2)
@@ -56,8 +55,8 @@ func TestPartsOfAStoreThatCannotBeReadAreSaid(t *testing.T) {
 
 func TestHalfAContainerIsNotTakenForAWholeOne(t *testing.T) {
 	for broken, whole := range map[string]string{"config.v2.json": "hostconfig.json", "hostconfig.json": "config.v2.json"} {
-		dir := "var/lib/docker/containers/" + sample.Web + "/"
-		h := sample.With(t, hosttest.Tree(t, sample.Good), map[string]string{dir + broken: "{", dir + whole: "{}"})
+		dir := "var/lib/docker/containers/" + hosttest.Web + "/"
+		h := hosttest.With(t, hosttest.Tree(t, hosttest.Good), map[string]string{dir + broken: "{", dir + whole: "{}"})
 		e, err := ReadStore(h, "/var/lib/docker")
 		require.NoError(t, err)
 		require.Len(t, e.Containers, 1)
@@ -82,17 +81,17 @@ func FuzzContainerFilesNeverPanic(f *testing.F) {
 	f.Add([]byte(`null`), []byte(`[]`))
 	f.Fuzz(func(t *testing.T, conf, host []byte) {
 		h := hosttest.Tree(t, "-- var/lib/docker/x --\n")
-		h = sample.With(t, h, map[string]string{"var/lib/docker/containers/" + sample.Web + "/config.v2.json": string(conf) + " ", "var/lib/docker/containers/" + sample.Web + "/hostconfig.json": string(host) + " "})
+		h = hosttest.With(t, h, map[string]string{"var/lib/docker/containers/" + hosttest.Web + "/config.v2.json": string(conf) + " ", "var/lib/docker/containers/" + hosttest.Web + "/hostconfig.json": string(host) + " "})
 		e, err := ReadStore(h, "/var/lib/docker")
 		require.NoError(t, err)
 		require.Len(t, e.Containers, 1)
-		require.Equal(t, sample.Web, e.Containers[0].ID)
+		require.Equal(t, hosttest.Web, e.Containers[0].ID)
 	})
 }
 
 func TestAFileBesideTheImageStoresIsNone(t *testing.T) {
 	// Read as on the running host, where a path through a file is ENOTDIR.
-	h := hosttest.Tree(t, sample.Store)
+	h := hosttest.Tree(t, hosttest.Store)
 	e, err := ReadStore(usernskit.Host{}, filepath.Join(h.Root, "var/lib/docker"))
 	require.NoError(t, err)
 	assert.NotContains(t, e.Unread, "Images")

@@ -1,6 +1,4 @@
-// Package sample holds the host that the tests of verify and of the packages
-// below it look at.
-package sample
+package hosttest
 
 import (
 	"os"
@@ -13,7 +11,7 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// IDs of containers, as long as Docker's.
+// IDs of the containers of [Store], as long as Docker's.
 const (
 	Web = "1111111111111111111111111111111111111111111111111111111111111111"
 	Old = "2222222222222222222222222222222222222222222222222222222222222222"
