@@ -3,6 +3,7 @@ package bootargs
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -17,10 +18,9 @@ type Cmdline string
 // Args yields the arguments that the kernel reads, in order: those before "--".
 func (c Cmdline) Args() iter.Seq[Arg] {
 	return func(yield func(Arg) bool) {
-		s := string(c)
-		var t token
-		for t.next(s, t.to) && !t.ends(s) {
-			if !yield(t.arg(s)) {
+		all, n := split(string(c))
+		for _, t := range all[:n] {
+			if !yield(t.Arg) {
 				return
 			}
 		}
@@ -30,14 +30,11 @@ func (c Cmdline) Args() iter.Seq[Arg] {
 // initArgs returns the text that the kernel hands to init: what follows the
 // first bare "--". ok is false where there is none.
 func (c Cmdline) initArgs() (text string, ok bool) {
-	s := string(c)
-	var t token
-	for t.next(s, t.to) {
-		if t.ends(s) {
-			return s[t.to:], true
-		}
+	all, n := split(string(c))
+	if n == len(all) {
+		return "", false
 	}
-	return "", false
+	return string(c)[all[n].to:], true
 }
 
 // sameInit reports whether init gets the same of both lines.
@@ -58,67 +55,73 @@ func (c Cmdline) Effective(name string) (last Arg, ok bool) {
 	return last, ok
 }
 
-// A token is the place of an argument in a line: of its raw bytes, and of name
-// and value without their quotes.
+// A token is an argument and the place of its raw bytes in a line.
 type token struct {
-	from, to         int
-	name, nameEnd    int
-	value, valueEnd  int
-	hasValue, isOpen bool // open: a quote was not closed, the line ends inside it
-}
-
-func (t *token) arg(s string) Arg {
-	return Arg{s[t.name:t.nameEnd], s[t.value:t.valueEnd], t.hasValue}
+	Arg
+	from, to int
+	isOpen   bool // a quote was not closed, the line ends inside it
 }
 
 // ends reports whether t ends the kernel's part. Quotes do not hide it.
-func (t *token) ends(s string) bool {
-	return t.nameEnd-t.name == 2 && !t.hasValue && s[t.name:t.nameEnd] == "--"
+func (t token) ends() bool { return t.Name == "--" && !t.HasValue }
+
+// split returns what blanks separate in a line, and how many of these are the
+// kernel's: all, or those before a "--".
+func split(s string) (all []token, n int) {
+	for pos := 0; ; {
+		for pos < len(s) && blank(s[pos]) {
+			pos++
+		}
+		if pos == len(s) {
+			break
+		}
+		t := readToken(s, pos)
+		pos = t.to
+		all = append(all, t)
+	}
+	if n = slices.IndexFunc(all, token.ends); n < 0 {
+		n = len(all)
+	}
+	return all, n
 }
 
-// next makes t the first token at or after pos, false if there is none.
-// Between two tokens there is always a blank.
-func (t *token) next(s string, pos int) bool {
-	for pos < len(s) && blank(s[pos]) {
-		pos++
-	}
-	if pos == len(s) {
-		return false
-	}
-	*t = token{from: pos, name: pos, isOpen: s[pos] == '"'}
-	quoted := t.isOpen
+// readToken reads the token at from, which is not a blank.
+func readToken(s string, from int) token {
+	t := token{from: from, isOpen: s[from] == '"'}
+	quoted, name := t.isOpen, from
 	if quoted {
-		t.name++ // the name begins past a quote that opens the token
+		name++ // the name begins past a quote that opens the token
 	}
-	equals, end := 0, t.name
+	equals, end := 0, name
 	for ; end < len(s); end++ {
 		b := s[end]
 		if b == '"' {
 			t.isOpen = !t.isOpen
-		} else if b == '=' && equals == 0 && end > t.name {
+		} else if b == '=' && equals == 0 && end > name {
 			equals = end
 		} else if !t.isOpen && blank(b) {
 			break
 		}
 	}
-	t.to, t.hasValue = end, equals > 0
+	t.to, t.HasValue = end, equals > 0
 	// Two pairs of quotes come off: around the token, and around the value.
 	last := end
-	if quoted && last > t.name && s[last-1] == '"' {
+	if quoted && last > name && s[last-1] == '"' {
 		last--
 	}
-	t.nameEnd = last
-	if t.hasValue {
-		value := equals + 1
-		if value < end && s[value] == '"' {
-			value++
-			if s[end-1] == '"' {
-				last = end - 1
-			}
-		}
-		t.nameEnd, t.value, t.valueEnd = equals, value, max(value, last)
+	if !t.HasValue {
+		t.Name = s[name:last]
+		return t
 	}
-	return true
+	value := equals + 1
+	if value < end && s[value] == '"' {
+		value++
+		if s[end-1] == '"' {
+			last = end - 1
+		}
+	}
+	t.Name, t.Value = s[name:equals], s[value:max(value, last)]
+	return t
 }
 
 // blank is isspace() of the kernel, whose table is Latin-1.
@@ -143,43 +146,57 @@ func ParseArg(s string) (Arg, error) {
 			return Arg{}, fmt.Errorf("%q: %w: control character at byte %d", s, ErrSyntax, i+1)
 		}
 	}
-	var t token
-	ok := t.next(s, 0)
-	a := t.arg(s)
-	switch {
-	case !ok:
+	all, _ := split(s)
+	if len(all) == 0 {
 		return Arg{}, fmt.Errorf("%q: %w: empty", s, ErrSyntax)
-	case t.isOpen:
-		return Arg{}, fmt.Errorf("%q: %w: a quote is not closed", s, ErrSyntax)
-	case t.from > 0 || t.to < len(s):
-		return Arg{}, fmt.Errorf("%q: %w: more than one argument; quote blanks as name=\"a b\"", s, ErrSyntax)
-	case t.ends(s):
-		return Arg{}, fmt.Errorf("%q: %w: ends the kernel's part and is not an argument", s, ErrSyntax)
-	case a.Name == "":
-		return Arg{}, fmt.Errorf("%q: %w: no name", s, ErrSyntax)
-	case isVariable(a.Name):
-		return Arg{}, fmt.Errorf("%q: %w: a variable of the boot loader, which edits leave alone", s, ErrSyntax)
 	}
-	return a, nil
+	t, why := all[0], ""
+	switch {
+	case t.isOpen:
+		why = "a quote is not closed"
+	case t.from > 0 || t.to < len(s):
+		why = `more than one argument; quote blanks as name="a b"`
+	case t.ends():
+		why = "ends the kernel's part and is not an argument"
+	case t.Name == "":
+		why = "no name"
+	case isVariable(t.Name):
+		why = "a variable of the boot loader, which edits leave alone"
+	default:
+		return t.Arg, nil
+	}
+	return Arg{}, fmt.Errorf("%q: %w: %s", s, ErrSyntax, why)
 }
 
 // String spells the argument for the kernel, with quotes only where blanks
 // need them.
 func (a Arg) String() string {
-	text, value := a.Name, a.Value
+	text := a.Name
 	if a.HasValue {
 		text += "="
 	}
-	blanks := func(s string) bool {
-		return strings.ContainsFunc(s, func(r rune) bool { return r < 0x80 && blank(byte(r)) }) || strings.IndexByte(s, 0xA0) >= 0
-	}
 	switch {
-	case blanks(a.Name):
-		return `"` + text + value + `"`
-	case blanks(value):
-		return text + `"` + value + `"`
+	case hasBlank(a.Name):
+		return `"` + text + a.Value + `"`
+	case hasBlank(a.Value):
+		return text + `"` + a.Value + `"`
 	}
-	return text + value
+	return text + a.Value
+}
+
+// isBlank reports whether a line has no argument.
+func isBlank(s string) bool {
+	all, _ := split(s)
+	return all == nil
+}
+
+func hasBlank(s string) bool {
+	for i := range len(s) {
+		if blank(s[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // equal compares as the kernel does: names by parameq(), values byte for byte.
@@ -251,70 +268,48 @@ func spellGRUB(a Arg, _ string) (string, error) {
 	if i := strings.IndexAny(a.Name+a.Value, never); i >= 0 {
 		return "", fmt.Errorf("%w: GRUB does not pass %q on", ErrEncoding, (a.Name + a.Value)[i])
 	}
-	if i := strings.IndexAny(a.Name, quote); i >= 0 {
-		return "", fmt.Errorf("%w: %q in a name means something to GRUB", ErrEncoding, a.Name[i])
+	if strings.ContainsAny(a.Name, quote) || hasBlank(a.Name) {
+		return "", fmt.Errorf("%w: %q needs quotes, and GRUB drops those around a name", ErrEncoding, a.Name)
 	}
-	if strings.IndexByte(a.Name, 0xA0) >= 0 {
-		return "", fmt.Errorf("%w: byte 0xa0 in a name is a blank to the kernel, and GRUB drops the quotes around a name", ErrEncoding)
-	}
-	switch {
-	case !a.HasValue:
-		return a.Name, nil
-	case strings.ContainsAny(a.Value, quote) || strings.IndexByte(a.Value, 0xA0) >= 0:
+	if a.HasValue && (strings.ContainsAny(a.Value, quote) || hasBlank(a.Value)) {
 		return a.Name + `="` + a.Value + `"`, nil
 	}
-	return a.Name + "=" + a.Value, nil
+	return a.String(), nil
 }
 
 // checkGRUB reports the first place where GRUB splits a line differently from
 // the kernel, or ends the command: an edit there could split a word, and added
 // text would not arrive. col counts from 1.
 func checkGRUB(text string) (col int, err error) {
-	const plain, escaped, single, double, doubleEscaped = 0, 1, 2, 3, 4
-	state, word := plain, false
-	var t token // of the kernel, that i is in or before
-	more := t.next(text, 0)
+	all, _ := split(text)
+	edges := map[int]bool{} // of the kernel's words
+	for _, t := range all {
+		edges[t.from], edges[t.to] = true, true
+	}
+	quote, escaped, word := byte(0), false, false
 	for i := range len(text) {
 		b := text[i]
-		for more && i > t.to {
-			more = t.next(text, t.to)
-		}
-		if state != plain && more && (i == t.from || i == t.to) {
+		switch {
+		case edges[i] && (quote != 0 || escaped):
 			return i + 1, fmt.Errorf("%w: GRUB's quotes and the kernel's split this line differently", ErrUnsupportedSyntax)
-		}
-		switch state {
 		case escaped:
-			state = plain
-		case doubleEscaped:
-			state = double
-		case single:
-			if b == '\'' {
-				state = plain
+			escaped = false
+		case b == '\\' && quote != '\'':
+			escaped = true
+		case quote != 0:
+			if b == quote {
+				quote = 0
 			}
-		case double:
-			switch b {
-			case '"':
-				state = plain
-			case '\\':
-				state = doubleEscaped
-			}
-		default:
-			switch {
-			case b == '\\':
-				state = escaped
-			case b == '\'':
-				state = single
-			case b == '"':
-				state = double
-			case strings.IndexByte(";&|<>\n", b) >= 0 || b == '#' && !word:
-				return i + 1, fmt.Errorf("%w: an unquoted %q ends the line for GRUB", ErrUnsupportedSyntax, b)
-			case blank(b) && b != ' ' && b != '\t':
-				return i + 1, fmt.Errorf("%w: %q separates words for the kernel and not for GRUB", ErrUnsupportedSyntax, b)
-			}
+		case b == '\'' || b == '"':
+			quote = b
+		case strings.IndexByte(";&|<>\n", b) >= 0 || b == '#' && !word:
+			return i + 1, fmt.Errorf("%w: an unquoted %q ends the line for GRUB", ErrUnsupportedSyntax, b)
+		case blank(b) && b != ' ' && b != '\t':
+			return i + 1, fmt.Errorf("%w: %q separates words for the kernel and not for GRUB", ErrUnsupportedSyntax, b)
 		}
-		word = state != plain || b != ' ' && b != '\t'
+		word = quote != 0 || escaped || b != ' ' && b != '\t'
 	}
-	if state != plain {
+	if quote != 0 || escaped {
 		return len(text) + 1, fmt.Errorf("%w: GRUB finds an unfinished quote or backslash", ErrUnsupportedSyntax)
 	}
 	return 0, nil

@@ -2,6 +2,7 @@ package bootargs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -236,16 +237,8 @@ func BenchmarkEditLine4096(b *testing.B) {
 // the same names and values in the same order. Quoting and blanks do not
 // count; GRUB writes foo="a b" back as "foo=a b".
 func equalLines(c, d string) bool {
-	var t, u token
-	for init := false; ; {
-		more, moreD := t.next(c, t.to), u.next(d, u.to)
-		if !more || !moreD {
-			return more == moreD
-		}
-		a, b := t.arg(c), u.arg(d)
-		if !a.equal(b) || init && a.Name != b.Name {
-			return false
-		}
-		init = init || t.ends(c)
-	}
+	ours, n := split(c)
+	theirs, m := split(d)
+	return n == m && slices.EqualFunc(ours[:n], theirs[:m], func(a, b token) bool { return a.equal(b.Arg) }) &&
+		slices.EqualFunc(ours[n:], theirs[n:], func(a, b token) bool { return a.Arg == b.Arg })
 }

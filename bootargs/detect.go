@@ -222,7 +222,6 @@ func systemdBoot(c *candidate, claimed bool) {
 	if !claimed || conf != "" || c.loaderType() == "systemd-boot" {
 		c.loadEntries(false, dirs...)
 	}
-	c.bootDir = strings.TrimSuffix(conf, "/loader/loader.conf")
 	for _, found := range append([]string{conf, c.entriesDir}, c.images...) {
 		if found != "" {
 			c.evidence(weightLive, found)

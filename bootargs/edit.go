@@ -67,12 +67,6 @@ const (
 	WarnStops          = "stops"           // update-grub stops before it makes a menu
 )
 
-// check reports what is wrong with the arguments, before any line is read.
-func (e Edit) check() error {
-	_, err := e.ops(nil)
-	return err
-}
-
 // Apply edits one line. It is idempotent, and a failed edit returns "".
 func (e Edit) Apply(line string) (string, error) {
 	ops, err := e.ops(nil)
@@ -102,91 +96,54 @@ type speller func(a Arg, text string) (string, error)
 // ops checks the edit and spells its arguments. Words that are only compared
 // need no spelling.
 func (e Edit) ops(spell speller) ([]op, error) {
-	remove, err := nameWords(e.Remove)
-	if err != nil {
-		return nil, err
-	}
-	exact, err := words(e.RemoveExact, nil)
-	if err != nil {
-		return nil, err
-	}
-	var give [4][]word
-	for i, list := range [][]string{e.Set, e.Replace, e.Append, e.AddIfMissing} {
-		if give[i], err = words(list, spell); err != nil {
-			return nil, err
-		}
-	}
-	for _, w := range give[0] {
-		if accumulates(w.Name) {
-			return nil, fmt.Errorf("%s: %w", w.text, ErrAccumulates)
-		}
-	}
-	if err := conflict(append([][]word{remove}, give[:]...), exact); err != nil {
-		return nil, err
+	lists := []struct {
+		verb verb
+		args []string
+	}{
+		{verbRemove, e.Remove},
+		{verbRemoveExact, e.RemoveExact},
+		{verbSet, e.Set},
+		{verbSet, e.Replace},
+		{verbAppend, e.Append},
+		{verbAdd, e.AddIfMissing},
 	}
 	var ops []op
-	for _, o := range []op{
-		{verbRemove, remove},
-		{verbRemoveExact, exact},
-		{verbSet, append(give[0], give[1]...)},
-		{verbAppend, give[2]},
-		{verbAdd, give[3]},
-	} {
-		if len(o.words) > 0 {
+	under := map[string]int{} // the one list that has a name
+	for i, list := range lists {
+		o := op{verb: list.verb}
+		for _, s := range list.args {
+			a, err := ParseArg(s)
+			if err != nil {
+				return nil, err
+			}
+			w := word{a, s}
+			if spell != nil && !o.removes() {
+				if w.text, err = spell(a, s); err != nil {
+					return nil, fmt.Errorf("%s: %w", s, err)
+				}
+			}
+			key := group(a.Name)
+			j, known := under[key]
+			switch {
+			case o.verb == verbRemove && a.HasValue:
+				return nil, fmt.Errorf("%q: %w: the name alone removes all of that name; to remove one value, remove it exactly", s, ErrSyntax)
+			case i == 2 && accumulates(a.Name):
+				return nil, fmt.Errorf("%s: %w", s, ErrAccumulates)
+			case o.verb != verbRemoveExact && known && i != j:
+				return nil, fmt.Errorf("%s: %w", a.Name, errConflict)
+			case !o.removes() && slices.ContainsFunc(ops, func(p op) bool { return p.verb == verbRemoveExact && p.has(a) }):
+				return nil, fmt.Errorf("%s: %w: both given and removed", s, errConflict)
+			}
+			if o.verb != verbRemoveExact {
+				under[key] = i
+			}
+			o.words = append(o.words, w)
+		}
+		if o.words != nil {
 			ops = append(ops, o)
 		}
 	}
 	return ops, nil
-}
-
-func words(args []string, spell speller) ([]word, error) {
-	var list []word
-	for _, s := range args {
-		a, err := ParseArg(s)
-		if err != nil {
-			return nil, err
-		}
-		w := word{a, s}
-		if spell != nil {
-			if w.text, err = spell(a, s); err != nil {
-				return nil, fmt.Errorf("%s: %w", s, err)
-			}
-		}
-		list = append(list, w)
-	}
-	return list, nil
-}
-
-func nameWords(names []string) ([]word, error) {
-	list, err := words(names, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range list {
-		if w.HasValue {
-			return nil, fmt.Errorf("%q: %w: the name alone removes all of that name; to remove one value, remove it exactly", w.text, ErrSyntax)
-		}
-	}
-	return list, nil
-}
-
-// conflict refuses a name under two verbs, and a pair that is both added and
-// removed.
-func conflict(verbs [][]word, exact []word) error {
-	under := map[string]int{}
-	for i, list := range verbs {
-		for _, w := range list {
-			key := group(w.Name)
-			if j, ok := under[key]; ok && j != i {
-				return fmt.Errorf("%s: %w", w.Name, errConflict)
-			}
-			under[key] = i
-			if i > 0 && slices.ContainsFunc(exact, func(x word) bool { return x.equal(w.Arg) }) {
-				return fmt.Errorf("%s: %w: both given and removed", w.text, errConflict)
-			}
-		}
-	}
-	return nil
 }
 
 // names returns every name in the edit.
@@ -233,8 +190,8 @@ func group(name string) string {
 	return name
 }
 
-// coupled reports whether the order inside the group matters.
-func coupled(group string) bool { return group == "hugepagesz" }
+// coupled reports whether the order inside the name's group matters.
+func coupled(name string) bool { return group(name) == "hugepagesz" }
 
 // A verb is a kind of change to a line.
 type verb int
@@ -257,6 +214,16 @@ type op struct {
 type word struct {
 	Arg
 	text string
+}
+
+// has reports whether one of the words is a.
+func (o op) has(a Arg) bool {
+	return slices.ContainsFunc(o.words, func(w word) bool { return w.equal(a) })
+}
+
+// names reports whether one of the words has the name of a.
+func (o op) names(a Arg) bool {
+	return slices.ContainsFunc(o.words, func(w word) bool { return sameName(w.Name, a.Name) })
 }
 
 // A splice replaces a piece of a text. Splices are in order and do not touch,
@@ -287,13 +254,9 @@ func splices(text string, list []splice) string {
 func (o op) on(text string) ([]splice, error) {
 	switch o.verb {
 	case verbRemove:
-		return remove(text, func(a Arg) bool {
-			return slices.ContainsFunc(o.words, func(w word) bool { return sameName(w.Name, a.Name) })
-		}), nil
+		return remove(text, o.names), nil
 	case verbRemoveExact:
-		return remove(text, func(a Arg) bool {
-			return slices.ContainsFunc(o.words, func(w word) bool { return w.equal(a) })
-		}), nil
+		return remove(text, o.has), nil
 	case verbSet:
 		return set(text, o.words)
 	}
@@ -318,21 +281,19 @@ func (o op) missingFrom(line string) op {
 // it, or after it at the start of the line.
 func remove(text string, out func(Arg) bool) (list []splice) {
 	kept, before := false, 0
-	var t, u token
-	for ok := t.next(text, 0); ok && !t.ends(text); {
-		from, to := t.from, t.to
-		more := u.next(text, t.to)
-		switch a := t.arg(text); {
-		case isVariable(a.Name) || !out(a):
+	all, n := split(text)
+	for i, t := range all[:n] {
+		switch {
+		case isVariable(t.Name) || !out(t.Arg):
 			kept = true
 		case kept:
-			list = append(list, splice{at: before, del: to - before})
-		case more:
-			list = append(list, splice{at: from, del: u.from - from})
+			list = append(list, splice{at: before, del: t.to - before})
+		case i+1 < len(all):
+			list = append(list, splice{at: t.from, del: all[i+1].from - t.from})
 		default:
-			list = append(list, splice{at: from, del: to - from})
+			list = append(list, splice{at: t.from, del: t.to - t.from})
 		}
-		before, t, ok = to, u, more
+		before = t.to
 	}
 	return list
 }
@@ -340,65 +301,33 @@ func remove(text string, out func(Arg) bool) (list []splice) {
 // set gives the words of each group the places that the group has in the line,
 // in order. Words beyond them go last, places beyond them are dropped.
 func set(text string, words []word) (list []splice, err error) {
-	used := make([]bool, len(words))
+	rest := slices.Clone(words)
 	before := 0
-	var t token
-	for t.next(text, t.to) && !t.ends(text) {
-		name := text[t.name:t.nameEnd]
-		if ours, i := nextWord(words, used, name); ours && !isVariable(name) {
-			switch {
-			case i < 0: // some word has had a place before, so there is a token to the left
-				list = append(list, splice{at: before, del: t.to - before})
-			case !words[i].equal(t.arg(text)):
-				list = append(list, splice{at: t.from, del: t.to - t.from, text: words[i].text})
+	all, n := split(text)
+	for _, t := range all[:n] {
+		sibling := func(w word) bool { return group(w.Name) == group(t.Name) }
+		i := slices.IndexFunc(rest, sibling)
+		switch {
+		case isVariable(t.Name):
+		case i >= 0:
+			if !rest[i].equal(t.Arg) {
+				list = append(list, splice{at: t.from, del: t.to - t.from, text: rest[i].text})
 			}
-			if i >= 0 {
-				used[i] = true
-			}
+			rest = slices.Delete(rest, i, i+1)
+		case slices.ContainsFunc(words, sibling): // a word has had a place before, so there is a token to the left
+			list = append(list, splice{at: before, del: t.to - before})
 		}
 		before = t.to
 	}
-	var rest []word
-	for i, w := range words {
-		if !used[i] {
-			rest = append(rest, w)
-		}
-	}
 	return add(text, list, rest)
-}
-
-// nextWord finds the word for a place with this name: whether the name's group
-// is being set, and the next word (-1: none left).
-func nextWord(words []word, used []bool, name string) (ours bool, index int) {
-	for i := range words {
-		if group(words[i].Name) != group(name) {
-			continue
-		}
-		if !used[i] {
-			return true, i
-		}
-		ours = true
-	}
-	return ours, -1
 }
 
 // absent returns the words that the line does not have. A coupled group is
 // present only as the whole sequence.
 func absent(text string, words []word) (out []word) {
-	whole := map[string]bool{}
+	whole := holdsCoupled(text, words)
 	for _, w := range words {
-		key := group(w.Name)
-		if !coupled(key) {
-			here := func(v word) bool { return v.equal(w.Arg) }
-			if !slices.ContainsFunc(out, here) && !holds(text, w.Arg) {
-				out = append(out, w)
-			}
-			continue
-		}
-		if _, known := whole[key]; !known {
-			whole[key] = holdsSequence(text, key, words)
-		}
-		if !whole[key] {
+		if coupled(w.Name) && !whole || !coupled(w.Name) && !holds(text, w.Arg) && !(op{words: out}).has(w.Arg) {
 			out = append(out, w)
 		}
 	}
@@ -414,24 +343,22 @@ func holds(text string, want Arg) bool {
 	return false
 }
 
-func holdsSequence(text, key string, words []word) bool {
+// holdsCoupled reports whether a line has the coupled ones of words in one
+// sequence.
+func holdsCoupled(text string, words []word) bool {
 	var have, want []Arg
 	for a := range Cmdline(text).Args() {
-		if group(a.Name) == key {
+		if coupled(a.Name) {
 			have = append(have, a)
 		}
 	}
 	for _, w := range words {
-		if group(w.Name) == key {
+		if coupled(w.Name) {
 			want = append(want, w.Arg)
 		}
 	}
 	for ; len(have) >= len(want); have = have[1:] {
-		same := true
-		for i := range want {
-			same = same && want[i].equal(have[i])
-		}
-		if same {
+		if slices.EqualFunc(have[:len(want)], want, Arg.equal) {
 			return true
 		}
 	}
@@ -443,24 +370,21 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 	if len(words) == 0 {
 		return list, nil
 	}
-	var last, t token // the last argument, and what follows it
-	more, some := t.next(text, 0), false
-	for more && !t.ends(text) {
-		last, some = t, true
-		more = t.next(text, t.to)
-	}
 	var texts []string
 	for _, w := range words {
 		texts = append(texts, w.text)
 	}
 	joined := strings.Join(texts, " ")
+	all, n := split(text)
 	switch {
-	case some && last.isOpen:
-		return nil, fmt.Errorf("%w: the quote in %q is never closed and would include what is added", ErrUnsupportedSyntax, text[last.from:last.to])
-	case some:
-		return append(list, splice{at: last.to, text: " " + joined}), nil
-	case more: // "--" is first
-		return append(list, splice{at: t.from, text: joined + " "}), nil
+	case len(all) == 0:
+		return append(list, splice{text: joined}), nil
+	case n == 0: // "--" is first
+		return append(list, splice{at: all[0].from, text: joined + " "}), nil
 	}
-	return append(list, splice{text: joined}), nil
+	last := all[n-1]
+	if last.isOpen {
+		return nil, fmt.Errorf("%w: the quote in %q is never closed and would include what is added", ErrUnsupportedSyntax, text[last.from:last.to])
+	}
+	return append(list, splice{at: last.to, text: " " + joined}), nil
 }

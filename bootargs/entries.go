@@ -18,8 +18,9 @@ import (
 type entry struct {
 	path    string
 	src     []byte
-	image   string // as written, relative to the boot partition
-	key     string // of the image: "linux", "efi", "uki"
+	vars    map[string]string // GRUB's; nil where systemd-boot reads the entry
+	image   string            // as written, relative to the boot partition
+	key     string            // of the image: "linux", "efi", "uki"
 	title   string
 	version string
 	sortKey string
@@ -32,37 +33,33 @@ type entry struct {
 type span struct{ from, to, line int }
 
 // parseEntry never fails: every reader skips what it does not know.
-func parseEntry(path string, src []byte) *entry {
-	e := &entry{path: path, src: src}
-	for at, line := 0, 1; at < len(src); line++ {
-		end := at + bytes.IndexByte(src[at:], '\n')
-		if end < at {
-			end = len(src)
-		}
-		e.line(at, len(bytes.TrimRight(src[at:end], "\r"))+at, line)
-		at = end + 1
+func parseEntry(path string, src []byte, vars map[string]string) *entry {
+	e := &entry{path: path, src: src, vars: vars}
+	at, number := 0, 0
+	for raw := range bytes.Lines(src) {
+		number++
+		text := strings.TrimRight(string(raw), "\r\n")
+		key, value := cutBlank(text)
+		e.line(key, value, span{at + len(text) - len(value), at + len(text), number})
+		at += len(raw)
 	}
 	return e
 }
 
-func (e *entry) line(from, to, line int) {
-	text := string(e.src[from:to])
-	rest := strings.TrimLeft(text, " \t")
-	n := strings.IndexAny(rest, " \t")
-	if strings.HasPrefix(rest, "#") {
+func (e *entry) line(key, value string, at span) {
+	if strings.HasPrefix(key, "#") {
 		return
 	}
-	if n < 0 || strings.TrimLeft(rest[n:], " \t") == "" {
+	if value == "" {
 		e.clips = e.clips || len(e.options) == 0
 		return
 	}
-	value := strings.TrimLeft(rest[n:], " \t")
-	switch rest[:n] {
+	switch key {
 	case "options":
-		e.options = append(e.options, span{from + len(text) - len(value), to, line})
+		e.options = append(e.options, at)
 	case "linux", "efi", "uki", "uki-url":
 		if e.key != "linux" {
-			e.key, e.image = rest[:n], strings.TrimRight(value, " \t")
+			e.key, e.image = key, strings.TrimRight(value, " \t")
 		}
 	case "title":
 		e.title = value
@@ -128,44 +125,57 @@ func otherProgram(name string) bool {
 
 func (e *entry) text(s span) string { return string(e.src[s.from:s.to]) }
 
-// cmdline returns the command line that the entry's reader makes of it.
-func (e *entry) cmdline(grub bool, vars map[string]string) string {
-	var lines []string
+// texts returns the options lines that the entry's reader reads: GRUB takes the
+// first only.
+func (e *entry) texts() (list []string) {
 	for _, s := range e.options {
-		lines = append(lines, e.text(s))
-		if grub {
-			return expandGRUB(lines[0], vars) // GRUB reads the first line only
-		}
+		list = append(list, e.text(s))
 	}
-	if grub {
-		return vars["default_kernelopts"]
+	if e.vars != nil {
+		return list[:min(len(list), 1)]
 	}
-	return strings.Join(lines, " ")
+	return list
 }
 
+// cmdline returns the command line that the entry's reader makes of it.
+func (e *entry) cmdline() string {
+	text := strings.Join(e.texts(), " ")
+	switch {
+	case e.vars == nil:
+		return text
+	case len(e.options) == 0:
+		return e.vars["default_kernelopts"]
+	}
+	return expandGRUB(text, e.vars)
+}
+
+// errorAt is an error at a byte of an options line, from 1; 0 is the whole line.
 func (e *entry) errorAt(s span, col int, err error) error {
+	if col > 0 {
+		col += s.from - bytes.LastIndexByte(e.src[:s.from], '\n') - 1
+	}
 	return &usernskit.FileError{File: e.path, Line: s.line, Col: col, Err: err}
 }
 
-// edit does ops to the options. vars are GRUB's, nil for other readers; their
-// values count as part of the line but are not written.
-func (e *entry) edit(ops []op, grub bool, vars map[string]string) ([]byte, error) {
+// edit does ops to the options. The values of GRUB's variables count as part of
+// the line but are not written.
+func (e *entry) edit(ops []op) ([]byte, error) {
 	for _, o := range ops {
-		src, err := e.editOne(o, grub, vars)
+		src, err := e.editOne(o)
 		if err != nil {
 			return nil, err
 		}
-		e = parseEntry(e.path, src)
+		e = parseEntry(e.path, src, e.vars)
 	}
 	return e.src, nil
 }
 
-func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error) {
-	whole := e.cmdline(grub, vars)
-	if o.done(whole) {
-		return e.src, nil
-	}
+func (e *entry) editOne(o op) ([]byte, error) {
+	whole := e.cmdline()
+	grub := e.vars != nil
 	switch {
+	case o.done(whole):
+		return e.src, nil
 	case grub && e.clips:
 		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: GRUB stops reading it at a blank line or a key without a value, before the options", ErrUnsupportedSyntax))
 	case len(e.options) == 0 && grub:
@@ -183,145 +193,101 @@ func (e *entry) editOne(o op, grub bool, vars map[string]string) ([]byte, error)
 	}
 	asked := o
 	o = o.missingFrom(whole)
-	lines, edit := e.options, e.editJoined
-	if grub {
-		lines = lines[:1]
-		edit = func(o op) ([]string, error) { return e.editFirst(o, vars) }
+	texts, line, err := editJoined(e.texts(), o)
+	if err == nil && grub {
+		texts[0], err = e.behindVariables(texts[0], o)
 	}
-	texts, err := edit(o)
 	if err != nil {
-		return nil, err
+		return nil, e.errorAt(e.options[line], 0, err)
 	}
 	src := e.src
-	for i, s := range slices.Backward(lines) {
-		text := texts[i]
+	for i, text := range slices.Backward(texts) {
+		s := e.options[i]
 		if text == e.text(s) {
 			continue
 		}
+		if col, bad := checkGRUB(e.text(s)); bad != nil && grub {
+			return nil, e.errorAt(s, col, bad)
+		}
 		if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
-			return nil, e.errorAt(s, e.column(s), fmt.Errorf("%w: systemd-boot takes off quotes around a whole line", ErrEncoding))
+			return nil, e.errorAt(s, 1, fmt.Errorf("%w: systemd-boot takes off quotes around a whole line", ErrEncoding))
 		}
-		src = replace(src, s.from, s.to-s.from, text)
-		if !new(token).next(text, 0) { // blanks at most
-			if src, err = e.dropLine(src, s, grub); err != nil {
-				return nil, err
+		from, to := s.from, s.to
+		if isBlank(text) { // GRUB would stop reading at such a line
+			if grub {
+				return nil, e.errorAt(s, 0, fmt.Errorf("%w: nothing would be left, and GRUB would take $default_kernelopts", ErrUnsupported))
 			}
+			from, to = wholeLine(e.src, s)
+			text = ""
 		}
+		src = replace(src, from, to-from, text)
 	}
-	left := parseEntry(e.path, src).cmdline(grub, vars)
+	left := parseEntry(e.path, src, e.vars).cmdline()
 	w, lost := asked.lost(left)
 	switch {
 	case lost:
-		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: %s would be behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text))
+		err = fmt.Errorf("%w: %s would be behind a \"--\" or an open quote that a GRUB variable holds", ErrUnsupportedSyntax, w.text)
 	case grub && !sameInit(Cmdline(left), Cmdline(whole)):
-		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: it would also change what init gets after the \"--\" of a GRUB variable", ErrUnsupportedSyntax))
+		err = fmt.Errorf("%w: it would also change what init gets after the \"--\" of a GRUB variable", ErrUnsupportedSyntax)
 	case (o.removes() || o.verb == verbSet && o.replacesGroup()) && !o.done(left):
-		return nil, e.errorAt(lines[0], 0, fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported))
+		err = fmt.Errorf("%w: the argument is in a GRUB variable that all entries share", ErrUnsupported)
+	}
+	if err != nil {
+		return nil, e.errorAt(e.options[0], 0, err)
 	}
 	return src, nil
 }
 
-// editFirst edits the line that GRUB reads, and puts what was set after a
-// variable with another value.
-func (e *entry) editFirst(o op, vars map[string]string) ([]string, error) {
-	s := e.options[0]
-	text := e.text(s)
-	list, err := o.on(text)
-	if err != nil {
-		return nil, e.errorAt(s, 0, err)
+// wholeLine is the place of a line with its end.
+func wholeLine(src []byte, s span) (from, to int) {
+	from, to = bytes.LastIndexByte(src[:s.from], '\n')+1, len(src)
+	if i := bytes.IndexByte(src[s.to:], '\n'); i >= 0 {
+		to = s.to + i + 1
 	}
-	if len(list) > 0 {
-		if col, bad := checkGRUB(text); bad != nil {
-			return nil, e.errorAt(s, e.column(s)+col-1, bad)
-		}
-	}
-	after := splices(text, list)
-	if o.verb == verbSet && !o.inForce(expandGRUB(after, vars)) {
-		gone, _ := op{verbRemove, o.words}.on(after)
-		after = splices(after, gone)
-		if list, err = add(after, nil, o.words); err != nil {
-			return nil, e.errorAt(s, 0, err)
-		}
-		after = splices(after, list)
-	}
-	return []string{after}, nil
+	return from, to
 }
 
-// editJoined edits what systemd-boot reads, the lines joined by a blank, and
-// splits the result again. Groups and "--" are judged on the whole line.
-func (e *entry) editJoined(o op) ([]string, error) {
-	whole := e.cmdline(false, nil)
-	if s, open := e.quoteAcross(whole); open {
-		return nil, e.errorAt(s, 0, fmt.Errorf("%w: a quote is closed in a later line only", ErrUnsupportedSyntax))
+// behindVariables puts what was set after a variable with another value.
+func (e *entry) behindVariables(text string, o op) (string, error) {
+	if o.verb != verbSet || o.inForce(expandGRUB(text, e.vars)) {
+		return text, nil
 	}
+	text = splices(text, remove(text, o.names))
+	list, err := add(text, nil, o.words)
+	return splices(text, list), err
+}
+
+// editJoined does o to what several lines are together, joined by a blank, and
+// splits the result again. Groups and "--" are judged on the whole. line is
+// that of an error.
+func editJoined(lines []string, o op) (texts []string, line int, err error) {
+	whole := strings.Join(lines, " ")
+	all, n := split(whole)
 	list, err := o.on(whole)
-	if err != nil {
-		return nil, e.errorAt(e.options[len(e.options)-1], 0, err)
-	}
-	var texts []string
 	from := 0 // of the line in whole
-	for _, s := range e.options {
-		text := e.text(s)
+	for i, text := range lines {
 		to := from + len(text)
-		for len(list) > 0 && list[0].at+list[0].del < from {
-			list = list[1:]
+		if slices.ContainsFunc(all[:n], func(t token) bool { return t.from < to && t.to > to }) {
+			return nil, i, fmt.Errorf("%w: a quote is closed in a later line only", ErrUnsupportedSyntax)
 		}
 		var own []splice
 		for _, p := range list {
-			if p.at > to {
-				break
-			}
 			at, end := max(p.at, from), min(p.at+p.del, to)
-			across := p.at < from || p.at+p.del > to // an argument that goes, and blanks of the line before or after
-			if across && !new(token).next(whole[at:end], 0) {
+			// Where an argument goes, the blanks of the line before or after it stay.
+			across := p.at < from || p.at+p.del > to
+			if at > end || across && isBlank(whole[at:end]) {
 				continue
 			}
 			own = append(own, splice{at - from, end - at, p.text})
 		}
 		if own != nil {
-			text = strings.TrimLeft(splices(text, own), " \t")
+			indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+			text = indent + strings.TrimLeft(splices(text, own), " \t")
 		}
 		texts = append(texts, text)
 		from = to + 1
 	}
-	return texts, nil
-}
-
-// quoteAcross finds an argument whose quote is not closed on the line where it
-// begins.
-func (e *entry) quoteAcross(whole string) (s span, open bool) {
-	i, end := 0, 0 // the line, and where it ends in whole
-	var t token
-	for t.next(whole, t.to) && !t.ends(whole) {
-		for ; end < t.to; i++ {
-			if end > t.from {
-				return e.options[i-1], true
-			}
-			end += e.options[i].to - e.options[i].from
-			if i > 0 {
-				end++
-			}
-		}
-	}
-	return span{}, false
-}
-
-func (e *entry) column(s span) int {
-	return s.from - bytes.LastIndexByte(e.src[:s.from], '\n')
-}
-
-// dropLine removes an options line that has become empty: GRUB would stop
-// reading there. Without any options line GRUB takes its own defaults.
-func (e *entry) dropLine(src []byte, s span, grub bool) ([]byte, error) {
-	if grub {
-		return nil, e.errorAt(s, 0, fmt.Errorf("%w: nothing would be left, and GRUB would take $default_kernelopts", ErrUnsupported))
-	}
-	from := bytes.LastIndexByte(src[:s.from], '\n') + 1
-	end := bytes.IndexByte(src[s.from:], '\n')
-	if end < 0 {
-		return src[:from:from], nil
-	}
-	return replace(src, from, s.from+end+1-from, ""), nil
+	return texts, len(lines) - 1, err
 }
 
 func (e Edit) all() bool { return e.Kernel == "" || e.Kernel == All }
@@ -369,8 +335,8 @@ func (s *site) named(kernel string) (list []*entry, err error) {
 		e, err := s.defaultEntry()
 		return []*entry{e}, err
 	}
-	if n, err := strconv.Atoi(kernel); err == nil && n >= 0 && n < len(s.entries) {
-		return s.entries[n : n+1], nil
+	if e := s.at(kernel); e != nil {
+		return []*entry{e}, nil
 	}
 	for _, e := range s.entries {
 		if e.is(kernel) || e.boots(kernel) {
@@ -381,6 +347,14 @@ func (s *site) named(kernel string) (list []*entry, err error) {
 		return nil, fmt.Errorf("kernel %s: %w; the entries are: %s", kernel, ErrUnknownKernel, s.entryNames())
 	}
 	return list, nil
+}
+
+// at returns the entry with an index in the menu, nil for anything else.
+func (s *site) at(index string) *entry {
+	if n, err := strconv.Atoi(index); err == nil && n >= 0 && n < len(s.entries) {
+		return s.entries[n]
+	}
+	return nil
 }
 
 func (s *site) entryNames() string {
@@ -431,8 +405,8 @@ func (s *site) defaultEntry() (*entry, error) {
 			return e, nil
 		}
 	}
-	if n, err := strconv.Atoi(name); err == nil && n >= 0 && n < len(s.entries) {
-		return s.entries[n], nil
+	if e := s.at(name); e != nil {
+		return e, nil
 	}
 	return nil, s.missingDefault(name)
 }
@@ -466,7 +440,7 @@ func (s *site) grubDefault() (string, error) {
 // loader.conf.
 func (s *site) bootPattern() string {
 	pattern := s.efiVariable("LoaderEntryDefault")
-	if pattern != "" || s.bootDir == "" && s.loaderConf() == "" {
+	if pattern != "" {
 		return pattern
 	}
 	for line := range bytes.Lines(s.read(s.loaderConf())) {
@@ -530,27 +504,23 @@ func (s *site) defaultImage() (string, bool) {
 // sortEntries puts entries in the order of the menu. GRUB goes by file names;
 // systemd-boot by the keys of the specification.
 func sortEntries(list []*entry, grub bool) {
-	slices.SortStableFunc(list, func(a, b *entry) int {
-		if !grub {
-			if c := cmp.Or(falseFirst(a.failed(), b.failed()), falseFirst(a.sortKey == "", b.sortKey == "")); c != 0 {
-				return c
-			}
-			if a.sortKey != "" {
-				if c := cmp.Or(strings.Compare(a.sortKey, b.sortKey), strings.Compare(a.machine, b.machine), distro.CompareVersions(b.version, a.version)); c != 0 {
-					return c
-				}
-			}
+	rank := func(e *entry) (n int) {
+		if e.failed() {
+			n += 2
 		}
-		return distro.CompareVersions(b.id(), a.id())
-	})
-}
-
-func falseFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
+		if e.sortKey == "" {
+			n++
+		}
+		return n
 	}
-	return -1
+	slices.SortStableFunc(list, func(a, b *entry) int {
+		c := 0
+		if !grub {
+			c = cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.sortKey, b.sortKey))
+		}
+		if !grub && c == 0 && a.sortKey != "" {
+			c = cmp.Or(strings.Compare(a.machine, b.machine), distro.CompareVersions(b.version, a.version))
+		}
+		return cmp.Or(c, distro.CompareVersions(b.id(), a.id()))
+	})
 }

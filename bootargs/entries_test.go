@@ -19,12 +19,15 @@ func editEntry(src string, e Edit, grub bool, vars map[string]string) (string, e
 	spell := speller(spellLiteral)
 	if grub {
 		spell = spellGRUB
+		if vars == nil {
+			vars = map[string]string{}
+		}
 	}
 	ops, err := e.ops(spell)
 	if err != nil {
 		return "", err
 	}
-	after, err := parseEntry("/boot/loader/entries/e.conf", []byte(src)).edit(ops, grub, vars)
+	after, err := parseEntry("/boot/loader/entries/e.conf", []byte(src), vars).edit(ops)
 	return string(after), err
 }
 
@@ -115,7 +118,7 @@ func TestEntryIDsForgetTheBootCount(t *testing.T) {
 		"a+b.conf":              "a+b",
 		"kernel-6.1+deb12.conf": "kernel-6.1+deb12",
 	} {
-		e := parseEntry("/boot/loader/entries/"+name, nil)
+		e := parseEntry("/boot/loader/entries/"+name, nil, nil)
 		assert.Equal(t, want, e.id())
 		assert.Equal(t, strings.Contains(name, "+0"), e.failed(), name)
 	}

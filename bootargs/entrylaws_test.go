@@ -24,11 +24,11 @@ func TestPropertiesOfAnEntryThatGRUBReads(t *testing.T) {
 		again, err := editEntry(after, e, true, vars)
 		require.NoError(t, err)
 		require.Equal(t, after, again, "twice is once")
-		before, now := parseEntry("e", []byte(src)), parseEntry("e", []byte(after))
+		before, now := parseEntry("e", []byte(src), vars), parseEntry("e", []byte(after), vars)
 		if len(before.options) > 0 {
 			require.NotEmpty(t, now.options, "%q to %q", src, after)
 		}
-		local(t, e, before.cmdline(true, vars), now.cmdline(true, vars))
+		local(t, e, before.cmdline(), now.cmdline())
 	})
 }
 
@@ -45,7 +45,7 @@ func TestPropertiesOfAnEntryThatSystemdBootReads(t *testing.T) {
 		again, err := editEntry(after, e, false, nil)
 		require.NoError(t, err)
 		require.Equal(t, after, again, "twice is once")
-		before, now := parseEntry("e", []byte(src)).cmdline(false, nil), parseEntry("e", []byte(after)).cmdline(false, nil)
+		before, now := parseEntry("e", []byte(src), nil).cmdline(), parseEntry("e", []byte(after), nil).cmdline()
 		want, err := e.Apply(before)
 		require.NoError(t, err)
 		require.True(t, equalLines(want, now), "%q to %q, and not to %q", before, now, want)

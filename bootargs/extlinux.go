@@ -83,6 +83,7 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 		number++
 		line := strings.TrimRight(string(raw), "\r\n")
 		key, value := cutBlank(line)
+		key = strings.ToLower(key)
 		from := at + len(line) - len(value)
 		value = strings.TrimRight(value, " \t")
 		here := fileSpan{name, span{from, at + len(line), number}, value}
@@ -90,6 +91,7 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 		at += len(raw)
 		if key == "menu" {
 			sub, rest := cutBlank(value)
+			sub = strings.ToLower(sub)
 			switch {
 			case sub == "include":
 				key, value = sub, rest
@@ -131,14 +133,14 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 	}
 }
 
-// cutBlank returns the first word of a line, in lower case, and the rest.
+// cutBlank returns the first word of a line and the rest.
 func cutBlank(line string) (key, value string) {
 	rest := strings.TrimLeft(line, " \t")
 	i := strings.IndexAny(rest, " \t")
 	if i < 0 {
-		return strings.ToLower(rest), ""
+		return rest, ""
 	}
-	return strings.ToLower(rest[:i]), strings.TrimLeft(rest[i:], " \t")
+	return rest[:i], strings.TrimLeft(rest[i:], " \t")
 }
 
 // A fileEdit replaces a piece of one of several files.
@@ -365,29 +367,22 @@ func limineLines(src []byte) (list []span, whole string) {
 	return list, whole
 }
 
-// editLimine does ops to the lines. Additions go to the last one.
+// editLimine does ops to the lines.
 func editLimine(src []byte, ops []op) ([]byte, error) {
 	for _, o := range ops {
-		lines, whole := limineLines(src)
-		if o.done(whole) {
-			continue
+		lines, _ := limineLines(src)
+		var before []string
+		for _, s := range lines {
+			before = append(before, string(src[s.from:s.to]))
 		}
-		todo := o.missingFrom(whole)
+		after, bad, err := editJoined(before, o)
+		if err != nil {
+			return nil, &usernskit.FileError{File: limineDefaults, Line: lines[bad].line, Err: err}
+		}
 		for i, s := range slices.Backward(lines) {
-			own := todo
-			if last := i == len(lines)-1; !last && o.verb == verbSet {
-				own = op{verbRemove, o.words}
-			} else if !last && !o.removes() {
-				break
+			if after[i] != before[i] {
+				src = replace(src, s.from, s.to-s.from, after[i])
 			}
-			text, err := apply(string(src[s.from:s.to]), []op{own})
-			if err != nil {
-				return nil, &usernskit.FileError{File: limineDefaults, Line: s.line, Err: err}
-			}
-			src = replace(src, s.from, s.to-s.from, text)
-		}
-		if _, whole = limineLines(src); !o.met(whole) {
-			return nil, &usernskit.FileError{File: limineDefaults, Err: fmt.Errorf("%w: the lines together do not give what is asked for", ErrUnsupportedSyntax)}
 		}
 	}
 	return src, nil

@@ -124,7 +124,7 @@ func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 // it is full.
 func (p *planner) kerneloptsRoom(ops []op) error {
 	before := p.plan
-	err := p.onKernelopts(ops, map[string]string{})
+	err := p.onKernelopts(ops)
 	p.plan = before
 	return err
 }

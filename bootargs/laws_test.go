@@ -164,9 +164,9 @@ func local(t require.TestingT, e Edit, before, after string) {
 // raws returns the raw bytes of the arguments that an edit does not speak of.
 func raws(e Edit, line string) []string {
 	var list []string
-	var t token
-	for t.next(line, t.to) && !t.ends(line) {
-		a, named := t.arg(line), false
+	all, n := split(line)
+	for _, t := range all[:n] {
+		a, named := t.Arg, false
 		for _, n := range e.names() {
 			named = named || group(n) == group(a.Name)
 		}
@@ -291,9 +291,9 @@ func FuzzStores(f *testing.F) {
 				require.Equal(t, string(after), string(again))
 			}
 		}
-		for _, grub := range []bool{true, false} {
-			if after, err := parseEntry("f", src).edit(ops, grub, nil); err == nil {
-				again, err := parseEntry("f", after).edit(ops, grub, nil)
+		for _, vars := range []map[string]string{{}, nil} {
+			if after, err := parseEntry("f", src, vars).edit(ops); err == nil {
+				again, err := parseEntry("f", after, vars).edit(ops)
 				require.NoError(t, err)
 				require.Equal(t, string(after), string(again))
 			}

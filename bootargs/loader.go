@@ -113,12 +113,12 @@ type site struct {
 	envPath     string
 	entriesDir  string
 	entries     []*entry
-	images      []string // unified kernel images
-	kernel      string   // the file that kernel-install copies from, read
-	sdbootutil  bool     // openSUSE's tool makes the entries
-	linePath    string   // cmdline.txt
+	vars        map[string]string // of GRUB, which reads the entries; nil for systemd-boot
+	images      []string          // unified kernel images
+	kernel      string            // the file that kernel-install copies from, read
+	sdbootutil  bool              // openSUSE's tool makes the entries
+	linePath    string            // cmdline.txt
 	extlinux    string
-	bootDir     string // of systemd-boot: where loader.conf is
 }
 
 // read returns a file's bytes, nil where there is none.
@@ -364,6 +364,9 @@ func (s *site) efiVariable(name string) string {
 // loadEntries reads the boot entries of directories; two paths of one
 // directory count once.
 func (s *site) loadEntries(grub bool, dirs ...string) {
+	if grub {
+		s.vars = map[string]string{}
+	}
 	var seen []fs.FileInfo
 	for _, dir := range dirs {
 		info, err := s.h.Stat(dir)
@@ -373,13 +376,16 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 		}
 		seen = append(seen, info)
 		for _, name := range s.list(dir, ".conf") {
-			s.entries = append(s.entries, parseEntry(name, s.read(name)))
+			s.entries = append(s.entries, parseEntry(name, s.read(name), s.vars))
 			if s.entriesDir == "" {
 				s.entriesDir = dir
 			}
 		}
 	}
 	sortEntries(s.entries, grub)
+	if grub {
+		s.loadGRUBVars()
+	}
 }
 
 // loadKernelCmdline finds what kernel-install gives to future kernels.

@@ -30,7 +30,7 @@ import (
 // another program it is [ErrOwned], with equal evidence for two loaders
 // [ErrAmbiguous], and without any boot loader [ErrNoLoader].
 func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, error) {
-	if err := e.check(); err != nil {
+	if _, err := e.ops(nil); err != nil {
 		return usernskit.Plan{}, err
 	}
 	s, err := load(ctx, h, e.Store)

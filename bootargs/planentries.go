@@ -3,6 +3,7 @@ package bootargs
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,17 +45,13 @@ func (p *planner) onEntries(grub bool) error {
 			return err
 		}
 	}
-	vars := p.grubVars()
 	if grub && all {
-		if err := p.onKernelopts(ops, vars); err != nil {
+		if err := p.onKernelopts(ops); err != nil {
 			return err
 		}
 	}
-	if !grub {
-		vars = nil
-	}
 	for _, e := range chosen {
-		if err := p.onEntry(e, ops, grub, vars); err != nil {
+		if err := p.onEntry(e, ops); err != nil {
 			return err
 		}
 	}
@@ -76,16 +73,16 @@ func (p *planner) onEntries(grub bool) error {
 }
 
 // onEntry plans the edit of one entry.
-func (p *planner) onEntry(e *entry, ops []op, grub bool, vars map[string]string) error {
-	after, err := e.edit(ops, grub, vars)
+func (p *planner) onEntry(e *entry, ops []op) error {
+	after, err := e.edit(ops)
 	if err != nil || bytes.Equal(after, e.src) {
 		return err
 	}
 	if len(e.options) > 1 {
 		p.warn(WarnSeveralOptions, usernskit.Pos{File: e.path, Line: e.options[1].line}, "more than one options line: GRUB reads the first only, systemd-boot joins them")
 	}
-	line := parseEntry(e.path, after).cmdline(grub, vars)
-	if grub {
+	line := parseEntry(e.path, after, e.vars).cmdline()
+	if e.vars != nil {
 		line = "BOOT_IMAGE=(hd0,gpt2)" + e.image + " " + line
 	}
 	if err := p.fits(e.path, line); err != nil {
@@ -95,37 +92,31 @@ func (p *planner) onEntry(e *entry, ops []op, grub bool, vars map[string]string)
 	return nil
 }
 
-// grubVars is what GRUB knows when it reads the entries: grub.cfg sets some,
+// loadGRUBVars finds what GRUB knows when it reads the entries: grub.cfg sets some,
 // and loads the environment block over them. One that grub.cfg does not mention
 // is empty; one whose value is not readable is left out.
-func (p *planner) grubVars() map[string]string {
-	vars := map[string]string{}
-	for _, e := range p.entries {
-		for _, s := range e.options {
-			for a := range Cmdline(e.text(s)).Args() {
-				name := strings.Trim(a.Name, "${}")
-				if isVariable(a.Name) && p.grubCfgPath != "" && !bytes.Contains(p.read(p.grubCfgPath), []byte(name)) {
-					vars[name] = ""
-				}
+func (s *site) loadGRUBVars() {
+	for _, e := range s.entries {
+		for a := range Cmdline(strings.Join(e.texts(), " ")).Args() {
+			name := strings.Trim(a.Name, "${}")
+			if isVariable(a.Name) && s.grubCfgPath != "" && !bytes.Contains(s.read(s.grubCfgPath), []byte(name)) {
+				s.vars[name] = ""
 			}
 		}
 	}
-	for name, value := range p.cfg.vars {
-		vars[name] = value
-	}
-	if env, err := parseEnv(p.envPath, p.read(p.envPath)); err == nil && p.envPath != "" {
+	maps.Copy(s.vars, s.cfg.vars)
+	if env, err := parseEnv(s.envPath, s.read(s.envPath)); err == nil {
 		for _, name := range []string{"kernelopts", "default_kernelopts", "tuned_params"} {
 			if value, ok := env.get(name); ok {
-				vars[name] = value
+				s.vars[name] = value
 			}
 		}
 	}
-	return vars
 }
 
 // onKernelopts edits the variable that entries of EL8 refer to, and notes its
-// new value in vars.
-func (p *planner) onKernelopts(ops []op, vars map[string]string) error {
+// new value.
+func (p *planner) onKernelopts(ops []op) error {
 	used := false
 	for _, e := range p.entries {
 		used = used || len(e.options) == 0 || strings.Contains(e.text(e.options[0]), "kernelopts")
@@ -155,7 +146,7 @@ func (p *planner) onKernelopts(ops []op, vars map[string]string) error {
 	if err != nil {
 		return err
 	}
-	vars["kernelopts"] = value
+	p.vars["kernelopts"] = value
 	p.change(p.envPath, after)
 	return nil
 }

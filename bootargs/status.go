@@ -46,9 +46,13 @@ type Report struct {
 // in a line, any other must be the last of its name, and nothing after "--"
 // counts. Without want it only collects the lines.
 func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, error) {
-	w, err := words(want, nil)
-	if err != nil {
-		return Report{}, err
+	var w []Arg
+	for _, text := range want {
+		a, err := ParseArg(text)
+		if err != nil {
+			return Report{}, err
+		}
+		w = append(w, a)
 	}
 	s, err := load(ctx, h, "")
 	if err != nil {
@@ -89,7 +93,7 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 }
 
 // place judges one line.
-func place(path, what, line string, want []word) Place {
+func place(path, what, line string, want []Arg) Place {
 	p := Place{Path: path, What: what, Line: line, State: StateActive}
 	if len(want) == 0 {
 		p.State = StateNone
@@ -97,8 +101,8 @@ func place(path, what, line string, want []word) Place {
 	for _, w := range want {
 		last, ok := Cmdline(line).Effective(w.Name)
 		switch {
-		case ok && last.equal(w.Arg), accumulates(w.Name) && holds(line, w.Arg):
-		case ok && holds(line, w.Arg):
+		case ok && last.equal(w), accumulates(w.Name) && holds(line, w):
+		case ok && holds(line, w):
 			p.State = StateOverridden
 		case opaque(line):
 			p.State = StateCannotTell
@@ -142,7 +146,7 @@ func (r Report) judge() State {
 	return StateMissing
 }
 
-func (s *site) statusGRUB(r *Report, want []word) error {
+func (s *site) statusGRUB(r *Report, want []Arg) error {
 	p := &planner{site: s}
 	files, err := p.sources(nil)
 	if err != nil {
@@ -173,11 +177,10 @@ func (s *site) statusGRUB(r *Report, want []word) error {
 	return nil
 }
 
-func (s *site) statusEntries(r *Report, want []word) {
+func (s *site) statusEntries(r *Report, want []Arg) {
 	grub := s.Kind == KindGRUBBLS
-	vars := (&planner{site: s}).grubVars()
 	title := func(e *entry) Place {
-		line := e.cmdline(grub, vars)
+		line := e.cmdline()
 		p := place(e.path, "", strings.TrimSpace(line), want)
 		p.For = e.title
 		if grub && e.clips {
@@ -204,7 +207,7 @@ func (s *site) statusEntries(r *Report, want []word) {
 	case s.kernel != "":
 		r.Future = place(s.kernel, "", strings.TrimSpace(string(s.read(s.kernel))), want)
 	case grub && shared:
-		r.Future = place(s.envPath, "kernelopts", strings.TrimSpace(vars["kernelopts"]), want)
+		r.Future = place(s.envPath, "kernelopts", strings.TrimSpace(s.vars["kernelopts"]), want)
 	case len(s.entries) > 0 && s.entries[0].version == "":
 		r.Future = Place{} // written by hand, for whatever kernel is there
 	case r.Running.Where() != "":
@@ -214,7 +217,7 @@ func (s *site) statusEntries(r *Report, want []word) {
 	}
 }
 
-func (s *site) statusExtlinux(r *Report, want []word) {
+func (s *site) statusExtlinux(r *Report, want []Arg) {
 	conf := &extlinuxConf{}
 	if s.extlinux != "" {
 		conf = parseExtlinux(s.extlinux, s.read)
