@@ -4,24 +4,8 @@ import (
 	"context"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/usernskit/usernskit/bootargs"
 )
-
-func bootargsCommand(e *env) *cobra.Command {
-	return group(&cobra.Command{
-		Use: "bootargs COMMAND", Short: "read and edit the kernel arguments wherever this host keeps them",
-		Long: "ARG is spelled as for the kernel, in quotes for the shell where it has blanks:\n" +
-			"'dyndbg=\"file a.c +p\"'. In names, - and _ are the same.",
-	}, &cobra.Command{
-		Use: "show [ARG]...", Short: "print the command lines of this host, or where each ARG is set",
-		Long: "With ARGs it exits 0 where they are in force, now and at every boot to come, 1\n" +
-			"where they are not, and 3 where that is unknown.",
-		Example: "remapctl bootargs show user_namespace.enable=1",
-		RunE:    e.action(e.bootargsShow),
-	}, bootargsSetCommand(e), bootargsRemoveCommand(e), bootargsEditCommand(e), bootargsCheckCommand(e))
-}
 
 func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	r, err := bootargs.Status(ctx, e.host, want...)
@@ -66,18 +50,6 @@ func (e *env) bootargsShow(ctx context.Context, want []string) error {
 		}
 	}
 	return e.printed(r, code)
-}
-
-func bootargsCheckCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use: "check", Short: "show whether update-grub will read /etc/default/grub, and which file wins",
-		Long: "update-grub (grub-mkconfig) reads /etc/default/grub, and on Debian and Ubuntu\n" +
-			"/etc/default/grub.d, under sh -e: it ends at a line that runs a command which\n" +
-			"does not exist. Exits 0 where it reads all of them, 1 where it stops, and 3\n" +
-			"where it stops if a command fails.",
-		Example: "remapctl bootargs check --root /mnt/image",
-		RunE:    e.action(e.bootargsCheck),
-	}
 }
 
 func (e *env) bootargsCheck(ctx context.Context, _ []string) error {

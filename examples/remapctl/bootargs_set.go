@@ -12,40 +12,26 @@ import (
 	"github.com/usernskit/usernskit/bootargs"
 )
 
-func bootargsSetCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "set [ARG]...", Short: "set kernel arguments, each in the place of its name",
-		Long: "A name that may occur several times (console=) is refused: use --append or\n" +
-			"--replace for it. Where one line serves all kernels, DEFAULT is that line.",
-		Example: "remapctl bootargs set user_namespace.enable=1\n" +
-			"remapctl bootargs set user_namespace.enable=1 --kernel DEFAULT",
-	}
+func (e *env) bootargsSetCommand(c *cobra.Command) action {
 	var edit bootargs.Edit
 	via := e.bootargsFlags(c, &edit)
 	c.Flags().StringArrayVar(&edit.Append, "append", nil, "add `ARG` if it is not there with that value")
 	c.Flags().StringArrayVar(&edit.Replace, "replace", nil, "make `ARG` the only one of its name")
-	c.RunE = e.action(func(ctx context.Context, list []string) error {
+	return func(ctx context.Context, list []string) error {
 		if edit.Set = list; len(edit.Set)+len(edit.Append)+len(edit.Replace) == 0 {
 			return usage(c, "an argument is missing: an ARG, --append or --replace")
 		}
 		return e.editBootargs(ctx, *via, edit)
-	})
-	return c
+	}
 }
 
-func bootargsRemoveCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "remove NAME[=VALUE]...", Short: "remove kernel arguments: all of a NAME, or those with that VALUE",
-		Example: "remapctl bootargs remove user_namespace.enable\n" +
-			"remapctl bootargs remove user_namespace.enable --kernel DEFAULT",
-	}
+func (e *env) bootargsRemoveCommand(c *cobra.Command) action {
 	var edit bootargs.Edit
 	via := e.bootargsFlags(c, &edit)
-	c.RunE = e.action(func(ctx context.Context, list []string) error {
+	return func(ctx context.Context, list []string) error {
 		edit.Remove, edit.RemoveExact = splitRemove(list)
 		return e.editBootargs(ctx, *via, edit)
-	})
-	return c
+	}
 }
 
 // bootargsFlags say which entries are edited, and by whom.
@@ -55,8 +41,6 @@ func (e *env) bootargsFlags(c *cobra.Command, edit *bootargs.Edit) (via *string)
 	c.Flags().StringVar(&edit.Store, "store", "", "edit for the boot loader that reads the file `PATH`")
 	c.Flags().BoolVar(&edit.Rescue, "rescue", false, "edit rescue entries too")
 	via = c.Flags().String("via", "files", "`WHO` writes: files, or grubby where this host has it")
-	e.values(c, "kernel", words("ALL", "DEFAULT"))
-	e.values(c, "via", words("files", "grubby"))
 	return via
 }
 
@@ -122,12 +106,7 @@ func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
 	return e.report(p, usernskit.Receipt{})
 }
 
-func bootargsEditCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "edit", Short: "edit one command line from standard input to standard output",
-		Long:    "Reads no file of the host and writes none.",
-		Example: "remapctl bootargs edit --set user_namespace.enable=1 </proc/cmdline",
-	}
+func (e *env) bootargsEditCommand(c *cobra.Command) action {
 	var edit bootargs.Edit
 	var remove []string
 	f := c.Flags()
@@ -136,7 +115,7 @@ func bootargsEditCommand(e *env) *cobra.Command {
 	f.StringArrayVar(&edit.Replace, "replace", nil, "`ARG` as --set, for names that may occur several times")
 	f.StringArrayVar(&edit.AddIfMissing, "if-missing", nil, "add `ARG` if there is none of its name")
 	f.StringArrayVar(&remove, "remove", nil, "remove all of a `NAME`, or those with that NAME=VALUE")
-	c.RunE = e.action(func(context.Context, []string) error {
+	return func(context.Context, []string) error {
 		edit.Remove, edit.RemoveExact = splitRemove(remove)
 		text, err := bounded(e.in)
 		if err != nil {
@@ -150,8 +129,7 @@ func bootargsEditCommand(e *env) *cobra.Command {
 			fmt.Fprint(e.out, line)
 		}
 		return e.printed(jsonLine{line}, nil)
-	})
-	return c
+	}
 }
 
 type jsonLine struct {

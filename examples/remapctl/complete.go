@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"embed"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,57 +15,58 @@ import (
 	"github.com/usernskit/usernskit/verify/docker"
 )
 
-// The scripts ask cobra's __complete. Those that cobra makes evaluate the words
-// of the line for that, "$(reboot)" among them; these pass them on as they are.
-//
-//go:embed completion
-var completion embed.FS
-
-func completionCommand(e *env) *cobra.Command {
-	shells := []string{"bash", "zsh", "fish", "powershell"}
-	return &cobra.Command{
-		Use: "completion " + strings.Join(shells, "|"), Short: "print a script that completes commands, options and values",
-		Long: "For bash it belongs in /etc/bash_completion.d/remapctl, for zsh in\n" +
-			"/usr/share/zsh/vendor-completions/_remapctl, for fish in\n/etc/fish/completions/remapctl.fish, for PowerShell in $PROFILE.",
-		Example:   "remapctl completion bash >/etc/bash_completion.d/remapctl",
-		ValidArgs: shells,
-		RunE: e.action(func(_ context.Context, list []string) error {
-			if e.json {
-				return errors.New("a completion script is not JSON")
-			}
-			if !slices.Contains(shells, list[0]) {
-				return fmt.Errorf("no script for %q: there is one for %s", list[0], strings.Join(shells, ", "))
-			}
-			script, err := completion.ReadFile("completion/remapctl." + list[0])
-			if err == nil {
-				_, err = e.out.Write(script)
-			}
-			return err
-		}),
-	}
-}
-
 // A lookup finds what a flag or an argument may be on this host, each with what
 // it is behind a tab. Where it cannot it finds nothing: a completion has no
 // place for errors.
-type lookup func(ctx context.Context) []string
+type lookup func(c *cobra.Command, before []string) []string
 
-// values completes the value of a flag.
-func (e *env) values(c *cobra.Command, flag string, find lookup) {
-	if err := c.RegisterFlagCompletionFunc(flag, find.complete(true)); err != nil {
-		panic("BUG: " + err.Error())
+// choices are the flags that take a few words and no others.
+var choices = map[string][]string{
+	"color":   {"auto", "always", "never"},
+	"fail-on": {"fail", "warn", "low", "medium", "high", "critical"},
+	"for":     {"docker", "kubelet", "podman"},
+	"format":  {"text", "json", "junit", "sarif", "prometheus"},
+	"via":     {"files", "grubby"},
+}
+
+// values says how each flag and the arguments of each command are completed.
+func (e *env) values() map[string]lookup {
+	all := map[string]lookup{
+		"--accept-risk":  e.risks,
+		"--allow":        e.hosts,
+		"--container":    e.containers,
+		"--force-file":   e.receiptFiles,
+		"--forget":       e.receipts,
+		"--kernel":       words("ALL", "DEFAULT"),
+		"--user":         e.users,
+		"drill --format": words(choices["format"][:4]...), // it counts no checks
+
+		"completion":    words("bash", "zsh", "fish", "powershell"),
+		"explain":       func(c *cobra.Command, l []string) []string { return append(e.checks(c, l), e.risks(c, l)...) },
+		"help":          e.commands,
+		"man":           e.commands,
+		"map":           words(),
+		"migrate":       e.volumes,
+		"subid add":     e.claims(false),
+		"subid list":    e.claims(true),
+		"subid release": e.claims(true),
+		"undo":          e.receipts,
+		"verify":        e.checks,
 	}
+	for name, list := range choices {
+		all["--"+name] = words(list...)
+	}
+	return all
 }
 
-// argument completes the first argument of a command, or all of them.
-func (e *env) argument(c *cobra.Command, all bool, find lookup) {
-	c.ValidArgsFunction = find.complete(all)
-}
-
-func (find lookup) complete(all bool) cobra.CompletionFunc {
+// complete completes a flag, or the first arguments of a command.
+func (find lookup) complete(most int) cobra.CompletionFunc {
+	if find == nil {
+		return nil
+	}
 	return func(c *cobra.Command, before []string, word string) (list []string, how cobra.ShellCompDirective) {
-		if len(before) == 0 || all {
-			list = fitting(find(c.Context()), word)
+		if len(before) < most {
+			list = fitting(find(c, before), word)
 		}
 		return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
@@ -86,9 +85,15 @@ func fitting(list []string, word string) (out []string) {
 	return out
 }
 
-func words(list ...string) lookup { return func(context.Context) []string { return list } }
+func words(list ...string) lookup { return func(*cobra.Command, []string) []string { return list } }
 
-func (e *env) checks(context.Context) (out []string) {
+// commands lists those of the group that is named so far.
+func (e *env) commands(c *cobra.Command, before []string) []string {
+	of, _, _ := c.Root().Find(before)
+	return subcommands(of)
+}
+
+func (e *env) checks(*cobra.Command, []string) (out []string) {
 	for _, c := range verify.Checks() {
 		out = append(out, c.ID+"\t"+c.Title)
 	}
@@ -96,7 +101,7 @@ func (e *env) checks(context.Context) (out []string) {
 }
 
 // receipts lists those that can be undone, the newest first.
-func (e *env) receipts(context.Context) (out []string) {
+func (e *env) receipts(*cobra.Command, []string) (out []string) {
 	list, _ := e.host.Receipts()
 	for _, r := range slices.Backward(list) {
 		out = append(out, fmt.Sprintf("%s\t%s, %s, %s", r.ID, r.Title, r.State, when(r.Time)))
@@ -105,7 +110,7 @@ func (e *env) receipts(context.Context) (out []string) {
 }
 
 // receiptFiles lists the files of the receipts.
-func (e *env) receiptFiles(context.Context) (out []string) {
+func (e *env) receiptFiles(*cobra.Command, []string) (out []string) {
 	list, _ := e.host.Receipts()
 	for _, r := range list {
 		for _, c := range r.Changes {
@@ -117,8 +122,8 @@ func (e *env) receiptFiles(context.Context) (out []string) {
 
 // claims lists the users of this host, or the owners of ranges.
 func (e *env) claims(owners bool) lookup {
-	return func(ctx context.Context) (out []string) {
-		set, err := subid.Read(ctx, e.host)
+	return func(c *cobra.Command, _ []string) (out []string) {
+		set, err := subid.Read(c.Context(), e.host)
 		if err != nil {
 			return nil
 		}
@@ -132,11 +137,11 @@ func (e *env) claims(owners bool) lookup {
 	}
 }
 
-func (e *env) containers(ctx context.Context) (out []string) {
+func (e *env) containers(c *cobra.Command, _ []string) (out []string) {
 	if !e.host.Live() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(c.Context(), 2*time.Second)
 	defer cancel()
 	engine, err := docker.Read(ctx, "")
 	if err != nil {
@@ -148,9 +153,21 @@ func (e *env) containers(ctx context.Context) (out []string) {
 	return out
 }
 
+// hosts lists what verify may allow: each container to be without remapping.
+func (e *env) hosts(c *cobra.Command, before []string) (out []string) {
+	for _, name := range e.containers(c, before) {
+		out = append(out, "userns-host="+name)
+	}
+	return out
+}
+
+func (e *env) users(c *cobra.Command, before []string) []string {
+	return append([]string{"default\tDocker's own account, dockremap"}, e.claims(false)(c, before)...)
+}
+
 // volumes lists those of the plain store.
-func (e *env) volumes(ctx context.Context) (out []string) {
-	startup, err := e.daemon.Read(ctx, e.host)
+func (e *env) volumes(c *cobra.Command, _ []string) (out []string) {
+	startup, err := e.daemon.Read(c.Context(), e.host)
 	if err != nil {
 		return nil
 	}
@@ -165,7 +182,7 @@ func (e *env) volumes(ctx context.Context) (out []string) {
 }
 
 // risks lists those that a plan may warn of.
-func (e *env) risks(context.Context) []string {
+func (e *env) risks(*cobra.Command, []string) []string {
 	var out []string
 	for _, r := range riskTexts {
 		out = append(out, r.ID+"\t"+r.Text)

@@ -12,29 +12,9 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg"
 )
 
-func daemonCommand(e *env) *cobra.Command {
-	set := &cobra.Command{
-		Use: "set POINTER JSON", Short: "put a value in, and keep every other byte of the file",
-		Long:    "A string needs the quotes of JSON besides those of the shell.",
-		Example: "remapctl daemon set /log-opts/max-size '\"10m\"'",
-		RunE:    e.action(e.daemonChange),
-	}
-	unset := &cobra.Command{
-		Use: "unset POINTER", Short: "take a value out, and keep every other byte of the file",
-		Example: "remapctl daemon unset /log-opts/max-size",
-		RunE:    e.action(e.daemonChange),
-	}
-	e.writeFlags(set)
-	e.writeFlags(unset)
-	return group(&cobra.Command{
-		Use: "daemon COMMAND", Short: "read and edit the daemon.json that dockerd reads here",
-		Long: "POINTER is a JSON Pointer (RFC 6901): /log-opts/max-size. A slash in a key is\n" +
-			"written ~1, a tilde ~0, and the place behind the last element of a list \"-\".",
-	}, &cobra.Command{
-		Use: "get POINTER", Short: "print a value as the file spells it",
-		Long: "Exits 1 where there is none.", Example: "remapctl daemon get /userns-remap",
-		RunE: e.action(e.daemonGet),
-	}, set, unset)
+func (e *env) daemonSetCommand(c *cobra.Command) action {
+	e.writeFlags(c)
+	return e.daemonChange
 }
 
 type jsonDaemonGet struct {

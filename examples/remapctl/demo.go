@@ -8,23 +8,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-
-	"github.com/spf13/cobra"
 )
 
 //go:embed sample
 var sample embed.FS
-
-func demoCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use: "demo", Short: "plan, apply, verify and undo on a sample host",
-		Long: "The host is a temporary directory, removed at the end: this needs no root and\n" +
-			"no Docker, and touches nothing else. With --root it is made in that directory,\n" +
-			"which must be empty, and stays there to try more.",
-		Example: "remapctl demo",
-		RunE:    e.action(e.demo),
-	}
-}
 
 func (e *env) demo(ctx context.Context, _ []string) error {
 	if e.json {

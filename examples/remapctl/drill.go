@@ -17,23 +17,14 @@ import (
 	"github.com/usernskit/usernskit/verify/format"
 )
 
-func drillCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "drill", Short: "try the last steps of known escapes, without harm",
-		Long: "Tries them as root of a container that got out of it, in the mapping of the\n" +
-			"daemon. Opens files and closes them; writes nothing. Exits 1 where a step is\n" +
-			"reached that remapping should stop.",
-		Example: "remapctl drill --container web",
-	}
+func (e *env) drillCommand(c *cobra.Command) action {
 	f := c.Flags()
 	name := f.String("container", "", "drill in the mapping of `NAME`")
 	start := f.Uint32("start", 0, "drill in the 65536 IDs from `ID` on; does not ask Docker")
 	as := f.String("format", "text", "`FORMAT` to print: text, json, junit or sarif")
 	without := f.Bool("without-remap", false, "print what a container without remapping would reach, too")
-	e.values(c, "container", e.containers)
-	e.values(c, "format", words("text", "json", "junit", "sarif"))
 	c.MarkFlagsMutuallyExclusive("container", "start")
-	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+	return func(ctx context.Context, _ []string) error {
 		if !e.host.Live() {
 			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
 		}
@@ -78,8 +69,7 @@ func drillCommand(e *env) *cobra.Command {
 			err = errors.Join(err, error(exitCode(1)))
 		}
 		return err
-	})
-	return c
+	}
 }
 
 func (e *env) printDrill(r drill.Report, without bool) error {

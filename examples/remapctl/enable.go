@@ -13,17 +13,11 @@ import (
 	"github.com/usernskit/usernskit/remap"
 )
 
-func enableCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "enable", Short: "turn userns-remap on",
-		Long: "Writes the ranges, then daemon.json. dockerd reads it when it starts;\n" +
-			"nothing is restarted without --restart.",
-		Example: "remapctl enable --yes && systemctl restart docker && remapctl verify",
-	}
+func (e *env) enableCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	want := e.enableFlags(c)
 	e.restartFlag(c)
-	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+	return func(ctx context.Context, _ []string) error {
 		if err := errors.Join(e.mayRestart(), e.complete(ctx, want)); err != nil {
 			return err
 		}
@@ -37,23 +31,16 @@ func enableCommand(e *env) *cobra.Command {
 			return err
 		}
 		return e.restart(ctx, receipt, last.Store())
-	})
-	return c
+	}
 }
 
-func disableCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "disable", Short: "turn userns-remap off",
-		Long: "Removes userns-remap from daemon.json. The ranges stay, so that enable finds\n" +
-			"the same images again; --release gives them back too.",
-		Example: "remapctl disable --release --yes",
-	}
+func (e *env) disableCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	e.restartFlag(c)
 	var daemon dockerd.Choice
 	daemonFlags(c, &daemon)
 	release := c.Flags().Bool("release", false, "also remove the account's ranges from /etc/subuid and /etc/subgid")
-	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+	return func(ctx context.Context, _ []string) error {
 		if err := e.mayRestart(); err != nil {
 			return err
 		}
@@ -64,8 +51,7 @@ func disableCommand(e *env) *cobra.Command {
 			return err
 		}
 		return e.restart(ctx, receipt, "")
-	})
-	return c
+	}
 }
 
 func (e *env) restartFlag(c *cobra.Command) {

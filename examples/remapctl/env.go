@@ -1,18 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
@@ -47,72 +46,51 @@ type env struct {
 	ask    func(context.Context) (remap.Daemon, error)
 }
 
-// newCommand makes the command tree. Help, completion and the manual pages are
-// made from it too.
-func newCommand(e *env) *cobra.Command {
-	cobra.EnableCommandSorting = false // they are in the order in which a person meets them
-	root := group(&cobra.Command{
-		Use: "remapctl COMMAND", Short: "turn user-namespace remapping on for a Docker host, and prove it",
-		Long: "Exit codes: 0 as wanted; 1 differences or findings; 2 could not do it, nothing\n" +
-			"was changed; 3 could not see everything; 4 changed, but something that should\nfollow did not; 128+N ended by signal N.",
-		Example:       "remapctl demo",
-		SilenceErrors: true, SilenceUsage: true,
-	},
-		demoCommand(e), planCommand(e), enableCommand(e), disableCommand(e), undoCommand(e), preflightCommand(e), migrateCommand(e), shiftCommand(e),
-		verifyCommand(e), drillCommand(e), psCommand(e), mapCommand(e), explainCommand(e), subidCommand(e), daemonCommand(e),
-		bootargsCommand(e), completionCommand(e), manCommand(e))
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(helpCommand(root))
-	root.SetOut(e.out)
-	root.SetErr(e.err)
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), help(c)) })
-	root.SetFlagErrorFunc(flagError)
-	f := root.PersistentFlags()
-	f.SortFlags = false
-	f.StringVar(&e.host.Root, "root", "", "`DIR` taken for \"/\", as by chroot(8)")
-	f.BoolVar(&e.json, "json", false, "print one JSON object with \"schema\": 1")
-	f.StringVar(&e.when, "color", "auto", "use colours `WHEN`: auto, always or never")
-	e.values(root, "color", words("auto", "always", "never"))
-	setUp(root, version())
-	return root
-}
+// An action is what a command does.
+type action func(ctx context.Context, args []string) error
 
-// setUp gives every command its --version and --help, the order of its flags, and
-// as many arguments as its use names.
-func setUp(c *cobra.Command, version string) {
-	least, most := 0, 0
-	for _, word := range strings.Fields(c.Use)[1:] {
-		if most++; !strings.HasPrefix(word, "[") {
-			least++
-		}
-		if strings.HasSuffix(word, "...") {
-			most = -1
-		}
-	}
-	if c.Args == nil {
-		c.Args = args(least, most)
-	}
-	c.Version = version
-	c.SetVersionTemplate("remapctl {{.Version}}\n")
-	c.Flags().SortFlags = false
-	c.Flags().BoolP("help", "h", false, "show what a command does, and its options")
-	c.Flags().Bool("version", false, "print the version")
-	for _, sub := range c.Commands() {
-		setUp(sub, version)
-	}
-}
+// A definition makes the flags of a command, and its action.
+type definition func(c *cobra.Command) action
 
-// version names the build, as Go has stamped it: a tag, or the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+// actions are those of every command in help.txt that has one.
+func (e *env) actions() map[string]definition {
+	bare := func(do action) definition { return func(*cobra.Command) action { return do } }
+	return map[string]definition{
+		"bootargs check":  bare(e.bootargsCheck),
+		"bootargs edit":   e.bootargsEditCommand,
+		"bootargs remove": e.bootargsRemoveCommand,
+		"bootargs set":    e.bootargsSetCommand,
+		"bootargs show":   bare(e.bootargsShow),
+		"completion":      bare(e.completion),
+		"daemon get":      bare(e.daemonGet),
+		"daemon set":      e.daemonSetCommand,
+		"daemon unset":    e.daemonSetCommand,
+		"demo":            bare(e.demo),
+		"disable":         e.disableCommand,
+		"drill":           e.drillCommand,
+		"enable":          e.enableCommand,
+		"explain":         e.explainCommand,
+		"help":            e.helpCommand,
+		"man":             bare(e.man),
+		"map":             e.mapCommand,
+		"migrate":         e.migrateCommand,
+		"plan":            e.planCommand,
+		"preflight":       e.preflightCommand,
+		"ps":              bare(e.ps),
+		"shift":           e.shiftCommand,
+		"subid add":       e.subidAddCommand,
+		"subid audit":     e.subidAuditCommand,
+		"subid find":      e.subidFindCommand,
+		"subid list":      bare(e.subidList),
+		"subid owner":     bare(e.subidOwner),
+		"subid release":   e.subidReleaseCommand,
+		"undo":            e.undoCommand,
+		"verify":          e.verifyCommand,
 	}
-	return cmp.Or(info.Main.Version, "(devel)") + " " + info.GoVersion
 }
 
 // action makes a function into the action of a command.
-func (e *env) action(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+func (e *env) action(do action) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		if err := e.begin(c); err != nil {
 			return err
@@ -134,19 +112,18 @@ func (e *env) begin(c *cobra.Command) error {
 		e.host.Root = dir // commands that are printed are run elsewhere
 	}
 	e.prompt = terminal(e.in) && terminal(e.err)
-	switch e.when {
-	case "always":
-		e.color = true
-	case "never":
-	case "auto":
-		e.color = terminal(e.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	default:
-		return fmt.Errorf("--color %s: must be auto, always or never", e.when)
-	}
-	if !slices.Contains([]string{"undo", "demo", "explain", "edit"}, c.Name()) { // it does itself, or looks at no host
+	e.color = e.when == "always" || e.when == "auto" && terminal(e.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if !slices.Contains([]string{"undo", "demo", "explain", "edit", "help"}, c.Name()) { // it does itself, or looks at no host
 		e.reportUnfinished()
 	}
-	return nil
+	var err error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if list := choices[f.Name]; list != nil && !slices.Contains(list, f.Value.String()) {
+			last := len(list) - 1
+			err = fmt.Errorf("--%s %s: must be %s or %s", f.Name, f.Value, strings.Join(list[:last], ", "), list[last])
+		}
+	})
+	return err
 }
 
 // self is a command line of this program, for the host that it was called for.

@@ -41,7 +41,7 @@ var riskTexts = []jsonRisk{
 	{riskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
 }
 
-func explainCommand(e *env) *cobra.Command {
+func (e *env) explainCommand(c *cobra.Command) action {
 	var checks, risks []string
 	for _, c := range verify.Checks() {
 		checks = append(checks, c.ID)
@@ -49,15 +49,8 @@ func explainCommand(e *env) *cobra.Command {
 	for _, r := range riskTexts {
 		risks = append(risks, r.ID)
 	}
-	c := &cobra.Command{
-		Use: "explain [CHECK|RISK]", Short: "show what a check or a risk is, and what to do",
-		Long: "Without an argument it lists all checks of verify, and the risks that\n--accept-risk accepts.\n\n" +
-			fold("Checks: "+strings.Join(checks, " "), 2, 80) + "\n" + fold("Risks: "+strings.Join(risks, " "), 2, 80),
-		Example: "remapctl explain C01",
-		RunE:    e.action(e.explain),
-	}
-	e.argument(c, false, func(ctx context.Context) []string { return append(e.checks(ctx), e.risks(ctx)...) })
-	return c
+	c.Long += "\n\n" + fold("Checks: "+strings.Join(checks, " "), 2, 80) + "\n" + fold("Risks: "+strings.Join(risks, " "), 2, 80)
+	return e.explain
 }
 
 func (e *env) explain(_ context.Context, list []string) error {

@@ -27,13 +27,7 @@ type mapFlags struct {
 	groups, ascii        bool
 }
 
-func mapCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "map [ID]", Short: "draw the host's ID space, or translate an ID",
-		Long: "Without ID and target it draws who holds which IDs. With an ID it lists what\n" +
-			"that ID is; with a target it translates both ways.\nExits 3 where not all was seen.",
-		Example: "remapctl map --container web 33",
-	}
+func (e *env) mapCommand(c *cobra.Command) action {
 	var f mapFlags
 	c.Flags().IntVar(&f.pid, "pid", 0, "target: the namespace of process `P`")
 	c.Flags().StringVar(&f.container, "container", "", "target: a container's `NAME` or ID")
@@ -42,9 +36,7 @@ func mapCommand(e *env) *cobra.Command {
 	c.Flags().StringVar(&f.svg, "svg", "", "draw into `FILE` as SVG, - for stdout")
 	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
 	c.MarkFlagsMutuallyExclusive("pid", "container", "file", "svg")
-	e.values(c, "container", e.containers)
-	e.argument(c, false, words())
-	c.RunE = e.action(func(ctx context.Context, list []string) error {
+	return func(ctx context.Context, list []string) error {
 		var id *uint32
 		if len(list) == 1 {
 			n, err := strconv.ParseUint(list[0], 10, 32)
@@ -65,8 +57,7 @@ func mapCommand(e *env) *cobra.Command {
 			return e.describe(ctx, *id)
 		}
 		return e.draw(ctx, f)
-	})
-	return c
+	}
 }
 
 // target finds the namespace that a flag names, and what to call it: nothing

@@ -23,21 +23,12 @@ type jsonMigrate struct {
 	jsonPlan
 }
 
-func migrateCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "migrate [VOLUME]...", Short: "copy volumes into the store that dockerd is set to use",
-		Long: "Copies the volumes that disappear when remapping is turned on or off, with their\n" +
-			"owners moved; without names it is all that have one. The old volumes stay, and\n" +
-			"undo takes the copies back. For images and containers it prints commands. Stop\n" +
-			"what uses the volumes before. Run again, it goes on, or has nothing to do.",
-		Example: "remapctl migrate --dry-run",
-	}
+func (e *env) migrateCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	from := c.Flags().String("from", "", "copy from `STORE`: plain, or the UID.GID of a remapped one (default: the other one)")
 	remove := c.Flags().Bool("remove-old", false, "remove the old volumes whose copies are the same to the last byte")
 	daemonFlags(c, &e.daemon)
-	e.argument(c, true, e.volumes)
-	c.RunE = e.action(func(ctx context.Context, names []string) error {
+	return func(ctx context.Context, names []string) error {
 		var m remap.Migration
 		if err := e.during("looking at every volume", func() (err error) {
 			m, err = remap.PlanMigrate(ctx, e.host, remap.Migrate{From: *from, Volumes: names, RemoveOld: *remove, Daemon: e.daemon})
@@ -89,8 +80,7 @@ func migrateCommand(e *env) *cobra.Command {
 			return e.migrated(m, receipt.ID, behind)
 		}
 		return e.migrated(m, receipt.ID, nil)
-	})
-	return c
+	}
 }
 
 func (e *env) migrated(m remap.Migration, receipt string, code error) error {

@@ -15,17 +15,10 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-func planCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "plan", Short: "show what enable would change, and change nothing",
-		Long: "Prints the diff of every file and what is to be done afterwards.\n" +
-			"Exits 0 where nothing is to be done, and 1 where something is.",
-		Example: "remapctl plan --user remapuser:remapgroup",
-	}
+func (e *env) planCommand(c *cobra.Command) action {
 	want := e.enableFlags(c)
 	e.riskFlag(c)
-	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.plan(ctx, c, want) })
-	return c
+	return func(ctx context.Context, _ []string) error { return e.plan(ctx, c, want) }
 }
 
 // enableFlags adds those that plan and enable share.
@@ -35,9 +28,6 @@ func (e *env) enableFlags(c *cobra.Command) *remap.Request {
 	c.Flags().Var((*number)(&want.Start), "start", "first host `ID` of the range, in both files (default: the first free one)")
 	c.Flags().Var((*number)(&want.Count), "count", "how many IDs, `N` (default: 65536)")
 	daemonFlags(c, &want.Daemon)
-	e.values(c, "user", func(ctx context.Context) []string {
-		return append([]string{"default\tDocker's own account, dockremap"}, e.claims(false)(ctx)...)
-	})
 	return &want
 }
 

@@ -9,18 +9,10 @@ import (
 	"github.com/usernskit/usernskit/verify/preflight"
 )
 
-func preflightCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "preflight", Short: "show what breaks and what disappears when remapping is turned on",
-		Long: "Asks the daemon, or reads its files where it is down, container by container:\n" +
-			"what will not start, what will misbehave, what disappears, what is orphaned.\n" +
-			"Exits 0 where nothing does, 1 where something does, 3 where not all was seen.",
-		Example: "remapctl preflight --user remapuser",
-	}
+func (e *env) preflightCommand(c *cobra.Command) action {
 	user := c.Flags().String("user", "", "`U[:G]` to remap to (default: what is configured, else dockremap)")
 	daemonFlags(c, &e.daemon)
-	e.values(c, "user", e.claims(false))
-	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+	return func(ctx context.Context, _ []string) error {
 		forecast, err := e.forecast(ctx, *user)
 		if err != nil {
 			return err
@@ -38,8 +30,7 @@ func preflightCommand(e *env) *cobra.Command {
 			err = forecast.WriteText(e.out)
 		}
 		return errors.Join(err, e.printed(forecast, code))
-	})
-	return c
+	}
 }
 
 // forecast looks ahead to remapping to a user, or to what is configured where

@@ -7,23 +7,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/spf13/cobra"
-
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
 )
-
-func psCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use: "ps", Short: "list processes in containers and user namespaces, with their IDs",
-		Long: "HOST is the effective user as the host sees it, IN as its namespace does.\n" +
-			"A container whose HOST is 0 is root of the host.\n" +
-			"Exits 3 where processes could not be seen.",
-		Example: "remapctl ps",
-		RunE:    e.action(e.ps),
-	}
-}
 
 type jsonProcess struct {
 	PID       int     `json:"pid"`

@@ -31,14 +31,7 @@ const (
 	riskMixed = "mixed"
 )
 
-func shiftCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "shift DIR", Short: "move the owners of a directory tree between two ranges",
-		Long: "For data of containers that were not remapped: afterwards it belongs to the same\n" +
-			"users of remapped ones. Keeps setuid, capabilities and ACLs. With --json, lines\n" +
-			"of JSON with a member progress on stderr say how far it is.",
-		Example: "remapctl shift /srv/data --dry-run",
-	}
+func (e *env) shiftCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	f := c.Flags()
 	from := f.String("from", "", "the range `START:COUNT` of the owners (default: from 0)")
@@ -52,7 +45,7 @@ func shiftCommand(e *env) *cobra.Command {
 	for _, other := range []string{"from", "to", "back"} {
 		c.MarkFlagsMutuallyExclusive("resume", "undo", other)
 	}
-	c.RunE = e.action(func(ctx context.Context, dirs []string) error {
+	return func(ctx context.Context, dirs []string) error {
 		if !e.host.Live() {
 			return fmt.Errorf("--root: %w: owners are moved on the running host only; leave out --root and give the path of the directory on it", usernskit.ErrNotLive)
 		}
@@ -124,8 +117,7 @@ func shiftCommand(e *env) *cobra.Command {
 			err = fmt.Errorf("%w%s", err, shiftHint(job))
 		}
 		return e.shifted(job, err)
-	})
-	return c
+	}
 }
 
 // hostIDs names the IDs of the host that a mapping has.

@@ -16,22 +16,6 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-func subidCommand(e *env) *cobra.Command {
-	return group(&cobra.Command{Use: "subid COMMAND", Short: "list, audit, allocate and release subordinate IDs"},
-		subidListCommand(e), subidAuditCommand(e), subidFindCommand(e), subidAddCommand(e), subidReleaseCommand(e), subidOwnerCommand(e))
-}
-
-func subidListCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "list [OWNER]", Short: "list the ranges of both files, or those of one owner",
-		Long:    "Shows what any reader reads on any line; subid audit shows where they differ.",
-		Example: "remapctl subid list dockremap",
-		RunE:    e.action(e.subidList),
-	}
-	e.argument(c, false, e.claims(true))
-	return c
-}
-
 func (e *env) subidList(ctx context.Context, list []string) error {
 	s, err := subid.Read(ctx, e.host)
 	if err != nil {
@@ -63,17 +47,9 @@ func (e *env) printClaims(claims []subid.Claim) error {
 	return e.table(rows)
 }
 
-func subidAuditCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "audit", Short: "show what is wrong with both files, and who reads what",
-		Long: "Exits 1 where something is wrong, and 3 where nothing is but accounts\n" +
-			"could not be listed. --against compares the files of other hosts with\n" +
-			"/etc/subuid, or with /etc/subgid where their name says so, and with each other.",
-		Example: "remapctl subid audit --against node2/subuid --against node3/subuid",
-	}
+func (e *env) subidAuditCommand(c *cobra.Command) action {
 	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
-	c.RunE = e.action(func(ctx context.Context, _ []string) error { return e.subidAudit(ctx, *against) })
-	return c
+	return func(ctx context.Context, _ []string) error { return e.subidAudit(ctx, *against) }
 }
 
 func (e *env) subidAudit(ctx context.Context, against []string) error {
@@ -118,16 +94,6 @@ func (e *env) subidAudit(ctx context.Context, against []string) error {
 		code = incomplete
 	}
 	return e.printed(jsonProblems{append([]subid.Problem{}, problems...)}, code)
-}
-
-func subidOwnerCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use: "owner ID", Short: "show who an ID of the host belongs to",
-		Long: "Prints the lines of both files that give it to someone, as any reader reads\n" +
-			"them, and accounts and groups of that ID.",
-		Example: "remapctl subid owner 123000",
-		RunE:    e.action(e.subidOwner),
-	}
 }
 
 func (e *env) subidOwner(ctx context.Context, list []string) error {

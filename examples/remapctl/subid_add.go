@@ -27,15 +27,10 @@ func (e *env) subidFlags(c *cobra.Command) func(owner string) subid.Request {
 	}
 }
 
-func subidFindCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "find", Short: "find a range that is free in both files",
-		Long:    "Prints it as START:COUNT.",
-		Example: "remapctl subid find --count 131072 --align 65536",
-	}
+func (e *env) subidFindCommand(c *cobra.Command) action {
 	request := e.subidFlags(c)
 	e.riskFlag(c)
-	c.RunE = e.action(func(ctx context.Context, _ []string) error {
+	return func(ctx context.Context, _ []string) error {
 		s, err := subid.Read(ctx, e.host)
 		if err != nil {
 			return err
@@ -53,24 +48,16 @@ func subidFindCommand(e *env) *cobra.Command {
 		}
 		e.text("%v", grant.UID)
 		return e.printed(jsonFound{grant.UID.Start, grant.GID.Start, grant.UID.Count}, code)
-	})
-	return c
+	}
 }
 
-func subidAddCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "add [OWNER]", Short: "give an owner the same range in both files",
-		Long:    "An owner with a suitable range keeps it. OWNER is a name or UID, with or\nwithout an account.",
-		Example: "remapctl subid add kubelet --count 7208960 --align 65536",
-	}
+func (e *env) subidAddCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	request := e.subidFlags(c)
 	preset := c.Flags().String("for", "", "what `PROGRAM` wants: docker, kubelet or podman; OWNER may be left out")
 	slot := c.Flags().Uint32("slot", 0, "the range `N` times --count after the first ID, as of a fleet's hosts")
 	pods := c.Flags().Uint32("max-pods", 110, "for kubelet: as many ranges as it runs pods, `N`")
-	e.values(c, "for", words("docker", "kubelet", "podman"))
-	e.argument(c, false, e.claims(false))
-	c.RunE = e.action(func(ctx context.Context, list []string) error {
+	return func(ctx context.Context, list []string) error {
 		want := request("")
 		switch {
 		case *preset != "":
@@ -93,8 +80,7 @@ func subidAddCommand(e *env) *cobra.Command {
 			return plan, err
 		})
 		return err
-	})
-	return c
+	}
 }
 
 // merged is a preset with what the flags ask for instead.
@@ -106,15 +92,9 @@ func merged(base, flags subid.Request) subid.Request {
 	return base
 }
 
-func subidReleaseCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "release OWNER", Short: "remove all ranges of an owner from both files",
-		Long:    "Removes the lines under the name and under the UID, and no others.",
-		Example: "remapctl subid release dockremap --dry-run",
-	}
+func (e *env) subidReleaseCommand(c *cobra.Command) action {
 	e.writeFlags(c)
-	e.argument(c, false, e.claims(true))
-	c.RunE = e.action(func(ctx context.Context, list []string) error {
+	return func(ctx context.Context, list []string) error {
 		held := []subid.Claim{}
 		_, err := e.change(ctx, func() (usernskit.Plan, error) {
 			s, err := subid.Read(ctx, e.host)
@@ -128,8 +108,7 @@ func subidReleaseCommand(e *env) *cobra.Command {
 			e.say("  %q has no ranges in %s and %s; this shows who has: %s", list[0], subid.UIDFile, subid.GIDFile, e.self("subid", "list"))
 		}
 		return err
-	})
-	return c
+	}
 }
 
 type jsonFound struct {

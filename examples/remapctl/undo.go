@@ -16,22 +16,12 @@ import (
 	"github.com/usernskit/usernskit/remap"
 )
 
-func undoCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "undo [ID]", Short: "bring the files back as they were before a receipt",
-		Long: "Without ID it is the run that was interrupted, else the last one in force.\n" +
-			"Files that were edited since are shown, and nothing is changed. The undo of a\n" +
-			"migration takes back the volumes; data written to them since is kept aside.",
-		Example: "remapctl undo --list",
-	}
+func (e *env) undoCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	list := c.Flags().Bool("list", false, "list the receipts and whether their files are still intact")
 	force := c.Flags().StringArray("force-file", nil, "bring `PATH` back whatever it holds now; may be repeated")
 	forget := c.Flags().String("forget", "", "drop receipt `ID`, or those older than AGE: 90d, 12h")
-	e.argument(c, false, e.receipts)
-	e.values(c, "forget", e.receipts)
-	e.values(c, "force-file", e.receiptFiles)
-	c.RunE = e.action(func(ctx context.Context, ids []string) error {
+	return func(ctx context.Context, ids []string) error {
 		switch {
 		case *list:
 			return e.listReceipts()
@@ -39,8 +29,7 @@ func undoCommand(e *env) *cobra.Command {
 			return e.forget(ctx, *forget)
 		}
 		return e.undo(ctx, strings.Join(ids, ""), *force)
-	})
-	return c
+	}
 }
 
 func (e *env) undo(ctx context.Context, id string, force []string) error {

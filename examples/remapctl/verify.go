@@ -11,14 +11,7 @@ import (
 	"github.com/usernskit/usernskit/verify/format"
 )
 
-func verifyCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "verify [CHECK]...", Short: "prove that the host remaps, or show where it does not",
-		Long: "Prints what failed, what is doubtful and what could not be seen, one line\n" +
-			"each. Exits 0 where nothing is found, 1 where something is, 3 where not\n" +
-			"everything could be seen. See remapctl explain for the checks.",
-		Example: "remapctl verify --allow 'userns-host=backup,until=2027-01-31'",
-	}
+func (e *env) verifyCommand(c *cobra.Command) action {
 	f := c.Flags()
 	as := f.String("format", "text", "`FORMAT`: text, json, junit, sarif or prometheus")
 	failOn := f.String("fail-on", "fail", "`WHAT` makes it exit 1: fail, warn, or a severity, as high")
@@ -28,16 +21,7 @@ func verifyCommand(e *env) *cobra.Command {
 	all := f.Bool("all", false, "print what passed and what was skipped, too")
 	deep := f.Bool("deep", false, "look at threads, and for lost setuid bits")
 	daemonFlags(c, &e.daemon)
-	e.argument(c, true, e.checks)
-	e.values(c, "format", words("text", "json", "junit", "sarif", "prometheus"))
-	e.values(c, "fail-on", words("fail", "warn", "low", "medium", "high", "critical"))
-	e.values(c, "allow", func(ctx context.Context) (out []string) {
-		for _, name := range e.containers(ctx) {
-			out = append(out, "userns-host="+name)
-		}
-		return out
-	})
-	c.RunE = e.action(func(ctx context.Context, checks []string) error {
+	return func(ctx context.Context, checks []string) error {
 		opts := e.look()
 		opts.Checks, opts.Deep = checks, *deep
 		failOnGate, err := parseGate(*failOn)
@@ -64,8 +48,8 @@ func verifyCommand(e *env) *cobra.Command {
 			"prometheus": func(r verify.Report) error { return format.Prometheus(e.out, r) },
 			"sarif":      func(r verify.Report) error { return format.SARIF(e.out, r) },
 		}[*as]
-		if write == nil || e.json && *as != "json" {
-			return fmt.Errorf("--format %s: must be text, json, junit, sarif or prometheus, and json with --json", *as)
+		if e.json && *as != "json" {
+			return fmt.Errorf("--format %s: must be json with --json", *as)
 		}
 		var report verify.Report
 		if err := e.during("looking at every process", func() (err error) {
@@ -75,6 +59,5 @@ func verifyCommand(e *env) *cobra.Command {
 			return err
 		}
 		return errors.Join(write(e.worded(report)), failOnGate.judge(report))
-	})
-	return c
+	}
 }

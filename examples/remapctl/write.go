@@ -29,7 +29,6 @@ func (e *env) writeFlags(c *cobra.Command) {
 
 func (e *env) riskFlag(c *cobra.Command) {
 	c.Flags().StringArrayVar(&e.accepted, "accept-risk", nil, "go on despite the risk `ID`; may be repeated")
-	e.values(c, "accept-risk", e.risks)
 }
 
 // change is how every command that writes goes about it: plan, show, ask,

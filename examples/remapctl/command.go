@@ -1,0 +1,238 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// What each command is called, takes and is for. The order is that in which a
+// person meets them. Help, completion and the manual pages are made from it too.
+//
+//go:embed help.txt
+var helpText string
+
+// commandPath is how the use of a command begins.
+var commandPath = regexp.MustCompile(`^[a-z]+( [a-z]+)?`)
+
+// newCommand makes the command tree. A command without an action is a group.
+func newCommand(e *env) *cobra.Command {
+	cobra.EnableCommandSorting = false
+	actions, values, build := e.actions(), e.values(), version()
+	known := map[string]*cobra.Command{}
+	for section := range strings.SplitSeq(strings.TrimPrefix(helpText, "-- "), "\n\n-- ") {
+		use, text, _ := strings.Cut(section, " --\n")
+		text, example, _ := strings.Cut(text, "\nExample: ")
+		short, long, _ := strings.Cut(text, "\n")
+		path := commandPath.FindString(use)
+		group, name, below := strings.Cut(path, " ")
+		if !below {
+			group, name = "remapctl", path
+		}
+		c := &cobra.Command{Use: name + strings.TrimPrefix(use, path), Short: short, Version: build,
+			Long: strings.TrimSpace(long), Example: strings.TrimSpace(example)}
+		known[path] = c
+		switch {
+		case path == "remapctl":
+			rootFlags(e, c)
+		case path == "help":
+			known[group].SetHelpCommand(c)
+		default:
+			known[group].AddCommand(c)
+		}
+		c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
+		if define := actions[path]; define != nil {
+			least, most := arguments(c.Use)
+			c.Args, c.RunE = enoughArgs(least, most), e.action(define(c))
+			c.ValidArgsFunction = values[path].complete(most)
+		}
+		c.Flags().SortFlags = false
+		c.Flags().BoolP("help", "h", false, "show what a command does, and its options")
+		c.Flags().Bool("version", false, "print the version")
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			find := values[path+" --"+f.Name]
+			if find == nil {
+				find = values["--"+f.Name]
+			}
+			if find != nil {
+				_ = c.RegisterFlagCompletionFunc(f.Name, find.complete(math.MaxInt)) // the flag is there
+			}
+		})
+	}
+	return known["remapctl"]
+}
+
+// rootFlags makes the flags of every command, and how cobra prints.
+func rootFlags(e *env, root *cobra.Command) {
+	root.SilenceErrors, root.SilenceUsage, root.CompletionOptions.DisableDefaultCmd = true, true, true
+	root.SetOut(e.out)
+	root.SetErr(e.err)
+	root.SetVersionTemplate("remapctl {{.Version}}\n")
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), help(c)) })
+	root.SetFlagErrorFunc(flagError)
+	f := root.PersistentFlags()
+	f.SortFlags = false
+	f.StringVar(&e.host.Root, "root", "", "`DIR` taken for \"/\", as by chroot(8)")
+	f.BoolVar(&e.json, "json", false, "print one JSON object with \"schema\": 1")
+	f.StringVar(&e.when, "color", "auto", "use colours `WHEN`: auto, always or never")
+}
+
+// noCommand is a group that is called without one of its commands: it prints its
+// help to standard error, and fails.
+func noCommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(c, args[0])
+	}
+	fmt.Fprintln(c.ErrOrStderr(), help(c))
+	return usage(c, "a command is missing")
+}
+
+func usage(c *cobra.Command, format string, a ...any) error {
+	return fmt.Errorf(format+"\n  see: %s --help", append(a, c.CommandPath())...)
+}
+
+func unknownCommand(c *cobra.Command, word string) error {
+	also := ""
+	c.SuggestionsMinimumDistance = 2
+	if list := c.SuggestionsFor(word); len(list) > 0 {
+		also = "; did you mean " + strings.Join(list, " or ") + "?"
+	}
+	return usage(c, "unknown command %q%s", word, also)
+}
+
+func flagError(c *cobra.Command, err error) error {
+	if c.HasSubCommands() && c.Flags().NArg() > 0 {
+		return unknownCommand(c, c.Flags().Arg(0))
+	}
+	return usage(c, "%w", err)
+}
+
+// arguments counts those that the use of a command names.
+func arguments(use string) (least, most int) {
+	most = len(strings.Fields(use)) - 1
+	least = most - strings.Count(use, " [")
+	if strings.HasSuffix(use, "...") {
+		most = math.MaxInt
+	}
+	return least, most
+}
+
+// enoughArgs is for a command that takes from least to most arguments.
+func enoughArgs(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, list []string) error {
+		switch {
+		case len(list) < least:
+			return usage(c, "an argument is missing: %s", strings.TrimSuffix(c.UseLine(), " [flags]"))
+		case len(list) > most:
+			return usage(c, "unexpected argument %q", list[most])
+		}
+		return nil
+	}
+}
+
+// version names the build, as Go has stamped it: a tag, or the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return cmp.Or(info.Main.Version, "(devel)") + " " + info.GoVersion
+}
+
+func (e *env) helpCommand(c *cobra.Command) action {
+	return func(_ context.Context, list []string) error {
+		of, rest, err := c.Root().Find(list)
+		if err != nil || len(rest) > 0 {
+			return unknownCommand(of, rest[0])
+		}
+		return of.Help()
+	}
+}
+
+//go:generate env UPDATE=1 go test -run ^(TestManualPages|TestSchemas)$ .
+
+// The pages are made from the commands by go generate, and the schemas from what
+// they print. The scripts ask cobra's __complete. Those that cobra makes evaluate
+// the words of the line for that, "$(reboot)" among them; these pass them on as
+// they are.
+//
+//go:embed man completion
+var embedded embed.FS
+
+func (e *env) man(_ context.Context, list []string) error {
+	return e.print("man/"+strings.Join(append([]string{"remapctl"}, list...), "-")+".8", "no such command: "+strings.Join(list, " "))
+}
+
+func (e *env) completion(_ context.Context, list []string) error {
+	return e.print("completion/remapctl."+list[0], fmt.Sprintf("no script for %q: there is one for bash, zsh, fish and powershell", list[0]))
+}
+
+// print prints a file that comes with the program.
+func (e *env) print(name, missing string) error {
+	text, err := embedded.ReadFile(name)
+	switch {
+	case e.json:
+		return errors.New("a manual page or a script is not JSON")
+	case err != nil:
+		return errors.New(missing)
+	}
+	_, err = e.out.Write(text)
+	return err
+}
+
+func subcommands(c *cobra.Command) (list []string) {
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			list = append(list, sub.Name()+"\t"+sub.Short)
+		}
+	}
+	return list
+}
+
+// help is what --help prints: a screen of 80 columns and 24 lines, and so
+// shorter than cobra's own.
+func help(c *cobra.Command) string {
+	var b strings.Builder
+	const width = 80
+	fmt.Fprintf(&b, "%s\nUsage: %s\n", fold(c.CommandPath()+" - "+c.Short, 4, width), c.UseLine())
+	if c.Long != "" {
+		fmt.Fprintf(&b, "\n%s\n", c.Long)
+	}
+	if c.Example != "" {
+		fmt.Fprintf(&b, "\nExample: %s\n", c.Example)
+	}
+	if list := subcommands(c); len(list) > 0 {
+		fmt.Fprintln(&b)
+		for _, s := range list {
+			name, text, _ := strings.Cut(s, "\t")
+			fmt.Fprintf(&b, "  %-*s  %s\n", c.NamePadding(), name, text)
+		}
+	}
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	own.SortFlags = false
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !c.HasParent() || f.Name != "help" && f.Name != "version" {
+			own.AddFlag(f)
+		}
+	})
+	if own.HasFlags() {
+		text := "\n" + own.FlagUsagesWrapped(width)
+		if own.Lookup("help") == nil { // none has a short form to leave room for
+			text = strings.ReplaceAll("\n"+own.FlagUsagesWrapped(width+4), "\n    ", "\n")
+		}
+		b.WriteString(text)
+	}
+	if c.HasParent() {
+		b.WriteString("\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n")
+	}
+	return b.String()
+}
