@@ -174,7 +174,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	}
 	defer func() { err = errors.Join(err, shadow.Unlock()) }()
 
-	r := record{Schema: schema, ID: strconv.Itoa(journal.last + 1), Title: p.Title, State: StateApplying, Actions: p.Actions}
+	r := record{Schema: schema, ID: strconv.Itoa(journal.last + 1), Title: p.Title, State: stateApplying, Actions: p.Actions}
 	r.sign()
 	if err := a.step("check"); err != nil {
 		return Receipt{}, err
@@ -211,7 +211,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.ShadowLock, error) {
 	var files []string
 	for _, c := range changes {
-		if c.Lock != LockShadow {
+		if !c.Shadow {
 			continue
 		}
 		// A directory without room for a lock file has none for a new file
@@ -226,7 +226,7 @@ func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.Shad
 	}
 	if a.held != nil {
 		if !slices.ContainsFunc(files, func(file string) bool {
-			return !slices.ContainsFunc(a.heldFor, func(c Change) bool { return c.Path == file && c.Lock == LockShadow })
+			return !slices.ContainsFunc(a.heldFor, func(c Change) bool { return c.Path == file && c.Shadow })
 		}) {
 			return &hostfs.ShadowLock{}, nil
 		}
@@ -266,13 +266,13 @@ func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 		}
 		now := look.read(c.Path)
 		if now.state != "" || !c.fits(now) {
-			return nil, &ChangedError{Files: map[string]string{c.Path: "it no longer holds what the plan was made from"}}
+			return nil, changed(c.Path, "it no longer holds what the plan was made from")
 		}
 		if c, err = c.complete(now.data); err != nil {
 			return nil, err
 		}
-		if len(c.After) > MaxFileSize {
-			return nil, &fs.PathError{Op: "replace", Path: c.Path, Err: fmt.Errorf("%w: it would have more than %d bytes", ErrTooLarge, MaxFileSize)}
+		if len(c.After) > hostfs.MaxFileSize {
+			return nil, &fs.PathError{Op: "replace", Path: c.Path, Err: fmt.Errorf("%w: it would have more than %d bytes", ErrTooLarge, hostfs.MaxFileSize)}
 		}
 		f := newFileRecord(c)
 		if f.Meta, err = a.meta(c); err != nil {
@@ -281,7 +281,7 @@ func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 		if f.Litter, err = a.litter(c.Path); err != nil {
 			return nil, err
 		}
-		if c.Lock == LockShadow && c.Before != nil && c.After != nil {
+		if c.Shadow && c.Before != nil && c.After != nil {
 			backup, data, err := a.backup(c, f.Meta)
 			if err != nil {
 				return nil, err
@@ -349,7 +349,7 @@ func (a *applier) meta(c Change) (hostfs.Meta, error) {
 	}
 	meta, err := a.metaOf(c.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return meta, &ChangedError{Files: map[string]string{c.Path: "it was removed"}}
+		return meta, changed(c.Path, "it was removed")
 	}
 	return meta, err
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,8 +49,8 @@ func faultHost(t testing.TB, root string) Host {
 func faultPlan() Plan {
 	before := func(name string) []byte { return []byte(faultTree[name]) }
 	return Plan{Title: "a test of faults", Changes: []Change{
-		{Path: "/etc/subuid", Before: before("etc/subuid"), After: []byte("alice:100000:65536\ndockremap:165536:65536\n"), Lock: LockShadow},
-		{Path: "/etc/subgid", Before: before("etc/subgid"), After: []byte("alice:100000:65536\r\ndockremap:165536:65536\r\n"), Lock: LockShadow},
+		{Path: "/etc/subuid", Before: before("etc/subuid"), After: []byte("alice:100000:65536\ndockremap:165536:65536\n"), Shadow: true},
+		{Path: "/etc/subgid", Before: before("etc/subgid"), After: []byte("alice:100000:65536\r\ndockremap:165536:65536\r\n"), Shadow: true},
 		{Path: "/etc/docker/conf/daemon.json", After: []byte("{}\n"), Mode: 0o644},
 		{Path: "/etc/default/grub", Before: before("etc/real/grub"), After: []byte("GRUB_CMDLINE_LINUX=\"a=1\"\n")},
 		{Path: "/etc/drop.conf", Before: before("etc/drop.conf")},
@@ -364,10 +362,13 @@ func TestAFileThatIsEditedAfterWeWroteItIsLeftForUndo(t *testing.T) {
 	assert.ErrorIs(t, err, ErrUnfinished)
 }
 
-// changedFiles are the paths of a [ChangedError].
-func changedFiles(t *testing.T, err error) []string {
+// changedFiles are the paths that a joined [ErrChanged] names.
+func changedFiles(t *testing.T, err error) (files []string) {
 	t.Helper()
-	var changed *ChangedError
-	require.ErrorAs(t, err, &changed)
-	return slices.Sorted(maps.Keys(changed.Files))
+	require.ErrorIs(t, err, ErrChanged)
+	for line := range strings.Lines(err.Error()) {
+		name, _, _ := strings.Cut(line, ": ")
+		files = append(files, name)
+	}
+	return files
 }

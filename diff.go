@@ -22,7 +22,7 @@ import (
 func (p Plan) Diff() string {
 	var b strings.Builder
 	for _, c := range p.Changes {
-		b.WriteString(c.Diff())
+		b.WriteString(c.diff())
 	}
 	return b.String()
 }
@@ -31,9 +31,9 @@ func (p Plan) Diff() string {
 // hide text are written as escapes.
 func (p Plan) VisibleDiff() string { return text.VisibleLines(p.Diff()) }
 
-// Diff returns the change as a unified diff with three lines of context, or ""
-// if it changes nothing. Making or removing an empty file gives only a header.
-func (c Change) Diff() string {
+// diff is "" if nothing changes. Making or removing an empty file gives only a
+// header.
+func (c Change) diff() string {
 	p := c.patch()
 	if p.none() {
 		return ""
@@ -72,7 +72,7 @@ type changeJSON struct {
 	patch
 	Diff string `json:"diff"` // for people
 	Mode string `json:"mode,omitempty"`
-	Lock Lock   `json:"lock,omitempty"`
+	Lock string `json:"lock,omitempty"` // "shadow", see [Change.Shadow]
 }
 
 // MarshalJSON returns {path, before, after, hunks, diff, mode, lock}. before
@@ -80,7 +80,10 @@ type changeJSON struct {
 // added byte, so a plan can be stored, sent, and applied to a host whose files
 // still have those digests.
 func (c Change) MarshalJSON() ([]byte, error) {
-	out := changeJSON{Path: c.Path, patch: c.patch(), Diff: text.VisibleLines(c.Diff()), Lock: c.Lock}
+	out := changeJSON{Path: c.Path, patch: c.patch(), Diff: text.VisibleLines(c.diff())}
+	if c.Shadow {
+		out.Lock = "shadow"
+	}
 	if c.Mode != 0 {
 		out.Mode = fmt.Sprintf("%04o", unixMode(c.Mode))
 	}
@@ -98,7 +101,7 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	out := Change{Path: in.Path, Lock: in.Lock}
+	out := Change{Path: in.Path, Shadow: in.Lock == "shadow"}
 	if in.Mode != "" {
 		bits, err := strconv.ParseUint(in.Mode, 8, 12)
 		if err != nil {

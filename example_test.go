@@ -78,9 +78,11 @@ func ExampleHost_Update() {
 
 func ExampleMerge() {
 	file := usernskit.Change{Path: "/etc/subuid", After: []byte("dockremap:100000:65536\n")}
-	_, err := usernskit.Merge(usernskit.Plan{Changes: []usernskit.Change{file}}, usernskit.Plan{Changes: []usernskit.Change{file}})
+	one := usernskit.Plan{Title: "ranges for docker", Changes: []usernskit.Change{file}}
+	two := usernskit.Plan{Title: "ranges for podman", Changes: []usernskit.Change{file}}
+	_, err := usernskit.Merge(one, two)
 	fmt.Println(err)
-	// Output: /etc/subuid: changed by two plans
+	// Output: /etc/subuid: changed by two plans ("ranges for docker" and "ranges for podman")
 }
 
 // Others have edited the file since: undo takes out what the plan wrote, and
@@ -166,7 +168,7 @@ func ExampleAction() {
 func ExamplePlan_json() {
 	before := []byte("alice:100000:65536\n")
 	plan := usernskit.Plan{Title: "grant", Changes: []usernskit.Change{{
-		Path: "/etc/subuid", Before: before, After: []byte("alice:100000:65536\nbob:165536:65536\n"), Lock: usernskit.LockShadow,
+		Path: "/etc/subuid", Before: before, After: []byte("alice:100000:65536\nbob:165536:65536\n"), Shadow: true,
 	}}}
 	text, err := json.Marshal(plan)
 	if err != nil {

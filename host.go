@@ -27,22 +27,18 @@ type Host struct {
 	Run func(ctx context.Context, argv ...string) ([]byte, error)
 }
 
-const (
-	// MaxFileSize is the size in bytes of the largest file that is read from a
-	// host. A larger one is an error, [ErrTooLarge], never a shortened read.
-	MaxFileSize = 16 << 20
-	// WarnEditedSince is the ID of the warning of [Host.PlanUndo] about a file
-	// that others have written to.
-	WarnEditedSince = "edited-since"
-)
+// WarnEditedSince is the ID of the warning of [Host.PlanUndo] about a file that
+// others have written to.
+const WarnEditedSince = "edited-since"
 
 // Live reports whether h is the running host and not a tree of files.
 func (h Host) Live() bool { return h.Root == "" || filepath.Clean(h.Root) == "/" }
 
 // ReadFile reads a regular file of the host. Errors are [*fs.PathError] that
-// name the path as on the host; a missing file matches [fs.ErrNotExist].
+// name the path as on the host; a missing file matches [fs.ErrNotExist], one
+// that is larger than 16 MiB [ErrTooLarge].
 func (h Host) ReadFile(path string) ([]byte, error) {
-	return hostfs.Root(h.Root).ReadFile(path, MaxFileSize)
+	return hostfs.Root(h.Root).ReadFile(path, hostfs.MaxFileSize)
 }
 
 // ReadDir lists a directory of the host in the order of the names.

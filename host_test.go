@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
 func TestATreeOfFilesHasNoPrograms(t *testing.T) {
@@ -37,7 +39,7 @@ func TestAFileBeyondTheBoundIsAnErrorAndNotHalfAFile(t *testing.T) {
 	host := Host{Root: t.TempDir()}
 	f, err := os.Create(host.Root + "/big")
 	require.NoError(t, err)
-	require.NoError(t, f.Truncate(MaxFileSize+1))
+	require.NoError(t, f.Truncate(hostfs.MaxFileSize+1))
 	require.NoError(t, f.Close())
 	data, err := host.ReadFile("/big")
 	assert.ErrorIs(t, err, ErrTooLarge)

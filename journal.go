@@ -36,16 +36,18 @@ const (
 	undoingPath = journalDir + "/undoing"
 )
 
-// A State is that of a plan, or of one of its files.
+// A State is that of a plan, or of one of its files. A plan that is neither
+// applied nor undone is under way ("applying", "undoing") or was interrupted.
 type State string
 
 const (
-	StateApplying State = "applying" // begun, and not ended: a crash, or it runs right now
-	StateApplied  State = "applied"  // the file holds what the plan wrote
-	StateUndoing  State = "undoing"  // an undo was begun and not finished
-	StateUndone   State = "undone"   // the file holds what was there before the plan
-	StateEdited   State = "edited"   // the file holds something else
-	StateUnknown  State = "unknown"  // the file cannot be read
+	StateApplied State = "applied" // the file holds what the plan wrote
+	StateUndone  State = "undone"  // the file holds what was there before the plan
+	StateEdited  State = "edited"  // the file holds something else
+	StateUnknown State = "unknown" // the file cannot be read
+
+	stateApplying State = "applying" // begun, and not ended: a crash, or it runs right now
+	stateUndoing  State = "undoing"  // an undo was begun and not finished
 )
 
 // sealed reports whether nothing is under way.
@@ -156,19 +158,19 @@ type fileRecord struct {
 	Repeats bool          `json:",omitempty"` // a line that was written is in the file more than once
 	Old     *line         `json:",omitempty"` // all that was there, of a file that is not large
 	Meta    hostfs.Meta
-	Lock    Lock
+	Shadow  bool     `json:",omitempty"`
 	Backup  bool     `json:",omitempty"` // the copy that shadow-utils keep, not asked for by the plan
 	Litter  []string `json:",omitempty"` // names that look like our temporary files and were there before
 	Target  *digest  `json:",omitempty"` // what an undo that has begun is to write, if not Before
 }
 
 const (
-	schema = 3
+	schema = 4
 	// maxOld is the largest file whose whole old content the journal keeps, for
 	// an undo by force. Of larger ones it keeps what changed.
 	maxOld = 64 << 10
 	// maxRecord bounds a record: plans that make or remove large files.
-	maxRecord = 16 * MaxFileSize
+	maxRecord = 16 * hostfs.MaxFileSize
 )
 
 func recordPath(id string) string { return path.Join(journalDir, id+".json") }
@@ -177,7 +179,7 @@ func gonePath(id string) string   { return path.Join(journalDir, id+".gone") }
 
 // newFileRecord returns what Undo needs of a change.
 func newFileRecord(c Change) fileRecord {
-	f := fileRecord{Path: c.Path, patch: newPatch(c.Before, c.After), Lock: c.Lock}
+	f := fileRecord{Path: c.Path, patch: newPatch(c.Before, c.After), Shadow: c.Shadow}
 	f.Repeats = f.patch.repeats(c.After)
 	if c.After != nil {
 		if d, ok := members.Compare(c.Before, c.After); ok {
@@ -194,7 +196,7 @@ func newFileRecord(c Change) fileRecord {
 // forget drops from a record what is not needed once it is undone.
 func (r *record) forget() {
 	for i, f := range r.Files {
-		r.Files[i] = fileRecord{Path: f.Path, patch: patch{Before: f.Before, After: f.After}, Lock: f.Lock, Backup: f.Backup}
+		r.Files[i] = fileRecord{Path: f.Path, patch: patch{Before: f.Before, After: f.After}, Shadow: f.Shadow, Backup: f.Backup}
 	}
 	r.Dirs = nil
 	r.Command = r.Command[:min(len(r.Command), 1)] // arguments may be contents
@@ -237,7 +239,7 @@ func (r record) receipt(look *looker) Receipt {
 	for _, f := range r.Files {
 		if !f.Backup {
 			p := f.patch
-			out.Changes = append(out.Changes, Change{Path: f.Path, Lock: f.Lock, stored: &p})
+			out.Changes = append(out.Changes, Change{Path: f.Path, Shadow: f.Shadow, stored: &p})
 			_, out.Files[f.Path] = look.now(f)
 		}
 	}

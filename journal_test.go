@@ -52,16 +52,16 @@ func TestJournalOfAnotherVersion(t *testing.T) {
 	require.NoError(t, err, "it changes nothing")
 	_, err = host.Apply(t.Context(), makeFile("/etc/x", []byte("x")))
 	assert.ErrorContains(t, err, recordPath("3"))
-	for _, other := range []string{`{"Schema":1,"ID":"3","Files":[{"Before":"YQ=="}]}`, `{"Schema":4,"ID":"3","Files":"none"}`} {
+	for _, other := range []string{`{"Schema":1,"ID":"3","Files":[{"Before":"YQ=="}]}`, `{"Schema":5,"ID":"3","Files":"none"}`} {
 		put(t, host, recordPath("3"), other)
 		_, err = host.Apply(t.Context(), makeFile("/etc/x", []byte("x")))
 		assert.ErrorContains(t, err, recordPath("3")+": written by another version")
 		assert.ErrorContains(t, host.Undo(t.Context(), "", nil), "another version")
 	}
-	put(t, host, recordPath("3"), `{"Schema":3,"ID":"4"}`)
+	put(t, host, recordPath("3"), `{"Schema":4,"ID":"4"}`)
 	_, err = host.Apply(t.Context(), makeFile("/etc/x", []byte("x")))
 	assert.ErrorContains(t, err, "renamed")
-	put(t, host, recordPath("3"), `{"Schema":3,"ID":"3","Files":[{"Hunks":[{"lines":[""]}]}]}`)
+	put(t, host, recordPath("3"), `{"Schema":4,"ID":"3","Files":[{"Hunks":[{"lines":[""]}]}]}`)
 	_, err = host.Apply(t.Context(), makeFile("/etc/x", []byte("x")))
 	assert.ErrorContains(t, err, "not a patch")
 }
@@ -81,7 +81,7 @@ func TestReceiptHoldsWhatChanged(t *testing.T) {
 		before, err := host.ReadFile("/etc/subuid")
 		require.NoError(t, err)
 		after := append(bytes.Clone(before), fmt.Sprintf("tenant%d:600000000:65536\n", i)...)
-		r, err := host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/subuid", Before: before, After: after, Lock: LockShadow}}})
+		r, err := host.Apply(t.Context(), Plan{Changes: []Change{{Path: "/etc/subuid", Before: before, After: after, Shadow: true}}})
 		require.NoError(t, err)
 		if i == 0 {
 			continue // it made the backup, which is a whole file
@@ -255,7 +255,7 @@ func TestForget(t *testing.T) {
 	t.Run("not what was interrupted", func(t *testing.T) {
 		rec, err := host.record("5")
 		require.NoError(t, err)
-		rec.State = StateApplying
+		rec.State = stateApplying
 		data, err := json.Marshal(rec)
 		require.NoError(t, err)
 		put(t, host, recordPath("5"), string(data))
@@ -362,7 +362,7 @@ func TestKilledWhileUndoingAnEarlierRun(t *testing.T) {
 		oldOrNew(t, host)
 		rec, err := host.record("1")
 		require.NoError(t, err)
-		if rec.State == StateUndoing {
+		if rec.State == stateUndoing {
 			_, err := host.Apply(t.Context(), makeFile("/etc/another", []byte("x")))
 			require.ErrorIs(t, err, ErrUnfinished, "step %d", i)
 			require.ErrorIs(t, host.Undo(t.Context(), "2", nil), ErrUnfinished, "step %d", i)

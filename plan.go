@@ -45,8 +45,10 @@ type Change struct {
 	After []byte
 	// Mode is for a new file, 0 for 0644; an existing file keeps its own.
 	Mode fs.FileMode
-	// Lock is the protocol that other writers of this file follow.
-	Lock Lock
+	// Shadow is for the files of shadow-utils, who lock /etc/.pwd.lock as by
+	// lckpwdf(3) and then FILE.lock, and keep the old content in "FILE-". So
+	// does Apply.
+	Shadow bool
 
 	stored *patch // of a change that came from JSON: its contents are on the host
 }
@@ -62,11 +64,11 @@ func (c Change) check() error {
 	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 	switch {
 	case !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || c.Path == "/":
-		return fmt.Errorf("%w: %q is not the clean absolute path of a file", errBadChange, c.Path)
+		return fmt.Errorf("bad change: %q is not the clean absolute path of a file", c.Path)
 	case !utf8.ValidString(c.Path):
-		return fmt.Errorf("%w: %q: the name is not UTF-8, and the journal cannot hold it", errBadChange, c.Path)
+		return fmt.Errorf("bad change: %w", recordable(c.Path))
 	case c.Mode&^bits != 0:
-		return fmt.Errorf("%w: %s: mode %v is not that of a regular file", errBadChange, c.Path, c.Mode)
+		return fmt.Errorf("bad change: %s: mode %v is not that of a regular file", c.Path, c.Mode)
 	}
 	return nil
 }
@@ -132,7 +134,7 @@ func (p Pos) String() string {
 
 // Merge joins plans in the order given. Equal actions and warnings are kept
 // once; the first title stays. Two plans that change one file are a
-// [*ConflictError], since the second was planned from bytes that the first
+// [*FileError], since the second was planned from bytes that the first
 // replaces: to change a file twice in one plan, edit the file's own value
 // (a document, a set of ranges) twice and plan once.
 func Merge(plans ...Plan) (Plan, error) {
@@ -144,7 +146,7 @@ func Merge(plans ...Plan) (Plan, error) {
 		}
 		for _, c := range p.Changes {
 			if first, ok := titles[c.Path]; ok {
-				return Plan{}, &ConflictError{Path: c.Path, Titles: [2]string{first, p.Title}}
+				return Plan{}, &FileError{File: c.Path, Err: fmt.Errorf("changed by two plans (%q and %q)", first, p.Title)}
 			}
 			titles[c.Path] = p.Title
 			all.Changes = append(all.Changes, c)
@@ -166,12 +168,8 @@ func Merge(plans ...Plan) (Plan, error) {
 // same reports whether two actions differ only in Why.
 func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.Where == b.Where }
 
-// A Lock is a protocol between the programs that write a file: [LockNone] or
-// [LockShadow]. It and the types below have a text form both ways.
-type Lock = enum.Of[lockNames]
-
-// When says how soon an [Action] is needed for the plan to take effect:
-// [WhenNow] or [WhenLater].
+// When says how soon an [Action] is needed for the plan to take effect: at once
+// or [WhenLater]. It and the types below have a text form both ways.
 type When = enum.Of[whenNames]
 
 // Where says which system an [Action] is for: [WhereHost], [WhereTree] or
@@ -182,16 +180,8 @@ type Where = enum.Of[whereNames]
 // the program's name: [ActionRun] and those after it.
 type ActionKind = enum.Of[kindNames]
 
-// The zero values are those that most changes and actions have.
+// The zero values are those that most actions have.
 const (
-	// LockNone is for files whose writers follow no protocol.
-	LockNone Lock = 0
-	// LockShadow is the protocol of shadow-utils: /etc/.pwd.lock as by
-	// lckpwdf(3), then FILE.lock, and the old content kept in "FILE-".
-	LockShadow Lock = 1
-
-	// WhenNow is for actions to run directly: restart docker, update-grub.
-	WhenNow When = 0
 	// WhenLater is for actions whose time a person chooses: a reboot.
 	WhenLater When = 1
 
@@ -209,13 +199,11 @@ const (
 )
 
 type (
-	lockNames  struct{}
 	whenNames  struct{}
 	whereNames struct{}
 	kindNames  struct{}
 )
 
-func (lockNames) Names() (string, []string)  { return "Lock", []string{"none", "shadow"} }
 func (whenNames) Names() (string, []string)  { return "When", []string{"now", "later"} }
 func (whereNames) Names() (string, []string) { return "Where", []string{"host", "tree", "boot"} }
 func (kindNames) Names() (string, []string) {

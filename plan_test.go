@@ -38,7 +38,7 @@ func TestDiffSaysWhatComesAndGoes(t *testing.T) {
 		"same":         {Change{Path: "/f", Before: []byte("a"), After: []byte("a")}, ""},
 		"last newline": {Change{Path: "/f", Before: []byte("a"), After: []byte("a\n")}, "--- /f\n+++ /f\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+a\n"},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, tt.change.Diff()) })
+		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, tt.change.diff()) })
 	}
 }
 
@@ -55,15 +55,15 @@ func TestDiffOfPartsIsTheDiffOfTheWhole(t *testing.T) {
 		if a == b {
 			return
 		}
-		require.Equal(t, b, patchFile(t, Change{Path: "f", Before: []byte(a), After: []byte(b)}.Diff(), a))
+		require.Equal(t, b, patchFile(t, Change{Path: "f", Before: []byte(a), After: []byte(b)}.diff(), a))
 	})
 }
 
 // What both texts start with may be what they end with as well.
 func TestDiffOfOneLineMoreAmongEqualOnes(t *testing.T) {
 	few, more := strings.Repeat("same\n", 40), strings.Repeat("same\n", 41)
-	assert.Equal(t, more, patchFile(t, Change{Path: "f", Before: []byte(few), After: []byte(more)}.Diff(), few))
-	assert.Equal(t, few, patchFile(t, Change{Path: "f", Before: []byte(more), After: []byte(few)}.Diff(), more))
+	assert.Equal(t, more, patchFile(t, Change{Path: "f", Before: []byte(few), After: []byte(more)}.diff(), few))
+	assert.Equal(t, few, patchFile(t, Change{Path: "f", Before: []byte(more), After: []byte(few)}.diff(), more))
 }
 
 // patchFile is patch(1) without any fuzz: every hunk must fit at its very line.
@@ -104,17 +104,17 @@ func patchFile(t require.TestingT, diff, text string) string {
 
 func TestDiffCountsLinesFromTheStartOfTheFile(t *testing.T) {
 	before := strings.Repeat("same\n", 1000)
-	got := Change{Path: "/f", Before: []byte(before + "end\n"), After: []byte(before + "new\nend\n")}.Diff()
+	got := Change{Path: "/f", Before: []byte(before + "end\n"), After: []byte(before + "new\nend\n")}.diff()
 	assert.Equal(t, "--- /f\n+++ /f\n@@ -998,4 +998,5 @@\n same\n same\n same\n+new\n end\n", got)
 }
 
 func TestTextForms(t *testing.T) {
 	a := Action{Why: "why", Argv: []string{"x"}, When: WhenLater, Where: WhereBoot, Kind: ActionReboot}
-	data, err := json.Marshal([]any{a, Action{}, LockShadow, LockNone, WhereTree, ActionRestartDocker, ActionReloadDocker})
+	data, err := json.Marshal([]any{a, Action{}, WhereTree, ActionRestartDocker, ActionReloadDocker})
 	require.NoError(t, err)
 	assert.Equal(t, `[{"why":"why","argv":["x"],"when":"later","where":"boot","kind":"reboot"},`+
-		`{"why":"","argv":null,"when":"now","where":"host","kind":"run"},"shadow","none","tree","restart-docker","reload-docker"]`, string(data))
-	assert.Equal(t, "Lock(9) When(9) Where(9) ActionKind(9)", fmt.Sprint(Lock(9), When(9), Where(9), ActionKind(9)))
+		`{"why":"","argv":null,"when":"now","where":"host","kind":"run"},"tree","restart-docker","reload-docker"]`, string(data))
+	assert.Equal(t, "When(9) Where(9) ActionKind(9)", fmt.Sprint(When(9), Where(9), ActionKind(9)))
 }
 
 func TestWarning(t *testing.T) {
@@ -127,10 +127,10 @@ func TestWarning(t *testing.T) {
 func TestMergeConflict(t *testing.T) {
 	file := Change{Path: "/etc/subuid", After: []byte("x")}
 	_, err := Merge(Plan{Title: "a", Changes: []Change{file}}, Plan{Title: "b", Changes: []Change{file}})
-	var conflict *ConflictError
-	require.ErrorAs(t, err, &conflict)
-	assert.Equal(t, ConflictError{"/etc/subuid", [2]string{"a", "b"}}, *conflict)
-	assert.EqualError(t, err, "/etc/subuid: changed by two plans (a; b)")
+	var at *FileError
+	require.ErrorAs(t, err, &at)
+	assert.Equal(t, "/etc/subuid", at.File)
+	assert.EqualError(t, err, `/etc/subuid: changed by two plans ("a" and "b")`)
 }
 
 func TestBadChange(t *testing.T) {
@@ -147,7 +147,7 @@ func TestBadChange(t *testing.T) {
 			h := Host{Root: t.TempDir()}
 			c.After = []byte("x")
 			_, err := h.Apply(t.Context(), Plan{Changes: []Change{c}})
-			assert.ErrorIs(t, err, errBadChange)
+			assert.ErrorContains(t, err, "bad change: ")
 			list, err := os.ReadDir(h.Root)
 			require.NoError(t, err)
 			assert.Empty(t, list, "nothing is made")

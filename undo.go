@@ -22,7 +22,7 @@ import (
 // extended attributes; a new file is removed. In a file that others wrote to,
 // Undo reverts exactly the members of a JSON object or the lines that the plan
 // changed, and keeps everything else, owner and mode too. If it does not find
-// them as they were written, it returns a [*ChangedError] that names them and
+// them as they were written, it returns [ErrChanged], which names them, and
 // changes nothing. A path in force gets its old content whatever it holds now;
 // if that was too large to keep (64 KiB), what can be found of the plan is
 // removed.
@@ -89,7 +89,7 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	}
 	var changes []Change
 	for _, f := range r.Files {
-		changes = append(changes, Change{Path: f.Path, Lock: f.Lock})
+		changes = append(changes, Change{Path: f.Path, Shadow: f.Shadow})
 	}
 	shadow, err := a.lockFiles(ctx, changes)
 	if err != nil {
@@ -113,7 +113,7 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r.State = StateUndoing
+	r.State = stateUndoing
 	if err := a.keep(r); err != nil {
 		return err
 	}
@@ -194,7 +194,6 @@ type undoJob struct {
 func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 	var todo []undoJob
 	var errs []error
-	changed := map[string]string{}
 	look := looker{host: a.host}
 	for _, f := range slices.Backward(r.Files) {
 		now, state := look.now(f)
@@ -221,7 +220,7 @@ func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 			forced := slices.Contains(force, f.Path)
 			var why string
 			if u.after, why = f.takeOut(now, forced); why != "" {
-				changed[f.Path] = why
+				errs = append(errs, changed(f.Path, why))
 				continue
 			}
 			if u.others = !forced; u.others {
@@ -234,9 +233,7 @@ func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 		errs = append(errs, err)
 		todo = append(todo, u)
 	}
-	if len(changed) > 0 {
-		errs = append(errs, &ChangedError{Files: changed})
-	}
+	slices.Reverse(errs)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

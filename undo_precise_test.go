@@ -266,7 +266,7 @@ func TestPlanTravelsAsJSON(t *testing.T) {
 	assert.Equal(t, []string{"/etc/default/grub"}, changedFiles(t, err), "it is for the bytes that it was made from")
 
 	t.Run("documented form", func(t *testing.T) {
-		text, err := json.Marshal(Plan{Title: "t", Changes: []Change{{Path: "/f", Before: []byte("a\x1b\n"), After: []byte("b\n"), Lock: LockShadow}, {Path: "/new", After: []byte("x\n")}}})
+		text, err := json.Marshal(Plan{Title: "t", Changes: []Change{{Path: "/f", Before: []byte("a\x1b\n"), After: []byte("b\n"), Shadow: true}, {Path: "/new", After: []byte("x\n")}}})
 		require.NoError(t, err)
 		assert.JSONEq(t, `{"title":"t","changes":[
 			{"path":"/f","before":"sha256:75d254b552616af563db83bd2240053433d7611a8104b586b3810ce15b5db495","after":"sha256:0263829989b6fd954f72baaf2fc64bc2e2f01d692d4de72986ea808f6e99813f",

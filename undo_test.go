@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
 func applied(t *testing.T) (Host, Receipt) {
@@ -158,7 +160,7 @@ func TestUpdatePlansAgainWhereOthersWrite(t *testing.T) {
 			for range 5 {
 				_, err := host.Update(t.Context(), func() (Plan, error) {
 					now, err := host.ReadFile("/etc/subuid")
-					return Plan{Changes: []Change{{Path: "/etc/subuid", Before: now, After: append(now[:len(now):len(now)], 'x'), Lock: LockShadow}}}, err
+					return Plan{Changes: []Change{{Path: "/etc/subuid", Before: now, After: append(now[:len(now):len(now)], 'x'), Shadow: true}}}, err
 				})
 				assert.NoError(t, err)
 			}
@@ -231,7 +233,7 @@ func TestUpdatePlansOnce(t *testing.T) {
 		require.NoError(t, err)
 		open, err := host.record(r.ID)
 		require.NoError(t, err)
-		open.State = StateApplying
+		open.State = stateApplying
 		require.NoError(t, a.keep(open))
 		plans = 0
 		require.NoError(t, update(makeFile("/y", []byte("x")), func() {
@@ -264,7 +266,7 @@ func TestUpdateEndsWherePlanNeverReadsAgain(t *testing.T) {
 	plans := 0
 	_, err := host.Update(t.Context(), func() (Plan, error) {
 		plans++
-		return Plan{Changes: []Change{{Path: "/etc/subuid", Before: []byte("old\n"), After: []byte("new\n"), Lock: LockShadow}}}, nil
+		return Plan{Changes: []Change{{Path: "/etc/subuid", Before: []byte("old\n"), After: []byte("new\n"), Shadow: true}}}, nil
 	})
 	require.ErrorIs(t, err, ErrChanged)
 	assert.ErrorContains(t, err, "planned 50 times, and never from what the file holds: /etc/subuid: ")
@@ -284,7 +286,7 @@ func TestAFileIsNotMadeLargerThanUndoCanRead(t *testing.T) {
 	host := faultHost(t, t.TempDir())
 	start := tree(t, host.Root)
 	_, err := host.Apply(t.Context(), Plan{Changes: []Change{
-		{Path: "/etc/subuid", Before: []byte(faultTree["etc/subuid"]), After: make([]byte, MaxFileSize+1)},
+		{Path: "/etc/subuid", Before: []byte(faultTree["etc/subuid"]), After: make([]byte, hostfs.MaxFileSize+1)},
 	}})
 	require.ErrorIs(t, err, ErrTooLarge)
 	assert.Equal(t, start, tree(t, host.Root))
@@ -334,7 +336,7 @@ func TestUndoDoesNotAskForAFileThatItRemoves(t *testing.T) {
 func TestForcedUndoRefusesWhatItCannotReadAndChangesNothing(t *testing.T) {
 	for name, spoil := range map[string]func(*testing.T, Host) error{
 		"too large": func(_ *testing.T, h Host) error {
-			return os.Truncate(filepath.Join(h.Root, "/etc/subuid"), MaxFileSize+1)
+			return os.Truncate(filepath.Join(h.Root, "/etc/subuid"), hostfs.MaxFileSize+1)
 		},
 		"unreadable": func(t *testing.T, h Host) error {
 			if os.Geteuid() == 0 {

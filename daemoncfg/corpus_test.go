@@ -67,7 +67,7 @@ func asDockerd(data []byte) (string, error) {
 
 // diffLines counts the lines that go and come.
 func diffLines(before, after []byte) (gone, come int) {
-	diff := usernskit.Change{Path: "daemon.json", Before: before, After: after}.Diff()
+	diff := usernskit.Plan{Changes: []usernskit.Change{{Path: "daemon.json", Before: before, After: after}}}.Diff()
 	for i, line := range strings.Split(diff, "\n") {
 		switch {
 		case i < 2: // --- and +++

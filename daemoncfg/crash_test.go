@@ -163,7 +163,7 @@ func takeBack(t *testing.T, h usernskit.Host) (n int) {
 	receipts, err := h.Receipts()
 	require.NoError(t, err)
 	for _, r := range receipts {
-		if r.State == usernskit.StateApplying {
+		if r.State != usernskit.StateApplied && r.State != usernskit.StateUndone {
 			require.NoError(t, h.Undo(context.Background(), r.ID, nil))
 			n++
 		}

@@ -179,7 +179,7 @@ func (r Restart) actions() (restart usernskit.Action, others []usernskit.Action)
 		case len(a.Argv) == 0:
 		case a.Kind == usernskit.ActionRestartDocker:
 			restart = a
-		case a.Kind == usernskit.ActionRun && a.When == usernskit.WhenNow && a.Where == usernskit.WhereHost:
+		case a.Kind == usernskit.ActionRun && a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost:
 			others = append(others, a)
 		}
 	}

@@ -524,7 +524,7 @@ func (p *planner) write() error {
 
 // change is that of a file as it was read.
 func change(before, after *File) usernskit.Change {
-	return usernskit.Change{Path: before.name, Before: before.Bytes(), After: after.Bytes(), Mode: 0o644, Lock: usernskit.LockShadow}
+	return usernskit.Change{Path: before.name, Before: before.Bytes(), After: after.Bytes(), Mode: 0o644, Shadow: true}
 }
 
 // PlanRelease plans to remove all lines of an owner from the two files, under

@@ -60,7 +60,7 @@ func TestPlanGivesTheSameFreeRangeInBothFiles(t *testing.T) {
 	}, after(plan))
 	assert.Empty(t, plan.Warnings)
 	for _, c := range plan.Changes {
-		assert.Equal(t, usernskit.LockShadow, c.Lock)
+		assert.True(t, c.Shadow)
 	}
 }
 

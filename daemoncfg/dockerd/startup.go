@@ -305,9 +305,9 @@ func (s Startup) Restart() usernskit.Action {
 		where = usernskit.WhereBoot
 	}
 	return usernskit.Action{
-		Why:  "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
-		Argv: argv,
-		When: usernskit.WhenNow, Where: where, Kind: usernskit.ActionRestartDocker,
+		Why:   "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
+		Argv:  argv,
+		Where: where, Kind: usernskit.ActionRestartDocker,
 	}
 }
 

@@ -127,5 +127,5 @@ func (e *env) decision(ctx context.Context, p usernskit.Plan) string {
 
 // isNow reports whether --restart runs the action.
 func isNow(a usernskit.Action) bool {
-	return a.When == usernskit.WhenNow && a.Where == usernskit.WhereHost
+	return a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost
 }

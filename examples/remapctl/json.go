@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
@@ -56,7 +57,6 @@ func errorJSON(err error) jsonError {
 		}
 	}
 	var at *usernskit.FileError
-	var two *usernskit.ConflictError
 	var ids *subid.ConflictError
 	var path *fs.PathError
 	switch e := &out.Error; {
@@ -64,8 +64,6 @@ func errorJSON(err error) jsonError {
 		e.File, e.Line, e.Column = at.File, at.Line, at.Col
 	case errors.As(err, &ids):
 		e.File, e.Line = ids.File, ids.Line
-	case errors.As(err, &two):
-		e.ID, e.File = "conflict", two.Path
 	case errors.As(err, &path):
 		e.File = path.Path
 	}
@@ -82,7 +80,7 @@ var known = []struct {
 	{subid.ErrSmallRange, "small-range", "nothing was changed; to go on all the same: --accept-risk small-range"},
 	{usernskit.ErrChanged, "changed", "another program wrote the file in between; nothing was changed: look at it and run again"},
 	{usernskit.ErrImmutable, "immutable", "nothing was changed; lsattr(1) shows the attribute, chattr -i clears it"},
-	{usernskit.ErrReadOnly, "read-only", "nothing was changed; the file system is mounted read-only"},
+	{syscall.EROFS, "read-only", "nothing was changed; the file system is mounted read-only"},
 	{usernskit.ErrHardLinked, "hard-linked", "nothing was changed; break the link with: cp -p FILE FILE.new && mv FILE.new FILE"},
 	{usernskit.ErrBindMounted, "bind-mounted", "nothing was changed; edit the file where it is mounted from"},
 	{usernskit.ErrNoReceipt, "no-receipt", ""},

@@ -165,8 +165,9 @@ func (e *env) mapFile(name string) (userns.Mapping, error) {
 
 // bounded reads what may be a file of the host, with the limit of one.
 func bounded(in io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(in, usernskit.MaxFileSize+1))
-	if err == nil && len(data) > usernskit.MaxFileSize {
+	const limit = 16 << 20
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && len(data) > limit {
 		err = usernskit.ErrTooLarge
 	}
 	return data, err

@@ -127,15 +127,23 @@ func parseAge(text string) (time.Duration, error) {
 // showEdits prints, for each file that others have edited, what the receipt wrote
 // there and what differs now.
 func (e *env) showEdits(r usernskit.Receipt, err error) error {
-	var changed *usernskit.ChangedError
-	if !errors.As(err, &changed) {
+	var list interface{ Unwrap() []error }
+	if !errors.Is(err, usernskit.ErrChanged) || !errors.As(err, &list) {
 		return err
+	}
+	changed := map[string]string{}
+	for _, err := range list.Unwrap() {
+		var at *usernskit.FileError
+		if errors.As(err, &at) {
+			changed[at.File] = at.Error()
+		}
 	}
 	again := []string{"undo", r.ID}
 	for _, c := range r.Changes {
-		if why, ok := changed.Files[c.Path]; ok {
+		if why, ok := changed[c.Path]; ok {
 			again = append(again, "--force-file", c.Path)
-			e.note("%s%s: %s", text.VisibleLines(c.Diff()), c.Path, text.Visible(why))
+			diff := usernskit.Plan{Changes: []usernskit.Change{c}}.VisibleDiff()
+			e.note("%s%s", diff, text.Visible(why))
 		}
 	}
 	return fmt.Errorf("edited since receipt %s, as shown above, so nothing was changed; to lose these edits: %s", r.ID, e.self(again...))
@@ -145,7 +153,7 @@ func (e *env) showEdits(r usernskit.Receipt, err error) error {
 // command: nobody asks for receipts before something is odd.
 func (e *env) reportUnfinished() {
 	r, err := e.host.Receipt("") // the interrupted run, if there is one
-	if err == nil && (r.State == usernskit.StateApplying || r.State == usernskit.StateUndoing) {
+	if err == nil && r.State != usernskit.StateApplied {
 		e.note("interrupted, or under way: %s (receipt %s); to take it back: %s", r.Title, r.ID, e.self("undo"))
 	}
 }

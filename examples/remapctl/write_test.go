@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func TestAWaitNamesTheProgramThatHasTheLock(t *testing.T) {
 }
 
 func TestAHalfDoneRunIsNotSaidToHaveChangedNothing(t *testing.T) {
-	err := errors.Join(usernskit.ErrReadOnly, usernskit.ErrChanged, usernskit.ErrUnfinished)
+	err := errors.Join(syscall.EROFS, usernskit.ErrChanged, usernskit.ErrUnfinished)
 	assert.Equal(t, []string{"run: remapctl undo --yes"}, hints(err))
 }
 

@@ -135,7 +135,7 @@ func (r Registry) edit(ctx context.Context, c fleet.Claim, decide func(have *fle
 
 // read returns the file's bytes, nil where there is none, and its lines.
 func (r Registry) read() ([]byte, []line, error) {
-	data, err := hostfs.Root("").ReadFile(r.Path, usernskit.MaxFileSize)
+	data, err := hostfs.Root("").ReadFile(r.Path, hostfs.MaxFileSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}

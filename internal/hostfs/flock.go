@@ -45,7 +45,7 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, hostError("lock", path, ctx.Err()) // the lock may be free
 		}
-		return nil, hostError("lock", path, fmt.Errorf("%w by another run", ErrLocked))
+		return nil, hostError("lock", path, fmt.Errorf("%w by another run", errLocked))
 	}
 }
 

@@ -152,8 +152,7 @@ func (r Root) Lstat(path string) (fs.FileInfo, error) {
 	return info, hostError("lstat", path, err)
 }
 
-// PathError names the path as on the host in an error of the os package. A
-// read-only file system gives [ErrReadOnly].
+// PathError names the path as on the host in an error of the os package.
 func PathError(op, path string, err error) error { return hostError(op, path, explain(err)) }
 
 // hostError makes err a [*fs.PathError] that names the path as on the host.

@@ -16,7 +16,7 @@ import (
 
 // Check reports whether path can be replaced or made, before anything is
 // written. Its errors are [ErrNotRegular], [ErrHardLinked], [ErrBindMounted],
-// [ErrImmutable], [ErrReadOnly] or [fs.ErrPermission], with the path.
+// [ErrImmutable], [unix.EROFS] or [fs.ErrPermission], with the path.
 func (w Writer) Check(path string) error {
 	target, err := w.Root.Resolve(path)
 	if err != nil {
@@ -68,17 +68,14 @@ func checkDir(dir string) error {
 		return err
 	}
 	if fsys.Flags&unix.ST_RDONLY != 0 {
-		return ErrReadOnly
+		return unix.EROFS
 	}
 	return explain(unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS))
 }
 
-// explain names errors for which the kernel has only a number.
+// explain names an error for which the kernel has only a number.
 func explain(err error) error {
-	switch {
-	case errors.Is(err, unix.EROFS):
-		return ErrReadOnly
-	case errors.Is(err, unix.EBUSY):
+	if errors.Is(err, unix.EBUSY) {
 		return ErrBindMounted
 	}
 	return err

@@ -88,9 +88,9 @@ func TestMountsAndAttributesAreToldApart(t *testing.T) {
 	require.NoError(t, unix.Mount(root+"/ro", root+"/ro", "", unix.MS_BIND, ""))
 	defer unix.Unmount(root+"/ro", unix.MNT_DETACH)
 	require.NoError(t, unix.Mount("", root+"/ro", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-	assert.ErrorIs(t, w.Check("/ro/file"), ErrReadOnly)
-	assert.ErrorIs(t, w.Check("/ro/new"), ErrReadOnly)
-	assert.ErrorIs(t, replace(root, "/ro/file", "x", "z"), ErrReadOnly)
+	assert.ErrorIs(t, w.Check("/ro/file"), unix.EROFS)
+	assert.ErrorIs(t, w.Check("/ro/new"), unix.EROFS)
+	assert.ErrorIs(t, replace(root, "/ro/file", "x", "z"), unix.EROFS)
 
 	write(t, root+"/etc/fixed", "x")
 	f, err := os.Open(root + "/etc/fixed")

@@ -29,8 +29,8 @@ var shadowOrder = [...]string{"/etc/passwd", "/etc/group", "/etc/gshadow", "/etc
 
 // LockShadow takes the locks that shadow-utils take before they write the given
 // files: /etc/.pwd.lock as lckpwdf(3) does, then FILE.lock for each file. It
-// waits as long as ctx allows, without a deadline 15 s, and then returns
-// [ErrLocked] with the lock file and its holder.
+// waits as long as ctx allows, without a deadline 15 s. Then its error matches
+// [context.DeadlineExceeded], with the lock file and its holder.
 //
 // The first lock is an open file description lock: it excludes the POSIX lock
 // of lckpwdf(3), but closing another descriptor of the file does not release
@@ -82,9 +82,9 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		who := whole
 		if err := unix.FcntlFlock(l.pwd.Fd(), unix.F_OFD_GETLK, &who); err == nil && who.Pid > 0 {
-			return fmt.Errorf("%w by %s", ErrLocked, process(int(who.Pid)))
+			return fmt.Errorf("%w by %s", errLocked, process(int(who.Pid)))
 		}
-		return ErrLocked
+		return errLocked
 	}
 	return explain(err)
 }
@@ -221,7 +221,7 @@ var errStale = errors.New("left behind by a process that is gone")
 func lockHolder(lock string) error {
 	data, written, err := readLock(lock)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s came and went", ErrLocked, lock)
+		return fmt.Errorf("%w: %s came and went", errLocked, lock)
 	}
 	if err != nil {
 		return err
@@ -229,12 +229,12 @@ func lockHolder(lock string) error {
 	text := string(bytes.TrimSuffix(data, []byte{0}))
 	pid, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || pid <= 0 || strings.TrimLeft(text, "0123456789") != "" {
-		return fmt.Errorf("%w: %s holds no process ID (%q), so nobody can tell who made it; remove it if no useradd, usermod or userdel is running", ErrLocked, lock, truncate(text))
+		return fmt.Errorf("%w: %s holds no process ID (%q), so nobody can tell who made it; remove it if no useradd, usermod or userdel is running", errLocked, lock, truncate(text))
 	}
 	if unix.Kill(int(pid), 0) == unix.ESRCH || startedAfter(int(pid), written) {
-		return fmt.Errorf("%w: %s is %w (process %d)", ErrLocked, lock, errStale, pid)
+		return fmt.Errorf("%w: %s is %w (process %d)", errLocked, lock, errStale, pid)
 	}
-	return fmt.Errorf("%w: %s is held by %s, or was left by a process of another PID namespace (a container)", ErrLocked, lock, process(int(pid)))
+	return fmt.Errorf("%w: %s is held by %s, or was left by a process of another PID namespace (a container)", errLocked, lock, process(int(pid)))
 }
 
 // readLock returns what a lock file holds and when it was written.

@@ -66,7 +66,7 @@ func TestAStaleLockIsTakenOverAndAnUnreadableOneIsNot(t *testing.T) {
 			require.NoError(t, l.Unlock())
 			continue
 		}
-		require.ErrorIs(t, err, ErrLocked, "%q", content)
+		require.ErrorIs(t, err, errLocked, "%q", content)
 		assert.ErrorContains(t, err, want)
 		assert.ErrorContains(t, err, "subuid.lock")
 		data, err := os.ReadFile(root + "/etc/subuid.lock")
@@ -104,7 +104,7 @@ func TestALockIsStaleWhereAYoungerProcessHasItsPID(t *testing.T) {
 				require.NoError(t, os.Chtimes(lock, time.Time{}, tt.written))
 				l, err := w.LockShadow(soon(t), "/etc/subuid")
 				if !tt.stale {
-					require.ErrorIs(t, err, ErrLocked)
+					require.ErrorIs(t, err, errLocked)
 					assert.FileExists(t, lock)
 					return
 				}
@@ -137,7 +137,7 @@ f = open(sys.argv[1], "w"); fcntl.lockf(f, fcntl.LOCK_EX); print("locked", flush
 	require.NoError(t, err)
 
 	_, err = w.LockShadow(soon(t), "/etc/subuid")
-	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorIs(t, err, errLocked)
 	assert.ErrorContains(t, err, fmt.Sprintf("process %d", holder.Process.Pid))
 	assert.NoFileExists(t, root+"/etc/subuid.lock")
 }
@@ -148,12 +148,12 @@ func TestTheWaitEndsWithTheContext(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Unlock()
 	_, err = w.LockShadow(soon(t), "/etc/subuid")
-	assert.ErrorIs(t, err, ErrLocked)
+	assert.ErrorIs(t, err, errLocked)
 	f, err := w.Root.Flock(t.Context(), "/etc/own.lock")
 	require.NoError(t, err)
 	defer f.Close()
 	_, err = w.Root.Flock(soon(t), "/etc/own.lock")
-	assert.ErrorIs(t, err, ErrLocked)
+	assert.ErrorIs(t, err, errLocked)
 }
 
 // A useradd that comes while we hold .pwd.lock waits for us and then goes on.
@@ -200,7 +200,7 @@ func TestALockIsNeverSeenUnderAnotherName(t *testing.T) {
 	l, err := w.LockShadow(t.Context(), "/etc/subuid")
 	require.NoError(t, err)
 	_, err = w.LockShadow(soon(t), "/etc/subuid")
-	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorIs(t, err, errLocked)
 	require.NoError(t, l.Unlock())
 	var names []string
 	buf := make([]byte, 1<<16)
@@ -237,5 +237,5 @@ func TestAWaitThatIsCalledOffDoesNotBlameAnotherRun(t *testing.T) {
 	cancel()
 	_, err = w.Root.Flock(ctx, "/etc/own.lock")
 	assert.ErrorIs(t, err, context.Canceled)
-	assert.NotErrorIs(t, err, ErrLocked)
+	assert.NotErrorIs(t, err, errLocked)
 }
