@@ -250,6 +250,15 @@ func spellUBoot(a Arg, text string) (string, error) {
 	return spellLiteral(a, text)
 }
 
+// spellMadeUBoot is for a file from which a tool makes extlinux.conf, and in
+// which it reads a backslash as part of an escape.
+func spellMadeUBoot(a Arg, text string) (string, error) {
+	if strings.Contains(text, `\`) {
+		return "", fmt.Errorf("%w: the program that makes extlinux.conf reads a backslash as part of an escape", ErrEncoding)
+	}
+	return spellUBoot(a, text)
+}
+
 // spellLimine is for /etc/default/limine, whose reader knows assignments in
 // double quotes.
 func spellLimine(_ Arg, text string) (string, error) {

@@ -69,7 +69,7 @@ func owned(s *site) bool {
 
 // grub recognises GRUB 2 by the menu that it reads, or by the file that one
 // will be made from.
-func grub(c *candidate, _ bool) {
+func grub(c *site) {
 	if c.loaderType() == "grub2-bls" {
 		grubOnESP(c)
 		return
@@ -109,7 +109,7 @@ func grub(c *candidate, _ bool) {
 
 // grubOnESP is openSUSE's grub2-bls: sdbootutil makes the entries on the ESP,
 // from /etc/kernel/cmdline; /etc/default/grub is not read.
-func grubOnESP(c *candidate) {
+func grubOnESP(c *site) {
 	c.Kind, c.sdbootutil = KindGRUBBLS, true
 	c.loadEntries(true, "/boot/efi/loader/entries", "/efi/loader/entries", "/boot/loader/entries")
 	c.loadKernelCmdline()
@@ -212,14 +212,14 @@ func (s *site) loaderConf() string {
 // systemdBoot recognises systemd-boot by loader.conf or entries, and hosts
 // whose only kernels have the arguments inside. Entries that GRUB reads are not
 // a sign of it.
-func systemdBoot(c *candidate, claimed bool) {
+func systemdBoot(c *site) {
 	conf := c.loaderConf()
 	var dirs []string
 	for _, boot := range []string{"/efi", "/boot", "/boot/efi"} {
 		dirs = append(dirs, boot+"/loader/entries")
 		c.images = append(c.images, c.list(boot+"/EFI/Linux", ".efi")...)
 	}
-	if !claimed || conf != "" || c.loaderType() == "systemd-boot" {
+	if !c.claimed || conf != "" || c.loaderType() == "systemd-boot" {
 		c.loadEntries(false, dirs...)
 	}
 	for _, found := range append([]string{conf, c.entriesDir}, c.images...) {
@@ -250,14 +250,14 @@ func systemdBoot(c *candidate, claimed bool) {
 }
 
 // unified explains a host that boots an image with the arguments inside.
-func (c *candidate) unified(what string) {
+func (c *site) unified(what string) {
 	c.Kind = KindUKI
 	c.Why = what + ": put them into the file that it is built from (/etc/kernel/cmdline, /etc/cmdline.d), then rebuild and sign it"
 	c.Command = []string{"kernel-install", "add-all"}
 }
 
 // extlinux recognises extlinux, and U-Boot that reads the same file.
-func extlinux(c *candidate, _ bool) {
+func extlinux(c *site) {
 	file := c.first("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg")
 	source := ""
 	for _, name := range []string{ubootDefaults, alpineDefaults} {
@@ -279,7 +279,7 @@ func extlinux(c *candidate, _ bool) {
 
 // limine recognises Limine by its configuration, in the places where it looks
 // and where distributions put it.
-func limine(c *candidate, _ bool) {
+func limine(c *site) {
 	var names []string
 	for _, boot := range []string{"/boot", "/efi", "/boot/efi"} {
 		for _, dir := range []string{"", "/limine", "/EFI/limine", "/EFI/BOOT", "/EFI/arch-limine"} {
@@ -304,38 +304,20 @@ func limine(c *candidate, _ bool) {
 	}
 }
 
-// refind recognises rEFInd by the file that it reads beside a kernel.
-func refind(c *candidate, _ bool) {
-	const file = "/boot/refind_linux.conf"
-	if !c.exists(file) {
-		return
-	}
-	c.evidence(weightLive, file)
-	c.Kind, c.Why = KindOther, "rEFInd: add the argument to each line of "+file
-}
-
-// others recognises loaders that are not edited.
-func others(c *candidate, _ bool) {
-	for _, known := range []struct {
-		weight    int
-		file, why string
-	}{
-		{weightLegacy, "/boot/grub/grub.conf", "GRUB legacy: add the argument to the kernel lines of /boot/grub/grub.conf, or use grubby"},
-		{weightLegacy, "/boot/grub/menu.lst", "GRUB legacy: add the argument to the kernel lines of /boot/grub/menu.lst"},
-		{weightLive, "/boot/armbianEnv.txt", "Armbian: add the argument to extraargs= in /boot/armbianEnv.txt"},
-		{weightLegacy, "/etc/lilo.conf", "LILO: add the argument to append= in /etc/lilo.conf, then run lilo"},
-	} {
-		if c.exists(known.file) {
-			c.Kind, c.Why = KindOther, known.why
-			c.evidence(known.weight, known.file)
-			return
+// explained recognises a loader that is not edited by the first of its files
+// that exists.
+func explained(weight int, why string, files ...string) func(*site) {
+	return func(c *site) {
+		if file := c.first(files...); file != "" {
+			c.evidence(weight, file)
+			c.Kind, c.Why = KindOther, fmt.Sprintf(why, file)
 		}
 	}
 }
 
 // raspberry recognises the Raspberry Pi's firmware by config.txt and the
 // command line that it names.
-func raspberry(c *candidate, _ bool) {
+func raspberry(c *site) {
 	for _, dir := range []string{"/boot/firmware", "/boot"} {
 		config := dir + "/config.txt"
 		if c.read(config) == nil {
@@ -356,13 +338,13 @@ func raspberry(c *candidate, _ bool) {
 		}
 		switch moved := bytes.Contains(text, []byte("has moved to /boot/firmware")); {
 		case unsure != "":
-			c.refusal(fmt.Errorf("%s: %w: %s", config, ErrUnsupportedSyntax, unsure))
+			c.refuse = fmt.Errorf("%s: %w: %s", config, ErrUnsupportedSyntax, unsure)
 		case moved:
-			c.refusal(fmt.Errorf("%s: %w: its text says that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace))
+			c.refuse = fmt.Errorf("%s: %w: its text says that it has moved to /boot/firmware/cmdline.txt: mount /boot/firmware", file, ErrNoPlace)
 		case text == nil && lines["os_prefix"]+lines["cmdline"] == "cmdline.txt":
 			continue // not for Linux
 		case text == nil:
-			c.refusal(fmt.Errorf("%s: %w: it names %s, which does not exist", config, ErrNoPlace, file))
+			c.refuse = fmt.Errorf("%s: %w: it names %s, which does not exist", config, ErrNoPlace, file)
 		}
 		c.evidence(weight, config)
 		c.Kind, c.linePath, c.Why = KindRaspberry, file, "the firmware reads "+file

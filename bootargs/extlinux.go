@@ -266,14 +266,14 @@ func (c *extlinuxConf) named(kernel string) (list []*stanza, err error) {
 	return list, nil
 }
 
-// An extlinuxStore is the file from which extlinux.conf is made, or
-// extlinux.conf itself.
-type extlinuxStore struct {
-	path, what, whose string
-	standard          string       // the value that holds where the variable is empty
-	before            []*shellFile // sourced before path
-	tool              string       // makes extlinux.conf
-	err               error
+// A lineStore is a file with one command line for all kernels.
+type lineStore struct {
+	Place
+	spell    speller
+	tool     string       // makes the boot loader's configuration from it
+	standard string       // the value that holds where the variable is not set
+	before   []*shellFile // sourced before it
+	err      error        // why its value cannot be known
 }
 
 const (
@@ -285,61 +285,93 @@ const (
 	alpineDefaults = "/etc/update-extlinux.conf"
 )
 
-func (s *site) extlinuxStore() extlinuxStore {
-	if s.read(alpineDefaults) != nil {
-		return extlinuxStore{path: alpineDefaults, what: "default_kernel_opts", whose: "every kernel", tool: "update-extlinux"}
-	}
-	if s.exists("/usr/sbin/u-boot-update") || s.read(ubootDefaults) != nil {
-		if store := s.ubootStore(); store.path != "" {
+// hasLineStore reports whether there is such a file, or extlinux.conf itself.
+func (s *site) hasLineStore() bool {
+	return s.Kind == KindRaspberry || s.Kind == KindLimine || s.Kind == KindExtlinux
+}
+
+func (s *site) lineStore() lineStore {
+	const all = "every kernel"
+	switch {
+	case s.Kind == KindRaspberry:
+		return lineStore{Place: Place{Path: s.linePath, For: all}, spell: spellLiteral}
+	case s.Kind == KindLimine:
+		return lineStore{Place: Place{Path: limineDefaults, What: limineKey, For: all}, spell: spellLimine, tool: "limine-update"}
+	case s.read(alpineDefaults) != nil:
+		return lineStore{Place: Place{Path: alpineDefaults, What: "default_kernel_opts", For: all}, spell: spellMadeUBoot, tool: "update-extlinux"}
+	case s.exists("/usr/sbin/u-boot-update") || s.read(ubootDefaults) != nil:
+		if store, ok := s.ubootStore(); ok {
 			return store
 		}
 	}
-	return extlinuxStore{path: s.extlinux, what: "append", whose: "every label"}
+	return lineStore{Place: Place{Path: s.extlinux, What: "append", For: "every label"}, spell: spellUBoot}
 }
 
 // ubootStore finds where u-boot-update (Debian's u-boot-menu) takes the
-// arguments from. It is empty where u-boot-update does not make the file.
-func (s *site) ubootStore() extlinuxStore {
-	store := extlinuxStore{what: ubootVariable, whose: "every kernel", tool: "u-boot-update"}
-	names := append([]string{ubootDefaults}, s.list(ubootVendor, ".conf")...)
+// arguments from. ok is false where u-boot-update does not make the file.
+func (s *site) ubootStore() (store lineStore, ok bool) {
+	store = lineStore{Place: Place{Path: ubootDefaults, What: ubootVariable, For: "every kernel"}, spell: spellMadeUBoot, tool: "u-boot-update"}
 	var files []*shellFile
-	for _, name := range append(names, s.list(ubootDropIns, ".conf")...) {
+	for _, name := range slices.Concat([]string{ubootDefaults}, s.list(ubootVendor, ".conf"), s.list(ubootDropIns, ".conf")) {
 		src := s.read(name)
 		if src == nil {
 			continue
 		}
 		f, err := parseShell(name, src)
 		if err != nil {
-			return extlinuxStore{path: name, what: ubootVariable, err: err}
+			store.Path, store.err = name, err
+			return store, true
 		}
 		files = append(files, f)
 	}
 	env := evaluate(files...)
 	if update := env["U_BOOT_UPDATE"]; !update.unknown && update.text != "" && update.text != "true" {
-		return extlinuxStore{}
+		return store, false
 	}
 	value := env[ubootVariable]
 	switch {
 	case value.unknown:
-		store.path = value.file
+		store.Path = value.file
 		store.err = &usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
-		return store
 	case value.text == "" && s.read("/etc/kernel/cmdline") != nil:
-		return extlinuxStore{path: "/etc/kernel/cmdline", whose: "every kernel", tool: store.tool}
+		store.Path, store.What = "/etc/kernel/cmdline", ""
+		return store, true
 	case value.text == "":
-		store.path, store.standard = ubootDefaults, ubootStandard
+		store.standard = ubootStandard
 	case strings.HasPrefix(value.file, "/usr/"):
-		store.path = ubootDropIns + "/99-usernskit.conf"
+		store.Path = ubootDropIns + "/99-usernskit.conf"
 	default:
-		store.path = value.file
+		store.Path = value.file
 	}
-	for _, f := range files {
-		if f.name == store.path {
-			break
-		}
-		store.before = append(store.before, f)
+	if i := slices.IndexFunc(files, func(f *shellFile) bool { return f.name == store.Path }); i >= 0 {
+		files = files[:i]
 	}
-	return store
+	store.before = files
+	return store, true
+}
+
+// value returns the command line that a store gives now; unknown where reading
+// does not show it.
+func (s *site) value(store lineStore) (text string, unknown bool) {
+	src := s.read(store.Path)
+	switch {
+	case store.err != nil:
+		return "", true
+	case store.What == "":
+		return strings.TrimSpace(string(src)), false
+	case s.Kind == KindLimine:
+		_, text = limineLines(src)
+		return text, false
+	}
+	f, err := parseShell(store.Path, src)
+	if err != nil {
+		return "", true
+	}
+	v := f.value(store.What, store.before)
+	if v.unknown {
+		return v.text, true
+	}
+	return cmp.Or(v.text, store.standard), false
 }
 
 // For Limine only the file from which limine-entry-tool makes limine.conf is

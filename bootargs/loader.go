@@ -2,6 +2,7 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,6 +106,7 @@ type site struct {
 	files   map[string][]byte // nil: not there
 	err     error             // the first read that failed
 	refuse  error             // why no edit of this loader can be planned
+	weight  int               // of the evidence for the loader
 
 	grubCfgPath string
 	cfg         grubCfg
@@ -118,6 +120,7 @@ type site struct {
 	kernel      string            // the file that kernel-install copies from, read
 	sdbootutil  bool              // openSUSE's tool makes the entries
 	linePath    string            // cmdline.txt
+	claimed     bool              // GRUB reads /boot/loader/entries
 	extlinux    string
 }
 
@@ -202,20 +205,11 @@ const (
 	weightBooted // the firmware or the distribution names the loader
 )
 
-// A candidate is a site with one of the loaders that it may boot with.
-type candidate struct {
-	site
-	weight int
-}
-
 // evidence adds what was found for this loader.
-func (c *candidate) evidence(weight int, text string) {
-	c.weight = max(c.weight, weight)
-	c.Evidence = append(c.Evidence, text)
+func (s *site) evidence(weight int, text string) {
+	s.weight = max(s.weight, weight)
+	s.Evidence = append(s.Evidence, text)
 }
-
-// refusal records why this loader cannot be edited.
-func (c *candidate) refusal(err error) { c.refuse = err }
 
 // findLoader chooses the loader with the most evidence, or the one that owns
 // store.
@@ -223,85 +217,77 @@ func (s *site) findLoader(store string) {
 	if owned(s) {
 		return
 	}
-	var list []*candidate
-	named := s.namedLoader()
-	claimed := false // GRUB reads /boot/loader/entries
+	var list, chosen []*site
+	named, source := s.namedLoader()
+	seen := false
 	for _, look := range []struct {
 		name string // as the firmware and openSUSE have it
-		find func(*candidate, bool)
+		find func(*site)
 	}{
-		{"", raspberry}, {"grub", grub}, {"systemd-boot", systemdBoot}, {"", extlinux}, {"limine", limine}, {"refind", refind}, {"", others},
+		{"", raspberry}, {"grub", grub}, {"systemd-boot", systemdBoot}, {"", extlinux}, {"limine", limine},
+		{"refind", explained(weightLive, "rEFInd: add the argument to each line of %s", "/boot/refind_linux.conf")},
+		{"", explained(weightLive, "Armbian: add the argument to extraargs= in %s", "/boot/armbianEnv.txt")},
+		{"", explained(weightLegacy, "GRUB legacy: add the argument to the kernel lines of %s, by hand or with grubby", "/boot/grub/grub.conf", "/boot/grub/menu.lst")},
+		{"", explained(weightLegacy, "LILO: add the argument to append= in %s, then run lilo", "/etc/lilo.conf")},
 	} {
-		c := &candidate{site: *s}
-		look.find(c, claimed)
-		if c.err != nil && s.err == nil {
-			s.err = c.err
-		}
-		if c.weight == weightNone {
+		c := *s
+		look.find(&c)
+		if s.err = cmp.Or(s.err, c.err); c.weight == weightNone {
 			continue
 		}
-		if look.name != "" && look.name == named.loader {
-			c.evidence(weightBooted, named.source)
-			named.seen = true
+		if look.name != "" && look.name == named {
+			c.evidence(weightBooted, source)
+			seen = true
 		}
-		claimed = claimed || c.Kind == KindGRUBBLS
+		s.claimed = s.claimed || c.Kind == KindGRUBBLS
 		c.Stores = c.stores()
-		list = append(list, c)
-	}
-	if s.err != nil {
-		return
+		list = append(list, &c)
 	}
 	switch {
-	case store != "":
-		s.take(list, func(c *candidate) bool {
-			return slices.ContainsFunc(c.Stores, func(p Place) bool { return p.Path == store }) ||
-				slices.ContainsFunc(c.Evidence, func(e string) bool { return e == store || strings.HasPrefix(e, store+" ") })
-		})
-		if s.Kind == KindUnknown {
-			s.unclear(fmt.Errorf("%s: %w: no loader that was found here keeps arguments there; found: %s", store, ErrNoLoader, describe(list)))
-		}
+	case s.err != nil:
 		return
+	case store != "":
+		chosen = slices.DeleteFunc(slices.Clone(list), func(c *site) bool { return !c.keeps(store) })
+		if len(chosen) == 0 {
+			s.unclear(fmt.Errorf("%s: %w: no loader that was found here keeps arguments there; found: %s", store, ErrNoLoader, describe(list)))
+			return
+		}
 	case len(list) == 0:
 		s.Why = "no known boot loader: the kernel may come from outside, as in a container or a small virtual machine; " +
 			"looked for grub.cfg, /etc/default/grub, loader.conf and loader/entries, EFI/Linux, config.txt, extlinux.conf, limine.conf and refind_linux.conf"
 		return
-	case named.loader != "" && !named.seen:
-		s.unclear(fmt.Errorf("%w: %s, but its configuration was not found (is its partition mounted?); found: %s", ErrNoLoader, named.source, describe(list)))
+	case named != "" && !seen:
+		s.unclear(fmt.Errorf("%w: %s, but its configuration was not found (is its partition mounted?); found: %s", ErrNoLoader, source, describe(list)))
 		return
+	default:
+		best := slices.MaxFunc(list, func(a, b *site) int { return cmp.Compare(a.weight, b.weight) })
+		chosen = slices.DeleteFunc(slices.Clone(list), func(c *site) bool { return c.weight < best.weight })
+		if len(chosen) > 1 {
+			s.unclear(fmt.Errorf("%w: %s; choose one by the path of a file that it reads", ErrAmbiguous, describe(chosen)))
+			return
+		}
 	}
-	best := 0
-	for _, c := range list {
-		best = max(best, c.weight)
-	}
-	strongest := slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool { return c.weight < best })
-	if len(strongest) > 1 {
-		s.unclear(fmt.Errorf("%w: %s; choose one by the path of a file that it reads", ErrAmbiguous, describe(strongest)))
-		return
-	}
-	s.take(list, func(c *candidate) bool { return c == strongest[0] })
-}
-
-// take makes s the chosen candidate.
-func (s *site) take(list []*candidate, is func(*candidate) bool) {
-	i := slices.IndexFunc(list, is)
-	if i < 0 {
-		return
-	}
-	*s = list[i].site
+	*s = *chosen[0]
 	if s.refuse != nil {
 		s.Why = s.refuse.Error()
 	}
-	for j, c := range list {
-		if j != i {
-			s.Others = append(s.Others, describe([]*candidate{c}))
+	for _, c := range list {
+		if c != chosen[0] {
+			s.Others = append(s.Others, describe([]*site{c}))
 		}
 	}
+}
+
+// keeps reports whether a file is one that this loader or its tools read.
+func (s *site) keeps(file string) bool {
+	return slices.ContainsFunc(s.Stores, func(p Place) bool { return p.Path == file }) ||
+		slices.ContainsFunc(s.Evidence, func(e string) bool { return e == file || strings.HasPrefix(e, file+" ") })
 }
 
 func (s *site) unclear(err error) { s.refuse, s.Why = err, err.Error() }
 
 // describe names loaders with what was found for each.
-func describe(list []*candidate) string {
+func describe(list []*site) string {
 	var texts []string
 	for _, c := range list {
 		texts = append(texts, fmt.Sprintf("%v (%s)", c.Kind, strings.Join(c.Evidence, ", ")))
@@ -312,29 +298,24 @@ func describe(list []*candidate) string {
 	return strings.Join(texts, " and ")
 }
 
-// A namedLoader is the loader that the firmware or the distribution names.
-type namedLoader struct {
-	loader string // "grub", "systemd-boot", "limine", "refind"
-	source string
-	seen   bool
-}
-
-// namedLoader asks the variable in which a loader leaves its name, see
+// namedLoader returns the loader that the firmware or the distribution names,
+// and where: the variable in which a loader leaves its name, see
 // https://systemd.io/BOOT_LOADER_INTERFACE, and openSUSE's own setting.
-func (s *site) namedLoader() namedLoader {
+func (s *site) namedLoader() (name, source string) {
 	info := s.efiVariable("LoaderInfo")
 	for _, name := range []string{"systemd-boot", "grub", "limine", "refind"} {
 		if strings.HasPrefix(strings.ToLower(info), name) {
-			return namedLoader{loader: name, source: "the EFI variable LoaderInfo names " + info}
+			return name, "the EFI variable LoaderInfo names " + info
 		}
 	}
-	switch kind := s.loaderType(); kind {
+	kind := s.loaderType()
+	switch kind {
 	case "grub2", "grub2-efi", "grub2-bls":
-		return namedLoader{loader: "grub", source: bootloaderFile + " names " + kind}
+		name = "grub"
 	case "systemd-boot":
-		return namedLoader{loader: kind, source: bootloaderFile + " names " + kind}
+		name = kind
 	}
-	return namedLoader{}
+	return name, bootloaderFile + " names " + kind
 }
 
 const bootloaderFile = "/etc/sysconfig/bootloader"
@@ -415,14 +396,8 @@ func (s *site) stores() []Place {
 			list = append(list, Place{Path: e.path, What: "options", For: e.title})
 		}
 	}
-	switch s.Kind {
-	case KindRaspberry:
-		list = append(list, Place{Path: s.linePath, For: all})
-	case KindLimine:
-		list = append(list, Place{Path: limineDefaults, What: limineKey, For: all})
-	case KindExtlinux:
-		store := s.extlinuxStore()
-		list = append(list, Place{Path: store.path, What: store.what, For: store.whose})
+	if s.hasLineStore() {
+		list = append(list, s.lineStore().Place)
 	}
 	if s.kernel != "" {
 		list = append(list, Place{Path: "/etc/kernel/cmdline", For: "new kernels"})

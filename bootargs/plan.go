@@ -72,12 +72,8 @@ func (p *planner) run(ctx context.Context) error {
 		return p.onEntries(true)
 	case p.Kind == KindSDBoot:
 		return p.onEntries(false)
-	case p.Kind == KindRaspberry:
-		return p.onRaspberry()
-	case p.Kind == KindExtlinux:
-		return p.onExtlinux()
-	case p.Kind == KindLimine:
-		return p.onLimine()
+	case p.hasLineStore():
+		return p.onLine()
 	case p.Kind == KindUKI && p.edit.Kernel != "" && p.edit.Kernel != All && p.edit.Kernel != Default:
 		return p.onEntries(false) // one entry beside the image
 	}
@@ -226,11 +222,53 @@ func (p *planner) oneLine() error {
 	return fmt.Errorf("kernel %s: %w: %v keeps one line for all kernels: ask for %s%s", p.edit.Kernel, ErrUnsupported, p.Kind, All, hint)
 }
 
-// line edits a file that holds only arguments.
-func (p *planner) line(name string, text []byte, spell speller, grub bool) ([]byte, error) {
-	ops, err := p.edit.ops(spell)
+// onLine plans for boot loaders with one line for all kernels.
+func (p *planner) onLine() error {
+	store := p.lineStore()
+	ops, err := p.edit.ops(store.spell)
+	switch {
+	case err != nil:
+		return &usernskit.FileError{File: store.Path, Err: err}
+	case store.err != nil:
+		return store.err
+	case store.What == "append":
+		return p.onLabels(ops)
+	}
+	if err := p.oneLine(); err != nil {
+		return err
+	}
+	var after []byte
+	switch {
+	case p.Kind == KindLimine:
+		after, err = p.limine(ops)
+	case store.What != "":
+		after, err = p.variable(store, ops)
+	default:
+		after, err = p.line(store.Path, ops, false)
+	}
 	if err != nil {
-		return nil, &usernskit.FileError{File: name, Err: err}
+		return err
+	}
+	p.change(store.Path, after)
+	stale := store.tool != "" && p.staleLabels(ops)
+	if p.plan.Empty() && !stale {
+		return nil
+	}
+	if dir := path.Dir(store.Path); p.Kind == KindRaspberry && dir != "/boot" && dir != "/boot/firmware" {
+		p.warn(WarnFutureKernels, usernskit.Pos{File: store.Path}, "a new kernel comes with a directory and a command line of its own, which may not have this")
+	}
+	if store.tool != "" {
+		p.act("the boot loader's configuration is made from "+store.Path, store.tool)
+	}
+	p.reboot()
+	return nil
+}
+
+// line edits a file that holds only arguments.
+func (p *planner) line(name string, ops []op, grub bool) ([]byte, error) {
+	text := p.read(name)
+	if p.Kind == KindRaspberry && bytes.Contains(bytes.TrimRight(text, "\r\n"), []byte("\n")) {
+		return nil, &usernskit.FileError{File: name, Line: 2, Err: fmt.Errorf("%w: the firmware takes one line only", ErrUnsupportedSyntax)}
 	}
 	after, err := apply(string(text), ops)
 	if err != nil {
@@ -246,73 +284,6 @@ func (p *planner) line(name string, text []byte, spell speller, grub bool) ([]by
 		}
 	}
 	return []byte(after), p.fits(name, strings.TrimSpace(after))
-}
-
-func (p *planner) onRaspberry() error {
-	if err := p.oneLine(); err != nil {
-		return err
-	}
-	text := p.read(p.linePath)
-	if bytes.Contains(bytes.TrimRight(text, "\r\n"), []byte("\n")) {
-		return &usernskit.FileError{File: p.linePath, Line: 2, Err: fmt.Errorf("%w: the firmware takes one line only", ErrUnsupportedSyntax)}
-	}
-	after, err := p.line(p.linePath, text, spellLiteral, false)
-	if err != nil {
-		return err
-	}
-	p.change(p.linePath, after)
-	if p.plan.Empty() {
-		return nil
-	}
-	if dir := path.Dir(p.linePath); dir != "/boot" && dir != "/boot/firmware" {
-		p.warn(WarnFutureKernels, usernskit.Pos{File: p.linePath}, "a new kernel comes with a directory and a command line of its own, which may not have this")
-	}
-	p.reboot()
-	return nil
-}
-
-func (p *planner) onExtlinux() error {
-	ops, err := p.edit.ops(spellUBoot)
-	if err != nil {
-		return err
-	}
-	store := p.extlinuxStore()
-	if store.err != nil {
-		return store.err
-	}
-	if store.what == "append" {
-		return p.onLabels(ops)
-	}
-	if err := p.oneLine(); err != nil {
-		return err
-	}
-	for _, o := range ops {
-		for _, w := range o.words {
-			if !o.removes() && strings.Contains(w.text, `\`) {
-				return fmt.Errorf("%s: %w: %s reads a backslash as part of an escape", w.text, ErrEncoding, store.tool)
-			}
-		}
-	}
-	var after []byte
-	if store.what == "" {
-		after, err = p.line(store.path, p.read(store.path), spellUBoot, false)
-	} else {
-		after, err = p.variable(store, ops)
-	}
-	if err != nil {
-		return err
-	}
-	p.change(store.path, after)
-	if p.plan.Empty() {
-		if p.staleLabels(ops) {
-			p.act("extlinux.conf is made from "+store.path+", and does not have this yet", store.tool)
-			p.reboot()
-		}
-		return nil
-	}
-	p.act("extlinux.conf is made from "+store.path, store.tool)
-	p.reboot()
-	return nil
 }
 
 // staleLabels reports whether extlinux.conf is older than the file from which
@@ -384,9 +355,9 @@ func nothingToEdit(where, noun string, n int, skipped []string) error {
 // variable edits a variable of a file that is sourced as /etc/default/grub is,
 // for a loader without GRUB's quoting. Where it is not set, the standard value
 // of the program that reads it counts.
-func (p *planner) variable(store extlinuxStore, ops []op) ([]byte, error) {
-	src := p.read(store.path)
-	f, err := parseShell(store.path, src)
+func (p *planner) variable(store lineStore, ops []op) ([]byte, error) {
+	src := p.read(store.Path)
+	f, err := parseShell(store.Path, src)
 	if err != nil {
 		return nil, err
 	}
@@ -394,53 +365,41 @@ func (p *planner) variable(store extlinuxStore, ops []op) ([]byte, error) {
 		return nil, err
 	}
 	after := src
-	switch steps, whole := f.live(store.what); {
-	case whole && len(steps) == 0 && store.standard != "":
-		text, err := apply(store.standard, ops)
-		if err != nil || text == store.standard {
-			return src, err
-		}
-		if after, err = f.block(store.what, encodeShell(text, inDouble)); err != nil {
-			return nil, err
-		}
-	case whole && len(steps) == 0 && len(store.before) == 0:
-		return nil, &usernskit.FileError{File: store.path, Err: fmt.Errorf("%w: %s is not set, and its standard value is not known", ErrUnsupported, store.what)}
+	switch steps, whole := f.live(store.What); {
+	case !whole || len(steps) > 0 || store.standard == "" && len(store.before) > 0:
+		after, err = f.edit(store.What, ops, store.before...)
+	case store.standard == "":
+		err = &usernskit.FileError{File: store.Path, Err: fmt.Errorf("%w: %s is not set, and its standard value is not known", ErrUnsupported, store.What)}
 	default:
-		if after, err = f.edit(store.what, ops, store.before...); err != nil {
-			return nil, err
+		var text string
+		text, err = apply(store.standard, ops)
+		if err == nil && text != store.standard {
+			after, err = f.block(store.What, encodeShell(text, inDouble))
 		}
 	}
-	if store.what == ubootVariable {
-		after = dropBlock(after, store.what, ubootStandard)
+	if err != nil {
+		return nil, err
+	}
+	if store.What == ubootVariable {
+		after = dropBlock(after, store.What, ubootStandard)
 	}
 	g, err := f.edited(after)
 	if err != nil {
 		return nil, err
 	}
-	value := g.value(store.what, store.before)
-	if steps, _ := g.live(store.what); store.what == ubootVariable && len(steps) > 0 && !value.unknown && strings.TrimSpace(value.text) == "" {
-		return nil, g.errorAt(steps[0], fmt.Errorf("%w: nothing would be left in %s, and %s would take its standard value", ErrUnsupported, store.what, store.tool))
+	value := g.value(store.What, store.before)
+	if steps, _ := g.live(store.What); store.What == ubootVariable && len(steps) > 0 && !value.unknown && isBlank(value.text) {
+		return nil, g.errorAt(steps[0], fmt.Errorf("%w: nothing would be left in %s, and %s would take its standard value", ErrUnsupported, store.What, store.tool))
 	}
 	if len(after) == 0 && bytes.HasPrefix(src, []byte(blockBegin)) {
 		return nil, nil // a file that we made
 	}
-	return after, p.fits(store.path, value.text)
+	return after, p.fits(store.Path, value.text)
 }
 
-// onLimine edits the file from which limine-entry-tool makes limine.conf.
-func (p *planner) onLimine() error {
-	if err := p.oneLine(); err != nil {
-		return err
-	}
-	ops, err := p.edit.ops(spellLimine)
-	if err != nil {
-		return &usernskit.FileError{File: limineDefaults, Err: err}
-	}
+// limine edits the file from which limine-entry-tool makes limine.conf.
+func (p *planner) limine(ops []op) ([]byte, error) {
 	src := p.read(limineDefaults)
-	after, err := editLimine(src, ops)
-	if err != nil {
-		return err
-	}
 	plain := map[int]bool{}
 	for _, m := range limineAssign.FindAllIndex(src, -1) {
 		plain[m[0]] = true
@@ -450,10 +409,9 @@ func (p *planner) onLimine() error {
 			p.warn(WarnSkipped, usernskit.Pos{File: limineDefaults, Line: 1 + bytes.Count(src[:m[0]], []byte("\n"))}, "left alone: the kernels that this line is for have a command line of their own, or it is written in another way")
 		}
 	}
-	p.change(limineDefaults, after)
-	if !p.plan.Empty() {
-		p.act("limine.conf is made from "+limineDefaults, "limine-update")
-		p.reboot()
+	after, err := editLimine(src, ops)
+	if _, line := limineLines(after); err == nil && !bytes.Equal(after, src) {
+		err = p.fits(limineDefaults, line)
 	}
-	return nil
+	return after, err
 }

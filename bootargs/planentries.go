@@ -56,7 +56,7 @@ func (p *planner) onEntries(grub bool) error {
 		}
 	}
 	if all {
-		if err := p.onNewKernels(ops, spell, grub); err != nil {
+		if err := p.onNewKernels(ops, grub); err != nil {
 			return err
 		}
 	} else {
@@ -154,7 +154,7 @@ func (p *planner) onKernelopts(ops []op) error {
 // onNewKernels plans for future kernels. kernel-install gives them
 // /etc/kernel/cmdline, else /usr/lib/kernel/cmdline, else the running command
 // line.
-func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
+func (p *planner) onNewKernels(ops []op, grub bool) error {
 	const own = "/etc/kernel/cmdline"
 	if p.kernel == "" {
 		shared := grub && p.changes(p.envPath)
@@ -165,7 +165,7 @@ func (p *planner) onNewKernels(ops []op, spell speller, grub bool) error {
 		return nil
 	}
 	text := p.read(p.kernel)
-	after, err := p.line(p.kernel, text, spell, grub)
+	after, err := p.line(p.kernel, ops, grub)
 	if err != nil {
 		return err
 	}

@@ -70,14 +70,8 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 		err = s.statusGRUB(&r, w)
 	case s.Kind == KindGRUBBLS || s.Kind == KindSDBoot:
 		s.statusEntries(&r, w)
-	case s.Kind == KindRaspberry:
-		r.Default = place(s.linePath, "", strings.TrimSpace(string(s.read(s.linePath))), w)
-		r.Entries, r.Future = []Place{r.Default}, r.Default
-	case s.Kind == KindExtlinux:
-		s.statusExtlinux(&r, w)
-	case s.Kind == KindLimine:
-		_, line := limineLines(s.read(limineDefaults))
-		r.Future = place(limineDefaults, limineKey, line, w)
+	case s.hasLineStore():
+		s.statusLine(&r, w)
 	}
 	if err != nil {
 		return Report{}, err
@@ -217,11 +211,22 @@ func (s *site) statusEntries(r *Report, want []Arg) {
 	}
 }
 
-func (s *site) statusExtlinux(r *Report, want []Arg) {
-	conf := &extlinuxConf{}
-	if s.extlinux != "" {
-		conf = parseExtlinux(s.extlinux, s.read)
+func (s *site) statusLine(r *Report, want []Arg) {
+	store := s.lineStore()
+	if store.What != "append" {
+		line, unknown := s.value(store)
+		r.Future = place(store.Path, store.What, line, want)
+		if unknown {
+			r.Future.State = StateCannotTell
+		}
 	}
+	if s.Kind == KindRaspberry {
+		r.Entries, r.Default = []Place{r.Future}, r.Future
+	}
+	if s.extlinux == "" {
+		return
+	}
+	conf := parseExtlinux(s.extlinux, s.read)
 	for _, label := range conf.labels {
 		if label.foreign() != "" || label.rescue() {
 			continue
@@ -234,25 +239,6 @@ func (s *site) statusExtlinux(r *Report, want []Arg) {
 		r.Entries = append(r.Entries, p)
 		if label.label == conf.def {
 			r.Default = p
-		}
-	}
-	store := s.extlinuxStore()
-	switch src := s.read(store.path); {
-	case store.what == "append" || store.err != nil || src == nil:
-	case store.what == "":
-		r.Future = place(store.path, "", strings.TrimSpace(string(src)), want)
-	default:
-		f, err := parseShell(store.path, src)
-		if err != nil {
-			return
-		}
-		value := f.value(store.what, store.before)
-		if value.text == "" && !value.unknown {
-			value.text = store.standard
-		}
-		r.Future = place(store.path, store.what, value.text, want)
-		if value.unknown {
-			r.Future.State = StateCannotTell
 		}
 	}
 }
