@@ -25,7 +25,7 @@ const module = "github.com/usernskit/usernskit"
 var mayImport = map[string][]string{
 	".":                       {"internal/enum", "internal/hostfs", "internal/members", "internal/text", "github.com/aymanbagabas/go-udiff"},
 	"internal/enum":           {},
-	"internal/members":        {},
+	"internal/members":        {"github.com/tidwall/gjson", "github.com/tidwall/sjson"},
 	"internal/hostfs":         {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
 	"shift":                   {"userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/fstype":         {"internal/answer"},
@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"subid/reader":            {".", "internal/enum", "github.com/moby/sys/user"},
 	"daemoncfg/dockerd":       {".", "internal/enum", "internal/answer", "mvdan.cc/sh/v3/syntax"},
 	"daemoncfg/dockerd/store": {"."},
-	"daemoncfg":               {".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/enum", "internal/fstype", "internal/text", "github.com/tidwall/gjson", "github.com/tidwall/sjson", "golang.org/x/sys/unix"},
+	"daemoncfg":               {".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/enum", "internal/fstype", "internal/members", "internal/text", "golang.org/x/sys/unix"},
 	"bootargs":                {".", "internal/enum", "internal/distro", "internal/text", "mvdan.cc/sh/v3/syntax"},
 	"bootargs/gates":          {".", "bootargs", "internal/enum", "internal/distro"},
 	"internal/distro":         {},

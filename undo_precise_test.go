@@ -91,7 +91,7 @@ func TestUndoRefusesWhatItCannotSeparate(t *testing.T) {
 		{"something is between two lines that we changed", "a\nb\n", "c\nd\n", "c\nx\nd\n", `line 1, "c" and 1 more`},
 		{"the place of a removed line is gone", "x\no\ny\n", "x\ny\n", "w\n", `the place of "o", before line 2`},
 		{"a member was changed", `{"a":1}`, `{"a":1,"u":"d"}`, `{"a":1,"u":"e"}`, "/u"},
-		{"no JSON any more", `{"a":1}`, `{"a":1,"u":"d"}`, `{"a":1,"u":"d"`, "not JSON"},
+		{"no JSON any more", `{"a":1}`, `{"a":1,"u":"d"}`, `{"a":1,"u":"d"`, "not a JSON object"},
 		{"a file that was removed by us", "x\n", "", "y\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -90,10 +90,10 @@ const (
 func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges func(ctx context.Context, account string) error) []Problem {
 	c := checker{startup: s, doc: doc}
 	c.flags()
-	if doc.missing && s.ConfigFileGiven && doc.isBlank() {
+	if missing := doc.before == nil && doc.root() == nil; missing && s.ConfigFileGiven {
 		c.add(Problem{ID: ProblemMissingFile, Level: LevelFatal, Pos: usernskit.Pos{File: doc.name},
 			Text: "a flag of dockerd names this file, and it is missing: dockerd does not start"})
-	} else if !doc.missing || !doc.isBlank() {
+	} else if !missing {
 		c.list = append(c.list, doc.Lint()...)
 	}
 	for _, conflict := range conflicts(s, doc) {
@@ -187,8 +187,7 @@ func conflicts(s dockerd.Startup, doc *Document) []*conflictError {
 		key := at[len(at)-1]
 		// dockerd merges the runtimes of both (skipDuplicates in its source).
 		if f, ok := s.Flag(key); ok && key != "runtimes" {
-			line, col := doc.Position(at...)
-			list = append(list, &conflictError{key: key, flag: f, path: at, fix: s.DropFlag(f), pos: usernskit.Pos{File: doc.name, Line: line, Col: col}})
+			list = append(list, &conflictError{key: key, flag: f, path: at, fix: s.DropFlag(f), pos: doc.pos(at...)})
 		}
 	}
 	return list
@@ -196,20 +195,14 @@ func conflicts(s dockerd.Startup, doc *Document) []*conflictError {
 
 // effective are the paths of the keys that dockerd reads at the top, including
 // those of objects one level down.
-func effective(doc *Document) [][]string {
-	if doc.isBlank() {
-		return nil
-	}
-	var paths [][]string
-	l := linter{name: doc.name, text: doc.now}
-	for _, it := range items(l.text, root(l.text)) {
-		key := l.key(it)
-		if l.kind(it.value) != '{' || !dockerd.Flattened(key) {
-			paths = append(paths, []string{key})
+func effective(doc *Document) (paths [][]string) {
+	for _, m := range doc.root().Items() {
+		if m.Kind() != '{' || !dockerd.Flattened(m.Key()) {
+			paths = append(paths, m.Path())
 			continue
 		}
-		for _, inner := range items(l.text, it.value) {
-			paths = append(paths, []string{key, l.key(inner)})
+		for _, inner := range m.Items() {
+			paths = append(paths, inner.Path())
 		}
 	}
 	return paths
@@ -221,8 +214,8 @@ func checkSnapshotter(s dockerd.Startup, doc *Document) error {
 	const feature = "containerd-snapshotter"
 	why := fmt.Errorf("%s is switched on here, and dockerd from 29.0 does not start with it and userns-remap; remove it, its images are not seen under userns-remap anyway: %w", feature, ErrSnapshotter)
 	if raw, ok := doc.Get("features", feature); ok && string(raw) == "true" {
-		line, col := doc.Position("features", feature)
-		return &usernskit.FileError{File: doc.name, Line: line, Col: col, Err: why}
+		at := doc.pos("features", feature)
+		return &usernskit.FileError{File: at.File, Line: at.Line, Col: at.Col, Err: why}
 	}
 	for _, f := range s.Flags {
 		if f.Name == "feature" && (f.Value == feature || f.Value == feature+"=true") {
@@ -247,7 +240,7 @@ var engineVersion = regexp.MustCompile(`version v?(\d+)\.(\d+)`)
 // userns-remap is left out, also among the flags: --validate of dockerd 26 and
 // later makes the account and its ranges.
 func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
-	if !h.Live() || len(c.list) == 0 && c.doc.isBlank() {
+	if !h.Live() || len(c.list) == 0 && c.doc.root() == nil {
 		return
 	}
 	out, exit, err := h.Ask(ctx, "dockerd", "--version")
@@ -298,10 +291,8 @@ func (c *checker) forVersion(version int) {
 // process and the program can open.
 func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, refused bool, err error) {
 	doc := *c.doc
-	if !doc.isBlank() {
-		if err := doc.Delete(remapKey); err != nil {
-			return "", false, err
-		}
+	if err := doc.Delete(remapKey); err != nil {
+		return "", false, err
 	}
 	file, done, err := unnamedFile(doc.Bytes())
 	if err != nil {

@@ -23,15 +23,14 @@ func Read(ctx context.Context, h usernskit.Host) (*Document, error) {
 // Open is [Read] for a known startup.
 func Open(h usernskit.Host, s dockerd.Startup) (*Document, error) {
 	before, err := h.ReadFile(s.ConfigFile)
-	missing := isNotExist(err)
-	if err != nil && !missing {
+	if err != nil && !isNotExist(err) {
 		return nil, err
 	}
 	doc, err := Parse(s.ConfigFile, before)
 	if err != nil {
 		return nil, err
 	}
-	doc.missing, doc.before, doc.startup = missing, before, &s
+	doc.startup = &s
 	return doc, nil
 }
 

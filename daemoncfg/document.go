@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
 // A Document is a daemon.json, byte for byte. An edit changes one member and
@@ -19,15 +19,9 @@ import (
 type Document struct {
 	name string
 	now  string
-	// blank is the document before it had an object: nothing, white space or
-	// null. Deleting the last member restores it.
-	blank    string
-	wasBlank bool
 
-	// Where it was read: see Open.
-	missing bool
-	before  []byte
-	startup *dockerd.Startup
+	before  []byte           // as it was read; nil for a missing file
+	startup *dockerd.Startup // of its dockerd: see Open
 }
 
 // Parse reads a daemon.json as strictly as the strictest dockerd from 20.10 to
@@ -41,13 +35,18 @@ type Document struct {
 //
 // The name is for errors and is never opened.
 func Parse(name string, data []byte) (*Document, error) {
-	text := string(data)
-	if err := gate(name, text); err != nil {
+	d := &Document{name: name, now: string(data), before: data}
+	if err := encoding(name, d.now); err != nil {
 		return nil, err
 	}
-	d := &Document{name: name, now: text, before: data}
-	if inner := trim(text); inner == "" || inner == "null" {
-		d.blank, d.wasBlank = text, true
+	if d.root() == nil {
+		return d, nil
+	}
+	if err := gate(name, d.now, 0); err != nil {
+		return nil, err
+	}
+	if v := d.root(); v.Kind() != '{' {
+		return nil, at(name, d.now, v.Offset(), "the document must be an object, { ... }: no dockerd starts with anything else")
 	}
 	return d, nil
 }
@@ -62,135 +61,124 @@ func (d *Document) Bytes() []byte { return []byte(d.now) }
 // there is one. An element of path is a key, or an index where it leads into an
 // array. An empty path is the whole document.
 func (d *Document) Get(path ...string) (json.RawMessage, bool) {
-	text := d.now
-	steps, ok := d.walk(text, path)
-	if !ok {
+	v, rest := d.root().Find(path...)
+	if v == nil || len(rest) > 0 {
 		return nil, false
 	}
-	return json.RawMessage(steps[len(steps)-1].value.of(text)), true
+	return json.RawMessage(v.Raw()), true
 }
 
 // Position returns line and column, both from 1, of the key at path, or of an
 // array's element. It returns 0, 0 if it is absent.
 func (d *Document) Position(path ...string) (line, col int) {
-	text := d.now
-	steps, ok := d.walk(text, path)
-	if !ok {
+	v, rest := d.root().Find(path...)
+	if v == nil || len(rest) > 0 {
 		return 0, 0
 	}
-	start := steps[len(steps)-1].value.start
-	if n := len(steps) - 1; n > 0 {
-		start = steps[n-1].items[steps[n-1].index].start()
-	}
-	return position(text, start)
+	return position(d.now, v.Offset())
 }
 
-// isBlank reports whether the document has no object to put members in.
-func (d *Document) isBlank() bool { return d.now == d.blank && (d.wasBlank || d.now == "") }
-
-// A span is a stretch of the document, by byte offsets.
-type span struct{ start, end int }
-
-func (s span) of(text string) string { return text[s.start:s.end] }
-
-// An item is a member of an object, or an element of an array, without a key.
-type item struct{ key, value span }
-
-func (it item) start() int {
-	if it.key.end > 0 {
-		return it.key.start
-	}
-	return it.value.start
+func (d *Document) pos(path ...string) usernskit.Pos {
+	line, col := d.Position(path...)
+	return usernskit.Pos{File: d.name, Line: line, Col: col}
 }
 
-// items returns what the object or array at s holds.
-func items(text string, s span) []item {
-	var list []item
-	whole := gjson.Result{Type: gjson.JSON, Raw: s.of(text), Index: s.start}
-	whole.ForEach(func(key, value gjson.Result) bool {
-		it := item{value: span{value.Index, value.Index + len(value.Raw)}}
-		if key.Type == gjson.String {
-			it.key = span{key.Index, key.Index + len(key.Raw)}
+// root is the object with the members, or nil in a document without one.
+func (d *Document) root() *members.Value { return members.Root(d.now) }
+
+// Set puts value, which is JSON, at path. An element of path is a key, or an
+// index where it leads into an array, with "-" or the array's length for a new
+// last element.
+//
+// An existing value is replaced unless it is equal; white space, the order of
+// members and escapes do not count, but the digits of a number do. A new member
+// comes last in its object and copies the line, indentation and colon of the
+// member before it. Missing parents become objects in the same style, or an
+// array where the next element is "-". The value is inserted byte for byte.
+//
+// [Document.Delete] of what Set has added (of the topmost new parent) restores
+// the document.
+func (d *Document) Set(path []string, value json.RawMessage) error {
+	for _, p := range path {
+		if !utf8.ValidString(p) {
+			return fmt.Errorf("%s: the key %q is not UTF-8", d.name, p)
 		}
-		list = append(list, it)
-		return true
-	})
-	return list
-}
-
-// root is the span of the document's object.
-func root(text string) span {
-	inner := trim(text)
-	start := strings.Index(text, inner)
-	return span{start, start + len(inner)}
-}
-
-// trim cuts what JSON takes for white space. strings.TrimSpace would cut more.
-func trim(text string) string { return strings.Trim(text, " \t\r\n") }
-
-// A step is one value along a path.
-type step struct {
-	value span
-	items []item // of an object or array that the path leads into
-	index int    // of the item that the path takes, or -1
-}
-
-// kind is the first byte of the step's value: '{' and '[' have items.
-func (s step) kind(text string) byte { return text[s.value.start] }
-
-// walk follows path from the root as far as values exist. It returns the root
-// and a step for each element, and whether that is all of them. The last step
-// of an incomplete walk has the index -1.
-func (d *Document) walk(text string, path []string) ([]step, bool) {
-	if d.isBlank() {
-		return nil, false
 	}
-	steps := make([]step, 1, len(path)+1)
-	steps[0] = step{value: root(text)}
-	for _, name := range path {
-		s := &steps[len(steps)-1]
-		s.index = -1
-		switch s.kind(text) {
-		case '{':
-			s.items = items(text, s.value)
-			s.index = member(text, s.items, name)
-		case '[':
-			s.items = items(text, s.value)
-			if i, ok := arrayIndex(name); ok && i < len(s.items) {
-				s.index = i
+	raw := members.Trim(string(value))
+	if err := gate("the new value", raw, len(path)); err != nil {
+		return err
+	}
+	if len(path) == 0 && raw[0] != '{' {
+		return fmt.Errorf("%s: %w", d.name, &problem{"the whole document must be an object", ErrInvalid})
+	}
+	if old, ok := d.Get(path...); ok && members.Same(string(old), raw) {
+		return nil
+	}
+	next, err := members.Set(d.now, path, raw)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", d.name, err)
+	case len(next) > MaxSize:
+		return fmt.Errorf("%s: %w", d.name, &problem{"the document would be larger than 1 MiB", ErrInvalid})
+	}
+	d.now = next
+	return nil
+}
+
+// Delete removes the member or element at path, with its comma and white space.
+// If it is absent, nothing happens. An object that loses its last member stays,
+// empty.
+func (d *Document) Delete(path ...string) error {
+	if len(path) == 0 {
+		return fmt.Errorf("%s: %w", d.name, errors.New("the whole document cannot be deleted"))
+	}
+	d.now = members.Delete(d.now, path)
+	if before := string(d.before); members.Root(before) == nil && len(d.root().Items()) == 0 {
+		d.now = before
+	}
+	return nil
+}
+
+// Merge applies a patch by RFC 7396: a null member deletes, an object is merged
+// into the existing one, and anything else is set, all or nothing, as by
+// [Document.Set] and [Document.Delete].
+func (d *Document) Merge(patch json.RawMessage) error {
+	raw := members.Trim(string(patch))
+	if err := gate("the patch", raw, 0); err != nil {
+		return err
+	}
+	if raw[0] != '{' {
+		return fmt.Errorf("the patch: %w", &problem{"it has to be an object", ErrInvalid})
+	}
+	next := *d
+	if err := next.merge(members.Root(raw), nil); err != nil {
+		return err
+	}
+	*d = next
+	return nil
+}
+
+func (d *Document) merge(patch *members.Value, path []string) error {
+	for _, m := range patch.Items() {
+		at := append(slices.Clone(path), m.Key())
+		there, found := d.Get(at...)
+		var err error
+		switch {
+		case m.Raw() == "null":
+			err = d.Delete(at...)
+		case m.Kind() != '{':
+			err = d.Set(at, json.RawMessage(m.Raw()))
+		default:
+			if !found || there[0] != '{' {
+				err = d.Set(at, json.RawMessage("{}"))
 			}
+			err = errors.Join(err, d.merge(&m, at))
 		}
-		if s.index < 0 {
-			return steps, false
-		}
-		steps = append(steps, step{value: s.items[s.index].value})
-	}
-	return steps, true
-}
-
-// member returns the index of the member of that name, or -1.
-func member(text string, list []item, name string) int {
-	for i, it := range list {
-		if unquote(it.key.of(text)) == name {
-			return i
+		if err != nil {
+			return err
 		}
 	}
-	return -1
-}
-
-// arrayIndex reads an index as RFC 6901, section 4 has it: no sign and no
-// leading zero.
-func arrayIndex(name string) (int, bool) {
-	if len(name) == 0 || len(name) > 9 || len(name) > 1 && name[0] == '0' {
-		return 0, false
-	}
-	for i := range len(name) {
-		if name[i] < '0' || name[i] > '9' {
-			return 0, false
-		}
-	}
-	i, err := strconv.Atoi(name)
-	return i, err == nil
+	return nil
 }
 
 // ParsePointer reads a JSON Pointer (RFC 6901), "/log-opts/max-size", into the
@@ -213,47 +201,26 @@ func ParsePointer(s string) ([]string, error) {
 	return path, nil
 }
 
-// pointer writes path as a JSON Pointer, for messages.
-func pointer(path []string) string {
-	if len(path) == 0 {
-		return "the document"
-	}
-	var b strings.Builder
-	for _, name := range path {
-		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
-	}
-	return b.String()
-}
-
 // gate comes before sjson and gjson, which do not check syntax: sjson replaces
-// a document that it cannot read, without an error.
-func gate(name, text string) error {
-	if len(text) > MaxSize {
-		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), MaxSize)
-	}
+// a document that it cannot read, without an error. A value has parents.
+func gate(name, text string, parents int) error {
 	if err := encoding(name, text); err != nil {
 		return err
 	}
-	inner := root(text)
-	if s := inner.of(text); s == "" || s == "null" {
-		return nil
-	}
-	if i := tooDeep(text, maxDepth); i >= 0 {
-		return at(name, text, i, "nested more than %d deep (dockerd itself stops at 10000)", maxDepth)
+	if i := members.TooDeep(text, members.MaxDepth-parents); i >= 0 || parents > members.MaxDepth {
+		return at(name, text, max(i, 0), "nested more than %d deep (dockerd itself stops at 10000)", members.MaxDepth)
 	}
 	if err := valid(name, text); err != nil {
 		return err
 	}
-	if text[inner.start] != '{' {
-		return at(name, text, inner.start, "the document must be an object, { ... }: no dockerd starts with anything else")
-	}
-	return sound(name, text, inner)
+	return sound(name, text, members.Root(text))
 }
 
-// encoding refuses what is not plain UTF-8.
+// encoding refuses what is too large or not plain UTF-8.
 func encoding(name, text string) error {
 	switch {
+	case len(text) > MaxSize:
+		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), MaxSize)
 	case strings.HasPrefix(text, "\xef\xbb\xbf"):
 		return at(name, text, 0, "the file starts with a byte order mark: dockerd before 23.0 does not start with it; save it as UTF-8 without one")
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
@@ -268,28 +235,6 @@ func encoding(name, text string) error {
 		r, n = utf8.DecodeRuneInString(text[i:])
 	}
 	return at(name, text, i, "byte 0x%02x is not UTF-8: dockerd from 23.0 does not start with it, and 20.10 reads another text", text[i])
-}
-
-// tooDeep returns the offset of the first bracket nested deeper than limit, or
-// -1. It counts brackets in any text, so that it can run before every parser.
-func tooDeep(text string, limit int) int {
-	deep, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if deep++; deep > limit {
-				return i
-			}
-		case c == '}' || c == ']':
-			deep--
-		}
-	}
-	return -1
 }
 
 // valid is json.Valid with a place, and words for the usual mistakes.
@@ -317,41 +262,31 @@ func valid(name, text string) error {
 
 // sound checks what the syntax allows: duplicate keys, and numbers on which
 // dockerd's first decoding into a map fails.
-func sound(name, text string, s span) error {
-	switch c := text[s.start]; {
-	case c == '{' || c == '[':
-		seen := map[string]bool{}
-		for _, it := range items(text, s) {
-			if c == '{' {
-				key := unquote(it.key.of(text))
-				if seen[key] {
-					return at(name, text, it.key.start, "the key %q is here twice: dockerd takes the last one, most editors the first; remove one", key)
-				}
-				seen[key] = true
-			}
-			if err := sound(name, text, it.value); err != nil {
-				return err
-			}
+func sound(name, text string, v *members.Value) error {
+	if v == nil {
+		return nil // null
+	}
+	if c := v.Kind(); c == '-' || '0' <= c && c <= '9' {
+		if _, err := strconv.ParseFloat(v.Raw(), 64); err != nil {
+			return at(name, text, v.Offset(), "the number %.40s is too large: no dockerd starts with it", v.Raw())
 		}
-	case c == '-' || '0' <= c && c <= '9':
-		if _, err := strconv.ParseFloat(s.of(text), 64); err != nil {
-			return at(name, text, s.start, "the number %.40s is too large: no dockerd starts with it", s.of(text))
+	}
+	seen := map[string]bool{}
+	items := v.Items()
+	for i := range items {
+		m := &items[i]
+		if v.Kind() == '{' {
+			key := m.Key()
+			if seen[key] {
+				return at(name, text, m.Offset(), "the key %q is here twice: dockerd takes the last one, most editors the first; remove one", key)
+			}
+			seen[key] = true
+		}
+		if err := sound(name, text, m); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// unquote reads a key as encoding/json and gjson do, including halves of
-// surrogate pairs.
-func unquote(raw string) string {
-	if strings.IndexByte(raw, '\\') < 0 {
-		return raw[1 : len(raw)-1]
-	}
-	var key string
-	if err := json.Unmarshal([]byte(raw), &key); err != nil {
-		panic("BUG: a key that is not a string: " + err.Error())
-	}
-	return key
 }
 
 // explain describes the syntax error said of encoding/json at offset.

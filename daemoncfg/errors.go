@@ -6,6 +6,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
 // The errors come wrapped in one that says where and what to do.
@@ -15,7 +16,7 @@ var (
 	// JSON would read it differently. Every error of [Parse] matches it.
 	ErrInvalid = errors.New("daemon.json that dockerd does not read")
 	// ErrNotObject: a path leads through a value without members.
-	ErrNotObject = errors.New("has no members")
+	ErrNotObject = members.ErrNotObject
 	// ErrRemap: not a value of --userns-remap.
 	ErrRemap = errors.New("not a user or user:group")
 	// ErrFailOpen: a value of --userns-remap that dockerd accepts, and with
@@ -65,10 +66,8 @@ func (e *conflictError) Is(target error) bool { return target == ErrConflict }
 // Limits, the account of "default", and the IDs of the warnings of plans. What
 // [Check] finds has its [ProblemID] for an ID.
 const (
-	// Limits of what [Parse] takes. dockerd does not limit the size, and the
-	// depth to 10000.
-	MaxSize  = 1 << 20 // bytes
-	maxDepth = 64      // objects and arrays around a value
+	// MaxSize is how many bytes [Parse] takes. dockerd has no limit.
+	MaxSize = 1 << 20
 
 	// Default is the user of a [Remap] that means [DockremapUser]: dockerd
 	// makes that account, and one range of IDs for it, where there is none.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
 // refused are documents, and where and why each is refused.
@@ -99,8 +100,8 @@ var lints = []struct {
 	want     []string // "ID /path line:col fatal: text"
 }{
 	{"nothing to say", `{"userns-remap": "default", "proxies": {"http-proxy": "x"}, "features": {"whatever": true}, "debug": null}`, nil},
-	{"empty file", "", []string{"empty-file the document 1:1 fatal: the file is empty: dockerd 20.10 does not start with it, later ones take it for {}"}},
-	{"null", "null", []string{"null-document the document 1:1: null is an empty configuration"}},
+	{"empty file", "", []string{"empty-file  1:1 fatal: the file is empty: dockerd 20.10 does not start with it, later ones take it for {}"}},
+	{"null", "null", []string{"null-document  1:1: null is an empty configuration"}},
 	{"unknown key", "{\n  \"zzz\": 1\n}", []string{`unknown-key /zzz 2:3 fatal: no dockerd from 20.10 to 29 knows the key "zzz", nor starts with it`}},
 	{"case", `{"Userns-Remap": "default"}`, []string{`unknown-key /Userns-Remap 1:2 fatal: no dockerd from 20.10 to 29 knows the key "Userns-Remap", nor starts with it; it is spelled "userns-remap"`}},
 	{"underscore", `{"userns_remap": "default"}`, []string{`unknown-key /userns_remap 1:2 fatal: no dockerd from 20.10 to 29 knows the key "userns_remap", nor starts with it; it is spelled "userns-remap"`}},
@@ -158,7 +159,7 @@ func TestLint(t *testing.T) {
 			require.NoError(t, err)
 			var got []string
 			for _, f := range doc.Lint() {
-				line := string(f.ID) + " " + daemoncfg.Pointer(f.Path) + fmt.Sprintf(" %d:%d", f.Pos.Line, f.Pos.Col)
+				line := string(f.ID) + " " + members.Pointer(f.Path) + fmt.Sprintf(" %d:%d", f.Pos.Line, f.Pos.Col)
 				if f.Level == daemoncfg.LevelFatal {
 					line += " fatal"
 				}

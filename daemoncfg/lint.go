@@ -9,102 +9,100 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
 // Lint lists what dockerd ignores, misreads, or does not start with although
 // the document parses, in order. [Check] also considers flags, accounts and the
 // engine. Keys newer than 20.10, like "proxies", are not reported.
 func (d *Document) Lint() []Problem {
-	if d.isBlank() {
-		pos := usernskit.Pos{File: d.name, Line: 1, Col: 1}
-		if trim(d.now) == "null" {
-			return []Problem{{ID: ProblemNullDocument, Pos: pos, Level: LevelNote, Text: "null is an empty configuration"}}
+	l := linter{doc: d}
+	switch top := d.root(); {
+	case top != nil:
+		for _, m := range top.Items() {
+			l.top(&m)
 		}
-		return []Problem{{ID: ProblemEmptyFile, Pos: pos, Level: LevelFatal,
-			Text: "the file is empty: dockerd 20.10 does not start with it, later ones take it for {}"}}
-	}
-	l := linter{name: d.name, text: d.now}
-	for _, it := range items(l.text, root(l.text)) {
-		l.top(it)
+	case members.Trim(d.now) == "null":
+		l.add(nil, ProblemNullDocument, LevelNote, "null is an empty configuration")
+	default:
+		l.add(nil, ProblemEmptyFile, LevelFatal, "the file is empty: dockerd 20.10 does not start with it, later ones take it for {}")
 	}
 	return l.found
 }
 
 // A linter reads a document that has passed the gate.
 type linter struct {
-	name, text string
-	found      []Problem
+	doc   *Document
+	found []Problem
 }
 
-func (l *linter) add(it item, path []string, id ProblemID, level Level, format string, args ...any) {
-	line, col := position(l.text, it.start())
-	l.found = append(l.found, Problem{ID: id, Path: slices.Clone(path), Pos: usernskit.Pos{File: l.name, Line: line, Col: col},
-		Level: level, Text: fmt.Sprintf(format, args...)})
+func (l *linter) add(m *members.Value, id ProblemID, level Level, format string, args ...any) *Problem {
+	p := Problem{ID: id, Path: m.Path(), Level: level, Text: fmt.Sprintf(format, args...)}
+	p.Pos = usernskit.Pos{File: l.doc.name, Line: 1, Col: 1}
+	if m != nil {
+		p.Pos.Line, p.Pos.Col = position(l.doc.now, m.Offset())
+	}
+	l.found = append(l.found, p)
+	return &l.found[len(l.found)-1]
 }
-
-func (l *linter) key(it item) string { return unquote(it.key.of(l.text)) }
-
-func (l *linter) kind(s span) byte { return l.text[s.start] }
 
 // top checks a member of the document. dockerd reads the members of most
 // objects as top ones (configValuesSet in its daemon/config): so "proxies"
 // works, and {"x": {"userns-remap": "default"}} passes its check and does
 // nothing.
-func (l *linter) top(it item) {
-	key := l.key(it)
-	path := []string{key}
-	if key == remapKey {
-		l.remap(it, path)
+func (l *linter) top(m *members.Value) {
+	key := m.Key()
+	option, known := dockerd.KeyOption(key)
+	switch {
+	case key == remapKey:
+		l.remap(m)
 		return
+	case m.Kind() != '{' || !dockerd.Flattened(key):
+		l.known(m, option)
+	case known:
+		l.wrongType(m, option)
+	case key != "proxies":
+		l.add(m, ProblemIgnoredObject, LevelNote, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
 	}
-	if l.kind(it.value) == '{' && dockerd.Flattened(key) {
-		if option, known := dockerd.KeyOption(key); known {
-			l.wrongType(it, path, option)
-		} else if key != "proxies" {
-			l.add(it, path, ProblemIgnoredObject, LevelNote, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
-		}
-		for _, inner := range items(l.text, it.value) {
-			name := l.key(inner)
-			if _, known := dockerd.KeyOption(name); !known {
-				l.unknown(inner, []string{key, name}, name)
+	if m.Kind() == '{' && dockerd.Flattened(key) {
+		for _, inner := range m.Items() {
+			if _, known := dockerd.KeyOption(inner.Key()); !known {
+				l.unknown(&inner)
 			}
 		}
-	} else {
-		l.known(it, key, path)
 	}
-	l.nested(it.value, path)
+	l.nested(m)
 }
 
-func (l *linter) known(it item, key string, path []string) {
-	switch option, known := dockerd.KeyOption(key); {
+func (l *linter) known(m *members.Value, option dockerd.Option) {
+	switch {
 	case option.Until != "":
-		l.add(it, path, ProblemRemovedKey, LevelFatal, "dockerd from %s on does not know %s and does not start with it", option.Until, key)
-		l.found[len(l.found)-1].from = major(option.Until)
-	case !known:
-		l.unknown(it, path, key)
-	case !l.fits(it.value, option.Kind), key == "default-shm-size" && it.value.of(l.text) == "null": // it reads null itself
-		l.wrongType(it, path, option)
+		l.add(m, ProblemRemovedKey, LevelFatal, "dockerd from %s on does not know %s and does not start with it", option.Until, option.Key).from = major(option.Until)
+	case option.Key == "":
+		l.unknown(m)
+	case !fits(m, option.Kind), option.Key == "default-shm-size" && m.Raw() == "null": // it reads null itself
+		l.wrongType(m, option)
 	default:
-		l.elements(it, option, path)
+		l.elements(m, option)
 	}
 }
 
-func (l *linter) wrongType(it item, path []string, option dockerd.Option) {
-	key, kind, value := option.Key, option.Kind, it.value.of(l.text)
+func (l *linter) wrongType(m *members.Value, option dockerd.Option) {
+	key, kind, value := option.Key, option.Kind, m.Raw()
 	switch reads := reading(option); {
 	case reads == noneRead:
-		l.add(it, path, ProblemWrongType, LevelNote, "%s is %s, and not %.30s", key, kind, value)
+		l.add(m, ProblemWrongType, LevelNote, "%s is %s, and not %.30s", key, kind, value)
 	case reads == someRead:
-		l.add(it, path, ProblemWrongType, LevelFatal, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
-	case l.kind(it.value) == '{':
-		l.add(it, path, ProblemWrongType, LevelFatal, "%s is %s, not an object; no dockerd starts with it", key, kind)
+		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
+	case m.Kind() == '{':
+		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, not an object; no dockerd starts with it", key, kind)
 	default:
-		l.add(it, path, ProblemWrongType, LevelFatal, "%s is %s, and no dockerd starts with %.30s", key, kind, value)
+		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, and no dockerd starts with %.30s", key, kind, value)
 	}
 }
 
 // elements checks what lists and maps hold.
-func (l *linter) elements(it item, option dockerd.Option, path []string) {
+func (l *linter) elements(m *members.Value, option dockerd.Option) {
 	key, want := option.Key, dockerd.KindString
 	switch {
 	case key == "features":
@@ -114,52 +112,34 @@ func (l *linter) elements(it item, option dockerd.Option, path []string) {
 	case key != "log-opts" && option.Kind != dockerd.KindList:
 		return
 	}
-	if k := l.kind(it.value); k != '{' && k != '[' {
-		return // null
-	}
-	for i, inner := range items(l.text, it.value) {
-		if l.fits(inner.value, want) {
-			continue
+	for _, inner := range m.Items() {
+		if !fits(&inner, want) {
+			l.add(&inner, ProblemWrongType, LevelFatal, "%s holds values, each of them %s, and no dockerd starts with %.30s", key, want, inner.Raw())
 		}
-		name := fmt.Sprint(i)
-		if inner.key.end > 0 {
-			name = l.key(inner)
-		}
-		l.add(inner, append(path, name), ProblemWrongType, LevelFatal, "%s holds values, each of them %s, and no dockerd starts with %.30s", key, want, inner.value.of(l.text))
 	}
 }
 
-func (l *linter) unknown(it item, path []string, key string) {
+func (l *linter) unknown(m *members.Value) {
 	hint := ""
-	if known := dockerd.SimilarKey(strings.TrimLeft(key, "-")); known != "" {
+	if known := dockerd.SimilarKey(strings.TrimLeft(m.Key(), "-")); known != "" {
 		hint = fmt.Sprintf("; it is spelled %q", known)
 	}
-	l.add(it, path, ProblemUnknownKey, LevelFatal, "no dockerd from 20.10 to 29 knows the key %q, nor starts with it%s", key, hint)
+	l.add(m, ProblemUnknownKey, LevelFatal, "no dockerd from 20.10 to 29 knows the key %q, nor starts with it%s", m.Key(), hint)
 }
 
 // nested looks for userns-remap where nothing reads it.
-func (l *linter) nested(s span, path []string) {
-	kind := l.kind(s)
-	if kind != '{' && kind != '[' {
-		return
-	}
-	for i, it := range items(l.text, s) {
-		name := fmt.Sprint(i)
-		if kind == '{' {
-			name = l.key(it)
+func (l *linter) nested(m *members.Value) {
+	for _, inner := range m.Items() {
+		if inner.Key() == remapKey {
+			l.add(&inner, ProblemNestedRemap, LevelNote, "dockerd reads userns-remap only at the top of the document: this one does nothing")
 		}
-		inner := append(slices.Clone(path), name)
-		if kind == '{' && name == remapKey {
-			l.add(it, inner, ProblemNestedRemap, LevelNote, "dockerd reads userns-remap only at the top of the document: this one does nothing")
-		}
-		l.nested(it.value, inner)
+		l.nested(&inner)
 	}
 }
 
 // remap checks the value of userns-remap.
-func (l *linter) remap(it item, path []string) {
-	raw := it.value.of(l.text)
-	value, wrong := remapValue(raw)
+func (l *linter) remap(m *members.Value) {
+	value, wrong := remapValue(m.Raw())
 	err := wrong
 	if wrong == nil {
 		_, err = ParseRemap(value)
@@ -167,15 +147,13 @@ func (l *linter) remap(it item, path []string) {
 	id, level := badRemap(err)
 	switch {
 	case err == nil:
-		return
-	case raw == "null":
-		l.add(it, path, id, level, "null turns remapping off")
+	case m.Raw() == "null":
+		l.add(m, id, level, "null turns remapping off").Err = err
 	case wrong != nil:
-		l.add(it, path, ProblemWrongType, level, "userns-remap is a string, and no dockerd starts with %.30s", raw)
+		l.add(m, ProblemWrongType, level, "userns-remap is a string, and no dockerd starts with %.30s", m.Raw()).Err = err
 	default:
-		l.add(it, path, id, level, "%v", err)
+		l.add(m, id, level, "%v", err).Err = err
 	}
-	l.found[len(l.found)-1].Err = err
 }
 
 // badRemap returns the problem for an error of [ParseRemap].
@@ -188,9 +166,8 @@ func badRemap(err error) (ProblemID, Level) {
 
 // fits reports whether encoding/json decodes a value into one of kind want.
 // null always fits.
-func (l *linter) fits(s span, want dockerd.Kind) bool {
-	raw := s.of(l.text)
-	switch raw[0] {
+func fits(m *members.Value, want dockerd.Kind) bool {
+	switch m.Kind() {
 	case 'n':
 		return true
 	case '"':
@@ -202,7 +179,7 @@ func (l *linter) fits(s span, want dockerd.Kind) bool {
 	case '{':
 		return want == dockerd.KindObject
 	}
-	_, err := strconv.ParseInt(raw, 10, 64)
+	_, err := strconv.ParseInt(m.Raw(), 10, 64)
 	return want == dockerd.KindNumber && err == nil
 }
 

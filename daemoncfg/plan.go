@@ -2,6 +2,7 @@ package daemoncfg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/members"
 )
 
 // Plan plans to switch remapping on, in the daemon.json that dockerd reads. A
@@ -60,7 +62,7 @@ func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (us
 			return plan, err
 		}
 	}
-	if err := d.Set([]string{remapKey}, json.RawMessage(quote(r.String()))); err != nil {
+	if err := d.Set([]string{remapKey}, json.RawMessage(members.Quote(r.String()))); err != nil {
 		return usernskit.Plan{}, err
 	}
 	if list := conflicts(p.startup, d); len(list) > 0 {
@@ -96,14 +98,15 @@ func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.Ra
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
+	what := cmp.Or(members.Pointer(path), "the document")
 	switch {
 	case value == nil:
 		if err := doc.Delete(path...); err != nil {
 			return usernskit.Plan{}, err
 		}
-		return doc.plan(ctx, h, "remove "+pointer(path)+" from "+doc.name)
+		return doc.plan(ctx, h, "remove "+what+" from "+doc.name)
 	case len(path) == 1 && path[0] == remapKey:
-		text, err := unquoteValue(trim(string(value)))
+		text, err := unquoteValue(members.Trim(string(value)))
 		if err != nil {
 			return usernskit.Plan{}, &remapError{string(value), "it has to be a string of JSON", false}
 		}
@@ -116,7 +119,7 @@ func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.Ra
 	if err := doc.Set(path, value); err != nil {
 		return usernskit.Plan{}, err
 	}
-	return doc.plan(ctx, h, "set "+pointer(path)+" in "+doc.name)
+	return doc.plan(ctx, h, "set "+what+" in "+doc.name)
 }
 
 // PlanMerge plans [Document.Merge] on the daemon.json of the host.
@@ -167,7 +170,6 @@ func (d *Document) planner(ctx context.Context, h usernskit.Host) (*planner, err
 	if err != nil {
 		return nil, err
 	}
-	was.missing = d.missing
 	return &planner{host: h, startup: *d.startup, wasFrom: *d.startup, doc: d, was: was}, nil
 }
 
@@ -217,16 +219,12 @@ func (p *planner) dropFlag() error {
 func (p *planner) finish(ctx context.Context, title string) (usernskit.Plan, error) {
 	plan := usernskit.Plan{Title: title}
 	after := p.doc.Bytes()
-	edited := !bytes.Equal(after, p.doc.before) || p.doc.missing && len(after) > 0
+	edited := !bytes.Equal(after, p.doc.before)
 	if edited {
 		if owner := generatedBy(p.host, p.doc.name); owner != "" {
 			return usernskit.Plan{}, fmt.Errorf("%s: %w: %s", p.doc.name, ErrGenerated, owner)
 		}
-		before := p.doc.before
-		if p.doc.missing {
-			before = nil
-		}
-		plan.Changes = append(plan.Changes, usernskit.Change{Path: p.doc.name, Before: before, After: after, Mode: 0o644})
+		plan.Changes = append(plan.Changes, usernskit.Change{Path: p.doc.name, Before: p.doc.before, After: after, Mode: 0o644})
 	}
 	plan.Changes = append(plan.Changes, p.moved...)
 	if err := p.problems(ctx, &plan); err != nil {
@@ -337,7 +335,7 @@ func (p *planner) changedKeys() []string {
 		key := path[len(path)-1]
 		a, inA := p.was.Get(path...)
 		b, inB := p.doc.Get(path...)
-		if (inA != inB || !sameJSON(string(a), string(b))) && !slices.Contains(keys, key) {
+		if (inA != inB || !members.Same(string(a), string(b))) && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}

@@ -19,7 +19,8 @@ func TestRevert(t *testing.T) {
 		{"a member that was removed", `{"a":1,"b":2}`, `{"b":2}`, "{\n  \"b\": 2,\n  \"c\": 3\n}", "{\n  \"b\": 2,\n  \"c\": 3,\n  \"a\": 1\n}"},
 		{"inside an object that others use by now", `{}`, `{"o":{"m":"1"}}`, `{"o":{"m":"1","f":"2"}}`, `{"o":{"f":"2"}}`},
 		{"an object that others emptied", `{}`, `{"o":{"m":"1"},"u":1}`, `{"o":{"m":"1"},"u":1,"b":2}`, `{"b":2}`},
-		{"an object that is gone is made again", `{"o":{"m":1,"n":2}}`, `{"o":{"n":2}}`, `{"x":1}`, `{"x":1,"o":{"m": 1}}`},
+		{"an object that is gone is made again", `{"o":{"m":1,"n":2}}`, `{"o":{"n":2}}`, `{"x":1}`, `{"x":1,"o":{"m":1}}`},
+		{"a value that the journal spells in another way", `{"a":"<"}`, `{"a":"&","u":"<&>"}`, `{"a":"&","u":"<&>","b":2}`, `{"a":"\u003c","b":2}`},
 		{"strings with everything in them", `{"a":"}],\\\"{"}`, `{"a":"}],\\\"{","u~/":["]"]}`, `{"u~/":["]"],"a":"}],\\\"{","b":0}`, `{"a":"}],\\\"{","b":0}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
