@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"verify/internal/facts": {"subid/reader", ".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/answer", "internal/fstype", "verify/engine", "userns", "userns/idmap", "userns/probe", "subid", "daemoncfg", "bootargs/gates",
 		"github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"verify/preflight": {".", "daemoncfg/dockerd", "internal/fstype", "internal/text", "shift", "verify/engine", "verify/internal/facts", "userns", "subid", "daemoncfg"},
-	"verify/engine":    {},
+	"verify/engine":    {"daemoncfg/dockerd/store"},
 	"verify/format":    {"internal/text", "verify"},
 	"verify/docker":    {".", "daemoncfg/dockerd", "verify/engine", "github.com/moby/moby/client", "github.com/moby/moby/api/types/*"},
 	"verify/drill":     {"internal/attempt", "internal/enum", "userns", "userns/probe", "verify", "verify/engine", "golang.org/x/sys/unix"},

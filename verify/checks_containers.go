@@ -73,8 +73,8 @@ var c05 = check{
 	judge: func(j *judge) {
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
-			for _, m := range c.Joins() {
-				j.joined(c, m)
+			for _, o := range engine.Joins(c) {
+				j.joined(c, o)
 			}
 		}
 		if !j.troubled() {
@@ -84,25 +84,26 @@ var c05 = check{
 }
 
 // joined follows a chain of joins to its end.
-func (j *judge) joined(c *engine.Container, first engine.Join) {
+func (j *judge) joined(c *engine.Container, first engine.Option) {
 	source := j.source(c, first.Field)
 	seen := map[string]bool{c.ID: true}
-	for next := []string{first.Target}; len(next) > 0; next = next[1:] {
+	for next := []string{first.Target()}; len(next) > 0; next = next[1:] {
 		t := j.Engine.Container(next[0])
 		switch {
 		case t == nil:
-			j.warn(subjectOf(c), "joins %s, which does not exist: it does not start", engine.ShortID(next[0])).as(Medium).saw(source, "container:"+next[0], "")
+			j.warn(subjectOf(c), "joins %s, which does not exist: it does not start", engine.ShortID(next[0])).as(Medium).
+				saw(source, "container:"+next[0], "")
 			continue
 		case seen[t.ID]:
 			continue
 		case t.Userns == "host" && c.Userns != "host":
-			j.fail(subjectOf(c), "%s joins %s, which is in the host's user namespace: it does not start, or is the host's root", first.Option, t.Name).
-				saw(source, "container:"+first.Target, "a remapped container").saw(j.source(t, "UsernsMode"), "host", `""`)
+			j.fail(subjectOf(c), "%s joins %s, which is in the host's user namespace: it does not start, or is the host's root", first.Name, t.Name).
+				saw(source, first.Value, "a remapped container").saw(j.source(t, "UsernsMode"), "host", `""`)
 			return
 		}
 		seen[t.ID] = true
-		for _, join := range t.Joins() {
-			next = append(next, join.Target)
+		for _, o := range engine.Joins(t) {
+			next = append(next, o.Target())
 		}
 	}
 }
@@ -121,29 +122,14 @@ var c06 = check{
 	judge: func(j *judge) {
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
-			var bad []string
-			for _, o := range []struct {
-				set  bool
-				name string
-			}{
-				{c.Privileged, "--privileged"}, {c.Network == "host", "--network=host"},
-				{c.PIDMode == "host", "--pid=host"}, {c.IPCMode == "host", "--ipc=host"},
-			} {
-				if o.set {
-					bad = append(bad, o.name)
-				}
-			}
+			bad := engine.WithHost(c)
 			if len(bad) == 0 {
 				continue
 			}
-			fi := j.fail(subjectOf(c), "has %s", strings.Join(bad, " "))
-			if c.Privileged {
-				fi.saw(j.source(c, "Privileged"), "true", "false")
-			}
-			for _, m := range []struct{ field, mode string }{{"NetworkMode", c.Network}, {"PidMode", c.PIDMode}, {"IpcMode", c.IPCMode}} {
-				if m.mode == "host" {
-					fi.saw(j.source(c, m.field), "host", "another")
-				}
+			fi := j.fail(subjectOf(c), "has")
+			for _, o := range bad {
+				fi.Text += " " + o.String()
+				fi.saw(j.source(c, o.Field), o.Value, "not "+o.Value)
 			}
 			if !c.Running {
 				fi.as(Medium)

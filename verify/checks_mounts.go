@@ -66,24 +66,14 @@ var c08 = check{
 	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
 		looked := 0
-		for _, b := range j.Containers {
-			p, ok := b.First()
-			if !ok || j.Scan.InHostNS(p) || j.Disk.Inside[b.ID] == nil {
-				continue
-			}
-			who := facts.Subject{
-				UID: p.UID[1], GIDs: append([]uint32{p.GID[1]}, p.Groups...),
-				MappedUID: func(id uint32) bool { _, ok := p.Mapping.UID.ToContainer(id); return ok },
-				MappedGID: func(id uint32) bool { _, ok := p.Mapping.GID.ToContainer(id); return ok },
-			}
-			root, _ := p.Mapping.UID.ToHost(0)
-			who.Root = p.UID[1] == root
+		for b, p := range j.Remapped() {
+			who := facts.Subject{UID: p.UID[1], GIDs: append([]uint32{p.GID[1]}, p.Groups...), Map: p.Mapping}
 			for _, s := range j.Disk.Inside[b.ID].Sources {
 				if s.Err == nil && !s.Mode.IsDir() && !s.Mode.IsRegular() {
 					continue // sockets and devices are checked elsewhere
 				}
 				looked++
-				j.access(b, who, p.Mapping, s)
+				j.access(b, who, s)
 			}
 		}
 		if len(j.list) == 0 {
@@ -99,21 +89,20 @@ var c08 = check{
 // overflowID is what the kernel shows for an ID that is not mapped.
 const overflowID = 65534
 
-func (j *judge) access(b facts.Container, who facts.Subject, m userns.Mapping, s facts.Source) {
-	if s.Err != nil {
+func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
+	_, idmapped, open := s.IDMap.Get()
+	switch {
+	case s.Err != nil:
 		j.unknown(subjectOf(b), "%s on %s: %v", s.Source, s.Destination, s.Err)
+		return
+	case open != nil:
+		j.unknown(subjectOf(b), "%s on %s is idmapped, and its map cannot be read: %v", s.Source, s.Destination, open)
 		return
 	}
 	n := s.Inode
-	if s.IDMap != nil {
-		if s.IDMap.Err != nil {
-			j.unknown(subjectOf(b), "%s on %s is idmapped, and its map cannot be read: %v", s.Source, s.Destination, s.IDMap.Err)
-			return
-		}
-		var shown bool
-		if n.UID, n.GID, shown = s.IDMap.Shown(n.UID, n.GID); !shown {
-			n.UID, n.GID, n.Mode = overflowID, overflowID, n.Mode&^0o770 // its owner and group are not mapped there
-		}
+	var shown bool
+	if n.UID, n.GID, shown = s.Owner(n.UID, n.GID); !shown {
+		n.UID, n.GID, n.Mode = overflowID, overflowID, n.Mode&^0o770 // its owner and group are not mapped there
 	}
 	bits := fs.FileMode(4)
 	words := "read"
@@ -137,7 +126,7 @@ func (j *judge) access(b facts.Container, who facts.Subject, m userns.Mapping, s
 			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID))
 		switch {
 		case facts.KeepOwner(s.Source):
-		case s.Mode.IsDir() && s.IDMap == nil && !(who.MappedUID(n.UID) && who.MappedGID(n.GID)) && fi.shift(s.Source, n.UID, n.GID, m):
+		case s.Mode.IsDir() && !idmapped && !facts.Mapped(who.Map, n.UID, n.GID) && fi.shift(s.Source, n.UID, n.GID, who.Map):
 		default:
 			fi.run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))
 		}
@@ -207,11 +196,7 @@ var c10 = check{
 	judge: func(j *judge) {
 		looked := 0
 		done := map[string]bool{}
-		for _, b := range j.Containers {
-			p, ok := b.First()
-			if !ok || j.Scan.InHostNS(p) || j.Disk.Inside[b.ID] == nil {
-				continue
-			}
+		for b, p := range j.Remapped() {
 			for _, s := range j.Disk.Inside[b.ID].Sources {
 				if s.Type != "volume" || done[s.Source] {
 					continue

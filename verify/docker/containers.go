@@ -87,12 +87,5 @@ func convert(i container.InspectResponse) engine.Container {
 			Type: string(m.Type), Name: m.Name, Source: m.Source, Destination: m.Destination, Driver: m.Driver, ReadOnly: !m.RW,
 		})
 	}
-	if i.GraphDriver != nil {
-		for _, key := range []string{"UpperDir", "LowerDir"} {
-			if dirs := i.GraphDriver.Data[key]; dirs != "" {
-				c.Layers = append(c.Layers, strings.Split(dirs, ":")...)
-			}
-		}
-	}
 	return c
 }

@@ -74,10 +74,9 @@ func whole() answers {
 		"/containers/json": []object{{"Id": id, "Names": []string{"/web"}, "State": "running"}},
 		"/containers/" + id + "/json": object{
 			"Id": id, "Name": "/web", "State": object{"Running": true, "Pid": 4711},
-			"Config":      object{"Image": "busybox:1", "User": "33:33", "Labels": object{"a": "b"}},
-			"HostConfig":  object{"UsernsMode": "host", "NetworkMode": "container:x", "IpcMode": "private", "PidMode": "host", "Privileged": true, "GroupAdd": []string{"44"}, "RestartPolicy": object{"Name": "always"}, "Devices": []object{{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b"}}},
-			"Mounts":      []object{{"Type": "bind", "Source": "/srv", "Destination": "/x", "RW": false}},
-			"GraphDriver": object{"Name": "overlay2", "Data": object{"UpperDir": "/u", "LowerDir": "/l1:/l2"}},
+			"Config":     object{"Image": "busybox:1", "User": "33:33", "Labels": object{"a": "b"}},
+			"HostConfig": object{"UsernsMode": "host", "NetworkMode": "container:x", "IpcMode": "private", "PidMode": "host", "Privileged": true, "GroupAdd": []string{"44"}, "RestartPolicy": object{"Name": "always"}, "Devices": []object{{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b"}}},
+			"Mounts":     []object{{"Type": "bind", "Source": "/srv", "Destination": "/x", "RW": false}},
 		},
 		"/images/json": []object{
 			{"Id": "sha256:aa", "RepoTags": []string{"busybox:1"}, "RepoDigests": []string{"busybox@sha256:1"}, "Size": 7},
@@ -105,7 +104,6 @@ func TestReadAsksForAllThatTheChecksLookAt(t *testing.T) {
 			Userns: "host", Network: "container:x", IPCMode: "private", PIDMode: "host", Privileged: true, GroupAdd: []string{"44"}, Restart: "always",
 			Devices: []engine.Device{{Host: "/dev/a", Container: "/dev/b"}},
 			Mounts:  []engine.Mount{{Type: "bind", Source: "/srv", Destination: "/x", ReadOnly: true}},
-			Layers:  []string{"/u", "/l1", "/l2"},
 		}},
 		Images: []engine.Image{
 			{ID: "sha256:aa", Tags: []string{"busybox:1"}, Digests: []string{"busybox@sha256:1"}, Size: 7},

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 )
 
 // ErrDown is matched by the error of a reader where nothing answers at the
@@ -57,66 +59,18 @@ type Engine struct {
 	Unread map[string]string
 }
 
-// A Container is one container and its options that matter for user namespaces.
-type Container struct {
-	ID, Name, Image string
-	Labels          map[string]string
-	Running         bool
-	Restarting      bool // has ended, and will be started again by itself
-	PID             int  // of its first process, on the host; 0 when not running
-	User            string
-	GroupAdd        []string
-	Restart         string // restart policy: "always"
-	Runtime         string // "runc", "sysbox-runc"; "" where not known
-
-	// Modes as docker inspect shows them: "", "host", "container:ID", ...
-	Userns, Network, IPCMode, PIDMode string
-	Privileged                        bool
-
-	Mounts  []Mount
-	Devices []Device
-	// Unread: only ID, name, image, labels and Running are known, the options
-	// are not.
-	Unread bool
-	// Layers are the directories of its image, uppermost first, if the storage
-	// driver has them.
-	Layers []string
-}
-
-// Service reports whether swarm made the container; a service cannot opt out
-// of remapping.
-func (c *Container) Service() bool { return c.Labels["com.docker.swarm.service.name"] != "" }
+// What a store on disk holds of a container, the daemon reports in the same form.
+type (
+	Container = store.Container
+	Mount     = store.Mount
+	Device    = store.Device
+	Image     = store.Image
+	Volume    = store.Volume
+)
 
 // A Plugin is a managed plugin: a container of the daemon's that is never
 // remapped.
 type Plugin struct{ ID, Name string }
-
-// A Mount is a volume or bind mount of a container.
-type Mount struct {
-	Type        string // "bind", "volume", "tmpfs", ...
-	Name        string // of the volume
-	Source      string // on the host
-	Destination string // in the container
-	Driver      string // of the volume
-	ReadOnly    bool
-}
-
-// A Device is a device of the host given to a container.
-type Device struct{ Host, Container string }
-
-// An Image is an image of the store in use.
-type Image struct {
-	ID      string
-	Tags    []string // "busybox:latest"
-	Digests []string // "busybox@sha256:..."; none: it cannot be pulled again
-	Size    int64    // bytes; -1 where not known
-}
-
-// A Volume is a named or anonymous volume.
-type Volume struct {
-	Name, Driver, Mountpoint string
-	Options                  map[string]string // of the local driver: "type": "nfs"
-}
 
 // Rootless reports whether the daemon itself runs without root.
 func (e *Engine) Rootless() bool { return e != nil && e.option("rootless") }
@@ -176,32 +130,43 @@ func (e *Engine) WhyUnread(c *Container) string {
 	return "the daemon did not say"
 }
 
-// String returns the container's name, or its short ID.
-func (c *Container) String() string {
-	if c.Name == "" {
-		return ShortID(c.ID)
-	}
-	return c.Name
+// An Option is one of docker run that a container was made with.
+type Option struct {
+	Name  string // "--network"
+	Field string // of HostConfig: "NetworkMode"
+	Value string // "host", "container:NAME"
 }
 
-// A Join is an option of the form container:NAME.
-type Join struct {
-	Option string // "--network"
-	Field  string // of HostConfig: "NetworkMode"
-	Target string // name or ID of the other container
+// Target is the name or ID of the container whose namespace the option joins.
+func (o Option) Target() string { return strings.TrimPrefix(o.Value, joins) }
+
+const joins = "container:"
+
+// Joins returns the options by which a container joins another's namespaces.
+func Joins(c *Container) []Option {
+	return slices.DeleteFunc(shared(c), func(o Option) bool { return !strings.HasPrefix(o.Value, joins) })
 }
 
-// Joins returns the containers whose namespaces the container joins.
-func (c *Container) Joins() []Join {
-	var list []Join
-	for _, m := range []struct{ option, field, mode string }{
-		{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode},
-	} {
-		if target, ok := strings.CutPrefix(m.mode, "container:"); ok {
-			list = append(list, Join{m.option, m.field, target})
-		}
+// WithHost returns the options by which a container is privileged or shares
+// namespaces with the host.
+func WithHost(c *Container) []Option {
+	list := slices.DeleteFunc(shared(c), func(o Option) bool { return o.Value != "host" })
+	if c.Privileged {
+		list = append([]Option{{Name: "--privileged", Field: "Privileged", Value: "true"}}, list...)
 	}
 	return list
+}
+
+func shared(c *Container) []Option {
+	return []Option{{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode}}
+}
+
+// String returns the option as docker run takes it.
+func (o Option) String() string {
+	if o.Field == "Privileged" {
+		return o.Name
+	}
+	return o.Name + "=" + o.Value
 }
 
 // ShortID is an ID as docker ps shows it.

@@ -72,10 +72,8 @@ func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, 
 
 // owner compares the source's owner with its future user.
 func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n facts.Inode, add func(option, fix, format string, args ...any)) {
-	if _, mapped := p.want.UID.ToContainer(n.UID); mapped {
-		if _, mapped := p.want.GID.ToContainer(n.GID); mapped {
-			return
-		}
+	if facts.Mapped(p.want, n.UID, n.GID) {
+		return
 	}
 	if !m.ReadOnly && n.Mode.IsDir() && !facts.KeepOwner(m.Source) && !slices.ContainsFunc(p.out.Moves, func(o Move) bool { return o.Path == m.Source }) {
 		p.out.Moves = append(p.out.Moves, Move{Path: m.Source})
@@ -90,11 +88,7 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 	if !ok1 || !ok2 {
 		return // it will not start
 	}
-	who := facts.Subject{
-		UID: hostUID, GIDs: []uint32{hostGID}, Root: uid == 0,
-		MappedUID: func(id uint32) bool { _, ok := p.want.UID.ToContainer(id); return ok },
-		MappedGID: func(id uint32) bool { _, ok := p.want.GID.ToContainer(id); return ok },
-	}
+	who := facts.Subject{UID: hostUID, GIDs: []uint32{hostGID}, Map: p.want}
 	read, words := fs.FileMode(4), []string{}
 	if n.Mode.IsDir() {
 		read = 5

@@ -14,42 +14,39 @@ const optOut = `--userns=host (compose: userns_mode: "host")`
 // refuses under remapping. The texts are their messages.
 func (p *preflight) willNotStart(c *engine.Container) {
 	add := func(option, text, fix string) {
-		if c.Service() {
+		if c.Labels["com.docker.swarm.service.name"] != "" {
 			fix = strings.ReplaceAll(fix, ", or "+optOut, "") + "; a swarm service cannot opt out"
 		}
 		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{c.String(), option, text, fix})
 	}
-	if c.Userns != "host" {
-		if c.Privileged {
-			add("--privileged", "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode",
-				"--cap-add what it needs, or "+optOut)
-		}
-		if c.Network == "host" {
-			add("--network=host", "cannot share the host's network namespace when user namespaces are enabled",
-				"--publish its ports, or "+optOut)
-		}
-		if c.PIDMode == "host" {
-			add("--pid=host", "cannot share the host PID namespace when user namespaces are enabled",
-				"--pid=container:NAME, or "+optOut)
-		}
-		if c.IPCMode == "host" {
-			add("--ipc=host", `error mounting "mqueue" to rootfs at "/dev/mqueue": operation not permitted`,
-				"--ipc=shareable and --ipc=container:NAME (compose: ipc: shareable), or "+optOut)
-		}
-		for _, d := range c.Devices {
-			if d.Host != d.Container && d.Container != "" {
-				add("--device "+d.Host+":"+d.Container, "the runtime looks for the device under its new name on the host: no such file or directory",
-					"--device "+d.Host+", without a new name")
-			}
-		}
-		p.unmapped(c, add)
-	}
-	for _, j := range c.Joins() {
-		if t := p.Engine.Container(j.Target); t != nil && t.Userns == "host" && c.Userns != "host" {
-			add(j.Option+"=container:"+t.String(), "joining a container of the host's user namespace: \"can't get final child's PID from pipe: EOF\", or \"namespace path and non-matching mapping specified\"",
+	for _, o := range engine.Joins(c) {
+		if t := p.Engine.Container(o.Target()); t != nil && t.Userns == "host" && c.Userns != "host" {
+			add(o.Name+"=container:"+t.String(), "joining a container of the host's user namespace: \"can't get final child's PID from pipe: EOF\", or \"namespace path and non-matching mapping specified\"",
 				"join a container that is remapped, or "+optOut)
 		}
 	}
+	if c.Userns == "host" {
+		return
+	}
+	for _, o := range engine.WithHost(c) {
+		add(o.String(), refusals[o.Name][0], refusals[o.Name][1]+", or "+optOut)
+	}
+	for _, d := range c.Devices {
+		if d.Host != d.Container && d.Container != "" {
+			add("--device "+d.Host+":"+d.Container, "the runtime looks for the device under its new name on the host: no such file or directory",
+				"--device "+d.Host+", without a new name")
+		}
+	}
+	p.unmapped(c, add)
+}
+
+// refusals are the message for each option by which a container shares something
+// with the host, and what to use instead.
+var refusals = map[string][2]string{
+	"--privileged": {"privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode", "--cap-add what it needs"},
+	"--network":    {"cannot share the host's network namespace when user namespaces are enabled", "--publish its ports"},
+	"--pid":        {"cannot share the host PID namespace when user namespaces are enabled", "--pid=container:NAME"},
+	"--ipc":        {`error mounting "mqueue" to rootfs at "/dev/mqueue": operation not permitted`, "--ipc=shareable and --ipc=container:NAME (compose: ipc: shareable)"},
 }
 
 // unmapped adds the IDs of a container that the map lacks.

@@ -37,18 +37,20 @@ type Container struct {
 	ID, Name, Image string
 	Labels          map[string]string
 	Running         bool // when dockerd last wrote the file
-	PID             int
+	Restarting      bool // has ended, and will be started again by itself
+	PID             int  // of its first process, on the host; 0 when not running
 	User            string
 	GroupAdd        []string
 	Restart         string // the restart policy: "always"
+	Runtime         string // "runc", "sysbox-runc"; "" where not known
 
 	Userns, Network, IPCMode, PIDMode string // "", "host", "container:ID", ...
 	Privileged                        bool
 
 	Mounts  []Mount
 	Devices []Device
-	// Unread: one of its two files could not be read, and what is missing here
-	// is not known.
+	// Unread: one of its two files could not be read, or the daemon did not show
+	// it, and what is missing here is not known.
 	Unread bool
 }
 
@@ -64,14 +66,16 @@ type Device struct{ Host, Container string }
 
 // An Image is an image by its ID.
 type Image struct {
-	ID            string
-	Tags, Digests []string
+	ID      string
+	Tags    []string // "busybox:latest"
+	Digests []string // "busybox@sha256:..."; none: it cannot be pulled again
+	Size    int64    // bytes; -1 where not known
 }
 
-// A Volume is a named or anonymous volume of the driver local.
+// A Volume is a named or anonymous volume.
 type Volume struct {
-	Name, Mountpoint string
-	Options          map[string]string // "type", "o", "device"
+	Name, Driver, Mountpoint string
+	Options                  map[string]string // of the driver local: "type", "o", "device"
 }
 
 // A Plugin is a managed plugin. Its name may be unknown.
@@ -233,7 +237,7 @@ func (s *Store) readImages(h usernskit.Host) {
 			for ref, id := range refs {
 				i := byID[id]
 				if i == nil {
-					i = &Image{ID: id}
+					i = &Image{ID: id, Size: -1}
 					byID[id] = i
 				}
 				if strings.Contains(ref, "@sha256:") {
@@ -257,7 +261,7 @@ func (s *Store) readVolumes(h usernskit.Host) {
 		if !e.IsDir() {
 			continue // metadata.db, backingFsBlockDev
 		}
-		v := Volume{Name: e.Name(), Mountpoint: path.Join(s.Root, "volumes", e.Name(), "_data")}
+		v := Volume{Name: e.Name(), Driver: "local", Mountpoint: path.Join(s.Root, "volumes", e.Name(), "_data")}
 		var opts struct{ MountType, MountOpts, MountDevice string }
 		err := s.file(h, &opts, "volumes", e.Name(), "opts.json")
 		switch {

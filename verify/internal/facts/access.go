@@ -11,13 +11,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/userns"
 )
 
-// An Inode is the part of stat(2) that decides on access.
+// An Inode is what stat(2) shows of a file.
 type Inode struct {
 	Mode     fs.FileMode
 	UID, GID uint32
+	Dev, Ino uint64
 	ACL      bool // has a POSIX ACL, which Mode does not show
 }
 
@@ -25,18 +27,23 @@ type Inode struct {
 type Subject struct {
 	UID  uint32
 	GIDs []uint32 // the effective one and the supplementary ones
-	// Root: has the capabilities of a container's root, which reach an inode
-	// only where both its owner and its group are mapped.
-	Root bool
-	// They report whether an ID is one of the container's.
-	MappedUID, MappedGID func(uint32) bool
+	// Map is that of the container. Its root has capabilities, which reach an
+	// inode only where both its owner and its group are mapped.
+	Map userns.Mapping
+}
+
+// Mapped reports whether both IDs of an owner are in a map.
+func Mapped(m userns.Mapping, uid, gid uint32) bool {
+	_, u := m.UID.ToContainer(uid)
+	_, g := m.GID.ToContainer(gid)
+	return u && g
 }
 
 // Can reports whether the subject has all of the bits (4 read, 2 write, 1
 // execute or search) on an inode, as the kernel's generic_permission does. The
 // answer is not known where an ACL decides.
 func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
-	if s.Root && s.MappedUID(n.UID) && s.MappedGID(n.GID) {
+	if root, ok := s.Map.UID.ToHost(0); ok && s.UID == root && Mapped(s.Map, n.UID, n.GID) {
 		// CAP_DAC_OVERRIDE: all but executing what nobody may execute.
 		if n.Mode.IsDir() || bits&1 == 0 || n.Mode&0o111 != 0 {
 			return true, true
@@ -49,29 +56,33 @@ func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
 	if n.ACL {
 		return false, false
 	}
-	for _, g := range s.GIDs {
-		if g == n.GID {
-			return perm>>3&bits == bits, true
-		}
+	if slices.Contains(s.GIDs, n.GID) {
+		return perm>>3&bits == bits, true
 	}
 	return perm&bits == bits, true
 }
 
-// InodeOf returns owner and mode of a file.
+// InodeOf returns what is known of a file without its ACL.
 func InodeOf(info fs.FileInfo) Inode {
 	n := Inode{Mode: info.Mode()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		n.UID, n.GID = st.Uid, st.Gid
+		n.Dev, n.Ino = uint64(st.Dev), st.Ino // Dev is signed on some systems
 	}
 	return n
 }
 
-// deviceOf returns what identifies a file.
-func deviceOf(info fs.FileInfo) (dev, ino uint64) {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Dev), st.Ino // Dev is signed on some systems
+// stat returns what is at a path of a host, and the path without its root.
+func stat(h usernskit.Host, name string) (n Inode, at string, err error) {
+	info, err := h.Stat(name)
+	if err != nil {
+		return n, "", err
 	}
-	return 0, 0
+	n = InodeOf(info)
+	if at, err = h.Path(name); err == nil {
+		n.ACL = hasACL(at)
+	}
+	return n, at, err
 }
 
 // hasACL reports whether a file has an access ACL, acl(5), or may have one.

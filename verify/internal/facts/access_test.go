@@ -16,9 +16,11 @@ import (
 )
 
 func TestWhoMayUseAMount(t *testing.T) {
-	mapped := func(id uint32) bool { return id >= 100000 && id < 165536 }
-	root := Subject{UID: 100000, GIDs: []uint32{100000}, Root: true, MappedUID: mapped, MappedGID: mapped}
-	user := Subject{UID: 101000, GIDs: []uint32{101000, 100005}, MappedUID: mapped, MappedGID: mapped}
+	m, err := userns.NewMap(userns.Extent{HostID: 100000, Count: 65536})
+	require.NoError(t, err)
+	mapping := userns.Mapping{UID: m, GID: m}
+	root := Subject{UID: 100000, GIDs: []uint32{100000}, Map: mapping}
+	user := Subject{UID: 101000, GIDs: []uint32{101000, 100005}, Map: mapping}
 	for name, c := range map[string]struct {
 		who        Subject
 		n          Inode
@@ -51,7 +53,6 @@ func TestWhoMayUseAMountAgreesWithTheKernel(t *testing.T) {
 	m, err := userns.NewMap(userns.Extent{HostID: 100000, Count: 65536})
 	require.NoError(t, err)
 	mapping := userns.Mapping{UID: m, GID: m}
-	mapped := func(id uint32) bool { _, ok := m.ToContainer(id); return ok }
 	dir := t.TempDir()
 	var paths []string
 	var inodes []Inode
@@ -77,7 +78,7 @@ func TestWhoMayUseAMountAgreesWithTheKernel(t *testing.T) {
 		}
 	}
 	for _, id := range []uint32{0, 1000} {
-		who := Subject{UID: 100000 + id, GIDs: []uint32{100000 + id}, Root: id == 0, MappedUID: mapped, MappedGID: mapped}
+		who := Subject{UID: 100000 + id, GIDs: []uint32{100000 + id}, Map: mapping}
 		list, err := probe.Main().Access(t.Context(), mapping, probe.Credential{UID: id, GID: id}, paths...)
 		require.NoError(t, err)
 		require.Len(t, list, len(paths))

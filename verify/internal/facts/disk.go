@@ -1,10 +1,10 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -12,21 +12,24 @@ import (
 	"time"
 
 	"github.com/usernskit/usernskit"
-	ondisk "github.com/usernskit/usernskit/daemoncfg/dockerd/store"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A disk is what the checks need of the file system: the directories above the
 // data-root, its stores, the daemon's socket, and mounts of running containers.
 type disk struct {
-	// parents are the directories from / to the store in use, in this order.
+	// Parents are the directories from / to the store in use, in this order.
 	Parents []dir
-	Stores  []store
+	Stores  []keptStore
 	NoStore error // why the data-root could not be listed
 
-	Mounts  reading[mountTable] // of the host
-	Sockets []Socket
-	Inside  map[string]*inside // by container ID
+	Mounts reading[mountTable] // of the host
+	// Sockets are those that the daemon listens on, and SocketsErr is why one of
+	// them could not be looked at.
+	Sockets    []Socket
+	SocketsErr error
+	Inside     map[string]*inside // by container ID
 }
 
 // A dir is a directory and its access rights.
@@ -36,8 +39,8 @@ type dir struct {
 	Err error
 }
 
-// A store is one of the stores below the data-root.
-type store struct {
+// A keptStore is one of the stores below the data-root.
+type keptStore struct {
 	Name            string // "100000.100000", "" for the one without remapping
 	Images, Volumes int
 	Unread          string
@@ -46,10 +49,8 @@ type store struct {
 
 // A Socket is one of the daemon on the host.
 type Socket struct {
-	Path     string
-	Dev, Ino uint64
+	Path string
 	Inode
-	Err error
 }
 
 // readPath reads the directories that lead to the store in use.
@@ -60,41 +61,24 @@ func (f *Facts) readPath(context.Context) {
 	} else if f.IDs.Mapped() {
 		root = path.Join(root, f.IDs.Root())
 	}
-	f.Disk.readParents(f.Host, root)
-}
-
-func (f *Facts) readStores(context.Context) { f.Disk.readStores(f.Host, f.Config.DataRoot) }
-
-func (f *Facts) readHostMounts(context.Context) {
-	if f.HasProc {
-		f.Disk.Mounts = f.mountsOf("self")
-		f.Disk.readSockets(f)
-	}
-}
-
-func (d *disk) readParents(h usernskit.Host, root string) {
 	at := "/"
 	for _, elem := range append([]string{""}, strings.Split(strings.Trim(root, "/"), "/")...) {
 		at = path.Join(at, elem)
-		info, err := h.Stat(at)
-		e := dir{Path: at, Err: err}
-		if err == nil {
-			e.Inode = InodeOf(info)
-			if path, err := h.Path(at); err == nil {
-				e.ACL = hasACL(path)
-			}
-		}
-		d.Parents = append(d.Parents, e)
-		if err != nil {
+		d := dir{Path: at}
+		d.Inode, _, d.Err = stat(f.Host, at)
+		f.Disk.Parents = append(f.Disk.Parents, d)
+		if d.Err != nil {
 			return
 		}
 	}
 }
 
-func (d *disk) readStores(h usernskit.Host, root string) {
-	list, err := h.ReadDir(root)
+// readStores reads the stores that an engine has used. A data-root that was
+// always remapped has only the UID.GID directories.
+func (f *Facts) readStores(context.Context) {
+	list, err := f.Host.ReadDir(f.Config.DataRoot)
 	if err != nil {
-		d.NoStore = err
+		f.Disk.NoStore = err
 		return
 	}
 	names := []string{""}
@@ -104,78 +88,57 @@ func (d *disk) readStores(h usernskit.Host, root string) {
 		}
 	}
 	for _, name := range names {
-		dir := path.Join(root, name)
-		if !used(h, dir) {
-			continue
-		}
-		s := store{Name: name}
-		e, err := ReadStore(h, dir)
-		if err != nil {
-			s.Unread = err.Error()
-		} else {
-			s.Images, s.Volumes = len(e.Images), len(e.Volumes)
-			for _, part := range []string{"Images", "Volumes"} {
-				if why := e.Unread[part]; why != "" {
-					s.Unread = why
-				}
-			}
-		}
+		dir := path.Join(f.Config.DataRoot, name)
+		s, used := keptStore{Name: name}, false
 		for _, sub := range []string{"containers", "volumes", "image"} {
-			if info, err := h.Stat(path.Join(dir, sub)); err == nil && info.ModTime().After(s.Changed) {
+			info, err := f.Host.Stat(path.Join(dir, sub))
+			used = used || !IsNotExist(err)
+			if err == nil && info.ModTime().After(s.Changed) {
 				s.Changed = info.ModTime()
 			}
 		}
-		d.Stores = append(d.Stores, s)
+		if !used {
+			continue
+		}
+		if e, err := ReadStore(f.Host, dir); err != nil {
+			s.Unread = err.Error()
+		} else {
+			s.Images, s.Volumes, s.Unread = len(e.Images), len(e.Volumes), cmp.Or(e.Unread["Volumes"], e.Unread["Images"])
+		}
+		f.Disk.Stores = append(f.Disk.Stores, s)
 	}
 }
 
-// used reports whether an engine has used a store. A data-root that was always
-// remapped has only the UID.GID directories.
-func used(h usernskit.Host, dir string) bool {
-	for _, sub := range []string{"image", "volumes", "containers"} {
-		if _, err := h.Stat(path.Join(dir, sub)); err == nil || !IsNotExist(err) {
-			return true
-		}
+// readHostMounts reads the host's mounts, and finds the sockets that the daemon
+// listens on.
+func (f *Facts) readHostMounts(context.Context) {
+	if !f.HasProc {
+		return
 	}
-	return false
-}
-
-// readSockets finds the sockets that the daemon listens on.
-func (d *disk) readSockets(f *Facts) {
-	paths := map[string]bool{"/var/run/docker.sock": true}
-	add := func(url string) {
-		if p, ok := strings.CutPrefix(url, "unix://"); ok {
-			paths[p] = true
-		}
-	}
+	d := &f.Disk
+	d.Mounts = f.mountsOf("self")
+	urls := append(f.Config.listens(), "unix:///var/run/docker.sock")
 	if f.Engine != nil {
-		add(f.Engine.Source)
+		urls = append(urls, f.Engine.Source)
 	}
-	for _, url := range f.Config.listens() {
-		add(url)
-	}
-	seen := map[[2]uint64]bool{}
-	for _, p := range slices.Sorted(maps.Keys(paths)) {
-		s := Socket{}
-		s.Path, s.Err = f.Host.Path(p) // /var/run is a link to /run nearly everywhere
-		if s.Err != nil {
-			s.Path = p
-			d.Sockets = append(d.Sockets, s) // not seen is not "not there"
+	for _, url := range urls {
+		name, ok := strings.CutPrefix(url, "unix://")
+		if !ok {
 			continue
 		}
-		info, err := f.Host.Stat(p)
-		if IsNotExist(err) {
-			continue
-		}
-		if s.Err = err; err == nil {
-			if info.Mode()&fs.ModeSocket == 0 {
+		s := Socket{Path: name}
+		at, err := f.Host.Path(name) // /var/run is a link to /run nearly everywhere
+		if err == nil {
+			s.Path = at
+			s.Inode, _, err = stat(f.Host, name)
+			if IsNotExist(err) || err == nil && s.Mode&fs.ModeSocket == 0 {
 				continue
 			}
-			s.Inode = InodeOf(info)
-			s.Dev, s.Ino = deviceOf(info)
 		}
-		if key := [2]uint64{s.Dev, s.Ino}; s.Err != nil || !seen[key] {
-			seen[key] = true
+		if err != nil {
+			d.SocketsErr = err // not seen is not "not there"
+		}
+		if !slices.ContainsFunc(d.Sockets, func(o Socket) bool { return o.Path == s.Path || err == nil && o.Dev == s.Dev && o.Ino == s.Ino }) {
 			d.Sockets = append(d.Sockets, s)
 		}
 	}
@@ -187,41 +150,19 @@ var storeName = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})$`)
 // ReadStore reads a daemon's store below its data-root (with the UID.GID if it
 // remaps). It returns fs.ErrNotExist if the store does not exist.
 func ReadStore(h usernskit.Host, root string) (*engine.Engine, error) {
-	s, err := ondisk.Read(h, root)
+	s, err := store.Read(h, root)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine.Engine{Source: root, RootDir: root, Driver: s.Driver, Swarm: "inactive", BuildCache: -1, Unread: map[string]string{}}
-	for part, why := range s.Unread {
-		e.Unread[part] = why
-	}
 	// The rest is in a database of Docker's, or known to the daemon only.
-	e.Unread["Networks"] = "kept in a database that only the daemon reads"
-	e.Unread["Authz"] = "known to the running daemon only"
+	s.Unread["Networks"] = "kept in a database that only the daemon reads"
+	s.Unread["Authz"] = "known to the running daemon only"
+	e := &engine.Engine{
+		Source: root, RootDir: root, Driver: s.Driver, Swarm: "inactive", BuildCache: -1,
+		Containers: s.Containers, Images: s.Images, Volumes: s.Volumes, Unread: s.Unread,
+	}
 	if s.Swarm {
 		e.Swarm = "active"
-	}
-	for _, c := range s.Containers {
-		container := engine.Container{
-			ID: c.ID, Name: c.Name, Image: c.Image, Labels: c.Labels, Running: c.Running, PID: c.PID,
-			User: c.User, GroupAdd: c.GroupAdd, Restart: c.Restart,
-			Userns: c.Userns, Network: c.Network, IPCMode: c.IPCMode, PIDMode: c.PIDMode, Privileged: c.Privileged, Unread: c.Unread,
-		}
-		for _, m := range c.Mounts {
-			container.Mounts = append(container.Mounts, engine.Mount{
-				Type: m.Type, Name: m.Name, Source: m.Source, Destination: m.Destination, Driver: m.Driver, ReadOnly: m.ReadOnly,
-			})
-		}
-		for _, d := range c.Devices {
-			container.Devices = append(container.Devices, engine.Device(d))
-		}
-		e.Containers = append(e.Containers, container)
-	}
-	for _, i := range s.Images {
-		e.Images = append(e.Images, engine.Image{ID: i.ID, Tags: i.Tags, Digests: i.Digests, Size: -1})
-	}
-	for _, v := range s.Volumes {
-		e.Volumes = append(e.Volumes, engine.Volume{Name: v.Name, Driver: "local", Mountpoint: v.Mountpoint, Options: v.Options})
 	}
 	for _, p := range s.Plugins {
 		if p.Enabled {

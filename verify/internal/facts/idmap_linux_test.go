@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/usernskit/usernskit/internal/answer"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/idmap"
@@ -31,18 +32,21 @@ func TestAnIdmappedMountShowsOtherOwners(t *testing.T) {
 	table := f.mountsOf(strconv.Itoa(os.Getpid()))
 	require.NoError(t, table.Err)
 	m := f.idMap(table.Value.At(filepath.Join(dst, "x")), os.Getpid())
-	require.NotNil(t, m)
-	if m.Err != nil {
-		t.Skip("this kernel does not show the map of a mount: ", m.Err)
+	_, idmapped, err := m.Get()
+	if err != nil {
+		t.Skip("this kernel does not show the map of a mount: ", err)
 	}
-	uid, gid, shown := m.Shown(1000, 1000)
+	require.True(t, idmapped)
+	uid, gid, shown := Source{IDMap: m}.Owner(1000, 1000)
 	assert.True(t, shown)
 	assert.Equal(t, []uint32{166536, 166536}, []uint32{uid, gid})
-	_, _, shown = m.Shown(0, 1000)
+	_, _, shown = Source{IDMap: m}.Owner(0, 1000)
 	assert.False(t, shown, "an owner that the map lacks is nobody")
-	assert.Nil(t, f.idMap(table.Value.At(src), os.Getpid()), "a mount as any other")
-	var none *IDMap
-	uid, _, shown = none.Shown(7, 7)
+	none := f.idMap(table.Value.At(src), os.Getpid())
+	assert.Equal(t, answer.Absent[userns.Mapping](), none, "a mount as any other")
+	uid, _, shown = Source{IDMap: none}.Owner(7, 7)
 	assert.True(t, shown)
 	assert.EqualValues(t, 7, uid)
+	_, _, shown = Source{}.Owner(7, 7)
+	assert.False(t, shown, "a map that is not known")
 }

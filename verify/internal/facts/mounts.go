@@ -11,6 +11,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 
+	"github.com/usernskit/usernskit/internal/answer"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/idmap"
 	"github.com/usernskit/usernskit/userns/probe"
@@ -85,26 +86,20 @@ type Source struct {
 	Inode
 	Fstype string
 	Err    error
-	// asked is the kernel's answer for a process with the container's IDs; nil
+	// Asked is the kernel's answer for a process with the container's IDs; nil
 	// without [Options.Helper].
 	Asked *probe.Access
-	// IDMap is that of an idmapped mount, which shows other owners than the
-	// source; nil for other mounts.
-	IDMap *IDMap
+	// IDMap is the map of an idmapped mount, absent for other mounts. An ID is an
+	// owner on the disk, its host ID the one that the mount shows.
+	IDMap answer.Answer[userns.Mapping]
 }
 
-// An IDMap is the map of an idmapped mount, or why it is unknown. An ID is an
-// owner on the disk, its host ID the one that the mount shows.
-type IDMap struct {
-	userns.Mapping
-	Err error
-}
-
-// Shown returns the owner of a file as the mount shows it; false if that is
-// nobody.
-func (m *IDMap) Shown(uid, gid uint32) (u, g uint32, ok bool) {
-	if m == nil {
-		return uid, gid, true
+// Owner returns the owner of a file of the source as the mount shows it; false
+// if that is nobody, or not known.
+func (s Source) Owner(uid, gid uint32) (u, g uint32, ok bool) {
+	m, idmapped, err := s.IDMap.Get()
+	if !idmapped {
+		return uid, gid, err == nil
 	}
 	u, ok1 := m.UID.ToHost(uid)
 	g, ok2 := m.GID.ToHost(gid)
@@ -119,9 +114,9 @@ func (f *Facts) readMounts(context.Context) {
 		if !ok {
 			continue
 		}
-		in := f.Disk.lookInside(f, b, p.PID)
+		in := f.lookInside(b, p.PID)
 		for i := 0; in.Mounts.Err != nil && i < len(b.Processes); i++ {
-			in = f.Disk.lookInside(f, b, b.Processes[i].PID) // a zombie has no mounts
+			in = f.lookInside(b, b.Processes[i].PID) // a zombie has no mounts
 		}
 		if in.Mounts.Err != nil && !slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return f.alive(p.PID) }) {
 			f.Passing++
@@ -131,9 +126,9 @@ func (f *Facts) readMounts(context.Context) {
 	}
 }
 
-// lookInside reads what a container has mounted, by its first process.
-func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
-	in := &inside{}
+// lookInside reads what a container has mounted, by one of its processes.
+func (f *Facts) lookInside(b Container, pid int) *inside {
+	d, in := &f.Disk, &inside{}
 	proc := path.Join(f.Proc.Root, strconv.Itoa(pid))
 	in.Mounts = f.mountsOf(strconv.Itoa(pid))
 	if in.Mounts.Err == nil {
@@ -146,19 +141,15 @@ func (d *disk) lookInside(f *Facts, b Container, pid int) *inside {
 		if m.Source == "" || m.Type != "bind" && m.Type != "volume" {
 			continue
 		}
-		s := Source{Mount: m}
-		shown := false // the host's own mount is idmapped, and shows owners as the container's does
-		info, err := f.Host.Stat(m.Source)
-		if s.Err = err; err == nil {
-			s.Inode = InodeOf(info)
-			if path, err := f.Host.Path(m.Source); err == nil {
-				s.ACL = hasACL(path)
-				if at := d.Mounts.Value.At(path); at != nil {
-					s.Fstype, shown = at.FSType, idmapped(at)
-				}
-			}
+		s := Source{Mount: m, IDMap: answer.Absent[userns.Mapping]()}
+		var path string
+		s.Inode, path, s.Err = stat(f.Host, m.Source)
+		at := d.Mounts.Value.At(path)
+		if at != nil && s.Err == nil {
+			s.Fstype = at.FSType
 		}
-		if !shown {
+		// An idmapped mount of the host's shows owners as the container's does.
+		if at == nil || !idmapped(at) {
 			s.IDMap = f.idMap(in.Mounts.Value.At(m.Destination), pid)
 		}
 		in.Sources = append(in.Sources, s)
@@ -170,29 +161,20 @@ func idmapped(m *mountinfo.Info) bool {
 	return slices.Contains(strings.Split(m.Options, ","), "idmapped")
 }
 
-// idMap returns the map of a mount of a process, nil where it has none.
-func (f *Facts) idMap(m *mountinfo.Info, pid int) *IDMap {
+// idMap returns the map of a mount of a process.
+func (f *Facts) idMap(m *mountinfo.Info, pid int) answer.Answer[userns.Mapping] {
 	if m == nil || !idmapped(m) {
-		return nil
+		return answer.Absent[userns.Mapping]()
 	}
 	list, err := idmap.Mounts(f.Proc, pid)
 	if err != nil {
-		return &IDMap{Err: err}
+		return answer.Unknown[userns.Mapping](err)
 	}
-	for _, mount := range list {
-		if mount.ID != m.ID {
-			continue
-		}
-		mapping, ok, err := mount.Mapping.Get()
-		switch {
-		case err != nil:
-			return &IDMap{Err: err}
-		case !ok:
-			return nil
-		}
-		return &IDMap{Mapping: mapping}
+	i := slices.IndexFunc(list, func(mount idmap.Mount) bool { return mount.ID == m.ID })
+	if i < 0 {
+		return answer.Unknown[userns.Mapping](errors.New("the mount has gone"))
 	}
-	return &IDMap{Err: errors.New("the mount has gone")}
+	return list[i].Mapping
 }
 
 // mountsOf reads the mounts that a process sees.
@@ -207,20 +189,17 @@ func (f *Facts) mountsOf(process string) (r reading[mountTable]) {
 
 // findSockets looks for the daemon's sockets in a container by their inodes.
 func (d *disk) findSockets(in *inside, proc string) {
+	in.Unseen = d.SocketsErr
 	for _, s := range d.Sockets {
-		if s.Err != nil {
-			in.Unseen = s.Err
-			continue
-		}
 		at, ok := d.Mounts.Value.spot(s.Path)
-		if !ok {
+		if !ok || s.Ino == 0 {
 			continue
 		}
 		for _, p := range in.Mounts.Value.paths(at) {
 			info, err := os.Lstat(path.Join(proc, "root", p))
 			switch {
 			case err == nil:
-				if dev, ino := deviceOf(info); dev == s.Dev && ino == s.Ino {
+				if n := InodeOf(info); n.Dev == s.Dev && n.Ino == s.Ino {
 					in.Sockets = append(in.Sockets, Found{s, p})
 				}
 			case !IsNotExist(err):

@@ -75,10 +75,10 @@ func TestABindMountOfAnIdmappedSource(t *testing.T) {
 	f := &Facts{Options: Options{Proc: userns.FS{Root: proc}}}
 	b := Container{Docker: &engine.Container{Mounts: []engine.Mount{{Type: "bind", Source: dir, Destination: "/data"}}}}
 	for option, mapped := range map[string]bool{"rw,idmapped": false, "rw": true} {
-		d := &disk{}
-		d.Mounts.Value = table(t, "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:1 /x "+dir+" "+option+" - ext4 /dev/sda1 rw\n")
-		sources := d.lookInside(f, b, 7).Sources
+		f.Disk.Mounts.Value = table(t, "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:1 /x "+dir+" "+option+" - ext4 /dev/sda1 rw\n")
+		sources := f.lookInside(b, 7).Sources
 		require.Len(t, sources, 1)
-		assert.Equal(t, mapped, sources[0].IDMap != nil, option)
+		_, idmapped, err := sources[0].IDMap.Get()
+		assert.Equal(t, mapped, idmapped || err != nil, option)
 	}
 }

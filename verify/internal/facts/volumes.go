@@ -1,10 +1,12 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -32,24 +34,31 @@ type walk struct {
 
 var errEnough = errors.New("enough files were seen")
 
-// walkOwners reads the owners of the first files of a directory.
-func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) bool) *walk {
-	w := &walk{}
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+// eachFile calls visit for the files of a directory. Those that are gone by then
+// are passed over.
+func eachFile(ctx context.Context, root string, visit func(path string, info fs.FileInfo) error) error {
+	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil {
+			info, err = d.Info()
+		}
 		switch {
 		case IsNotExist(err):
-			return nil // gone since
+			return nil
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		info, err := d.Info()
-		if err != nil {
-			return nil // gone since
-		}
-		n := InodeOf(info)
-		if !mapped(n.UID, n.GID) {
+		return visit(p, info)
+	})
+}
+
+// walkOwners reads the owners of the first files of a directory.
+func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) bool) *walk {
+	w := &walk{}
+	err := eachFile(ctx, root, func(p string, info fs.FileInfo) error {
+		if n := InodeOf(info); !mapped(n.UID, n.GID) {
 			if w.Strange++; w.Strange == 1 {
 				w.Example, _ = filepath.Rel(root, p)
 				w.UID, w.GID = n.UID, n.GID
@@ -69,7 +78,7 @@ func walkOwners(ctx context.Context, root string, mapped func(uid, gid uint32) b
 // A loss is a file of a volume that had a setuid bit or a capability in the
 // store of another map.
 type loss struct {
-	Volume, Path, Old string // old is the file in the other store
+	Volume, Path, Old string // Old is the file in the other store
 	What              string
 	Had, Has, Chmod   string
 	Err               error
@@ -79,39 +88,24 @@ type loss struct {
 func lossesOf(ctx context.Context, name, dir, old string) []loss {
 	var list []loss
 	seen := 0
-	err := filepath.WalkDir(old, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case IsNotExist(err):
-			return nil
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		}
+	err := eachFile(ctx, old, func(p string, before fs.FileInfo) error {
 		if seen++; seen > deepFiles {
 			return fmt.Errorf("%s has more than %d files, the rest was not looked at", old, deepFiles)
 		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		before, err := d.Info()
-		if err != nil {
-			return nil // gone since
-		}
 		const bits = fs.ModeSetuid | fs.ModeSetgid
 		caps := fileCaps(p)
-		if before.Mode()&bits == 0 && caps == "" {
+		if !before.Mode().IsRegular() || before.Mode()&bits == 0 && caps == "" {
 			return nil
 		}
 		now := filepath.Join(dir, strings.TrimPrefix(p, old))
 		after, err := os.Lstat(now)
-		if err != nil && !IsNotExist(err) && !errors.Is(err, unix.ENOTDIR) {
+		switch {
+		case err != nil && !IsNotExist(err) && !errors.Is(err, unix.ENOTDIR):
 			return err
-		}
-		if err != nil || !after.Mode().IsRegular() {
+		case err != nil || !after.Mode().IsRegular():
 			return nil // gone: nothing was lost in place
 		}
-		l := loss{Volume: name, Path: now, Old: p, Had: modeText(before.Mode(), caps), Has: modeText(after.Mode(), fileCaps(now)), Chmod: fmt.Sprintf("%04o", octal(before.Mode()))}
+		l := loss{Volume: name, Path: now, Old: p, Had: modeText(before.Mode(), caps), Has: modeText(after.Mode(), fileCaps(now)), Chmod: modeText(before.Mode(), "")}
 		switch {
 		case before.Mode()&bits&^after.Mode() != 0:
 			l.What = "its setuid or setgid bit"
@@ -129,27 +123,19 @@ func lossesOf(ctx context.Context, name, dir, old string) []loss {
 	return list
 }
 
+// modeText returns a mode as chmod(1) takes it, and whether there are
+// capabilities.
 func modeText(m fs.FileMode, caps string) string {
-	s := fmt.Sprintf("%04o", octal(m))
-	if caps != "" {
-		s += " with capabilities"
-	}
-	return s
-}
-
-// octal returns a mode as chmod(1) takes it.
-func octal(m fs.FileMode) uint32 {
 	n := uint32(m.Perm())
-	if m&fs.ModeSetuid != 0 {
-		n |= 0o4000
+	for bit, octal := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if m&bit != 0 {
+			n |= octal
+		}
 	}
-	if m&fs.ModeSetgid != 0 {
-		n |= 0o2000
+	if caps != "" {
+		return fmt.Sprintf("%04o with capabilities", n)
 	}
-	if m&fs.ModeSticky != 0 {
-		n |= 0o1000
-	}
-	return n
+	return fmt.Sprintf("%04o", n)
 }
 
 // fileCaps returns the raw capabilities of a file, capabilities(7), or "".
@@ -162,29 +148,41 @@ func fileCaps(p string) string {
 	return string(buf[:n])
 }
 
+// Remapped yields the running containers with a map of their own whose mounts
+// were read, and their first process.
+func (f *Facts) Remapped() iter.Seq2[Container, userns.Process] {
+	return func(yield func(Container, userns.Process) bool) {
+		for _, b := range f.Containers {
+			p, ok := b.First()
+			if ok && !f.Scan.InHostNS(p) && f.Disk.Inside[b.ID] != nil && !yield(b, p) {
+				return
+			}
+		}
+	}
+}
+
 // askMounts asks the kernel what containers may do with their mounts.
 func (f *Facts) askMounts(ctx context.Context) {
 	if !f.Live || f.Helper == (probe.Helper{}) {
 		return
 	}
-	for _, b := range f.Containers {
-		p, ok := b.First()
-		in := f.Disk.Inside[b.ID]
-		if !ok || in == nil || len(in.Sources) == 0 || f.Scan.InHostNS(p) {
-			continue
-		}
+	for b, p := range f.Remapped() {
+		sources := f.Disk.Inside[b.ID].Sources
 		who, ok := credential(p)
+		if !ok || len(sources) == 0 {
+			continue // owners and modes have to suffice
+		}
 		var paths []string
-		for _, s := range in.Sources {
+		for _, s := range sources {
 			paths = append(paths, s.Source)
 		}
 		list, err := f.Helper.Access(ctx, p.Mapping, who, paths...)
-		if !ok || err != nil || len(list) != len(paths) {
-			continue // owners and modes have to suffice
+		if err != nil || len(list) != len(paths) {
+			continue
 		}
 		for i := range list {
-			if in.Sources[i].IDMap == nil { // the helper asks about the source
-				in.Sources[i].Asked = &list[i]
+			if _, idmapped, err := sources[i].IDMap.Get(); !idmapped && err == nil { // the helper asks about the source
+				sources[i].Asked = &list[i]
 			}
 		}
 	}
@@ -206,36 +204,23 @@ func credential(p userns.Process) (c probe.Credential, ok bool) {
 // readOwners reads the owners in the volumes of containers.
 func (f *Facts) readOwners(ctx context.Context) {
 	f.Walks = map[string]*walk{}
-	{
-		for _, b := range f.Containers {
-			p, ok := b.First()
-			in := f.Disk.Inside[b.ID]
-			if !ok || in == nil || f.Scan.InHostNS(p) {
+	for b, p := range f.Remapped() {
+		for _, s := range f.Disk.Inside[b.ID].Sources {
+			if s.Type != "volume" || f.Walks[s.Source] != nil {
 				continue
 			}
-			for _, s := range in.Sources {
-				if s.Type != "volume" || f.Walks[s.Source] != nil {
-					continue
-				}
-				path, err := f.Host.Path(s.Source)
-				if err != nil {
-					f.Walks[s.Source] = &walk{Err: err}
-					continue
-				}
-				if s.IDMap != nil && s.IDMap.Err != nil {
-					f.Walks[s.Source] = &walk{Err: s.IDMap.Err}
-					continue
-				}
-				f.Walks[s.Source] = walkOwners(ctx, path, func(uid, gid uint32) bool {
-					uid, gid, shown := s.IDMap.Shown(uid, gid)
-					if !shown {
-						return false
-					}
-					_, u := p.Mapping.UID.ToContainer(uid)
-					_, g := p.Mapping.GID.ToContainer(gid)
-					return u && g
-				})
+			path, err := f.Host.Path(s.Source)
+			if _, _, open := s.IDMap.Get(); err == nil {
+				err = open
 			}
+			if err != nil {
+				f.Walks[s.Source] = &walk{Err: err}
+				continue
+			}
+			f.Walks[s.Source] = walkOwners(ctx, path, func(uid, gid uint32) bool {
+				uid, gid, shown := s.Owner(uid, gid)
+				return shown && Mapped(p.Mapping, uid, gid)
+			})
 		}
 	}
 }
@@ -249,25 +234,18 @@ func (f *Facts) findLosses(ctx context.Context) {
 		if vol.Driver != "local" || len(vol.Options) > 0 {
 			continue
 		}
-		dir, err := f.Host.Path(vol.Mountpoint)
-		if err != nil {
-			f.Losses = append(f.Losses, loss{Volume: vol.Name, Err: err})
-			continue
-		}
 		for _, s := range f.Disk.Stores {
 			other := path.Join(f.Config.DataRoot, s.Name, "volumes", vol.Name, "_data")
 			if other == vol.Mountpoint {
 				continue
 			}
-			old, err := f.Host.Path(other)
-			if err == nil {
-				_, err = f.Host.Stat(other)
-			}
+			_, old, err := stat(f.Host, other)
+			dir, bad := f.Host.Path(vol.Mountpoint)
 			switch {
-			case IsNotExist(err):
+			case bad == nil && IsNotExist(err):
 				continue
-			case err != nil:
-				f.Losses = append(f.Losses, loss{Volume: vol.Name, Err: err})
+			case bad != nil || err != nil:
+				f.Losses = append(f.Losses, loss{Volume: vol.Name, Err: cmp.Or(bad, err)})
 				continue
 			}
 			for _, l := range lossesOf(ctx, vol.Name, dir, old) {
