@@ -2,26 +2,26 @@
 // accounts, the subordinate ranges of owners, reserved ranges, the range that
 // dockerd remaps to, and the maps of namespaces that exist right now.
 //
-//	set, err := subid.Read(host)
+//	from, gaps, err := idspace.Read(ctx, usernskit.Host{}, nil)
 //	if err != nil {
 //		return err
 //	}
-//	users := idspace.New(idspace.Users, idspace.Sources{Set: set, Remap: "dockremap"})
+//	fmt.Println(gaps) // what could not be seen
+//	users := idspace.New(idspace.Users, from)
 //	err = users.WriteText(os.Stdout, idspace.Text{Width: 80})
 //
 // # What it guarantees
 //
-// A [Space] is a value: this package does not read files or processes, and the
-// same sources give the same picture, byte for byte. Every claim of the sources
-// is in [Space.Intervals], and every ID from 0 to 4294967294 is in one of them
-// or in one of [Space.Gaps]. Users can influence names, so control characters
-// in them are printed as escapes, and the SVG is always well-formed.
+// A [Space] is plain data: only [Read] looks at a host, and the same sources give
+// the same picture, byte for byte. Every claim of the sources is in
+// Space.Intervals, and every ID from 0 to 4294967294 is in one of them or in one
+// of Space.Gaps. Users can influence names, so control characters in them are
+// printed as escapes, and the SVG is always well-formed.
 //
 // # What it does not
 //
-// A picture shows its sources only. It does not show that maps of processes
-// could not be read: see [userns.Coverage]. [Space.Overlaps] names at most 16
-// partners of an interval.
+// A picture shows its sources only, and not that something could not be read:
+// the gaps that Read returns say that.
 //
 // # What other readers of the files do
 //

@@ -27,11 +27,11 @@ func Example() {
 		Namespaces: []idspace.Namespace{{Name: "web", Mapping: userns.Mapping{UID: web}}},
 	})
 
-	for _, o := range users.Overlaps() {
-		fmt.Printf("%v have %v, and both the IDs %d-%d\n", o.A.Names, o.B.Names, o.Start, o.Last())
+	for _, o := range users.Overlaps {
+		fmt.Printf("%v have %v, and both the IDs %d-%d\n", o.Between[0].Names, o.Between[1].Names, o.Start, o.Last())
 	}
 	for _, m := range users.Describe(100033) {
-		fmt.Println(m)
+		fmt.Println(m.Text)
 	}
 	// Output:
 	// [alice] have [dockremap], and both the IDs 100000-165535

@@ -29,7 +29,7 @@ func FuzzPictures(f *testing.F) {
 		text(t, s, idspace.Text{Width: min(max(width, 1), 400), ASCII: true})
 		svg(t, s)
 		for _, m := range s.Describe(host) {
-			require.NotContains(t, m.String(), "\x1b")
+			require.NotContains(t, m.Text, "\x1b")
 		}
 	})
 }

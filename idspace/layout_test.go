@@ -105,7 +105,7 @@ func TestNothingIsCut(t *testing.T) {
 					assert.Contains(t, joined(got), strings.Repeat("x", 200)+"65,536subuidline2")
 				}
 			}
-			used := strings.Contains(text(t, space, idspace.Text{}), "←")
+			used := strings.Contains(text(t, space, idspace.Text{Width: 80}), "←")
 			assert.Equal(t, used, strings.Contains(svg(t, space), "inside a namespace"))
 		})
 	}

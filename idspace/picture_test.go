@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,7 +60,7 @@ func TestPicturesAreAsTheyAreInTestdata(t *testing.T) {
 			require.NoError(t, err)
 			users := idspace.New(idspace.Users, sources(t, archive.Files))
 			got := map[string]string{
-				"want80":       text(t, users, idspace.Text{}),
+				"want80":       text(t, users, idspace.Text{Width: 80}),
 				"want60.ascii": text(t, users, idspace.Text{Width: 60, ASCII: true}),
 				"want.svg":     svg(t, users),
 			}
@@ -91,7 +92,7 @@ func text(t testing.TB, s idspace.Space, how idspace.Text) string {
 	require.NoError(t, s.WriteText(&b, how))
 	width := max(how.Width, 40)
 	if how.Width == 0 {
-		width = 80
+		width = math.MaxInt
 	}
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimSuffix(line, "\n")
@@ -127,13 +128,13 @@ func TestColorsCanBeTakenOffAgain(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/remapped.txtar")
 	require.NoError(t, err)
 	users := idspace.New(idspace.Users, sources(t, archive.Files))
-	colored := text(t, users, idspace.Text{Color: true})
+	colored := text(t, users, idspace.Text{Width: 80, Color: true})
 	assert.Contains(t, colored, "\x1b[1;31m         0 ✗")
 	assert.Contains(t, colored, "\x1b[32m    100000 ┤")
 	for _, code := range []string{"1;31", "1", "2", "32", "33", "35", "36", "0"} {
 		colored = strings.ReplaceAll(colored, "\x1b["+code+"m", "")
 	}
-	assert.Equal(t, text(t, users, idspace.Text{}), colored)
+	assert.Equal(t, text(t, users, idspace.Text{Width: 80}), colored)
 }
 
 type brokenWriter struct{}
@@ -142,6 +143,6 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
 func TestAWriterThatFailsIsReported(t *testing.T) {
 	s := idspace.New(idspace.Users, idspace.Sources{})
-	assert.ErrorIs(t, s.WriteText(brokenWriter{}, idspace.Text{}), io.ErrShortWrite)
+	assert.ErrorIs(t, s.WriteText(brokenWriter{}, idspace.Text{Width: 80}), io.ErrShortWrite)
 	assert.ErrorIs(t, s.WriteSVG(brokenWriter{}, ""), io.ErrShortWrite)
 }

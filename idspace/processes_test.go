@@ -31,8 +31,8 @@ func TestEachContainerAndEachOtherNamespaceIsCollectedOnce(t *testing.T) {
 	}
 	names := func(id string) string { return map[string]string{web: "web"}[id] }
 
-	list, err := idspace.Namespaces(processes, names)
-	assert.ErrorIs(t, err, oops)
+	list, unread := idspace.NamespacesOf(processes, names)
+	assert.Equal(t, []string{"gone wrong"}, unread)
 	var got []string
 	for _, ns := range list {
 		got = append(got, ns.Name+" "+ns.Mapping.UID.String())
@@ -40,6 +40,6 @@ func TestEachContainerAndEachOtherNamespaceIsCollectedOnce(t *testing.T) {
 	assert.Equal(t, []string{"web 0 100000 65536", "web 0 1000 1", "bbbbbbbbbbbb 0 100000 65536",
 		"sh[14] 0 1000 1", "sh[16] 0 1000 1", "sh[17] 0 100000 65536"}, got)
 
-	list, _ = idspace.Namespaces(processes, nil)
+	list, _ = idspace.NamespacesOf(processes, nil)
 	assert.Equal(t, "aaaaaaaaaaaa", list[0].Name)
 }

@@ -9,33 +9,40 @@ import (
 // A row is a line of a picture: an interval, several shown as one, or a gap.
 type row struct {
 	Interval        // Names are those of all of them
+	index    int    // of the first of them in Space.Intervals
 	ids      uint64 // how many IDs are held
 	gap      bool
-	purpose  string    // of a gap: what it is for
-	red      bool      // part of an overlap
-	clashes  []Overlap // those to explain here; A is the other interval
+	purpose  string  // of a gap: what it is for
+	red      bool    // part of an overlap
+	clashes  []other // those to explain here
+}
+
+// An other is what a row overlaps with.
+type other struct {
+	Interval             // not the row's own
+	index    int         // of it in Space.Intervals; -1 for a zone
+	shared   subid.Range // what both have
 }
 
 // rows returns the lines of a picture in the order of their first ID.
 func (s Space) rows() []row {
-	all := make([]row, 0, 2*len(s.intervals))
-	for _, v := range s.intervals {
-		all = append(all, row{Interval: v, ids: uint64(v.Count)})
+	all := make([]row, 0, 2*len(s.Intervals))
+	for i, v := range s.Intervals {
+		all = append(all, row{Interval: v, index: i, ids: uint64(v.Count)})
 	}
-	for _, p := range s.pairs() {
-		a, b := p.a, p.b
-		if b.index < 0 { // a zone has no row
-			a, b = b, a
+	for _, o := range overlaps(s.Intervals) {
+		there, here := 0, 1
+		if o.places[here] < 0 { // a zone has no row
+			there, here = here, there
 		}
-		o := p.overlap()
-		o.A, o.B = a.Interval, b.Interval
-		all[b.index].red = true
-		all[b.index].clashes = append(all[b.index].clashes, o)
-		if a.index >= 0 {
-			all[a.index].red = true
+		r := &all[o.places[here]]
+		r.red = true
+		r.clashes = append(r.clashes, other{o.Between[there], o.places[there], o.Range})
+		if o.places[there] >= 0 {
+			all[o.places[there]].red = true
 		}
 	}
-	for _, g := range s.Gaps() {
+	for _, g := range gaps(s.Intervals) {
 		all = append(all, row{Interval: Interval{Range: g.Range}, gap: true, purpose: g.For})
 	}
 	slices.SortStableFunc(all, func(a, b row) int { return order(a.Interval, b.Interval) })
@@ -62,7 +69,7 @@ func merged(all []row) []row {
 				v.Names = append(slices.Clip(v.Names), r.Names...)
 			}
 			if v.red {
-				v.clashes[0].Count += r.clashes[0].Count
+				v.clashes[0].shared.Count += r.clashes[0].shared.Count
 			}
 			continue
 		default:
@@ -80,15 +87,11 @@ func (v row) joins(r row) bool {
 	switch {
 	case v.Kind != r.Kind || v.red != r.red || len(v.Uses)+len(r.Uses) > 0:
 		return false
-	case v.red && (v.Kind != KindReserved || len(v.clashes) != 1 || len(r.clashes) != 1 ||
-		keyOf(v.clashes[0].A) != keyOf(r.clashes[0].A)):
-		return false
-	}
-	switch v.Kind {
-	case KindAccount:
-		return v.Start > 0 && zoneOf(v.Start) == zoneOf(r.Start)
-	case KindReserved:
-		return end(v.Range) == uint64(r.Start)
+	case v.Kind == KindAccount:
+		return !v.red && v.Start > 0 && zoneOf(v.Start) == zoneOf(r.Start)
+	case v.Kind == KindReserved:
+		return end(v.Range) == uint64(r.Start) &&
+			(!v.red || len(v.clashes) == 1 && len(r.clashes) == 1 && v.clashes[0].index == r.clashes[0].index)
 	}
 	return false
 }

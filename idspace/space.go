@@ -2,9 +2,7 @@ package idspace
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
-	"iter"
+	"math"
 	"slices"
 	"strconv"
 
@@ -82,18 +80,29 @@ type Use struct {
 
 // A Space is the use of all user or group IDs.
 type Space struct {
-	IDs       IDs
-	intervals []Interval
+	IDs IDs `json:"ids"`
+	// Intervals are who holds which IDs, in the order of the first ID. They may
+	// overlap.
+	Intervals []Interval `json:"intervals"`
+	// Gaps are what is between the intervals, cut where its meaning changes. A
+	// namespace with the host's IDs from 0 on does not count as an interval.
+	Gaps     []Gap     `json:"gaps"`
+	Overlaps []Overlap `json:"overlaps"` // at most 16 of an interval with earlier ones
 }
 
 // New returns the space of users or groups.
 func New(of IDs, from Sources) Space {
-	s := Space{IDs: of}
+	s := Space{IDs: of, Intervals: []Interval{}}
 	s.claims(from)
-	s.reserved()
-	slices.SortStableFunc(s.intervals, order)
+	for _, r := range subid.ReservedRanges() {
+		if !zone(r) { // a zone is shown as the purpose of gaps
+			s.Intervals = append(s.Intervals, reserved(r))
+		}
+	}
+	slices.SortStableFunc(s.Intervals, order)
 	s.namespaces(from.Namespaces)
-	slices.SortStableFunc(s.intervals, order)
+	slices.SortStableFunc(s.Intervals, order)
+	s.Gaps, s.Overlaps = gaps(s.Intervals), overlaps(s.Intervals)
 	return s
 }
 
@@ -101,10 +110,6 @@ func New(of IDs, from Sources) Space {
 func order(a, b Interval) int {
 	return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Kind, b.Kind))
 }
-
-// Intervals returns who holds which IDs, in the order of the first ID. They may
-// overlap.
-func (s Space) Intervals() []Interval { return slices.Clone(s.intervals) }
 
 // claims adds the accounts and the ranges of owners.
 func (s *Space) claims(from Sources) {
@@ -128,7 +133,7 @@ func (s *Space) claims(from Sources) {
 	for _, c := range list {
 		// A range may run past the end: some readers accept it.
 		c.Range.Count = uint32(min(uint64(c.Range.Count), 1<<32-uint64(c.Range.Start)))
-		v := Interval{Range: c.Range, Kind: KindAccount, Names: []string{c.Owner}, File: c.File, Line: c.Line}
+		v := Interval{Range: c.Range, Kind: KindAccount, Names: []string{c.Owner}, File: c.File, Line: c.Line, Uses: []Use{}}
 		if c.File == subid.UIDFile || c.File == subid.GIDFile {
 			v.Kind = KindOwner
 			if name := names[c.Owner]; name != "" {
@@ -138,7 +143,7 @@ func (s *Space) claims(from Sources) {
 				v.Kind, v.Uses = KindRemap, []Use{{ID: uint32(e.ID), Names: []string{}}}
 			}
 		}
-		s.intervals = append(s.intervals, v)
+		s.Intervals = append(s.Intervals, v)
 	}
 }
 
@@ -158,25 +163,20 @@ func (s *Space) extents(from Sources) map[int]reader.Reading {
 	return lines
 }
 
-// reserved adds the reserved ranges, except those that only are the place for
-// accounts or ranges: these are shown as the purpose of a gap.
-func (s *Space) reserved() {
-	for _, r := range subid.ReservedRanges() {
-		if !zone(r) {
-			s.intervals = append(s.intervals, Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}})
-		}
-	}
+// reserved returns the interval of a reserved range.
+func reserved(r subid.Reserved) Interval {
+	return Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}, Uses: []Use{}}
 }
 
 // zone reports whether accounts may have IDs of the reserved range.
 func zone(r subid.Reserved) bool { return r.Soft || r.Start <= 1000 }
 
 // namespaces adds the extents of namespaces: to the intervals with exactly
-// these IDs, else as new intervals.
+// these IDs, else as new intervals. None is hidden in the row of root.
 func (s *Space) namespaces(list []Namespace) {
 	at := map[subid.Range][]int{}
-	for i, v := range s.intervals {
-		if v.Kind != KindReserved {
+	for i, v := range s.Intervals {
+		if v.Kind != KindReserved && v.Start > 0 {
 			at[v.Range] = append(at[v.Range], i)
 		}
 	}
@@ -187,35 +187,23 @@ func (s *Space) namespaces(list []Namespace) {
 		}
 		for _, e := range joined(m) {
 			r := subid.Range{Start: e.HostID, Count: e.Count}
-			if at[r] == nil || e.HostID == 0 { // never hide a namespace in the row of root
-				at[r] = append(at[r], len(s.intervals))
-				s.intervals = append(s.intervals, Interval{Range: r, Kind: KindLive})
+			if at[r] == nil {
+				at[r] = []int{len(s.Intervals)}
+				s.Intervals = append(s.Intervals, Interval{Range: r, Kind: KindLive})
 			}
 			for _, i := range at[r] {
-				if e.HostID != 0 || s.intervals[i].Kind == KindLive {
-					s.intervals[i].use(e.ID, ns.Name)
-				}
+				s.Intervals[i].use(e.ID, ns.Name)
 			}
-		}
-	}
-	for i, v := range s.intervals {
-		if v.Kind == KindLive {
-			s.intervals[i].Names = v.namespaces()
 		}
 	}
 }
 
-// joined returns the extents of a map, those that continue one another as one.
+// joined returns the extents of a map, those that continue one another as one,
+// as Compose leaves them.
 func joined(m userns.Map) []userns.Extent {
-	var list []userns.Extent
-	for _, e := range m.Extents() {
-		if n := len(list) - 1; n >= 0 && list[n].ID+list[n].Count == e.ID && list[n].HostID+list[n].Count == e.HostID {
-			list[n].Count += e.Count
-			continue
-		}
-		list = append(list, e)
-	}
-	return list
+	every, _ := userns.NewMap(userns.Extent{Count: math.MaxUint32}) // is valid
+	m, _ = m.Compose(every)                                         // has no more extents than before
+	return m.Extents()
 }
 
 // use records that a namespace has the interval's IDs, from id on.
@@ -226,65 +214,9 @@ func (v *Interval) use(id uint32, name string) {
 		v.Uses = append(v.Uses, Use{ID: id})
 	}
 	if !slices.Contains(v.Uses[i].Names, name) {
-		v.Uses[i].Names = append(slices.Clone(v.Uses[i].Names), name)
+		v.Uses[i].Names = append(v.Uses[i].Names, name)
 	}
-}
-
-// namespaces returns the names of all namespaces that use the interval.
-func (v Interval) namespaces() []string {
-	var list []string
-	for _, u := range v.Uses {
-		for _, name := range u.Names {
-			if !slices.Contains(list, name) {
-				list = append(list, name)
-			}
-		}
+	if v.Kind == KindLive && !slices.Contains(v.Names, name) {
+		v.Names = append(v.Names, name)
 	}
-	return list
-}
-
-// Namespaces collects what the processes of [userns.FS.Processes] run in: each
-// container once, and each user namespace that is in no container. A container
-// has the name that name returns for its ID, else the beginning of the ID;
-// other namespaces are named after their first process. Name may be nil.
-//
-// A namespace whose maps were not written yet is left out. The error joins
-// those of the processes; the list holds the others.
-func Namespaces(processes iter.Seq2[userns.Process, error], name func(containerID string) string) ([]Namespace, error) {
-	type key struct {
-		container string
-		userNS    uint64
-		mapping   string // where the kernel does not show us the namespace
-	}
-	seen := map[key]bool{}
-	var list []Namespace
-	var failed []error
-	for p, err := range processes {
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		k := key{p.ContainerID, p.UserNS, ""}
-		if p.UserNS == 0 {
-			k.mapping = p.Mapping.String()
-		}
-		if p.Mapping.IsZero() || seen[k] {
-			continue
-		}
-		seen[k] = true
-		list = append(list, Namespace{called(p, name), p.Mapping})
-	}
-	return list, errors.Join(failed...)
-}
-
-func called(p userns.Process, name func(string) string) string {
-	if p.ContainerID == "" {
-		return fmt.Sprintf("%s[%d]", p.Command, p.PID)
-	}
-	if name != nil {
-		if known := name(p.ContainerID); known != "" {
-			return known
-		}
-	}
-	return p.ContainerID[:min(12, len(p.ContainerID))]
 }

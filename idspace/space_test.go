@@ -67,6 +67,11 @@ func TestAnIDIsToldInWords(t *testing.T) {
 	assert.NotContains(t, strings.Join(words(groups, 100999), ""), "dockremap", "the ranges of users are none of groups")
 }
 
+func TestContainersWithTheHostsIDsAreOneInterval(t *testing.T) {
+	s := space(t, idspace.Users, "-- etc/passwd --\nroot:x:0:0::/:\n-- namespaces --\nold 0 0 4294967295\nolder 0 0 4294967295\nroot 0 0 1\n")
+	assert.Equal(t, []string{"UID 0 in old, older", "the user root (passwd line 1)", "UID 0 in root"}, words(s, 0))
+}
+
 // Readers find two ranges on such a line, and dockerd gives out one.
 func TestALineThatIsReadDifferentlyIsOneLineOfTheContainer(t *testing.T) {
 	for odd, size := range map[string]string{"0x100:10": "10", "010:010": "10", "300:10": "10"} {
@@ -81,7 +86,7 @@ func TestALineThatIsReadDifferentlyIsOneLineOfTheContainer(t *testing.T) {
 func words(s idspace.Space, id uint32) []string {
 	var list []string
 	for _, m := range s.Describe(id) {
-		list = append(list, m.String())
+		list = append(list, m.Text)
 	}
 	return list
 }
@@ -110,8 +115,8 @@ func TestOverlapsAreThoseThatAreADanger(t *testing.T) {
 			s := space(t, idspace.Users, "-- etc/passwd --\nroot:x:0:0::/:\nalice:x:1000:1000::/:\nfar:x:75000:75000::/:\n"+
 				"-- etc/subuid --\n"+test.subuid+"-- namespaces --\n"+test.namespaces)
 			var got []string
-			for _, o := range s.Overlaps() {
-				got = append(got, fmt.Sprintf("%s %s %s", o.Range, o.A.Names[0], o.B.Names[0]))
+			for _, o := range s.Overlaps {
+				got = append(got, fmt.Sprintf("%s %s %s", o.Range, o.Between[0].Names[0], o.Between[1].Names[0]))
 			}
 			assert.Equal(t, test.want, got)
 		})
@@ -143,7 +148,7 @@ func drawn(rt *rapid.T) string {
 func TestEveryIDIsHeldOrInAGap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := space(t, idspace.Users, drawn(rt))
-		list, gaps := s.Intervals(), s.Gaps()
+		list, gaps := s.Intervals, s.Gaps
 		ids := []uint32{0, 4294967294}
 		for _, v := range list {
 			ids = append(ids, v.Start, v.Last(), v.Start-1, v.Last()+1)
@@ -175,7 +180,7 @@ func TestEveryRangeOfAFileIsAnInterval(t *testing.T) {
 		from := sources(t, txtar.Parse([]byte(drawn(rt))).Files)
 		s := idspace.New(idspace.Users, from)
 		for c := range from.Set.UID.Ranges() {
-			require.True(rt, slices.ContainsFunc(s.Intervals(), func(v idspace.Interval) bool {
+			require.True(rt, slices.ContainsFunc(s.Intervals, func(v idspace.Interval) bool {
 				return v.File == subid.UIDFile && v.Line == c.Line && v.Range == c.Range
 			}), "line %d", c.Line)
 		}
@@ -185,7 +190,7 @@ func TestEveryRangeOfAFileIsAnInterval(t *testing.T) {
 func TestOwnersThatMeetAreOverlaps(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := space(t, idspace.Users, drawn(rt))
-		list := s.Intervals()
+		list := s.Intervals
 		sub := func(v idspace.Interval) bool { return v.Kind == idspace.KindOwner || v.Kind == idspace.KindRemap }
 		want := 0
 		for i, a := range list {
@@ -196,10 +201,10 @@ func TestOwnersThatMeetAreOverlaps(t *testing.T) {
 			}
 		}
 		got := 0
-		for _, o := range s.Overlaps() {
-			require.True(rt, o.A.Overlaps(o.B.Range))
-			require.True(rt, o.A.Contains(o.Start) && o.B.Contains(o.Start) && o.A.Contains(o.Last()) && o.B.Contains(o.Last()))
-			if sub(o.A) && sub(o.B) {
+		for _, o := range s.Overlaps {
+			require.True(rt, o.Between[0].Overlaps(o.Between[1].Range))
+			require.True(rt, o.Between[0].Contains(o.Start) && o.Between[1].Contains(o.Start) && o.Between[0].Contains(o.Last()) && o.Between[1].Contains(o.Last()))
+			if sub(o.Between[0]) && sub(o.Between[1]) {
 				got++
 			}
 		}
@@ -226,8 +231,8 @@ func TestALargeFileIsDrawnInReasonableTime(t *testing.T) {
 		fmt.Fprintf(&b, "u%d:%d:%d\n", i, 100000+i*100, 101)
 	}
 	s := space(t, idspace.Users, b.String())
-	assert.Len(t, s.Overlaps(), 19999)
-	assert.Equal(t, 19999, strings.Count(text(t, s, idspace.Text{}), "also of u"))
+	assert.Len(t, s.Overlaps, 19999)
+	assert.Equal(t, 19999, strings.Count(text(t, s, idspace.Text{Width: 80}), "also of u"))
 	svg(t, s)
 }
 

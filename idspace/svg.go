@@ -1,7 +1,6 @@
 package idspace
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/xml"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/usernskit/usernskit/subid"
 )
 
 // The measures of an SVG, in pixels.
@@ -34,62 +35,61 @@ const (
 // The caption says of which host it is, and when it was drawn; it may be empty.
 func (s Space) WriteSVG(w io.Writer, caption string) error {
 	rows := s.rows()
-	d := &svg{axis: newAxis(rows, svgTop), ids: s.IDs, lanes: newLanes(rows), host: svgMargin}
+	d := &svg{axis: newAxis(rows), ids: s.IDs, host: svgMargin}
+	d.setLanes(rows)
 	title := s.IDs.String() + " space of " + cmp.Or(caption, "the host")
 	d.text(svgMargin, 28, "start", "caption", title)
-	bottom := max(d.namespaces(s.insides(rows)), d.axis.end)
+	bottom := max(d.namespaces(d.insides(rows)), d.axis.end)
 	d.intervals(rows)
 	d.legend(rows, bottom+34)
-	_, err := fmt.Fprintf(w, svgHead, d.width, bottom+56, d.width, bottom+56, min(d.width, svgLeast), escape(title), svgStyle)
-	if err == nil {
-		_, err = w.Write(d.out.Bytes())
-	}
-	if err == nil {
-		_, err = io.WriteString(w, "</svg>\n")
-	}
+	_, err := fmt.Fprintf(w, svgHead+"%s</svg>\n", d.width, bottom+56, d.width, bottom+56, min(d.width, svgLeast),
+		escape(title), svgStyle, d.out.String())
 	return err
 }
 
 type svg struct {
-	out          bytes.Buffer
+	out          strings.Builder
 	axis         axis
-	lanes        lanes
 	ids          IDs
 	inside, host float64 // where the axes are
 	width        float64
+	lanes        int
+	lane         map[int]int // of the rows, by their place
 }
 
-// An inside is a namespace, or several with one map, and its extents.
+// An inside is a namespace, or several with one map, and what each row is inside.
 type inside struct {
-	names   string
+	label   []string
 	extents []extent
 }
 
-// An extent is a row and what its first ID is inside.
 type extent struct {
-	id uint32
+	id uint32 // the first
 	on row
 }
 
 // insides collects the namespaces of the rows, in the order of their first host
-// ID.
-func (s Space) insides(rows []row) []*inside {
+// ID, each with its extents in the order of its own.
+func (d *svg) insides(rows []row) []*inside {
 	byName := map[string]*inside{}
 	var list []*inside
 	for _, r := range rows {
 		for _, u := range r.Uses {
-			names := strings.Join(printables(u.Names), ", ")
-			if len(u.Names) > 3 {
-				names = some(u.Names, 24)
-			}
 			key := strings.Join(u.Names, "\x00")
-			if byName[key] == nil {
-				byName[key] = &inside{names: names}
-				list = append(list, byName[key])
-			}
 			in := byName[key]
+			if in == nil {
+				names := joinNames(u.Names)
+				if len(u.Names) > 3 {
+					names = some(u.Names, 24)
+				}
+				in = &inside{label: wrap(cmp.Or(names, "containers to come"), svgWords/2)}
+				byName[key], list = in, append(list, in)
+			}
 			in.extents = append(in.extents, extent{u.ID, r})
 		}
+	}
+	for _, in := range list {
+		slices.SortFunc(in.extents, func(a, b extent) int { return cmp.Compare(a.id, b.id) })
 	}
 	return list
 }
@@ -101,10 +101,8 @@ func (d *svg) namespaces(list []*inside) float64 {
 	}
 	const heading = "inside a namespace"
 	d.inside = svgMargin + textWidth("head", heading) - svgBar
-	labels := map[*inside][]string{}
 	for _, in := range list {
-		labels[in] = wrap(cmp.Or(in.names, "containers to come"), svgWords/2)
-		for _, line := range labels[in] {
+		for _, line := range in.label {
 			d.inside = max(d.inside, svgMargin+textWidth("name", line)+10)
 		}
 		for _, e := range in.extents {
@@ -115,19 +113,16 @@ func (d *svg) namespaces(list []*inside) float64 {
 	y := float64(svgTop)
 	d.text(d.inside+svgBar, svgTop-18, "end", "head", heading)
 	for _, in := range list {
-		slices.SortFunc(in.extents, func(a, b extent) int { return cmp.Compare(a.id, b.id) })
-		target := d.axis.at(uint64(in.extents[0].on.Start))
-		y = max(y, min(target, y+160))
-		for _, line := range labels[in] {
+		y = max(y, min(d.axis.at(uint64(in.extents[0].on.Start)), y+160))
+		for _, line := range in.label {
 			d.text(d.inside-10, y+13, "end", "name", line)
 			y += svgLabel
 		}
 		for _, e := range in.extents {
-			r := e.on
-			tall := max(svgLabel, 2.2*float64(bits.Len32(r.Count)))
+			tall := max(svgLabel, 2.2*float64(bits.Len32(e.on.Count)))
 			d.text(d.inside-10, y+13, "end", "", d.extent(e))
-			d.rect(d.inside, y, svgBar, tall, r.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, r.Count), strings.Join(labels[in], " ")))
-			d.ribbon(y, y+tall, r)
+			d.rect(d.inside, y, svgBar, tall, e.on.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, e.on.Count), strings.Join(in.label, " ")))
+			d.ribbon(y, y+tall, e.on)
 			y += tall + 4
 		}
 		y += 14
@@ -141,20 +136,20 @@ func (d *svg) extent(e extent) string { return d.ids.String() + " " + ids(e.id, 
 // intervals draws the right axis with its labels.
 func (d *svg) intervals(rows []row) {
 	d.text(d.host, svgTop-18, "start", "head", "on the host")
-	labels := d.laneAt(d.lanes.count) + 8
+	labels := d.laneAt(d.lanes) + 8
 	used := map[uint32]float64{} // what the labels at an ID take
 	for _, r := range rows {
-		top, bottom := d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
+		top, bottom := d.axis.of(r.Range)
 		if r.gap {
 			fmt.Fprintf(&d.out, "<line class=\"gap\" x1=\"%g\" y1=\"%.1f\" x2=\"%g\" y2=\"%.1f\"/>\n", d.host+svgBar/2, top+2, d.host+svgBar/2, bottom-2)
 		} else {
-			left, bar := d.laneAt(d.lanes.of(r.Interval)), float64(svgBar)
+			left, bar := d.laneAt(d.lane[r.index]), float64(svgBar)
 			if r.Kind == KindReserved && !r.red {
 				left, bar = left+svgBar/3, svgBar/3
 			}
-			d.rect(left, top, bar, bottom-top, r.class(), ids(r.Start, r.Count)+"  "+strings.Join(printables(r.Names), ", "))
+			d.rect(left, top, bar, bottom-top, r.class(), ids(r.Start, r.Count)+"  "+joinNames(r.Names))
 			for _, o := range r.clashes {
-				d.both(o)
+				d.both(r, o)
 			}
 		}
 		for _, l := range r.label() {
@@ -183,12 +178,12 @@ func (r row) label() (list []labelLine) {
 		return list
 	}
 	text := ids(r.Start, r.Count) + "  " + some(r.Names, 3*svgWords)
-	if r.Kind == KindOwner || r.Kind == KindRemap {
+	if r.subordinate() {
 		text += " (" + r.place() + ")"
 	}
 	add(r.class(), text)
 	for _, o := range r.clashes {
-		add("clash", "✗ overlap: "+clashWords(o))
+		add("clash", "✗ overlap: "+o.words())
 	}
 	return list
 }
@@ -196,15 +191,15 @@ func (r row) label() (list []labelLine) {
 // laneAt returns the left edge of a lane.
 func (d *svg) laneAt(lane int) float64 { return d.host + float64(svgLane*lane) }
 
-// both marks the IDs of an overlap from the one interval to the other.
-func (d *svg) both(o Overlap) {
-	a, b := d.lanes.of(o.A), d.lanes.of(o.B)
-	if a < 0 { // reserved IDs that have no interval
-		a = b
+// both marks the IDs that two rows have, from the one to the other.
+func (d *svg) both(r row, o other) {
+	a, b := d.lane[r.index], d.lane[r.index]
+	if n, ok := d.lane[o.index]; ok { // else it is not drawn
+		a, b = min(a, n), max(b, n)
 	}
-	left, right := d.laneAt(min(a, b)), d.laneAt(max(a, b))+svgBar
-	top, bottom := d.axis.at(uint64(o.Start)), d.axis.at(end(o.Range))
-	d.rect(left, top, right-left, bottom-top, "both", clashWords(o))
+	left, right := d.laneAt(a), d.laneAt(b)+svgBar
+	top, bottom := d.axis.of(o.shared)
+	d.rect(left, top, right-left, bottom-top, "both", o.words())
 }
 
 // class is the CSS class of a row.
@@ -223,7 +218,8 @@ func (d *svg) ribbon(y0, y1 float64, r row) {
 	if r.background() {
 		class += " background"
 	}
-	x1, z0, z1 := d.laneAt(d.lanes.of(r.Interval)), d.axis.at(uint64(r.Start)), d.axis.at(end(r.Range))
+	x1 := d.laneAt(d.lane[r.index])
+	z0, z1 := d.axis.of(r.Range)
 	fmt.Fprintf(&d.out, "<path class=\"ribbon %s\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1fV%.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1fZ\"/>\n",
 		class, x0, y0, mid, y0, mid, z0, d.host, z0, x1, z1, d.host, mid, z1, mid, y1, x0, y1)
 }
@@ -256,8 +252,8 @@ func textWidth(class, text string) float64 {
 
 // escape makes any text fit for XML.
 func escape(text string) string {
-	var b bytes.Buffer
-	xml.EscapeText(&b, []byte(text)) // a Buffer takes all
+	var b strings.Builder
+	xml.EscapeText(&b, []byte(text)) // a Builder takes all
 	return b.String()
 }
 
@@ -289,22 +285,15 @@ rect.both{fill:url(#hatch)}rect.hatch{fill:var(--clash);fill-opacity:.15;stroke:
 
 // legend explains the colours that occur.
 func (d *svg) legend(rows []row, y float64) {
-	var used [KindLive + 1]bool
-	red := false
-	for _, r := range rows {
-		used[r.Kind] = used[r.Kind] || !r.gap
-		red = red || r.red
-	}
 	x := float64(svgMargin)
 	entry := func(class, title string) {
 		d.rect(x, y-11, 12, 12, class, title)
 		d.text(x+18, y, "start", "", title)
 		x += 38 + textWidth("", title)
 	}
-	for k, title := range kindTitles {
-		if k := Kind(k); used[k] {
-			entry(k.String(), title)
-		}
+	kinds, red := legend(rows)
+	for _, k := range kinds {
+		entry(k.String(), kindTitles[k])
 	}
 	if red {
 		entry("both", "overlap")
@@ -327,7 +316,7 @@ type piece struct {
 
 // newAxis cuts the IDs at the borders of the rows and gives each piece room for
 // the labels of the rows that begin in it.
-func newAxis(rows []row, top float64) axis {
+func newAxis(rows []row) axis {
 	labels := map[uint64]float64{} // what those that begin at an ID take
 	holders := map[uint64]int{}    // begin minus end at an ID
 	ranges := 0
@@ -345,7 +334,7 @@ func newAxis(rows []row, top float64) axis {
 	scale := min(2.8, max(1.2, 45/float64(ranges+1))) // of the logarithm: many are drawn smaller
 	slices.Sort(cuts)
 	cuts = slices.Compact(cuts)
-	a := axis{end: top}
+	a := axis{end: svgTop}
 	held := 0
 	for i := 0; i+1 < len(cuts); i++ {
 		p := piece{first: cuts[i], end: cuts[i+1], top: a.end}
@@ -378,59 +367,39 @@ func (a axis) at(id uint64) float64 {
 	return p.top + p.tall*float64(id-min(id, p.first))/float64(p.end-p.first)
 }
 
+// of returns where a range begins and ends.
+func (a axis) of(r subid.Range) (top, bottom float64) {
+	return a.at(uint64(r.Start)), a.at(end(r))
+}
+
 // maxLanes is how many overlapping rows are drawn side by side. Where more
 // overlap, they share the last lane.
 const maxLanes = 8
 
-// lanes are places side by side for rows that overlap.
-type lanes struct {
-	count int
-	lane  map[laneKey]int
-}
-
-// A laneKey identifies a row by its first interval.
-type laneKey struct {
-	start uint32
-	kind  Kind
-	name  string
-	line  int
-}
-
-func keyOf(v Interval) laneKey { return laneKey{v.Start, v.Kind, v.Names[0], v.Line} }
-
-// newLanes gives each row the first lane that is free. The namespaces that have
+// setLanes gives each row the first lane that is free. The namespaces that have
 // the host's IDs come last, since they overlap everything.
-func newLanes(rows []row) lanes {
-	l := lanes{lane: map[laneKey]int{}}
+func (d *svg) setLanes(rows []row) {
+	d.lane = map[int]int{}
 	var free []uint64 // the first ID from which each lane is free
 	for _, r := range rows {
 		if r.gap || r.background() {
 			continue
 		}
 		n := slices.IndexFunc(free, func(id uint64) bool { return id <= uint64(r.Start) })
-		if n < 0 && len(free) < maxLanes {
-			n = len(free)
+		if n < 0 {
+			n = min(len(free), maxLanes-1)
+		}
+		if n == len(free) {
 			free = append(free, 0)
-		} else if n < 0 {
-			n = maxLanes - 1
 		}
 		free[n] = max(free[n], end(r.Range))
-		l.lane[keyOf(r.Interval)] = n
+		d.lane[r.index] = n
 	}
-	l.count = max(len(free), 1)
+	d.lanes = max(len(free), 1)
 	for _, r := range rows {
 		if !r.gap && r.background() {
-			l.lane[keyOf(r.Interval)] = l.count
-			l.count++
+			d.lane[r.index] = d.lanes
+			d.lanes++
 		}
 	}
-	return l
-}
-
-// of returns the lane of an interval, and -1 where it has none.
-func (l lanes) of(v Interval) int {
-	if n, ok := l.lane[keyOf(v)]; ok {
-		return n
-	}
-	return -1
 }

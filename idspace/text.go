@@ -2,8 +2,10 @@ package idspace
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -11,15 +13,12 @@ import (
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
-
-	"github.com/usernskit/usernskit/internal/text"
 )
 
-// Text configures [Space.WriteText]. The zero Text draws for 80 columns with
-// line-drawing characters and no colour.
+// Text configures [Space.WriteText]. The zero Text breaks no line, and draws with
+// line-drawing characters and no colour, as for a file.
 type Text struct {
-	Width int  // in columns; 0 is 80, and less than 40 is 40
-	Whole bool // break no line at the width, as for a file
+	Width int  // in columns, at least 40; 0 breaks no line
 	ASCII bool // only ASCII characters
 	Color bool // with the escape sequences of a terminal
 	// Caption says of which host the picture is and when it was drawn. It may be
@@ -35,12 +34,12 @@ type Text struct {
 // of both, which are red in colour, and explained below the second. A line that
 // is too long is broken.
 func (s Space) WriteText(w io.Writer, t Text) error {
+	width := max(cmp.Or(t.Width, 80), 40)
+	d := drawing{Text: t, out: bufio.NewWriter(w), room: width - numbers - 2, bar: min(max((width-32)/4, 3), 24)}
+	d.most = d.room
 	if t.Width == 0 {
-		t.Width = 80
+		d.most = math.MaxInt32
 	}
-	t.Width = max(t.Width, 40)
-	d := drawing{Text: t, out: bufio.NewWriter(w), used: map[Kind]bool{}}
-	d.bar = min(max((t.Width-32)/4, 3), 24)
 	rows := s.rows()
 	head := textLine{color: "1", number: "host " + s.IDs.String(), axis: " "}
 	if slices.ContainsFunc(rows, func(r row) bool { return len(r.Uses) > 0 }) {
@@ -51,23 +50,23 @@ func (s Space) WriteText(w io.Writer, t Text) error {
 		d.row(r)
 	}
 	if t.Caption != "" {
-		for _, line := range wrap(d.plain(s.IDs.String()+" space of "+t.Caption), t.Width) {
+		for _, line := range wrap(d.plain(s.IDs.String()+" space of "+t.Caption), d.most+numbers+2) {
 			d.out.WriteString(d.paint("1", line) + "\n")
 		}
 		d.out.WriteString("\n")
 	}
 	d.write()
-	d.legend()
+	d.legend(rows, width)
 	return d.out.Flush()
 }
 
 type drawing struct {
 	Text
-	out    *bufio.Writer
-	bar    int // columns of the longest bar
-	used   map[Kind]bool
-	hasRed bool
-	lines  []textLine
+	out   *bufio.Writer
+	bar   int // columns of the longest bar
+	room  int // columns to the right of the axis, for which names are chosen
+	most  int // the same, at which lines are broken
+	lines []textLine
 }
 
 // A textLine is a line of a text picture, before it is broken where it is too
@@ -79,60 +78,34 @@ const numbers = 10
 
 func (d *drawing) row(r row) {
 	if r.gap {
-		d.add(textLine{color: "2", axis: d.glyph("┊", ":"), left: r.gapWords()})
+		d.add(textLine{color: "2", axis: gapAxis, left: r.gapWords()})
 		return
 	}
-	d.used[r.Kind] = true
-	color, axis := kindColors[r.Kind], d.glyph("┤", "|")
+	color, axis := kindColors[r.Kind], "┤"
 	if r.red {
-		d.hasRed = true
-		color, axis = clashColor, d.glyph("✗", "x")
+		color, axis = clashColor, "✗"
 	}
-	bar := strings.Repeat(d.glyph(kindBars[r.Kind], kindASCII[r.Kind]), 1+(d.bar-1)*bits.Len64(r.ids-1)/32)
-	bar += strings.Repeat(" ", d.bar-runewidth.StringWidth(bar))
+	bar := strings.Repeat(kindBars[r.Kind], 1+(d.bar-1)*bits.Len64(r.ids-1)/32)
+	bar = runewidth.FillRight(bar, d.bar)
 	d.add(textLine{color, strconv.FormatUint(uint64(r.Start), 10), axis, bar, d.label(r), d.uses(r)})
 	for _, o := range r.clashes {
-		d.add(textLine{color: clashColor, axis: axis, left: clashWords(o)})
+		d.add(textLine{color: clashColor, axis: axis, left: o.words()})
 	}
-}
-
-// gapWords describes a gap.
-func (r row) gapWords() string {
-	text := grouped(uint64(r.Count)) + " free"
-	if r.purpose != "" {
-		text += " for " + r.purpose
-	}
-	return text
-}
-
-func clashWords(o Overlap) string {
-	shared := span(o.Start, o.Count)
-	switch o.A.Kind {
-	case KindReserved:
-		return shared + " reserved: " + o.A.who()
-	case KindLive:
-		return shared + " also in the map of " + o.A.who()
-	}
-	return shared + " also of " + o.A.who()
 }
 
 // label says who holds the IDs of a row, how many and by which line.
 func (d *drawing) label(r row) string {
-	room := d.room() - d.bar
-	if d.Whole {
-		room = max(room, 60)
-	}
-	switch {
+	switch room := d.room - d.bar; {
 	case r.Kind == KindLive:
 		return some(r.Names, room/2)
 	case len(r.Names) > 1:
 		return some(r.Names, room)
 	}
-	words := text.Visible(r.Names[0])
+	words := joinNames(r.Names)
 	if r.ids > 1 {
 		words += "  " + grouped(r.ids)
 	}
-	if r.Kind == KindOwner || r.Kind == KindRemap {
+	if r.subordinate() {
 		words += "  " + r.place()
 	}
 	return words
@@ -147,25 +120,23 @@ func (d *drawing) uses(r row) string {
 		case len(u.Names) == 0:
 			text = "container " + text
 		case r.Kind != KindLive || len(r.Uses) > 1:
-			text += " in " + some(u.Names, (d.room()-d.bar)/3)
+			text += " in " + some(u.Names, (d.room-d.bar)/3)
 		}
 		list = append(list, text)
 	}
 	if list == nil {
 		return ""
 	}
-	return d.glyph("← ", "<- ") + strings.Join(list, "; ")
+	return "← " + strings.Join(list, "; ")
 }
-
-// room is how many columns there are to the right of the axis.
-func (d *drawing) room() int { return d.Width - numbers - 2 }
 
 // add appends a line, in the characters that the drawing may have.
 func (d *drawing) add(l textLine) {
-	l.left, l.right = d.plain(l.left), d.plain(l.right)
+	l.axis, l.bar, l.left, l.right = d.plain(l.axis), d.plain(l.bar), d.plain(l.left), d.plain(l.right)
 	d.lines = append(d.lines, l)
 }
 
+// plain replaces what is not ASCII, where nothing else may be written.
 func (t Text) plain(s string) string {
 	if !t.ASCII {
 		return s
@@ -175,7 +146,7 @@ func (t Text) plain(s string) string {
 			return '?'
 		}
 		return r
-	}, s)
+	}, asciiGlyphs.Replace(s))
 }
 
 // write writes the lines. The right column is no farther away than the longest
@@ -187,17 +158,12 @@ func (d *drawing) write() {
 			column = max(column, runewidth.StringWidth(l.bar+l.left+l.right)+4)
 		}
 	}
-	if !d.Whole {
-		column = min(column, d.room())
-	}
+	column = min(column, d.most)
 	for _, l := range d.lines {
 		indent := max(runewidth.StringWidth(l.bar), 2) + 1 // of what does not fit in the first line
-		left, right := []string{l.left}, []string{l.right}
-		if !d.Whole && runewidth.StringWidth(l.bar+l.left)+1 > d.room() {
-			left = wrap(l.left, d.room()-indent)
-		}
-		if !d.Whole {
-			right = wrap(l.right, d.room()-indent)
+		left, right := []string{l.left}, wrap(l.right, d.most-indent)
+		if runewidth.StringWidth(l.bar+l.left)+1 > d.most {
+			left = wrap(l.left, d.most-indent)
 		}
 		last := len(left) - 1
 		if gap := column - runewidth.StringWidth(l.bar+left[last]+right[0]) - 1; gap > 0 && len(right) == 1 {
@@ -209,8 +175,8 @@ func (d *drawing) write() {
 			text = fmt.Sprintf("%*s %s%s %s", numbers, l.number, l.axis, l.bar, text)
 			d.out.WriteString(d.paint(l.color, strings.TrimRight(text, " ")) + "\n")
 			l.number, l.bar = "", strings.Repeat(" ", indent-1)
-			if l.axis != d.glyph("┊", ":") {
-				l.axis = d.glyph("│", "|")
+			if l.axis != d.plain(gapAxis) {
+				l.axis = d.plain("│")
 			}
 		}
 	}
@@ -230,52 +196,42 @@ func wrap(s string, width int) (lines []string) {
 }
 
 // legend explains the bars that occur.
-func (d *drawing) legend() {
-	d.out.WriteString("\n")
-	column := 0
+func (d *drawing) legend(rows []row, most int) {
+	line, columns := "\n", 0
 	entry := func(color, text string) {
+		text = d.plain(text)
 		width := runewidth.StringWidth(text)
 		switch {
-		case column == 0:
-		case column+2+width > d.Width:
-			d.out.WriteString("\n")
-			column = 0
+		case columns == 0:
+		case columns+2+width > most:
+			line, columns = line+"\n", 0
 		default:
-			d.out.WriteString("  ")
-			column += 2
+			line, columns = line+"  ", columns+2
 		}
-		column += width
-		d.out.WriteString(d.paint(color, text))
+		line, columns = line+d.paint(color, text), columns+width
 	}
-	for k, title := range kindTitles {
-		if d.used[Kind(k)] {
-			entry(kindColors[k], d.glyph(kindBars[k], kindASCII[k])+" "+title)
-		}
+	kinds, red := legend(rows)
+	for _, k := range kinds {
+		entry(kindColors[k], kindBars[k]+" "+kindTitles[k])
 	}
-	if d.hasRed {
-		entry(clashColor, d.glyph("✗", "x")+" overlap")
+	if red {
+		entry(clashColor, "✗ overlap")
 	}
-	d.out.WriteString("\n")
+	d.out.WriteString(line + "\n")
 }
 
 // What a text picture is drawn with.
 
 var (
-	kindBars   = [...]string{"▓", "░", "▒", "█", "◆"}
-	kindASCII  = [...]string{"+", ".", "=", "#", "%"}
-	kindColors = [...]string{"36", "2", "33", "32", "35"} // SGR parameters of ECMA-48
-	kindTitles = [...]string{"account", "reserved", "subordinate range", "dockerd's range", "in use"}
+	kindBars    = [...]string{"▓", "░", "▒", "█", "◆"}
+	kindColors  = [...]string{"36", "2", "33", "32", "35"} // SGR parameters of ECMA-48
+	asciiGlyphs = strings.NewReplacer("▓", "+", "░", ".", "▒", "=", "█", "#", "◆", "%", "┤", "|", "│", "|", gapAxis, ":", "✗", "x", "←", "<-")
 )
 
-const clashColor = "1;31"
-
-// glyph returns the second form where only ASCII may be written.
-func (t Text) glyph(unicode, ascii string) string {
-	if t.ASCII {
-		return ascii
-	}
-	return unicode
-}
+const (
+	gapAxis    = "┊"
+	clashColor = "1;31"
+)
 
 func (t Text) paint(color, text string) string {
 	if !t.Color {

@@ -14,92 +14,70 @@ import (
 
 // A Meaning is one use of an ID of the host.
 type Meaning struct {
-	IDs      IDs      `json:"ids"`
-	Interval Interval `json:"interval"`
 	// Nth is the place of the ID in the interval, from 0: inside a namespace
 	// the ID is Use.ID + Nth.
 	Nth uint32 `json:"nth"`
+	// Text is the meaning in words: "container UID 1000 of dockremap (subuid line 3)".
+	Text     string   `json:"text"`
+	Interval Interval `json:"interval"`
 }
 
-// Describe returns all uses of an ID, in the order of [Space.Intervals], and
-// last the purpose of IDs like it. It returns nothing for an ID that is free
-// for anything.
+// Describe returns all uses of an ID, in the order of Intervals, and last the
+// purpose of IDs like it. It returns nothing for an ID that is free for anything.
 func (s Space) Describe(id uint32) []Meaning {
-	var list []Meaning
+	list := []Meaning{}
+	add := func(v Interval) { list = append(list, Meaning{id - v.Start, s.words(v, id-v.Start), v}) }
 	taken := false
-	for _, v := range s.intervals {
+	for _, v := range s.Intervals {
 		if v.Contains(id) {
 			taken = taken || v.Kind != KindReserved && !v.background()
-			list = append(list, Meaning{s.IDs, v, id - v.Start})
+			add(v)
 		}
 	}
 	for _, r := range subid.ReservedRanges() {
 		if zone(r) && r.Contains(id) && !(taken && r.Start <= 1000) {
-			v := Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}}
-			list = append(list, Meaning{s.IDs, v, id - r.Start})
+			add(reserved(r))
 		}
 	}
 	return list
 }
 
-// String returns the meaning in words, "container UID 1000 of dockremap (subuid
-// line 3)" for one.
-func (m Meaning) String() string {
-	v := m.Interval
-	var words string
+// words says what the nth ID of an interval is.
+func (s Space) words(v Interval, nth uint32) string {
+	var list []string
+	name := joinNames(v.Names)
 	switch v.Kind {
 	case KindAccount:
-		words = "the user " + text.Visible(v.Names[0])
-		if m.IDs == Groups {
-			words = "the group " + text.Visible(v.Names[0])
-		}
+		list = []string{"the " + map[IDs]string{Users: "user ", Groups: "group "}[s.IDs] + name}
 	case KindReserved:
-		return "reserved: " + v.Names[0]
+		return "reserved: " + name
 	case KindRemap:
-		words = fmt.Sprintf("container %s %d of %s", m.IDs, v.Uses[0].ID+m.Nth, text.Visible(v.Names[0]))
+		list = []string{fmt.Sprintf("container %s %d of %s", s.IDs, v.Uses[0].ID+nth, name)}
 	case KindOwner:
-		words = fmt.Sprintf("subordinate %s %d of %s", m.IDs, m.Nth, text.Visible(v.Names[0]))
+		list = []string{fmt.Sprintf("subordinate %s %d of %s", s.IDs, nth, name)}
 	}
 	if v.File != "" {
-		words += fmt.Sprintf(" (%s)", v.place())
+		list[0] += fmt.Sprintf(" (%s)", v.place())
 	}
 	for _, u := range v.Uses {
-		if len(u.Names) == 0 {
-			continue
+		if len(u.Names) > 0 {
+			list = append(list, fmt.Sprintf("%s %d in %s", s.IDs, u.ID+nth, joinNames(u.Names)))
 		}
-		if words != "" {
-			words += ", "
-		}
-		words += fmt.Sprintf("%s %d in %s", m.IDs, u.ID+m.Nth, strings.Join(printables(u.Names), ", "))
 	}
-	return words
+	return strings.Join(list, ", ")
 }
 
 // place says where the interval is written: "subuid line 3".
-func (v Interval) place() string {
-	if v.File == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s line %d", path.Base(v.File), v.Line)
-}
+func (v Interval) place() string { return fmt.Sprintf("%s line %d", path.Base(v.File), v.Line) }
 
-// who names the interval in a sentence about another one.
-func (v Interval) who() string {
-	names := strings.Join(printables(v.Names), ", ")
-	if v.File == "" {
-		return names
-	}
-	return fmt.Sprintf("%s (%s)", names, v.place())
-}
-
-// printables returns names fit for a terminal: an owner field can hold any byte
+// joinNames returns names fit for a terminal: an owner field can hold any byte
 // but ":" and "\n", escape sequences too.
-func printables(names []string) []string {
+func joinNames(names []string) string {
 	list := slices.Clone(names)
 	for i, name := range list {
 		list[i] = text.Visible(name)
 	}
-	return list
+	return strings.Join(list, ", ")
 }
 
 // span writes the first and the last ID of a run.
@@ -131,15 +109,54 @@ func grouped(n uint64) string {
 // some returns the names that fit in width columns, and how many more there
 // are.
 func some(names []string, width int) string {
-	names = printables(names)
 	for n := len(names); n > 0; n-- {
-		text := strings.Join(names[:n], ", ")
+		text := joinNames(names[:n])
 		if more := len(names) - n; more > 0 {
 			text += " and " + strconv.Itoa(more) + " more"
 		}
-		if utf8.RuneCountInString(text) <= width || n == 1 {
+		if n == 1 || utf8.RuneCountInString(text) <= width {
 			return text
 		}
 	}
 	return ""
+}
+
+// gapWords describes a gap.
+func (r row) gapWords() string {
+	text := grouped(uint64(r.Count)) + " free"
+	if r.purpose != "" {
+		text += " for " + r.purpose
+	}
+	return text
+}
+
+// words describes the overlap with a row.
+func (o other) words() string {
+	how := "also of"
+	switch o.Kind {
+	case KindReserved:
+		how = "reserved:"
+	case KindLive:
+		how = "also in the map of"
+	}
+	text := span(o.shared.Start, o.shared.Count) + " " + how + " " + joinNames(o.Names)
+	if o.File != "" {
+		text += " (" + o.place() + ")"
+	}
+	return text
+}
+
+// kindTitles name the kinds in the legend of a picture.
+var kindTitles = [...]string{"account", "reserved", "subordinate range", "dockerd's range", "in use"}
+
+// legend returns the kinds that occur in a picture, and whether overlaps do.
+func legend(rows []row) (kinds []Kind, red bool) {
+	for _, r := range rows {
+		if !r.gap && !slices.Contains(kinds, r.Kind) {
+			kinds = append(kinds, r.Kind)
+		}
+		red = red || r.red
+	}
+	slices.Sort(kinds)
+	return kinds, red
 }

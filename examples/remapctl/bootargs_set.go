@@ -117,7 +117,7 @@ func (e *env) bootargsEditCommand(c *cobra.Command) action {
 	f.StringArrayVar(&remove, "remove", nil, "remove all of a `NAME`, or those with that NAME=VALUE")
 	return func(context.Context, []string) error {
 		edit.Remove, edit.RemoveExact = splitRemove(remove)
-		text, err := bounded(e.in)
+		text, err := e.read("-")
 		if err != nil {
 			return fmt.Errorf("standard input: %w", err)
 		}

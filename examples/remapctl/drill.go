@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -73,19 +73,19 @@ func (e *env) drillCommand(c *cobra.Command) action {
 }
 
 func (e *env) printDrill(r drill.Report, without bool) error {
-	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, p := range r.Probes {
-		line := fmt.Sprintf("%s\t%s\t%s", p.Result, p.ID, p.Title)
-		if without {
-			line = fmt.Sprintf("%s\twithout remap: %s\t%s\t%s", p.Result, p.Unmapped, p.ID, p.Title)
-		}
+		row := []string{p.Result.String(), p.ID, p.Title}
 		if p.Result != drill.Stopped {
-			line += ": " + p.Reason
+			row[2] += ": " + p.Reason
 		}
-		fmt.Fprintln(w, line)
+		if without {
+			row = slices.Insert(row, 1, "without remap: "+p.Unmapped.String())
+		}
+		rows = append(rows, row)
 	}
 	for _, path := range r.Changed {
-		fmt.Fprintf(e.err, "remapctl: %s changed while the drill ran\n", path)
+		e.note("%s changed while the drill ran", path)
 	}
-	return w.Flush()
+	return e.table(rows)
 }

@@ -1,24 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/idspace"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 type mapFlags struct {
@@ -45,7 +46,7 @@ func (e *env) mapCommand(c *cobra.Command) action {
 			}
 			id = new(uint32(n))
 		}
-		name, mapping, err := e.target(ctx, c, f)
+		name, mapping, err := e.target(ctx, c)
 		switch {
 		case err != nil:
 			return err
@@ -53,124 +54,108 @@ func (e *env) mapCommand(c *cobra.Command) action {
 			return errors.New("--svg draws the whole host: it takes no ID and no --json")
 		case name != "":
 			return e.translate(name, mapping, id)
-		case id != nil:
-			return e.describe(ctx, *id)
 		}
-		return e.draw(ctx, f)
+		from, gaps, err := idspace.Read(ctx, e.host, e.engine(ctx).NameOf)
+		if err != nil {
+			return err
+		}
+		code := e.notSeen(gaps)
+		if id != nil {
+			return e.describe(*id, from, code)
+		}
+		return e.draw(f, from, code)
 	}
+}
+
+// engine is what the daemon says, and nil where it does not answer: then IDs have
+// to do as names.
+func (e *env) engine(ctx context.Context) *engine.Engine {
+	ask := e.look().Docker
+	if ask == nil {
+		return nil
+	}
+	daemon, err := ask(ctx)
+	if err != nil && !errors.Is(err, engine.ErrDown) {
+		e.note("names of containers are not known: %v", err)
+	}
+	return daemon
+}
+
+// notSeen says what a command could not see.
+func (e *env) notSeen(gaps []string) error {
+	for _, gap := range gaps {
+		e.note("not seen: %s", gap)
+	}
+	if len(gaps) > 0 {
+		return incomplete
+	}
+	return nil
 }
 
 // target finds the namespace that a flag names, and what to call it: nothing
 // where there is no such flag.
-func (e *env) target(ctx context.Context, c *cobra.Command, f mapFlags) (name string, m userns.Mapping, err error) {
-	proc, err := e.proc()
-	flag, given := "", c.Flags().Changed
-	switch {
-	case err != nil:
-		return "", m, err
-	case given("pid"):
-		flag, name = "pid", fmt.Sprintf("process %d", f.pid)
-		m, err = proc.Mapping(f.pid)
-	case given("container"):
-		flag, name = "container", f.container
-		m, err = e.container(ctx, proc, f.container)
-	case given("file"):
-		flag, name = "file", f.file
-		m, err = e.mapFile(f.file)
-	default:
-		return "", m, nil
-	}
-	if err == nil && m.IsZero() {
-		err = errors.New("no IDs are mapped there")
-	}
-	if err != nil {
-		err = fmt.Errorf("--%s %v: %w", flag, c.Flags().Lookup(flag).Value, err)
-	}
-	return name, m, err
-}
-
-// proc is the host's /proc.
-func (e *env) proc() (userns.FS, error) {
-	if e.host.Live() {
-		return userns.FS{}, nil
-	}
+func (e *env) target(ctx context.Context, c *cobra.Command) (name string, m userns.Mapping, err error) {
 	root, err := e.host.Path("/proc")
-	return userns.FS{Root: root}, err
-}
-
-// container finds a container by the beginning of its ID, which the kernel
-// tells, and otherwise asks the daemon for its name.
-func (e *env) container(ctx context.Context, proc userns.FS, name string) (userns.Mapping, error) {
-	found := map[string][]userns.Process{}
-	if len(name) >= 6 && strings.Trim(name, "0123456789abcdef") == "" {
-		for p, err := range proc.Processes(ctx, userns.Options{}) {
-			if err == nil && strings.HasPrefix(p.ContainerID, name) {
-				found[p.ContainerID] = append(found[p.ContainerID], p)
-			}
-		}
-	}
-	if len(found) > 1 {
-		return userns.Mapping{}, fmt.Errorf("ambiguous ID prefix: %s", strings.Join(slices.Sorted(maps.Keys(found)), ", "))
-	}
-	for _, list := range found {
-		// The outermost init is the container's first process, and has its user
-		// namespace; others may have made one of their own.
-		depth := func(p userns.Process) int {
-			if p.IsInit() {
-				return len(p.NSPID)
-			}
-			return math.MaxInt
-		}
-		first := slices.MinFunc(list, func(a, b userns.Process) int { return cmp.Compare(depth(a), depth(b)) })
-		if !first.IsInit() && slices.ContainsFunc(list, func(p userns.Process) bool { return !p.Mapping.Equal(first.Mapping) }) {
-			return userns.Mapping{}, errors.New("its processes are in several user namespaces, and none is its first; give one of them as --pid")
-		}
-		return first.Mapping, nil
-	}
-	if !e.host.Live() {
-		return userns.Mapping{}, errors.New("no process is in a container of that ID, and a --root has no daemon to ask for a name")
-	}
-	engine, err := docker.Read(ctx, "")
 	if err != nil {
-		return userns.Mapping{}, fmt.Errorf("the daemon cannot be asked for the name; give the ID or --pid: %w", err)
+		return "", m, err
 	}
-	switch c := engine.Container(name); {
-	case c == nil:
-		return userns.Mapping{}, errors.New("no such container")
-	case !c.Running:
-		return userns.Mapping{}, errors.New("is not running, so it has no IDs")
-	default:
-		return proc.Mapping(c.PID)
+	proc := userns.FS{Root: root}
+	for _, flag := range []string{"pid", "container", "file"} {
+		if !c.Flags().Changed(flag) {
+			continue
+		}
+		name = c.Flags().Lookup(flag).Value.String()
+		switch flag {
+		case "pid":
+			pid, _ := c.Flags().GetInt(flag)
+			m, err = proc.Mapping(pid)
+		case "container":
+			m, err = docker.Mapping(ctx, proc, e.look().Docker, name)
+		case "file":
+			var data []byte
+			if data, err = e.read(name); err == nil {
+				m.UID, err = userns.ParseMap(name, data)
+				m.GID = m.UID
+			}
+		}
+		if err == nil && m.IsZero() {
+			err = errors.New("no IDs are mapped there")
+		}
+		if err != nil {
+			return "", m, fmt.Errorf("--%s %s: %w", flag, name, err)
+		}
+		if flag == "pid" {
+			name = "process " + name
+		}
 	}
+	return name, m, nil
 }
 
-// mapFile reads a file of this machine, not of the --root.
-func (e *env) mapFile(name string) (userns.Mapping, error) {
+// read reads a file of this machine, not of the --root, or "-" for stdin, with
+// the limit of a host's file.
+func (e *env) read(name string) ([]byte, error) {
 	in := e.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return userns.Mapping{}, err
+			return nil, err
 		}
 		defer f.Close()
 		in = f
 	}
-	data, err := bounded(in)
-	if err != nil {
-		return userns.Mapping{}, err
-	}
-	m, err := userns.ParseMap(name, data)
-	return userns.Mapping{UID: m, GID: m}, err
-}
-
-// bounded reads what may be a file of the host, with the limit of one.
-func bounded(in io.Reader) ([]byte, error) {
 	const limit = 16 << 20
 	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err == nil && len(data) > limit {
 		err = usernskit.ErrTooLarge
 	}
 	return data, err
+}
+
+type jsonTranslation struct {
+	Target string   `json:"target"`
+	ID     *uint32  `json:"id"`
+	UID    jsonSide `json:"uid"`
+	GID    jsonSide `json:"gid"`
 }
 
 // A jsonSide is a target's map of users or of groups. ToHost and ToContainer are
@@ -187,48 +172,96 @@ type jsonExtent struct {
 	Count  uint32 `json:"count"`
 }
 
-type jsonTranslation struct {
-	Target string   `json:"target"`
-	ID     *uint32  `json:"id"`
-	UID    jsonSide `json:"uid"`
-	GID    jsonSide `json:"gid"`
-}
-
 // translate says what an ID of the target is on the host, and what the same
 // number on the host is in the target; without an ID, what all of them are.
 func (e *env) translate(name string, m userns.Mapping, id *uint32) error {
-	out := jsonTranslation{Target: name, ID: id}
 	var there, back []string
-	for _, side := range []struct {
-		kind string
-		m    userns.Map
-		json *jsonSide
-	}{{"UID", m.UID, &out.UID}, {"GID", m.GID, &out.GID}} {
-		side.json.Extents = []jsonExtent{}
-		for _, x := range side.m.Extents() {
-			side.json.Extents = append(side.json.Extents, jsonExtent(x))
+	shown := text.Visible(name)
+	side := func(kind string, m userns.Map) jsonSide {
+		out := jsonSide{Extents: []jsonExtent{}}
+		for _, x := range m.Extents() {
+			out.Extents = append(out.Extents, jsonExtent(x))
 			if id == nil {
-				there = append(there, fmt.Sprintf("%s %s in %s is %s on the host", side.kind, span(x.ID, x.Count), text.Visible(name), span(x.HostID, x.Count)))
+				there = append(there, fmt.Sprintf("%s %s in %s is %s on the host", kind, span(x.ID, x.Count), shown, span(x.HostID, x.Count)))
 			}
 		}
 		if id == nil {
-			continue
+			return out
 		}
-		if host, ok := side.m.ToHost(*id); ok {
-			side.json.ToHost = &host
-			there = append(there, fmt.Sprintf("%s %d in %s is %d on the host", side.kind, *id, text.Visible(name), host))
+		if host, ok := m.ToHost(*id); ok {
+			out.ToHost = &host
+			there = append(there, fmt.Sprintf("%s %d in %s is %d on the host", kind, *id, shown, host))
 		}
-		if inside, ok := side.m.ToContainer(*id); ok {
-			side.json.ToContainer = &inside
-			back = append(back, fmt.Sprintf("%s %d on the host is %d in %s", side.kind, *id, inside, text.Visible(name)))
+		if inside, ok := m.ToContainer(*id); ok {
+			out.ToContainer = &inside
+			back = append(back, fmt.Sprintf("%s %d on the host is %d in %s", kind, *id, inside, shown))
 		}
+		return out
 	}
-	for _, line := range append(there, back...) {
+	out := jsonTranslation{name, id, side("UID", m.UID), side("GID", m.GID)}
+	lines := append(there, back...)
+	for _, line := range lines {
 		e.text("%s", line)
 	}
-	if there != nil || back != nil {
-		return e.printed(out, nil)
+	if lines == nil {
+		e.note("%d is not mapped in %s, in either direction", *id, shown)
+		return e.printed(out, findings)
 	}
-	e.note("%d is not mapped in %s, in either direction", *id, text.Visible(name))
-	return e.printed(out, findings)
+	return e.printed(out, nil)
+}
+
+type jsonDescription struct {
+	ID  uint32            `json:"id"`
+	UID []idspace.Meaning `json:"uid"`
+	GID []idspace.Meaning `json:"gid"`
+}
+
+// describe is map with an ID and without a target.
+func (e *env) describe(id uint32, from idspace.Sources, code error) error {
+	meanings := func(of idspace.IDs) []idspace.Meaning {
+		list := idspace.New(of, from).Describe(id)
+		for _, m := range list {
+			e.text("%s %d: %s", of, id, m.Text)
+		}
+		if len(list) == 0 {
+			e.text("%s %d: free", of, id)
+		}
+		return list
+	}
+	return e.printed(jsonDescription{id, meanings(idspace.Users), meanings(idspace.Groups)}, code)
+}
+
+// draw is map without an ID.
+func (e *env) draw(f mapFlags, from idspace.Sources, code error) error {
+	of := idspace.Users
+	if f.groups {
+		of = idspace.Groups
+	}
+	space := idspace.New(of, from)
+	if e.json {
+		return e.printed(space, code)
+	}
+	name, _ := e.host.ReadFile("/etc/hostname")
+	host := text.Visible(strings.TrimSpace(string(name)))
+	if host == "" && e.host.Live() {
+		host, _ = os.Hostname()
+	}
+	caption := cmp.Or(host, "the host") + ", " + time.Now().Format("2006-01-02 MST")
+	var picture bytes.Buffer
+	how := idspace.Text{ASCII: f.ascii || !utf8Locale(), Color: e.color, Caption: caption}
+	if terminal(e.out) || os.Getenv("COLUMNS") != "" {
+		how.Width = e.width()
+	}
+	write := func() error { return space.WriteText(&picture, how) }
+	if f.svg != "" {
+		write = func() error { return space.WriteSVG(&picture, caption) }
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	if f.svg != "" && f.svg != "-" {
+		return cmp.Or(os.WriteFile(f.svg, picture.Bytes(), 0o666), code)
+	}
+	_, err := e.out.Write(picture.Bytes())
+	return cmp.Or(err, code)
 }

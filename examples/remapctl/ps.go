@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/usernskit/usernskit/userns"
-	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -24,42 +23,36 @@ type jsonProcess struct {
 	UserNS    uint64  `json:"user_ns"`
 }
 
-func inside(m userns.Map, host uint32) *uint32 {
-	id, ok := m.ToContainer(host)
-	if !ok {
-		return nil
-	}
-	return &id
+type jsonProcesses struct {
+	Processes []jsonProcess `json:"processes"`
 }
 
 func (e *env) ps(ctx context.Context, _ []string) error {
-	proc, err := e.proc()
+	proc, err := e.host.Path("/proc")
 	if err != nil {
 		return err
 	}
-	var daemon *engine.Engine // for the names only: without them IDs are shown
-	if e.host.Live() {
-		if daemon, err = docker.Read(ctx, ""); err != nil && !errors.Is(err, engine.ErrDown) {
-			e.note("names of containers are not known: %v", err)
+	daemon := e.engine(ctx)
+	out := jsonProcesses{[]jsonProcess{}}
+	inside := func(m userns.Map, host uint32) *uint32 {
+		if id, ok := m.ToContainer(host); ok {
+			return &id
 		}
+		return nil
 	}
-	list := []jsonProcess{}
-	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
+	var gaps []string
 	var seen userns.Coverage
-	for p, err := range proc.Processes(ctx, userns.Options{Coverage: &seen}) {
+	for p, err := range (userns.FS{Root: proc}).Processes(ctx, userns.Options{Coverage: &seen}) {
 		if err != nil {
-			e.note("%v", err)
+			gaps = append(gaps, err.Error())
 			continue
 		}
-		row := jsonProcess{PID: p.PID, HostUID: p.UID[1], HostGID: p.GID[1], Container: p.ContainerID, Command: p.Command, UserNS: p.UserNS}
-		if c := daemon.Container(p.ContainerID); c != nil {
-			row.Name = c.Name
-		}
-		row.UID, row.GID = inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1])
-		list = append(list, row)
+		out.Processes = append(out.Processes, jsonProcess{p.PID, p.UID[1], p.GID[1], inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1]),
+			p.ContainerID, daemon.NameOf(p.ContainerID), p.Command, p.UserNS})
 	}
-	slices.SortFunc(list, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
-	for _, p := range list {
+	slices.SortFunc(out.Processes, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
+	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
+	for _, p := range out.Processes {
 		in := "-"
 		if p.UID != nil {
 			in = fmt.Sprint(*p.UID)
@@ -67,16 +60,6 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 		name := cmp.Or(p.Name, engine.ShortID(p.Container), "-")
 		rows = append(rows, []string{fmt.Sprint(p.PID), fmt.Sprint(p.HostUID), in, name, p.Command})
 	}
-	for _, gap := range seen.Gaps() {
-		e.note("not seen: %s", gap)
-	}
-	var code error
-	if !seen.Complete() {
-		code = incomplete
-	}
-	return errors.Join(e.table(rows), e.printed(jsonProcesses{list}, code))
-}
-
-type jsonProcesses struct {
-	Processes []jsonProcess `json:"processes"`
+	code := e.notSeen(append(gaps, seen.Gaps()...))
+	return errors.Join(e.table(rows), e.printed(out, code))
 }

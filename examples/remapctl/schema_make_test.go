@@ -21,6 +21,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/fleet"
+	"github.com/usernskit/usernskit/idspace"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/drill"
 	"github.com/usernskit/usernskit/verify/preflight"
@@ -34,7 +35,7 @@ var printed = map[string]any{
 	"daemon-set": jsonWrite{}, "daemon-unset": jsonWrite{}, "bootargs-set": jsonWrite{}, "bootargs-remove": jsonWrite{},
 	"plan": jsonEnable{}, "preflight": preflight.Forecast{}, "ps": jsonProcesses{}, "explain": jsonExplained{},
 	"verify": verify.Report{},
-	"map":    jsonSpace{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
+	"map":    idspace.Space{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
 	"subid-list": fleet.Export{}, "subid-audit": jsonProblems{}, "subid-find": jsonFound{}, "subid-owner": jsonOwners{},
 	"daemon-get": jsonDaemonGet{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": jsonLine{},
 	"undo-list": jsonReceipts{}, "undo-forget": jsonForgotten{}, "shift": jsonShift{}, "migrate": jsonMigrate{}, "progress": jsonProgress{}, "drill": drill.Report{},

@@ -120,6 +120,14 @@ func (e *Engine) Container(name string) *Container {
 	return nil
 }
 
+// NameOf returns the name of the container with that ID, or nothing.
+func (e *Engine) NameOf(id string) string {
+	if c := e.Container(id); c != nil {
+		return c.Name
+	}
+	return ""
+}
+
 // WhyUnread returns why the options of a container are not known.
 func (e *Engine) WhyUnread(c *Container) string {
 	for _, key := range []string{c.Name, ShortID(c.ID), c.ID} {

@@ -1,0 +1,4 @@
+package idspace
+
+// NamespacesOf is what Read does with processes.
+var NamespacesOf = namespaces
