@@ -249,6 +249,16 @@ func splices(text string, list []splice) string {
 	return b.String()
 }
 
+// isIn reports whether a line has one of the names.
+func (o op) isIn(line string) bool {
+	for a := range Cmdline(line).Args() {
+		if o.names(a) {
+			return true
+		}
+	}
+	return false
+}
+
 // on returns what o does to a line. Only adding can fail: nothing can follow a
 // quote that is never closed.
 func (o op) on(text string) ([]splice, error) {

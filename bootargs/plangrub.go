@@ -79,25 +79,35 @@ func (p *planner) onShell() error {
 		}
 	}
 	after := map[string][]byte{}
-	p.moveDropIn(after)
+	old := "" // our drop-in under a name that does not sort last any more
+	for _, name := range p.shell {
+		if name != p.dropIn && ownDropIn(name) && old == "" {
+			old = name
+		}
+	}
+	if old != "" && p.files[p.dropIn] == nil {
+		after[p.dropIn], after[old] = p.files[old], nil
+	}
 	for _, o := range ops {
-		if p.dropIn != "" {
-			err = p.editDropIn(o, after)
-		} else if p.files[defaultGrub] != nil {
-			err = p.editMain(o, after)
+		if files, err = p.sources(after); err != nil {
+			return err
+		}
+		if p.dropIn == "" {
+			after[defaultGrub], err = files[0].edit(grubVariable, []op{o})
+		} else {
+			err = p.editDropIn(o, files, after)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	for _, name := range []string{defaultGrub, p.dropIn, p.oldDropIn()} {
+	for _, name := range []string{defaultGrub, p.dropIn, old} {
 		text, touched := after[name]
 		if !touched {
 			continue
 		}
 		if name == p.dropIn && string(text) == dropInStart {
-			text = nil
-			after[name] = nil
+			text, after[name] = nil, nil
 		}
 		p.change(name, text)
 	}
@@ -112,38 +122,19 @@ func (p *planner) onShell() error {
 	return p.reviewShell(ops, files)
 }
 
-// oldDropIn is our drop-in under a name that does not sort last any more, ""
-// where there is none.
-func (p *planner) oldDropIn() string {
-	for _, name := range p.shell {
-		if name != p.dropIn && ownDropIn(name) {
-			return name
-		}
+// sources parses what grub-mkconfig sources, in order, the files in after with
+// their planned bytes.
+func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) {
+	names := slices.Clone(s.shell)
+	if s.dropIn != "" && !slices.Contains(names, s.dropIn) {
+		names = append(names, s.dropIn)
+		slices.Sort(names) // as the glob does; the main file is first
 	}
-	return ""
-}
-
-// moveDropIn renames our drop-in so that it sorts last.
-func (p *planner) moveDropIn(after map[string][]byte) {
-	if old := p.oldDropIn(); old != "" && p.files[p.dropIn] == nil {
-		after[p.dropIn], after[old] = p.files[old], nil
-	}
-}
-
-// sources parses the files in order, those in after with their planned bytes.
-func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
-	names := p.shell
-	if p.dropIn != "" && p.files[p.dropIn] == nil && after[p.dropIn] != nil {
-		// Where the glob of grub-mkconfig puts it, which the main file is before.
-		i := len(names)
-		for i > 0 && names[i-1] != defaultGrub && names[i-1] > p.dropIn {
-			i--
-		}
-		names = slices.Insert(slices.Clone(names), i, p.dropIn)
-	}
-	var files []*shellFile
 	for _, name := range names {
-		src := p.text(name, after)
+		src, planned := after[name]
+		if !planned {
+			src = s.files[name]
+		}
 		if src == nil {
 			continue
 		}
@@ -156,90 +147,43 @@ func (p *planner) sources(after map[string][]byte) ([]*shellFile, error) {
 	return files, nil
 }
 
-// text is the file's planned text so far.
-func (p *planner) text(name string, after map[string][]byte) []byte {
-	if src, touched := after[name]; touched {
-		return src
-	}
-	return p.files[name]
-}
-
-func (p *planner) editMain(o op, after map[string][]byte) error {
-	f, err := parseShell(defaultGrub, p.text(defaultGrub, after))
-	if err != nil {
-		return err
-	}
-	src, err := f.edit(grubVariable, []op{o})
-	if err != nil {
-		return err
-	}
-	after[defaultGrub] = src
-	return nil
-}
-
 // editDropIn adds in our drop-in, which is last and so decides. Removals are
 // made there and in the main file; files of packages in grub.d are not edited.
-func (p *planner) editDropIn(o op, after map[string][]byte) error {
-	takes := o.removes()
-	if takes || o.verb == verbSet && o.replacesGroup() {
-		files, err := p.sources(after)
-		if err != nil {
+func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) (err error) {
+	value := evaluate(files...)[grubVariable]
+	if main := p.files[defaultGrub]; main != nil && (value.unknown || !o.done(value.text)) &&
+		(o.removes() || o.verb == verbSet && o.replacesGroup() && o.isIn(evaluate(files[0])[grubVariable].text)) {
+		if after[defaultGrub], err = files[0].edit(grubVariable, []op{o}); err != nil {
 			return err
 		}
-		value := evaluate(files...)[grubVariable]
-		if p.files[defaultGrub] != nil && (value.unknown || !o.done(value.text)) {
-			if takes || p.holdsAny(o, after) {
-				if err := p.editMain(o, after); err != nil {
-					return err
-				}
-			}
+		if files, err = p.sources(after); err != nil {
+			return err
 		}
+		value = evaluate(files...)[grubVariable]
 	}
-	files, err := p.sources(after)
-	if err != nil {
-		return err
-	}
-	value := evaluate(files...)[grubVariable]
 	if !value.unknown && (o.done(value.text) || !o.replacesGroup() && o.met(value.text)) {
 		return nil
 	}
-	src := p.text(p.dropIn, after)
-	if src == nil {
-		if takes {
-			return nil
-		}
-		src = []byte(dropInStart)
-	}
-	var before []*shellFile // only this file is searched for removals
+	var ours *shellFile
+	var before []*shellFile
 	for _, f := range files {
-		if !takes && (f.name == defaultGrub || f.name < p.dropIn) {
+		switch {
+		case f.name == p.dropIn:
+			ours = f
+		case !o.removes() && f.name < p.dropIn: // only our own file is searched for removals
 			before = append(before, f)
 		}
 	}
-	f, err := parseShell(p.dropIn, src)
-	if err != nil {
-		return err
-	}
-	if src, err = f.edit(grubVariable, []op{o}, before...); err != nil {
-		return err
-	}
-	after[p.dropIn] = src
-	return nil
-}
-
-// holdsAny reports whether the main file has one of the names of o.
-func (p *planner) holdsAny(o op, after map[string][]byte) bool {
-	f, err := parseShell(defaultGrub, p.text(defaultGrub, after))
-	if err != nil {
-		return true
-	}
-	text := evaluate(f)[grubVariable].text
-	for _, w := range o.words {
-		if _, ok := Cmdline(text).Effective(w.Name); ok {
-			return true
+	if ours == nil {
+		if o.removes() {
+			return nil
+		}
+		if ours, err = parseShell(p.dropIn, []byte(dropInStart)); err != nil {
+			return err
 		}
 	}
-	return false
+	after[p.dropIn], err = ours.edit(grubVariable, []op{o}, before...)
+	return err
 }
 
 // reviewShell checks the planned files together: is the line too long, does

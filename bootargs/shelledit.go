@@ -32,21 +32,21 @@ func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, e
 	g := f
 	was := Cmdline(f.value(name, before).text)
 	for _, o := range ops {
-		if src, ok := g.editOwnBlock(name, o); ok {
-			var err error
-			if g, err = f.edited(src); err != nil {
-				return nil, err
-			}
-			continue
+		src, ok := g.editOwnBlock(name, o)
+		var err error
+		if !ok {
+			src, err = g.editOne(name, o, before)
 		}
-		src, err := g.editOne(name, o, before)
+		if err == nil {
+			g, err = f.edited(src)
+		}
+		if err == nil && !ok {
+			g, err = g.moveBehind(name, o, before)
+		}
+		if err == nil && !ok {
+			err = g.check(name, o, before, was)
+		}
 		if err != nil {
-			return nil, err
-		}
-		if g, err = f.edited(src); err != nil {
-			return nil, err
-		}
-		if err := g.check(name, o, before, was); err != nil {
 			return nil, err
 		}
 	}
@@ -65,25 +65,27 @@ func (f *shellFile) edited(src []byte) (*shellFile, error) {
 func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, error) {
 	steps, whole := f.live(name)
 	value := f.value(name, before)
-	if !value.unknown && o.done(value.text) {
-		return f.src, nil
-	}
 	if !value.unknown {
+		if o.done(value.text) {
+			return f.src, nil
+		}
 		o = o.missingFrom(value.text)
 	}
 	switch {
 	case !whole && (o.removes() || o.replacesGroup()):
 		return nil, f.blame(name)
-	case !whole && (len(steps) == 0 || steps[0].odd != nil):
-		return f.append(name, o, "${"+name+"}")
 	case len(steps) == 0 && o.removes():
 		return f.src, nil
-	case len(steps) == 0: // the files before may have a value
-		base := ""
-		if value.unknown || value.text != "" {
-			base = "${" + name + "}"
+	case len(steps) == 0 || !whole && steps[0].odd != nil:
+		text, err := apply("", []op{o})
+		if err != nil || text == "" {
+			return f.src, err
 		}
-		return f.append(name, o, base)
+		text = encodeShell(text, inDouble)
+		if !whole || value.unknown || value.text != "" { // here, or in the files before
+			text = "${" + name + "} " + text
+		}
+		return f.block(name, text)
 	}
 	src := f.src
 	// The last assignment comes first, so the offsets of the others hold.
@@ -104,10 +106,9 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 			return nil, f.errorAt(s, err)
 		}
 		s.word.src = src
-		src = s.word.splice(list)
-		src = dropBlock(src, name, "${"+name+"}", "")
+		src = dropBlock(s.word.splice(list), name, "${"+name+"}", "")
 	}
-	return f.moveBehind(src, name, o, before)
+	return src, nil
 }
 
 // value is what a variable holds after before and this file were sourced.
@@ -117,35 +118,24 @@ func (f *shellFile) value(name string, before []*shellFile) shellValue {
 
 // moveBehind moves what was set after a variable of the same value that holds
 // another value of the name.
-func (f *shellFile) moveBehind(src []byte, name string, o op, before []*shellFile) ([]byte, error) {
-	if o.verb != verbSet || o.replacesGroup() {
-		return src, nil
-	}
-	g, err := f.edited(src)
-	if err != nil {
-		return nil, err
-	}
-	value := g.value(name, before)
-	steps, _ := g.live(name)
-	if value.unknown || o.inForce(value.text) || len(steps) == 0 {
-		return src, nil
+func (f *shellFile) moveBehind(name string, o op, before []*shellFile) (*shellFile, error) {
+	value := f.value(name, before)
+	steps, _ := f.live(name)
+	if o.verb != verbSet || o.replacesGroup() || value.unknown || o.inForce(value.text) || len(steps) == 0 {
+		return f, nil
 	}
 	word := steps[0].word
-	gone, err := op{verbRemove, o.words}.on(word.text)
+	g, err := f.edited(word.splice(remove(word.text, o.names)))
 	if err != nil {
-		return nil, err
-	}
-	text := splices(word.text, gone)
-	back, err := add(text, nil, o.words)
-	if err != nil {
-		return nil, err
-	}
-	src = word.splice(gone)
-	if g, err = f.edited(src); err != nil {
 		return nil, err
 	}
 	steps, _ = g.live(name)
-	return steps[0].word.splice(back), nil
+	word = steps[0].word
+	back, err := add(word.text, nil, o.words)
+	if err != nil {
+		return nil, err
+	}
+	return g.edited(word.splice(back))
 }
 
 // check makes sure that the edit has its effect. An added argument may follow a
@@ -244,23 +234,6 @@ func (o op) earlier() op {
 		return p
 	}
 	return op{}
-}
-
-// append adds our own assignment at the end of the file: base and what o adds.
-func (f *shellFile) append(name string, o op, base string) ([]byte, error) {
-	before := ""
-	if !strings.Contains(base, "$") {
-		before = base
-	}
-	text, err := apply(before, []op{o})
-	if err != nil || text == before {
-		return f.src, err
-	}
-	text = encodeShell(text, inDouble)
-	if before != base {
-		text = base + " " + text
-	}
-	return f.block(name, text)
 }
 
 // block adds our block at the end of the file, with a value that is encoded

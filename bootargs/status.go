@@ -141,8 +141,7 @@ func (r Report) judge() State {
 }
 
 func (s *site) statusGRUB(r *Report, want []Arg) error {
-	p := &planner{site: s}
-	files, err := p.sources(nil)
+	files, err := s.sources(nil)
 	if err != nil {
 		return err
 	}
