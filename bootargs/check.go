@@ -322,12 +322,12 @@ func (w callWalker) call(c *syntax.CallExpr, guarded, maybe bool) {
 	for _, a := range c.Args {
 		w.substitutions(a, true, maybe)
 	}
-	call := shellCall{name: plainText(c.Args[0]), line: int(c.Args[0].Pos().Line()), col: int(c.Args[0].Pos().Col()), guarded: guarded, maybe: maybe}
+	call := shellCall{name: w.f.plain(c.Args[0]), line: int(c.Args[0].Pos().Line()), col: int(c.Args[0].Pos().Col()), guarded: guarded, maybe: maybe}
 	if len(c.Args) > 1 {
-		call.arg = plainText(c.Args[1])
+		call.arg = w.f.plain(c.Args[1])
 	}
 	for _, a := range c.Args[1:] {
-		if text := plainText(a); strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "*?[ ") {
+		if text := w.f.plain(a); strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "*?[ ") {
 			call.files = append(call.files, text)
 		}
 	}
@@ -347,26 +347,11 @@ func (w callWalker) substitutions(word *syntax.Word, guarded, maybe bool) {
 	})
 }
 
-// plainText is a word without its quotes, "" where it holds an expansion.
-func plainText(word *syntax.Word) string {
-	var text strings.Builder
-	for _, part := range word.Parts {
-		switch p := part.(type) {
-		case *syntax.Lit:
-			text.WriteString(p.Value)
-		case *syntax.SglQuoted:
-			text.WriteString(p.Value)
-		case *syntax.DblQuoted:
-			for _, inner := range p.Parts {
-				lit, ok := inner.(*syntax.Lit)
-				if !ok {
-					return ""
-				}
-				text.WriteString(lit.Value)
-			}
-		default:
-			return ""
-		}
+// plain is a word without its quotes, "" where it holds an expansion.
+func (f *shellFile) plain(word *syntax.Word) string {
+	w, err := decodeWord(f.src, int(word.Pos().Offset()), int(word.End().Offset()))
+	if err != nil || understood(word.Parts, false, false) != nil || slices.Max(append(w.variable, 0)) > 0 {
+		return ""
 	}
-	return text.String()
+	return w.text
 }

@@ -2,8 +2,10 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -12,30 +14,30 @@ import (
 // viaGrubby plans one call of grubby, after checking what this grubby is known
 // to break. It asks grubby for the current state.
 func (p *planner) viaGrubby(ctx context.Context) error {
-	if p.Grubby == "" {
-		return fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
-	}
-	ops, err := p.edit.ops(spellGrubby)
+	ops, entries, err := p.askGrubby(ctx)
 	if err != nil {
 		return err
 	}
-	entries, err := grubbyInfo(ctx, p.h, p.Grubby, p.grubbyKernel())
-	if err != nil {
-		return err
-	}
+	all := p.grubbyKernel() == All
 	script := bytes.HasPrefix(p.read(p.Grubby), []byte("#!"))
-	if err := p.grubbyHazards(ops, entries, script); err != nil {
+	if err := p.grubbyHazards(ops, entries, script && all); err != nil {
 		return err
 	}
 	if unmet(ops, entries) == nil {
 		return nil
 	}
-	p.act("grubby edits the boot entries; its files are its own, and undo does not bring them back", p.grubbyArgv()...)
+	argv := []string{p.Grubby, "--update-kernel=" + p.grubbyKernel()}
+	if give := p.edit.given(); len(give) > 0 {
+		argv = append(argv, "--args="+strings.Join(give, " "))
+	}
+	if take := p.edit.taken(); len(take) > 0 {
+		argv = append(argv, "--remove-args="+strings.Join(take, " "))
+	}
+	p.act("grubby edits the boot entries; its files are its own, and undo does not bring them back", argv...)
 	if p.Kind == KindZipl {
 		p.act("zipl(8) copies the arguments to the boot record, which grubby does not", "zipl")
 	}
 	p.reboot()
-	all := p.grubbyKernel() == All
 	switch {
 	case !all:
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
@@ -47,22 +49,29 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 	return nil
 }
 
-func (p *planner) grubbyKernel() string {
-	if p.edit.Kernel == "" {
-		return All
-	}
-	return p.edit.Kernel
-}
+func (p *planner) grubbyKernel() string { return cmp.Or(p.edit.Kernel, All) }
 
-func (p *planner) grubbyArgv() []string {
-	argv := []string{p.Grubby, "--update-kernel=" + p.grubbyKernel()}
-	if give := p.edit.given(); len(give) > 0 {
-		argv = append(argv, "--args="+strings.Join(give, " "))
+// askGrubby returns what the edit does, and the entries as grubby has them.
+func (p *planner) askGrubby(ctx context.Context) ([]op, []info, error) {
+	if p.Grubby == "" {
+		return nil, nil, fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
 	}
-	if take := p.edit.taken(); len(take) > 0 {
-		argv = append(argv, "--remove-args="+strings.Join(take, " "))
+	ops, err := p.edit.ops(spellGrubby)
+	if err != nil {
+		return nil, nil, err
 	}
-	return argv
+	out, exit, err := p.h.Ask(ctx, p.Grubby, "--info="+p.grubbyKernel())
+	if err != nil {
+		return nil, nil, err
+	}
+	if exit != 0 {
+		return nil, nil, fmt.Errorf("%s --info=%s ended with exit code %d", p.Grubby, p.grubbyKernel(), exit)
+	}
+	list := parseInfo(string(out))
+	if len(list) == 0 {
+		return nil, nil, fmt.Errorf("kernel %s: %w: grubby --info shows none", p.grubbyKernel(), ErrUnknownKernel)
+	}
+	return ops, list, nil
 }
 
 // spellGrubby lets through what both grubbys carry unharmed. The one in C
@@ -80,7 +89,9 @@ func spellGrubby(a Arg, text string) (string, error) {
 }
 
 // grubbyHazards refuses edits that grubby is known to damage or to do in part.
-func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
+// writes means that it is the script, which also writes files that entries are
+// made from.
+func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 	for _, o := range ops {
 		if o.verb != verbAppend && o.verb != verbAdd {
 			continue
@@ -93,12 +104,11 @@ func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 			}
 		}
 	}
-	if !script || p.grubbyKernel() != All {
+	if !writes {
 		return nil
 	}
-	source := p.read(defaultGrub)
 	seen := 0
-	for line := range bytes.Lines(source) {
+	for line := range bytes.Lines(p.read(defaultGrub)) {
 		if bytes.HasPrefix(line, []byte(grubVariable)) {
 			seen++
 			if seen > 1 || !bytes.HasPrefix(line, []byte(grubVariable+"=")) || bytes.HasSuffix(bytes.TrimSpace(line), []byte(`\`)) {
@@ -117,14 +127,8 @@ func (p *planner) grubbyHazards(ops []op, entries []info, script bool) error {
 			return e.errorAt(e.options[1], 0, fmt.Errorf("%w: grubby writes the whole line into each of several options lines", ErrUnsupported))
 		}
 	}
-	return p.kerneloptsRoom(ops)
-}
-
-// kerneloptsRoom checks the room in the environment block: grubby exits 0 where
-// it is full.
-func (p *planner) kerneloptsRoom(ops []op) error {
 	before := p.plan
-	err := p.onKernelopts(ops)
+	err := p.onKernelopts(ops) // has the environment block the room? grubby exits 0 where it is full
 	p.plan = before
 	return err
 }
@@ -133,19 +137,11 @@ func (p *planner) kerneloptsRoom(ops []op) error {
 // [ErrNotApplied] and names each entry without the edit: grubby's exit code
 // does not tell. Call it after the action of a plan with [Edit].ViaGrubby.
 func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
-	ops, err := e.ops(spellGrubby)
-	if err != nil {
-		return err
-	}
 	s, err := load(ctx, h, e.Store)
 	if err != nil {
 		return err
 	}
-	if s.Grubby == "" {
-		return fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
-	}
-	p := planner{site: s, edit: e}
-	entries, err := grubbyInfo(ctx, h, s.Grubby, p.grubbyKernel())
+	ops, entries, err := (&planner{site: s, edit: e}).askGrubby(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,11 +152,9 @@ func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {
-		for _, o := range ops {
-			if !o.done(e.args) && (o.replacesGroup() || !o.met(e.args)) {
-				list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))
-				break
-			}
+		lacks := func(o op) bool { return !o.done(e.args) && (o.replacesGroup() || !o.met(e.args)) }
+		if slices.ContainsFunc(ops, lacks) {
+			list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))
 		}
 	}
 	if list == nil {
@@ -172,46 +166,27 @@ func unmet(ops []op, entries []info) error {
 // An info is what grubby --info prints about one entry.
 type info struct{ index, kernel, args string }
 
-func grubbyInfo(ctx context.Context, h usernskit.Host, grubby, kernel string) ([]info, error) {
-	out, exit, err := h.Ask(ctx, grubby, "--info="+kernel)
-	if err != nil {
-		return nil, err
-	}
-	if exit != 0 {
-		return nil, fmt.Errorf("%s --info=%s ended with exit code %d", grubby, kernel, exit)
-	}
-	list := parseInfo(string(out))
-	if len(list) == 0 {
-		return nil, fmt.Errorf("kernel %s: %w: grubby --info shows none", kernel, ErrUnknownKernel)
-	}
-	return list, nil
-}
-
 // parseInfo reads key=value lines. Values are in quotes that do not escape
 // quotes inside; entries that do not boot Linux have no kernel.
 func parseInfo(out string) []info {
 	var list []info
-	var e info
-	flush := func() {
-		if e.kernel != "" {
-			list = append(list, e)
-		}
-	}
 	for line := range strings.Lines(out) {
 		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
 		if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
 			value = value[1 : n-1]
 		}
+		if key == "index" || list == nil {
+			list = append(list, info{})
+		}
+		e := &list[len(list)-1]
 		switch key {
 		case "index":
-			flush()
-			e = info{index: value}
+			e.index = value
 		case "kernel":
 			e.kernel = value
 		case "args":
 			e.args = value
 		}
 	}
-	flush()
-	return list
+	return slices.DeleteFunc(list, func(e info) bool { return e.kernel == "" })
 }

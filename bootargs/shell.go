@@ -201,13 +201,9 @@ func (f *shellFile) taintCall(n *syntax.CallExpr, mark func(string, syntax.Node)
 		return
 	}
 	command := n.Args[0].Lit()
-	if name, _, ok := strings.Cut(command, "+="); ok && syntax.ValidName(name) {
-		mark(name, n) // bash appends, dash finds no such command
-		return
-	}
 	if lit, ok := n.Args[0].Parts[0].(*syntax.Lit); ok {
 		if name, _, ok := strings.Cut(lit.Value, "+="); ok && syntax.ValidName(name) {
-			mark(name, n)
+			mark(name, n) // bash appends, dash finds no such command
 			return
 		}
 	}
