@@ -54,14 +54,14 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 	sources := Sources{Shell: s.shellProgram(), Files: s.shell, Problems: []usernskit.Warning{}} // [] and not null
 	var files []*shellFile
 	for _, name := range s.shell {
-		f, err := parseShell(name, s.read(name))
+		f, err := parseShell(name, s.Read(name))
 		if err != nil {
 			var at *usernskit.FileError
 			if !errors.As(err, &at) {
 				return Sources{}, err
 			}
 			id := WarnCannotTell
-			if !bytes.ContainsAny(s.read(name), "\r\x00") && !(sources.Shell != "dash" && bashParses(s.read(name))) {
+			if !bytes.ContainsAny(s.Read(name), "\r\x00") && !(sources.Shell != "dash" && bashParses(s.Read(name))) {
 				id = WarnStops
 			}
 			sources.Problems = append(sources.Problems, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, Text: at.Err.Error()})
@@ -81,7 +81,10 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 		}
 		sources.Values = append(sources.Values, p)
 	}
-	return sources, s.err
+	if s.Err != nil {
+		return Sources{}, s.Err
+	}
+	return sources, nil
 }
 
 // bashParses reports whether a file is one for bash.
@@ -119,7 +122,7 @@ func brokenMenu(text string) string {
 // shellProgram returns the shell behind /bin/sh.
 func (s *site) shellProgram() string {
 	for _, link := range []string{"/bin/sh", "/usr/bin/sh"} {
-		if target, err := s.h.Path(link); err == nil && s.exists(link) {
+		if target, err := s.h.Path(link); err == nil && s.Exists(link) {
 			if base := path.Base(target); base != "sh" {
 				return base
 			}
@@ -194,7 +197,7 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	case name == "[" || name == "test":
 		return "if this does not hold, update-grub ends there", false
 	case name == "." || name == "source" && isBash:
-		if !strings.HasPrefix(c.arg, "/") || s.exists(c.arg) {
+		if !strings.HasPrefix(c.arg, "/") || s.Exists(c.arg) {
 			return "", false
 		}
 		return fmt.Sprintf("it reads %s, which does not exist", c.arg), true
@@ -215,7 +218,7 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 // missingFile returns the first of names that does not exist, "" if all do.
 func (s *site) missingFile(names []string) string {
 	for _, name := range names {
-		if !s.exists(name) {
+		if !s.Exists(name) {
 			return name
 		}
 	}
@@ -225,7 +228,7 @@ func (s *site) missingFile(names []string) string {
 // program reports whether the host has a program of that name.
 func (s *site) program(name string) bool {
 	if strings.Contains(name, "/") {
-		return strings.HasPrefix(name, "/") && s.exists(name)
+		return strings.HasPrefix(name, "/") && s.Exists(name)
 	}
 	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/sbin/", "/usr/local/bin/"} {
 		info, err := s.h.Stat(dir + name)

@@ -20,10 +20,10 @@ func owned(s *site) bool {
 		s.Kind, s.Why, s.Command, s.Evidence = kind, why, command, []string{evidence}
 		return true
 	}
-	ostree := s.first("/run/ostree-booted", "/ostree/repo")
-	bootc := s.first("/usr/lib/bootc/kargs.d", "/usr/bin/bootc")
+	ostree := s.First("/run/ostree-booted", "/ostree/repo")
+	bootc := s.First("/usr/lib/bootc/kargs.d", "/usr/bin/bootc")
 	switch {
-	case ostree != "" && s.exists("/usr/bin/rpm-ostree"):
+	case ostree != "" && s.Exists("/usr/bin/rpm-ostree"):
 		return own(KindRPMOSTree, ostree, "each deployment has its own arguments, and a new deployment inherits them from rpm-ostree only", "rpm-ostree", "kargs")
 	case bootc != "":
 		return own(KindBootc, bootc, "the arguments belong to the image: a file in /usr/lib/bootc/kargs.d with kargs = [\"name=value\"], at the next build")
@@ -53,7 +53,7 @@ func owned(s *site) bool {
 		switch {
 		case o.id != "" && s.release.ID == o.id:
 			evidence = "the distribution is " + o.id
-		case o.file != "" && s.exists(o.file):
+		case o.file != "" && s.Exists(o.file):
 			evidence = o.file
 		default:
 			continue
@@ -75,7 +75,7 @@ func grub(c *site) {
 		return
 	}
 	c.grubCfgPath = c.grubCfgFile()
-	source := c.read(defaultGrub)
+	source := c.Read(defaultGrub)
 	if c.grubCfgPath == "" && source == nil {
 		return
 	}
@@ -86,16 +86,16 @@ func grub(c *site) {
 	if c.grubCfgPath != "" {
 		c.evidence(weightLive, c.grubCfgPath)
 		c.Why = c.grubCfgPath
-		c.cfg = parseGRUBCfg(c.read(c.grubCfgPath))
+		c.cfg = parseGRUBCfg(c.Read(c.grubCfgPath))
 	}
 	c.loadShell()
-	c.envPath = c.first("/boot/grub2/grubenv", "/boot/grub/grubenv")
-	c.read(c.envPath)
+	c.envPath = c.First("/boot/grub2/grubenv", "/boot/grub/grubenv")
+	c.Read(c.envPath)
 	const entries = "/boot/loader/entries"
 	bls := c.cfg.bls
 	if c.grubCfgPath == "" {
 		bls = c.willReadEntries(source)
-		if bls && len(c.list(entries, ".conf")) > 0 && c.loaderConf() == "" {
+		if bls && len(c.List(entries, ".conf")) > 0 && c.loaderConf() == "" {
 			c.evidence(weightLive, entries+" that GRUB is to read")
 		}
 	}
@@ -134,21 +134,21 @@ func (s *site) willReadEntries(source []byte) bool {
 		return false
 	}
 	major, _, el := s.release.Enterprise()
-	return (s.release.ID == "fedora" || el && major >= 9) && len(s.list("/boot/loader/entries", ".conf")) > 0
+	return (s.release.ID == "fedora" || el && major >= 9) && len(s.List("/boot/loader/entries", ".conf")) > 0
 }
 
 // grubCfgFile finds the grub.cfg that holds the menu. On UEFI hosts of EL7 and
 // EL8 it is on the ESP; later ones have a wrapper there.
 func (s *site) grubCfgFile() string {
-	main := s.first("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")
-	if main != "" && !s.exists("/sys/firmware/efi") {
+	main := s.First("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")
+	if main != "" && !s.Exists("/sys/firmware/efi") {
 		return main
 	}
 	all, err := s.h.ReadDir("/boot/efi/EFI")
-	s.note(err)
+	s.Note(err)
 	for _, d := range all {
 		file := "/boot/efi/EFI/" + d.Name() + "/grub.cfg"
-		if data := s.read(file); data != nil && !parseGRUBCfg(data).wrapper {
+		if data := s.Read(file); data != nil && !parseGRUBCfg(data).wrapper {
 			return file
 		}
 	}
@@ -158,14 +158,14 @@ func (s *site) grubCfgFile() string {
 // loadShell reads what grub-mkconfig sources: Debian and Ubuntu patched it to
 // read a directory too.
 func (s *site) loadShell() {
-	if s.read(defaultGrub) != nil {
+	if s.Read(defaultGrub) != nil {
 		s.shell = append(s.shell, defaultGrub)
 	}
-	if !s.release.Is("debian", "ubuntu") || !s.exists(dropInDir) {
+	if !s.release.Is("debian", "ubuntu") || !s.Exists(dropInDir) {
 		return
 	}
-	for _, name := range s.list(dropInDir, ".cfg") {
-		s.read(name)
+	for _, name := range s.List(dropInDir, ".cfg") {
+		s.Read(name)
 		s.shell = append(s.shell, name)
 	}
 	s.dropIn = s.dropInName()
@@ -176,7 +176,7 @@ func (s *site) loadShell() {
 func (s *site) dropInName() string {
 	last := ""
 	for _, name := range s.shell {
-		if name != defaultGrub && !ownDropIn(name) && mayAssign(s.read(name)) {
+		if name != defaultGrub && !ownDropIn(name) && mayAssign(s.Read(name)) {
 			last = name
 		}
 	}
@@ -206,7 +206,7 @@ func ownDropIn(name string) bool {
 
 // loaderConf finds the configuration of systemd-boot.
 func (s *site) loaderConf() string {
-	return s.first("/efi/loader/loader.conf", "/boot/loader/loader.conf", "/boot/efi/loader/loader.conf")
+	return s.First("/efi/loader/loader.conf", "/boot/loader/loader.conf", "/boot/efi/loader/loader.conf")
 }
 
 // systemdBoot recognises systemd-boot by loader.conf or entries, and hosts
@@ -217,7 +217,7 @@ func systemdBoot(c *site) {
 	var dirs []string
 	for _, boot := range []string{"/efi", "/boot", "/boot/efi"} {
 		dirs = append(dirs, boot+"/loader/entries")
-		c.images = append(c.images, c.list(boot+"/EFI/Linux", ".efi")...)
+		c.images = append(c.images, c.List(boot+"/EFI/Linux", ".efi")...)
 	}
 	if !c.claimed || conf != "" || c.loaderType() == "systemd-boot" {
 		c.loadEntries(false, dirs...)
@@ -235,7 +235,7 @@ func systemdBoot(c *site) {
 		c.Why = conf
 	}
 	c.loadKernelCmdline()
-	c.sdbootutil = c.loaderType() == "systemd-boot" && c.exists("/usr/bin/sdbootutil")
+	c.sdbootutil = c.loaderType() == "systemd-boot" && c.Exists("/usr/bin/sdbootutil")
 	ours := slices.ContainsFunc(c.entries, func(e *entry) bool { return e.foreign() == "" })
 	if len(c.images) == 0 {
 		return
@@ -258,10 +258,10 @@ func (c *site) unified(what string) {
 
 // extlinux recognises extlinux, and U-Boot that reads the same file.
 func extlinux(c *site) {
-	file := c.first("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg")
+	file := c.First("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg")
 	source := ""
 	for _, name := range []string{ubootDefaults, alpineDefaults} {
-		if f, err := parseShell(name, c.read(name)); err == nil && len(f.steps) > 0 && source == "" {
+		if f, err := parseShell(name, c.Read(name)); err == nil && len(f.steps) > 0 && source == "" {
 			source = name // the package's own holds comments only
 		}
 	}
@@ -286,14 +286,14 @@ func limine(c *site) {
 			names = append(names, boot+dir+"/limine.conf")
 		}
 	}
-	file := c.first(append(names, "/boot/limine.cfg", "/efi/limine.cfg")...)
+	file := c.First(append(names, "/boot/limine.cfg", "/efi/limine.cfg")...)
 	if file == "" {
 		return
 	}
 	c.evidence(weightLive, file)
 	c.Kind, c.Why = KindOther, "Limine: add the argument to the cmdline of each entry in "+file
-	tool := c.first("/usr/bin/limine-entry-tool", "/usr/bin/limine-update", "/usr/bin/limine-mkinitcpio", "/etc/limine-entry-tool.conf")
-	defaults := c.read(limineDefaults)
+	tool := c.First("/usr/bin/limine-entry-tool", "/usr/bin/limine-update", "/usr/bin/limine-mkinitcpio", "/etc/limine-entry-tool.conf")
+	defaults := c.Read(limineDefaults)
 	switch {
 	case defaults == nil && tool == "":
 	case limineAssign.Match(defaults):
@@ -308,7 +308,7 @@ func limine(c *site) {
 // that exists.
 func explained(weight int, why string, files ...string) func(*site) {
 	return func(c *site) {
-		if file := c.first(files...); file != "" {
+		if file := c.First(files...); file != "" {
 			c.evidence(weight, file)
 			c.Kind, c.Why = KindOther, fmt.Sprintf(why, file)
 		}
@@ -320,18 +320,15 @@ func explained(weight int, why string, files ...string) func(*site) {
 func raspberry(c *site) {
 	for _, dir := range []string{"/boot/firmware", "/boot"} {
 		config := dir + "/config.txt"
-		if c.read(config) == nil {
+		if c.Read(config) == nil {
 			continue
 		}
 		lines, unsure := c.piConfig(config)
-		if c.err != nil {
-			return
-		}
 		if _, uefi := lines["armstub"]; uefi && strings.HasSuffix(lines["armstub"], ".fd") {
 			return // another loader follows
 		}
 		file := path.Join(dir, lines["os_prefix"]+lines["cmdline"])
-		text := c.read(file)
+		text := c.Read(file)
 		weight := weightLive
 		if strings.Contains(strings.ReplaceAll(lines["kernel"], "-", ""), "uboot") {
 			weight = weightSource
@@ -348,7 +345,7 @@ func raspberry(c *site) {
 		}
 		c.evidence(weight, config)
 		c.Kind, c.linePath, c.Why = KindRaspberry, file, "the firmware reads "+file
-		if c.exists("/etc/default/raspi-firmware") && !c.exists("/etc/rpi-issue") {
+		if c.Exists("/etc/default/raspi-firmware") && !c.Exists("/etc/rpi-issue") {
 			c.Kind, c.refuse = KindOther, nil
 			c.Why = "raspi-firmware writes " + file + " for each new kernel: put the argument into CMDLINE of /etc/default/raspi-firmware, or into /etc/default/raspi-extra-cmdline"
 			c.Command = []string{"update-initramfs", "-u"}
@@ -370,7 +367,7 @@ func (s *site) piConfig(name string) (settings map[string]string, unsure string)
 	read = func(name string) {
 		seen[name] = true
 		number := 0
-		for raw := range bytes.Lines(s.read(name)) {
+		for raw := range bytes.Lines(s.Read(name)) {
 			number++
 			line, _, _ := strings.Cut(strings.TrimSpace(string(raw)), "#")
 			line = strings.TrimSpace(line)

@@ -416,7 +416,7 @@ func (s *site) missingDefault(name string) error {
 }
 
 func (s *site) grubDefault() (string, error) {
-	if src := s.read(defaultGrub); src != nil && !s.sdbootutil {
+	if src := s.Read(defaultGrub); src != nil && !s.sdbootutil {
 		f, err := parseShell(defaultGrub, src)
 		if err != nil {
 			return "", err
@@ -429,7 +429,7 @@ func (s *site) grubDefault() (string, error) {
 			return v.text, nil
 		}
 	}
-	if env, err := parseEnv(s.envPath, s.read(s.envPath)); err == nil {
+	if env, err := parseEnv(s.envPath, s.Read(s.envPath)); err == nil {
 		name, _ := env.get("saved_entry")
 		return name, nil
 	}
@@ -443,7 +443,7 @@ func (s *site) bootPattern() string {
 	if pattern != "" {
 		return pattern
 	}
-	for line := range bytes.Lines(s.read(s.loaderConf())) {
+	for line := range bytes.Lines(s.Read(s.loaderConf())) {
 		if f := strings.Fields(string(line)); len(f) == 2 && f[0] == "default" {
 			pattern = f[1]
 		}

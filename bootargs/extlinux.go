@@ -297,9 +297,9 @@ func (s *site) lineStore() lineStore {
 		return lineStore{Place: Place{Path: s.linePath, For: all}, spell: spellLiteral}
 	case s.Kind == KindLimine:
 		return lineStore{Place: Place{Path: limineDefaults, What: limineKey, For: all}, spell: spellLimine, tool: "limine-update"}
-	case s.read(alpineDefaults) != nil:
+	case s.Read(alpineDefaults) != nil:
 		return lineStore{Place: Place{Path: alpineDefaults, What: "default_kernel_opts", For: all}, spell: spellMadeUBoot, tool: "update-extlinux"}
-	case s.exists("/usr/sbin/u-boot-update") || s.read(ubootDefaults) != nil:
+	case s.Exists("/usr/sbin/u-boot-update") || s.Read(ubootDefaults) != nil:
 		if store, ok := s.ubootStore(); ok {
 			return store
 		}
@@ -312,8 +312,8 @@ func (s *site) lineStore() lineStore {
 func (s *site) ubootStore() (store lineStore, ok bool) {
 	store = lineStore{Place: Place{Path: ubootDefaults, What: ubootVariable, For: "every kernel"}, spell: spellMadeUBoot, tool: "u-boot-update"}
 	var files []*shellFile
-	for _, name := range slices.Concat([]string{ubootDefaults}, s.list(ubootVendor, ".conf"), s.list(ubootDropIns, ".conf")) {
-		src := s.read(name)
+	for _, name := range slices.Concat([]string{ubootDefaults}, s.List(ubootVendor, ".conf"), s.List(ubootDropIns, ".conf")) {
+		src := s.Read(name)
 		if src == nil {
 			continue
 		}
@@ -333,7 +333,7 @@ func (s *site) ubootStore() (store lineStore, ok bool) {
 	case value.unknown:
 		store.Path = value.file
 		store.err = &usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
-	case value.text == "" && s.read("/etc/kernel/cmdline") != nil:
+	case value.text == "" && s.Read("/etc/kernel/cmdline") != nil:
 		store.Path, store.What = "/etc/kernel/cmdline", ""
 		return store, true
 	case value.text == "":
@@ -353,7 +353,7 @@ func (s *site) ubootStore() (store lineStore, ok bool) {
 // value returns the command line that a store gives now; unknown where reading
 // does not show it.
 func (s *site) value(store lineStore) (text string, unknown bool) {
-	src := s.read(store.Path)
+	src := s.Read(store.Path)
 	switch {
 	case store.err != nil:
 		return "", true

@@ -19,7 +19,7 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 		return err
 	}
 	all := p.grubbyKernel() == All
-	script := bytes.HasPrefix(p.read(p.Grubby), []byte("#!"))
+	script := bytes.HasPrefix(p.Read(p.Grubby), []byte("#!"))
 	if err := p.grubbyHazards(ops, entries, script && all); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
 	case !script:
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
-	case !p.exists("/etc/kernel/cmdline"):
+	case !p.Exists("/etc/kernel/cmdline"):
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
 	}
 	return nil
@@ -108,7 +108,7 @@ func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 		return nil
 	}
 	seen := 0
-	for line := range bytes.Lines(p.read(defaultGrub)) {
+	for line := range bytes.Lines(p.Read(defaultGrub)) {
 		if bytes.HasPrefix(line, []byte(grubVariable)) {
 			seen++
 			if seen > 1 || !bytes.HasPrefix(line, []byte(grubVariable+"=")) || bytes.HasSuffix(bytes.TrimSpace(line), []byte(`\`)) {
@@ -119,7 +119,7 @@ func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 	if link, err := p.h.Lstat(defaultGrub); err == nil && !link.Mode().IsRegular() {
 		return &usernskit.FileError{File: defaultGrub, Err: fmt.Errorf("%w: grubby would put a file in the place of this link", ErrUnsupported)}
 	}
-	if bytes.Contains(bytes.TrimSpace(p.read("/etc/kernel/cmdline")), []byte("\n")) {
+	if bytes.Contains(bytes.TrimSpace(p.Read("/etc/kernel/cmdline")), []byte("\n")) {
 		return &usernskit.FileError{File: "/etc/kernel/cmdline", Line: 2, Err: fmt.Errorf("%w: grubby keeps the first line only", ErrUnsupported)}
 	}
 	for _, e := range p.entries {

@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/distro"
 	"github.com/usernskit/usernskit/internal/enum"
+	"github.com/usernskit/usernskit/internal/hostread"
 )
 
 // A Kind is a boot loader, or a program that keeps the arguments for one. Its
@@ -101,12 +100,11 @@ func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
 // A site holds what was read of a host, once; plans are made from it.
 type site struct {
 	Loader
+	*hostread.Files
 	h       usernskit.Host
 	release distro.Release
-	files   map[string][]byte // nil: not there
-	err     error             // the first read that failed
-	refuse  error             // why no edit of this loader can be planned
-	weight  int               // of the evidence for the loader
+	refuse  error // why no edit of this loader can be planned
+	weight  int   // of the evidence for the loader
 
 	grubCfgPath string
 	cfg         grubCfg
@@ -124,76 +122,20 @@ type site struct {
 	extlinux    string
 }
 
-// read returns a file's bytes, nil where there is none.
-func (s *site) read(name string) []byte {
-	if name == "" {
-		return nil
-	}
-	if data, ok := s.files[name]; ok {
-		return data
-	}
-	data, err := s.h.ReadFile(name)
-	switch {
-	case err == nil && data == nil:
-		data = []byte{}
-	case err != nil:
-		data = nil
-		s.note(err)
-	}
-	s.files[name] = data
-	return data
-}
-
-// note keeps the first error other than a missing file.
-func (s *site) note(err error) {
-	if err != nil && s.err == nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		s.err = err
-	}
-}
-
-func (s *site) exists(name string) bool {
-	_, err := s.h.Stat(name)
-	s.note(err)
-	return err == nil
-}
-
-// first returns the first of names that exists, "" if none.
-func (s *site) first(names ...string) string {
-	for _, name := range names {
-		if s.exists(name) {
-			return name
-		}
-	}
-	return ""
-}
-
-// list returns the files of a directory that end in suffix, in order.
-func (s *site) list(dir, suffix string) []string {
-	all, err := s.h.ReadDir(dir)
-	s.note(err)
-	var names []string
-	for _, d := range all {
-		if strings.HasSuffix(strings.ToLower(d.Name()), suffix) && !strings.HasPrefix(d.Name(), ".") && !d.IsDir() {
-			names = append(names, path.Join(dir, d.Name()))
-		}
-	}
-	return names
-}
-
 // load reads what shows how a host boots. store is Edit.Store.
 func load(ctx context.Context, h usernskit.Host, store string) (*site, error) {
-	s := &site{h: h, files: map[string][]byte{}}
-	s.release = distro.Parse(s.read(s.first("/etc/os-release", "/usr/lib/os-release")), s.read("/etc/redhat-release"))
+	s := &site{h: h, Files: hostread.New(h)}
+	s.release = s.Release()
 	s.Distro = s.release.String()
-	s.Grubby = s.first("/usr/sbin/grubby", "/sbin/grubby", "/usr/bin/grubby")
+	s.Grubby = s.First("/usr/sbin/grubby", "/sbin/grubby", "/usr/bin/grubby")
 	s.findLoader(store)
 	switch {
-	case s.err == nil:
-		s.err = ctx.Err()
-	case errors.Is(s.err, fs.ErrPermission): // an EFI partition is for root alone on many hosts
-		s.err = fmt.Errorf("cannot tell how this host boots, since some of its files are closed to this user: %w", s.err)
+	case s.Err == nil:
+		s.Err = ctx.Err()
+	case errors.Is(s.Err, fs.ErrPermission): // an EFI partition is for root alone on many hosts
+		s.Err = fmt.Errorf("cannot tell how this host boots, since some of its files are closed to this user: %w", s.Err)
 	}
-	return s, s.err
+	return s, s.Err
 }
 
 // How much a piece of evidence counts.
@@ -232,7 +174,7 @@ func (s *site) findLoader(store string) {
 	} {
 		c := *s
 		look.find(&c)
-		if s.err = cmp.Or(s.err, c.err); c.weight == weightNone {
+		if c.weight == weightNone {
 			continue
 		}
 		if look.name != "" && look.name == named {
@@ -244,7 +186,7 @@ func (s *site) findLoader(store string) {
 		list = append(list, &c)
 	}
 	switch {
-	case s.err != nil:
+	case s.Err != nil:
 		return
 	case store != "":
 		chosen = slices.DeleteFunc(slices.Clone(list), func(c *site) bool { return !c.keeps(store) })
@@ -323,7 +265,7 @@ const bootloaderFile = "/etc/sysconfig/bootloader"
 // loaderType is LOADER_TYPE of openSUSE's /etc/sysconfig/bootloader.
 func (s *site) loaderType() string {
 	kind := ""
-	for line := range bytes.Lines(s.read(bootloaderFile)) {
+	for line := range bytes.Lines(s.Read(bootloaderFile)) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "LOADER_TYPE="); ok {
 			kind = strings.Trim(value, `"'`)
 		}
@@ -335,7 +277,7 @@ func (s *site) loaderType() string {
 // of attributes.
 func (s *site) efiVariable(name string) string {
 	const vendor = "-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-	v := s.read("/sys/firmware/efi/efivars/" + name + vendor)
+	v := s.Read("/sys/firmware/efi/efivars/" + name + vendor)
 	if len(v) <= 4 {
 		return ""
 	}
@@ -351,13 +293,13 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 	var seen []fs.FileInfo
 	for _, dir := range dirs {
 		info, err := s.h.Stat(dir)
-		s.note(err)
+		s.Note(err)
 		if err != nil || slices.ContainsFunc(seen, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
 			continue
 		}
 		seen = append(seen, info)
-		for _, name := range s.list(dir, ".conf") {
-			s.entries = append(s.entries, parseEntry(name, s.read(name), s.vars))
+		for _, name := range s.List(dir, ".conf") {
+			s.entries = append(s.entries, parseEntry(name, s.Read(name), s.vars))
 			if s.entriesDir == "" {
 				s.entriesDir = dir
 			}
@@ -371,9 +313,9 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 
 // loadKernelCmdline finds what kernel-install gives to future kernels.
 func (s *site) loadKernelCmdline() {
-	s.kernel = s.first("/etc/kernel/cmdline", "/usr/lib/kernel/cmdline")
-	s.read("/etc/kernel/cmdline")
-	s.read(s.kernel)
+	s.kernel = s.First("/etc/kernel/cmdline", "/usr/lib/kernel/cmdline")
+	s.Read("/etc/kernel/cmdline")
+	s.Read(s.kernel)
 }
 
 // stores lists the places that an edit of every kernel may write.
@@ -384,11 +326,11 @@ func (s *site) stores() []Place {
 		for _, name := range s.shell {
 			list = append(list, Place{Path: name, What: grubVariable, For: all})
 		}
-		if s.dropIn != "" && s.files[s.dropIn] == nil {
+		if s.dropIn != "" && s.Read(s.dropIn) == nil {
 			list = append(list, Place{Path: s.dropIn, What: grubVariable, For: all})
 		}
 	}
-	if s.envPath != "" && s.Kind == KindGRUBBLS && bytes.Contains(s.read(s.envPath), []byte("\nkernelopts=")) {
+	if s.envPath != "" && s.Kind == KindGRUBBLS && bytes.Contains(s.Read(s.envPath), []byte("\nkernelopts=")) {
 		list = append(list, Place{Path: s.envPath, What: "kernelopts", For: "entries with $kernelopts"})
 	}
 	for _, e := range s.entries {

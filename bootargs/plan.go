@@ -45,8 +45,8 @@ func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, er
 	if err := p.run(ctx); err != nil {
 		return usernskit.Plan{}, err
 	}
-	if s.err != nil { // a file that was needed could not be read
-		return usernskit.Plan{}, s.err
+	if s.Err != nil { // a file that was needed could not be read
+		return usernskit.Plan{}, s.Err
 	}
 	return p.plan, nil
 }
@@ -105,7 +105,7 @@ func (p *planner) owned() error {
 
 // change plans a file's new bytes; nil removes it.
 func (p *planner) change(name string, after []byte) {
-	before := p.files[name]
+	before := p.Read(name)
 	if (before == nil) == (after == nil) && bytes.Equal(before, after) {
 		return
 	}
@@ -182,7 +182,7 @@ func (s *site) arch(asked string) string {
 		return asked
 	}
 	for _, name := range []string{"/bin/sh", "/usr/bin/env", "/sbin/init"} {
-		if arch := elfArch(s.read(name)); arch != "" {
+		if arch := elfArch(s.Read(name)); arch != "" {
 			return arch
 		}
 	}
@@ -266,7 +266,7 @@ func (p *planner) onLine() error {
 
 // line edits a file that holds only arguments.
 func (p *planner) line(name string, ops []op, grub bool) ([]byte, error) {
-	text := p.read(name)
+	text := p.Read(name)
 	if p.Kind == KindRaspberry && bytes.Contains(bytes.TrimRight(text, "\r\n"), []byte("\n")) {
 		return nil, &usernskit.FileError{File: name, Line: 2, Err: fmt.Errorf("%w: the firmware takes one line only", ErrUnsupportedSyntax)}
 	}
@@ -289,7 +289,7 @@ func (p *planner) line(name string, ops []op, grub bool) ([]byte, error) {
 // staleLabels reports whether extlinux.conf is older than the file from which
 // it is made.
 func (p *planner) staleLabels(ops []op) bool {
-	return p.extlinux != "" && slices.ContainsFunc(parseExtlinux(p.extlinux, p.read).labels, func(s *stanza) bool {
+	return p.extlinux != "" && slices.ContainsFunc(parseExtlinux(p.extlinux, p.Read).labels, func(s *stanza) bool {
 		return s.foreign() == "" && s.append != nil && lacks(s.append.text, ops)
 	})
 }
@@ -299,7 +299,7 @@ func (p *planner) onLabels(ops []op) error {
 	if p.extlinux == "" {
 		return fmt.Errorf("%s: %w: there is no extlinux.conf yet", p.Why, ErrNoPlace)
 	}
-	conf := parseExtlinux(p.extlinux, p.read)
+	conf := parseExtlinux(p.extlinux, p.Read)
 	for _, m := range conf.missing {
 		return &usernskit.FileError{File: m.file, Line: m.line, Err: fmt.Errorf("%w: it includes %s, which does not exist", ErrNoPlace, m.text)}
 	}
@@ -329,7 +329,7 @@ func (p *planner) onLabels(ops []op) error {
 	if !p.edit.all() {
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "only the label asked for is edited: the next kernel that is installed does not have this")
 	}
-	after := applyEdits(p.read, edits)
+	after := applyEdits(p.Read, edits)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		p.change(name, after[name])
 	}
@@ -356,7 +356,7 @@ func nothingToEdit(where, noun string, n int, skipped []string) error {
 // for a loader without GRUB's quoting. Where it is not set, the standard value
 // of the program that reads it counts.
 func (p *planner) variable(store lineStore, ops []op) ([]byte, error) {
-	src := p.read(store.Path)
+	src := p.Read(store.Path)
 	f, err := parseShell(store.Path, src)
 	if err != nil {
 		return nil, err
@@ -399,7 +399,7 @@ func (p *planner) variable(store lineStore, ops []op) ([]byte, error) {
 
 // limine edits the file from which limine-entry-tool makes limine.conf.
 func (p *planner) limine(ops []op) ([]byte, error) {
-	src := p.read(limineDefaults)
+	src := p.Read(limineDefaults)
 	plain := map[int]bool{}
 	for _, m := range limineAssign.FindAllIndex(src, -1) {
 		plain[m[0]] = true

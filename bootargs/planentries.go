@@ -99,13 +99,13 @@ func (s *site) loadGRUBVars() {
 	for _, e := range s.entries {
 		for a := range Cmdline(strings.Join(e.texts(), " ")).Args() {
 			name := strings.Trim(a.Name, "${}")
-			if isVariable(a.Name) && s.grubCfgPath != "" && !bytes.Contains(s.read(s.grubCfgPath), []byte(name)) {
+			if isVariable(a.Name) && s.grubCfgPath != "" && !bytes.Contains(s.Read(s.grubCfgPath), []byte(name)) {
 				s.vars[name] = ""
 			}
 		}
 	}
 	maps.Copy(s.vars, s.cfg.vars)
-	if env, err := parseEnv(s.envPath, s.read(s.envPath)); err == nil {
+	if env, err := parseEnv(s.envPath, s.Read(s.envPath)); err == nil {
 		for _, name := range []string{"kernelopts", "default_kernelopts", "tuned_params"} {
 			if value, ok := env.get(name); ok {
 				s.vars[name] = value
@@ -121,10 +121,10 @@ func (p *planner) onKernelopts(ops []op) error {
 	for _, e := range p.entries {
 		used = used || len(e.options) == 0 || strings.Contains(e.text(e.options[0]), "kernelopts")
 	}
-	if !used || p.read(p.envPath) == nil {
+	if !used || p.Read(p.envPath) == nil {
 		return nil
 	}
-	env, err := parseEnv(p.envPath, p.read(p.envPath))
+	env, err := parseEnv(p.envPath, p.Read(p.envPath))
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (p *planner) onNewKernels(ops []op, grub bool) error {
 		}
 		return nil
 	}
-	text := p.read(p.kernel)
+	text := p.Read(p.kernel)
 	after, err := p.line(p.kernel, ops, grub)
 	if err != nil {
 		return err

@@ -47,11 +47,11 @@ func lacks(line string, ops []op) bool {
 func (p *planner) mkconfig() []string {
 	path := p.grubCfgPath
 	switch {
-	case p.exists("/usr/sbin/transactional-update"):
+	case p.Exists("/usr/sbin/transactional-update"):
 		return []string{"transactional-update", "grub.cfg"}
 	case p.release.Is("debian", "ubuntu"):
 		return []string{"update-grub"}
-	case path == "" && (p.release.Is("fedora", "rhel", "suse", "opensuse") || p.exists("/boot/grub2")):
+	case path == "" && (p.release.Is("fedora", "rhel", "suse", "opensuse") || p.Exists("/boot/grub2")):
 		path = "/boot/grub2/grub.cfg"
 	case path == "":
 		path = "/boot/grub/grub.cfg"
@@ -85,8 +85,8 @@ func (p *planner) onShell() error {
 			old = name
 		}
 	}
-	if old != "" && p.files[p.dropIn] == nil {
-		after[p.dropIn], after[old] = p.files[old], nil
+	if old != "" && p.Read(p.dropIn) == nil {
+		after[p.dropIn], after[old] = p.Read(old), nil
 	}
 	for _, o := range ops {
 		if files, err = p.sources(after); err != nil {
@@ -133,7 +133,7 @@ func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) 
 	for _, name := range names {
 		src, planned := after[name]
 		if !planned {
-			src = s.files[name]
+			src = s.Read(name)
 		}
 		if src == nil {
 			continue
@@ -151,7 +151,7 @@ func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) 
 // made there and in the main file; files of packages in grub.d are not edited.
 func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) (err error) {
 	value := evaluate(files...)[grubVariable]
-	if main := p.files[defaultGrub]; main != nil && (value.unknown || !o.done(value.text)) &&
+	if main := p.Read(defaultGrub); main != nil && (value.unknown || !o.done(value.text)) &&
 		(o.removes() || o.verb == verbSet && o.replacesGroup() && o.isIn(evaluate(files[0])[grubVariable].text)) {
 		if after[defaultGrub], err = files[0].edit(grubVariable, []op{o}); err != nil {
 			return err

@@ -61,7 +61,7 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	r := Report{Args: append([]string{}, want...), Loader: s.Loader, Entries: []Place{}} // [] and not null
 	r.Evidence, r.Others, r.Command = append([]string{}, r.Evidence...), append([]string{}, r.Others...), append([]string{}, r.Command...)
 	r.Stores = append([]Place{}, r.Stores...)
-	if line := s.read("/proc/cmdline"); line != nil {
+	if line := s.Read("/proc/cmdline"); line != nil {
 		r.Running = place("/proc/cmdline", "", strings.TrimSpace(string(line)), w)
 	}
 	switch {
@@ -76,8 +76,8 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	if err != nil {
 		return Report{}, err
 	}
-	if s.err != nil {
-		return Report{}, s.err
+	if s.Err != nil {
+		return Report{}, s.Err
 	}
 	r.State = StateNone
 	if len(want) > 0 {
@@ -198,7 +198,7 @@ func (s *site) statusEntries(r *Report, want []Arg) {
 	}
 	switch {
 	case s.kernel != "":
-		r.Future = place(s.kernel, "", strings.TrimSpace(string(s.read(s.kernel))), want)
+		r.Future = place(s.kernel, "", strings.TrimSpace(string(s.Read(s.kernel))), want)
 	case grub && shared:
 		r.Future = place(s.envPath, "kernelopts", strings.TrimSpace(s.vars["kernelopts"]), want)
 	case len(s.entries) > 0 && s.entries[0].version == "":
@@ -225,7 +225,7 @@ func (s *site) statusLine(r *Report, want []Arg) {
 	if s.extlinux == "" {
 		return
 	}
-	conf := parseExtlinux(s.extlinux, s.read)
+	conf := parseExtlinux(s.extlinux, s.Read)
 	for _, label := range conf.labels {
 		if label.foreign() != "" || label.rescue() {
 			continue

@@ -16,15 +16,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
 	"github.com/usernskit/usernskit/internal/distro"
 	"github.com/usernskit/usernskit/internal/enum"
+	"github.com/usernskit/usernskit/internal/hostread"
 )
 
 // A Report lists the settings of one host that can block user namespaces:
@@ -87,66 +86,33 @@ const leastUserNamespaces = 1024
 func Read(ctx context.Context, h usernskit.Host) (Report, error) {
 	r := newReader(h)
 	report := r.report(ctx)
-	if r.err == nil {
-		r.err = ctx.Err()
+	if r.Err == nil {
+		r.Err = ctx.Err()
 	}
-	if r.err != nil {
-		return Report{}, r.err
+	if r.Err != nil {
+		return Report{}, r.Err
 	}
 	return report, nil
 }
 
 // A reader reads files of a host and keeps the first error.
 type reader struct {
-	h   usernskit.Host
-	err error
+	*hostread.Files
+	h usernskit.Host
 }
 
-func newReader(h usernskit.Host) *reader { return &reader{h: h} }
-
-// read returns a file's bytes, nil where there is none.
-func (r *reader) read(name string) []byte {
-	data, err := r.h.ReadFile(name)
-	if err != nil {
-		r.note(err)
-		return nil
-	}
-	if data == nil {
-		data = []byte{}
-	}
-	return data
-}
-
-func (r *reader) exists(name string) bool {
-	_, err := r.h.Stat(name)
-	r.note(err)
-	return err == nil
-}
-
-func (r *reader) note(err error) {
-	if r.err == nil && err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		r.err = err
-	}
-}
-
-func (r *reader) release() distro.Release {
-	osRelease := r.read("/etc/os-release")
-	if osRelease == nil {
-		osRelease = r.read("/usr/lib/os-release")
-	}
-	return distro.Parse(osRelease, r.read("/etc/redhat-release"))
-}
+func newReader(h usernskit.Host) *reader { return &reader{hostread.New(h), h} }
 
 // report looks for the boot loader only where an argument is needed: its files
 // are often readable by root alone.
 func (r *reader) report(ctx context.Context) Report {
-	release := r.release()
+	release := r.Release()
 	report := Report{Distro: release.String(), Kernel: r.kernelRelease()}
 	era := enterprise7(release, report.Kernel)
 	switch {
 	case era == beforeUserNS:
 		report.List = append(report.List, Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "the kernels of EL 7.0 and 7.1 have no user namespaces: update to 7.6 or later"})
-	case r.exists("/proc/self/ns") && !r.exists("/proc/self/ns/user"):
+	case r.Exists("/proc/self/ns") && !r.Exists("/proc/self/ns/user"):
 		report.List = append(report.List, Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "this kernel is built without user namespaces: another kernel is needed"})
 	}
 	for _, arg := range era.args() {
@@ -184,7 +150,7 @@ func (r *reader) kernelRelease() string {
 	best := ""
 	for _, dir := range []string{"/usr/lib/modules", "/lib/modules"} {
 		list, err := r.h.ReadDir(dir)
-		r.note(err)
+		r.Note(err)
 		for _, d := range list {
 			if best == "" || distro.CompareVersions(d.Name(), best) > 0 {
 				best = d.Name()
@@ -260,14 +226,14 @@ func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
 	default:
 		gate.Text = "the kernels of EL 7.4 and 7.5 refuse mount namespaces inside user namespaces without it"
 	}
-	now := r.read("/proc/cmdline")
+	now := r.Read("/proc/cmdline")
 	if a, ok := bootargs.Cmdline(string(now)).Effective(name); ok {
 		gate.Now = a.Value
 		if !a.HasValue {
 			gate.Now = "1"
 		}
 	}
-	if param := r.read("/sys/module/user_namespace/parameters/enable"); param != nil && era == el72 {
+	if param := r.Read("/sys/module/user_namespace/parameters/enable"); param != nil && era == el72 {
 		gate.Now = strings.TrimSpace(string(param)) // "Y": as the kernel shows it
 	}
 	plan, err := bootargs.PlanEdit(ctx, r.h, bootargs.Edit{Set: []string{arg}})
@@ -301,7 +267,7 @@ func (r *reader) limitGate(files []sysctlFile, name string, least int, zero bool
 		gate.AtBoot, gate.Where = set.value, fmt.Sprintf("%s:%d", set.file, set.line)
 	}
 	switch {
-	case gate.Now == "" && r.exists("/proc/sys/kernel"):
+	case gate.Now == "" && r.Exists("/proc/sys/kernel"):
 		gate.Text = "this kernel has no such limit"
 	case gate.AtBoot != "" && !atLeast(gate.AtBoot, gate.Want):
 		gate.State = StateShut

@@ -34,16 +34,16 @@ const (
 func Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	r := newReader(h)
 	report := r.report(ctx)
-	if r.err != nil {
-		return usernskit.Plan{}, r.err
+	if r.Err != nil {
+		return usernskit.Plan{}, r.Err
 	}
 	p := &planner{reader: r}
 	if err := p.arguments(ctx, report); err != nil {
 		return usernskit.Plan{}, err
 	}
 	p.limits(report)
-	if r.err != nil {
-		return usernskit.Plan{}, r.err
+	if r.Err != nil {
+		return usernskit.Plan{}, r.Err
 	}
 	if len(p.plan.Changes)+len(p.plan.Actions) > 0 {
 		p.plan.Title = "user namespaces"
@@ -103,7 +103,7 @@ func (p *planner) arguments(ctx context.Context, report Report) error {
 
 // limits plans the sysctls that are too low.
 func (p *planner) limits(report Report) {
-	before := p.read(sysctlPath)
+	before := p.Read(sysctlPath)
 	after := before
 	for _, gate := range report.Shut() {
 		if gate.Arg || gate.Want == "" {
@@ -144,8 +144,8 @@ func (p *planner) lastWord(report Report, ours []byte) {
 				Text: "sets " + gate.Name + " to " + set.value + " after our file: change it there, or remapped containers stop starting at the next boot"})
 		}
 	}
-	src := p.read("/etc/sysctl.conf")
-	if src == nil || p.exists("/etc/sysctl.d/99-sysctl.conf") {
+	src := p.Read("/etc/sysctl.conf")
+	if src == nil || p.Exists("/etc/sysctl.d/99-sysctl.conf") {
 		return
 	}
 	for _, gate := range report.List {

@@ -35,7 +35,7 @@ func (r *reader) sysctlFiles() []sysctlFile {
 	var list []sysctlFile
 	for _, dir := range sysctlDirs() {
 		entries, err := r.h.ReadDir(dir)
-		r.note(err)
+		r.Note(err)
 		for _, e := range entries {
 			name := e.Name()
 			if !strings.HasSuffix(name, ".conf") || strings.HasPrefix(name, ".") || e.IsDir() || seen[name] {
@@ -55,7 +55,7 @@ func (r *reader) readUnmasked(name string) []byte {
 	if info, err := r.h.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil
 	}
-	return r.read(name)
+	return r.Read(name)
 }
 
 // with returns the list with one file inserted in order.
@@ -128,5 +128,5 @@ func setSysctl(src []byte, key, value string) []byte {
 
 // procSys reads a sysctl as it is now, "" where this host does not show it.
 func (r *reader) procSys(key string) string {
-	return strings.TrimSpace(string(r.read("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))))
+	return strings.TrimSpace(string(r.Read("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))))
 }
