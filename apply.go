@@ -1,14 +1,12 @@
 package usernskit
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -29,11 +27,8 @@ import (
 // A plan that changes nothing writes nothing, and its receipt has no ID.
 func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 	a := &applier{host: h}
-	if err := p.check(); err != nil {
+	if todo, err := p.todo(); !todo {
 		return Receipt{}, err
-	}
-	if !a.changes(p) {
-		return Receipt{}, nil
 	}
 	unlock, err := a.lock(ctx)
 	if err != nil {
@@ -57,7 +52,7 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		now, err := h.runs()
 		return unseen == nil && err == nil && now == before
 	}
-	p, todo, err := a.plan(plan)
+	p, todo, err := newPlan(plan)
 	// Beside another run it may have read half of what that one writes.
 	if !todo && (alone() || errors.Is(unseen, fs.ErrPermission)) {
 		return Receipt{}, err
@@ -67,9 +62,8 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		return Receipt{}, cmp.Or(err, locked)
 	}
 	defer unlock()
-	defer func() { a.unhold() }()
 	if !alone() {
-		if p, todo, err = a.plan(plan); !todo {
+		if p, todo, err = newPlan(plan); !todo {
 			return Receipt{}, err
 		}
 	}
@@ -81,56 +75,29 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		if try == maxPlans {
 			return Receipt{}, fmt.Errorf("planned %d times, and never from what the file holds: %w", try, err)
 		}
-		if a.held == nil {
-			if err := a.hold(ctx, p.Changes); err != nil {
-				return Receipt{}, err
-			}
-		}
-		if p, todo, err = a.plan(plan); !todo {
+		if p, todo, err = newPlan(plan); !todo {
 			return Receipt{}, err
 		}
 	}
-}
-
-// plan makes a plan, and reports whether there is something to do.
-func (a *applier) plan(plan func() (Plan, error)) (p Plan, todo bool, err error) {
-	if p, err = plan(); err != nil {
-		return Plan{}, false, err
-	}
-	if err = p.check(); err != nil {
-		return Plan{}, false, err
-	}
-	return p, a.changes(p), nil
 }
 
 // maxPlans is how often Update plans. The second plan, under the locks, finds
 // no change unless a writer ignores them.
 const maxPlans = 50
 
-// hold takes the files' locks for several applies.
-func (a *applier) hold(ctx context.Context, changes []Change) error {
-	held, err := a.lockFiles(ctx, changes)
-	if err == nil {
-		a.held, a.heldFor = held, changes
+// newPlan makes a plan, and reports whether there is something to do.
+func newPlan(plan func() (Plan, error)) (p Plan, todo bool, err error) {
+	if p, err = plan(); err == nil {
+		todo, err = p.todo()
 	}
-	return err
-}
-
-// unhold releases the locks of hold.
-func (a *applier) unhold() {
-	if a.held != nil {
-		a.held.Unlock()
-		a.held = nil
-	}
+	return p, todo, err
 }
 
 // An applier runs the steps of Apply and Undo.
 type applier struct {
 	host  Host
 	fault func(step string) error // set in tests: fails, or kills, before a step
-
-	held    *hostfs.ShadowLock // the locks of heldFor, over several applies
-	heldFor []Change
+	held  *hostfs.ShadowLock
 }
 
 func (a *applier) step(name string) error {
@@ -149,15 +116,8 @@ func (a *applier) writer(what string) hostfs.Writer {
 	return w
 }
 
-func (a *applier) changes(p Plan) bool {
-	for _, c := range p.Changes {
-		if !c.none() {
-			return true
-		}
-	}
-	return false
-}
-
+// apply applies a plan under the lock of the module. If a file has changed, its
+// locks stay held, so that the next plan is made under them.
 func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	journal, err := a.host.journal()
 	if err != nil {
@@ -168,11 +128,14 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	} else if ok {
 		return Receipt{}, fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
 	}
-	shadow, err := a.lockFiles(ctx, p.Changes)
-	if err != nil {
+	if err := a.lockFiles(ctx, p.Changes); err != nil {
 		return Receipt{}, err
 	}
-	defer func() { err = errors.Join(err, shadow.Unlock()) }()
+	defer func() {
+		if !errors.Is(err, ErrChanged) {
+			err = errors.Join(err, a.unlockFiles())
+		}
+	}()
 
 	r := record{Schema: schema, ID: strconv.Itoa(journal.last + 1), Title: p.Title, State: stateApplying, Actions: p.Actions}
 	r.sign()
@@ -190,8 +153,8 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 		// The later files were not written, and edits of them are not ours.
 		r.Files = r.Files[:begun]
 		if begun > 0 && errors.Is(err, ErrChanged) {
-			look := looker{host: a.host}
-			if _, state := look.now(r.Files[begun-1]); state == StateEdited {
+			last := r.Files[begun-1]
+			if a.host.look(last.Path).state(last) == StateEdited {
 				r.Files = r.Files[:begun-1] // nor was this one
 			}
 		}
@@ -201,14 +164,11 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
-	look := looker{files: map[string]looked{}} // what was written need not be read
-	for _, f := range r.Files {
-		look.files[f.Path] = looked{digest: f.After}
-	}
-	return r.receipt(&look), nil
+	return r.receipt(a.host.look), nil
 }
 
-func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.ShadowLock, error) {
+// lockFiles takes the locks of the files, unless they are held.
+func (a *applier) lockFiles(ctx context.Context, changes []Change) error {
 	var files []string
 	for _, c := range changes {
 		if !c.Shadow {
@@ -217,22 +177,24 @@ func (a *applier) lockFiles(ctx context.Context, changes []Change) (*hostfs.Shad
 		// A directory without room for a lock file has none for a new file
 		// either; Check says why.
 		if err := a.writer("").Check(c.Path); err != nil {
-			return nil, err
+			return err
 		}
 		files = append(files, c.Path)
 	}
-	if files == nil {
-		return &hostfs.ShadowLock{}, nil
+	if a.held.Covers(files) {
+		return nil
 	}
-	if a.held != nil {
-		if !slices.ContainsFunc(files, func(file string) bool {
-			return !slices.ContainsFunc(a.heldFor, func(c Change) bool { return c.Path == file && c.Shadow })
-		}) {
-			return &hostfs.ShadowLock{}, nil
-		}
-		a.unhold() // another plan, of other files
+	err := a.unlockFiles()
+	if err == nil {
+		a.held, err = a.writer("").LockShadow(ctx, files...)
 	}
-	return a.writer("").LockShadow(ctx, files...)
+	return err
+}
+
+func (a *applier) unlockFiles() error {
+	held := a.held
+	a.held = nil
+	return held.Unlock()
 }
 
 // A job is one file to write.
@@ -244,11 +206,12 @@ type job struct {
 
 // fill reads every file before the first is written, and records what Undo will
 // need.
-func (a *applier) fill(r *record, changes []Change) ([]job, error) {
-	var todo []job
+func (a *applier) fill(r *record, changes []Change) (todo []job, err error) {
 	places := map[string]string{}
-	look := looker{host: a.host}
-	w := a.writer("")
+	add := func(c Change, f fileRecord) {
+		r.Files = append(r.Files, f)
+		todo = append(todo, job{c.Path, c.Before, c.After, f.Meta})
+	}
 	for _, c := range changes {
 		if c.none() {
 			continue
@@ -261,39 +224,37 @@ func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 			return nil, fmt.Errorf("%s and %s are the same file (a symbolic link), and the plan changes both", other, c.Path)
 		}
 		places[place] = c.Path
-		if err := w.Check(c.Path); err != nil {
+		now, err := a.read(c.Path)
+		if err != nil {
 			return nil, err
 		}
-		now := look.read(c.Path)
-		if now.state != "" || !c.fits(now) {
-			return nil, changed(c.Path, "it no longer holds what the plan was made from")
-		}
-		if c, err = c.complete(now.data); err != nil {
+		if c, err = c.resolve(now); err != nil {
 			return nil, err
 		}
 		if len(c.After) > hostfs.MaxFileSize {
 			return nil, &fs.PathError{Op: "replace", Path: c.Path, Err: fmt.Errorf("%w: it would have more than %d bytes", ErrTooLarge, hostfs.MaxFileSize)}
 		}
-		f := newFileRecord(c)
-		if f.Meta, err = a.meta(c); err != nil {
-			return nil, err
-		}
-		if f.Litter, err = a.litter(c.Path); err != nil {
+		f, err := a.fileRecord(c, hostfs.NewMeta(c.mode()))
+		if err != nil {
 			return nil, err
 		}
 		if c.Shadow && c.Before != nil && c.After != nil {
-			backup, data, err := a.backup(c, f.Meta)
-			if err != nil {
+			// The old content gets the name "FILE-", as shadow-utils do it.
+			old := Change{Path: c.Path + "-", After: c.Before}
+			if old.Before, err = a.read(old.Path); err != nil {
 				return nil, err
 			}
-			if !backup.none() {
-				r.Files = append(r.Files, backup)
-				todo = append(todo, job{backup.Path, data, c.Before, backup.Meta})
+			if !old.none() {
+				backup, err := a.fileRecord(old, f.Meta)
+				if err != nil {
+					return nil, err
+				}
+				backup.Backup, backup.Old, backup.Members = true, nil, nil
+				add(old, backup)
 			}
 		}
-		r.Files = append(r.Files, f)
-		todo = append(todo, job{c.Path, c.Before, c.After, f.Meta})
-		missing, err := w.Missing(c.Path)
+		add(c, f)
+		missing, err := a.writer("").Missing(c.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -305,6 +266,28 @@ func (a *applier) fill(r *record, changes []Change) ([]job, error) {
 		}
 	}
 	return todo, nil
+}
+
+// read returns what a file to write holds now, nil for no file.
+func (a *applier) read(path string) ([]byte, error) {
+	if err := a.writer("").Check(path); err != nil {
+		return nil, err
+	}
+	now := a.host.look(path)
+	return now.data, now.err
+}
+
+// fileRecord returns what Undo needs of a change; meta is for a new file.
+func (a *applier) fileRecord(c Change, meta hostfs.Meta) (f fileRecord, err error) {
+	f = newFileRecord(c)
+	f.Meta = meta
+	if c.Before != nil {
+		f.Meta, err = a.meta(c.Path)
+	}
+	if err == nil {
+		f.Litter, err = a.litter(c.Path)
+	}
+	return f, err
 }
 
 // inside is a path of this machine as on the host.
@@ -342,56 +325,18 @@ func recordable(name string) error {
 	return fmt.Errorf("%q: the name is not UTF-8, and the journal cannot hold it", name)
 }
 
-// meta is what the file keeps, or gets where it is new.
-func (a *applier) meta(c Change) (hostfs.Meta, error) {
-	if c.Before == nil {
-		return hostfs.NewMeta(c.mode()), nil
-	}
-	meta, err := a.metaOf(c.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return meta, changed(c.Path, "it was removed")
-	}
-	return meta, err
-}
-
-// metaOf reads a file's owner, mode and attributes.
-func (a *applier) metaOf(name string) (hostfs.Meta, error) {
+// meta reads what a file has besides its content.
+func (a *applier) meta(name string) (hostfs.Meta, error) {
 	meta, err := hostfs.Root(a.host.Root).Meta(name)
-	if err != nil {
-		return hostfs.Meta{}, err
+	if errors.Is(err, fs.ErrNotExist) {
+		return hostfs.Meta{}, changed(name, "it was removed")
 	}
 	for attribute := range meta.Xattrs {
 		if err := recordable(attribute); err != nil {
 			return hostfs.Meta{}, fmt.Errorf("%s: extended attribute %w", name, err)
 		}
 	}
-	return meta, nil
-}
-
-// backup is the old content under the name "FILE-", which shadow-utils keep
-// whenever they write FILE, and what that name holds now.
-func (a *applier) backup(c Change, meta hostfs.Meta) (f fileRecord, now []byte, err error) {
-	name := c.Path + "-"
-	if err := a.writer("").Check(name); err != nil {
-		return f, nil, err
-	}
-	old, err := a.host.ReadFile(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return f, nil, err
-	default:
-		if meta, err = a.metaOf(name); err != nil {
-			return f, nil, err
-		}
-	}
-	if old != nil && bytes.Equal(old, c.Before) {
-		return f, nil, nil // it is there already
-	}
-	f = newFileRecord(Change{Path: name, Before: old, After: c.Before})
-	f.Backup, f.Meta, f.Old, f.Members = true, meta, nil, nil
-	f.Litter, err = a.litter(name)
-	return f, old, err
+	return meta, err
 }
 
 // write writes the files in order until ctx ends, and returns how many it
@@ -402,9 +347,6 @@ func (a *applier) write(ctx context.Context, todo []job) (begun int, err error) 
 			return i, err
 		}
 		w := a.writer("write " + j.path + ": ")
-		if _, err := w.MkdirAll(j.path); err != nil {
-			return i + 1, err
-		}
 		if err := j.write(w); err != nil {
 			return i + 1, err
 		}
@@ -416,6 +358,9 @@ func (a *applier) write(ctx context.Context, todo []job) (begun int, err error) 
 func (j job) write(w hostfs.Writer) error {
 	if j.after == nil {
 		return w.Remove(j.path, j.before)
+	}
+	if err := w.MkdirAll(j.path); err != nil {
+		return err
 	}
 	return w.Replace(j.path, j.before, j.after, j.meta)
 }

@@ -85,7 +85,7 @@ func (c Change) MarshalJSON() ([]byte, error) {
 		out.Lock = "shadow"
 	}
 	if c.Mode != 0 {
-		out.Mode = fmt.Sprintf("%04o", unixMode(c.Mode))
+		out.Mode = octal(c.Mode)
 	}
 	if out.Hunks == nil {
 		out.Hunks = []hunk{}
@@ -102,22 +102,18 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	out := Change{Path: in.Path, Shadow: in.Lock == "shadow"}
-	if in.Mode != "" {
-		bits, err := strconv.ParseUint(in.Mode, 8, 12)
-		if err != nil {
-			return fmt.Errorf("%s: mode %q: %w", in.Path, in.Mode, err)
-		}
-		out.Mode = fileMode(uint32(bits))
+	err := in.patch.check()
+	if in.Mode != "" && err == nil {
+		out.Mode, err = parseOctal(in.Mode)
 	}
-	if err := in.patch.check(); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s: %w", in.Path, err)
 	}
-	var err error
 	switch {
 	case in.Before == "":
 		out.After, err = in.patch.apply(nil)
 	case in.After == "":
-		out.Before, err = in.patch.whole()
+		out.Before, err = in.patch.reversed().apply(nil)
 	default:
 		out.stored = &in.patch
 	}
@@ -125,24 +121,30 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-func unixMode(m fs.FileMode) uint32 {
+// specialBits are those of a mode above the permissions, from 01000 on.
+var specialBits = [...]fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid}
+
+// octal is the mode as chmod(1) takes it.
+func octal(m fs.FileMode) string {
 	bits := uint32(m.Perm())
-	for i, b := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+	for i, b := range specialBits {
 		if m&b != 0 {
 			bits |= 0o1000 << i
 		}
 	}
-	return bits
+	return fmt.Sprintf("%04o", bits)
 }
 
-func fileMode(bits uint32) fs.FileMode {
-	m := fs.FileMode(bits & 0o777)
-	for i, b := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+// parseOctal reads what octal writes.
+func parseOctal(text string) (fs.FileMode, error) {
+	bits, err := strconv.ParseUint(text, 8, 12)
+	mode := fs.FileMode(bits) & fs.ModePerm
+	for i, b := range specialBits {
 		if bits&(0o1000<<i) != 0 {
-			m |= b
+			mode |= b
 		}
 	}
-	return m
+	return mode, err
 }
 
 // isStored reports whether the change came from JSON, and its contents are on
@@ -162,7 +164,7 @@ func (c Change) none() bool {
 	if c.isStored() {
 		return c.stored.none()
 	}
-	return (c.Before == nil) == (c.After == nil) && bytes.Equal(c.Before, c.After)
+	return same(c.Before, c.After)
 }
 
 // A patch is what a change does to a file, without the rest of the file. It can
@@ -290,9 +292,6 @@ func (p patch) reversed() patch {
 	return back
 }
 
-// whole is the content of a file that the patch removes.
-func (p patch) whole() ([]byte, error) { return p.reversed().apply(nil) }
-
 // apply applies the patch to before, and checks that the result has the digest
 // after.
 func (p patch) apply(before []byte) ([]byte, error) {
@@ -340,24 +339,26 @@ func splitLines(data []byte) []string {
 	return lines
 }
 
-// fits reports whether a file holds what the change was planned from.
-func (c Change) fits(now looked) bool {
-	if c.isStored() {
-		return digestOf(now.data) == c.stored.Before
-	}
-	return (c.Before == nil) == (now.data == nil) && bytes.Equal(c.Before, now.data)
-}
-
-// complete fills in the contents of a change that came from JSON. now is the
-// file's content, with the digest before.
-func (c Change) complete(now []byte) (Change, error) {
+// resolve returns the change with its contents, if now is what it was planned
+// from: what the file holds, nil for no file.
+func (c Change) resolve(now []byte) (Change, error) {
+	const why = "it no longer holds what the plan was made from"
 	if !c.isStored() {
+		if !same(c.Before, now) {
+			return c, changed(c.Path, why)
+		}
 		return c, nil
 	}
-	var err error
-	c.Before = now
-	if c.After, err = c.stored.apply(now); err != nil {
+	if digestOf(now) != c.stored.Before {
+		return c, changed(c.Path, why)
+	}
+	after, err := c.stored.apply(now)
+	if err != nil {
 		return c, fmt.Errorf("%s: %w", c.Path, err)
 	}
+	c.Before, c.After = now, after
 	return c, nil
 }
+
+// same compares two contents, nil for no file.
+func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }

@@ -77,14 +77,14 @@ func (h Host) Receipts() ([]Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	look := looker{host: h}
+	look := h.looker()
 	var list []Receipt
 	for _, id := range journal.ids {
 		r, err := h.record(id)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, r.receipt(&look))
+		list = append(list, r.receipt(look))
 	}
 	return list, nil
 }
@@ -96,7 +96,7 @@ func (h Host) Receipt(id string) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	return r.receipt(&looker{host: h}), nil
+	return r.receipt(h.look), nil
 }
 
 // Forget removes the matching receipts from the journal and returns their IDs.
@@ -206,14 +206,7 @@ func (r *record) forget() {
 func (r *record) sign() {
 	r.Time = time.Now().Truncate(time.Second)
 	r.Command = os.Args
-	for _, name := range []string{"SUDO_USER", "LOGNAME", "USER"} {
-		if r.User == "" {
-			r.User = os.Getenv(name)
-		}
-	}
-	if r.User == "" {
-		r.User = "#" + strconv.Itoa(os.Getuid())
-	}
+	r.User = cmp.Or(os.Getenv("SUDO_USER"), os.Getenv("LOGNAME"), os.Getenv("USER"), "#"+strconv.Itoa(os.Getuid()))
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return
@@ -231,7 +224,7 @@ func (r *record) sign() {
 	}
 }
 
-func (r record) receipt(look *looker) Receipt {
+func (r record) receipt(look func(path string) looked) Receipt {
 	out := Receipt{
 		ID: r.ID, Time: r.Time, Title: r.Title, User: r.User, Build: r.Build, Command: r.Command, State: r.State,
 		Changes: []Change{}, Files: map[string]State{}, Actions: append([]Action{}, r.Actions...),
@@ -240,62 +233,58 @@ func (r record) receipt(look *looker) Receipt {
 		if !f.Backup {
 			p := f.patch
 			out.Changes = append(out.Changes, Change{Path: f.Path, Shadow: f.Shadow, stored: &p})
-			_, out.Files[f.Path] = look.now(f)
+			out.Files[f.Path] = look(f.Path).state(f)
 		}
 	}
 	return out
 }
 
-// A looker reads the files of records, each once.
-type looker struct {
-	host  Host
-	files map[string]looked
-}
-
+// A looked is what a file holds now.
 type looked struct {
-	data   []byte
-	digest digest // of a file that was looked at by now
-	state  State  // StateUnknown, or empty
+	data   []byte // nil: no file
+	digest digest
+	err    error
 }
 
-// now returns the content of a record's file, nil where it cannot be read, and
-// the file's state.
-func (l *looker) now(f fileRecord) ([]byte, State) {
-	now, ok := l.files[f.Path]
-	if !ok {
-		now = l.read(f.Path)
-		now.digest = digestOf(now.data)
-		if l.files == nil {
-			l.files = map[string]looked{}
+func (h Host) look(path string) looked {
+	data, err := h.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err = nil, nil
+	}
+	return looked{data, digestOf(data), err}
+}
+
+// looker is look that reads each file once.
+func (h Host) looker() func(path string) looked {
+	seen := map[string]looked{}
+	return func(path string) looked {
+		now, ok := seen[path]
+		if !ok {
+			now = h.look(path)
+			seen[path] = now
 		}
-		l.files[f.Path] = now
+		return now
 	}
-	switch {
-	case now.state != "":
-		return nil, now.state
-	case now.digest == f.After:
-		return now.data, StateApplied
-	case now.digest == f.Before:
-		return now.data, StateUndone
-	}
-	return now.data, StateEdited
 }
 
-func (l *looker) read(name string) looked {
-	data, err := l.host.ReadFile(name)
+// state returns the state of the file of a record.
+func (l looked) state(f fileRecord) State {
 	switch {
-	case err == nil:
-		return looked{data: data}
-	case errors.Is(err, fs.ErrNotExist):
-		return looked{}
-	case errors.Is(err, ErrNotRegular), errors.Is(err, ErrTooLarge):
-		return looked{state: StateEdited}
+	case errors.Is(l.err, ErrNotRegular), errors.Is(l.err, ErrTooLarge):
+		return StateEdited
+	case l.err != nil:
+		return StateUnknown
+	case l.digest == f.After:
+		return StateApplied
+	case l.digest == f.Before:
+		return StateUndone
 	}
-	return looked{state: StateUnknown}
+	return StateEdited
 }
 
 // An index is what the names of the journal's files show.
 type index struct {
+	files  []fs.DirEntry
 	ids    []string // of all records, the oldest first
 	undone map[string]bool
 	last   int // the highest ID that was ever given
@@ -306,7 +295,7 @@ func (h Host) journal() (index, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return index{}, err
 	}
-	all := index{undone: map[string]bool{}}
+	all := index{files: entries, undone: map[string]bool{}}
 	for _, e := range entries {
 		ext := path.Ext(e.Name())
 		id := strings.TrimSuffix(e.Name(), ext)
@@ -368,16 +357,10 @@ func (h Host) record(id string) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	var first struct { // what records of all forms have
-		Schema int
-		ID     string
-	}
-	if err = json.Unmarshal(data, &first); err == nil && (first.Schema != schema || first.ID != id) {
-		return record{}, &FileError{File: name, Err: errors.New("written by another version of usernskit, or renamed: use the version that wrote it")}
-	}
 	var r record
-	if err == nil {
-		err = json.Unmarshal(data, &r)
+	err = json.Unmarshal(data, &r) // it goes on behind a member of another type
+	if json.Valid(data) && (r.Schema != schema || r.ID != id) {
+		return record{}, &FileError{File: name, Err: errors.New("written by another version of usernskit, or renamed: use the version that wrote it")}
 	}
 	for i := 0; err == nil && i < len(r.Files); i++ {
 		err = r.Files[i].check()
@@ -448,7 +431,7 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 	}
 	root := hostfs.Root(a.host.Root)
 	// The directory above is open to all; the journal itself is closed.
-	if _, err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
+	if err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	dir, err := root.Resolve(journalDir)
@@ -462,7 +445,10 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock = func() { f.Close() }
+	unlock = func() {
+		_ = a.unlockFiles()
+		f.Close()
+	}
 	if err := a.sweepJournal(dir); err != nil {
 		unlock()
 		return nil, err
@@ -474,21 +460,14 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 // record of a plan whose undo was complete. The caller holds the lock, so they
 // are not in use.
 func (a *applier) sweepJournal(dir string) error {
-	entries, err := os.ReadDir(dir)
+	journal, err := a.host.journal()
 	if err != nil {
 		return err
 	}
-	names := map[string]bool{}
-	last := 0
-	for _, e := range entries {
-		names[e.Name()] = true
-		last = max(last, number(strings.TrimSuffix(e.Name(), path.Ext(e.Name()))))
-	}
-	for _, e := range entries {
-		id, record := strings.CutSuffix(e.Name(), ".json")
-		undone := record && names[id+".undone"]
-		id, gone := strings.CutSuffix(e.Name(), ".gone")
-		gone = gone && number(id) > 0 && number(id) < last
+	for _, e := range journal.files {
+		id := strings.TrimSuffix(e.Name(), path.Ext(e.Name()))
+		undone := e.Name() == id+".json" && journal.undone[id]
+		gone := e.Name() == id+".gone" && 0 < number(id) && number(id) < journal.last
 		if !e.IsDir() && (strings.HasPrefix(e.Name(), ".") || undone || gone) {
 			// The name, not what it may be a link to. One that cannot be removed does
 			// no harm: a run that needs the name reports it.

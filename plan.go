@@ -73,13 +73,15 @@ func (c Change) check() error {
 	return nil
 }
 
-func (p Plan) check() error {
+// todo checks the changes and reports whether one of them changes anything.
+func (p Plan) todo() (todo bool, err error) {
 	for _, c := range p.Changes {
 		if err := c.check(); err != nil {
-			return err
+			return false, err
 		}
+		todo = todo || !c.none()
 	}
-	return nil
+	return todo, nil
 }
 
 // An Action is a program to run after the files have changed. No package runs

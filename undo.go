@@ -52,11 +52,12 @@ func (h Host) PlanUndo(id string, force []string) (Plan, error) {
 	}
 	p := Plan{Title: "undo " + r.Title}
 	made := map[string]bool{}
-	for _, f := range r.Files {
-		made[f.Path] = f.Before == ""
-	}
 	for _, u := range todo {
-		if !u.backup {
+		made[u.path] = u.file.Before == ""
+		if u.done {
+			continue
+		}
+		if !u.file.Backup {
 			p.Changes = append(p.Changes, Change{Path: u.path, Before: u.before, After: u.after, Mode: u.meta.Mode})
 		}
 		if u.others {
@@ -91,11 +92,10 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	for _, f := range r.Files {
 		changes = append(changes, Change{Path: f.Path, Shadow: f.Shadow})
 	}
-	shadow, err := a.lockFiles(ctx, changes)
-	if err != nil {
+	if err := a.lockFiles(ctx, changes); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shadow.Unlock()) }()
+	defer func() { err = errors.Join(err, a.unlockFiles()) }()
 	todo, err := a.reversal(r, force)
 	if err != nil {
 		return err
@@ -106,9 +106,10 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 		}
 	}
 	for _, u := range todo {
-		i := slices.IndexFunc(r.Files, func(f fileRecord) bool { return f.Path == u.path })
-		target := digestOf(u.after)
-		r.Files[i].Target = &target
+		if !u.done {
+			target := digestOf(u.after)
+			u.file.Target = &target
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -155,10 +156,10 @@ func (a *applier) begin(r *record) error {
 
 // last returns an error if undoing a later run would bring back what r wrote.
 func (h Host) last(r record, ids []string) error {
-	look := looker{host: h}
+	look := h.looker()
 	back := map[string]bool{}
 	for _, f := range r.Files {
-		if _, state := look.now(f); state == StateUndone && !f.Backup {
+		if !f.Backup && look(f.Path).state(f) == StateUndone {
 			back[f.Path] = true
 		}
 	}
@@ -174,7 +175,7 @@ func (h Host) last(r record, ids []string) error {
 			return err
 		}
 		for _, f := range later.Files {
-			if _, state := look.now(f); later.State == StateApplied && back[f.Path] && !f.Backup && state == StateApplied {
+			if later.State == StateApplied && back[f.Path] && !f.Backup && look(f.Path).state(f) == StateApplied {
 				return fmt.Errorf("%s: receipt %s has put it back already; undo that one first, or its undo would bring back what receipt %s wrote", f.Path, later.ID, r.ID)
 			}
 		}
@@ -182,62 +183,60 @@ func (h Host) last(r record, ids []string) error {
 	return nil
 }
 
-// An undoJob is one file that an undo writes.
+// An undoJob is what an undo does to one file of a record.
 type undoJob struct {
 	job
-	backup bool
+	file   *fileRecord
+	done   bool // there is nothing to write
 	others bool // others have written to the file
 }
 
-// reversal returns what to write to undo a record, the last file first. Files
-// that are undone already are left out.
+// reversal returns what to write to undo a record, the last file first.
 func (a *applier) reversal(r record, force []string) ([]undoJob, error) {
 	var todo []undoJob
 	var errs []error
-	look := looker{host: a.host}
-	for _, f := range slices.Backward(r.Files) {
-		now, state := look.now(f)
-		if state == StateUndone || f.Target != nil && !r.State.sealed() && state != StateUnknown && look.files[f.Path].digest == *f.Target {
-			continue
-		}
-		u := undoJob{job: job{path: f.Path, before: now, meta: f.Meta}, backup: f.Backup}
-		var err error
-		switch {
-		case state == StateApplied:
-			if u.after, err = f.reversed().apply(now); err != nil {
-				err = &FileError{File: recordPath(r.ID), Err: fmt.Errorf("damaged: what it has of %s does not fit: %v", f.Path, err)}
-			}
-		case f.Backup:
-			continue // useradd has written a newer one since
-		default:
-			if now, err = a.host.ReadFile(f.Path); errors.Is(err, fs.ErrNotExist) {
-				now, err = nil, nil
-			}
-			if err != nil {
-				break
-			}
-			u.before = now
-			forced := slices.Contains(force, f.Path)
-			var why string
-			if u.after, why = f.takeOut(now, forced); why != "" {
-				errs = append(errs, changed(f.Path, why))
-				continue
-			}
-			if u.others = !forced; u.others {
-				u.meta, err = a.metaOf(f.Path)
-			}
-		}
-		if err == nil {
-			err = a.writer("").Check(f.Path)
-		}
-		errs = append(errs, err)
-		todo = append(todo, u)
+	for i := range slices.Backward(r.Files) {
+		f := &r.Files[i]
+		u := undoJob{job: job{path: f.Path, meta: f.Meta}, file: f}
+		err := a.reverse(&u, r, slices.Contains(force, f.Path))
+		todo, errs = append(todo, u), append(errs, err)
 	}
 	slices.Reverse(errs)
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	return todo, errors.Join(errs...)
+}
+
+// reverse fills in what to write.
+func (a *applier) reverse(u *undoJob, r record, force bool) error {
+	f, now := u.file, a.host.look(u.path)
+	u.before = now.data
+	state := now.state(*f)
+	written := now.err == nil && !r.State.sealed() && f.Target != nil && now.digest == *f.Target
+	if u.done = written || state == StateUndone || f.Backup && state != StateApplied; u.done {
+		return nil // of a backup, useradd has written a newer one since
 	}
-	return todo, nil
+	switch {
+	case now.err != nil:
+		return now.err
+	case state == StateApplied:
+		after, err := f.reversed().apply(now.data)
+		if err != nil {
+			return &FileError{File: recordPath(r.ID), Err: fmt.Errorf("damaged: what it has of %s does not fit: %v", f.Path, err)}
+		}
+		u.after = after
+	default:
+		after, why := f.takeOut(now.data, force)
+		if why != "" {
+			return changed(f.Path, why)
+		}
+		if u.after, u.others = after, !force; u.others {
+			meta, err := a.meta(f.Path)
+			if err != nil {
+				return err
+			}
+			u.meta = meta
+		}
+	}
+	return a.writer("").Check(f.Path)
 }
 
 // takeOut reverts the plan in a file that others have edited, or returns why it
@@ -408,9 +407,9 @@ func (p place) find(lines []string, repeats bool) ([]int, bool) {
 	}
 	if !repeats {
 		// Each line was there once, so each is ours if it is there once.
-		at := make([]int, 0, len(p.wrote))
+		var at []int
 		for _, l := range p.wrote {
-			i, ok := only(lines, func(i int) bool { return bare(lines[i]) == bare(l) })
+			i, ok := only(len(lines), func(i int) bool { return bare(lines[i]) == bare(l) })
 			if !ok {
 				return nil, false
 			}
@@ -423,12 +422,12 @@ func (p place) find(lines []string, repeats bool) ([]int, bool) {
 		}
 		return at, true
 	}
-	i, ok := only(append(slices.Clone(lines), ""), func(i int) bool {
+	i, ok := only(len(lines), func(i int) bool {
 		return matches(lines, i, p.wrote) && p.startsAt(lines, i) && p.endsAt(lines, i+len(p.wrote))
 	})
-	at := make([]int, len(p.wrote))
-	for n := range at {
-		at[n] = i + n
+	var at []int
+	for n := range p.wrote {
+		at = append(at, i+n)
 	}
 	return at, ok
 }
@@ -436,13 +435,12 @@ func (p place) find(lines []string, repeats bool) ([]int, bool) {
 // gap finds where lines were removed: between the neighbours, or at one of them
 // if something was inserted there.
 func (p place) gap(lines []string) ([]int, bool) {
-	all := append(slices.Clone(lines), "") // also the end
 	for _, fits := range []func(i int) bool{
 		func(i int) bool { return p.startsAt(lines, i) && p.endsAt(lines, i) },
 		func(i int) bool { return len(p.before) > 0 && matches(lines, i-len(p.before), p.before) },
 		func(i int) bool { return len(p.after) > 0 && matches(lines, i, p.after) },
 	} {
-		if i, ok := only(all, fits); ok {
+		if i, ok := only(len(lines)+1, fits); ok { // also the end
 			return []int{i}, true
 		}
 	}
@@ -467,21 +465,14 @@ func (p place) endsAt(lines []string, i int) bool {
 
 // matches reports whether the lines from at on are those.
 func matches(lines []string, at int, want []string) bool {
-	if at < 0 || at+len(want) > len(lines) {
-		return false
-	}
-	for i, l := range want {
-		if bare(lines[at+i]) != bare(l) {
-			return false
-		}
-	}
-	return true
+	return at >= 0 && at+len(want) <= len(lines) &&
+		slices.EqualFunc(lines[at:at+len(want)], want, func(a, b string) bool { return bare(a) == bare(b) })
 }
 
-// only returns the index for which ok is true, if there is exactly one.
-func only(lines []string, ok func(i int) bool) (int, bool) {
+// only returns the index below n for which ok is true, if there is exactly one.
+func only(n int, ok func(i int) bool) (int, bool) {
 	found := -1
-	for i := range lines {
+	for i := range n {
 		if ok(i) {
 			if found >= 0 {
 				return 0, false
@@ -496,17 +487,11 @@ func only(lines []string, ok func(i int) bool) (int, bool) {
 // that were made.
 func (a *applier) restore(r record, todo []undoJob) error {
 	var errs []error
-	for _, f := range slices.Backward(r.Files) {
-		w := a.writer("restore " + f.Path + ": ")
-		err := a.sweep(w, f)
-		i := slices.IndexFunc(todo, func(u undoJob) bool { return u.path == f.Path })
-		if err == nil && i >= 0 {
-			if todo[i].after != nil {
-				_, err = w.MkdirAll(f.Path) // its directory may be gone with it
-			}
-			if err == nil {
-				err = todo[i].write(w)
-			}
+	for _, u := range todo {
+		w := a.writer("restore " + u.path + ": ")
+		err := a.sweep(w, *u.file)
+		if err == nil && !u.done {
+			err = u.write(w) // with its directory, which may be gone
 		}
 		errs = append(errs, err)
 	}

@@ -149,25 +149,24 @@ func (w Writer) holds(path string, data []byte) error {
 	return nil
 }
 
-// MkdirAll makes the missing directories on the way to path, mode 0755, and
-// returns them as paths on this machine, the outermost first.
-func (w Writer) MkdirAll(path string) ([]string, error) {
+// MkdirAll makes the missing directories on the way to path, mode 0755.
+func (w Writer) MkdirAll(path string) error {
 	missing, err := w.Missing(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, dir := range missing {
 		if err := w.step("mkdir"); err != nil {
-			return nil, err
+			return err
 		}
 		if err := mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, hostError("mkdir for", path, explain(err))
+			return hostError("mkdir for", path, explain(err))
 		}
 		if err := syncDir(filepath.Dir(dir)); err != nil {
-			return nil, hostError("mkdir for", path, err)
+			return hostError("mkdir for", path, err)
 		}
 	}
-	return missing, nil
+	return nil
 }
 
 // mkdir makes a directory with mode 0755 whatever the umask. Bits that it has
@@ -183,7 +182,8 @@ func mkdir(dir string) error {
 	return os.Chmod(dir, info.Mode()&modeBits|0o755)
 }
 
-// Missing returns the directories that MkdirAll would make.
+// Missing returns the directories that MkdirAll would make, as paths on this
+// machine, the outermost first.
 func (w Writer) Missing(path string) ([]string, error) {
 	target, err := w.Root.Resolve(path)
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 // A ShadowLock holds the locks of shadow-utils on some files.
 type ShadowLock struct {
 	pwd   *os.File
-	files []string // FILE.lock on this machine, in the order they were taken
+	paths []string // the files, as on the host
+	locks []string // FILE.lock on this machine, in the order they were taken
 }
 
 // shadowOrder is the order in which shadow-utils lock the files they write.
@@ -65,6 +66,7 @@ func (w Writer) LockShadow(ctx context.Context, files ...string) (_ *ShadowLock,
 		if err := l.lockFile(ctx, target); err != nil {
 			return nil, hostError("lock", file, err)
 		}
+		l.paths = append(l.paths, file)
 	}
 	return l, nil
 }
@@ -148,7 +150,7 @@ func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 	return waitLock(ctx, func() (bool, error) {
 		err := linkLock(mine, lock)
 		if err == nil {
-			l.files = append(l.files, lock)
+			l.locks = append(l.locks, lock)
 			return true, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
@@ -163,7 +165,7 @@ func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 				return false, explain(err)
 			}
 			if linkLock(mine, lock) == nil {
-				l.files = append(l.files, lock)
+				l.locks = append(l.locks, lock)
 				return true, nil
 			}
 		}
@@ -292,15 +294,24 @@ func process(pid int) string {
 	return fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(comm)))
 }
 
-// Unlock gives the locks back in reverse. It may be called more than once.
+// Covers reports whether l, which may be nil, has the locks of all these files.
+func (l *ShadowLock) Covers(files []string) bool {
+	return !slices.ContainsFunc(files, func(f string) bool { return l == nil || !slices.Contains(l.paths, f) })
+}
+
+// Unlock gives the locks back in reverse. It may be called more than once, and
+// on nil.
 func (l *ShadowLock) Unlock() error {
+	if l == nil {
+		return nil
+	}
 	var errs []error
-	for _, lock := range slices.Backward(l.files) {
+	for _, lock := range slices.Backward(l.locks) {
 		if err := os.Remove(lock); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err) // a missing file is not an error
 		}
 	}
-	l.files = nil
+	l.paths, l.locks = nil, nil
 	if l.pwd != nil {
 		errs = append(errs, l.pwd.Close())
 		l.pwd = nil
