@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
 )
 
@@ -12,42 +17,39 @@ func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	if err != nil {
 		return unseen(err)
 	}
-	line := func(what, format string, a ...any) { e.text("%-9s "+format, append([]any{what}, a...)...) }
-	show := func(what string, places ...bootargs.Place) {
-		for _, p := range places {
-			switch {
-			case p.Where() == "":
-			case len(want) > 0:
-				line(what, "%-12v %s: %s", p.State, p.Where(), p.Line)
-			default:
-				line(what, "%s: %s", p.Where(), p.Line)
-			}
+	line := func(what, text string) {
+		if text != "" {
+			e.text("%-9s %s", what, text)
 		}
 	}
-	line("loader", "%v (%s)", r.Kind, r.Why)
-	if len(r.Evidence) > 0 {
-		line("found", "%s", strings.Join(r.Evidence, ", "))
+	place := func(what string, p bootargs.Place) {
+		text := p.Where() + ": " + p.Line
+		if len(want) > 0 {
+			text = fmt.Sprintf("%-12v %s", p.State, text)
+		}
+		if p.Where() != "" {
+			line(what, text)
+		}
 	}
+	line("loader", fmt.Sprintf("%v (%s)", r.Kind, r.Why))
+	line("found", strings.Join(r.Evidence, ", "))
 	for _, other := range r.Others {
-		line("weaker", "%s", other)
+		line("weaker", other)
 	}
-	if len(r.Command) > 0 {
-		line("edit by", "%s", quoted(r.Command))
+	line("edit by", quoted(r.Command))
+	place("running", r.Running)
+	place("default", r.Default)
+	for _, p := range r.Entries {
+		place("entry", p)
 	}
-	show("running", r.Running)
-	show("default", r.Default)
-	show("entry", r.Entries...)
-	show("future", r.Future)
-	var code error
-	if len(want) > 0 {
-		line("state", "%v", r.State)
-		switch r.State {
-		case bootargs.StateActive:
-		case bootargs.StateCannotTell:
-			code = incomplete
-		default:
-			code = findings
-		}
+	place("future", r.Future)
+	line("state", r.State.String())
+	code := error(findings)
+	switch r.State {
+	case bootargs.StateActive, bootargs.StateNone:
+		code = nil
+	case bootargs.StateCannotTell:
+		code = incomplete
 	}
 	return e.printed(r, code)
 }
@@ -82,4 +84,111 @@ func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
 	}
 	e.text("%s", verdict)
 	return e.printed(s, code)
+}
+
+// bootargsEdit is set, remove and edit: the first two edit a host, the last one
+// a line on standard input.
+func (e *env) bootargsEdit(c *cobra.Command) action {
+	var edit bootargs.Edit
+	var remove []string
+	f, name := c.Flags(), c.Name()
+	via := new("files")
+	if name != "edit" {
+		e.writeFlags(c)
+		f.StringVar(&edit.Kernel, "kernel", bootargs.All, "which `KERNEL`: ALL, DEFAULT, an index, an entry's ID or a path")
+		f.StringVar(&edit.Store, "store", "", "edit for the boot loader that reads the file `PATH`")
+		f.BoolVar(&edit.Rescue, "rescue", false, "edit rescue entries too")
+		via = f.String("via", "files", "`WHO` writes: files, or grubby where this host has it")
+	} else {
+		f.StringArrayVar(&edit.Set, "set", nil, "make `ARG` the value of its name; repeated, its values in order")
+		f.StringArrayVar(&edit.AddIfMissing, "if-missing", nil, "add `ARG` if there is none of its name")
+		f.StringArrayVar(&remove, "remove", nil, "remove all of a `NAME`, or those with that NAME=VALUE")
+	}
+	if name != "remove" {
+		f.StringArrayVar(&edit.Append, "append", nil, "add `ARG` if it is not there with that value")
+		f.StringArrayVar(&edit.Replace, "replace", nil, "make `ARG` the only one of its name, also of console=")
+	}
+	return func(ctx context.Context, list []string) error {
+		switch name {
+		case "set":
+			edit.Set = list
+		case "remove":
+			remove = list
+		}
+		for _, arg := range remove {
+			if strings.Contains(arg, "=") {
+				edit.RemoveExact = append(edit.RemoveExact, arg)
+			} else {
+				edit.Remove = append(edit.Remove, arg)
+			}
+		}
+		edit.ViaGrubby = *via == "grubby"
+		switch {
+		case name == "edit":
+			return e.filterLine(edit)
+		case name == "set" && len(edit.Set)+len(edit.Append)+len(edit.Replace) == 0:
+			return usage(c, "an argument is missing: an ARG, --append or --replace")
+		case edit.ViaGrubby:
+			return e.grubby(ctx, edit)
+		}
+		var last usernskit.Plan
+		_, err := e.change(ctx, func() (_ usernskit.Plan, err error) {
+			last, err = bootargs.PlanEdit(ctx, e.host, edit)
+			return last, err
+		})
+		if err == nil && last.Empty() {
+			e.next(last.Actions) // the files are right, and grub.cfg is yet to be made from them
+		}
+		return err
+	}
+}
+
+type jsonLine struct {
+	Line string `json:"line"`
+}
+
+// filterLine edits standard input.
+func (e *env) filterLine(edit bootargs.Edit) error {
+	text, err := e.read("-")
+	if err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	line, err := edit.Apply(string(text))
+	if err != nil {
+		return err
+	}
+	if !e.json {
+		fmt.Fprint(e.out, line)
+	}
+	return e.printed(jsonLine{line}, nil)
+}
+
+// grubby has grubby(8) make an edit, and checks what it did.
+func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
+	p, err := bootargs.PlanEdit(ctx, e.host, edit)
+	if err != nil {
+		return err
+	}
+	e.warn(p)
+	if len(p.Actions) == 0 {
+		e.say("nothing to do")
+		return e.report(p, usernskit.Receipt{})
+	}
+	run := p.Actions[0].Argv
+	e.say("run: %s", quoted(run))
+	if e.dryRun {
+		return errors.Join(e.report(p, usernskit.Receipt{}), findings)
+	}
+	if err := e.agreed(ctx, p); err != nil {
+		return err
+	}
+	if _, err := e.host.Command(ctx, run...); err != nil {
+		return err
+	}
+	e.done = "grubby has edited the entries"
+	if err := edit.Confirm(ctx, e.host); err != nil {
+		return err
+	}
+	e.next(p.Actions[1:])
+	return e.report(p, usernskit.Receipt{})
 }

@@ -28,9 +28,6 @@ func (e *env) drillCommand(c *cobra.Command) action {
 		if !e.host.Live() {
 			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
 		}
-		if e.json {
-			*as = "json"
-		}
 		opts := drill.Options{Helper: probe.Main()} // main has called it first
 		if f.Changed("start") {
 			m, err := userns.NewMap(userns.Extent{HostID: *start, Count: 65536})
@@ -38,35 +35,30 @@ func (e *env) drillCommand(c *cobra.Command) action {
 				return fmt.Errorf("--start: %w", err)
 			}
 			opts.Mapping = userns.Mapping{UID: m, GID: m}
-		} else {
-			daemon, err := docker.Read(ctx, "")
-			if err != nil {
-				return err
-			}
-			if err := opts.Choose(userns.FS{}, daemon, *name); err != nil {
-				return err
-			}
+		} else if daemon, err := docker.Read(ctx, ""); err != nil {
+			return err
+		} else if err := opts.Choose(userns.FS{}, daemon, *name); err != nil {
+			return err
 		}
 		report, err := drill.Run(ctx, opts)
 		if err != nil {
 			return err
 		}
-		findings := verify.Report{Findings: report.Findings()}
-		switch *as {
-		case "text":
-			err = e.printDrill(report, *without)
-		case "json":
+		switch found := (verify.Report{Findings: report.Findings()}); {
+		case e.json || *as == "json":
 			e.json = true
 			err = e.printed(report, nil)
-		case "junit":
-			err = format.JUnit(e.out, findings)
-		case "sarif":
-			err = format.SARIF(e.out, findings)
+		case *as == "junit":
+			err = format.JUnit(e.out, found)
+		case *as == "sarif":
+			err = format.SARIF(e.out, found)
+		case *as == "text":
+			err = e.printDrill(report, *without)
 		default:
 			return fmt.Errorf("--format %s: must be text, json, junit or sarif", *as)
 		}
 		if report.Failed() {
-			err = errors.Join(err, error(exitCode(1)))
+			err = errors.Join(err, error(findings))
 		}
 		return err
 	}

@@ -57,9 +57,9 @@ func (e *env) actions() map[string]definition {
 	bare := func(do action) definition { return func(*cobra.Command) action { return do } }
 	return map[string]definition{
 		"bootargs check":  bare(e.bootargsCheck),
-		"bootargs edit":   e.bootargsEditCommand,
-		"bootargs remove": e.bootargsRemoveCommand,
-		"bootargs set":    e.bootargsSetCommand,
+		"bootargs edit":   e.bootargsEdit,
+		"bootargs remove": e.bootargsEdit,
+		"bootargs set":    e.bootargsEdit,
 		"bootargs show":   bare(e.bootargsShow),
 		"completion":      bare(e.completion),
 		"daemon get":      bare(e.daemonGet),

@@ -185,16 +185,14 @@ func (e *env) translate(name string, m userns.Mapping, id *uint32) error {
 				there = append(there, fmt.Sprintf("%s %s in %s is %s on the host", kind, span(x.ID, x.Count), shown, span(x.HostID, x.Count)))
 			}
 		}
-		if id == nil {
-			return out
+		if id != nil {
+			out.ToHost, out.ToContainer = counterpart(m.ToHost(*id)), counterpart(m.ToContainer(*id))
 		}
-		if host, ok := m.ToHost(*id); ok {
-			out.ToHost = &host
-			there = append(there, fmt.Sprintf("%s %d in %s is %d on the host", kind, *id, shown, host))
+		if out.ToHost != nil {
+			there = append(there, fmt.Sprintf("%s %d in %s is %d on the host", kind, *id, shown, *out.ToHost))
 		}
-		if inside, ok := m.ToContainer(*id); ok {
-			out.ToContainer = &inside
-			back = append(back, fmt.Sprintf("%s %d on the host is %d in %s", kind, *id, inside, shown))
+		if out.ToContainer != nil {
+			back = append(back, fmt.Sprintf("%s %d on the host is %d in %s", kind, *id, *out.ToContainer, shown))
 		}
 		return out
 	}
@@ -208,6 +206,14 @@ func (e *env) translate(name string, m userns.Mapping, id *uint32) error {
 		return e.printed(out, findings)
 	}
 	return e.printed(out, nil)
+}
+
+// counterpart is what an ID is on the other side; nil if it is not mapped.
+func counterpart(id uint32, mapped bool) *uint32 {
+	if !mapped {
+		return nil
+	}
+	return &id
 }
 
 type jsonDescription struct {
