@@ -189,7 +189,7 @@ var surface = map[string]int{
 	"idspace":                 27,
 	"remap":                   38,
 	"shift":                   31,
-	"subid":                   88,
+	"subid":                   70,
 	"subid/reader":            24,
 	"userns":                  58,
 	"verify":                  32,

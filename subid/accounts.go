@@ -14,30 +14,17 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// accountSet holds a host's accounts. In a Set without a host it is empty, and
-// every name may be an owner.
-type accountSet struct {
-	lookup        *known.Lookup
-	users, groups []known.Account  // the listed ones, and owners that were looked up
-	open          map[string]error // owners whose existence is unknown
-	noPasswd      error            // why, for all owners that are not listed
-	unseen        []string         // why there may be accounts that are not listed
-}
-
-// read reads the listed accounts, and looks up the other owners of the files by
-// name or number.
-func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) error {
+// readAccounts reads the listed accounts, and looks up the other owners of the
+// files by name or number.
+func (s *Set) readAccounts(ctx context.Context, l *known.Lookup) error {
 	s.lookup, s.open = l, map[string]error{}
-	var gaps [2]error
-	s.users, gaps[0] = l.All(ctx, known.Passwd)
-	s.groups, gaps[1] = l.All(ctx, known.Group)
-	for _, gap := range gaps {
-		if gap != nil {
-			s.unseen = append(s.unseen, gap.Error())
-		}
-	}
+	var gap, groupGap error
+	s.users, gap = l.All(ctx, known.Passwd)
+	s.groups, groupGap = l.All(ctx, known.Group)
+	s.unseen(gap)
+	s.unseen(groupGap)
 	if !l.Asks(known.Passwd) {
-		s.noPasswd = gaps[0]
+		s.noPasswd = gap
 		return ctx.Err()
 	}
 	listed := make(map[string]bool, 2*len(s.users))
@@ -47,13 +34,13 @@ func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) e
 	// Sources that list everything are asked by name only for a few owners:
 	// 65,000 take getent 15 s.
 	most := math.MaxInt
-	if gaps[0] == nil && l.Lists(known.Passwd) {
+	if gap == nil && l.Lists(known.Passwd) {
 		most = 1000
 	}
 	var owners []string
-	for _, f := range files {
+	for _, f := range s.files() {
 		for l := range f.claims() {
-			if owner := strings.TrimSpace(l.owner); !listed[owner] {
+			if owner := strings.TrimSpace(l.Owner); !listed[owner] {
 				if len(owners) == most {
 					return ctx.Err()
 				}
@@ -68,7 +55,7 @@ func (s *accountSet) read(ctx context.Context, l *known.Lookup, files []*File) e
 
 // find looks up owners that are not listed, and adds those that exist. The
 // error is the first whose existence is unknown.
-func (s *accountSet) find(ctx context.Context, owners ...string) (failed error) {
+func (s *Set) find(ctx context.Context, owners ...string) (failed error) {
 	if s.lookup == nil {
 		return nil
 	}
@@ -90,11 +77,11 @@ func (s *accountSet) find(ctx context.Context, owners ...string) (failed error) 
 }
 
 // whyOpen is why an owner's existence is unknown, or nil.
-func (s *accountSet) whyOpen(owner string) error { return cmp.Or(s.open[owner], s.noPasswd) }
+func (s *Set) whyOpen(owner string) error { return cmp.Or(s.open[owner], s.noPasswd) }
 
 // user finds the account that an owner field means: a number is a UID first,
 // as it is to shadow-utils.
-func (s *accountSet) user(owner string) (known.Account, bool) {
+func (s *Set) user(owner string) (known.Account, bool) {
 	uid, err := strconv.ParseUint(owner, 10, 32)
 	i := slices.IndexFunc(s.users, func(a known.Account) bool { return err == nil && uint64(a.ID) == uid })
 	if i < 0 {
@@ -108,7 +95,7 @@ func (s *accountSet) user(owner string) (known.Account, bool) {
 
 // owner returns the account of the lines under a name: they are under its name
 // or its UID.
-func (s *accountSet) owner(name string, uid *uint32) (o reader.Owner, exists bool) {
+func (s *Set) owner(name string, uid *uint32) (o reader.Owner, exists bool) {
 	o = reader.Owner{Name: name, UID: uid}
 	a, exists := s.user(name)
 	if exists {
@@ -123,55 +110,85 @@ func (s *accountSet) owner(name string, uid *uint32) (o reader.Owner, exists boo
 }
 
 // numbered is why a line under a UID may belong to any account.
-func (s *accountSet) numbered(f *File) error {
+func (s *Set) numbered(f *File) error {
 	if len(s.open) == 0 && s.noPasswd == nil {
 		return nil
 	}
 	for l := range f.claims() {
-		if _, err := strconv.ParseUint(l.owner, 10, 32); err != nil {
+		if _, err := strconv.ParseUint(l.Owner, 10, 32); err != nil {
 			continue
 		}
-		if _, exists := s.user(l.owner); exists {
-			continue
-		}
-		if err := s.whyOpen(l.owner); err != nil {
-			return &usernskit.FileError{File: f.name, Line: l.number, Err: err}
+		_, exists := s.user(l.Owner)
+		if err := s.whyOpen(l.Owner); err != nil && !exists {
+			return &usernskit.FileError{File: l.File, Line: l.Line, Err: err}
 		}
 	}
 	return nil
-}
-
-func where(a known.Account, group bool) string {
-	kind := "account"
-	if group {
-		kind = "group"
-	}
-	if a.File == "" {
-		return fmt.Sprintf("the %s %s, which getent knows", kind, a.Name)
-	}
-	return fmt.Sprintf("the %s %s", kind, a.Name)
 }
 
 // meetsAccount refuses the ID of an account in both files, and that of a group
 // in subgid.
-func (s *accountSet) meetsAccount(uid bool, owner string, r Range) error {
+func (s *Set) meetsAccount(f *File, owner string, r Range) error {
 	for _, a := range s.users {
-		if r.Contains(a.ID) && uid {
-			return accountError(a, false, owner, r, a.ID)
+		id := a.ID
+		if f == s.GID {
+			id = a.GID
 		}
-		if r.Contains(a.GID) && !uid {
-			return accountError(a, false, owner, r, a.GID)
+		if r.Contains(id) {
+			return accountError("account", a, owner, r, id)
 		}
 	}
 	for _, a := range s.groups {
-		if r.Contains(a.ID) && !uid {
-			return accountError(a, true, owner, r, a.ID)
+		if f == s.GID && r.Contains(a.ID) {
+			return accountError("group", a, owner, r, a.ID)
 		}
 	}
 	return nil
 }
 
-func accountError(a known.Account, group bool, owner string, r Range, id uint32) error {
-	return &ConflictError{Err: ErrOverlap, File: a.File, Line: a.Line, Owner: owner, Want: r, Holder: a.Name, Have: Range{id, 1},
-		Why: fmt.Sprintf("%s overlaps %d, the ID of %s", named(owner, r), id, where(a, group))}
+func accountError(kind string, a known.Account, owner string, r Range, id uint32) error {
+	whose := "the " + kind + " " + a.Name
+	if a.File == "" {
+		whose += ", which getent knows"
+	}
+	return conflict(ErrOverlap, owner, r, Claim{a.File, a.Line, a.Name, Range{id, 1}},
+		"%s overlaps %d, the ID of %s", named(owner, r), id, whose)
+}
+
+// missing is what is wrong with an owner that is not a listed account: it does
+// not exist, or that is unknown. An empty ID means neither.
+func (s *Set) missing(owner string) (id ProblemID, why string) {
+	open := s.whyOpen(owner)
+	switch {
+	case s.lookup == nil || open == nil && owner == Dockremap && s.hasUseradd(): // dockerd makes it
+		return "", ""
+	case open == nil:
+		return ProblemDanglingOwner, noAccount(owner)
+	case s.open[owner] != nil:
+		return ProblemAccountsUnseen, fmt.Sprintf("whether the account %s exists is not known: %v", owner, open)
+	}
+	return "", "" // the accounts of the host could not be read, which a note says
+}
+
+// noAccount describes the consequences of an owner without an account.
+func noAccount(owner string) string {
+	text := fmt.Sprintf("the account %s does not exist: ", owner)
+	switch owner {
+	case Dockremap:
+		return text + "dockerd makes it, but finds neither useradd nor adduser, and will stop"
+	case containers:
+		return text + "podman and CRI-O read the lines by its name, but find nothing where they are built with libsubid 4.20 or later"
+	case kubelet:
+		return text + "the kubelet ignores its lines until it exists"
+	}
+	return text + "shadow-utils from 4.20 on does not see its lines, and userdel will never remove them"
+}
+
+// hasUseradd reports whether dockerd finds a program to make dockremap.
+func (s *Set) hasUseradd() bool {
+	if s.host == nil {
+		return true
+	}
+	found, err := known.HasUseradd(s.host)
+	return found || err != nil
 }

@@ -9,15 +9,21 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit"
 	known "github.com/usernskit/usernskit/internal/accounts"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // A ProblemID names a kind of problem. It is stable: scripts match on it.
+//
+// Other kinds than the constants are "not-decimal", "too-large", "wraps",
+// "zero-count" and "byte-order-mark" for lines that programs read differently,
+// "formula-broken" and "mixed-mode" for deterministic ranges, "hidden-by-nis",
+// "name-and-uid-both", "kubelet-misaligned", "no-final-newline" and "limits".
 type ProblemID string
 
-// The kinds of problems, the most severe first: those of one line are in this
+// Kinds of problems, the most severe first: those of one line are in this
 // order.
 const (
 	ProblemRootMapped      ProblemID = "root-mapped"        // includes ID 0, the host's root
@@ -25,41 +31,36 @@ const (
 	ProblemHostsMeet       ProblemID = "hosts-meet"         // shares IDs with a line of another host
 	ProblemDuplicate       ProblemID = "duplicate"          // a copy of another line
 	ProblemLoginUserMapped ProblemID = "login-user-mapped"  // includes the ID of an account
-	ProblemNotDecimal      ProblemID = "not-decimal"        // a start or count that is not a plain decimal number
-	ProblemTooLarge        ProblemID = "too-large"          // a start or count beyond any ID
-	ProblemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID
-	ProblemZeroCount       ProblemID = "zero-count"         // a range of no IDs
-	ProblemBOM             ProblemID = "byte-order-mark"    // the first owner begins with a byte order mark
+	problemNotDecimal      ProblemID = "not-decimal"        // a start or count that is not a plain decimal number
+	problemTooLarge        ProblemID = "too-large"          // a start or count beyond any ID
+	problemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID
+	problemZeroCount       ProblemID = "zero-count"         // a range of no IDs
+	problemBOM             ProblemID = "byte-order-mark"    // the first owner begins with a byte order mark
 	ProblemReadersDiffer   ProblemID = "readers-differ"     // the line means different things to different programs
 	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without a look at the file
-	ProblemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
-	ProblemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
+	problemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
+	problemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
 	ProblemReserved        ProblemID = "reserved"           // see ReservedRanges
-	ProblemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
-	ProblemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
+	problemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
+	problemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
 	ProblemDanglingOwner   ProblemID = "dangling-owner"     // the account does not exist
 	ProblemCountBelow65536 ProblemID = "count-below-65536"  // too few for an image to have a user nobody
 	ProblemUIDGIDDiffer    ProblemID = "uid-gid-differ"     // not the same ranges in both files
-	ProblemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
-	ProblemNoFinalNewline  ProblemID = "no-final-newline"   // shadow-utils from 4.19 on refuses the file
+	problemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
+	problemNoFinalNewline  ProblemID = "no-final-newline"   // shadow-utils from 4.19 on refuses the file
 	ProblemSymlink         ProblemID = "symlink"            // shadow-utils refuses the file
 	ProblemNSSIgnored      ProblemID = "nss-ignored"        // nsswitch.conf names a source that dockerd does not ask
-	ProblemLimits          ProblemID = "limits"             // login.defs leaves no IDs to choose from
+	problemLimits          ProblemID = "limits"             // login.defs leaves no IDs to choose from
 	ProblemAccountsUnseen  ProblemID = "accounts-unseen"    // accounts that could not be listed or asked for
 	ProblemFindingsCut     ProblemID = "findings-cut"       // more findings of a kind than are kept
 )
 
-var severity = func() map[ProblemID]int {
-	order := map[ProblemID]int{}
-	for i, id := range []ProblemID{ProblemRootMapped, ProblemOverlap, ProblemHostsMeet, ProblemDuplicate, ProblemLoginUserMapped,
-		ProblemNotDecimal, ProblemTooLarge, ProblemWraps, ProblemZeroCount, ProblemBOM, ProblemReadersDiffer, ProblemSlot,
-		ProblemFormulaBroken, ProblemMixedMode, ProblemReserved, ProblemHiddenByNIS, ProblemNameAndUIDBoth, ProblemDanglingOwner,
-		ProblemCountBelow65536, ProblemUIDGIDDiffer, ProblemKubelet, ProblemNoFinalNewline, ProblemSymlink, ProblemNSSIgnored,
-		ProblemLimits, ProblemAccountsUnseen, ProblemFindingsCut} {
-		order[id] = i
-	}
-	return order
-}()
+// bySeverity has all kinds in order.
+var bySeverity = []ProblemID{ProblemRootMapped, ProblemOverlap, ProblemHostsMeet, ProblemDuplicate, ProblemLoginUserMapped,
+	problemNotDecimal, problemTooLarge, problemWraps, problemZeroCount, problemBOM, ProblemReadersDiffer, ProblemSlot,
+	problemFormulaBroken, problemMixedMode, ProblemReserved, problemHiddenByNIS, problemNameAndUIDBoth, ProblemDanglingOwner,
+	ProblemCountBelow65536, ProblemUIDGIDDiffer, problemKubelet, problemNoFinalNewline, ProblemSymlink, ProblemNSSIgnored,
+	problemLimits, ProblemAccountsUnseen, ProblemFindingsCut}
 
 // A Problem is a finding about a file.
 type Problem struct {
@@ -72,11 +73,8 @@ type Problem struct {
 
 // String returns "/etc/subuid:3: overlap: what is wrong", safe for a terminal.
 func (p Problem) String() string {
-	place := p.File
-	if p.Line > 0 {
-		place += ":" + strconv.Itoa(p.Line)
-	}
-	return text.Visible(place + ": " + string(p.ID) + ": " + p.Text)
+	pos := usernskit.Pos{File: p.File, Line: p.Line}
+	return text.Visible(pos.String() + ": " + string(p.ID) + ": " + p.Text)
 }
 
 // maxFindings is how many of one kind are kept for one file.
@@ -96,18 +94,18 @@ type kind struct {
 	file string
 }
 
-// add keeps a problem if there is room; text is called only then.
-func (f *findings) add(id ProblemID, file string, line int, owner string, words func() string) {
+// add keeps a problem if there is room, and makes its text only then.
+func (f *findings) add(id ProblemID, file string, line int, owner, format string, args ...any) {
 	key := kind{id, file}
-	n := f.count[key] + 1
-	f.count[key] = n
-	if n <= maxFindings {
-		f.list = append(f.list, Problem{id, file, line, strings.TrimSpace(owner), words()})
+	f.count[key]++
+	if f.count[key] <= maxFindings {
+		f.list = append(f.list, Problem{id, file, line, strings.TrimSpace(owner), fmt.Sprintf(format, args...)})
 	}
 }
 
-func (f *findings) addf(id ProblemID, file string, line int, owner, format string, args ...any) {
-	f.add(id, file, line, owner, func() string { return fmt.Sprintf(format, args...) })
+// at adds a problem of a line.
+func (f *findings) at(c Claim, id ProblemID, format string, args ...any) {
+	f.add(id, c.File, c.Line, c.Owner, format, args...)
 }
 
 // cancelled is called for each line and looks at the context now and then.
@@ -130,7 +128,7 @@ func (f *findings) done() ([]Problem, error) {
 	order := map[string]int{UIDFile: 1, GIDFile: 2, nsswitchFile: 3}
 	slices.SortFunc(f.list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(severity[a.ID], severity[b.ID]), cmp.Compare(a.Text, b.Text))
+			cmp.Compare(slices.Index(bySeverity, a.ID), slices.Index(bySeverity, b.ID)), cmp.Compare(a.Text, b.Text))
 	})
 	for i := range f.list {
 		if f.list[i].Line == math.MaxInt {
@@ -145,166 +143,149 @@ func (f *findings) done() ([]Problem, error) {
 // kind for each file; "findings-cut" has the number of the others.
 func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
 	f := &findings{ctx: ctx, count: map[kind]int{}}
-	for _, path := range s.symlinks {
-		f.addf(ProblemSymlink, path, 0, "", "a symbolic link: useradd, newuidmap and getsubids refuse to open it")
+	for _, n := range s.notes {
+		f.add(n.ID, n.File, 0, "", "%s", n.Text)
 	}
 	for _, file := range s.files() {
-		s.lines(f, file)
-	}
-	s.owners(f)
-	if s.subidSource != "" {
-		f.addf(ProblemNSSIgnored, nsswitchFile, 0, "", "%s", s.nssText())
-	}
-	for _, why := range s.unseen {
-		f.addf(ProblemAccountsUnseen, unseenFile(why), 0, "", "%s", why)
-	}
-	for _, err := range []error{s.uidErr, s.gidErr} {
-		if err != nil {
-			f.addf(ProblemLimits, defsFile, 0, "", "%s", strings.TrimPrefix(err.Error(), defsFile+": "))
+		s.checkLines(f, file)
+		if err := s.window(file).err; err != nil {
+			f.add(problemLimits, defsFile, 0, "", "%s", strings.TrimPrefix(err.Error(), defsFile+": "))
 		}
 	}
-	if s.uid.deterministic != s.gid.deterministic {
-		f.addf(ProblemMixedMode, defsFile, 0, "", "SUB_UID_DETERMINISTIC and SUB_GID_DETERMINISTIC differ: useradd gives different IDs in the two files")
+	s.checkOwners(f)
+	if s.window(s.UID).deterministic != s.window(s.GID).deterministic {
+		f.add(problemMixedMode, defsFile, 0, "", "SUB_UID_DETERMINISTIC and SUB_GID_DETERMINISTIC differ: useradd gives different IDs in the two files")
 	}
 	return f.done()
 }
 
-// unseenFile is the file to which a reason for unseen accounts belongs.
-func unseenFile(why string) string {
-	for _, path := range []string{"/etc/passwd", "/etc/group"} {
-		if strings.Contains(why, path) {
-			return path
-		}
-	}
-	return nsswitchFile
-}
-
-// A claimed is what a program finds on a line; there may be millions.
+// A claimed is what a program finds on a line of one of several files; there
+// may be millions.
 type claimed struct {
 	Range
-	line, at uint32 // at is where the line starts in the text
+	file, line, at uint32 // at is where the line starts in the text
 }
 
-// lines finds what is wrong with each line by itself, with the accounts, and
-// with other lines.
-func (s *Set) lines(out *findings, f *File) {
+func (l line) claimed(file int) claimed {
+	return claimed{l.Range, uint32(file), uint32(l.Line), uint32(l.at)}
+}
+
+// checkLines finds what is wrong with each line by itself, with the accounts,
+// and with other lines.
+func (s *Set) checkLines(out *findings, f *File) {
 	var all []claimed
-	var odd []owned
 	users := s.holders(f)
-	w, _ := s.window(f)
+	w := s.window(f)
 	behindNIS := 0
-	for l, r := range f.entries() {
+	for l := range f.lines() {
 		if out.cancelled() {
 			return
 		}
-		if l.number == 1 && strings.HasPrefix(l.text, "\ufeff") {
-			out.addf(ProblemBOM, f.name, 1, l.owner, "the file begins with a byte order mark: no program takes the first line for one of %q", strings.TrimPrefix(l.owner, "\ufeff"))
+		if l.Line == 1 && strings.HasPrefix(l.text, "\ufeff") {
+			out.at(l.Claim, problemBOM, "the file begins with a byte order mark: no program takes the first line for one of %q", strings.TrimPrefix(l.Owner, "\ufeff"))
 		}
-		if r.Count > 0 {
-			s.oneRange(out, f, l, r, w)
-			all = append(all, claimed{r, uint32(l.number), uint32(l.at)})
-			users.find(out, f, l, l.owner, r)
+		if l.Count > 0 {
+			s.checkRange(out, l.Claim, w)
+			all = append(all, l.claimed(0))
+			users.find(out, l, l.Claim)
+			if behindNIS > 0 {
+				out.at(l.Claim, problemHiddenByNIS, "follows the NIS entry of line %d: useradd does not see it and may give these IDs to another user", behindNIS)
+			}
 		} else if !comment(l.text) && strings.TrimSpace(l.text) != "" {
 			id, why := oddWhy(l)
-			out.add(id, f.name, l.number, l.owner, func() string { return why() + ": " + reader.Explain(l.text) })
-			odd = oddRanges(odd[:0], l.text)
-			for _, o := range odd {
-				all = append(all, claimed{o.Range, uint32(l.number), uint32(l.at)})
-				users.find(out, f, l, o.owner, o.Range)
+			out.at(l.Claim, id, "%s: %v", why, explained(l.text))
+			for _, c := range l.readings() {
+				users.find(out, l, c)
+				odd := l
+				odd.Range = c.Range
+				all = append(all, odd.claimed(0))
 			}
 		}
-		if behindNIS > 0 && r.Count > 0 {
-			out.addf(ProblemHiddenByNIS, f.name, l.number, l.owner,
-				"follows the NIS entry of line %d: useradd does not see it and may give these IDs to another user", behindNIS)
-		}
 		if nis(l.text) && behindNIS == 0 {
-			behindNIS = l.number
+			behindNIS = l.Line
 		}
 	}
-	for l, r := range f.joined() {
-		all = append(all, claimed{r, uint32(l.number), uint32(l.at)})
+	for l := range f.joined() {
+		all = append(all, l.claimed(0))
 	}
 	if f.text != "" && !strings.HasSuffix(f.text, "\n") {
-		out.addf(ProblemNoFinalNewline, f.name, strings.Count(f.text, "\n")+1, "",
+		out.add(problemNoFinalNewline, f.name, strings.Count(f.text, "\n")+1, "",
 			"no newline at the end of the file: shadow-utils from 4.19 on refuses the whole file")
 	}
-	overlaps(out, []*File{f}, [][]claimed{all})
+	overlaps(out, all, f)
 }
 
-// oneRange finds what is wrong with the range of a line that all programs read.
-func (s *Set) oneRange(out *findings, f *File, l line, r Range, w window) {
+// explained is a line that is explained when it is printed.
+type explained string
+
+func (e explained) String() string { return reader.Explain(string(e)) }
+
+// checkRange finds what is wrong with the range of a line that all programs
+// read.
+func (s *Set) checkRange(out *findings, c Claim, w *window) {
 	var reserved []string
 	for _, x := range reservedTable {
 		switch {
-		case x.Soft || !x.Overlaps(r):
+		case x.Soft || !x.Overlaps(c.Range):
 		case x.Start == 0:
-			out.addf(ProblemRootMapped, f.name, l.number, l.owner, "%s includes ID 0, the root of the host", named(l.owner, r))
+			out.at(c, ProblemRootMapped, "%s includes ID 0, the root of the host", named(c.Owner, c.Range))
 		default:
-			reserved = append(reserved, fmt.Sprintf("%d-%d (%s)", max(x.Start, r.Start), min(x.Last(), r.Last()), x.Name))
+			reserved = append(reserved, fmt.Sprintf("%d-%d (%s)", max(x.Start, c.Start), min(x.Last(), c.Last()), x.Name))
 		}
 	}
 	if len(reserved) > 0 {
-		out.add(ProblemReserved, f.name, l.number, l.owner, func() string {
-			return named(l.owner, r) + " has reserved IDs: " + strings.Join(reserved, ", ")
-		})
+		out.at(c, ProblemReserved, "%s has reserved IDs: %s", named(c.Owner, c.Range), strings.Join(reserved, ", "))
 	}
-	if r.Count < minCount {
-		out.addf(ProblemCountBelow65536, f.name, l.number, l.owner, "fewer than 65536 IDs (%d): ID 65534 (nobody) of an image cannot be mapped", r.Count)
+	if c.Count < minCount {
+		out.at(c, ProblemCountBelow65536, "fewer than 65536 IDs (%d): ID 65534 (nobody) of an image cannot be mapped", c.Count)
 	}
-	if l.owner == kubelet && (r.Start%minCount != 0 || r.Count%minCount != 0) {
-		out.addf(ProblemKubelet, f.name, l.number, l.owner, "the kubelet takes only a start and a count that are multiples of 65536, not %v", r)
+	if c.Owner == kubelet && (c.Start%minCount != 0 || c.Count%minCount != 0) {
+		out.at(c, problemKubelet, "the kubelet takes only a start and a count that are multiples of 65536, not %v", c.Range)
 	}
 	if !w.deterministic {
 		return
 	}
-	a, exists := s.user(l.owner)
-	if exists {
-		if slot, ok := w.slot(a.ID); ok {
-			if slot != r {
-				out.addf(ProblemFormulaBroken, f.name, l.number, l.owner, "%s is not %v, which useradd gives to UID %d (%s, deterministic)",
-					named(l.owner, r), slot, a.ID, defsFile)
-			} else {
-				return
-			}
+	var uid *uint32
+	if a, exists := s.user(c.Owner); exists {
+		uid = &a.ID
+		if slot, ok := w.slot(a.ID); ok && slot != c.Range {
+			out.at(c, problemFormulaBroken, "%s is not %v, which useradd gives to UID %d (%s, deterministic)",
+				named(c.Owner, c.Range), slot, a.ID, defsFile)
 		}
 	}
-	var uid *uint32
-	if exists {
-		uid = &a.ID
-	}
-	if n, ok := w.foreignSlot(uid, r); ok {
-		out.addf(ProblemSlot, f.name, l.number, l.owner, "%s has IDs that useradd gives to UID %d without reading this file (%s, deterministic)",
-			named(l.owner, r), n, defsFile)
+	if n, ok := w.foreignSlot(uid, c.Range); ok {
+		out.at(c, ProblemSlot, "%s has IDs that useradd gives to UID %d without reading this file (%s, deterministic)",
+			named(c.Owner, c.Range), n, defsFile)
 	}
 }
 
 // oddWhy returns why a line is not plain.
-func oddWhy(l line) (ProblemID, func() string) {
-	quoted := func() string { return fmt.Sprintf("%.80q is not read alike", l.text) }
+func oddWhy(l line) (id ProblemID, why string) {
+	odd := fmt.Sprintf("%.80q is not read alike", l.text)
 	fields := strings.Split(l.text, ":")
 	if len(fields) != 3 || !plainOwner(fields[0]) || len(l.text) > reader.MaxLine {
-		return ProblemReadersDiffer, quoted
+		return ProblemReadersDiffer, odd
 	}
 	var n [2]uint64
 	for i, what := range []string{"start", "count"} {
 		field := fields[i+1]
 		if strings.TrimSpace(l.text) != l.text && strings.Trim(strings.TrimSpace(field), "0123456789") == "" {
-			return ProblemReadersDiffer, quoted // a blank or "\r" at the end of the line
+			return ProblemReadersDiffer, odd // a blank or "\r" at the end of the line
 		}
 		if strings.Trim(field, "0123456789") != "" || field == "" || len(field) > 1 && field[0] == '0' {
-			return ProblemNotDecimal, func() string { return fmt.Sprintf("%s %q is not a plain decimal number", what, field) }
+			return problemNotDecimal, fmt.Sprintf("%s %q is not a plain decimal number", what, field)
 		}
 		if n[i], _ = decimal(field); n[i] > maxID+1 {
-			return ProblemTooLarge, func() string { return fmt.Sprintf("%s %s is larger than any ID", what, field) }
+			return problemTooLarge, fmt.Sprintf("%s %s is larger than any ID", what, field)
 		}
 	}
 	switch {
 	case n[1] == 0:
-		return ProblemZeroCount, func() string { return "a range of no IDs" }
+		return problemZeroCount, "a range of no IDs"
 	case n[0]+n[1] > maxID+1:
-		return ProblemWraps, func() string { return "runs past 4294967294, the last ID" }
+		return problemWraps, "runs past 4294967294, the last ID"
 	}
-	return ProblemReadersDiffer, quoted // a line after one with a NUL byte
+	return ProblemReadersDiffer, odd // a line after one with a NUL byte
 }
 
 // holders are the accounts whose IDs a file must not include, by ID.
@@ -325,69 +306,57 @@ func (s *Set) holders(f *File) *holders {
 	return &holders{list: list}
 }
 
-// find adds a problem for the accounts in a range, one for each line.
-func (h *holders) find(out *findings, f *File, l line, owner string, r Range) {
+// find adds a problem for the accounts in a range that a program finds on a
+// line, one for each line.
+func (h *holders) find(out *findings, l line, c Claim) {
 	byID := func(a known.Account, id uint64) int { return cmp.Compare(uint64(a.ID), id) }
-	first, _ := slices.BinarySearchFunc(h.list, uint64(max(r.Start, 1)), byID)
-	after, _ := slices.BinarySearchFunc(h.list, r.end(), byID)
-	if first >= after || h.done == l.number {
+	first, _ := slices.BinarySearchFunc(h.list, uint64(max(c.Start, 1)), byID)
+	after, _ := slices.BinarySearchFunc(h.list, c.end(), byID)
+	if first >= after || h.done == l.Line {
 		return
 	}
-	h.done = l.number
+	h.done = l.Line
 	a, more := h.list[first], ""
 	if n := after - first - 1; n > 0 {
 		more = fmt.Sprintf(", and %d more", n)
 	}
-	out.addf(ProblemLoginUserMapped, f.name, l.number, l.owner, "%s includes ID %d, that of %s%s", named(owner, r), a.ID, a.Name, more)
+	out.at(l.Claim, ProblemLoginUserMapped, "%s includes ID %d, that of %s%s", named(c.Owner, c.Range), a.ID, a.Name, more)
 }
 
-// overlaps finds the lines with IDs of other lines, in one file or in those of
+// overlaps finds the lines with IDs of other lines: in one file, or in those of
 // several hosts. Of two such lines the one that starts later, or is further
-// down, is reported and the other is named.
-func overlaps(out *findings, files []*File, claims [][]claimed) {
-	type placed struct {
-		claimed
-		file int
-	}
-	var all []placed
-	for i, list := range claims {
-		for _, c := range list {
-			all = append(all, placed{c, i})
-		}
-	}
-	slices.SortFunc(all, func(a, b placed) int {
+// down, is reported, once for each file, and the other is named.
+func overlaps(out *findings, all []claimed, files ...*File) {
+	slices.SortFunc(all, func(a, b claimed) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	})
-	// The top reaches furthest so far. If it is on the same line as c, an
-	// earlier line with an ID of c overlaps the top too, and was found.
-	var top placed
-	found := make([][]bool, len(files)) // by line
-	for i, list := range claims {
-		lines := uint32(0)
-		for _, c := range list {
-			lines = max(lines, c.line)
-		}
-		found[i] = make([]bool, lines+1)
-	}
+	// The top of a file reaches furthest so far. If it is on the same line as
+	// c, an earlier line with an ID of c overlaps the top too, and was found.
+	tops := make([]claimed, len(files))
+	found := map[[3]uint32]bool{}
 	for _, c := range all {
 		if out.cancelled() {
 			return
 		}
-		if (c.file != top.file || c.line != top.line) && c.Overlaps(top.Range) && !found[c.file][c.line] {
-			found[c.file][c.line] = true
-			f, g := files[c.file], files[top.file]
-			owner, other := f.ownerAt(c.claimed), g.ownerAt(top.claimed)
-			switch where := fmt.Sprintf("line %d", top.line); {
+		for i, top := range tops {
+			pair := [3]uint32{c.file, c.line, uint32(i)}
+			if !c.Overlaps(top.Range) || len(files) > 1 && i == int(c.file) || len(files) == 1 && c.line == top.line || found[pair] {
+				continue
+			}
+			found[pair] = true
+			f, g := files[c.file], files[i]
+			at, other := Claim{f.name, int(c.line), f.ownerAt(c), c.Range}, g.ownerAt(top)
+			switch {
 			case len(files) > 1:
-				out.addf(ProblemHostsMeet, f.name, int(c.line), owner, "%s overlaps %s of %s:%d", named(owner, c.Range), named(other, top.Range), g.name, top.line)
-			case c.Range == top.Range && owner == other:
-				out.addf(ProblemDuplicate, f.name, int(c.line), owner, "%s is on %s already: a map of both is invalid", named(owner, c.Range), where)
+				out.at(at, ProblemHostsMeet, "%s overlaps %s of %s:%d", named(at.Owner, c.Range), named(other, top.Range), g.name, top.line)
+			case c.Range == top.Range && at.Owner == other:
+				out.at(at, ProblemDuplicate, "%s is on line %d already: a map of both is invalid", named(at.Owner, c.Range), top.line)
 			default:
-				out.addf(ProblemOverlap, f.name, int(c.line), owner, "%s overlaps %s of %s", named(owner, c.Range), named(other, top.Range), where)
+				out.at(at, ProblemOverlap, "%s overlaps %s of line %d", named(at.Owner, c.Range), named(other, top.Range), top.line)
 			}
 		}
-		if c.end() > top.end() {
-			top = c
+		if c.end() > tops[c.file].end() {
+			tops[c.file] = c
 		}
 	}
 }
@@ -404,43 +373,17 @@ func (f *File) ownerAt(c claimed) string {
 func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) {
 	out := &findings{ctx: ctx, count: map[kind]int{}}
 	files := append([]*File{f}, others...)
-	var claims [][]claimed
-	for _, file := range files {
-		// Overlaps within one file do not count: each ID counts once.
-		var ids []claimed
-		for l, r := range file.claims() {
+	var all []claimed
+	for i, file := range files {
+		for l := range file.claims() {
 			if out.cancelled() {
 				return nil, ctx.Err()
 			}
-			ids = append(ids, claimed{r, uint32(l.number), uint32(l.at)})
-		}
-		claims = append(claims, ids)
-	}
-	for i := range files {
-		for j := i + 1; j < len(files); j++ {
-			between := []*File{files[i], files[j]}
-			overlaps(out, between, [][]claimed{once(claims[i]), once(claims[j])})
+			all = append(all, l.claimed(i))
 		}
 	}
+	overlaps(out, all, files...)
 	return out.done()
-}
-
-// once cuts claims so that they do not overlap; earlier ones stay whole.
-func once(list []claimed) (out []claimed) {
-	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b claimed) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.line, b.line)) })
-	end := uint64(0)
-	for _, c := range list {
-		last := c.end()
-		if last <= end {
-			continue
-		}
-		c.Start = uint32(max(uint64(c.Start), end))
-		c.Count = uint32(min(last-uint64(c.Start), math.MaxUint32))
-		end = last
-		out = append(out, c)
-	}
-	return out
 }
 
 // A holding is an owner's plain lines in the two files.
@@ -474,15 +417,15 @@ func (s *Set) holdings(out *findings, key func(owner string) string) (order []*h
 	return order, held
 }
 
-// owners checks all lines of an owner together.
-func (s *Set) owners(out *findings) {
+// checkOwners checks all lines of an owner together.
+func (s *Set) checkOwners(out *findings) {
 	byName, byUID := map[string]known.Account{}, map[string]known.Account{}
 	for _, a := range s.users {
 		byName[a.Name], byUID[strconv.FormatUint(uint64(a.ID), 10)] = a, a
 	}
 	// at puts a problem under the first line of an owner in a file.
 	at := func(h *holding, i int, id ProblemID, format string, args ...any) {
-		out.addf(id, s.files()[i].name, h.first[i], h.owner, format, args...)
+		out.add(id, s.files()[i].name, h.first[i], h.owner, format, args...)
 	}
 	order, held := s.holdings(out, func(owner string) string { return owner })
 	for _, h := range order {
@@ -492,19 +435,16 @@ func (s *Set) owners(out *findings) {
 			if h.first[i] == 0 {
 				continue
 			}
-			switch why := s.whyOpen(h.owner); {
-			case named || numbered || h.owner == Dockremap && s.hasUseradd() || strings.HasPrefix(h.owner, "\ufeff"):
-			case why == nil && s.lookup != nil:
-				at(h, i, ProblemDanglingOwner, "%s", noAccount(h.owner))
-			case why != nil && s.open[h.owner] != nil:
-				at(h, i, ProblemAccountsUnseen, "whether the account %s exists is not known: %v", h.owner, why)
+			id, why := s.missing(h.owner)
+			if id != "" && !named && !numbered && !strings.HasPrefix(h.owner, "\ufeff") {
+				at(h, i, id, "%s", why)
 			}
 			if other := held[a.Name]; numbered && other != nil && other.first[i] > 0 {
-				at(h, i, ProblemNameAndUIDBoth, "%s is the UID of %s, whose name is on line %d: %v read this line only, %v both",
+				at(h, i, problemNameAndUIDBoth, "%s is the UID of %s, whose name is on line %d: %v read this line only, %v both",
 					h.owner, a.Name, other.first[i], reader.Dockerd27, reader.Dockerd)
 			}
 			if h.owner == kubelet && len(h.has[i]) > 1 {
-				at(h, i, ProblemKubelet, "the kubelet takes one range only, not %s", join(h.has[i]))
+				at(h, i, problemKubelet, "the kubelet takes one range only, not %s", join(h.has[i]))
 			}
 		}
 	}

@@ -87,19 +87,19 @@ func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
 	return largest, false
 }
 
-// taken returns the IDs that may not be given in these files, sorted: all that
+// taken returns the IDs that may not be given in either file, sorted: all that
 // any program reads there, and the accounts. Commented ranges are avoided too.
 // Reserved ranges are not included, nor those of owners for which leave is
 // true.
-func (s *Set) taken(leave func(owner string) bool, files ...*File) spans {
+func (s *Set) taken(leave func(owner string) bool) spans {
 	var t spans
-	for i, f := range files {
-		if i > 0 && f.text == files[0].text {
+	for _, f := range s.files() {
+		if f != s.UID && f.text == s.UID.text {
 			continue // as where all ranges are pairs
 		}
-		for l, r := range f.allClaims() {
-			if leave == nil || !leave(l.owner) {
-				t.add(r)
+		for l := range f.allClaims() {
+			if leave == nil || !leave(l.Owner) {
+				t.add(l.Range)
 			}
 		}
 	}
@@ -112,81 +112,75 @@ func (s *Set) taken(leave func(owner string) bool, files ...*File) spans {
 	return t.sort()
 }
 
-// A choice is one try to find a free range.
-type choice struct {
-	soft bool // also in IDs of systemd-nspawn
-	used bool // also in slots of unused UIDs
-}
-
-// choose finds the lowest range that is free in all the files. It uses soft
-// reserved IDs only if nothing else is free, or if the administrator's limits
-// start in them. If the slots of all UIDs leave nothing, it takes the highest
-// range that is not in the slot of an account, since UIDs are given from below.
-func (s *Set) choose(taken spans, p Policy, owner string, files ...*File) (r Range, list []usernskit.Warning, err error) {
-	var largest Range
-	for _, c := range []choice{{false, false}, {true, false}, {false, true}, {true, true}} {
-		if !c.soft && softAt(p.Min) || c.used && s.slots(true, files...) == nil {
-			continue
-		}
-		more := append(reservedSpans(!c.soft), s.slots(!c.used, files...)...)
-		for _, avoid := range p.Avoid {
-			more.add(avoid)
-		}
-		r, ok := taken.choose(more.sort(), p, c.used)
-		if ok {
-			return r, s.rangeWarnings(p, owner, nil, r, files...), nil
-		}
-		if r.Count > largest.Count {
-			largest = r
+// offLimits returns what a policy does not choose besides what is taken,
+// sorted: reserved IDs, with or without the soft ones, what is to be avoided,
+// and the IDs that shadow-utils gives to UIDs without reading the file: to all
+// possible ones, or to those of accounts.
+func (s *Set) offLimits(p Policy, soft, all bool) (list spans) {
+	for _, x := range reservedTable {
+		if soft || !x.Soft {
+			list.add(x.Range)
 		}
 	}
-	return Range{}, nil, exhausted(p, largest)
-}
-
-func exhausted(p Policy, largest Range) error {
-	at := ""
-	if p.Align > 1 {
-		at = fmt.Sprintf(" at a multiple of %d", p.Align)
-	}
-	why := fmt.Sprintf("no %d free IDs%s in both files between %d and %d", p.Count, at, p.Min, p.Max)
-	if largest.Count == 0 {
-		why += ", where all are taken"
-	} else {
-		why += fmt.Sprintf("; the largest hole is %v", largest)
-	}
-	return &ConflictError{Err: ErrExhausted, Want: Range{0, p.Count}, Have: largest, Why: why}
-}
-
-// slots returns the IDs that shadow-utils gives to UIDs without reading the
-// file: of all UIDs, or of existing accounts.
-func (s *Set) slots(all bool, files ...*File) (list spans) {
-	for _, f := range files {
-		w, _ := s.window(f)
+	for _, f := range s.files() {
+		w := s.window(f)
 		if all {
 			list.add(w.slots())
 			continue
 		}
 		for _, a := range s.users {
-			if r, ok := w.slot(a.ID); ok {
-				list.add(r)
+			slot, _ := w.slot(a.ID)
+			list.add(slot)
+		}
+	}
+	for _, avoid := range p.Avoid {
+		list.add(avoid)
+	}
+	return list.sort()
+}
+
+// choose finds the lowest range that is free in both files. It uses soft
+// reserved IDs only if nothing else is free, or if the administrator's limits
+// start in them. If the slots of all UIDs leave nothing, it takes the highest
+// range that is not in the slot of an account, since UIDs are given from below.
+func (s *Set) choose(taken spans, p Policy, owner string) (Range, []usernskit.Warning, error) {
+	var largest Range
+	for _, used := range []bool{false, true} { // also in slots of unused UIDs
+		for _, soft := range []bool{false, true} { // also in IDs of systemd-nspawn
+			if !soft && softAt(p.Min) || used && s.window(s.UID).slots().Count+s.window(s.GID).slots().Count == 0 {
+				continue
+			}
+			r, ok := taken.choose(s.offLimits(p, !soft, !used), p, used)
+			if ok {
+				return r, s.rangeWarnings(p, owner, nil, r), nil
+			}
+			if r.Count > largest.Count {
+				largest = r
 			}
 		}
 	}
-	return list
+	at, hole := "", ", where all are taken"
+	if p.Align > 1 {
+		at = fmt.Sprintf(" at a multiple of %d", p.Align)
+	}
+	if largest.Count > 0 {
+		hole = fmt.Sprintf("; the largest hole is %v", largest)
+	}
+	return Range{}, nil, conflict(ErrExhausted, "", Range{0, p.Count}, Claim{Range: largest},
+		"no %d free IDs%s in both files between %d and %d%s", p.Count, at, p.Min, p.Max, hole)
 }
 
 // rangeWarnings returns the warnings about a range: systemd might use it, or it
 // is in the slots of other UIDs.
-func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range, files ...*File) (list []usernskit.Warning) {
+func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range) (list []usernskit.Warning) {
 	for _, x := range reservedTable {
 		if x.Soft && x.Overlaps(r) && !softAt(p.Min) {
 			list = append(list, usernskit.Warning{ID: string(ProblemReserved), Text: fmt.Sprintf(
 				"%s has IDs of %d to %d: %s; keep those off this host", named(owner, r), x.Start, x.Last(), x.Name)})
 		}
 	}
-	for _, f := range files {
-		w, _ := s.window(f)
-		if n, ok := w.foreignSlot(uid, r); ok {
+	for _, f := range s.files() {
+		if n, ok := s.window(f).foreignSlot(uid, r); ok {
 			return append(list, usernskit.Warning{ID: string(ProblemSlot), Risk: true, Text: fmt.Sprintf(
 				"%s has IDs that useradd gives to UID %d without reading %s (%s, deterministic): do not create that account",
 				named(owner, r), n, f.name, defsFile)})
@@ -196,7 +190,7 @@ func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range, files 
 }
 
 // foreignSlot returns the lowest other UID whose slot overlaps the range.
-func (w window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
+func (w *window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
 	all := w.slots()
 	if !all.Overlaps(r) {
 		return 0, false
@@ -209,42 +203,12 @@ func (w window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
 	return w.uidOf(max(r.Start, all.Start)), true
 }
 
-// free returns nil if a range is free in all the files, else who has some of
-// it.
-func (s *Set) free(p Policy, o string, uid *uint32, r Range, files ...*File) error {
-	if err := checkReserved("", 0, o, r); err != nil {
-		return err
-	}
-	for _, f := range files {
-		if l, have, ok := f.meets(r); ok {
-			return overlapError(f.name, l.number, o, r, l.owner, have)
-		}
-		if err := s.meetsAccount(f == s.UID, o, r); err != nil {
-			return err
-		}
-		w, _ := s.window(f)
-		for _, a := range s.users {
-			if have, ok := w.slot(a.ID); ok && have.Overlaps(r) && (uid == nil || *uid != a.ID) {
-				return &ConflictError{Err: ErrOverlap, File: f.name, Owner: o, Want: r, Holder: a.Name, Have: have,
-					Why: fmt.Sprintf("%s overlaps %v, which useradd gives to %s, UID %d (%s, deterministic)", named(o, r), have, a.Name, a.ID, defsFile)}
-			}
-		}
-	}
-	for _, have := range p.Avoid {
-		if have.Overlaps(r) {
-			return &ConflictError{Err: ErrOverlap, Owner: o, Want: r, Have: have,
-				Why: fmt.Sprintf("%s overlaps %v, which is to be avoided", named(o, r), have)}
-		}
-	}
-	return nil
-}
-
 // checkReserved refuses reserved IDs, except soft ones: see Plan.
-func checkReserved(file string, line int, owner string, r Range) error {
+func checkReserved(owner string, r Range, at Claim) error {
 	for _, x := range reservedTable {
 		if !x.Soft && x.Overlaps(r) {
-			return &ConflictError{Err: ErrReserved, File: file, Line: line, Owner: owner, Want: r, Holder: x.Name, Have: x.Range,
-				Why: fmt.Sprintf("%s has IDs of %d to %d, reserved: %s", named(owner, r), x.Start, x.Last(), x.Name)}
+			return conflict(ErrReserved, owner, r, Claim{at.File, at.Line, x.Name, x.Range},
+				"%s has IDs of %d to %d, reserved: %s", named(owner, r), x.Start, x.Last(), x.Name)
 		}
 	}
 	return nil
@@ -254,15 +218,10 @@ func checkReserved(file string, line int, owner string, r Range) error {
 // largest range of them. Reserved IDs do not count, and soft ones only where
 // the policy starts in them; nor do slots of UIDs.
 func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
-	files := s.files()
-	if p, err = s.resolve(p, files...); err != nil {
+	if p, err = s.resolve(p); err != nil {
 		return 0, Range{}, err
 	}
-	more := append(reservedSpans(!softAt(p.Min)), s.slots(true, files...)...)
-	for _, avoid := range p.Avoid {
-		more.add(avoid)
-	}
-	for hole := range s.taken(nil, files...).holes(more.sort(), p.Min, p.Max) {
+	for hole := range s.taken(nil).holes(s.offLimits(p, !softAt(p.Min), true), p.Min, p.Max) {
 		total += uint64(hole.Count)
 		if hole.Count > largest.Count {
 			largest = hole
@@ -278,47 +237,30 @@ func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
 // checked.
 func (s *Set) Within(owner string, want Request) (Range, error) {
 	o, _ := s.owner(owner, nil)
-	files := s.files()
-	var own [2][]Claim
-	for i, f := range files {
+	var off spans
+	for _, f := range s.files() {
+		var own spans
 		for c := range f.Ranges() {
 			if o.Is(c.Owner) {
-				own[i] = append(own[i], c)
+				own.add(c.Range)
 			}
+		}
+		for other := range own.sort().holes(nil, 0, maxID) {
+			off.add(other)
 		}
 	}
 	p := want.Policy
-	p.Count = cmp.Or(want.Count, p.Count, 65536)
-	taken := s.taken(o.Is, files...)
-	var avoid spans
 	for _, r := range p.Avoid {
-		avoid.add(r)
+		off.add(r)
 	}
-	avoid.sort()
-	var largest Range
-	for _, a := range own[0] {
-		for _, b := range own[1] {
-			if !a.Range.Overlaps(b.Range) {
-				continue
-			}
-			in := p
-			in.Min = max(a.Range.Start, b.Range.Start, p.Min)
-			in.Max = min(a.Range.Last(), b.Range.Last(), cmp.Or(p.Max, maxID))
-			if want.Start != 0 {
-				in.Min, in.Max = max(in.Min, want.Start), min(in.Max, want.Start+p.Count-1)
-			}
-			if in.Min > in.Max {
-				continue
-			}
-			r, ok := taken.choose(avoid, in, false)
-			if ok {
-				return r, nil
-			}
-			if r.Count > largest.Count {
-				largest = r
-			}
-		}
+	p.Count, p.Max = cmp.Or(want.Count, p.Count, 65536), cmp.Or(p.Max, maxID)
+	if want.Start != 0 {
+		p.Min, p.Max = max(p.Min, want.Start), min(p.Max, want.Start+p.Count-1)
 	}
-	return Range{}, &ConflictError{Err: ErrExhausted, Owner: owner, Want: Range{want.Start, p.Count}, Have: largest,
-		Why: fmt.Sprintf("%s has no %d free IDs left in both files", owner, p.Count)}
+	r, ok := s.taken(o.Is).choose(off.sort(), p, false)
+	if !ok {
+		return Range{}, conflict(ErrExhausted, owner, Range{want.Start, p.Count}, Claim{Range: r},
+			"%s has no %d free IDs left in both files", owner, p.Count)
+	}
+	return r, nil
 }

@@ -15,7 +15,7 @@ const defsFile = "/etc/login.defs"
 // A window is the part of login.defs that is about one of the two files.
 type window struct {
 	min, max, count uint64
-	read            bool // the zero window is that of a host without login.defs
+	err             error // why nothing can be chosen
 
 	// Shadow-utils from 4.20 on can give the UID u the range at
 	// min + (u - firstUID) * count, without a look at the file, as long as it
@@ -26,7 +26,7 @@ type window struct {
 }
 
 // shadowWindow holds the defaults of shadow-utils.
-var shadowWindow = window{min: 100000, max: 600100000, count: 65536, firstUID: 1000, lastUID: 60000, read: true}
+var shadowWindow = window{min: 100000, max: 600100000, count: 65536, firstUID: 1000, lastUID: 60000}
 
 // parseDefs reads the keys of login.defs as shadow-utils does: the last one
 // wins, and a value may be in quotes. A comment has a key that starts with "#";
@@ -47,7 +47,7 @@ func parseDefs(texts ...string) map[string]string {
 
 // windowOf returns the window of login.defs for "UID" or "GID". A number that
 // cannot be read counts as not set.
-func windowOf(keys map[string]string, kind string) (window, error) {
+func windowOf(keys map[string]string, kind string) *window {
 	w := shadowWindow
 	yes := func(key string) bool { return strings.EqualFold(keys[key], "yes") }
 	if w.deterministic = yes("SUB_" + kind + "_DETERMINISTIC"); w.deterministic {
@@ -64,16 +64,17 @@ func windowOf(keys map[string]string, kind string) (window, error) {
 	}
 	w.count = min(w.count, maxID)
 	if w.min > w.max || w.min > maxID {
-		return w, &usernskit.FileError{File: defsFile,
+		w.err = &usernskit.FileError{File: defsFile,
 			Err: fmt.Errorf("SUB_%s_MIN %d is above SUB_%s_MAX %d or any ID", kind, w.min, kind, w.max)}
+		return &w
 	}
 	w.max = min(w.max, maxID)
-	return w, nil
+	return &w
 }
 
 // slot returns the range that shadow-utils gives a UID without reading the
 // file, if it does.
-func (w window) slot(uid uint32) (r Range, ok bool) {
+func (w *window) slot(uid uint32) (r Range, ok bool) {
 	u := uint64(uid)
 	if !w.deterministic || w.count == 0 || w.min > w.max || u < w.firstUID || u > w.lastUID {
 		return Range{}, false
@@ -90,7 +91,7 @@ func (w window) slot(uid uint32) (r Range, ok bool) {
 }
 
 // slots returns the IDs of all possible slots.
-func (w window) slots() Range {
+func (w *window) slots() Range {
 	if !w.deterministic || w.count == 0 || w.min > w.max || w.firstUID > w.lastUID {
 		return Range{}
 	}
@@ -99,7 +100,7 @@ func (w window) slots() Range {
 }
 
 // uidOf returns the lowest UID whose slot has an ID.
-func (w window) uidOf(id uint32) uint64 {
+func (w *window) uidOf(id uint32) uint64 {
 	return w.firstUID + (uint64(id)-w.min)/w.count
 }
 
@@ -116,42 +117,32 @@ type Policy struct {
 // resolve completes the policy with the host's limits. A range for both files
 // lies in the windows of both. The error is why nothing can be chosen; the
 // policy is then still good for ranges that are not chosen.
-func (s *Set) resolve(p Policy, files ...*File) (_ Policy, failed error) {
+func (s *Set) resolve(p Policy) (_ Policy, failed error) {
 	low, high, count := uint64(0), uint64(maxID), uint64(65536)
-	for _, f := range files {
-		w, err := s.window(f)
+	for _, f := range s.files() {
+		w := s.window(f)
 		if p.Min == 0 || p.Max == 0 {
-			failed = cmp.Or(failed, err)
+			failed = cmp.Or(failed, w.err)
 		}
 		low, high = max(low, w.min), min(high, w.max)
 		// login.defs may have a count of 0 or a small one for login users; a
 		// container needs ID 65534.
 		count = max(count, w.count)
 	}
-	if p.Min == 0 {
-		p.Min = uint32(low)
-	}
-	if p.Max == 0 {
-		p.Max = uint32(high)
-	}
-	if p.Count == 0 {
-		p.Count = uint32(count)
-	}
-	p.Max, p.Align = min(p.Max, maxID), max(p.Align, 1)
+	p.Min = cmp.Or(p.Min, uint32(low))
+	p.Max = min(cmp.Or(p.Max, uint32(high)), maxID)
+	p.Count = cmp.Or(p.Count, uint32(count))
+	p.Align = max(p.Align, 1)
 	if failed == nil && p.Min > p.Max {
-		failed = &ConflictError{Err: ErrRange, Why: fmt.Sprintf("no ID is both %d or above and %d or below", p.Min, p.Max)}
+		failed = conflict(ErrInvalid, "", Range{}, Claim{}, "no ID is both %d or above and %d or below", p.Min, p.Max)
 	}
 	return p, failed
 }
 
 // window returns the limits for one of the two files.
-func (s *Set) window(f *File) (window, error) {
-	w, err := s.uid, s.uidErr
+func (s *Set) window(f *File) *window {
 	if f == s.GID {
-		w, err = s.gid, s.gidErr
+		return cmp.Or(s.gid, &shadowWindow)
 	}
-	if !w.read {
-		w = shadowWindow
-	}
-	return w, err
+	return cmp.Or(s.uid, &shadowWindow)
 }

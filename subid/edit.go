@@ -1,7 +1,6 @@
 package subid
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/usernskit/usernskit/subid/reader"
@@ -32,8 +31,8 @@ func (f *File) Add(owner string, r Range) error {
 			return nil
 		}
 	}
-	if l, have, ok := f.meets(r); ok {
-		return overlapError(f.name, l.number, owner, r, l.owner, have)
+	if have, ok := f.meets(r); ok {
+		return overlapError(owner, r, have)
 	}
 	return f.insert(Claim{Owner: owner, Range: r})
 }
@@ -49,9 +48,9 @@ func (f *File) insert(list ...Claim) error {
 	}
 	at := -1
 	var above, last line // what the new lines follow, or would at the end
-	for l := range f.entries() {
+	for l := range f.lines() {
 		switch {
-		case at >= 0 && owners[l.owner]:
+		case at >= 0 && owners[l.Owner]:
 			at = -1
 		case at < 0 && nis(l.text):
 			at, above = l.at, last
@@ -62,8 +61,7 @@ func (f *File) insert(list ...Claim) error {
 		above = last
 	}
 	if strings.IndexByte(above.text, 0) >= 0 {
-		return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: above.number, Owner: list[0].Owner, Want: list[0].Range, Holder: above.owner,
-			Why: "a NUL byte: shadow-utils cannot read a line that follows it"}
+		return conflict(ErrUnsafeLine, list[0].Owner, list[0].Range, above.Claim, "a NUL byte: shadow-utils cannot read a line that follows it")
 	}
 	switch {
 	case at >= 0:
@@ -76,14 +74,14 @@ func (f *File) insert(list ...Claim) error {
 	return nil
 }
 
-// meets returns the first line with an ID of r.
-func (f *File) meets(r Range) (line, Range, bool) {
-	for l, have := range f.claims() {
-		if have.Overlaps(r) {
-			return l, have, true
+// meets returns the first claim with an ID of r.
+func (f *File) meets(r Range) (have Claim, ok bool) {
+	for l := range f.claims() {
+		if l.Overlaps(r) {
+			return l.Claim, true
 		}
 	}
-	return line{}, Range{}, false
+	return Claim{}, false
 }
 
 // nis reports whether a line is an NIS entry to shadow-utils.
@@ -96,8 +94,8 @@ func nis(text string) bool {
 // that the owner does not have are not an error.
 //
 // Every other byte stays. If programs differ about a line of the owner with IDs
-// of r, the error is [ErrUnsafeLine] and nothing is removed; [File.Release]
-// removes such lines too.
+// of r, the error is [ErrUnsafeLine] and nothing is removed;
+// [Set.PlanRelease] removes such lines too.
 func (f *File) Remove(owner string, r Range) error {
 	if err := checkOwner(owner); err != nil {
 		return err
@@ -105,65 +103,57 @@ func (f *File) Remove(owner string, r Range) error {
 	if r.Count == 0 {
 		return checkRange(owner, r)
 	}
-	for l, have := range f.claims() {
-		if l.owner != owner || !have.Overlaps(r) {
+	for l := range f.claims() {
+		if l.Owner != owner || !l.Overlaps(r) {
 			continue
 		}
 		if _, alike := plain(l.text); alike.Count == 0 {
-			return f.unsafe(l, have)
+			return l.unsafe()
 		}
 	}
-	f.rewrite(func(l line, have Range) (string, bool) {
-		if l.owner != owner || !have.Overlaps(r) {
+	f.rewrite(func(l line) (string, bool) {
+		if l.Owner != owner || !l.Overlaps(r) {
 			return l.text, true
 		}
 		var left []string
-		if have.Start < r.Start {
-			left = append(left, named(l.owner, Range{have.Start, r.Start - have.Start}))
+		if l.Start < r.Start {
+			left = append(left, named(l.Owner, Range{l.Start, r.Start - l.Start}))
 		}
-		if r.end() < have.end() {
-			left = append(left, named(l.owner, Range{uint32(r.end()), uint32(have.end() - r.end())}))
+		if r.end() < l.end() {
+			left = append(left, named(l.Owner, Range{uint32(r.end()), uint32(l.end() - r.end())}))
 		}
 		return strings.Join(left, "\n"), len(left) > 0
 	})
 	return nil
 }
 
-// Release removes every line that any program reads as o's, under the name or
+// release removes every line that any program reads as o's, under the name or
 // the UID, and returns their number. Every other byte stays.
-func (f *File) Release(o reader.Owner) int {
+func (f *File) release(o reader.Owner) int {
 	released := 0
-	f.rewrite(func(l line, r Range) (string, bool) {
-		if !f.holds(o, l, r) {
-			return l.text, true
+	f.rewrite(func(l line) (string, bool) {
+		found := l.Count > 0 && o.Is(l.Owner)
+		if l.Count == 0 {
+			for other := range reader.Line(l.text) {
+				found = found || o.Is(other.Owner)
+			}
 		}
-		released++
-		return "", false
+		if found {
+			released++
+		}
+		return l.text, !found
 	})
 	return released
 }
 
-// holds reports whether any program reads a line of entries as o's.
-func (f *File) holds(o reader.Owner, l line, r Range) bool {
-	if r.Count > 0 {
-		return o.Is(l.owner)
-	}
-	for found := range reader.Line(l.text) {
-		if o.Is(found.Owner) {
-			return true
-		}
-	}
-	return false
-}
-
 // rewrite replaces every line by what edit returns, or drops it. Line endings
 // stay as they are.
-func (f *File) rewrite(edit func(line, Range) (string, bool)) {
+func (f *File) rewrite(edit func(line) (string, bool)) {
 	var b strings.Builder
 	b.Grow(len(f.text) + 64)
-	for l, r := range f.entries() {
+	for l := range f.lines() {
 		end := l.at + len(l.text)
-		if text, ok := edit(l, r); ok {
+		if text, ok := edit(l); ok {
 			b.WriteString(text)
 			b.WriteString(f.text[end:min(end+1, len(f.text))])
 		}
@@ -171,10 +161,4 @@ func (f *File) rewrite(edit func(line, Range) (string, bool)) {
 	if b.String() != f.text {
 		f.text, f.absent = b.String(), false
 	}
-}
-
-// unsafe is the error about a line of the owner that programs differ about.
-func (f *File) unsafe(l line, have Range) error {
-	return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: l.number, Owner: l.owner, Holder: l.owner, Have: have,
-		Why: fmt.Sprintf("readers differ about %q: %s; write it in plain decimal, or remove it", l.text, reader.Explain(l.text))}
 }

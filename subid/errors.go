@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
@@ -24,40 +25,41 @@ var (
 	ErrSmallRange = errors.New("fewer than 65536 IDs")
 	// ErrHasRange: the owner already has another range than the one asked for.
 	ErrHasRange = errors.New("already has a range")
-	// ErrOwner: a name that the file cannot hold, or that was requested twice.
-	ErrOwner = errors.New("not an owner")
-	// ErrRange: no IDs, misaligned ones, or some past 4294967294.
-	ErrRange = errors.New("not a range")
+	// ErrInvalid: an owner that the file cannot hold or that was requested
+	// twice, or a range of no IDs, misaligned ones, or some past 4294967294.
+	ErrInvalid = errors.New("not valid")
 )
 
 // A ConflictError is why a request is refused, and the place.
 type ConflictError struct {
-	Err    error  // one of the errors above
-	File   string // "/etc/subuid"; "" without a file
-	Line   int    // from 1; 0 without a line
-	Want   Range  // what was asked for, if anything
-	Owner  string // who asked
-	Have   Range  // what exists
-	Holder string // the owner of Have
-	Why    string // the whole in words
+	Err   error  // one of the errors above
+	Owner string // who asked
+	Want  Range  // what was asked for, if anything
+	Have  Claim  // what exists, and where; what is not known is zero
+	Why   string // the whole in words
 }
 
 // Error returns "/etc/subuid:2: dockremap:100000:65536 overlaps alice:110000:1000".
 func (e *ConflictError) Error() string {
-	var b strings.Builder
-	if e.File != "" {
-		b.WriteString(e.File)
-		if e.Line > 0 {
-			fmt.Fprintf(&b, ":%d", e.Line)
-		}
-		b.WriteString(": ")
-	}
-	b.WriteString(e.Why)
-	return b.String()
+	return usernskit.Warning{Pos: usernskit.Pos{File: e.Have.File, Line: e.Have.Line}, Text: e.Why}.String()
 }
 
 // Unwrap returns Err, for [errors.Is].
 func (e *ConflictError) Unwrap() error { return e.Err }
+
+func conflict(err error, owner string, want Range, have Claim, format string, args ...any) error {
+	return &ConflictError{err, owner, want, have, fmt.Sprintf(format, args...)}
+}
+
+func overlapError(owner string, want Range, have Claim) error {
+	return conflict(ErrOverlap, owner, want, have, "%s overlaps %s", named(owner, want), named(have.Owner, have.Range))
+}
+
+// unsafe is the error about a line of the owner that programs differ about.
+func (l line) unsafe() error {
+	return conflict(ErrUnsafeLine, l.Owner, Range{}, l.Claim,
+		"readers differ about %q: %s; write it in plain decimal, or remove it", l.text, reader.Explain(l.text))
+}
 
 // named returns owner and range as a line of the files.
 func named(owner string, r Range) string {
@@ -67,17 +69,12 @@ func named(owner string, r Range) string {
 	return owner + ":" + r.String()
 }
 
-func overlapError(file string, line int, owner string, want Range, holder string, have Range) error {
-	return &ConflictError{Err: ErrOverlap, File: file, Line: line, Owner: owner, Want: want, Holder: holder, Have: have,
-		Why: named(owner, want) + " overlaps " + named(holder, have)}
-}
-
 // checkOwner checks that all programs can read name.
 func checkOwner(name string) error {
 	why := ""
 	switch {
 	case name == "":
-		why = "no owner given"
+		return conflict(ErrInvalid, "", Range{}, Claim{}, "no owner given")
 	case strings.ContainsAny(name, ":\n\x00"):
 		why = "holds a colon, a newline or a NUL"
 	case len(name) > reader.MaxLine-len(":4294967294:4294967294"):
@@ -87,16 +84,13 @@ func checkOwner(name string) error {
 	default:
 		return nil
 	}
-	if name != "" {
-		why = fmt.Sprintf("owner %q %s", name, why)
-	}
-	return &ConflictError{Err: ErrOwner, Owner: name, Why: why}
+	return conflict(ErrInvalid, name, Range{}, Claim{}, "owner %q %s", name, why)
 }
 
 // checkRange checks that the kernel accepts r.
 func checkRange(owner string, r Range) error {
 	if why := r.check(); why != "" {
-		return &ConflictError{Err: ErrRange, Owner: owner, Want: r, Why: named(owner, r) + " " + why}
+		return conflict(ErrInvalid, owner, r, Claim{}, "%s %s", named(owner, r), why)
 	}
 	return nil
 }

@@ -46,8 +46,8 @@ func (f *File) Bytes() []byte {
 // has the others.
 func (f *File) Ranges() iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
-		for l, r := range f.entries() {
-			if r.Count > 0 && !yield(Claim{f.name, l.number, l.owner, r}) {
+		for l := range f.lines() {
+			if l.Count > 0 && !yield(l.Claim) {
 				return
 			}
 		}
@@ -82,24 +82,23 @@ func (f *File) RangesOf(owner string) iter.Seq[Claim] {
 }
 
 // continues reports whether shadow-utils reads the line at text[at] as the end
-// of the one before it, which has a NUL byte; see entries.
+// of the one before it, which has a NUL byte; see lines.
 func continues(text string, at int) bool {
 	before := strings.TrimSuffix(text[:at], "\n")
 	return strings.IndexByte(before[strings.LastIndexByte(before, '\n')+1:], 0) >= 0
 }
 
-// A line is one line of a [File].
+// A line is one line of a [File]. The owner is what precedes the first colon,
+// byte for byte. The range is empty if programs do not read the line alike.
 type line struct {
-	number int    // from 1
-	at     int    // where it starts in the text
-	owner  string // what precedes the first colon, byte for byte
-	text   string // the whole line without its "\n"
+	Claim
+	at   int    // where it starts in the text
+	text string // the whole line without its "\n"
 }
 
-// entries yields every line, with its range if all programs read it alike, else
-// the empty range.
-func (f *File) entries() iter.Seq2[line, Range] {
-	return func(yield func(line, Range) bool) {
+// lines yields every line.
+func (f *File) lines() iter.Seq[line] {
+	return func(yield func(line) bool) {
 		text, number, continued := f.text, 0, false
 		for at := 0; at < len(text); {
 			number++
@@ -111,7 +110,7 @@ func (f *File) entries() iter.Seq2[line, Range] {
 				// it.
 				continued = strings.IndexByte(text[at:end], 0) >= 0
 			}
-			if !yield(line{number, at, text[at : at+owner], text[at:end]}, r) {
+			if !yield(line{Claim{f.name, number, text[at : at+owner], r}, at, text[at:end]}) {
 				return
 			}
 			at = end + 1
@@ -127,14 +126,14 @@ func endOfLine(text string, at int) int {
 	return len(text)
 }
 
-// claims returns every line with every range that any program finds on it, for
+// claims yields every line with every range that any program finds on it, for
 // any owner. A line may come several times, and with ranges that overlap.
 // Comments are left out, although dockerd 28 reads "#alice:100000:65536" as a
 // line of the owner "#alice".
-func (f *File) claims() iter.Seq2[line, Range] {
-	return func(yield func(line, Range) bool) {
-		for l, r := range f.allClaims() {
-			if !comment(l.text) && !yield(l, r) {
+func (f *File) claims() iter.Seq[line] {
+	return func(yield func(line) bool) {
+		for l := range f.allClaims() {
+			if !comment(l.text) && !yield(l) {
 				return
 			}
 		}
@@ -144,80 +143,61 @@ func (f *File) claims() iter.Seq2[line, Range] {
 func comment(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "#") }
 
 // allClaims is claims with the comments.
-func (f *File) allClaims() iter.Seq2[line, Range] {
-	return func(yield func(line, Range) bool) {
-		for l, r := range f.entries() {
-			if r.Count > 0 {
-				if !yield(l, r) {
+func (f *File) allClaims() iter.Seq[line] {
+	return func(yield func(line) bool) {
+		for l := range f.lines() {
+			if l.Count > 0 {
+				if !yield(l) {
 					return
 				}
 				continue
 			}
-			if !oddClaims(l, yield) {
-				return
+			for _, l.Claim = range l.readings() {
+				if !yield(l) {
+					return
+				}
 			}
 		}
-		for l, r := range f.joined() {
-			if !yield(l, r) {
+		for l := range f.joined() {
+			if !yield(l) {
 				return
 			}
 		}
 	}
 }
 
-// oddClaims yields the claims of a line that is not plain. It is a separate
-// function so that plain lines are not allocated.
-func oddClaims(l line, yield func(line, Range) bool) bool {
-	for _, o := range oddRanges(nil, l.text) {
-		l.owner = o.owner
-		if !yield(l, o.Range) {
-			return false
+// readings returns what programs find on a line that is not plain, each owner
+// and range once.
+func (l line) readings() (list []Claim) {
+	for found := range reader.Line(l.text) {
+		for first, last := range found.IDs() {
+			c := Claim{l.File, l.Line, found.Owner, between(first, last)}
+			if !slices.Contains(list, c) {
+				list = append(list, c)
+			}
 		}
 	}
-	return true
+	return list
 }
 
-// joined returns what shadow-utils finds on lines that NUL bytes join.
-func (f *File) joined() iter.Seq2[line, Range] {
-	return func(yield func(line, Range) bool) {
+// joined yields what shadow-utils finds on lines that NUL bytes join.
+func (f *File) joined() iter.Seq[line] {
+	return func(yield func(line) bool) {
 		if strings.IndexByte(f.text, 0) < 0 {
 			return
 		}
-		var starts []line
-		for l := range f.entries() {
-			starts = append(starts, l)
-		}
+		starts := slices.Collect(f.lines())
 		for found := range reader.Joined(f.text) {
 			l := starts[min(found.Line, len(starts))-1]
-			l.owner = found.Owner
+			l.Owner = found.Owner
 			for first, last := range found.IDs() {
-				r := between(first, last)
-				if _, alike := plain(l.text); alike != r && !yield(l, r) {
+				l.Range = between(first, last)
+				if _, alike := plain(l.text); alike != l.Range && !yield(l) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// An owned is a range of an owner.
-type owned struct {
-	owner string
-	Range
-}
-
-// oddRanges appends what programs find on a line that is not plain, each owner
-// and range once.
-func oddRanges(list []owned, text string) []owned {
-	for found := range reader.Line(text) {
-		for first, last := range found.IDs() {
-			o := owned{found.Owner, between(first, last)}
-			if !slices.Contains(list, o) {
-				list = append(list, o)
-			}
-		}
-	}
-	return list
 }
 
 // between is the range of the IDs from first to last, without (uid_t)-1 where

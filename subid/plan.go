@@ -3,7 +3,6 @@ package subid
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -27,9 +26,6 @@ type Request struct {
 	Count uint32
 	// Policy limits the choice. A given Start may lie outside Min and Max.
 	Policy Policy
-	// UnpairedOK allows ranges that start at different IDs in the two files if
-	// they have no common hole.
-	UnpairedOK bool
 	// AllowSmall allows fewer than 65536 IDs. Higher IDs of an image, such as
 	// nobody (65534), then have no ID on the host.
 	AllowSmall bool
@@ -126,20 +122,21 @@ func (s *Set) Find(want Request) (Grant, []usernskit.Warning, error) {
 	want.Owner, want.UID = "", nil
 	p := &planner{set: s, files: s.files()}
 	j, err := p.job(want)
-	if err == nil {
-		err = j.fresh()
-	}
 	if err != nil {
 		return Grant{}, nil, err
 	}
-	p.warnUnseen()
-	return j.grant, p.plan.Warnings, nil
+	r, err := j.fresh()
+	if err != nil {
+		return Grant{}, nil, err
+	}
+	p.adviseHost()
+	return Grant{UID: r, GID: r}, p.plan.Warnings, nil
 }
 
 // A planner meets requests, one after the other.
 type planner struct {
 	set   *Set
-	files []*File
+	files [2]*File
 	plan  usernskit.Plan
 	jobs  []job
 
@@ -193,7 +190,7 @@ func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
 		}
 		for _, name := range names {
 			if other, twice := keys[name]; twice && other != len(p.jobs) {
-				return nil, &ConflictError{Err: ErrOwner, Owner: w.Owner, Why: fmt.Sprintf("%q is requested twice", w.Owner)}
+				return nil, conflict(ErrInvalid, w.Owner, Range{}, Claim{}, "%q is requested twice", w.Owner)
 			}
 			keys[name] = len(p.jobs)
 		}
@@ -211,22 +208,22 @@ func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
 // which programs differ is an error.
 func (p *planner) collect(i int, f *File, keys map[string]int) error {
 	if n := reader.LongLine(f.text); n > 0 {
-		return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: n,
-			Why: fmt.Sprintf("a line too long for %v, which refuses the whole file", reader.Dockerd)}
+		return conflict(ErrUnsafeLine, "", Range{}, Claim{File: f.name, Line: n},
+			"a line too long for %v, which refuses the whole file", reader.Dockerd)
 	}
-	for l, r := range f.entries() {
-		if r.Count > 0 {
-			if n, ok := keys[l.owner]; ok {
-				p.jobs[n].own[i] = append(p.jobs[n].own[i], Claim{f.name, l.number, l.owner, r})
+	for l := range f.lines() {
+		if l.Count > 0 {
+			if n, ok := keys[l.Owner]; ok {
+				p.jobs[n].own[i] = append(p.jobs[n].own[i], l.Claim)
 			}
 			continue
 		}
-		if p.refused[i].number == 0 && reader.RefusesFile(l.text) {
+		if p.refused[i].Line == 0 && reader.RefusesFile(l.text) {
 			p.refused[i] = l
 		}
 		for found := range reader.Line(l.text) {
 			if slices.ContainsFunc(p.jobs, func(j job) bool { return j.owner.Is(found.Owner) }) {
-				return f.unsafe(l, r)
+				return l.unsafe()
 			}
 		}
 	}
@@ -234,19 +231,19 @@ func (p *planner) collect(i int, f *File, keys map[string]int) error {
 }
 
 func (p *planner) job(want Request) (*job, error) {
-	j := &job{planner: p, want: want, grant: Grant{Owner: want.Owner}}
+	j := &job{planner: p, want: want}
 	if want.Count != 0 {
 		want.Policy.Count = want.Count
 	}
-	j.policy, j.noLimits = p.set.resolve(want.Policy, p.files...)
+	j.policy, j.noLimits = p.set.resolve(want.Policy)
 	if want.Slot != nil {
 		if j.noLimits != nil {
 			return nil, j.noLimits
 		}
 		start := uint64(j.policy.Min) + uint64(*want.Slot)*uint64(j.policy.Count)
 		if want.Start != 0 || start+uint64(j.policy.Count)-1 > uint64(j.policy.Max) {
-			return nil, &ConflictError{Err: ErrRange, Owner: want.Owner,
-				Why: fmt.Sprintf("slot %d of %d IDs from %d on ends after %d", *want.Slot, j.policy.Count, j.policy.Min, j.policy.Max)}
+			return nil, conflict(ErrInvalid, want.Owner, Range{}, Claim{},
+				"slot %d of %d IDs from %d on ends after %d", *want.Slot, j.policy.Count, j.policy.Min, j.policy.Max)
 		}
 		j.want.Start = uint32(start)
 	}
@@ -255,12 +252,11 @@ func (p *planner) job(want Request) (*job, error) {
 		return nil, err
 	}
 	if r.Start%j.policy.Align != 0 {
-		return nil, &ConflictError{Err: ErrRange, Owner: want.Owner, Want: r,
-			Why: fmt.Sprintf("%s does not start at a multiple of %d", named(want.Owner, r), j.policy.Align)}
+		return nil, conflict(ErrInvalid, want.Owner, r, Claim{}, "%s does not start at a multiple of %d", named(want.Owner, r), j.policy.Align)
 	}
 	if r.Count < minCount {
 		if !want.AllowSmall {
-			return nil, smallError("", 0, want.Owner, r)
+			return nil, smallError(want.Owner, r, Claim{})
 		}
 		p.warnSmall(uint64(r.Count))
 	}
@@ -272,13 +268,12 @@ func (p *planner) warnSmall(count uint64) {
 		"fewer than 65536 IDs (%d): ID 65534 (nobody) and others of an image cannot be used", count)})
 }
 
-func smallError(file string, line int, owner string, r Range) error {
+func smallError(owner string, r Range, have Claim) error {
 	what := named(owner, r)
 	if r.Start == 0 { // no start was asked for
 		what = text.Count(int(r.Count), "ID", "IDs") + " for " + cmp.Or(owner, "anyone")
 	}
-	return &ConflictError{Err: ErrSmallRange, File: file, Line: line, Owner: owner, Want: r,
-		Why: fmt.Sprintf("%s: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped", what)}
+	return conflict(ErrSmallRange, owner, r, have, "%s: with fewer than 65536 IDs, ID 65534 (nobody) of an image cannot be mapped", what)
 }
 
 func (p *planner) warn(list ...usernskit.Warning) {
@@ -300,32 +295,35 @@ func (j *job) run() error {
 			return err
 		}
 	}
-	uid, gid := ranges(j.own[0]), ranges(j.own[1])
-	j.grant.UIDExisting, j.grant.GIDExisting = len(uid) > 0, len(gid) > 0
-	var err error
-	switch {
-	case len(uid) > 0 && len(gid) > 0:
-		if !slices.Equal(uid, gid) {
-			j.warn(usernskit.Warning{ID: string(ProblemUIDGIDDiffer), Text: fmt.Sprintf(
-				"%s has %s in %s and %s in %s", j.want.Owner, join(uid), UIDFile, join(gid), GIDFile)})
+	have := [2][]Range{ranges(j.own[0]), ranges(j.own[1])}
+	switch from := slices.IndexFunc(have[:], func(list []Range) bool { return len(list) > 0 }); {
+	case from < 0:
+		r, err := j.fresh()
+		if err != nil {
+			return err
 		}
-	case len(uid) > 0:
-		gid, err = j.mirror(1, uid)
-	case len(gid) > 0:
-		uid, err = j.mirror(0, gid)
-	default:
-		err = j.fresh()
-		uid, gid = []Range{j.grant.UID}, []Range{j.grant.GID}
+		have[0], have[1] = []Range{r}, []Range{r}
+	case len(have[1-from]) == 0: // the other file gets the same
+		for _, r := range have[from] {
+			if err := j.free(r, 1-from); err != nil {
+				return err
+			}
+		}
+		have[1-from] = have[from]
+	case !slices.Equal(have[0], have[1]):
+		j.warn(usernskit.Warning{ID: string(ProblemUIDGIDDiffer), Text: fmt.Sprintf(
+			"%s has %s in %s and %s in %s", j.want.Owner, join(have[0]), UIDFile, join(have[1]), GIDFile)})
 	}
-	if err != nil {
-		return err
-	}
-	j.grant.UID, j.grant.GID = uid[0], gid[0]
-	if !j.grant.UIDExisting {
-		j.give(0, uid)
-	}
-	if !j.grant.GIDExisting {
-		j.give(1, gid)
+	j.grant = Grant{j.want.Owner, have[0][0], have[1][0], len(j.own[0]) > 0, len(j.own[1]) > 0}
+	for i, list := range have {
+		for _, r := range list {
+			if len(j.own[i]) == 0 {
+				j.pending[i] = append(j.pending[i], Claim{j.files[i].name, 0, j.want.Owner, r})
+			}
+			if len(j.own[i]) == 0 && j.taken != nil {
+				j.taken.insert(r)
+			}
+		}
 	}
 	j.advise()
 	return nil
@@ -337,28 +335,29 @@ func (j *job) usable(f *File, own []Claim) error {
 	for i, c := range own {
 		// dockerd 27 reads what is under the UID only, dockerd 28 both.
 		if c.Owner != own[0].Owner {
-			return &ConflictError{Err: ErrUnsafeLine, File: f.name, Line: c.Line, Owner: j.want.Owner, Holder: c.Owner, Have: c.Range,
-				Why: fmt.Sprintf("readers differ about lines under %q and under %q, name and UID of one account: keep one kind", own[0].Owner, c.Owner)}
+			return conflict(ErrUnsafeLine, j.want.Owner, Range{}, c,
+				"readers differ about lines under %q and under %q, name and UID of one account: keep one kind", own[0].Owner, c.Owner)
 		}
-		if err := checkReserved(f.name, c.Line, j.want.Owner, c.Range); err != nil {
+		if err := checkReserved(j.want.Owner, c.Range, c); err != nil {
 			return err
 		}
 		for _, d := range own[:i] {
-			if d.Range.Overlaps(c.Range) {
-				return overlapError(f.name, c.Line, c.Owner, c.Range, d.Owner, d.Range)
+			if d.Overlaps(c.Range) {
+				d.Line = c.Line
+				return overlapError(c.Owner, c.Range, d)
 			}
 		}
-		if err := j.set.meetsAccount(f == j.files[0], c.Owner, c.Range); err != nil {
+		if err := j.set.meetsAccount(f, c.Owner, c.Range); err != nil {
 			return err
 		}
 	}
 	if len(own) == 0 {
 		return nil
 	}
-	for l, have := range f.claims() {
+	for l := range f.claims() {
 		for _, c := range own {
-			if l.number != c.Line && l.owner != c.Owner && have.Overlaps(c.Range) {
-				return overlapError(f.name, l.number, c.Owner, c.Range, l.owner, have)
+			if l.Line != c.Line && l.Owner != c.Owner && l.Overlaps(c.Range) {
+				return overlapError(c.Owner, c.Range, l.Claim)
 			}
 		}
 	}
@@ -372,16 +371,16 @@ func (j *job) fit(have []Claim) error {
 	}
 	first, total := have[0], uint64(0)
 	for _, c := range have {
-		total += uint64(c.Range.Count)
+		total += uint64(c.Count)
 	}
 	why := ""
 	switch {
-	case j.want.Start != 0 && first.Range.Start != j.want.Start:
+	case j.want.Start != 0 && first.Start != j.want.Start:
 		why = fmt.Sprintf("not one that starts at %d", j.want.Start)
-	case first.Range.Start%j.policy.Align != 0:
+	case first.Start%j.policy.Align != 0:
 		why = fmt.Sprintf("not one that starts at a multiple of %d", j.policy.Align)
 	case total < minCount && !j.want.AllowSmall:
-		return smallError(first.File, first.Line, j.want.Owner, first.Range)
+		return smallError(j.want.Owner, first.Range, first)
 	case total < minCount && j.want.Count <= minCount:
 		j.warnSmall(total) // it stays
 		return nil
@@ -390,9 +389,8 @@ func (j *job) fit(have []Claim) error {
 	default:
 		return nil
 	}
-	return &ConflictError{Err: ErrHasRange, File: first.File, Line: first.Line, Owner: j.want.Owner,
-		Want: Range{j.want.Start, j.policy.Count}, Holder: first.Owner, Have: first.Range,
-		Why: fmt.Sprintf("%s has %s already, %s; release it first", j.want.Owner, join(ranges(have)), why)}
+	return conflict(ErrHasRange, j.want.Owner, Range{j.want.Start, j.policy.Count}, first,
+		"%s has %s already, %s; release it first", j.want.Owner, join(ranges(have)), why)
 }
 
 func ranges(list []Claim) []Range {
@@ -403,52 +401,66 @@ func ranges(list []Claim) []Range {
 	return out
 }
 
-// free returns nil if a range is free in these files.
+// free returns nil if a range is free in these files, else who has some of it.
 func (j *job) free(r Range, files ...int) error {
+	owner, s := j.want.Owner, j.set
+	if err := checkReserved(owner, r, Claim{}); err != nil {
+		return err
+	}
 	for _, i := range files {
-		if err := j.set.free(j.policy, j.want.Owner, j.owner.UID, r, j.files[i]); err != nil {
+		f := j.files[i]
+		if have, ok := f.meets(r); ok {
+			return overlapError(owner, r, have)
+		}
+		if err := s.meetsAccount(f, owner, r); err != nil {
 			return err
 		}
-		for _, c := range j.pending[i] {
-			if c.Range.Overlaps(r) {
-				return overlapError("", 0, j.want.Owner, r, c.Owner, c.Range)
+		for _, a := range s.users {
+			have, ok := s.window(f).slot(a.ID)
+			if ok && have.Overlaps(r) && (j.owner.UID == nil || *j.owner.UID != a.ID) {
+				return conflict(ErrOverlap, owner, r, Claim{f.name, 0, a.Name, have},
+					"%s overlaps %v, which useradd gives to %s, UID %d (%s, deterministic)", named(owner, r), have, a.Name, a.ID, defsFile)
 			}
+		}
+		for _, c := range j.pending[i] {
+			if c.Overlaps(r) {
+				return overlapError(owner, r, Claim{"", 0, c.Owner, c.Range})
+			}
+		}
+	}
+	for _, have := range j.policy.Avoid {
+		if have.Overlaps(r) {
+			return conflict(ErrOverlap, owner, r, Claim{Range: have}, "%s overlaps %v, which is to be avoided", named(owner, r), have)
 		}
 	}
 	return nil
 }
 
-// fresh finds ranges for a new owner.
-func (j *job) fresh() error {
-	r := Range{j.want.Start, j.policy.Count}
+// fresh finds a range for a new owner.
+func (j *job) fresh() (r Range, err error) {
 	if j.want.Start != 0 {
+		r = Range{j.want.Start, j.policy.Count}
 		if err := j.free(r, 0, 1); err != nil {
-			return err
+			return Range{}, err
 		}
-		j.warn(j.set.rangeWarnings(j.policy, j.want.Owner, j.owner.UID, r, j.files...)...)
-		j.grant.UID, j.grant.GID = r, r
-		return nil
+		j.warn(j.set.rangeWarnings(j.policy, j.want.Owner, j.owner.UID, r)...)
+		return r, nil
 	}
 	if j.noLimits != nil {
-		return j.noLimits
+		return Range{}, j.noLimits
 	}
 	if slot, ok := j.slot(); ok && j.free(slot, 0, 1) == nil {
-		j.grant.UID, j.grant.GID = slot, slot
-		return nil
+		return slot, nil
 	}
 	if j.taken == nil {
-		j.taken = j.set.taken(nil, j.files...)
+		j.taken = j.set.taken(nil)
 		for _, c := range slices.Concat(j.pending[:]...) {
 			j.taken.insert(c.Range)
 		}
 	}
-	r, warnings, err := j.set.choose(j.taken, j.policy, j.want.Owner, j.files...)
-	if errors.Is(err, ErrExhausted) && j.want.UnpairedOK {
-		return errors.Join(j.freshIn(0, &j.grant.UID), j.freshIn(1, &j.grant.GID))
-	}
+	r, warnings, err := j.set.choose(j.taken, j.policy, j.want.Owner)
 	j.warn(warnings...)
-	j.grant.UID, j.grant.GID = r, r
-	return err
+	return r, err
 }
 
 // slot is the range that useradd gives to the owner's UID, if it does.
@@ -456,54 +468,43 @@ func (j *job) slot() (Range, bool) {
 	if j.owner.UID == nil || j.want.Policy.Min != 0 || j.want.Policy.Max != 0 {
 		return Range{}, false
 	}
-	u, _ := j.set.window(j.files[0])
-	g, _ := j.set.window(j.files[1])
-	uid, ok := u.slot(*j.owner.UID)
-	gid, both := g.slot(*j.owner.UID)
+	uid, ok := j.set.window(j.files[0]).slot(*j.owner.UID)
+	gid, both := j.set.window(j.files[1]).slot(*j.owner.UID)
 	return uid, ok && both && uid == gid && uid.Count == j.policy.Count && uid.Start%j.policy.Align == 0
 }
 
-// freshIn finds a range that is free in one file.
-func (j *job) freshIn(i int, r *Range) error {
-	f := j.files[i]
-	policy, err := j.set.resolve(j.want.Policy, f)
-	if err != nil {
-		return err
+// advise adds warnings about an owner.
+func (j *job) advise() {
+	if id, why := j.set.missing(j.want.Owner); id != "" && !j.exists {
+		if id == ProblemDanglingOwner {
+			id = WarnNoAccount
+		}
+		j.warn(usernskit.Warning{ID: string(id), Text: why})
 	}
-	policy.Count = j.policy.Count
-	taken := j.set.taken(nil, f)
-	for _, c := range j.pending[i] {
-		taken.insert(c.Range)
+	if j.grant.UIDExisting || j.grant.GIDExisting {
+		for _, w := range j.set.rangeWarnings(j.policy, j.want.Owner, j.owner.UID, j.grant.UID) {
+			if w.ID == string(ProblemSlot) {
+				w.Risk = false // nothing changes
+				j.warn(w)
+			}
+		}
 	}
-	found, warnings, err := j.set.choose(taken, policy, j.want.Owner, f)
-	j.warn(warnings...)
-	*r = found
-	return err
 }
 
-// mirror checks that the ranges of the other file are free in this one.
-func (j *job) mirror(i int, have []Range) ([]Range, error) {
-	for _, r := range have {
-		err := j.free(r, i)
-		if err != nil && j.want.UnpairedOK {
-			var own Range
-			err = j.freshIn(i, &own)
-			return []Range{own}, err
-		}
-		if err != nil {
-			return nil, err
+// adviseHost adds warnings about the host.
+func (p *planner) adviseHost() {
+	for _, l := range p.refused {
+		if l.Line > 0 {
+			p.warn(usernskit.Warning{ID: string(ProblemReadersDiffer), Pos: usernskit.Pos{File: l.File, Line: l.Line}, Text: fmt.Sprintf(
+				"%q is not three fields: %v, podman and CRI-O refuse the whole file because of it", l.text, reader.Dockerd27)})
 		}
 	}
-	return have, nil
-}
-
-// give records what an owner gets in a file.
-func (j *job) give(i int, list []Range) {
-	for _, r := range list {
-		j.pending[i] = append(j.pending[i], Claim{File: j.files[i].name, Owner: j.want.Owner, Range: r})
-		if j.taken != nil {
-			j.taken.insert(r)
+	for _, n := range p.set.notes {
+		w := usernskit.Warning{ID: string(n.ID), Pos: usernskit.Pos{File: n.File}, Text: n.Text}
+		if n.ID == ProblemAccountsUnseen {
+			w.Pos, w.Text = usernskit.Pos{}, n.Text+": IDs of such accounts cannot be avoided"
 		}
+		p.warn(w)
 	}
 }
 
@@ -541,7 +542,7 @@ func (s *Set) PlanRelease(owner string) (usernskit.Plan, error) {
 	plan := usernskit.Plan{Title: "release the subordinate IDs of " + owner}
 	for _, f := range s.files() {
 		edited := *f
-		if edited.Release(o) > 0 {
+		if edited.release(o) > 0 {
 			plan.Changes = append(plan.Changes, change(f, &edited))
 		}
 	}

@@ -14,10 +14,9 @@ const (
 
 	Dockremap = "dockremap"
 
-	WarnSmallRange  = "small-range"  // fewer IDs than an image needs; a risk
-	WarnNoAccount   = "no-account"   // the owner has no account
-	WarnFileRefused = "file-refused" // strict readers refuse the whole file
-	WarnReuse       = "reuse"        // files of a released range keep their owner
+	WarnSmallRange = "small-range" // fewer IDs than an image needs; a risk
+	WarnNoAccount  = "no-account"  // the owner has no account
+	WarnReuse      = "reuse"       // files of a released range keep their owner
 )
 
 // A Range is Count IDs from Start on. As a flag it is "100000:65536".
@@ -60,11 +59,11 @@ func (r *Range) Set(text string) error {
 	n, end := decimal(start)
 	m, last := decimal(count)
 	if n > maxID || m > maxID || end != len(start) || last != len(count) {
-		return fmt.Errorf("%q is not START:COUNT in plain decimal: %w", text, ErrRange)
+		return fmt.Errorf("%q is not START:COUNT in plain decimal: %w", text, ErrInvalid)
 	}
 	got := Range{uint32(n), uint32(m)}
 	if why := got.check(); why != "" && got != (Range{}) {
-		return fmt.Errorf("%q %s: %w", text, why, ErrRange)
+		return fmt.Errorf("%q %s: %w", text, why, ErrInvalid)
 	}
 	*r = got
 	return nil
@@ -121,16 +120,6 @@ var reservedTable = [...]Reserved{
 	{Range{524288, 1878523904}, "container ranges of systemd-nspawn and nsresourced", true},
 	{Range{2147352576, 65536}, "foreign IDs of systemd", false},
 	{Range{2147483648, 2147483647}, "IDs from 2^31 on, which programs with signed numbers get wrong", false},
-}
-
-// reservedSpans returns the spans of the table, with or without the soft ones.
-func reservedSpans(soft bool) (s spans) {
-	for _, x := range reservedTable {
-		if soft || !x.Soft {
-			s.add(x.Range)
-		}
-	}
-	return s
 }
 
 // softAt reports whether an ID is a soft reserved one.

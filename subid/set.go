@@ -3,6 +3,7 @@ package subid
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -23,23 +24,27 @@ const nsswitchFile = "/etc/nsswitch.conf"
 type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 
-	accountSet
-	uid, gid       window          // of login.defs
-	uidErr, gidErr error           // why a window cannot be used
-	symlinks       []string        // which of the two files is a symbolic link
-	subidSource    string          // what nsswitch.conf names for subid, if not files
-	host           *usernskit.Host // nil for a Set of two files
+	// The accounts of a host; without one there are none, and every name may be
+	// an owner.
+	lookup        *known.Lookup
+	users, groups []known.Account  // the listed ones, and owners that were looked up
+	open          map[string]error // owners whose existence is unknown
+	noPasswd      error            // why, for all owners that are not listed
+
+	uid, gid *window   // of login.defs; nil: the defaults
+	notes    []Problem // about the host: symbolic links, nsswitch.conf, unseen accounts
+	host     *usernskit.Host
 }
 
 // files returns both files.
-func (s *Set) files() []*File {
+func (s *Set) files() [2]*File {
 	if s.UID == nil {
 		s.UID = Parse(UIDFile, nil)
 	}
 	if s.GID == nil {
 		s.GID = Parse(GIDFile, nil)
 	}
-	return []*File{s.UID, s.GID}
+	return [2]*File{s.UID, s.GID}
 }
 
 // Read reads the two files, the accounts and the limits of a host. A file that
@@ -53,7 +58,7 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 		data, err := readOptional(h, path)
 		failed = errors.Join(failed, err)
 		if info, err := h.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			s.symlinks = append(s.symlinks, path)
+			s.note(ProblemSymlink, path, "a symbolic link: useradd, newuidmap and getsubids refuse to open it")
 		}
 		return Parse(path, data)
 	}
@@ -62,28 +67,36 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	if err := errors.Join(failed, err); err != nil {
 		return nil, err
 	}
-	s.uid, s.uidErr = windowOf(defs, "UID")
-	s.gid, s.gidErr = windowOf(defs, "GID")
+	s.uid, s.gid = windowOf(defs, "UID"), windowOf(defs, "GID")
 	list, err := known.Sources(h, "subid")
-	if err != nil {
-		s.unseen = append(s.unseen, err.Error())
-	}
 	if len(list) > 0 && list[0] != "files" {
-		s.subidSource = list[0]
+		s.note(ProblemNSSIgnored, nsswitchFile, fmt.Sprintf(
+			"takes subid from %q: shadow-utils then reads that instead of the files, where its plug-in is installed, and dockerd never does", list[0]))
 	}
-	if err := s.read(ctx, known.New(h), s.files()); err != nil {
+	s.unseen(err)
+	if err := s.readAccounts(ctx, known.New(h)); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// hasUseradd reports whether dockerd finds a program to make dockremap.
-func (s *Set) hasUseradd() bool {
-	if s.host == nil {
-		return true
+func (s *Set) note(id ProblemID, file, text string) {
+	s.notes = append(s.notes, Problem{ID: id, File: file, Text: text})
+}
+
+// unseen notes why there may be accounts that are not listed, if at all.
+func (s *Set) unseen(why error) {
+	if why == nil {
+		return
 	}
-	found, err := known.HasUseradd(s.host)
-	return found || err != nil
+	file := nsswitchFile
+	for _, path := range []string{"/etc/passwd", "/etc/group"} {
+		if strings.Contains(why.Error(), path) {
+			file = path
+			break
+		}
+	}
+	s.note(ProblemAccountsUnseen, file, why.Error())
 }
 
 // readOptional reads a file; one that does not exist is nil.
@@ -129,12 +142,10 @@ func readDefs(h usernskit.Host) (map[string]string, error) {
 // unknown.
 func (s *Set) Owners(ctx context.Context, id uint32) ([]Claim, error) {
 	err := s.find(ctx, strconv.FormatUint(uint64(id), 10))
-	list := s.claimsOf(func(c Claim) bool { return c.Range.Contains(id) })
-	for _, holders := range [][]known.Account{s.users, s.groups} {
-		for _, a := range holders {
-			if a.ID == id {
-				list = append(list, Claim{a.File, a.Line, a.Name, Range{id, 1}})
-			}
+	list := s.claimsOf(func(c Claim) bool { return c.Contains(id) })
+	for _, c := range append(holds(s.users), holds(s.groups)...) {
+		if c.Start == id {
+			list = append(list, c)
 		}
 	}
 	return list, err
@@ -159,12 +170,12 @@ func holds(holders []known.Account) (list []Claim) {
 func (f *File) held() []Claim {
 	var list []Claim
 	first := 0 // where the last line's claims begin
-	for l, r := range f.claims() {
-		if n := len(list); n == 0 || list[n-1].Line != l.number {
+	for l := range f.claims() {
+		if n := len(list); n == 0 || list[n-1].Line != l.Line {
 			first = n
 		}
-		if c := (Claim{f.name, l.number, l.owner, r}); !slices.Contains(list[first:], c) {
-			list = append(list, c)
+		if !slices.Contains(list[first:], l.Claim) {
+			list = append(list, l.Claim)
 		}
 	}
 	return list
@@ -179,15 +190,9 @@ func (s *Set) Held(owner string) []Claim {
 
 // claimsOf returns the claims for which want is true.
 func (s *Set) claimsOf(want func(Claim) bool) []Claim {
-	var list []Claim
-	for _, f := range s.files() {
-		for _, c := range f.held() {
-			if want(c) {
-				list = append(list, c)
-			}
-		}
-	}
-	return list
+	files := s.files()
+	list := append(files[0].held(), files[1].held()...)
+	return slices.DeleteFunc(list, func(c Claim) bool { return !want(c) })
 }
 
 // Mapped returns the map that a dockerd builds for containers where

@@ -40,8 +40,8 @@ func TestSlotsOfUseradd(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			put("login.defs", c.defs)
-			w, err := windowOf(parseDefs(c.defs), "UID")
-			require.NoError(t, err)
+			w := windowOf(parseDefs(c.defs), "UID")
+			require.NoError(t, w.err)
 			for _, uid := range c.uids {
 				put("subuid", "")
 				put("subgid", "")
@@ -91,5 +91,5 @@ func TestUsermodGivesOneMore(t *testing.T) {
 	}
 	assert.EqualValues(t, 65537, have[0].Range.Count)
 	assert.Contains(t, found, ProblemOverlap)
-	assert.Contains(t, found, ProblemFormulaBroken)
+	assert.Contains(t, found, problemFormulaBroken)
 }

@@ -63,7 +63,7 @@ func errorJSON(err error) jsonError {
 	case errors.As(err, &at):
 		e.File, e.Line, e.Column = at.File, at.Line, at.Col
 	case errors.As(err, &ids):
-		e.File, e.Line = ids.File, ids.Line
+		e.File, e.Line = ids.Have.File, ids.Have.Line
 	case errors.As(err, &path):
 		e.File = path.Path
 	}
