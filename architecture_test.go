@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/accounts":       {"internal/answer"},
 	"subid":                   {".", "internal/accounts", "internal/text", "subid/reader"},
 	"subid/reader":            {".", "internal/enum", "github.com/moby/sys/user"},
-	"daemoncfg/dockerd":       {".", "internal/enum", "internal/answer", "mvdan.cc/sh/v3/syntax"},
+	"daemoncfg/dockerd":       {".", "internal/enum", "mvdan.cc/sh/v3/syntax"},
 	"daemoncfg/dockerd/store": {"."},
 	"daemoncfg":               {".", "daemoncfg/dockerd", "daemoncfg/dockerd/store", "internal/accounts", "internal/enum", "internal/fstype", "internal/members", "internal/text", "golang.org/x/sys/unix"},
 	"bootargs":                {".", "internal/enum", "internal/distro", "internal/hostread", "mvdan.cc/sh/v3/syntax"},

@@ -2,16 +2,16 @@ package dockerd
 
 // FlagsOf reads a unit with one environment file, both without a host.
 func FlagsOf(unit, env string) []Flag {
-	svc := combine(readUnit("docker.service", unit))
+	settings := readUnit("docker.service", unit)
 	vars := variables{}
-	for _, set := range svc.environment {
+	for _, set := range inForce(settings, "Environment") {
 		vars.assign(set)
 	}
 	for name, value := range readEnvironmentFile("env", env) {
 		vars[name] = value
 	}
 	var flags []Flag
-	for _, exec := range svc.exec {
+	for _, exec := range inForce(settings, "ExecStart") {
 		words, _ := vars.commandLine(exec)
 		if len(words) > 0 {
 			flags = append(flags, readFlags(words[1:])...)

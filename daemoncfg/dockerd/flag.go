@@ -62,85 +62,71 @@ type origin struct {
 
 // readFlags reads dockerd's arguments as spf13/pflag does. A word that is not a
 // flag or its value is in the list with the reason why dockerd refuses it.
-func readFlags(args []word) []Flag {
-	var flags []Flag
-	for i := 0; i < len(args); i++ {
-		w := args[i]
-		add := func(name, value, spelled, refused string) {
-			flags = append(flags, Flag{Name: name, Value: value, Spelled: spelled, Refused: refused,
-				File: w.from.file, Line: w.from.line, Var: w.from.name})
+func readFlags(args []word) (flags []Flag) {
+	for len(args) > 0 {
+		w := args[0]
+		args = args[1:]
+		add := func(f Flag) {
+			f.File, f.Line, f.Var = w.from.file, w.from.line, w.from.name
+			flags = append(flags, f)
 		}
-		// next is the value of a flag whose word ended without one.
-		next := func(known bool) (value, spelled, refused string) {
-			if i+1 == len(args) && known {
-				return "", w.text, "the flag has no value"
-			}
-			if i+1 == len(args) || !known && strings.HasPrefix(args[i+1].text, "-") {
-				return "", w.text, ""
-			}
-			i++
-			return args[i].text, w.text + " " + args[i].text, ""
-		}
-		switch {
-		case w.text == "--":
-			for _, w = range args[i+1:] {
-				add("", "", w.text, "dockerd takes no arguments besides its flags")
-			}
-			return flags
-		case strings.HasPrefix(w.text, "--"):
-			name, value, given := strings.Cut(w.text[2:], "=")
+		// named adds a flag with its value, or the next word for it.
+		named := func(name, value string, given bool, spelled string) {
 			o, known := flagOption(name)
-			spelled, refused := w.text, ""
+			f := Flag{Name: name, Value: value, Spelled: spelled}
 			switch {
 			case name == "":
-				refused = "this is not a flag"
-			case !given && known && o.Kind == KindBool:
-				value = "true"
-			case !given:
-				value, spelled, refused = next(known)
+				f.Refused = "this is not a flag"
+			case given:
+			case o.Kind == KindBool:
+				f.Value = "true"
+			case len(args) > 0 && (known || !strings.HasPrefix(args[0].text, "-")):
+				f.Value, f.Spelled = args[0].text, spelled+" "+args[0].text
+				args = args[1:]
+			case known:
+				f.Refused = "the flag has no value"
 			}
-			if refused == "" && known {
-				refused = badValue(o, value)
+			if f.Refused == "" {
+				f.Refused = badValue(o, f.Value)
 			}
-			add(name, value, spelled, refused)
-		case strings.HasPrefix(w.text, "-") && w.text != "-":
-			readShort(w.text[1:], add, next)
-		default:
-			add("", "", w.text, "dockerd takes no arguments besides its flags")
+			add(f)
+		}
+		if long, ok := strings.CutPrefix(w.text, "--"); ok && long != "" {
+			name, value, given := strings.Cut(long, "=")
+			named(name, value, given, w.text)
+			continue
+		}
+		if w.text == "--" {
+			for _, w = range args {
+				add(stray(w))
+			}
+			return flags
+		}
+		letters, ok := strings.CutPrefix(w.text, "-")
+		if !ok || letters == "" {
+			add(stray(w))
+		}
+		// -D, -Dl debug, -ldebug, -l=debug
+		for ok && letters != "" {
+			name, letter := short[letters[0]], "-"+letters[:1]
+			letters = letters[1:]
+			o, _ := flagOption(name)
+			switch {
+			case name == "":
+				add(Flag{Spelled: letter, Refused: "dockerd has no such flag"})
+			case o.Kind == KindBool && !strings.HasPrefix(letters, "="):
+				named(name, "", false, letter)
+			default:
+				named(name, strings.TrimPrefix(letters, "="), letters != "", letter+letters)
+				letters = ""
+			}
 		}
 	}
 	return flags
 }
 
-// readShort reads a word of one-letter flags: -D, -Dl debug, -ldebug, -l=debug.
-func readShort(rest string, add func(name, value, spelled, refused string), next func(bool) (string, string, string)) {
-	for rest != "" {
-		name, letter := short[rest[0]], "-"+rest[:1]
-		rest = rest[1:]
-		if name == "" {
-			add("", "", letter, "dockerd has no such flag")
-			continue
-		}
-		o, _ := flagOption(name)
-		if o.Kind == KindBool {
-			value, given := strings.CutPrefix(rest, "=")
-			if !given {
-				add(name, "true", letter, "")
-				continue
-			}
-			add(name, value, letter+"="+value, badValue(o, value))
-			return
-		}
-		value, spelled, refused := strings.TrimPrefix(rest, "="), letter+rest, ""
-		if rest == "" {
-			value, spelled, refused = next(true)
-		}
-		if refused == "" {
-			refused = badValue(o, value)
-		}
-		add(name, value, spelled, refused)
-		return
-	}
+func stray(w word) Flag {
+	return Flag{Spelled: w.text, Refused: "dockerd takes no arguments besides its flags"}
 }
 
 // badValue returns why a flag does not accept a value, or "". Only switches and

@@ -1,8 +1,6 @@
 package dockerd
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -13,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/internal/answer"
 )
 
 // readProcesses reads the running dockerds; meant is the requested one, or 0.
@@ -161,65 +158,4 @@ func sameMounts(h usernskit.Host, pid int) bool {
 	}
 	ours, err := os.Readlink("/proc/self/ns/mnt")
 	return err == nil && ours == theirs
-}
-
-// Running returns the process ID of s's dockerd (0 if not known), or absent. It
-// does not use the socket, where systemd could start dockerd. For a tree it is
-// absent.
-//
-// Ask the daemon itself only if it is found.
-func (s Startup) Running(ctx context.Context, h usernskit.Host) answer.Answer[int] {
-	if !h.Live() {
-		return answer.Absent[int]()
-	}
-	if s.noSystemd {
-		return runningProcess(h)
-	}
-	name := s.Unit
-	if name == "" || path.IsAbs(name) {
-		name = dockerUnit
-	}
-	// systemctl show also answers for units that do not exist.
-	out, exit, err := h.Ask(ctx, "systemctl", "show", name, "docker.socket", "-p", "Id,ActiveState,MainPID")
-	if err != nil || exit != 0 {
-		return answer.Unknown[int](fmt.Errorf("whether %s runs: %w", name, cause(err, exit)))
-	}
-	state := map[string]string{}
-	for block := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n\n") {
-		unit := map[string]string{}
-		for line := range strings.Lines(block) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-			unit[key] = value
-		}
-		state[unit["Id"]] = unit["ActiveState"]
-		if pid, err := strconv.Atoi(unit["MainPID"]); err == nil && pid > 0 {
-			return answer.Found(pid)
-		}
-	}
-	switch state[name] {
-	case "active", "reloading":
-		return answer.Found(0)
-	case "activating", "deactivating":
-		return answer.Unknown[int](fmt.Errorf("%s is %s", name, state[name]))
-	case "":
-		return answer.Unknown[int](errors.New("systemctl does not say whether " + name + " runs"))
-	}
-	if state["docker.socket"] == "active" {
-		return answer.Absent[int]() // asking there would start it
-	}
-	return runningProcess(h)
-}
-
-// runningProcess looks for a dockerd that no init system has started.
-func runningProcess(h usernskit.Host) answer.Answer[int] {
-	pids, err := dockerds(h)
-	if err != nil {
-		return answer.Unknown[int](err)
-	}
-	for _, pid := range pids {
-		if sameMounts(h, pid) {
-			return answer.Found(pid)
-		}
-	}
-	return answer.Absent[int]()
 }

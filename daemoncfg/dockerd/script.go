@@ -19,78 +19,66 @@ type script struct {
 	init       Init
 }
 
+// scriptDirs are where init systems have their scripts: a file of any name, or
+// one in a directory of any name.
+var scriptDirs = [...]struct {
+	path, file string
+	init       Init
+}{
+	{"/etc/init.d", "", InitSysV}, {"/etc/init", "", InitUpstart}, {"/etc/sv", "run", InitRunit},
+	{"/etc/service", "run", InitRunit}, {"/var/service", "run", InitRunit}, {"/service", "run", InitRunit},
+	{"/etc/services.d", "run", InitRunit},
+}
+
 // findScripts finds the scripts that start dockerd, by name or content.
-func findScripts(h usernskit.Host) ([]script, error) {
-	var all []script
-	add := func(file string, init Init) error {
-		data, err := h.ReadFile(file)
-		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, usernskit.ErrNotRegular):
-			return nil
-		case err != nil:
-			return err
-		case !strings.Contains(string(data), "docker") && !named(file):
-			return nil
-		}
-		sc := script{file: file, text: string(data), init: init}
-		if first, _, _ := strings.Cut(sc.text, "\n"); init == InitSysV && strings.Contains(first, "openrc-run") {
-			sc.init = InitOpenRC
-		}
-		if named(file) || sc.init == InitUpstart && strings.Contains(file, "ockerd") {
-			all = append(all, sc)
-			return nil
-		}
-		s := Startup{}
-		if err := s.readScript(h, sc); err != nil {
-			return err
-		}
-		if len(s.Unsure) == 0 || len(s.Flags) > 0 { // it starts dockerd
-			all = append(all, sc)
-		}
-		return nil
-	}
-	for _, dir := range []struct {
-		path, suffix string
-		init         Init
-	}{
-		{"/etc/init.d", "", InitSysV}, {"/etc/init", ".conf", InitUpstart}, {"/etc/sv", "/run", InitRunit},
-		{"/etc/service", "/run", InitRunit}, {"/var/service", "/run", InitRunit}, {"/service", "/run", InitRunit},
-		{"/etc/services.d", "/run", InitRunit},
-	} {
+func findScripts(h usernskit.Host) (all []script, err error) {
+	services := map[string]bool{} // /etc/service/docker leads to /etc/sv/docker
+	for _, dir := range scriptDirs {
 		names, err := list(h, dir.path)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
-			if dir.suffix == ".conf" && !strings.HasSuffix(name, ".conf") {
+			if services[name] && dir.init == InitRunit || dir.init == InitUpstart && !strings.HasSuffix(name, ".conf") {
 				continue
 			}
-			file := path.Join(dir.path, strings.TrimSuffix(name, ".conf")) + dir.suffix
-			known := func(sc script) bool { // /etc/service/docker leads to /etc/sv/docker
-				return dir.init == InitRunit && sc.init == InitRunit && path.Base(path.Dir(sc.file)) == name
-			}
-			if slices.ContainsFunc(all, known) {
+			sc := script{file: path.Join(dir.path, name, dir.file), init: dir.init}
+			data, err := h.ReadFile(sc.file)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, usernskit.ErrNotRegular) {
 				continue
 			}
-			if err := add(file, dir.init); err != nil {
+			if err != nil {
 				return nil, err
+			}
+			sc.text = string(data)
+			if first, _, _ := strings.Cut(sc.text, "\n"); sc.init == InitSysV && strings.Contains(first, "openrc-run") {
+				sc.init = InitOpenRC
+			}
+			starts, err := sc.startsDockerd(h, strings.TrimSuffix(name, ".conf"))
+			if err != nil {
+				return nil, err
+			}
+			if starts {
+				all = append(all, sc)
+				services[name] = dir.init == InitRunit
 			}
 		}
 	}
 	return all, nil
 }
 
-// named reports whether a script is named like dockerd.
-func named(file string) bool {
-	base := strings.TrimSuffix(path.Base(file), ".conf")
-	if base == "run" {
-		base = path.Base(path.Dir(file))
-	}
-	switch base {
+// startsDockerd reports whether a script is named like dockerd, or starts it.
+func (sc script) startsDockerd(h usernskit.Host, name string) (bool, error) {
+	switch name {
 	case "docker", "dockerd", "docker-latest", "docker-ce", "docker.io":
-		return true
+		return true, nil
 	}
-	return false
+	if !strings.Contains(sc.text, "docker") {
+		return false, nil
+	}
+	s := Startup{}
+	err := s.readScript(h, sc)
+	return len(s.Unsure) == 0 || len(s.Flags) > 0, err
 }
 
 // readScript reads the flags from a script.

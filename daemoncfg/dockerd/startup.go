@@ -53,6 +53,9 @@ type Startup struct {
 	// other ones, which are in Others too.
 	PID       int
 	OtherPIDs []int
+	// Stopped: systemd says that Unit does not run. A connection to its socket
+	// would start it.
+	Stopped bool
 	// Unsure lists what is not known: another dockerd may be meant, or flags
 	// may be missing in Flags.
 	Unsure []string
@@ -289,46 +292,40 @@ func (s Startup) byName(name string) (Flag, bool) {
 
 // Restart is the action that starts dockerd with its new configuration.
 func (s Startup) Restart() usernskit.Action {
-	argv := []string{"systemctl", "restart", s.service()}
-	switch {
-	case s.Init == InitSnap:
-		argv = []string{"snap", "restart", "docker"}
-	case s.Init == InitRootless:
-		argv = []string{"systemctl", "--user", "restart", "docker"}
-	case s.Init == InitRunit:
-		argv = []string{"sv", "restart", s.service()}
-	case s.noSystemd, s.Init != InitNone && s.Init != InitSystemd && s.Init != InitProcess:
-		argv = []string{"service", s.service(), "restart"}
-	}
-	where := usernskit.WhereHost
-	if s.tree {
-		where = usernskit.WhereBoot
-	}
-	return usernskit.Action{
-		Why:   "dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped",
-		Argv:  argv,
-		Where: where, Kind: usernskit.ActionRestartDocker,
-	}
+	restart, _ := s.commands()
+	return s.action(usernskit.ActionRestartDocker, restart,
+		"dockerd reads userns-remap, like most of its configuration, only when it starts; the containers that it runs are stopped")
 }
 
 // Reload is the action that makes dockerd take over the keys that it reloads,
 // see [Option]. userns-remap is not one of them.
 func (s Startup) Reload() usernskit.Action {
-	a := s.Restart()
-	a.Why, a.Kind = "dockerd takes this over while it runs", usernskit.ActionReloadDocker
-	a.Argv = slices.Clone(a.Argv)
-	for i, word := range a.Argv {
-		if word == "restart" {
-			a.Argv[i] = "reload"
-		}
+	_, reload := s.commands()
+	return s.action(usernskit.ActionReloadDocker, reload, "dockerd takes this over while it runs")
+}
+
+func (s Startup) action(kind usernskit.ActionKind, argv []string, why string) usernskit.Action {
+	where := usernskit.WhereHost
+	if s.tree {
+		where = usernskit.WhereBoot
 	}
+	return usernskit.Action{Why: why, Argv: argv, Where: where, Kind: kind}
+}
+
+func (s Startup) commands() (restart, reload []string) {
+	name := s.service()
+	hup := []string{"pkill", "-HUP", "-x", "dockerd"} // snap and most scripts know no reload
 	switch {
+	case s.Init == InitSnap:
+		return []string{"snap", "restart", "docker"}, hup
+	case s.Init == InitRootless:
+		return []string{"systemctl", "--user", "restart", "docker"}, []string{"systemctl", "--user", "reload", "docker"}
 	case s.Init == InitRunit:
-		a.Argv = []string{"sv", "hup", s.service()}
-	case s.Init == InitSnap, a.Argv[0] == "service":
-		a.Argv = []string{"pkill", "-HUP", "-x", "dockerd"} // snap and most scripts know no reload
+		return []string{"sv", "restart", name}, []string{"sv", "hup", name}
+	case s.noSystemd, s.Init == InitSysV, s.Init == InitOpenRC, s.Init == InitUpstart:
+		return []string{"service", name, "restart"}, hup
 	}
-	return a
+	return []string{"systemctl", "restart", name}, []string{"systemctl", "reload", name}
 }
 
 // DropFlag describes how to remove a flag by hand, for a package's unit by a

@@ -18,12 +18,15 @@ import (
 // A unit is a unit of systemd: its file first, then its drop-ins in the order
 // in which systemd reads them.
 type unit struct {
-	name   string
-	files  []string
-	pid    int // of the main process, as systemd knows it
-	runs   bool
-	masked bool
-	unsure []string
+	name     string
+	files    []string
+	read     []string // those with the settings
+	settings []setting
+	pid      int // of the main process, as systemd knows it
+	runs     bool
+	stopped  bool
+	masked   bool
+	unsure   []string
 }
 
 const (
@@ -65,12 +68,14 @@ func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 		if !u.ask(ctx, h) && !found {
 			continue
 		}
-		switch starts, err := u.startsDockerd(h); {
-		case err != nil:
+		if err := u.load(h); err != nil {
 			return nil, err
-		case u.masked:
+		}
+		switch {
+		case u.masked && u.isDocker():
 			masked = append(masked, u)
-		case starts:
+		case u.startsDockerd():
+			u.masked = false
 			units = append(units, u)
 		}
 	}
@@ -128,6 +133,7 @@ func (u *unit) ask(ctx context.Context, h usernskit.Host) bool {
 	u.files = append(strings.Fields(answer["FragmentPath"]), strings.Fields(answer["DropInPaths"])...)
 	u.pid, _ = strconv.Atoi(answer["MainPID"])
 	u.runs = u.pid != 0 || answer["ActiveState"] == "active"
+	u.stopped = answer["ActiveState"] == "inactive" || answer["ActiveState"] == "failed"
 	if answer["NeedDaemonReload"] == "yes" {
 		u.unsure = append(u.unsure, fmt.Sprintf("%s: its files changed since systemd read them, and the changes take effect with the next systemctl daemon-reload", u.name))
 	}
@@ -141,8 +147,8 @@ func cause(err error, exit int) error {
 	return fmt.Errorf("exit status %d", exit)
 }
 
-// settings reads the files of the unit. A masked one has none.
-func (u *unit) settings(h usernskit.Host) (read []string, all []setting, err error) {
+// load reads the files of the unit. A masked one has no settings.
+func (u *unit) load(h usernskit.Host) error {
 	for i, file := range u.files {
 		data, err := h.ReadFile(file)
 		switch {
@@ -150,74 +156,63 @@ func (u *unit) settings(h usernskit.Host) (read []string, all []setting, err err
 			u.masked = u.masked || i == 0 // a link to /dev/null
 			continue
 		case err != nil:
-			return nil, nil, err
+			return err
 		case i == 0 && len(data) == 0: // as systemd takes it, too
 			u.masked = true
 		}
-		read = append(read, file)
-		all = append(all, readUnit(file, string(data))...)
+		u.read = append(u.read, file)
+		u.settings = append(u.settings, readUnit(file, string(data))...)
 	}
-	return read, all, nil
+	return nil
 }
 
 // startsDockerd reports whether a unit is for dockerd: by its name, or by what
 // its ExecStart= runs.
-func (u *unit) startsDockerd(h usernskit.Host) (bool, error) {
-	_, settings, err := u.settings(h)
-	if err != nil || u.name == dockerUnit || u.name == snapUnit {
-		return err == nil, err
-	}
-	for _, set := range combine(settings).exec {
+func (u *unit) startsDockerd() bool {
+	return u.isDocker() || slices.ContainsFunc(inForce(u.settings, "ExecStart"), func(set setting) bool {
 		words, _ := variables{}.commandLine(set)
-		if _, ok := dockerdIn(words); ok || runsDockerd.MatchString(set.value) {
-			u.masked = false
-			return true, nil
-		}
-	}
-	u.masked = false // and not used
-	return false, nil
+		_, ok := dockerdIn(words)
+		return ok || runsDockerd.MatchString(set.value)
+	})
 }
+
+func (u *unit) isDocker() bool { return u.name == dockerUnit || u.name == snapUnit }
 
 // runsDockerd finds dockerd in the text of a shell.
 var runsDockerd = regexp.MustCompile(`(^|[\s;&|/"'])(exec\s+)?(\S*/)?dockerd(-rootless\.sh|-current|-latest|-ce)?\s|docker\s+(daemon|-d)\s`)
 
 // readService reads the flags from a unit.
 func (s *Startup) readService(h usernskit.Host, u unit) error {
-	s.Init, s.PID, s.Unsure = InitSystemd, u.pid, append(s.Unsure, u.unsure...)
+	s.Init, s.PID, s.Stopped, s.Unsure = InitSystemd, u.pid, u.stopped, append(s.Unsure, u.unsure...)
 	if u.name == snapUnit {
 		s.Init, s.ConfigFile, s.ConfigFileGiven, s.DataRoot = InitSnap, snapFile, true, snapDataRoot
 	}
-	files, settings, err := u.settings(h)
+	s.Files = append(s.Files, u.read...)
+	vars, err := s.readVariables(h, u.settings)
 	if err != nil {
 		return err
 	}
-	if u.masked {
-		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: the unit is masked", u.files[0]))
-	}
-	s.Files = append(s.Files, files...)
-	svc := combine(settings)
-	vars, err := s.readVariables(h, svc)
-	if err != nil {
-		return err
-	}
+	starts := inForce(u.settings, "ExecStart")
 	switch {
+	case u.masked:
+		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: the unit is masked", u.files[0]))
+		return nil
 	case s.Init == InitSnap:
 		return nil // its wrapper script has fixed flags
-	case u.masked:
-		return nil
-	case len(svc.exec) != 1:
-		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: %d ExecStart= lines are in force, not one", u.name, len(svc.exec)))
+	case len(starts) != 1:
+		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: %d ExecStart= lines are in force, not one", u.name, len(starts)))
 		return nil
 	}
-	s.Exec = svc.exec[0].value
-	words, sure := vars.commandLine(svc.exec[0])
-	place := fmt.Sprintf("%s:%d", svc.exec[0].file, svc.exec[0].line)
+	start := starts[0]
+	s.Exec = start.value
+	words, sure := vars.commandLine(start)
+	place := fmt.Sprintf("%s:%d", start.file, start.line)
 	if wrapper, args, ok, err := scriptOf(h, words); err != nil {
 		return err
 	} else if ok {
 		sh := &shell{host: h, vars: vars, args: args}
 		if wrapper.file == "" {
-			wrapper.file, sh.line = svc.exec[0].file, svc.exec[0].line
+			wrapper.file, sh.line = start.file, start.line
 		} else {
 			s.Files = append(s.Files, wrapper.file)
 		}
@@ -296,12 +291,12 @@ func isDockerd(name string) bool {
 }
 
 // readVariables reads the environment of a service: files over Environment=.
-func (s *Startup) readVariables(h usernskit.Host, svc service) (variables, error) {
+func (s *Startup) readVariables(h usernskit.Host, list []setting) (variables, error) {
 	vars := variables{}
-	for _, set := range svc.environment {
+	for _, set := range inForce(list, "Environment") {
 		vars.assign(set)
 	}
-	for _, set := range svc.files {
+	for _, set := range inForce(list, "EnvironmentFile") {
 		file := strings.TrimPrefix(unspecify(set.value), "-")
 		data, err := h.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -402,32 +397,17 @@ func readUnit(file, text string) []setting {
 	return list
 }
 
-// service is the result of the settings: systemd.service(5), systemd.exec(5).
-type service struct {
-	exec        []setting // ExecStart
-	environment []setting
-	files       []setting // EnvironmentFile
-}
-
-// combine lets later settings add to earlier ones, and an empty one reset them.
-func combine(list []setting) service {
-	var s service
-	add := func(to *[]setting, set setting) {
-		if set.value == "" {
-			*to = nil
-			return
-		}
-		*to = append(*to, set)
-	}
+// inForce are the settings of one key: later ones add to earlier ones, and an
+// empty one resets them (systemd.service(5), systemd.exec(5)).
+func inForce(list []setting, key string) (sets []setting) {
 	for _, set := range list {
-		switch set.key {
-		case "ExecStart":
-			add(&s.exec, set)
-		case "Environment":
-			add(&s.environment, set)
-		case "EnvironmentFile":
-			add(&s.files, set)
+		switch {
+		case set.key != key:
+		case set.value == "":
+			sets = nil
+		default:
+			sets = append(sets, set)
 		}
 	}
-	return s
+	return sets
 }

@@ -52,44 +52,29 @@ func splitWords(s string, escapes bool) []string {
 // last assignment of a name wins.
 func readEnvironmentFile(file, text string) variables {
 	vars := variables{}
-	for i := 0; i < len(text); {
-		name, value, end := readAssignment(text[i:])
-		if isName(name) {
-			line := 1 + strings.Count(text[:i+strings.Index(text[i:], name)], "\n")
-			vars[name] = word{value, origin{file, line, name}}
+	for at := 0; at < len(text); {
+		rest := strings.TrimLeft(text[at:], " \t\r\n")
+		at = len(text) - len(rest)
+		line, _, _ := strings.Cut(rest, "\n")
+		end := at + len(line) + 1
+		name, _, assigns := strings.Cut(line, "=")
+		switch {
+		case strings.HasPrefix(line, "#"), strings.HasPrefix(line, ";"):
+			// A backslash at the end of a comment continues it.
+			for end < len(text) && strings.HasSuffix(text[:end], "\\\n") {
+				line, _, _ = strings.Cut(text[end:], "\n")
+				end += len(line) + 1
+			}
+		case assigns:
+			value, n := readValue(rest[len(name)+1:])
+			end = at + len(name) + 1 + n
+			if name = strings.TrimRight(name, " \t"); isName(name) {
+				vars[name] = word{value, origin{file, 1 + strings.Count(text[:at], "\n"), name}}
+			}
 		}
-		i += end
+		at = end
 	}
 	return vars
-}
-
-// readAssignment reads one assignment or another line, and returns its length.
-func readAssignment(text string) (name, value string, end int) {
-	lineEnd := func(i int) int {
-		if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
-			return i + n + 1
-		}
-		return len(text)
-	}
-	start := strings.TrimLeft(text, " \t\r\n")
-	skip := len(text) - len(start)
-	if start == "" {
-		return "", "", len(text)
-	}
-	if start[0] == '#' || start[0] == ';' {
-		// A backslash at the end of a comment continues it.
-		for end = lineEnd(skip); end < len(text) && strings.HasSuffix(text[:end], "\\\n"); {
-			end = lineEnd(end)
-		}
-		return "", "", end
-	}
-	equal := strings.IndexByte(start, '=')
-	if equal < 0 || strings.Contains(start[:equal], "\n") {
-		return "", "", lineEnd(skip)
-	}
-	name = strings.TrimRight(start[:equal], " \t")
-	value, n := readValue(start[equal+1:])
-	return name, value, skip + equal + 1 + n
 }
 
 // readValue reads what follows the equals sign, up to the line's end.

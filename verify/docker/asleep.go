@@ -17,11 +17,12 @@ func asleep(ctx context.Context, h usernskit.Host, address string) error {
 		return nil
 	}
 	s, err := dockerd.Read(ctx, h)
-	if err != nil || s.Init != dockerd.InitSystemd {
+	if err != nil || s.Init != dockerd.InitSystemd || !s.Stopped {
 		return nil // it would not be started
 	}
-	if _, running, err := s.Running(ctx, h).Get(); running || err != nil {
-		return nil
+	_, exit, err := h.Ask(ctx, "systemctl", "is-active", "docker.socket")
+	if (err != nil || exit != 0) && len(s.OtherPIDs) > 0 {
+		return nil // one that was started by hand listens there
 	}
 	return fmt.Errorf("%w: %s does not run, and a connection to its socket would start it", engine.ErrDown, s.Unit)
 }

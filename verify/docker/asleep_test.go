@@ -17,10 +17,10 @@ func TestLookingStartsNoDaemon(t *testing.T) {
 	host := func(service, socket string) usernskit.Host {
 		return usernskit.Host{Run: func(_ context.Context, argv ...string) ([]byte, error) {
 			line := strings.Join(argv, " ")
-			if !strings.Contains(line, "docker.socket") {
-				return []byte("Id=docker.service\nLoadState=loaded\nActiveState=inactive\nFragmentPath=/lib/systemd/system/docker.service\nMainPID=0\nDropInPaths=\nNeedDaemonReload=no\n"), nil
+			if strings.Contains(line, "docker.socket") {
+				return []byte(socket + "\n"), nil
 			}
-			return []byte("Id=docker.service\nActiveState=" + service + "\nMainPID=0\n\nId=docker.socket\nActiveState=" + socket + "\n"), nil
+			return []byte("Id=docker.service\nLoadState=loaded\nActiveState=" + service + "\nFragmentPath=/lib/systemd/system/docker.service\nMainPID=0\nDropInPaths=\nNeedDaemonReload=no\n"), nil
 		}}
 	}
 	const usual = "unix:///var/run/docker.sock"
