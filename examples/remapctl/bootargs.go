@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -51,7 +50,7 @@ func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	case bootargs.StateCannotTell:
 		code = incomplete
 	}
-	return e.printed(r, code)
+	return e.printed(code, r)
 }
 
 func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
@@ -83,7 +82,7 @@ func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
 		verdict, code = "update-grub stops if one of these commands fails", incomplete
 	}
 	e.text("%s", verdict)
-	return e.printed(s, code)
+	return e.printed(code, s)
 }
 
 // bootargsEdit is set, remove and edit: the first two edit a host, the last one
@@ -143,10 +142,6 @@ func (e *env) bootargsEdit(c *cobra.Command) action {
 	}
 }
 
-type jsonLine struct {
-	Line string `json:"line"`
-}
-
 // filterLine edits standard input.
 func (e *env) filterLine(edit bootargs.Edit) error {
 	text, err := e.read("-")
@@ -160,7 +155,7 @@ func (e *env) filterLine(edit bootargs.Edit) error {
 	if !e.json {
 		fmt.Fprint(e.out, line)
 	}
-	return e.printed(jsonLine{line}, nil)
+	return e.printed(nil, members{"line": line})
 }
 
 // grubby has grubby(8) make an edit, and checks what it did.
@@ -171,18 +166,14 @@ func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
 	}
 	e.warn(p)
 	if len(p.Actions) == 0 {
-		e.say("nothing to do")
-		return e.report(p, usernskit.Receipt{})
+		return e.planned(p)
 	}
 	run := p.Actions[0].Argv
 	e.say("run: %s", quoted(run))
 	if e.dryRun {
-		return errors.Join(e.report(p, usernskit.Receipt{}), findings)
+		return e.report(findings, p, usernskit.Receipt{})
 	}
-	if err := e.agreed(ctx, p); err != nil {
-		return err
-	}
-	if _, err := e.host.Command(ctx, run...); err != nil {
+	if err := e.agreed(ctx, "", p, func() error { _, err := e.host.Command(ctx, run...); return err }); err != nil {
 		return err
 	}
 	e.done = "grubby has edited the entries"
@@ -190,5 +181,5 @@ func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
 		return err
 	}
 	e.next(p.Actions[1:])
-	return e.report(p, usernskit.Receipt{})
+	return e.report(nil, p, usernskit.Receipt{})
 }

@@ -27,10 +27,10 @@ kubelet:200000:65536
 {"live-restore": true}
 -- var/lib/usernskit/journal/1.data --
 -- var/lib/usernskit/journal/1.json --
-{"Schema":3,"ID":"1","Time":"2026-01-02T03:04:05Z","Title":"enable","State":"applied","Files":[{"Path":"/etc/subuid"}]}
+{"Schema":4,"ID":"1","Time":"2026-01-02T03:04:05Z","Title":"enable","State":"applied","Files":[{"Path":"/etc/subuid"}]}
 -- var/lib/usernskit/journal/12.data --
 -- var/lib/usernskit/journal/12.json --
-{"Schema":3,"ID":"12","Time":"2026-01-02T03:04:05Z","Title":"disable","State":"undone","Files":[]}
+{"Schema":4,"ID":"12","Time":"2026-01-02T03:04:05Z","Title":"disable","State":"undone","Files":[]}
 `)
 	var list []string
 	_, out, _ := call(append([]string{"__complete"}, strings.Split(strings.ReplaceAll(words, "DIR", h.Root), " ")...)...)

@@ -17,13 +17,6 @@ func (e *env) daemonSetCommand(c *cobra.Command) action {
 	return e.daemonChange
 }
 
-type jsonDaemonGet struct {
-	File    string          `json:"file"`
-	Pointer string          `json:"pointer"`
-	Line    int             `json:"line"`  // 0 where there is no value
-	Value   json.RawMessage `json:"value"` // null too
-}
-
 func (e *env) daemonGet(ctx context.Context, list []string) error {
 	path, err := daemoncfg.ParsePointer(list[0])
 	if err != nil {
@@ -42,7 +35,7 @@ func (e *env) daemonGet(ctx context.Context, list []string) error {
 		e.note("%s: there is no %s", doc.Name(), list[0])
 		code = findings
 	}
-	return e.printed(jsonDaemonGet{doc.Name(), list[0], line, value}, code)
+	return e.printed(code, members{"file": doc.Name(), "pointer": list[0], "line": line, "value": value})
 }
 
 // daemonChange is daemon set, and without a value daemon unset.

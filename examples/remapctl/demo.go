@@ -38,7 +38,8 @@ func (e *env) demo(ctx context.Context, _ []string) error {
 	e.say("A sample host: Fedora 42 with two rootless users, a daemon.json that someone\n"+
 		"indents by hand, and a hardening guide's sysctl file. It is in %s", root)
 	for _, words := range [][]string{{"plan"}, {"enable", "--yes"}, {"verify"}, {"undo", "--yes"}} {
-		step := &env{in: e.in, out: e.out, err: e.out, ask: e.ask}
+		step := &env{in: e.in, out: e.out, err: e.out}
+		step.ask = step.askDocker
 		words = append(words, "--root", root)
 		e.say("\n$ remapctl %s", quoted(words))
 		if code := step.execute(ctx, append(words, "--color", e.when)); code == 2 {

@@ -47,7 +47,7 @@ func (e *env) drillCommand(c *cobra.Command) action {
 		switch found := (verify.Report{Findings: report.Findings()}); {
 		case e.json || *as == "json":
 			e.json = true
-			err = e.printed(report, nil)
+			err = e.printed(nil, report)
 		case *as == "junit":
 			err = format.JUnit(e.out, found)
 		case *as == "sarif":

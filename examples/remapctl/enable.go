@@ -93,7 +93,7 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	}
 	err := e.during("waiting for docker", func() error {
 		return e.write(func() error {
-			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.ask, Step: e.step}.Run(ctx)
+			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.reported, Step: e.step}.Run(ctx)
 		})
 	})
 	if errors.Is(err, remap.ErrNoSystemd) { // what was written stays
@@ -126,7 +126,7 @@ func (e *env) isBehind(ctx context.Context, receipt usernskit.Receipt, store str
 		return usernskit.Action{}, err
 	}
 	action := startup.Restart()
-	daemon, err := e.ask(ctx)
+	daemon, err := e.reported(ctx)
 	if err != nil {
 		e.note("docker was not restarted: whether it has to be is not known: %v", err)
 		e.next([]usernskit.Action{action})
@@ -143,5 +143,14 @@ func (e *env) isBehind(ctx context.Context, receipt usernskit.Receipt, store str
 		e.next([]usernskit.Action{action})
 		return usernskit.Action{}, findings
 	}
-	return action, e.agreed(ctx, usernskit.Plan{})
+	return action, e.agreed(ctx, "", usernskit.Plan{}, func() error { return nil })
+}
+
+// reported is what a restart has to know of the daemon.
+func (e *env) reported(ctx context.Context) (remap.Daemon, error) {
+	engine, err := e.ask(ctx)
+	if err != nil {
+		return remap.Daemon{}, err
+	}
+	return remap.Daemon{Remapped: engine.Remaps(), DataRoot: engine.RootDir}, nil
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
-	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
@@ -39,11 +38,11 @@ type env struct {
 	out    *output      // data
 	err    io.Writer    // for people
 	prompt bool         // there is a person at a terminal to ask
-	about  string       // what that person is asked, where the plan does not tell
 	aside  func()       // tells that person more before the question; nil: nothing
 	done   string       // what was changed, once something was
 	phase  atomic.Int32 // looking, writing or leaving
-	ask    func(context.Context) (remap.Daemon, error)
+	// ask asks the daemon of a running host.
+	ask func(context.Context) (*engine.Engine, error)
 }
 
 // An action is what a command does.
@@ -156,11 +155,10 @@ func (e *env) look() verify.Options {
 	return opts
 }
 
-// askDocker asks the daemon what a restart has to know.
-func askDocker(ctx context.Context) (remap.Daemon, error) {
-	engine, err := docker.Read(ctx, "")
-	if err != nil {
-		return remap.Daemon{}, err
+// askDocker is ask.
+func (e *env) askDocker(ctx context.Context) (*engine.Engine, error) {
+	if !e.host.Live() {
+		return nil, usernskit.ErrNotLive
 	}
-	return remap.Daemon{Remapped: engine.Remaps(), DataRoot: engine.RootDir}, nil
+	return docker.Read(ctx, "")
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/usernskit/usernskit/verify"
 )
 
-// A jsonRisk is something that a plan warns of, and that --accept-risk accepts.
-type jsonRisk struct {
+// A risk is something that a plan warns of, and that --accept-risk accepts.
+type risk struct {
 	ID   string `json:"id"`
 	Text string `json:"text"`
 }
 
-var riskTexts = []jsonRisk{
+var riskTexts = []risk{
 	{daemoncfg.RiskLiveRestore, "containers keep running across the restart as they are, and docker no longer lists them"},
 	{daemoncfg.RiskSwarm, "the node drops out of its swarm, whose state stays in the other store"},
 	{daemoncfg.RiskPlugins, "managed plugins are not seen after the change, and have to be installed again"},
@@ -53,31 +53,25 @@ func (e *env) explainCommand(c *cobra.Command) action {
 	return e.explain
 }
 
-func (e *env) explain(_ context.Context, list []string) error {
-	out := jsonExplained{verify.Checks(), riskTexts}
-	if len(list) == 1 {
-		other := func(r jsonRisk) bool { return r.ID != list[0] }
-		out = jsonExplained{[]verify.Check{}, slices.DeleteFunc(slices.Clone(riskTexts), other)}
-		if len(out.Risks) == 0 {
-			c, err := verify.Explain(list[0])
+func (e *env) explain(_ context.Context, args []string) error {
+	checks, risks := verify.Checks(), riskTexts
+	if len(args) == 1 {
+		risks = slices.DeleteFunc(slices.Clone(risks), func(r risk) bool { return r.ID != args[0] })
+		checks = []verify.Check{}
+		if len(risks) == 0 {
+			c, err := verify.Explain(args[0])
 			if err != nil {
-				return fmt.Errorf("%q is neither a check nor a risk; this lists them: %s", list[0], e.self("explain"))
+				return fmt.Errorf("%q is neither a check nor a risk; this lists them: %s", args[0], e.self("explain"))
 			}
-			out.Checks = append(out.Checks, c)
 			e.text("%s", strings.TrimSuffix(fmt.Sprint(c), "\n"))
-			return e.printed(out, nil)
+			return e.printed(nil, members{"checks": []verify.Check{c}, "risks": risks})
 		}
 	}
-	for _, c := range out.Checks {
+	for _, c := range checks {
 		e.text("%s  %-8s  %s", c.ID, c.Severity, c.Title)
 	}
-	for _, r := range out.Risks {
+	for _, r := range risks {
 		e.text("%-15s  risk: %s", r.ID, r.Text)
 	}
-	return e.printed(out, nil)
-}
-
-type jsonExplained struct {
-	Checks []verify.Check `json:"checks"`
-	Risks  []jsonRisk     `json:"risks"`
+	return e.printed(nil, members{"checks": checks, "risks": risks})
 }

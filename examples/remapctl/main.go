@@ -65,7 +65,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	e := &env{in: stdin, out: &output{w: stdout}, err: stderr, ask: askDocker}
+	e := &env{in: stdin, out: &output{w: stdout}, err: stderr}
+	e.ask = e.askDocker
 	done := make(chan int, 1)
 	go func() { done <- e.execute(ctx, args) }()
 	var by syscall.Signal
@@ -109,7 +110,7 @@ func (e *env) execute(ctx context.Context, args []string) int {
 		return int(code)
 	}
 	if e.json = e.json || slices.Contains(args, "--json"); !e.out.written {
-		_ = e.printed(errorJSON(err), nil)
+		_ = e.printed(nil, errorMembers(err))
 	}
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
 		err = errInterrupted // the rest is how a command ends early

@@ -203,9 +203,9 @@ func (e *env) translate(name string, m userns.Mapping, id *uint32) error {
 	}
 	if lines == nil {
 		e.note("%d is not mapped in %s, in either direction", *id, shown)
-		return e.printed(out, findings)
+		return e.printed(findings, out)
 	}
-	return e.printed(out, nil)
+	return e.printed(nil, out)
 }
 
 // counterpart is what an ID is on the other side; nil if it is not mapped.
@@ -234,7 +234,7 @@ func (e *env) describe(id uint32, from idspace.Sources, code error) error {
 		}
 		return list
 	}
-	return e.printed(jsonDescription{id, meanings(idspace.Users), meanings(idspace.Groups)}, code)
+	return e.printed(code, jsonDescription{id, meanings(idspace.Users), meanings(idspace.Groups)})
 }
 
 // draw is map without an ID.
@@ -245,7 +245,7 @@ func (e *env) draw(f mapFlags, from idspace.Sources, code error) error {
 	}
 	space := idspace.New(of, from)
 	if e.json {
-		return e.printed(space, code)
+		return e.printed(code, space)
 	}
 	name, _ := e.host.ReadFile("/etc/hostname")
 	host := text.Visible(strings.TrimSpace(string(name)))

@@ -15,14 +15,6 @@ import (
 	"github.com/usernskit/usernskit/shift"
 )
 
-// jsonMigrate is what migrate prints with --json.
-type jsonMigrate struct {
-	DryRun  bool   `json:"dry_run"`
-	Receipt string `json:"receipt"` // empty where the list of copies was not written
-	remap.Migration
-	jsonPlan
-}
-
 func (e *env) migrateCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	from := c.Flags().String("from", "", "copy from `STORE`: plain, or the UID.GID of a remapped one (default: the other one)")
@@ -52,15 +44,17 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 			e.say("nothing to do")
 			return e.migrated(m, "", nil)
 		}
-		e.about = fmt.Sprintf("This copies %s to %s.", text.Count(todo, "volume", "volumes"), m.To)
-		if err := e.agreed(ctx, m.Plan); err != nil {
-			return err
-		}
+		about := fmt.Sprintf("This copies %s to %s.", text.Count(todo, "volume", "volumes"), m.To)
 		var receipt usernskit.Receipt
-		if err := e.write(func() (err error) {
+		ran := false
+		if err := e.agreed(ctx, about, m.Plan, func() (err error) {
+			ran = true
 			m, receipt, err = m.Run(ctx, e.migrateMeter(m))
 			return err
 		}); err != nil {
+			if !ran {
+				return err
+			}
 			if receipt.ID != "" {
 				e.done = fmt.Sprintf("volumes were copied (receipt %s)", receipt.ID)
 			}
@@ -72,9 +66,7 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 			}
 		}
 		e.next(m.Plan.Actions)
-		if receipt.ID != "" {
-			e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
-		}
+		e.wayBack(receipt)
 		if refused > 0 {
 			e.note("not copied: %s", strings.Join(refusals(m), "; "))
 			return e.migrated(m, receipt.ID, behind)
@@ -84,7 +76,7 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 }
 
 func (e *env) migrated(m remap.Migration, receipt string, code error) error {
-	return e.printed(jsonMigrate{e.dryRun, receipt, m, planJSON(m.Plan)}, code)
+	return e.printed(code, members{"dry_run": e.dryRun, "receipt": receipt}, m, m.Plan)
 }
 
 // showMigration prints what becomes of each volume.

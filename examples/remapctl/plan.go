@@ -91,20 +91,11 @@ func (e *env) plan(ctx context.Context, c *cobra.Command, want *remap.Request) e
 		e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), e.commandLine(c, append(e.accepted, e.open(p.Plan)...)))
 		return code
 	}
-	uid := jsonGrant{p.Grant.UID, p.Grant.UIDExisting}
-	return e.printed(jsonEnable{p.Remap, uid, jsonGrant{p.Grant.GID, p.Grant.GIDExisting}, planJSON(p.Plan)}, code)
-}
-
-type jsonGrant struct {
-	subid.Range
-	Existing bool `json:"existing"`
-}
-
-type jsonEnable struct {
-	Remap daemoncfg.Remap `json:"remap"`
-	UID   jsonGrant       `json:"uid"`
-	GID   jsonGrant       `json:"gid"`
-	jsonPlan
+	side := func(r subid.Range, existing bool) members {
+		return members{"start": r.Start, "count": r.Count, "existing": existing}
+	}
+	g := p.Grant
+	return e.printed(code, members{"remap": p.Remap, "uid": side(g.UID, g.UIDExisting), "gid": side(g.GID, g.GIDExisting)}, p.Plan)
 }
 
 // A number is the value of a flag: from 1 on, 0 where it was not given.

@@ -29,7 +29,7 @@ func (e *env) preflightCommand(c *cobra.Command) action {
 		if !e.json {
 			err = forecast.WriteText(e.out)
 		}
-		return errors.Join(err, e.printed(forecast, code))
+		return errors.Join(err, e.printed(code, forecast))
 	}
 }
 

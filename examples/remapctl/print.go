@@ -57,24 +57,34 @@ func (e *env) finish(err error) error {
 	return fmt.Errorf("standard output: %w", lost)
 }
 
-// printed ends a command that came to code: with --json it prints v, a struct,
-// as one object that begins with "schema".
-func (e *env) printed(v any, code error) error {
+// members are those of a JSON object that no type has.
+type members map[string]any
+
+// list is items, in JSON never null.
+func list[T any](items []T) []T { return append([]T{}, items...) }
+
+// printed ends a command that came to code: with --json it prints one object,
+// with "schema" and the members of every part.
+func (e *env) printed(code error, parts ...any) error {
 	if !e.json {
 		return code
 	}
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return err
+	text := `{"schema":1`
+	for _, part := range parts {
+		var one strings.Builder
+		enc := json.NewEncoder(&one)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(part); err != nil {
+			return err
+		}
+		inner := strings.TrimPrefix(strings.TrimSuffix(one.String(), "}\n"), "{")
+		text += "," + strings.TrimPrefix(inner, `"schema":1,`)
 	}
-	members := strings.TrimPrefix(text.String(), "{")
-	if !strings.HasPrefix(members, "\n  \"schema\": ") {
-		members = "\n  \"schema\": 1," + members
+	var out bytes.Buffer
+	err := json.Indent(&out, []byte(text+"}\n"), "", "  ")
+	if err == nil {
+		_, err = e.out.Write(out.Bytes())
 	}
-	_, err := io.WriteString(e.out, "{"+members)
 	return errors.Join(err, code)
 }
 

@@ -56,5 +56,5 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 		rows = append(rows, []string{fmt.Sprint(p.PID), fmt.Sprint(p.HostUID), in, name, p.Command})
 	}
 	code := e.notSeen(append(gaps, seen.Gaps()...))
-	return errors.Join(e.table(rows), e.printed(out, code))
+	return errors.Join(e.table(rows), e.printed(code, out))
 }

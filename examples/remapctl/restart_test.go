@@ -13,19 +13,20 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
-	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // Enable wrote the files some time ago, without --restart. Now it is run with it.
 func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 	const store = "165536.165536"
-	old := remap.Daemon{DataRoot: "/var/lib/docker"}
-	good := remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/" + store}
+	remapped := []string{"name=userns"}
+	old := engine.Engine{RootDir: "/var/lib/docker"}
+	good := engine.Engine{SecurityOptions: remapped, RootDir: "/var/lib/docker/" + store}
 	for name, c := range map[string]struct {
 		init   string // files of another than systemd
-		before remap.Daemon
+		before engine.Engine
 		down   bool
-		after  remap.Daemon
+		after  engine.Engine
 		flags  []string
 		want   error
 		ran    string
@@ -33,7 +34,7 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 	}{
 		"behind":             {before: old, after: good, flags: []string{"--yes"}, ran: "systemctl restart docker", says: "docker is not: it does not say that it is remapped"},
 		"as configured":      {before: good, flags: []string{"--yes"}, says: "nothing to do\n"},
-		"in another store":   {before: remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/1.1"}, after: good, flags: []string{"--yes"}, ran: "systemctl restart docker", says: "not .../165536.165536"},
+		"in another store":   {before: engine.Engine{SecurityOptions: remapped, RootDir: "/var/lib/docker/1.1"}, after: good, flags: []string{"--yes"}, ran: "systemctl restart docker", says: "not .../165536.165536"},
 		"does not answer":    {down: true, flags: []string{"--yes"}, want: incomplete, says: "docker was not restarted: whether it has to be is not known: no such socket\nthen, once "},
 		"dry":                {before: old, flags: []string{"--dry-run"}, want: findings, says: " runs: systemctl restart docker"},
 		"nobody was asked":   {before: old, want: errors.New("give --yes"), says: "docker is not"},
@@ -51,14 +52,14 @@ func TestEnableRestartsADockerThatHasNotTakenTheFilesUp(t *testing.T) {
 				}
 				return nil, nil
 			}
-			e.ask = func(context.Context) (remap.Daemon, error) {
+			e.ask = func(context.Context) (*engine.Engine, error) {
 				switch {
 				case c.down:
-					return remap.Daemon{}, errors.New("no such socket")
+					return nil, errors.New("no such socket")
 				case ran == nil:
-					return c.before, nil
+					return &c.before, nil
 				}
-				return c.after, nil
+				return &c.after, nil
 			}
 			e.yes, e.dryRun = slices.Contains(c.flags, "--yes"), slices.Contains(c.flags, "--dry-run")
 			e.restarts = c.flags != nil || c.want != nil
@@ -106,13 +107,48 @@ func TestWithRestartOnlyTheRestIsLeftToDo(t *testing.T) {
 	}
 }
 
-func TestTheQuestionNamesWhatRuns(t *testing.T) {
+func TestTheQuestionNamesWhatRunsWhatStopsAndWhatDisappears(t *testing.T) {
 	sysctl := usernskit.Action{Argv: []string{"sysctl", "-p", "/etc/sysctl.d/x.conf"}}
 	restart := usernskit.Action{Argv: []string{"systemctl", "restart", "docker"}, Kind: usernskit.ActionRestartDocker}
-	change := usernskit.Change{Path: "/etc/docker/daemon.json", Before: []byte(`{"userns-remap": "default"}`), After: []byte("{}")}
+	change := func(before, after string) usernskit.Plan {
+		return usernskit.Plan{Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte(before), After: []byte(after)}}, Actions: []usernskit.Action{sysctl, restart}}
+	}
+	off, on := change(`{"userns-remap": "default"}`, `{}`), change(`{}`, `{"userns-remap": "default"}`)
 	e := &env{host: hosttest.Tree(t, "-- etc/hostname --\nx\n")}
-	p := usernskit.Plan{Changes: []usernskit.Change{change}, Actions: []usernskit.Action{sysctl, restart}}
-	assert.Equal(t, "This writes /etc/docker/daemon.json. Docker is not restarted by this: it runs on as it is. The way back: "+e.self("undo"), e.decision(t.Context(), p))
+	var daemon *engine.Engine
+	e.ask = func(context.Context) (*engine.Engine, error) {
+		if daemon == nil {
+			return nil, engine.ErrDown
+		}
+		return daemon, nil
+	}
+	const writes = "This writes /etc/docker/daemon.json. "
+	back := " The way back: " + e.self("undo")
+	ask := func(p usernskit.Plan) string { return e.decision(t.Context(), "", p) }
+	assert.Equal(t, writes+"Docker is not restarted by this: it runs on as it is."+back, ask(off), "docker is down")
 	e.restarts = true
-	assert.Contains(t, e.decision(t.Context(), p), "It runs sysctl -p /etc/sysctl.d/x.conf. Docker is restarted; which containers stop is not known")
+	assert.Contains(t, ask(off), "It runs sysctl -p /etc/sysctl.d/x.conf. Docker is restarted; which containers stop is not known")
+
+	daemon = &engine.Engine{SecurityOptions: []string{"name=userns"}, RootDir: "/var/lib/docker/165536.165536", Images: make([]engine.Image, 3), Volumes: make([]engine.Volume, 2),
+		Containers: []engine.Container{{Name: "web", Running: true}, {Name: "old"}, {Name: "db\x1b", Running: true}}}
+	const stop = "Docker is restarted; 2 running containers stop: web, db\\x1b."
+	const gone = " What is in /var/lib/docker/165536.165536 is not seen once remapping is off: 3 images, 3 containers, 2 volumes."
+	assert.Contains(t, ask(off), stop+gone+back)
+	for name, p := range map[string]usernskit.Plan{
+		"on":                       on,
+		"it stays on":              change(`{"userns-remap": "default"}`, `{"userns-remap": "default", "debug": true}`),
+		"a key that only looks so": change(`{"labels": ["userns-remap=a"]}`, `{}`),
+		"it was off":               change(`{"userns-remap": ""}`, `{}`),
+	} {
+		assert.Contains(t, ask(p), stop+back, name)
+	}
+	e.restarts = false
+	assert.Equal(t, writes+"Docker is not restarted by this: it runs on as it is."+gone+back, ask(off))
+	flag := usernskit.Change{Path: "/etc/default/docker", Before: []byte("DOCKER_OPTS=--userns-remap=default\n"), After: []byte("DOCKER_OPTS=\n")}
+	assert.Contains(t, ask(usernskit.Plan{Changes: []usernskit.Change{flag}}), gone, "by its flag")
+	assert.NotContains(t, ask(usernskit.Plan{Changes: append([]usernskit.Change{flag}, on.Changes...)}), "not seen", "the flag goes into the file")
+
+	daemon.Containers = nil
+	e.restarts = true
+	assert.Contains(t, ask(on), "0 running containers stop: none.")
 }

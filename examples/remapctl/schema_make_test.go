@@ -20,8 +20,12 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/fleet"
 	"github.com/usernskit/usernskit/idspace"
+	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/shift"
+	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/drill"
 	"github.com/usernskit/usernskit/verify/preflight"
@@ -30,15 +34,15 @@ import (
 // printed is what each command prints with --json. The schemas are made from
 // these types and the comments of their fields.
 var printed = map[string]any{
-	"error":  jsonError{},
-	"enable": jsonWrite{}, "disable": jsonWrite{}, "undo": jsonWrite{}, "subid-add": jsonWrite{}, "subid-release": jsonWrite{},
-	"daemon-set": jsonWrite{}, "daemon-unset": jsonWrite{}, "bootargs-set": jsonWrite{}, "bootargs-remove": jsonWrite{},
-	"plan": jsonEnable{}, "preflight": preflight.Forecast{}, "ps": jsonProcesses{}, "explain": jsonExplained{},
+	"error":  errorForm{},
+	"enable": writeForm{}, "disable": writeForm{}, "undo": writeForm{}, "subid-add": writeForm{}, "subid-release": writeForm{},
+	"daemon-set": writeForm{}, "daemon-unset": writeForm{}, "bootargs-set": writeForm{}, "bootargs-remove": writeForm{},
+	"plan": planForm{}, "preflight": preflight.Forecast{}, "ps": jsonProcesses{}, "explain": explainForm{},
 	"verify": verify.Report{},
 	"map":    idspace.Space{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
-	"subid-list": fleet.Export{}, "subid-audit": jsonProblems{}, "subid-find": jsonFound{}, "subid-owner": jsonOwners{},
-	"daemon-get": jsonDaemonGet{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": jsonLine{},
-	"undo-list": jsonReceipts{}, "undo-forget": jsonForgotten{}, "shift": jsonShift{}, "migrate": jsonMigrate{}, "progress": jsonProgress{}, "drill": drill.Report{},
+	"subid-list": fleet.Export{}, "subid-audit": problemsForm{}, "subid-find": foundForm{}, "subid-owner": ownersForm{},
+	"daemon-get": daemonGetForm{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": lineForm{},
+	"undo-list": receiptsForm{}, "undo-forget": forgottenForm{}, "shift": shiftForm{}, "migrate": migrateForm{}, "progress": jsonProgress{}, "drill": drill.Report{},
 }
 
 // TestSchemas holds the files in schema to the types; go generate has it write them.
@@ -174,6 +178,91 @@ func (m maker) doc(t *testing.T, typ reflect.Type, field string) string {
 		}
 	}
 	return m.docs[dir][fmt.Sprintf("%s.%s", typ.Name(), field)]
+}
+
+// The forms are of what no type has: see [members].
+type errorForm struct {
+	Error struct {
+		Text   string `json:"text"`
+		ID     string `json:"id"` // what kind of error, where a program may want to decide on it
+		File   string `json:"file"`
+		Line   int    `json:"line"`
+		Column int    `json:"column"`
+	} `json:"error"`
+}
+
+type writeForm struct {
+	DryRun  bool   `json:"dry_run"`
+	Receipt string `json:"receipt"` // empty where nothing was written
+	usernskit.Plan
+}
+
+type planForm struct {
+	Remap daemoncfg.Remap `json:"remap"`
+	UID   grantForm       `json:"uid"`
+	GID   grantForm       `json:"gid"`
+	usernskit.Plan
+}
+
+type grantForm struct {
+	subid.Range
+	Existing bool `json:"existing"`
+}
+
+type migrateForm struct {
+	DryRun  bool   `json:"dry_run"`
+	Receipt string `json:"receipt"` // empty where the list of copies was not written
+	remap.Migration
+	usernskit.Plan
+}
+
+type shiftForm struct {
+	Dir    string `json:"dir"`
+	DryRun bool   `json:"dry_run"`
+	shift.Report
+	Mixed bool        `json:"mixed"`
+	State shift.State `json:"state"`
+}
+
+type forgottenForm struct {
+	DryRun    bool     `json:"dry_run"`
+	Forgotten []string `json:"forgotten"`
+}
+
+type receiptsForm struct {
+	Receipts []jsonReceipt `json:"receipts"`
+}
+
+type explainForm struct {
+	Checks []verify.Check `json:"checks"`
+	Risks  []risk         `json:"risks"`
+}
+
+type problemsForm struct {
+	Problems []subid.Problem `json:"problems"`
+}
+
+type ownersForm struct {
+	ID       uint32        `json:"id"`
+	Owners   []subid.Claim `json:"owners"`
+	Reserved string        `json:"reserved"`
+}
+
+type foundForm struct {
+	UID   uint32 `json:"uid"`
+	GID   uint32 `json:"gid"`
+	Count uint32 `json:"count"`
+}
+
+type daemonGetForm struct {
+	File    string          `json:"file"`
+	Pointer string          `json:"pointer"`
+	Line    int             `json:"line"`  // 0 where there is no value
+	Value   json.RawMessage `json:"value"` // null too
+}
+
+type lineForm struct {
+	Line string `json:"line"`
 }
 
 // A changeForm is what a [usernskit.Change] is in JSON.

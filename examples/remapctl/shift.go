@@ -16,15 +16,6 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// jsonShift is what shift prints with --json.
-type jsonShift struct {
-	Dir    string `json:"dir"`
-	DryRun bool   `json:"dry_run"`
-	shift.Report
-	Mixed bool        `json:"mixed"`
-	State shift.State `json:"state"`
-}
-
 // The risks of shift, see riskTexts.
 const (
 	riskInUse = "in-use"
@@ -55,10 +46,10 @@ func (e *env) shiftCommand(c *cobra.Command) action {
 		var meter *meter
 		tell := func(p shift.Progress) { meter.at(p.Files, p.Total) }
 		do := func() (shift.Job, error) { return shift.Undo(ctx, dir, opt, tell) }
-		e.about = fmt.Sprintf("This moves the owners of %s back.", dir)
+		about := fmt.Sprintf("This moves the owners of %s back.", dir)
 		switch {
 		case *resume:
-			e.about = fmt.Sprintf("This goes on with the job of %s.", dir)
+			about = fmt.Sprintf("This goes on with the job of %s.", dir)
 			do = func() (shift.Job, error) { return shift.Resume(ctx, dir, opt, tell) }
 		case !*undo:
 			a, b, err := e.shiftRanges(ctx, *from, *to)
@@ -83,7 +74,7 @@ func (e *env) shiftCommand(c *cobra.Command) action {
 			if err := job.Refusal(); err != nil {
 				return fmt.Errorf("%w%s", err, shiftHint(job))
 			}
-			e.about = fmt.Sprintf("This moves the owners of %s %s.", job.Dir, way)
+			about = fmt.Sprintf("This moves the owners of %s %s.", job.Dir, way)
 			do = func() (shift.Job, error) { return shift.Run(ctx, job, tell) }
 			if e.dryRun {
 				return e.shifted(job, findings)
@@ -91,11 +82,8 @@ func (e *env) shiftCommand(c *cobra.Command) action {
 		case e.dryRun:
 			return errors.New("--dry-run: not with --resume or --undo")
 		}
-		if err := e.agreed(ctx, usernskit.Plan{}); err != nil {
-			return err
-		}
 		var job shift.Job
-		err := e.write(func() error {
+		err := e.agreed(ctx, about, usernskit.Plan{}, func() error {
 			meter = e.meter()
 			defer meter.end()
 			var err error
@@ -111,7 +99,7 @@ func (e *env) shiftCommand(c *cobra.Command) action {
 				e.note("remapctl: %v", err)
 			}
 			e.note("some owners are moved and some are not; to go on: %s", e.self(again...))
-			return e.printed(errorJSON(err), behind)
+			return e.printed(behind, errorMembers(err))
 		}
 		if errors.Is(err, shift.ErrRefused) && *undo {
 			err = fmt.Errorf("%w%s", err, shiftHint(job))
@@ -151,7 +139,7 @@ func (e *env) shifted(job shift.Job, err error) error {
 		e.note("%d files were made after the job, and were moved too", r.New)
 	}
 	e.say("%s: %s", job.Dir, job.State)
-	return e.printed(jsonShift{job.Dir, e.dryRun, r, r.Mixed(), job.State}, err)
+	return e.printed(err, members{"dir": job.Dir, "dry_run": e.dryRun, "mixed": r.Mixed(), "state": job.State}, r)
 }
 
 // shiftHint says which flag goes on despite a refusal.

@@ -16,7 +16,7 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-func (e *env) subidList(ctx context.Context, list []string) error {
+func (e *env) subidList(ctx context.Context, args []string) error {
 	s, err := subid.Read(ctx, e.host)
 	if err != nil {
 		return err
@@ -25,14 +25,14 @@ func (e *env) subidList(ctx context.Context, list []string) error {
 	claims := slices.DeleteFunc(append(users, groups...), func(c subid.Claim) bool { // accounts are not listed
 		return c.File != subid.UIDFile && c.File != subid.GIDFile
 	})
-	if len(list) == 1 {
-		claims = s.Held(list[0])
+	if len(args) == 1 {
+		claims = s.Held(args[0])
 	}
 	machine, host, err := fleet.Identity(e.host)
 	if e.json && err != nil && !errors.Is(err, fleet.ErrNoMachineID) {
 		return err
 	}
-	return errors.Join(e.printClaims(claims), e.printed(fleet.Export{Machine: machine, Host: host, Ranges: append([]subid.Claim{}, claims...)}, nil))
+	return errors.Join(e.printClaims(claims), e.printed(nil, fleet.Export{Machine: machine, Host: host, Ranges: list(claims)}))
 }
 
 func (e *env) printClaims(claims []subid.Claim) error {
@@ -93,13 +93,13 @@ func (e *env) subidAudit(ctx context.Context, against []string) error {
 	case code == nil:
 		code = incomplete
 	}
-	return e.printed(jsonProblems{append([]subid.Problem{}, problems...)}, code)
+	return e.printed(code, members{"problems": list(problems)})
 }
 
-func (e *env) subidOwner(ctx context.Context, list []string) error {
-	n, err := strconv.ParseUint(list[0], 10, 32)
+func (e *env) subidOwner(ctx context.Context, args []string) error {
+	n, err := strconv.ParseUint(args[0], 10, 32)
 	if err != nil {
-		return fmt.Errorf("%q is not an ID: 0 to 4294967295", list[0])
+		return fmt.Errorf("%q is not an ID: 0 to 4294967295", args[0])
 	}
 	id := uint32(n)
 	s, err := subid.Read(ctx, e.host)
@@ -122,15 +122,5 @@ func (e *env) subidOwner(ctx context.Context, list []string) error {
 	if reserved != "" {
 		e.note("%d is one of the IDs for: %s", id, reserved)
 	}
-	return errors.Join(e.printClaims(owners), e.printed(jsonOwners{id, append([]subid.Claim{}, owners...), reserved}, code))
-}
-
-type jsonProblems struct {
-	Problems []subid.Problem `json:"problems"`
-}
-
-type jsonOwners struct {
-	ID       uint32        `json:"id"`
-	Owners   []subid.Claim `json:"owners"`
-	Reserved string        `json:"reserved"`
+	return errors.Join(e.printClaims(owners), e.printed(code, members{"id": id, "owners": list(owners), "reserved": reserved}))
 }

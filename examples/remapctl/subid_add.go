@@ -47,7 +47,7 @@ func (e *env) subidFindCommand(c *cobra.Command) action {
 			}
 		}
 		e.text("%v", grant.UID)
-		return e.printed(jsonFound{grant.UID.Start, grant.GID.Start, grant.UID.Count}, code)
+		return e.printed(code, members{"uid": grant.UID.Start, "gid": grant.GID.Start, "count": grant.UID.Count})
 	}
 }
 
@@ -109,10 +109,4 @@ func (e *env) subidReleaseCommand(c *cobra.Command) action {
 		}
 		return err
 	}
-}
-
-type jsonFound struct {
-	UID   uint32 `json:"uid"`
-	GID   uint32 `json:"gid"`
-	Count uint32 `json:"count"`
 }

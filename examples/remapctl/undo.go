@@ -49,13 +49,10 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 	}
 	e.warn(back)
 	if e.dryRun {
-		return errors.Join(e.report(back, r), findings)
+		return e.report(findings, back, r)
 	}
-	e.about = fmt.Sprintf("This takes back receipt %s, %s, of %s.", r.ID, r.Title, when(r.Time))
-	if err := e.agreed(ctx, back); err != nil {
-		return err
-	}
-	if err := e.write(func() error {
+	about := fmt.Sprintf("This takes back receipt %s, %s, of %s.", r.ID, r.Title, when(r.Time))
+	if err := e.agreed(ctx, about, back, func() error {
 		return remap.Undo(ctx, e.host, r.ID, force, slices.Contains(e.accepted, remap.RiskVolumeChanged))
 	}); err != nil {
 		return e.showEdits(r, err)
@@ -69,7 +66,7 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 		e.say("restored %s", c.Path)
 	}
 	e.next(back.Actions)
-	return e.report(back, r)
+	return e.report(nil, back, r)
 }
 
 // forget is undo --forget.
@@ -93,11 +90,8 @@ func (e *env) forget(ctx context.Context, what string) error {
 		}
 	}
 	if len(ids) > 0 && !e.dryRun {
-		e.about = fmt.Sprintf("This drops %s, and the way back with it.", text.Count(len(ids), "receipt", "receipts"))
-		if err := e.agreed(ctx, usernskit.Plan{}); err != nil {
-			return err
-		}
-		if err := e.write(func() error { ids, err = e.host.Forget(ctx, match); return err }); err != nil {
+		about := fmt.Sprintf("This drops %s, and the way back with it.", text.Count(len(ids), "receipt", "receipts"))
+		if err := e.agreed(ctx, about, usernskit.Plan{}, func() error { ids, err = e.host.Forget(ctx, match); return err }); err != nil {
 			return err
 		}
 	}
@@ -107,12 +101,7 @@ func (e *env) forget(ctx context.Context, what string) error {
 	} else if e.dryRun {
 		code = findings
 	}
-	return e.printed(jsonForgotten{e.dryRun, ids}, code)
-}
-
-type jsonForgotten struct {
-	DryRun    bool     `json:"dry_run"`
-	Forgotten []string `json:"forgotten"`
+	return e.printed(code, members{"dry_run": e.dryRun, "forgotten": ids})
 }
 
 // parseAge reads a duration that may be in days.
@@ -171,10 +160,6 @@ type jsonReceipt struct {
 	Files []jsonReceiptFile `json:"files"`
 }
 
-type jsonReceipts struct {
-	Receipts []jsonReceipt `json:"receipts"`
-}
-
 // listReceipts is undo --list.
 func (e *env) listReceipts() error {
 	receipts, err := e.host.Receipts()
@@ -191,7 +176,7 @@ func (e *env) listReceipts() error {
 		}
 		out = append(out, item)
 	}
-	return e.printed(jsonReceipts{out}, nil)
+	return e.printed(nil, members{"receipts": out})
 }
 
 // when is a time as people read it.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,8 +18,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // writeFlags adds those of every command that writes.
@@ -31,44 +36,34 @@ func (e *env) riskFlag(c *cobra.Command) {
 	c.Flags().StringArrayVar(&e.accepted, "accept-risk", nil, "go on despite the risk `ID`; may be repeated")
 }
 
-// change is how every command that writes goes about it: plan, show, ask,
+// change is how every command that writes files goes about it: plan, show, ask,
 // apply. A person who was asked gets what was shown or nothing; with --yes, the
 // plan is made once.
-func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (usernskit.Receipt, error) {
+func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (receipt usernskit.Receipt, err error) {
 	var p usernskit.Plan
-	var err error
-	shown, warned := "", false
+	var shown *string
 	if !e.yes || e.dryRun {
 		if p, err = plan(); err != nil {
-			return usernskit.Receipt{}, err
+			return receipt, err
 		}
-		if !p.Empty() {
-			e.show(p)
-		}
+		e.show(p)
 		e.warn(p)
-		switch {
-		case p.Empty():
-			return usernskit.Receipt{}, e.nothing(p)
-		case e.dryRun:
-			return usernskit.Receipt{}, errors.Join(e.report(p, usernskit.Receipt{}), findings)
+		if p.Empty() || e.dryRun {
+			return receipt, e.planned(p)
 		}
-		if err := e.agreed(ctx, p); err != nil {
-			return usernskit.Receipt{}, err
-		}
-		shown, warned = p.Diff(), true
+		shown = new(p.Diff())
 	}
-	var receipt usernskit.Receipt
-	err = e.write(func() error {
+	warned := shown != nil
+	update := func() error {
 		defer later(time.Second, e.waits)()
 		receipt, err = e.host.Update(ctx, func() (usernskit.Plan, error) {
-			var err error
 			if p, err = plan(); err != nil {
 				return p, err
 			}
 			if ctx.Err() != nil { // what the plan was made from may not have been seen
 				return p, ctx.Err()
 			}
-			if !e.yes && p.Diff() != shown {
+			if shown != nil && p.Diff() != *shown {
 				return p, fmt.Errorf("%w: the plan differs from the one that was agreed to", usernskit.ErrChanged)
 			}
 			if !warned {
@@ -81,12 +76,17 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 			return p, e.refused(p)
 		})
 		return err
-	})
+	}
+	if shown == nil {
+		err = e.write(update)
+	} else {
+		err = e.agreed(ctx, "", p, update)
+	}
 	if err != nil {
 		return receipt, err
 	}
 	if p.Empty() {
-		return receipt, e.nothing(p)
+		return receipt, e.planned(p)
 	}
 	if receipt.ID != "" {
 		e.done = fmt.Sprintf("the files were written (receipt %s)", receipt.ID)
@@ -95,18 +95,149 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 		e.say("wrote %s", c.Path)
 	}
 	e.next(slices.DeleteFunc(slices.Clone(p.Actions), func(a usernskit.Action) bool { return e.restarts && isNow(a) }))
-	if receipt.ID != "" {
-		e.say("receipt %s; to take it back: %s", receipt.ID, e.self("undo", receipt.ID))
-	}
-	return receipt, e.report(p, receipt)
+	e.wayBack(receipt)
+	return receipt, e.report(nil, p, receipt)
 }
 
-// nothing reports a plan that changes no file.
-func (e *env) nothing(p usernskit.Plan) error {
+// planned ends a command that has written nothing.
+func (e *env) planned(p usernskit.Plan) error {
+	if !p.Empty() {
+		return e.report(findings, p, usernskit.Receipt{})
+	}
 	if !e.restarts { // which has yet to look
 		e.say("nothing to do")
 	}
-	return e.report(p, usernskit.Receipt{})
+	return e.report(nil, p, usernskit.Receipt{})
+}
+
+// report prints the outcome of a command that writes, with --json.
+func (e *env) report(code error, p usernskit.Plan, r usernskit.Receipt) error {
+	return e.printed(code, members{"dry_run": e.dryRun, "receipt": r.ID}, p)
+}
+
+// wayBack says how a receipt is undone.
+func (e *env) wayBack(r usernskit.Receipt) {
+	if r.ID != "" {
+		e.say("receipt %s; to take it back: %s", r.ID, e.self("undo", r.ID))
+	}
+}
+
+// open lists the risks of a plan that were not accepted.
+func (e *env) open(p usernskit.Plan) (ids []string) {
+	for _, w := range p.Warnings {
+		if w.Risk && !slices.Contains(e.accepted, w.ID) && !slices.Contains(ids, w.ID) {
+			ids = append(ids, w.ID)
+		}
+	}
+	return ids
+}
+
+// refused is the error for a plan with risks that were not accepted.
+func (e *env) refused(p usernskit.Plan) error {
+	if ids := e.open(p); ids != nil {
+		return fmt.Errorf("nothing was changed: read the warnings above; to go on despite them: --accept-risk %s", strings.Join(ids, " --accept-risk "))
+	}
+	return nil
+}
+
+// agreed runs do, which writes, once the risks of the plan are accepted and the
+// person agrees. The question is about what it says, or else about the plan.
+func (e *env) agreed(ctx context.Context, about string, p usernskit.Plan, do func() error) error {
+	switch err := e.refused(p); {
+	case err != nil:
+		return err
+	case e.yes:
+		return e.write(do)
+	case !e.prompt:
+		return errors.New("nothing was changed: not at a terminal, so give --yes to go on, or --dry-run to look")
+	case e.out.err != nil:
+		return fmt.Errorf("nothing was changed: the plan could not be shown: %w", e.out.err)
+	}
+	if e.aside != nil {
+		e.aside()
+	}
+	if text := e.decision(ctx, about, p); text != "" {
+		e.note("%s", e.fold(text, 0))
+	}
+	fmt.Fprint(e.err, "go on? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(e.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		if a == "y" || a == "yes" {
+			return e.write(do)
+		}
+	case <-ctx.Done(): // Ctrl-C is a no
+		fmt.Fprintln(e.err)
+	}
+	return errors.New("nothing was changed")
+}
+
+// decision says what a yes is to, in words.
+func (e *env) decision(ctx context.Context, about string, p usernskit.Plan) string {
+	var files, programs, running []string
+	var was, is, restart bool
+	for _, c := range p.Changes {
+		files = append(files, c.Path)
+		was = was || remaps(c.Path, c.Before)
+		is = is || remaps(c.Path, c.After)
+	}
+	off := was && !is
+	for _, a := range p.Actions {
+		restart = restart || a.Kind == usernskit.ActionRestartDocker
+		if e.restarts && a.Kind == usernskit.ActionRun && isNow(a) {
+			programs = append(programs, quoted(a.Argv))
+		}
+	}
+	said, back := []string{about}, ""
+	if about == "" && files != nil {
+		said[0] = fmt.Sprintf("This writes %s.", strings.Join(files, ", "))
+		back = "The way back: " + e.self("undo")
+	}
+	if programs != nil {
+		said = append(said, fmt.Sprintf("It runs %s.", strings.Join(programs, "; ")))
+	}
+	unknown := error(usernskit.ErrNotLive)
+	daemon := &engine.Engine{}
+	if e.restarts || off {
+		daemon, unknown = e.ask(ctx)
+	}
+	switch {
+	case e.restarts && unknown != nil:
+		said = append(said, "Docker is restarted; which containers stop is not known, since it does not answer.")
+	case e.restarts:
+		for _, c := range daemon.Containers {
+			if c.Running {
+				running = append(running, text.Visible(c.Name))
+			}
+		}
+		said = append(said, fmt.Sprintf("Docker is restarted; %s: %s.", text.Count(len(running), "running container stops", "running containers stop"), cmp.Or(strings.Join(running, ", "), "none")))
+	case restart:
+		said = append(said, "Docker is not restarted by this: it runs on as it is.")
+	}
+	if off && unknown == nil && daemon.Remaps() {
+		said = append(said, fmt.Sprintf("What is in %s is not seen once remapping is off: %s, %s, %s.", daemon.RootDir, text.Count(len(daemon.Images), "image", "images"),
+			text.Count(len(daemon.Containers), "container", "containers"), text.Count(len(daemon.Volumes), "volume", "volumes")))
+	}
+	return strings.TrimSpace(strings.Join(append(said, back), " "))
+}
+
+// remaps reports whether a file turns remapping on: a daemon.json, or one with
+// the flags of dockerd.
+func remaps(name string, data []byte) bool {
+	doc, err := daemoncfg.Parse(name, data)
+	if err != nil {
+		return bytes.Contains(data, []byte("--"+dockerd.RemapKey))
+	}
+	return doc.Setting().On
+}
+
+// isNow reports whether --restart runs the action.
+func isNow(a usernskit.Action) bool {
+	return a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost
 }
 
 // waits says what a write waits for, if it is another program.

@@ -21,7 +21,7 @@ func asked(ctx context.Context, in io.Reader) (out string, err error) {
 	var text bytes.Buffer
 	e := &env{in: in, out: &output{w: &text}, err: &text, prompt: true}
 	e.aside = func() { e.note("what will break") }
-	err = e.agreed(ctx, usernskit.Plan{})
+	err = e.agreed(ctx, "", usernskit.Plan{}, func() error { return nil })
 	return text.String(), err
 }
 

@@ -14,60 +14,28 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// A jsonPlan is a plan beside other members.
-type jsonPlan usernskit.Plan
-
-func planJSON(p usernskit.Plan) jsonPlan {
-	p.Changes = append([]usernskit.Change{}, p.Changes...) // [] and not null
-	p.Actions = append([]usernskit.Action{}, p.Actions...)
-	p.Warnings = append([]usernskit.Warning{}, p.Warnings...)
-	return jsonPlan(p)
-}
-
-// jsonWrite is what a command that writes prints with --json.
-type jsonWrite struct {
-	DryRun  bool   `json:"dry_run"`
-	Receipt string `json:"receipt"` // empty where nothing was written
-	jsonPlan
-}
-
-// report prints the outcome of a command that writes, with --json.
-func (e *env) report(p usernskit.Plan, r usernskit.Receipt) error {
-	return e.printed(jsonWrite{DryRun: e.dryRun, Receipt: r.ID, jsonPlan: planJSON(p)}, nil)
-}
-
-// jsonError is what every command prints with --json when it could not do it.
-type jsonError struct {
-	Error struct {
-		Text   string `json:"text"`
-		ID     string `json:"id"` // what kind of error, where a program may want to decide on it
-		File   string `json:"file"`
-		Line   int    `json:"line"`
-		Column int    `json:"column"`
-	} `json:"error"`
-}
-
-func errorJSON(err error) jsonError {
-	var out jsonError
-	out.Error.Text = err.Error()
+// errorMembers are what every command prints with --json when it could not do it.
+func errorMembers(err error) members {
+	var id, file string
+	var line, column int
 	for _, k := range known {
 		if errors.Is(err, k.target) {
-			out.Error.ID = k.id
+			id = k.id
 			break
 		}
 	}
 	var at *usernskit.FileError
 	var ids *subid.ConflictError
 	var path *fs.PathError
-	switch e := &out.Error; {
+	switch {
 	case errors.As(err, &at):
-		e.File, e.Line, e.Column = at.File, at.Line, at.Col
+		file, line, column = at.File, at.Line, at.Col
 	case errors.As(err, &ids):
-		e.File, e.Line = ids.Have.File, ids.Have.Line
+		file, line = ids.Have.File, ids.Have.Line
 	case errors.As(err, &path):
-		e.File = path.Path
+		file = path.Path
 	}
-	return out
+	return members{"error": members{"text": err.Error(), "id": id, "file": file, "line": line, "column": column}}
 }
 
 // known are the errors on which people and programs decide, and what the error
@@ -100,10 +68,9 @@ var known = []struct {
 	{shift.ErrRunning, "shift-running", ""},
 	{shift.ErrRefused, "shift-refused", ""},
 	{shift.ErrNoJob, "shift-no-job", ""},
-	{shift.ErrMissed, "shift-missed", ""},
+	{shift.ErrMissed, "shift-missed", "run it again when nothing writes there"},
 	{remap.ErrNoRanges, "no-ranges", ""},
 	{shift.ErrNoSpace, "no-space", ""},
-	{shift.ErrMissed, "missed", "run it again when nothing writes there"},
 	{fs.ErrPermission, "permission", ""},
 	{fs.ErrNotExist, "not-found", ""},
 }
