@@ -13,10 +13,6 @@ import (
 // lckpwdf(3) waits.
 const lockWait = 15 * time.Second
 
-// lockPoll is the pause between two tries of a lock whose wait in the kernel
-// cannot be limited.
-const lockPoll = 5 * time.Millisecond
-
 // Flock takes an exclusive flock(2) on path, made with mode 0600 if it is
 // missing. Closing the file gives the lock back.
 func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
@@ -28,35 +24,46 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, hostError("lock", path, explain(err))
 	}
-	got := make(chan error, 1)
-	go func() { got <- flock(f) }()
-	wait, cancel := bounded(ctx)
+	err = waitLock(ctx, f, func(fd uintptr) error {
+		return syscall.Flock(int(fd), syscall.LOCK_EX)
+	}, func(uintptr) error {
+		return fmt.Errorf("%w by another run", errLocked)
+	})
+	if err != nil {
+		return nil, hostError("lock", path, err)
+	}
+	return f, nil
+}
+
+// waitLock locks f by lock, which waits in the kernel, whose queue is fair: a
+// process that polls misses a lock that others hand to each other. If there is
+// no lock in time it returns what held says. On an error f is closed; where the
+// time is over, only when the wait is, which cannot be cancelled.
+func waitLock(ctx context.Context, f *os.File, lock, held func(fd uintptr) error) error {
+	ctx, cancel := bounded(ctx)
 	defer cancel()
+	got, fd := make(chan error, 1), f.Fd()
+	go func() {
+		err := lock(fd)
+		for errors.Is(err, syscall.EINTR) {
+			err = lock(fd)
+		}
+		got <- err
+	}()
 	select {
 	case err := <-got:
 		if err != nil {
 			f.Close()
-			return nil, hostError("lock", path, err)
 		}
-		return f, nil
-	case <-wait.Done():
-		// flock(2) cannot be cancelled: when it returns, the lock is released.
-		go func() { <-got; f.Close() }()
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, hostError("lock", path, ctx.Err()) // the lock may be free
-		}
-		return nil, hostError("lock", path, fmt.Errorf("%w by another run", errLocked))
+		return err
+	case <-ctx.Done():
 	}
-}
-
-// flock waits in the kernel, whose queue is fair: a run that polls beside
-// others can miss the lock every time.
-func flock(f *os.File) error {
-	for {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
-			return err
-		}
+	err := ctx.Err()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = held(fd)
 	}
+	go func() { <-got; f.Close() }()
+	return err
 }
 
 // bounded is ctx with the time limit of lckpwdf(3) if it has none.
@@ -65,22 +72,4 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, lockWait)
-}
-
-// waitLock calls try until it has the lock, fails, or the time is over; then
-// it returns what held says, with the context's error if that is the reason.
-func waitLock(ctx context.Context, try func() (bool, error), held func() error) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	for {
-		ok, err := try()
-		if ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return held()
-		case <-time.After(lockPoll):
-		}
-	}
 }

@@ -58,6 +58,26 @@ func (w Writer) step(name string) error {
 	return w.Fault(name)
 }
 
+// A step is one that can fail, or be the last before a crash.
+type step struct {
+	name string
+	do   func() error
+}
+
+// run runs steps in order until one fails.
+func (w Writer) run(steps ...step) error {
+	for _, s := range steps {
+		err := w.step(s.name)
+		if err == nil {
+			err = s.do()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Replace makes path hold data, in one step: a program that reads it sees the old
 // file or the new one, also after a crash. before is the content that the caller
 // last read, nil for no file: if the file holds something else, Replace returns
@@ -81,34 +101,42 @@ func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error)
 		return explain(err)
 	}
 	defer temp.Cleanup()
-	if err := w.step("write"); err != nil {
+	return w.run(
+		step{"write", func() error { _, err := temp.Write(data); return err }},
+		step{"owner", func() error { return setOwner(temp.File, meta) }},
+		step{"mode", func() error { return setMode(temp.File, meta) }},
+		step{"xattrs", func() error { return setXattrs(temp.File, meta) }},
+		step{"sync", func() error {
+			if err := temp.Sync(); err != nil {
+				return err
+			}
+			return w.holds(path, before)
+		}},
+		step{"rename", func() error { return explain(w.swap(temp, target, before)) }},
+		step{"sync directory", func() error { return syncDir(filepath.Dir(target)) }},
+	)
+}
+
+// setOwner comes before the mode: chown(2) clears setuid.
+func setOwner(f *os.File, m Meta) error {
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
-	if _, err := temp.Write(data); err != nil {
+	have := info.Sys().(*syscall.Stat_t)
+	if (m.UID < 0 || m.UID == int(have.Uid)) && (m.GID < 0 || m.GID == int(have.Gid)) {
+		return nil
+	}
+	return f.Chown(m.UID, m.GID)
+}
+
+// setMode comes before the attributes: an ACL is written over the mode's group
+// bits.
+func setMode(f *os.File, m Meta) error {
+	if err := dropACL(f, m); err != nil {
 		return err
 	}
-	if err := w.setMeta(temp.File, meta); err != nil {
-		return err
-	}
-	if err := w.step("sync"); err != nil {
-		return err
-	}
-	if err := temp.Sync(); err != nil {
-		return err
-	}
-	if err := w.holds(path, before); err != nil {
-		return err
-	}
-	if err := w.step("rename"); err != nil {
-		return err
-	}
-	if err := w.swap(temp, target, before); err != nil {
-		return explain(err)
-	}
-	if err := w.step("sync directory"); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(target))
+	return f.Chmod(m.Mode & modeBits)
 }
 
 // Remove unlinks the file that path leads to, if it still holds before.
@@ -121,16 +149,10 @@ func (w Writer) Remove(path string, before []byte) (err error) {
 	if err := w.holds(path, before); err != nil {
 		return err
 	}
-	if err := w.step("unlink"); err != nil {
-		return err
-	}
-	if err := os.Remove(target); err != nil {
-		return explain(err)
-	}
-	if err := w.step("sync directory"); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(target))
+	return w.run(
+		step{"unlink", func() error { return explain(os.Remove(target)) }},
+		step{"sync directory", func() error { return syncDir(filepath.Dir(target)) }},
+	)
 }
 
 // holds returns [ErrChanged] unless path holds data; nil means no file.

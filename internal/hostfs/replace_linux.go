@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -127,39 +126,20 @@ func getx(call func([]byte) (int, error)) ([]byte, error) {
 
 const accessACL = "system.posix_acl_access"
 
-// setMeta gives f the owner, the mode and the attributes of m, in this order:
-// chown(2) clears setuid, and an ACL is written over the mode's group bits. An
-// ACL that f has from the directory's default is removed if m has none:
+// dropACL removes the ACL that f has from the directory's default if m has none:
 // chmod(2) would only set its mask.
-func (w Writer) setMeta(f *os.File, m Meta) error {
-	if err := w.step("owner"); err != nil {
-		return err
+func dropACL(f *os.File, m Meta) error {
+	if _, ok := m.Xattrs[accessACL]; ok || m.UID < 0 {
+		return nil
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	err := unix.Fremovexattr(int(f.Fd()), accessACL)
+	if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) {
+		return &os.PathError{Op: "remove " + accessACL, Path: f.Name(), Err: err}
 	}
-	have := info.Sys().(*syscall.Stat_t)
-	if (m.UID >= 0 && m.UID != int(have.Uid)) || (m.GID >= 0 && m.GID != int(have.Gid)) {
-		if err := f.Chown(m.UID, m.GID); err != nil {
-			return err
-		}
-	}
-	if err := w.step("mode"); err != nil {
-		return err
-	}
-	if _, ok := m.Xattrs[accessACL]; !ok && m.UID >= 0 {
-		err := unix.Fremovexattr(int(f.Fd()), accessACL)
-		if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) {
-			return &os.PathError{Op: "remove " + accessACL, Path: f.Name(), Err: err}
-		}
-	}
-	if err := f.Chmod(m.Mode & modeBits); err != nil {
-		return err
-	}
-	if err := w.step("xattrs"); err != nil {
-		return err
-	}
+	return nil
+}
+
+func setXattrs(f *os.File, m Meta) error {
 	fd := int(f.Fd())
 	for name, value := range m.Xattrs {
 		have, err := getx(func(buf []byte) (int, error) { return unix.Fgetxattr(fd, name, buf) })

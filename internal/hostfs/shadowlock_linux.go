@@ -76,101 +76,59 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 	if err != nil {
 		return err
 	}
-	l.pwd, err = os.OpenFile(target, os.O_WRONLY|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return explain(err)
+		return err
 	}
-	err = waitOFD(ctx, l.pwd)
-	if errors.Is(err, context.DeadlineExceeded) {
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
+	err = waitLock(ctx, f, func(fd uintptr) error {
+		lock := whole
+		return unix.FcntlFlock(fd, unix.F_OFD_SETLKW, &lock)
+	}, func(fd uintptr) error {
 		who := whole
-		if err := unix.FcntlFlock(l.pwd.Fd(), unix.F_OFD_GETLK, &who); err == nil && who.Pid > 0 {
+		if err := unix.FcntlFlock(fd, unix.F_OFD_GETLK, &who); err == nil && who.Pid > 0 {
 			return fmt.Errorf("%w by %s", errLocked, process(int(who.Pid)))
 		}
 		return errLocked
+	})
+	if err == nil {
+		l.pwd = f
 	}
-	return explain(err)
-}
-
-// whole is a lock on a whole file.
-var whole = unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET}
-
-// waitOFD takes the lock on f in the kernel, whose queue is fair: a process
-// that polls misses a lock that others hand to each other. The wait cannot be
-// cancelled, so it has its own thread: when ctx ends, the waiter's duplicate of
-// the descriptor stays open until the wait is over.
-func waitOFD(ctx context.Context, f *os.File) error {
-	try := whole
-	switch err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &try); {
-	case err == nil:
-		return nil
-	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES):
-		return err
-	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	// The duplicate is of the same open file, and so is its lock.
-	got, kept := make(chan error), make(chan struct{})
-	go func() {
-		var err error
-		for {
-			lock := whole
-			if err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock); !errors.Is(err, unix.EINTR) {
-				break
-			}
-		}
-		select {
-		case got <- err:
-		case <-kept: // nobody waits for it any more
-			lock := whole
-			lock.Type = unix.F_UNLCK
-			unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &lock)
-		}
-		unix.Close(fd)
-	}()
-	select {
-	case err := <-got:
-		return err
-	case <-ctx.Done():
-		close(kept)
-		return ctx.Err()
-	}
+	return err
 }
 
 // lockFile takes target.lock by link(2), as commonio_lock of shadow-utils does: a
 // file that holds our PID and a NUL gets that name, which only one process can
 // manage.
 func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	lock, mine := target+".lock", target+"."+strconv.Itoa(os.Getpid())
-	var holder error
-	stolen := false
-	return waitLock(ctx, func() (bool, error) {
+	for stolen := false; ; {
 		err := linkLock(mine, lock)
 		if err == nil {
 			l.locks = append(l.locks, lock)
-			return true, nil
+			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return false, explain(err)
+			return explain(err)
 		}
-		holder = lockHolder(lock)
+		holder := lockHolder(lock)
 		if errors.Is(holder, errStale) && !stolen {
 			// Its process is dead. Unlinking by name is safe because we hold
 			// /etc/.pwd.lock, so that no other process does the same.
 			stolen = true
 			if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return false, explain(err)
+				return explain(err)
 			}
-			if linkLock(mine, lock) == nil {
-				l.locks = append(l.locks, lock)
-				return true, nil
-			}
+			continue
 		}
-		return false, nil
-	}, func() error { return holder })
+		select {
+		case <-ctx.Done():
+			return holder
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // linkLock makes the file without a name first, so that a kill leaves nothing.
