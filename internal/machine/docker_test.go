@@ -13,8 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) { Main(m) }
-
 // long reports whether the tests that a nightly run has time for run too.
 func long() bool { return os.Getenv("USERNSKIT_LONG") != "" }
 

@@ -21,7 +21,7 @@ func remapctl(t testing.TB) string {
 	return path
 }
 
-// binaries is the directory that built makes; [Main] removes it.
+// binaries is the directory that built makes; TestMain removes it.
 var binaries string
 
 var built = sync.OnceValues(func() (string, error) {
@@ -40,8 +40,7 @@ var built = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main is what TestMain calls.
-func Main(m *testing.M) {
+func TestMain(m *testing.M) {
 	code := m.Run()
 	if binaries != "" {
 		os.RemoveAll(binaries)
