@@ -217,7 +217,7 @@ func systemdBoot(c *site) {
 	var dirs []string
 	for _, boot := range []string{"/efi", "/boot", "/boot/efi"} {
 		dirs = append(dirs, boot+"/loader/entries")
-		c.images = append(c.images, c.List(boot+"/EFI/Linux", ".efi")...)
+		c.images = append(c.images, c.List(boot+"/EFI/Linux", ".efi", ".EFI")...)
 	}
 	if !c.claimed || conf != "" || c.loaderType() == "systemd-boot" {
 		c.loadEntries(false, dirs...)

@@ -298,7 +298,7 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 			continue
 		}
 		seen = append(seen, info)
-		for _, name := range s.List(dir, ".conf") {
+		for _, name := range s.List(dir, ".conf", ".CONF") {
 			s.entries = append(s.entries, parseEntry(name, s.Read(name), s.vars))
 			if s.entriesDir == "" {
 				s.entriesDir = dir

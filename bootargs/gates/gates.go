@@ -13,6 +13,7 @@
 package gates
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,11 +87,8 @@ const leastUserNamespaces = 1024
 func Read(ctx context.Context, h usernskit.Host) (Report, error) {
 	r := newReader(h)
 	report := r.report(ctx)
-	if r.Err == nil {
-		r.Err = ctx.Err()
-	}
-	if r.Err != nil {
-		return Report{}, r.Err
+	if err := cmp.Or(r.Err, ctx.Err()); err != nil {
+		return Report{}, err
 	}
 	return report, nil
 }
@@ -101,29 +99,29 @@ type reader struct {
 	h usernskit.Host
 }
 
-func newReader(h usernskit.Host) *reader { return &reader{hostread.New(h), h} }
+func newReader(h usernskit.Host) reader { return reader{hostread.New(h), h} }
 
 // report looks for the boot loader only where an argument is needed: its files
 // are often readable by root alone.
 func (r *reader) report(ctx context.Context) Report {
 	release := r.Release()
 	report := Report{Distro: release.String(), Kernel: r.kernelRelease()}
+	add := func(gate Gate) { report.List = append(report.List, gate) }
 	era := enterprise7(release, report.Kernel)
 	switch {
 	case era == beforeUserNS:
-		report.List = append(report.List, Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "the kernels of EL 7.0 and 7.1 have no user namespaces: update to 7.6 or later"})
+		add(Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "the kernels of EL 7.0 and 7.1 have no user namespaces: update to 7.6 or later"})
 	case r.Exists("/proc/self/ns") && !r.Exists("/proc/self/ns/user"):
-		report.List = append(report.List, Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "this kernel is built without user namespaces: another kernel is needed"})
+		add(Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "this kernel is built without user namespaces: another kernel is needed"})
 	}
-	for _, arg := range era.args() {
-		report.List = append(report.List, r.argGate(ctx, arg, era))
+	for _, arg := range eraArgs[era] {
+		add(r.argGate(ctx, arg, era))
 	}
-	files := r.sysctlFiles()
-	if era != beforeUserNS && era != el72 {
-		report.List = append(report.List, r.limitGate(files, "user.max_user_namespaces", leastUserNamespaces, era.zeroByDefault()))
+	if files := r.sysctlFiles(nil); era != beforeUserNS && era != el72 {
+		add(r.limitGate(files, "user.max_user_namespaces", leastUserNamespaces, era != notEL7))
 		for _, kind := range []string{"mnt", "pid", "ipc", "uts", "net", "cgroup"} {
 			if gate := r.limitGate(files, "user.max_"+kind+"_namespaces", 1, false); gate.State == StateShut {
-				report.List = append(report.List, gate)
+				add(gate)
 			}
 		}
 	}
@@ -132,7 +130,7 @@ func (r *reader) report(ctx context.Context) Report {
 		{"kernel.apparmor_restrict_unprivileged_userns", "1 is the hardened value and fine: dockerd makes its namespaces as root"},
 	} {
 		if now := r.procSys(info.name); now != "" {
-			report.List = append(report.List, Gate{Name: info.name, Now: now, State: StateHarmless, Text: info.text})
+			add(Gate{Name: info.name, Now: now, State: StateHarmless, Text: info.text})
 		}
 	}
 	return report
@@ -200,20 +198,12 @@ func enterprise7(r distro.Release, kernel string) era {
 	return [...]era{beforeUserNS, beforeUserNS, el72, el72, el74, el74, el76}[min(minor, 6)]
 }
 
-// args are the kernel arguments that an era needs.
-func (e era) args() []string {
-	switch e {
-	case el72:
-		return []string{"user_namespace.enable=1"}
-	case el74:
-		return []string{"namespace.unpriv_enable=1"}
-	case someEL7:
-		return []string{"user_namespace.enable=1", "namespace.unpriv_enable=1"}
-	}
-	return nil
+// eraArgs are the kernel arguments that an era needs.
+var eraArgs = map[era][]string{
+	el72:    {"user_namespace.enable=1"},
+	el74:    {"namespace.unpriv_enable=1"},
+	someEL7: {"user_namespace.enable=1", "namespace.unpriv_enable=1"},
 }
-
-func (e era) zeroByDefault() bool { return e == el74 || e == el76 || e == someEL7 }
 
 func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
 	name, value, _ := strings.Cut(arg, "=")
@@ -237,24 +227,29 @@ func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
 		gate.Now = strings.TrimSpace(string(param)) // "Y": as the kernel shows it
 	}
 	plan, err := bootargs.PlanEdit(ctx, r.h, bootargs.Edit{Set: []string{arg}})
-	configured := err == nil && plan.Empty() && len(plan.Actions) == 0
-	if configured {
-		gate.AtBoot = value
-	}
-	foreign := errors.Is(err, bootargs.ErrOwned) || errors.Is(err, bootargs.ErrNoLoader)
-	switch {
-	case err != nil:
+	if err != nil {
 		gate.Text += "; where it is configured could not be read: " + err.Error()
-		switch {
-		case !foreign:
-			gate.State = StateUnknown
-		case truthy(gate.Now):
+	}
+	switch {
+	case notOurs(err):
+		if truthy(gate.Now) {
 			gate.State = StateOpen
 		}
-	case configured && (now == nil || truthy(gate.Now)):
-		gate.State = StateOpen
+	case err != nil:
+		gate.State = StateUnknown
+	case plan.Empty() && len(plan.Actions) == 0: // configured
+		gate.AtBoot = value
+		if now == nil || truthy(gate.Now) {
+			gate.State = StateOpen
+		}
 	}
 	return gate
+}
+
+// notOurs reports an error of a host whose kernel arguments another program keeps,
+// or nobody here.
+func notOurs(err error) bool {
+	return errors.Is(err, bootargs.ErrOwned) || errors.Is(err, bootargs.ErrNoLoader)
 }
 
 // truthy is kstrtobool() for what people write.

@@ -2,8 +2,8 @@ package gates
 
 import (
 	"context"
-	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
@@ -32,18 +32,17 @@ const (
 // Where another program owns the kernel arguments, the plan has a warning with
 // what to do.
 func Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
-	r := newReader(h)
-	report := r.report(ctx)
-	if r.Err != nil {
-		return usernskit.Plan{}, r.Err
+	p := &planner{reader: newReader(h)}
+	report := p.report(ctx)
+	if p.Err != nil {
+		return usernskit.Plan{}, p.Err
 	}
-	p := &planner{reader: r}
 	if err := p.arguments(ctx, report); err != nil {
 		return usernskit.Plan{}, err
 	}
 	p.limits(report)
-	if r.Err != nil {
-		return usernskit.Plan{}, r.Err
+	if p.Err != nil {
+		return usernskit.Plan{}, p.Err
 	}
 	if len(p.plan.Changes)+len(p.plan.Actions) > 0 {
 		p.plan.Title = "user namespaces"
@@ -53,7 +52,7 @@ func Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 
 // A planner collects the plan.
 type planner struct {
-	*reader
+	reader
 	plan usernskit.Plan
 }
 
@@ -83,12 +82,9 @@ func (p *planner) arguments(ctx context.Context, report Report) error {
 		return nil
 	}
 	plan, err := bootargs.PlanEdit(ctx, p.h, bootargs.Edit{Set: args})
-	needs := ""
-	for _, arg := range args {
-		needs += " " + arg
-	}
+	needs := " " + strings.Join(args, " ")
 	switch {
-	case errors.Is(err, bootargs.ErrOwned), errors.Is(err, bootargs.ErrNoLoader):
+	case notOurs(err):
 		p.warn(usernskit.Warning{ID: WarnBootArguments, Text: "kernel " + report.Kernel + " needs" + needs + " and a reboot; set it by hand: " + err.Error()})
 		return nil
 	case err != nil:
@@ -101,58 +97,51 @@ func (p *planner) arguments(ctx context.Context, report Report) error {
 	return nil
 }
 
-// limits plans the sysctls that are too low.
+// limits plans the sysctls that are too low, and warns where a later file
+// overrides ours.
 func (p *planner) limits(report Report) {
 	before := p.Read(sysctlPath)
 	after := before
+	value := strconv.Itoa(maxUserNamespaces)
 	for _, gate := range report.Shut() {
-		if gate.Arg || gate.Want == "" {
-			continue
-		}
-		value := strconv.Itoa(maxUserNamespaces)
-		if gate.AtBoot == "" || gate.Where != "" && !atLeast(gate.AtBoot, gate.Want) {
+		switch {
+		case !gate.limit():
+		case gate.AtBoot == "" || !atLeast(gate.AtBoot, gate.Want):
 			if after == nil {
 				after = []byte(sysctlStart)
 			}
 			after = setSysctl(after, gate.Name, value)
-			continue
+		default:
+			p.run(gate.Name+" is lower now than "+gate.Where+" sets it", "sysctl", "-w", gate.Name+"="+value)
 		}
-		p.run(gate.Name+" is lower now than "+gate.Where+" sets it", "sysctl", "-w", gate.Name+"="+value)
 	}
-	if after == nil || string(after) == string(before) {
-		p.lastWord(report, before)
-		return
-	}
-	p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: sysctlPath, Before: before, After: after, Mode: 0o644})
-	p.run("the kernel takes the limits when sysctl(8) sets them", "sysctl", "-p", sysctlPath)
-	p.lastWord(report, after)
-}
-
-// lastWord warns where a later file overrides ours.
-func (p *planner) lastWord(report Report, ours []byte) {
-	files := p.sysctlFiles()
-	if ours != nil {
-		files = with(files, sysctlFile{sysctlPath, ours})
+	if string(after) != string(before) {
+		p.plan.Changes = append(p.plan.Changes, usernskit.Change{Path: sysctlPath, Before: before, After: after, Mode: 0o644})
+		p.run("the kernel takes the limits when sysctl(8) sets them", "sysctl", "-p", sysctlPath)
 	}
 	for _, gate := range report.Shut() {
-		if gate.Arg || gate.Want == "" {
-			continue
-		}
-		set, ok := lookup(files, gate.Name)
-		if ok && !atLeast(set.value, gate.Want) {
+		if set, low := gate.low(p.sysctlFiles(after)); low {
 			p.warn(usernskit.Warning{ID: WarnOverridden, Pos: usernskit.Pos{File: set.file, Line: set.line},
 				Text: "sets " + gate.Name + " to " + set.value + " after our file: change it there, or remapped containers stop starting at the next boot"})
 		}
 	}
-	src := p.Read("/etc/sysctl.conf")
-	if src == nil || p.Exists("/etc/sysctl.d/99-sysctl.conf") {
+	const old = "/etc/sysctl.conf"
+	if p.Read(old) == nil || p.Exists("/etc/sysctl.d/99-sysctl.conf") {
 		return
 	}
 	for _, gate := range report.List {
-		set, ok := lookup([]sysctlFile{{"/etc/sysctl.conf", src}}, gate.Name)
-		if ok && gate.Want != "" && !gate.Arg && !atLeast(set.value, gate.Want) {
-			p.warn(usernskit.Warning{ID: WarnSysctlConf, Pos: usernskit.Pos{File: "/etc/sysctl.conf", Line: set.line},
+		if set, low := gate.low([]sysctlFile{{old, p.Read(old)}}); low {
+			p.warn(usernskit.Warning{ID: WarnSysctlConf, Pos: usernskit.Pos{File: old, Line: set.line},
 				Text: "sets " + gate.Name + " to " + set.value + ": `sysctl --system` applies that last, systemd does not"})
 		}
 	}
+}
+
+// limit reports whether the gate is a sysctl with a least value.
+func (g Gate) limit() bool { return !g.Arg && g.Want != "" }
+
+// low reports whether files set the limit too low.
+func (g Gate) low(files []sysctlFile) (setting, bool) {
+	set, ok := lookup(files, g.Name)
+	return set, ok && g.limit() && !atLeast(set.value, g.Want)
 }

@@ -2,18 +2,11 @@ package gates
 
 import (
 	"bytes"
-	"cmp"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 )
-
-// Where sysctl.d(5) files are read from. A file hides those of the same name
-// in the directories after its own; all that are left are read in the order of
-// their names, and the last assignment wins.
-func sysctlDirs() []string {
-	return []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
-}
 
 // A setting is what a sysctl is set to, and where.
 type setting struct {
@@ -29,40 +22,32 @@ type sysctlFile struct {
 	src  []byte
 }
 
-// sysctlFiles reads the files in the order in which they are applied.
-func (r *reader) sysctlFiles() []sysctlFile {
-	seen := map[string]bool{}
-	var list []sysctlFile
-	for _, dir := range sysctlDirs() {
-		entries, err := r.h.ReadDir(dir)
-		r.Note(err)
-		for _, e := range entries {
-			name := e.Name()
-			if !strings.HasSuffix(name, ".conf") || strings.HasPrefix(name, ".") || e.IsDir() || seen[name] {
+// sysctlFiles reads the files of sysctl.d(5), with ours for our own if it is
+// planned. A file hides those of the same name in the directories after its
+// own; the rest are read in the order of their names, and the last assignment
+// wins.
+func (r *reader) sysctlFiles(ours []byte) []sysctlFile {
+	byName := map[string]sysctlFile{}
+	if ours != nil {
+		byName[path.Base(sysctlPath)] = sysctlFile{sysctlPath, ours}
+	}
+	for _, dir := range []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"} {
+		for _, file := range r.List(dir, ".conf") {
+			if _, hidden := byName[path.Base(file)]; hidden {
 				continue
 			}
-			seen[name] = true
-			list = append(list, sysctlFile{path.Join(dir, name), r.readUnmasked(path.Join(dir, name))})
+			f := sysctlFile{path: file}
+			if info, err := r.h.Stat(file); err != nil || info.Mode().IsRegular() { // a link to /dev/null is empty
+				f.src = r.Read(file)
+			}
+			byName[path.Base(file)] = f
 		}
 	}
-	slices.SortStableFunc(list, func(a, b sysctlFile) int { return strings.Compare(path.Base(a.path), path.Base(b.path)) })
-	return list
-}
-
-// readUnmasked reads a file; a link to /dev/null hides files of its name and is
-// empty.
-func (r *reader) readUnmasked(name string) []byte {
-	if info, err := r.h.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil
+	var list []sysctlFile
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		list = append(list, byName[name])
 	}
-	return r.Read(name)
-}
-
-// with returns the list with one file inserted in order.
-func with(list []sysctlFile, f sysctlFile) []sysctlFile {
-	list = slices.DeleteFunc(slices.Clone(list), func(g sysctlFile) bool { return path.Base(g.path) == path.Base(f.path) })
-	i, _ := slices.BinarySearchFunc(list, f, func(a, b sysctlFile) int { return cmp.Compare(path.Base(a.path), path.Base(b.path)) })
-	return slices.Insert(list, i, f)
+	return list
 }
 
 // lookup returns the setting after all files were applied. As in

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -71,13 +72,14 @@ func (f *Files) First(names ...string) string {
 	return ""
 }
 
-// List returns the files of a directory whose names end in suffix, in either
-// case, in order. Hidden ones are left out.
-func (f *Files) List(dir, suffix string) (names []string) {
+// List returns the files of a directory whose names end in one of the
+// suffixes, in order. Hidden ones are left out.
+func (f *Files) List(dir string, suffixes ...string) (names []string) {
 	all, err := f.host.ReadDir(dir)
 	f.Note(err)
 	for _, d := range all {
-		if strings.HasSuffix(strings.ToLower(d.Name()), suffix) && !strings.HasPrefix(d.Name(), ".") && !d.IsDir() {
+		ends := func(suffix string) bool { return strings.HasSuffix(d.Name(), suffix) }
+		if slices.ContainsFunc(suffixes, ends) && !strings.HasPrefix(d.Name(), ".") && !d.IsDir() {
 			names = append(names, path.Join(dir, d.Name()))
 		}
 	}
