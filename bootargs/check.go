@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -138,24 +137,24 @@ func (s *site) shellProgram() string {
 func (s *site) problems(f *shellFile) []usernskit.Warning {
 	var list []usernskit.Warning
 	for _, c := range f.calls {
-		why, sure := s.stops(f, c)
-		if why == "" {
-			continue
+		if why, sure := s.stops(f, c); why != "" {
+			id := WarnMayStop
+			if sure && !c.maybe {
+				id = WarnStops
+			}
+			list = append(list, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: f.name, Line: c.line, Col: c.col}, Text: why})
 		}
-		id := WarnMayStop
-		if sure && !c.maybe {
-			id = WarnStops
-		}
-		list = append(list, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: f.name, Line: c.line, Col: c.col}, Text: why})
 	}
 	return list
 }
 
 // stopsAt returns the first place where update-grub stops for sure.
-func (s *site) stopsAt(f *shellFile) error {
-	for _, w := range s.problems(f) {
-		if w.ID == WarnStops {
-			return &usernskit.FileError{File: w.Pos.File, Line: w.Pos.Line, Col: w.Pos.Col, Err: fmt.Errorf("%w: %s", ErrStops, w.Text)}
+func (s *site) stopsAt(files ...*shellFile) error {
+	for _, f := range files {
+		for _, w := range s.problems(f) {
+			if w.ID == WarnStops {
+				return &usernskit.FileError{File: w.Pos.File, Line: w.Pos.Line, Col: w.Pos.Col, Err: fmt.Errorf("%w: %s", ErrStops, w.Text)}
+			}
 		}
 	}
 	return nil
@@ -176,36 +175,31 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	isBash := s.shellProgram() != "dash"
 	name := c.name
 	variable, _, appends := strings.Cut(name, "+=")
+	is := func(commands string) bool { return strings.Contains(commands, " "+name+" ") }
+	missing := func(file string) bool { return !s.Exists(file) }
 	switch {
 	case c.list:
 		return "the file ends in a condition; if that does not hold, update-grub ends there", false
-	case appends && syntax.ValidName(variable):
-		if isBash {
-			return "", false
-		}
+	case appends && syntax.ValidName(variable) && !isBash:
 		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), true
-	case name == "exit" || name == "exec":
+	case is(" exit exec "):
 		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
-	case name == "return":
-		return "", false
-	case c.guarded:
+	case appends && syntax.ValidName(variable), name == "return", c.guarded:
 		return "", false
 	case name == "":
 		return "the command is in a variable; if it fails, update-grub ends there", false
 	case name == "false":
 		return `"false" ends update-grub here`, true
-	case name == "[" || name == "test":
+	case is(" [ test "):
 		return "if this does not hold, update-grub ends there", false
 	case name == "." || name == "source" && isBash:
 		if !strings.HasPrefix(c.arg, "/") || s.Exists(c.arg) {
 			return "", false
 		}
 		return fmt.Sprintf("it reads %s, which does not exist", c.arg), true
-	case strings.Contains(" awk cat cut grep head sed tail ", " "+name+" ") && s.missingFile(c.files) != "":
-		return fmt.Sprintf("%s reads %s, which does not exist", name, s.missingFile(c.files)), false
-	case f.functions[name] || strings.Contains(shBuiltins+everywhere, " "+name+" ") || isBash && strings.Contains(bashBuiltins, " "+name+" "):
-		return "", false
-	case s.program(name):
+	case is(" awk cat cut grep head sed tail ") && slices.ContainsFunc(c.files, missing):
+		return fmt.Sprintf("%s reads %s, which does not exist", name, c.files[slices.IndexFunc(c.files, missing)]), false
+	case f.functions[name] || is(shBuiltins+everywhere) || isBash && is(bashBuiltins) || s.program(name):
 		return "", false
 	case c.arg == "=" || strings.HasPrefix(c.arg, "=") && syntax.ValidName(name):
 		return fmt.Sprintf("it runs a command %s: are there blanks around '='?", name), true
@@ -215,27 +209,14 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	return fmt.Sprintf("it runs a command %q, which does not exist", name), true
 }
 
-// missingFile returns the first of names that does not exist, "" if all do.
-func (s *site) missingFile(names []string) string {
-	for _, name := range names {
-		if !s.Exists(name) {
-			return name
-		}
-	}
-	return ""
-}
-
 // program reports whether the host has a program of that name.
 func (s *site) program(name string) bool {
 	if strings.Contains(name, "/") {
 		return strings.HasPrefix(name, "/") && s.Exists(name)
 	}
 	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/sbin/", "/usr/local/bin/"} {
-		info, err := s.h.Stat(dir + name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			continue // a name that cannot be a file's
-		}
-		if err == nil && info.Mode().IsRegular() {
+		// An error is of a name that cannot be a file's.
+		if info, err := s.h.Stat(dir + name); err == nil && info.Mode().IsRegular() {
 			return true
 		}
 	}
@@ -254,83 +235,89 @@ type shellCall struct {
 
 // collectCalls finds the commands that "sh -e" comes to.
 func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
-	w := callWalker{f: f}
-	for i, s := range stmts {
-		w.stmt(s, false, false)
-		if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && b.Op == syntax.AndStmt && i == len(stmts)-1 && !s.Negated {
-			f.calls = append(f.calls, shellCall{line: int(s.Pos().Line()), col: int(s.Pos().Col()), list: true})
-		}
-	}
-}
-
-// A callWalker goes through statements; sub means that they run in a subshell.
-type callWalker struct {
-	f   *shellFile
-	sub bool
-}
-
-func (w callWalker) stmts(list []*syntax.Stmt, guarded, maybe bool) {
-	for _, s := range list {
-		w.stmt(s, guarded, maybe)
-	}
-}
-
-func (w callWalker) stmt(s *syntax.Stmt, guarded, maybe bool) {
-	guarded = guarded || s.Negated || s.Background
-	switch c := s.Cmd.(type) {
-	case *syntax.CallExpr:
-		w.call(c, guarded, maybe)
-	case *syntax.BinaryCmd:
-		switch c.Op {
-		case syntax.AndStmt, syntax.OrStmt:
-			w.stmt(c.X, true, maybe)
-			w.stmt(c.Y, guarded, true)
-		default: // a pipe has the status of its end
-			w.stmt(c.X, true, maybe)
-			w.stmt(c.Y, guarded, maybe)
-		}
-	case *syntax.IfClause:
-		for i := c; i != nil; i = i.Else {
-			w.stmts(i.Cond, true, maybe)
-			w.stmts(i.Then, guarded, true)
-		}
-	case *syntax.WhileClause:
-		w.stmts(c.Cond, true, maybe)
-		w.stmts(c.Do, guarded, true)
-	case *syntax.ForClause:
-		w.stmts(c.Do, guarded, true)
-	case *syntax.CaseClause:
-		for _, item := range c.Items {
-			w.stmts(item.Stmts, guarded, true)
-		}
-	case *syntax.Block:
-		w.stmts(c.Stmts, guarded, maybe)
-	case *syntax.Subshell:
-		callWalker{w.f, true}.stmts(c.Stmts, guarded, maybe)
-	case *syntax.FuncDecl:
-		w.stmt(c.Body, guarded, true)
-	}
-}
-
-func (w callWalker) call(c *syntax.CallExpr, guarded, maybe bool) {
-	if len(c.Args) == 0 {
-		// An assignment has the status of the last command in it.
-		for _, a := range c.Assigns {
-			if a.Value != nil {
-				w.substitutions(a.Value, guarded, maybe)
-			}
-		}
+	callWalker{f: f}.all(stmts)
+	if len(stmts) == 0 {
 		return
 	}
+	s := stmts[len(stmts)-1]
+	if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && b.Op == syntax.AndStmt && !s.Negated {
+		f.calls = append(f.calls, shellCall{line: int(s.Pos().Line()), col: int(s.Pos().Col()), list: true})
+	}
+}
+
+// A callWalker goes through statements.
+type callWalker struct {
+	f       *shellFile
+	sub     bool // they run in a subshell
+	guarded bool
+	maybe   bool
+}
+
+func (w callWalker) all(stmts []*syntax.Stmt) {
+	for _, s := range stmts {
+		w.one(s)
+	}
+}
+
+func (w callWalker) one(s *syntax.Stmt) {
+	w.guarded = w.guarded || s.Negated || s.Background
+	tried, maybe, sub := w, w, w
+	tried.guarded, maybe.maybe, sub.sub = true, true, true
+	switch c := s.Cmd.(type) {
+	case *syntax.CallExpr:
+		w.call(c)
+	case *syntax.BinaryCmd:
+		tried.one(c.X)
+		if c.Op == syntax.AndStmt || c.Op == syntax.OrStmt {
+			w = maybe
+		} // a pipe has the status of its end
+		w.one(c.Y)
+	case *syntax.IfClause:
+		for i := c; i != nil; i = i.Else {
+			tried.all(i.Cond)
+			maybe.all(i.Then)
+		}
+	case *syntax.WhileClause:
+		tried.all(c.Cond)
+		maybe.all(c.Do)
+	case *syntax.ForClause:
+		maybe.all(c.Do)
+	case *syntax.CaseClause:
+		for _, item := range c.Items {
+			maybe.all(item.Stmts)
+		}
+	case *syntax.Block:
+		w.all(c.Stmts)
+	case *syntax.Subshell:
+		sub.all(c.Stmts)
+	case *syntax.FuncDecl:
+		maybe.one(c.Body)
+	}
+}
+
+func (w callWalker) call(c *syntax.CallExpr) {
+	for _, a := range c.Assigns {
+		if a.Value != nil && len(c.Args) == 0 { // an assignment has the status of the last command in it
+			w.substitutions(a.Value)
+		}
+	}
+	if len(c.Args) == 0 {
+		return
+	}
+	tried := w
+	tried.guarded = true
+	var texts []string
 	for _, a := range c.Args {
-		w.substitutions(a, true, maybe)
+		tried.substitutions(a)
+		texts = append(texts, w.f.plain(a))
 	}
-	call := shellCall{name: w.f.plain(c.Args[0]), line: int(c.Args[0].Pos().Line()), col: int(c.Args[0].Pos().Col()), guarded: guarded, maybe: maybe}
-	if len(c.Args) > 1 {
-		call.arg = w.f.plain(c.Args[1])
+	at := c.Args[0].Pos()
+	call := shellCall{name: texts[0], line: int(at.Line()), col: int(at.Col()), guarded: w.guarded, maybe: w.maybe}
+	if len(texts) > 1 {
+		call.arg = texts[1]
 	}
-	for _, a := range c.Args[1:] {
-		if text := w.f.plain(a); strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "*?[ ") {
+	for _, text := range texts[1:] {
+		if strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "*?[ ") {
 			call.files = append(call.files, text)
 		}
 	}
@@ -339,14 +326,14 @@ func (w callWalker) call(c *syntax.CallExpr, guarded, maybe bool) {
 	}
 }
 
-func (w callWalker) substitutions(word *syntax.Word, guarded, maybe bool) {
+func (w callWalker) substitutions(word *syntax.Word) {
+	w.sub = true
 	syntax.Walk(word, func(n syntax.Node) bool {
 		sub, ok := n.(*syntax.CmdSubst)
-		if !ok {
-			return true
+		if ok {
+			w.all(sub.Stmts)
 		}
-		callWalker{w.f, true}.stmts(sub.Stmts, guarded, maybe)
-		return false
+		return !ok
 	})
 }
 

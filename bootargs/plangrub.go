@@ -73,10 +73,8 @@ func (p *planner) onShell() error {
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if err := p.stopsAt(f); err != nil {
-			return err
-		}
+	if err := p.stopsAt(files...); err != nil {
+		return err
 	}
 	after := map[string][]byte{}
 	old := "" // our drop-in under a name that does not sort last any more

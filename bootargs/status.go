@@ -156,8 +156,7 @@ func (s *site) statusGRUB(r *Report, want []Arg) error {
 			where = defaultGrub
 		}
 		r.Future = place(where, what, strings.TrimSpace(ours.text+" "+theirs.text), want)
-		stops := slices.ContainsFunc(files, func(f *shellFile) bool { return s.stopsAt(f) != nil })
-		if stops || (ours.unknown || theirs.unknown) && r.Future.State != StateActive {
+		if s.stopsAt(files...) != nil || (ours.unknown || theirs.unknown) && r.Future.State != StateActive {
 			r.Future.State = StateCannotTell
 		}
 	}
