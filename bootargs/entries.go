@@ -292,42 +292,7 @@ func editJoined(lines []string, o op) (texts []string, line int, err error) {
 
 func (e Edit) all() bool { return e.Kernel == "" || e.Kernel == All }
 
-// A choice is a boot entry or a label.
-type choice interface {
-	foreign() string // why it must not be edited; "" where it boots Linux
-	rescue() bool
-	refused(why string) error
-}
-
-// choose returns the entries to edit, and those that it skips because they do
-// not boot Linux with their own line. Skipping one that was asked for by name
-// is an error.
-func choose[T choice](e Edit, all []T, named func(kernel string) ([]T, error)) (chosen, skipped []T, err error) {
-	if e.all() {
-		for _, c := range all {
-			switch {
-			case c.foreign() != "":
-				skipped = append(skipped, c)
-			case e.Rescue || !c.rescue():
-				chosen = append(chosen, c)
-			}
-		}
-		return chosen, skipped, nil
-	}
-	if chosen, err = named(e.Kernel); err != nil {
-		return nil, nil, err
-	}
-	for _, c := range chosen {
-		if why := c.foreign(); why != "" {
-			return nil, nil, c.refused(why)
-		}
-	}
-	return chosen, nil, nil
-}
-
-func (e *entry) refused(why string) error {
-	return e.errorAt(span{}, 0, fmt.Errorf("%w: %s", ErrNoPlace, why))
-}
+func (e *entry) where() (string, usernskit.Pos) { return "", usernskit.Pos{File: e.path} }
 
 // named returns the entries that Edit.Kernel names.
 func (s *site) named(kernel string) (list []*entry, err error) {

@@ -243,8 +243,8 @@ func applyEdits(read func(string) []byte, edits []fileEdit) map[string][]byte {
 	return after
 }
 
-func (s *stanza) refused(why string) error {
-	return &usernskit.FileError{File: s.imageLine.file, Line: s.imageLine.line, Err: fmt.Errorf("label %s: %w: %s", s.label, ErrNoPlace, why)}
+func (s *stanza) where() (string, usernskit.Pos) {
+	return "label " + s.label + ": ", usernskit.Pos{File: s.imageLine.file, Line: s.imageLine.line}
 }
 
 // named returns the labels that Edit.Kernel names.

@@ -344,7 +344,7 @@ func editExtlinux(src []byte, ops []op) ([]byte, error) {
 		return nil
 	}
 	conf := parseExtlinux("f", read)
-	chosen, _, err := choose(Edit{Rescue: true}, conf.labels, conf.named)
+	chosen, err := choose(&planner{edit: Edit{Rescue: true}}, "f", "label", conf.labels, conf.named)
 	if err != nil {
 		return nil, err
 	}

@@ -303,19 +303,9 @@ func (p *planner) onLabels(ops []op) error {
 	for _, m := range conf.missing {
 		return &usernskit.FileError{File: m.file, Line: m.line, Err: fmt.Errorf("%w: it includes %s, which does not exist", ErrNoPlace, m.text)}
 	}
-	chosen, skipped, err := choose(p.edit, conf.labels, conf.named)
+	chosen, err := choose(p, p.extlinux, "label", conf.labels, conf.named)
 	if err != nil {
 		return err
-	}
-	if len(chosen) == 0 {
-		var why []string
-		for _, s := range skipped {
-			why = append(why, s.label+": "+s.foreign())
-		}
-		return nothingToEdit(p.extlinux, "label", len(conf.labels), why)
-	}
-	for _, s := range skipped {
-		p.warn(WarnSkipped, usernskit.Pos{File: s.imageLine.file, Line: s.imageLine.line}, "label %s is left alone: %s", s.label, s.foreign())
 	}
 	edits, err := conf.edit(ops, chosen)
 	if err != nil {
@@ -325,9 +315,6 @@ func (p *planner) onLabels(ops []op) error {
 		if err := p.fits(e.file, e.text); err != nil {
 			return err
 		}
-	}
-	if !p.edit.all() {
-		p.warn(WarnFutureKernels, usernskit.Pos{}, "only the label asked for is edited: the next kernel that is installed does not have this")
 	}
 	after := applyEdits(p.Read, edits)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
@@ -339,17 +326,51 @@ func (p *planner) onLabels(ops []op) error {
 	return nil
 }
 
-// nothingToEdit is the error where no entry boots Linux: it must not look like
-// "done".
-func nothingToEdit(where, noun string, n int, skipped []string) error {
+// A choice is a boot entry or a label.
+type choice interface {
+	foreign() string // why it must not be edited; "" where it boots Linux
+	rescue() bool
+	where() (name string, pos usernskit.Pos)
+}
+
+// choose returns the entries to edit. Those that do not boot Linux with their
+// own line are left alone with a warning, and an error if they were asked for by
+// name, or if there are no others: that must not look like "done".
+func choose[T choice](p *planner, store, noun string, all []T, named func(kernel string) ([]T, error)) (chosen []T, err error) {
+	if !p.edit.all() {
+		if chosen, err = named(p.edit.Kernel); err != nil {
+			return nil, err
+		}
+		for _, c := range chosen {
+			if why := c.foreign(); why != "" {
+				name, pos := c.where()
+				return nil, &usernskit.FileError{File: pos.File, Line: pos.Line, Err: fmt.Errorf("%s%w: %s", name, ErrNoPlace, why)}
+			}
+		}
+		p.warn(WarnFutureKernels, usernskit.Pos{}, "only the %s asked for is edited: the next kernel that is installed does not have this", noun)
+		return chosen, nil
+	}
+	var skipped []string
+	for _, c := range all {
+		name, pos := c.where()
+		switch why := c.foreign(); {
+		case why != "":
+			p.warn(WarnSkipped, pos, "%sleft alone: %s", name, why)
+			skipped = append(skipped, pos.File+": "+name+why)
+		case p.edit.Rescue || !c.rescue():
+			chosen = append(chosen, c)
+		}
+	}
 	text := "it has no boot " + noun
 	switch {
+	case len(chosen) > 0:
+		return chosen, nil
 	case skipped != nil:
 		text = "no boot " + noun + " that may be edited: " + strings.Join(skipped, "; ")
-	case n > 0:
+	case len(all) > 0:
 		text = "every boot " + noun + " is for rescue"
 	}
-	return fmt.Errorf("%s: %w: %s", where, ErrNoPlace, text)
+	return nil, fmt.Errorf("%s: %w: %s", store, ErrNoPlace, text)
 }
 
 // variable edits a variable of a file that is sourced as /etc/default/grub is,

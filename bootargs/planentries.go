@@ -20,33 +20,26 @@ func (p *planner) onEntries(grub bool) error {
 	if err != nil {
 		return &usernskit.FileError{File: p.entriesDir, Err: err}
 	}
-	chosen, skipped, err := choose(p.edit, p.entries, p.named)
-	if err != nil {
-		return err
-	}
 	all := p.edit.all()
-	if len(chosen) == 0 && (len(p.entries) > 0 || p.kernel == "" && len(p.shell) == 0) {
-		var why []string
-		for _, e := range skipped {
-			why = append(why, e.path+": "+e.foreign())
+	var chosen []*entry
+	if !all || len(p.entries) > 0 || p.kernel == "" && len(p.shell) == 0 { // what new entries are made from will do
+		if chosen, err = choose(p, p.Why, "entry", p.entries, p.named); err != nil {
+			return err
 		}
-		return nothingToEdit(p.Why, "entry", len(p.entries), why)
-	}
-	for _, e := range skipped {
-		p.warn(WarnSkipped, usernskit.Pos{File: e.path}, "left alone: %s", e.foreign())
 	}
 	if all && !grub {
 		for _, image := range p.images {
 			p.warn(WarnSkipped, usernskit.Pos{File: image}, "left alone: a unified kernel image has its arguments inside, signed")
 		}
 	}
-	if grub && all && len(p.shell) > 0 {
-		if err := p.onShell(); err != nil {
-			return err
-		}
-	}
 	if grub && all {
-		if err := p.onKernelopts(ops); err != nil {
+		if len(p.shell) > 0 {
+			err = p.onShell()
+		}
+		if err == nil {
+			err = p.onKernelopts(ops)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -59,8 +52,6 @@ func (p *planner) onEntries(grub bool) error {
 		if err := p.onNewKernels(ops, grub); err != nil {
 			return err
 		}
-	} else {
-		p.warn(WarnFutureKernels, usernskit.Pos{}, "only the kernel asked for is edited: the next kernel that is installed does not have this")
 	}
 	if p.plan.Empty() {
 		return nil
