@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,21 +73,20 @@ func (e *entry) line(key, value string, at span) {
 	}
 }
 
+// The counter of an entry that is being tried out: "+LEFT-DONE", which each boot
+// changes.
+var bootCount = regexp.MustCompile(`^(.+)\+([0-9]+)(-[0-9]+)?$`)
+
 // id is the entry's name in boot loaders and grubenv: the file's without
-// ".conf" and without the counter "+3-1" that a boot changes.
+// ".conf" and without the counter.
 func (e *entry) id() string {
-	name := strings.TrimSuffix(path.Base(e.path), ".conf")
-	i := strings.LastIndexByte(name, '+')
-	if i > 0 && strings.Trim(name[i+1:], "0123456789-") == "" && strings.Trim(name[i+1:], "-") == name[i+1:] && name[i+1:] != "" {
-		return name[:i]
-	}
-	return name
+	return bootCount.ReplaceAllString(strings.TrimSuffix(path.Base(e.path), ".conf"), "$1")
 }
 
 // failed reports a boot-counted entry that has no tries left.
 func (e *entry) failed() bool {
-	_, tries, ok := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(path.Base(e.path), ".conf"), e.id()), "+")
-	return ok && (tries == "0" || strings.HasPrefix(tries, "0-"))
+	m := bootCount.FindStringSubmatch(strings.TrimSuffix(path.Base(e.path), ".conf"))
+	return m != nil && strings.Trim(m[2], "0") == ""
 }
 
 // rescue reports an entry that dracut keeps as a way back.
@@ -119,8 +119,7 @@ func otherProgram(name string) bool {
 			return true
 		}
 	}
-	suffix := path.Ext(name)
-	return suffix == ".c32" || suffix == ".lkrn" || suffix == ".bss" || suffix == ".cbt" || suffix == ".com" || suffix == ".iso"
+	return slices.Contains([]string{".c32", ".lkrn", ".bss", ".cbt", ".com", ".iso"}, path.Ext(name))
 }
 
 func (e *entry) text(s span) string { return string(e.src[s.from:s.to]) }

@@ -283,6 +283,7 @@ const (
 	ubootVendor    = "/usr/share/u-boot-menu/conf.d"
 	ubootStandard  = "ro quiet" // of u-boot-update
 	alpineDefaults = "/etc/update-extlinux.conf"
+	alpineVariable = "default_kernel_opts"
 )
 
 // hasLineStore reports whether there is such a file, or extlinux.conf itself.
@@ -298,7 +299,7 @@ func (s *site) lineStore() lineStore {
 	case s.Kind == KindLimine:
 		return lineStore{Place: Place{Path: limineDefaults, What: limineKey, For: all}, spell: spellLimine, tool: "limine-update"}
 	case s.Read(alpineDefaults) != nil:
-		return lineStore{Place: Place{Path: alpineDefaults, What: "default_kernel_opts", For: all}, spell: spellMadeUBoot, tool: "update-extlinux"}
+		return lineStore{Place: Place{Path: alpineDefaults, What: alpineVariable, For: all}, spell: spellMadeUBoot, tool: "update-extlinux"}
 	case s.Exists("/usr/sbin/u-boot-update") || s.Read(ubootDefaults) != nil:
 		if store, ok := s.ubootStore(); ok {
 			return store
@@ -331,8 +332,8 @@ func (s *site) ubootStore() (store lineStore, ok bool) {
 	value := env[ubootVariable]
 	switch {
 	case value.unknown:
-		store.Path = value.file
-		store.err = &usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
+		store.Path = cmp.Or(value.file, ubootDefaults)
+		store.err = &usernskit.FileError{File: store.Path, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
 	case value.text == "" && s.Read("/etc/kernel/cmdline") != nil:
 		store.Path, store.What = "/etc/kernel/cmdline", ""
 		return store, true

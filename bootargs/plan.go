@@ -386,8 +386,8 @@ func (p *planner) variable(store lineStore, ops []op) ([]byte, error) {
 		return nil, err
 	}
 	after := src
-	switch steps, whole := f.live(store.What); {
-	case !whole || len(steps) > 0 || store.standard == "" && len(store.before) > 0:
+	switch steps, unread := f.live(store.What); {
+	case unread != nil || len(steps) > 0 || store.standard == "" && len(store.before) > 0:
 		after, err = f.edit(store.What, ops, store.before...)
 	case store.standard == "":
 		err = &usernskit.FileError{File: store.Path, Err: fmt.Errorf("%w: %s is not set, and its standard value is not known", ErrUnsupported, store.What)}

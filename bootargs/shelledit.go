@@ -2,6 +2,7 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (f *shellFile) edited(src []byte) (*shellFile, error) {
 }
 
 func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, error) {
-	steps, whole := f.live(name)
+	steps, unread := f.live(name)
 	value := f.value(name, before)
 	if !value.unknown {
 		if o.done(value.text) {
@@ -72,17 +73,17 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 		o = o.missingFrom(value.text)
 	}
 	switch {
-	case !whole && (o.removes() || o.replacesGroup()):
-		return nil, f.blame(name)
+	case unread != nil && (o.removes() || o.replacesGroup()):
+		return nil, unread
 	case len(steps) == 0 && o.removes():
 		return f.src, nil
-	case len(steps) == 0 || !whole && steps[0].odd != nil:
+	case len(steps) == 0 || steps[0].odd != nil:
 		text, err := apply("", []op{o})
 		if err != nil || text == "" {
 			return f.src, err
 		}
 		text = encodeShell(text, inDouble)
-		if !whole || value.unknown || value.text != "" { // here, or in the files before
+		if unread != nil || value.unknown || value.text != "" { // here, or in the files before
 			text = "${" + name + "} " + text
 		}
 		return f.block(name, text)
@@ -143,14 +144,14 @@ func (f *shellFile) moveBehind(name string, o op, before []*shellFile) (*shellFi
 // variable, or follow a "--". Then the edit fails.
 func (f *shellFile) check(name string, o op, before []*shellFile, was Cmdline) error {
 	value := f.value(name, before)
-	steps, _ := f.live(name)
+	steps, unread := f.live(name)
 	takes := o.removes() || o.verb == verbSet && o.replacesGroup()
 	w, lost := o.lost(value.text)
 	switch {
 	case len(steps) == 0 || value.unknown && !takes:
 		return nil
 	case value.unknown:
-		return f.blame(name)
+		return cmp.Or(unread, error(&usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, name)}))
 	case lost && value.stop.File != "":
 		return value.behind(w)
 	case !sameInit(Cmdline(value.text), was):
@@ -268,8 +269,8 @@ func dropBlock(src []byte, name string, bases ...string) []byte {
 // editOwnBlock takes arguments out of our block, in a file whose other lines
 // cannot be edited. Otherwise ok is false.
 func (f *shellFile) editOwnBlock(name string, o op) (src []byte, ok bool) {
-	steps, whole := f.live(name)
-	if whole || !o.removes() || len(steps) == 0 || steps[0].odd != nil {
+	steps, unread := f.live(name)
+	if unread == nil || !o.removes() || len(steps) == 0 || steps[0].odd != nil {
 		return nil, false
 	}
 	s := steps[0]
@@ -282,19 +283,6 @@ func (f *shellFile) editOwnBlock(name string, o op) (src []byte, ok bool) {
 		return nil, false
 	}
 	return dropBlock(s.word.splice(list), name, "${"+name+"}", ""), true
-}
-
-// blame names the place that prevents the edit of a variable.
-func (f *shellFile) blame(name string) error {
-	for _, s := range slices.Backward(f.steps) {
-		switch {
-		case s.name == name && s.odd != nil:
-			return f.errorAt(s, s.odd)
-		case !s.assigns && (s.name == name || s.name == ""):
-			return f.errorAt(s, fmt.Errorf("%w: reading does not show what %s is after this", ErrUnsupportedSyntax, name))
-		}
-	}
-	return &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, name)}
 }
 
 // A shellValue is what a variable holds at some point.
@@ -338,7 +326,7 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 		}
 	}
 	if lost {
-		for _, name := range []string{grubVariable, grubDefaultVariable} {
+		for _, name := range []string{grubVariable, grubDefaultVariable, "GRUB_DEFAULT", ubootVariable, alpineVariable} {
 			if v, ok := env[name]; !ok {
 				v.unknown = true
 				env[name] = v
@@ -378,22 +366,22 @@ func (w shellWord) refers(name string) bool {
 
 // live returns the steps that make up the value that the variable has at the
 // end of the file, the last one first: the last assignment, and those before
-// it for as long as each is built on the one before. whole is false where
-// something on the way cannot be read.
-func (f *shellFile) live(name string) (steps []shellStep, whole bool) {
+// it for as long as each is built on the one before. err names what on the way
+// cannot be read.
+func (f *shellFile) live(name string) (steps []shellStep, err error) {
 	for _, s := range slices.Backward(f.steps) {
 		switch {
 		case s.exits || !s.assigns && (s.name == name || s.name == ""):
-			return steps, false
+			return steps, f.errorAt(s, fmt.Errorf("%w: reading does not show what %s is after this", ErrUnsupportedSyntax, name))
 		case !s.assigns || s.name != name:
 			continue
 		case s.odd != nil:
-			return append(steps, s), false
+			return append(steps, s), f.errorAt(s, s.odd)
 		}
 		steps = append(steps, s)
 		if !s.word.refers(name) {
-			return steps, true
+			return steps, nil
 		}
 	}
-	return steps, true
+	return steps, nil
 }
