@@ -27,7 +27,8 @@ type extlinuxConf struct {
 type fileSpan struct {
 	file string
 	span
-	text string
+	text       string
+	head, tail string // to be written around a new text
 }
 
 // A stanza is a label and the place of its arguments.
@@ -86,8 +87,8 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 		key = strings.ToLower(key)
 		from := at + len(line) - len(value)
 		value = strings.TrimRight(value, " \t")
-		here := fileSpan{name, span{from, at + len(line), number}, value}
-		whole := fileSpan{name, span{at, at + len(raw), number}, string(raw)}
+		here := fileSpan{file: name, span: span{from, at + len(line), number}, text: value}
+		whole := fileSpan{file: name, span: span{at, at + len(raw), number}, text: string(raw)}
 		at += len(raw)
 		if key == "menu" {
 			sub, rest := cutBlank(value)
@@ -109,7 +110,7 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 				file = path.Join(path.Dir(name), file)
 			}
 			if read(file) == nil {
-				c.missing = append(c.missing, fileSpan{name, span{line: number}, file})
+				c.missing = append(c.missing, fileSpan{file: name, span: span{line: number}, text: file})
 			} else if !c.seen[file] {
 				c.parse(file, read)
 			}
@@ -143,104 +144,71 @@ func cutBlank(line string) (key, value string) {
 	return rest[:i], strings.TrimLeft(rest[i:], " \t")
 }
 
-// A fileEdit replaces a piece of one of several files.
-type fileEdit struct {
-	file    string
-	at, del int
-	text    string
-}
-
-// edit returns the edits of the labels' append lines. A label without one gets
-// one.
-func (c *extlinuxConf) edit(ops []op, labels []*stanza) ([]fileEdit, error) {
-	var edits []fileEdit
-	done := map[*fileSpan]bool{}
+// edit does ops to the labels' append lines and returns the files' new bytes. A
+// label without one gets one, and one that becomes empty is removed unless the
+// global one would then apply.
+func (c *extlinuxConf) edit(read func(string) []byte, ops []op, labels []*stanza, fits func(where, line string) error) (map[string][]byte, error) {
+	var lines []*fileSpan
 	for _, s := range labels {
-		at := s.append
-		if at == nil {
-			at = c.global // which it inherits
+		if at := cmp.Or(s.append, c.global, s.newAppend()); !slices.Contains(lines, at) {
+			lines = append(lines, at)
 		}
-		if at == nil {
-			text, err := apply("", ops)
-			if err != nil {
-				return nil, &usernskit.FileError{File: s.imageLine.file, Line: s.imageLine.line, Err: err}
-			}
-			if text != "" {
-				edits = append(edits, fileEdit{s.imageLine.file, s.imageLine.to, 0, s.newAppend(text)})
-			}
-			continue
-		}
-		if done[at] {
-			continue
-		}
-		done[at] = true
+	}
+	// The last of a file comes first, so the offsets of the others hold.
+	slices.SortStableFunc(lines, func(a, b *fileSpan) int { return cmp.Compare(b.from, a.from) })
+	after := map[string][]byte{}
+	for _, at := range lines {
 		before := at.text
-		if before == "-" {
+		if strings.TrimSpace(before) == "-" {
 			before = "" // syslinux: no arguments, not even the global ones
 		}
 		text, err := apply(before, ops)
 		if err != nil {
 			return nil, &usernskit.FileError{File: at.file, Line: at.line, Err: err}
 		}
-		if text != before {
-			edits = append(edits, c.replace(at, text))
+		if text == before {
+			continue
 		}
-	}
-	return edits, nil
-}
-
-// newAppend is an append line in the style of the kernel's line, to go after
-// it.
-func (s *stanza) newAppend(text string) string {
-	line := s.imageLine.text
-	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-	word := "append"
-	if key := strings.Fields(line)[0]; key == strings.ToUpper(key) {
-		word = "APPEND"
-	}
-	end := line[len(strings.TrimRight(line, "\r\n")):]
-	if end == "" {
-		return "\n" + indent + word + " " + text
-	}
-	return indent + word + " " + text + end
-}
-
-// replace gives an append line another value. An empty line is removed unless
-// the global one would then apply.
-func (c *extlinuxConf) replace(at *fileSpan, text string) fileEdit {
-	if text == "" && c.global != nil && at != c.global {
-		text = "-"
-	}
-	if len(at.text) == 0 && text != "" {
-		text = " " + text // the line is "append" alone
-	}
-	return fileEdit{at.file, at.from, at.to - at.from, text}
-}
-
-// applyEdits makes the edits, the last of each file first. An append line that
-// becomes empty is removed.
-func applyEdits(read func(string) []byte, edits []fileEdit) map[string][]byte {
-	slices.SortStableFunc(edits, func(a, b fileEdit) int { return cmp.Compare(b.at, a.at) })
-	after := map[string][]byte{}
-	for _, e := range edits {
-		src, ok := after[e.file]
-		if !ok {
-			src = read(e.file)
+		if err := fits(at.file, text); err != nil {
+			return nil, err
 		}
-		if e.text == "" {
-			start := bytes.LastIndexByte(src[:e.at], '\n') + 1
-			end := e.at + e.del
-			if i := bytes.IndexByte(src[end:], '\n'); i >= 0 {
-				end += i + 1
-			} else {
-				end = len(src)
-				start = max(start-1, 0)
+		src, edited := after[at.file]
+		if !edited {
+			src = read(at.file)
+		}
+		from, to := at.from, at.to
+		switch {
+		case text != "":
+			text = at.head + text + at.tail
+			if at.head == "" && from == to {
+				text = " " + text // the line is "append" alone
 			}
-			e.at, e.del = start, end-start
+		case c.global != nil && at != c.global:
+			text = "-"
+		default:
+			if from, to = wholeLine(src, at.span); from > 0 && src[to-1] != '\n' {
+				from--
+			}
 		}
-		after[e.file] = replace(src, e.at, e.del, e.text)
+		after[at.file] = replace(src, from, to-from, text)
 	}
-	return after
+	return after, nil
+}
+
+// newAppend is where an append line goes, after the kernel's line and in its
+// style.
+func (s *stanza) newAppend() *fileSpan {
+	line := s.imageLine.text
+	head := line[:len(line)-len(strings.TrimLeft(line, " \t"))] + "append "
+	if key, _ := cutBlank(line); key == strings.ToUpper(key) {
+		head = strings.ToUpper(head)
+	}
+	tail := line[len(strings.TrimRight(line, "\r\n")):]
+	if tail == "" {
+		head = "\n" + head
+	}
+	end := s.imageLine.to
+	return &fileSpan{file: s.imageLine.file, span: span{end, end, s.imageLine.line}, head: head, tail: tail}
 }
 
 func (s *stanza) where() (string, usernskit.Pos) {

@@ -348,13 +348,9 @@ func editExtlinux(src []byte, ops []op) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	edits, err := conf.edit(ops, chosen)
-	if err != nil {
-		return nil, err
+	files, err := conf.edit(read, ops, chosen, func(string, string) error { return nil })
+	if after, ok := files["f"]; ok {
+		return after, err
 	}
-	after, ok := applyEdits(read, edits)["f"]
-	if !ok {
-		return src, nil
-	}
-	return after, nil
+	return src, err
 }

@@ -307,16 +307,10 @@ func (p *planner) onLabels(ops []op) error {
 	if err != nil {
 		return err
 	}
-	edits, err := conf.edit(ops, chosen)
+	after, err := conf.edit(p.Read, ops, chosen, p.fits)
 	if err != nil {
 		return err
 	}
-	for _, e := range edits {
-		if err := p.fits(e.file, e.text); err != nil {
-			return err
-		}
-	}
-	after := applyEdits(p.Read, edits)
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		p.change(name, after[name])
 	}
