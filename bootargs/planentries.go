@@ -34,7 +34,7 @@ func (p *planner) onEntries(grub bool) error {
 	}
 	if grub && all {
 		if len(p.shell) > 0 {
-			err = p.onShell()
+			_, err = p.onShell()
 		}
 		if err == nil {
 			err = p.onKernelopts(ops)

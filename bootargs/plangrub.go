@@ -2,7 +2,9 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,21 +23,16 @@ func (p *planner) onGRUB() error {
 	if len(p.shell) == 0 && p.dropIn == "" {
 		return fmt.Errorf("%s: %w: there is no %s to make it from", p.grubCfgPath, ErrNoPlace, defaultGrub)
 	}
-	if err := p.onShell(); err != nil {
+	ops, err := p.onShell()
+	if err != nil {
 		return err
 	}
-	if stale := p.staleMenu(); !p.plan.Empty() || stale {
+	stale := func(line string) bool { return lacks(line, ops) } // an entry is older than its sources
+	if !p.plan.Empty() || slices.ContainsFunc(p.cfg.entries, stale) {
 		p.act("grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
 		p.reboot()
 	}
 	return nil
-}
-
-// staleMenu reports whether an entry of grub.cfg lacks an argument that its
-// sources have.
-func (p *planner) staleMenu() bool {
-	ops, err := p.edit.ops(spellGRUB)
-	return err == nil && slices.ContainsFunc(p.cfg.entries, func(line string) bool { return lacks(line, ops) })
 }
 
 // lacks reports whether a line does not have all that is asked for.
@@ -46,35 +43,30 @@ func lacks(line string, ops []op) bool {
 // mkconfig is the command with which this distribution makes its grub.cfg.
 func (p *planner) mkconfig() []string {
 	path := p.grubCfgPath
+	two := p.release.Is("fedora", "rhel", "suse", "opensuse") || path == "" && p.Exists("/boot/grub2") || strings.Contains(path, "/grub2/")
 	switch {
 	case p.Exists("/usr/sbin/transactional-update"):
 		return []string{"transactional-update", "grub.cfg"}
 	case p.release.Is("debian", "ubuntu"):
 		return []string{"update-grub"}
-	case path == "" && (p.release.Is("fedora", "rhel", "suse", "opensuse") || p.Exists("/boot/grub2")):
-		path = "/boot/grub2/grub.cfg"
-	case path == "":
-		path = "/boot/grub/grub.cfg"
+	case two:
+		return []string{"grub2-mkconfig", "-o", cmp.Or(path, "/boot/grub2/grub.cfg")}
 	}
-	tool := "grub-mkconfig"
-	if p.release.Is("fedora", "rhel", "suse", "opensuse") || bytes.Contains([]byte(path), []byte("/grub2/")) {
-		tool = "grub2-mkconfig"
-	}
-	return []string{tool, "-o", path}
+	return []string{"grub-mkconfig", "-o", cmp.Or(path, "/boot/grub/grub.cfg")}
 }
 
 // onShell plans the edit of what grub-mkconfig sources.
-func (p *planner) onShell() error {
+func (p *planner) onShell() ([]op, error) {
 	ops, err := p.edit.ops(spellGRUB)
 	if err != nil {
-		return &usernskit.FileError{File: defaultGrub, Err: err}
+		return nil, &usernskit.FileError{File: defaultGrub, Err: err}
 	}
 	files, err := p.sources(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := p.stopsAt(files...); err != nil {
-		return err
+		return nil, err
 	}
 	after := map[string][]byte{}
 	old := "" // our drop-in under a name that does not sort last any more
@@ -88,7 +80,7 @@ func (p *planner) onShell() error {
 	}
 	for _, o := range ops {
 		if files, err = p.sources(after); err != nil {
-			return err
+			return nil, err
 		}
 		if p.dropIn == "" {
 			after[defaultGrub], err = files[0].edit(grubVariable, []op{o})
@@ -96,7 +88,7 @@ func (p *planner) onShell() error {
 			err = p.editDropIn(o, files, after)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, name := range []string{defaultGrub, p.dropIn, old} {
@@ -110,14 +102,14 @@ func (p *planner) onShell() error {
 		p.change(name, text)
 	}
 	if files, err = p.sources(after); err != nil {
-		return err
+		return nil, err
 	}
 	if !p.plan.Empty() {
 		for _, f := range files {
 			p.plan.Warnings = append(p.plan.Warnings, p.problems(f)...)
 		}
 	}
-	return p.reviewShell(ops, files)
+	return ops, p.reviewShell(ops, files)
 }
 
 // sources parses what grub-mkconfig sources, in order, the files in after with
@@ -255,21 +247,18 @@ func parseEnv(name string, src []byte) (*envBlock, error) {
 	return &envBlock{name: name, src: src, pad: pad}, nil
 }
 
+// The lines of a block: a name, and a value in which a backslash escapes a byte.
+var (
+	envLine    = regexp.MustCompile(`(?:([^=\\\n#][^=\\\n]*)=)?((?:[^\\\n]|\\[\s\S])*)\n`)
+	envEscaped = regexp.MustCompile(`\\([\s\S])`)
+)
+
 // find returns the place of a variable's escaped value.
 func (b *envBlock) find(name string) (from, to int, ok bool) {
-	for at := len(envHeader); at < b.pad; {
-		end := at
-		for end < b.pad && b.src[end] != '\n' {
-			if b.src[end] == '\\' && end+1 < b.pad {
-				end++
-			}
-			end++
+	for _, m := range envLine.FindAllSubmatchIndex(b.src[:b.pad], -1) {
+		if m[2] >= 0 && string(b.src[m[2]:m[3]]) == name {
+			return m[4], m[5], true
 		}
-		end = min(end, b.pad)
-		if key, _, ok := bytes.Cut(b.src[at:end], []byte("=")); ok && string(key) == name && b.src[at] != '#' {
-			return at + len(key) + 1, end, true
-		}
-		at = end + 1
 	}
 	return 0, 0, false
 }
@@ -277,17 +266,7 @@ func (b *envBlock) find(name string) (from, to int, ok bool) {
 // get returns the value of a variable.
 func (b *envBlock) get(name string) (string, bool) {
 	from, to, ok := b.find(name)
-	if !ok {
-		return "", false
-	}
-	var text strings.Builder
-	for i := from; i < to; i++ {
-		if b.src[i] == '\\' && i+1 < to {
-			i++
-		}
-		text.WriteByte(b.src[i])
-	}
-	return text.String(), true
+	return envEscaped.ReplaceAllString(string(b.src[from:to]), "$1"), ok
 }
 
 // set gives a variable that exists another value. The block keeps its size,
@@ -301,46 +280,30 @@ func (b *envBlock) set(name, value string) ([]byte, error) {
 		return b.src, nil
 	}
 	value = strings.NewReplacer(`\`, `\\`, "\n", "\\\n").Replace(value)
-	grow := len(value) - (to - from)
-	if room := len(b.src) - b.pad; grow > room {
+	grow, room := len(value)-(to-from), len(b.src)-b.pad
+	if grow > room {
 		return nil, &usernskit.FileError{File: b.name, Err: fmt.Errorf("%w: %s needs %d more bytes in the GRUB environment block, %d are free", ErrTooLong, name, grow, room)}
 	}
-	out := make([]byte, 0, len(b.src))
-	out = append(out, b.src[:from]...)
-	out = append(out, value...)
-	out = append(out, b.src[to:b.pad]...)
-	for len(out) < len(b.src) {
-		out = append(out, '#')
-	}
-	return out, nil
+	return slices.Concat(b.src[:from], []byte(value), b.src[to:b.pad], bytes.Repeat([]byte("#"), room-grow)), nil
 }
+
+// A variable as GRUB and the shell write it. The first pattern is for text in
+// which GRUB knows a backslash.
+var (
+	grubReference  = regexp.MustCompile(`\\?\$([A-Za-z_]\w*|\{[A-Za-z_]\w*\})`)
+	shellReference = regexp.MustCompile(`^\$([A-Za-z_]\w*|\{[A-Za-z_]\w*\})`)
+)
 
 // expandGRUB puts variables into a line as blscfg does. An unknown one stays as
 // written.
 func expandGRUB(text string, vars map[string]string) string {
-	if !strings.Contains(text, "$") {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); {
-		n := 0
-		if text[i] == '$' && (i == 0 || text[i-1] != '\\') {
-			n = variableLen([]byte(text[i:]))
-		}
-		value, known := "", false
-		if n > 0 {
-			value, known = vars[strings.Trim(text[i:i+n], "${}")]
-		}
+	return grubReference.ReplaceAllStringFunc(text, func(reference string) string {
+		value, known := vars[strings.Trim(reference, "${}")]
 		if !known {
-			b.WriteByte(text[i])
-			i++
-			continue
+			return reference
 		}
-		b.WriteString(value)
-		b.WriteByte(' ') // GRUB separates text that touches a variable
-		i += n
-	}
-	return b.String()
+		return value + " " // GRUB separates text that touches a variable
+	})
 }
 
 // opaque reports whether a line still has a variable in it.

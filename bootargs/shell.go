@@ -269,8 +269,8 @@ func decodeWord(src []byte, from, to int) (shellWord, error) {
 		case b == '\\' && i+1 < to && (q == bare || strings.IndexByte("$`\"\\", src[i+1]) >= 0):
 			put(i, 2, q, 0)
 			i += 2
-		case b == '$' && variableLen(src[i:to]) > 0:
-			n := variableLen(src[i:to])
+		case b == '$':
+			n := len(shellReference.Find(src[i:to]))
 			put(i, 1, q, n)
 			for i++; n > 1; n-- {
 				put(i, 1, q, 0)
@@ -286,28 +286,6 @@ func decodeWord(src []byte, from, to int) (shellWord, error) {
 		return w, fmt.Errorf("%w: BUG: the word ends inside quotes", ErrUnsupportedSyntax)
 	}
 	return w, nil
-}
-
-// variableLen is the length of $NAME or ${NAME} at the start of s, else 0.
-func variableLen(s []byte) int {
-	i := 1
-	braced := len(s) > 1 && s[1] == '{'
-	if braced {
-		i++
-	}
-	start := i
-	for i < len(s) && (s[i] == '_' || isLetter(s[i]) || i > start && s[i] >= '0' && s[i] <= '9') {
-		i++
-	}
-	switch {
-	case i == start:
-		return 0
-	case braced && (i == len(s) || s[i] != '}'):
-		return 0
-	case braced:
-		i++
-	}
-	return i
 }
 
 // splice applies changes of the text to the file, last first, so that earlier
