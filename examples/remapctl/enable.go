@@ -3,22 +3,124 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/subid"
 )
+
+func (e *env) planCommand(c *cobra.Command) action {
+	want := e.enableFlags(c)
+	e.riskFlag(c)
+	return func(ctx context.Context, _ []string) error {
+		if err := e.complete(ctx, want); err != nil {
+			return err
+		}
+		p, err := remap.PlanEnable(ctx, e.host, *want)
+		if err != nil {
+			return err
+		}
+		code := error(findings)
+		if p.Plan.Empty() {
+			code = nil
+		}
+		if !e.json {
+			e.show(p.Plan)
+			e.warn(p.Plan)
+			e.next(p.Plan.Actions)
+			if code == nil {
+				e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
+				return nil
+			}
+			e.foresee(ctx, want.Remap.String())
+			e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), e.commandLine(want, append(e.accepted, e.open(p.Plan)...)))
+			return code
+		}
+		side := func(r subid.Range, existing bool) members {
+			return members{"start": r.Start, "count": r.Count, "existing": existing}
+		}
+		g := p.Grant
+		return e.printed(code, members{"remap": p.Remap, "uid": side(g.UID, g.UIDExisting), "gid": side(g.GID, g.GIDExisting)}, p.Plan)
+	}
+}
+
+// enableFlags adds those that plan and enable share.
+func (e *env) enableFlags(c *cobra.Command) *remap.Request {
+	want := remap.Request{Remap: daemoncfg.Remap{User: daemoncfg.Default}}
+	c.Flags().TextVar(&want.Remap, "user", want.Remap, "`U[:G]` to remap to, as dockerd's --userns-remap has it")
+	number(c, &want.Start, "start", "first host `ID` of the range, in both files (default: the first free one)")
+	number(c, &want.Count, "count", "how many IDs, `N` (default: 65536)")
+	e.daemonFlags(c)
+	return &want
+}
+
+// daemonFlags say which dockerd is meant, where looking cannot tell.
+func (e *env) daemonFlags(c *cobra.Command) {
+	c.Flags().StringVar(&e.daemon.Unit, "unit", "", "`NAME` of the unit or script that starts that dockerd")
+	c.Flags().StringVar(&e.daemon.ConfigFile, "config-file", "", "`PATH` of the daemon.json that it reads")
+}
+
+// complete adds what other flags say, and notes a --config-file that is not in use.
+func (e *env) complete(ctx context.Context, want *remap.Request) error {
+	if want.Remap.User == "" {
+		return errors.New("--user is empty: leave it out for Docker's own account")
+	}
+	want.Daemon = e.daemon
+	want.AllowSmall = slices.Contains(e.accepted, subid.WarnSmallRange)
+	if chosen := want.Daemon.ConfigFile; chosen != "" {
+		found, err := dockerd.Choice{Unit: want.Daemon.Unit}.Read(ctx, e.host)
+		if err == nil && found.State() == dockerd.StateFound && found.ConfigFile != chosen {
+			e.note("%s", e.fold(fmt.Sprintf("warning: dockerd reads %s here, and not %s of --config-file", found.ConfigFile, chosen), 2))
+		}
+	}
+	return nil
+}
+
+// commandLine is what does what was planned.
+func (e *env) commandLine(want *remap.Request, risks []string) string {
+	words := []string{"enable"}
+	add := func(flag, value, none string) {
+		if value != none {
+			words = append(words, flag, value)
+		}
+	}
+	add("--user", want.Remap.String(), daemoncfg.Default)
+	add("--start", fmt.Sprint(want.Start), "0")
+	add("--count", fmt.Sprint(want.Count), "0")
+	add("--unit", want.Daemon.Unit, "")
+	add("--config-file", want.Daemon.ConfigFile, "")
+	for _, id := range risks {
+		add("--accept-risk", id, "")
+	}
+	return e.self(words...)
+}
+
+// number adds a flag for a number from 1 on, which is 0 where it was not given.
+func number(c *cobra.Command, n *uint32, name, usage string) {
+	c.Flags().Func(name, usage, func(text string) error {
+		v, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || v == 0 {
+			return fmt.Errorf("must be a number from 1 to %d", uint32(1<<32-1))
+		}
+		*n = uint32(v)
+		return nil
+	})
+}
 
 func (e *env) enableCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	want := e.enableFlags(c)
 	e.restartFlag(c)
 	return func(ctx context.Context, _ []string) error {
-		if err := errors.Join(e.mayRestart(), e.complete(ctx, want)); err != nil {
+		if err := e.complete(ctx, want); err != nil {
 			return err
 		}
 		e.aside = func() { e.foresee(ctx, want.Remap.String()) }
@@ -37,15 +139,11 @@ func (e *env) enableCommand(c *cobra.Command) action {
 func (e *env) disableCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	e.restartFlag(c)
-	var daemon dockerd.Choice
-	daemonFlags(c, &daemon)
+	e.daemonFlags(c)
 	release := c.Flags().Bool("release", false, "also remove the account's ranges from /etc/subuid and /etc/subgid")
 	return func(ctx context.Context, _ []string) error {
-		if err := e.mayRestart(); err != nil {
-			return err
-		}
 		receipt, err := e.change(ctx, func() (usernskit.Plan, error) {
-			return remap.PlanDisable(ctx, e.host, remap.Disable{Release: *release, Daemon: daemon})
+			return remap.PlanDisable(ctx, e.host, remap.Disable{Release: *release, Daemon: e.daemon})
 		})
 		if err != nil {
 			return err
@@ -56,15 +154,6 @@ func (e *env) disableCommand(c *cobra.Command) action {
 
 func (e *env) restartFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&e.restarts, "restart", false, "restart docker, wait for it, and undo if it does not start as wanted")
-}
-
-// mayRestart refuses --restart where there is nothing to restart, before
-// anything is written.
-func (e *env) mayRestart() error {
-	if e.restarts && !e.host.Live() {
-		return errors.New("nothing was changed: a --root has no docker for --restart to restart")
-	}
-	return nil
 }
 
 // restart is --restart, after change: it restarts docker and waits until it is
@@ -91,11 +180,11 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	case receipt.ID == "":
 		return nil
 	}
-	err := e.during("waiting for docker", func() error {
-		return e.write(func() error {
-			return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.reported, Step: e.step}.Run(ctx)
-		})
+	stop := e.tell("waiting for docker")
+	err := e.write(func() error {
+		return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.reported, Step: e.step}.Run(ctx)
 	})
+	stop()
 	if errors.Is(err, remap.ErrNoSystemd) { // what was written stays
 		e.note("docker was not restarted: %v", err)
 		return behind

@@ -103,6 +103,9 @@ func (e *env) begin(c *cobra.Command) error {
 	if c.Flags().Changed("root") && e.host.Root == "" {
 		return errors.New("--root is empty: leave it out for the running host")
 	}
+	if e.restarts && !e.host.Live() {
+		return errors.New("nothing was changed: a --root has no docker for --restart to restart")
+	}
 	if e.host.Root != "" {
 		dir, err := e.host.Path("/")
 		if err != nil {

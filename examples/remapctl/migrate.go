@@ -19,19 +19,18 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 	e.writeFlags(c)
 	from := c.Flags().String("from", "", "copy from `STORE`: plain, or the UID.GID of a remapped one (default: the other one)")
 	remove := c.Flags().Bool("remove-old", false, "remove the old volumes whose copies are the same to the last byte")
-	daemonFlags(c, &e.daemon)
+	e.daemonFlags(c)
 	return func(ctx context.Context, names []string) error {
-		var m remap.Migration
-		if err := e.during("looking at every volume", func() (err error) {
-			m, err = remap.PlanMigrate(ctx, e.host, remap.Migrate{From: *from, Volumes: names, RemoveOld: *remove, Daemon: e.daemon})
-			return err
-		}); err != nil {
+		stop := e.tell("looking at every volume")
+		m, err := remap.PlanMigrate(ctx, e.host, remap.Migrate{From: *from, Volumes: names, RemoveOld: *remove, Daemon: e.daemon})
+		stop()
+		if err != nil {
 			return unseen(err)
 		}
 		e.showMigration(m)
 		e.warn(m.Plan)
 		todo, refused := m.Todo()
-		err := m.Refusal()
+		err = m.Refusal()
 		switch {
 		case err != nil:
 			return err

@@ -11,7 +11,7 @@ import (
 
 func (e *env) preflightCommand(c *cobra.Command) action {
 	user := c.Flags().String("user", "", "`U[:G]` to remap to (default: what is configured, else dockremap)")
-	daemonFlags(c, &e.daemon)
+	e.daemonFlags(c)
 	return func(ctx context.Context, _ []string) error {
 		forecast, err := e.forecast(ctx, *user)
 		if err != nil {
@@ -38,10 +38,9 @@ func (e *env) preflightCommand(c *cobra.Command) action {
 func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, err error) {
 	look := e.look()
 	opts := preflight.Options{Host: look.Host, Docker: look.Docker, Remap: user, Daemon: e.daemon}
-	err = e.during("asking docker for every container", func() error {
-		f, err = preflight.Run(ctx, opts)
-		return err
-	})
+	stop := e.tell("asking docker for every container")
+	f, err = preflight.Run(ctx, opts)
+	stop()
 	for i, m := range f.Moves {
 		switch {
 		case m.Volume != "":

@@ -205,12 +205,12 @@ func (e *env) table(rows [][]string) error {
 	return e.out.err
 }
 
-// during runs do. At a terminal it shows what is going on after a second.
-func (e *env) during(what string, do func() error) error {
-	if terminal(e.err) {
-		defer later(time.Second, func() { e.note("%s ...", what) })()
+// tell shows at a terminal what is going on, unless it ends within a second.
+func (e *env) tell(what string) (stop func()) {
+	if !terminal(e.err) {
+		return func() {}
 	}
-	return do()
+	return later(time.Second, func() { e.note("%s ...", what) })
 }
 
 // later calls f after a while, unless it is stopped before; then f is not running

@@ -32,7 +32,7 @@ func (e *env) shiftCommand(c *cobra.Command) action {
 	undo := f.Bool("undo", false, "move the owners of the last job of DIR back")
 	lift := f.Bool("lift-immutable", false, "lift immutable and append-only for the change")
 	state := f.String("state", "", "keep the journal in `DIR`, not "+shift.DefaultState)
-	daemonFlags(c, &e.daemon)
+	e.daemonFlags(c)
 	for _, other := range []string{"from", "to", "back"} {
 		c.MarkFlagsMutuallyExclusive("resume", "undo", other)
 	}
@@ -59,11 +59,10 @@ func (e *env) shiftCommand(c *cobra.Command) action {
 			if *back {
 				a, b = b, a
 			}
-			var job shift.Job
-			if err := e.during("counting files", func() (err error) {
-				job, err = shift.Plan(ctx, dir, a, b, opt)
-				return err
-			}); err != nil {
+			stop := e.tell("counting files")
+			job, err := shift.Plan(ctx, dir, a, b, opt)
+			stop()
+			if err != nil {
 				return err
 			}
 			way := fmt.Sprintf("from %s to %s", hostIDs(a), hostIDs(b))

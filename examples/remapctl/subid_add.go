@@ -14,14 +14,14 @@ import (
 
 // subidFlags adds those that find and add share, and returns what reads them.
 func (e *env) subidFlags(c *cobra.Command) func(owner string) subid.Request {
-	var start, count, align number
-	c.Flags().Var(&start, "start", "first `ID` (default: the lowest free one)")
-	c.Flags().Var(&count, "count", "how many IDs, `N` (default: 65536)")
-	c.Flags().Var(&align, "align", "start at a multiple of `N`")
+	var start, count, align uint32
+	number(c, &start, "start", "first `ID` (default: the lowest free one)")
+	number(c, &count, "count", "how many IDs, `N` (default: 65536)")
+	number(c, &align, "align", "start at a multiple of `N`")
 	return func(owner string) subid.Request {
 		return subid.Request{
-			Owner: owner, Start: uint32(start), Count: uint32(count),
-			Policy:     subid.Policy{Align: uint32(align)},
+			Owner: owner, Start: start, Count: count,
+			Policy:     subid.Policy{Align: align},
 			AllowSmall: slices.Contains(e.accepted, "small-range"),
 		}
 	}

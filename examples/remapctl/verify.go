@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,15 +23,10 @@ func (e *env) verifyCommand(c *cobra.Command) action {
 	evidence := f.Bool("evidence", false, "print what was read, and the remedy")
 	all := f.Bool("all", false, "print what passed and what was skipped, too")
 	deep := f.Bool("deep", false, "look at threads, and for lost setuid bits")
-	daemonFlags(c, &e.daemon)
+	e.daemonFlags(c)
 	return func(ctx context.Context, checks []string) error {
 		opts := e.look()
 		opts.Checks, opts.Deep = checks, *deep
-		failOnGate, err := parseGate(*failOn)
-		if err != nil {
-			return fmt.Errorf("--fail-on: %w", err)
-		}
-		failOnGate.partial = *partial
 		for _, text := range *allow {
 			a, err := parseAllowance(text)
 			if err != nil {
@@ -36,28 +34,97 @@ func (e *env) verifyCommand(c *cobra.Command) action {
 			}
 			opts.Allow = append(opts.Allow, a)
 		}
-		if e.json && !f.Changed("format") {
+		switch {
+		case e.json && f.Changed("format") && *as != "json":
+			return fmt.Errorf("--format %s: must be json with --json", *as)
+		case e.json:
 			*as = "json"
 		}
-		write := map[string]func(verify.Report) error{
-			"text": func(r verify.Report) error {
-				return format.Text(e.out, r, format.Options{All: *all, Evidence: *evidence, Color: e.color})
-			},
-			"json":       func(r verify.Report) error { return format.JSON(e.out, r) },
-			"junit":      func(r verify.Report) error { return format.JUnit(e.out, r) },
-			"prometheus": func(r verify.Report) error { return format.Prometheus(e.out, r) },
-			"sarif":      func(r verify.Report) error { return format.SARIF(e.out, r) },
-		}[*as]
-		if e.json && *as != "json" {
-			return fmt.Errorf("--format %s: must be json with --json", *as)
-		}
-		var report verify.Report
-		if err := e.during("looking at every process", func() (err error) {
-			report, err = verify.Run(ctx, opts)
-			return err
-		}); err != nil {
+		stop := e.tell("looking at every process")
+		report, err := verify.Run(ctx, opts)
+		stop()
+		if err != nil {
 			return err
 		}
-		return errors.Join(write(e.worded(report)), failOnGate.judge(report))
+		for i := range report.Findings {
+			e.word(&report.Findings[i].Remedy)
+		}
+		switch *as {
+		case "text":
+			err = format.Text(e.out, report, format.Options{All: *all, Evidence: *evidence, Color: e.color})
+		case "json":
+			err = format.JSON(e.out, report)
+		case "junit":
+			err = format.JUnit(e.out, report)
+		case "prometheus":
+			err = format.Prometheus(e.out, report)
+		case "sarif":
+			err = format.SARIF(e.out, report)
+		}
+		return errors.Join(err, judge(report, *failOn, *partial))
+	}
+}
+
+// judge returns the exit code for a report, if it is not 0. What fails is "fail"
+// for any failure, "warn" for warnings too, or a severity, for failures and
+// warnings at least that severe. A finding outweighs what could not be seen: 1 is
+// certain, 3 is not.
+func judge(r verify.Report, failOn string, partial bool) (code error) {
+	least := verify.Low
+	_ = least.UnmarshalText([]byte(failOn)) // "fail" and "warn" are of any severity; info never counts
+	for _, f := range r.Findings {
+		switch {
+		case f.Verdict == verify.Unknown:
+			if !partial {
+				code = incomplete
+			}
+		case f.Severity < least:
+		case f.Verdict == verify.Fail, f.Verdict == verify.Warn && failOn != "fail":
+			return findings
+		}
+	}
+	return code
+}
+
+// option begins a part of an allowance. A comma in its text belongs to the text
+// unless one of these follows.
+var option = regexp.MustCompile(",(reason|until)=")
+
+// parseAllowance reads userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]. For NAME
+// and the alternatives to userns-host see [verify.Allowance].
+func parseAllowance(text string) (a verify.Allowance, err error) {
+	parts := option.Split(text, -1)
+	a.What, a.Subject, _ = strings.Cut(parts[0], "=")
+	if a.What == "" || a.Subject == "" {
+		return verify.Allowance{}, fmt.Errorf("%q: want userns-host=NAME[,reason=TEXT][,until=YYYY-MM-DD]", text)
+	}
+	if a.What != verify.UsernsHost {
+		c, err := verify.Explain(a.What)
+		if err != nil {
+			return verify.Allowance{}, err
+		}
+		a.What = c.ID
+	}
+	for i, name := range option.FindAllString(text, -1) {
+		if name == ",reason=" {
+			a.Reason = parts[i+1]
+		} else if a.Until, err = time.Parse(time.DateOnly, parts[i+1]); err != nil {
+			return verify.Allowance{}, fmt.Errorf("%q: until: want YYYY-MM-DD", text)
+		}
+	}
+	return a, nil
+}
+
+// word fills in the command for what remapctl itself can put right.
+func (e *env) word(fix *verify.Remedy) {
+	words := map[verify.FixID][]string{
+		verify.FixEnable:    {"enable", "--yes"},
+		verify.FixBootArg:   {"bootargs", "set", fix.Arg},
+		verify.FixFindRange: {"subid", "find"},
+		verify.FixShift:     {"shift", fix.Arg, "--from", fix.From, "--to", fix.To},
+		verify.FixMigrate:   {"migrate", "--from", fix.Arg},
+	}[fix.Fix]
+	if words != nil {
+		fix.Command = e.self(words...)
 	}
 }
