@@ -69,3 +69,16 @@ func ExampleSpace_WriteText() {
 	//
 	// . reserved  = subordinate range  # dockerd's range
 }
+
+func ExampleTranslate() {
+	m, err := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 65536})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	id := uint32(33)
+	for _, line := range idspace.Translate("web", userns.Mapping{UID: m}, &id).Lines {
+		fmt.Println(line)
+	}
+	// Output: UID 33 in web is 100033 on the host
+}

@@ -112,7 +112,8 @@ func text(t testing.TB, s idspace.Space, how idspace.Text) string {
 func svg(t testing.TB, s idspace.Space) string {
 	t.Helper()
 	var b strings.Builder
-	require.NoError(t, s.WriteSVG(&b, "web1, 2026-11-27"))
+	s.Caption = "web1, 2026-11-27"
+	require.NoError(t, s.WriteSVG(&b))
 	dec := xml.NewDecoder(strings.NewReader(b.String()))
 	for elements := 0; ; elements++ {
 		_, err := dec.Token()
@@ -144,5 +145,5 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 func TestAWriterThatFailsIsReported(t *testing.T) {
 	s := idspace.New(idspace.Users, idspace.Sources{})
 	assert.ErrorIs(t, s.WriteText(brokenWriter{}, idspace.Text{Width: 80}), io.ErrShortWrite)
-	assert.ErrorIs(t, s.WriteSVG(brokenWriter{}, ""), io.ErrShortWrite)
+	assert.ErrorIs(t, s.WriteSVG(brokenWriter{}), io.ErrShortWrite)
 }

@@ -1,11 +1,15 @@
 package idspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
@@ -23,6 +27,12 @@ func Read(ctx context.Context, h usernskit.Host, name func(containerID string) s
 	if from.Set, err = subid.Read(ctx, h); err != nil {
 		return Sources{}, nil, err
 	}
+	hostname, _ := h.ReadFile("/etc/hostname") // may be missing
+	from.Caption = strings.TrimSpace(string(hostname))
+	if from.Caption == "" && h.Live() {
+		from.Caption, _ = os.Hostname()
+	}
+	from.Caption = cmp.Or(from.Caption, "the host") + ", " + time.Now().Format("2006-01-02 MST")
 	setting, err := daemoncfg.Current(ctx, h)
 	if err == nil && setting.On {
 		from.Remap, err = setting.Remap.Account(ctx, h)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/usernskit/usernskit/internal/enum"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
@@ -49,6 +50,8 @@ type Sources struct {
 	Remap string
 	// Namespaces are those that exist now. Several names may have one mapping.
 	Namespaces []Namespace
+	// Caption says in pictures which host it is and when that was; may be empty.
+	Caption string
 }
 
 // A Namespace is a user namespace that exists, or a container in it.
@@ -80,7 +83,8 @@ type Use struct {
 
 // A Space is the use of all user or group IDs.
 type Space struct {
-	IDs IDs `json:"ids"`
+	IDs     IDs    `json:"ids"`
+	Caption string `json:"-"`
 	// Intervals are who holds which IDs, in the order of the first ID. They may
 	// overlap.
 	Intervals []Interval `json:"intervals"`
@@ -92,7 +96,7 @@ type Space struct {
 
 // New returns the space of users or groups.
 func New(of IDs, from Sources) Space {
-	s := Space{IDs: of, Intervals: []Interval{}}
+	s := Space{IDs: of, Caption: from.Caption, Intervals: []Interval{}}
 	s.claims(from)
 	for _, r := range subid.ReservedRanges() {
 		if !zone(r) { // a zone is shown as the purpose of gaps
@@ -104,6 +108,11 @@ func New(of IDs, from Sources) Space {
 	slices.SortStableFunc(s.Intervals, order)
 	s.Gaps, s.Overlaps = gaps(s.Intervals), overlaps(s.Intervals)
 	return s
+}
+
+// title is the first line of a picture.
+func (s Space) title() string {
+	return s.IDs.String() + " space of " + cmp.Or(text.Visible(s.Caption), "the host")
 }
 
 // order sorts by start, larger first, then by kind.

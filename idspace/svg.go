@@ -32,18 +32,16 @@ const (
 // WriteSVG draws the space as an SVG document: at the right the host's axis, at
 // the left what namespaces have, and a ribbon from each extent to what it is on
 // the host. Overlaps are red and hatched, and say so. Neither axis is to scale.
-// The caption says of which host it is, and when it was drawn; it may be empty.
-func (s Space) WriteSVG(w io.Writer, caption string) error {
+func (s Space) WriteSVG(w io.Writer) error {
 	rows := s.rows()
 	d := &svg{axis: newAxis(rows), ids: s.IDs, host: svgMargin}
 	d.setLanes(rows)
-	title := s.IDs.String() + " space of " + cmp.Or(caption, "the host")
-	d.text(svgMargin, 28, "start", "caption", title)
+	d.text(svgMargin, 28, "start", "caption", s.title())
 	bottom := max(d.namespaces(d.insides(rows)), d.axis.end)
 	d.intervals(rows)
 	d.legend(rows, bottom+34)
 	_, err := fmt.Fprintf(w, svgHead+"%s</svg>\n", d.width, bottom+56, d.width, bottom+56, min(d.width, svgLeast),
-		escape(title), svgStyle, d.out.String())
+		escape(s.title()), svgStyle, d.out.String())
 	return err
 }
 

@@ -21,9 +21,6 @@ type Text struct {
 	Width int  // in columns, at least 40; 0 breaks no line
 	ASCII bool // only ASCII characters
 	Color bool // with the escape sequences of a terminal
-	// Caption says of which host the picture is and when it was drawn. It may be
-	// empty.
-	Caption string
 }
 
 // WriteText draws the space for a terminal, from ID 0 downwards. There is one
@@ -49,8 +46,8 @@ func (s Space) WriteText(w io.Writer, t Text) error {
 	for _, r := range rows {
 		d.row(r)
 	}
-	if t.Caption != "" {
-		for _, line := range wrap(d.plain(s.IDs.String()+" space of "+t.Caption), d.most+numbers+2) {
+	if s.Caption != "" {
+		for _, line := range wrap(d.plain(s.title()), d.most+numbers+2) {
 			d.out.WriteString(d.paint("1", line) + "\n")
 		}
 		d.out.WriteString("\n")

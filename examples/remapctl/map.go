@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -151,69 +149,17 @@ func (e *env) read(name string) ([]byte, error) {
 	return data, err
 }
 
-type jsonTranslation struct {
-	Target string   `json:"target"`
-	ID     *uint32  `json:"id"`
-	UID    jsonSide `json:"uid"`
-	GID    jsonSide `json:"gid"`
-}
-
-// A jsonSide is a target's map of users or of groups. ToHost and ToContainer are
-// there where an ID was asked for, and null where it has no counterpart.
-type jsonSide struct {
-	Extents     []jsonExtent `json:"extents"`
-	ToHost      *uint32      `json:"to_host"`
-	ToContainer *uint32      `json:"to_container"`
-}
-
-type jsonExtent struct {
-	ID     uint32 `json:"id"`
-	HostID uint32 `json:"host_id"`
-	Count  uint32 `json:"count"`
-}
-
-// translate says what an ID of the target is on the host, and what the same
-// number on the host is in the target; without an ID, what all of them are.
+// translate is map with a target.
 func (e *env) translate(name string, m userns.Mapping, id *uint32) error {
-	var there, back []string
-	shown := text.Visible(name)
-	side := func(kind string, m userns.Map) jsonSide {
-		out := jsonSide{Extents: []jsonExtent{}}
-		for _, x := range m.Extents() {
-			out.Extents = append(out.Extents, jsonExtent(x))
-			if id == nil {
-				there = append(there, fmt.Sprintf("%s %s in %s is %s on the host", kind, span(x.ID, x.Count), shown, span(x.HostID, x.Count)))
-			}
-		}
-		if id != nil {
-			out.ToHost, out.ToContainer = counterpart(m.ToHost(*id)), counterpart(m.ToContainer(*id))
-		}
-		if out.ToHost != nil {
-			there = append(there, fmt.Sprintf("%s %d in %s is %d on the host", kind, *id, shown, *out.ToHost))
-		}
-		if out.ToContainer != nil {
-			back = append(back, fmt.Sprintf("%s %d on the host is %d in %s", kind, *id, *out.ToContainer, shown))
-		}
-		return out
-	}
-	out := jsonTranslation{name, id, side("UID", m.UID), side("GID", m.GID)}
-	lines := append(there, back...)
-	for _, line := range lines {
+	out := idspace.Translate(name, m, id)
+	for _, line := range out.Lines {
 		e.text("%s", line)
 	}
-	if lines == nil {
-		e.note("%d is not mapped in %s, in either direction", *id, shown)
+	if out.Lines == nil {
+		e.note("%d is not mapped in %s, in either direction", *id, text.Visible(name))
 		return e.printed(findings, out)
 	}
 	return e.printed(nil, out)
-}
-
-// counterpart is what an ID is on the other side; nil if it is not mapped.
-func counterpart(id uint32, mapped bool) *uint32 {
-	if !mapped {
-		return nil
-	}
-	return &id
 }
 
 type jsonDescription struct {
@@ -247,27 +193,21 @@ func (e *env) draw(f mapFlags, from idspace.Sources, code error) error {
 	if e.json {
 		return e.printed(code, space)
 	}
-	name, _ := e.host.ReadFile("/etc/hostname")
-	host := text.Visible(strings.TrimSpace(string(name)))
-	if host == "" && e.host.Live() {
-		host, _ = os.Hostname()
+	if f.svg == "" {
+		how := idspace.Text{ASCII: f.ascii || !utf8Locale(), Color: e.color}
+		if terminal(e.out) || os.Getenv("COLUMNS") != "" {
+			how.Width = e.width()
+		}
+		return cmp.Or(space.WriteText(e.out, how), code)
 	}
-	caption := cmp.Or(host, "the host") + ", " + time.Now().Format("2006-01-02 MST")
 	var picture bytes.Buffer
-	how := idspace.Text{ASCII: f.ascii || !utf8Locale(), Color: e.color, Caption: caption}
-	if terminal(e.out) || os.Getenv("COLUMNS") != "" {
-		how.Width = e.width()
+	err := space.WriteSVG(&picture)
+	switch {
+	case err != nil:
+	case f.svg == "-":
+		_, err = e.out.Write(picture.Bytes())
+	default:
+		err = os.WriteFile(f.svg, picture.Bytes(), 0o666)
 	}
-	write := func() error { return space.WriteText(&picture, how) }
-	if f.svg != "" {
-		write = func() error { return space.WriteSVG(&picture, caption) }
-	}
-	if err := write(); err != nil {
-		return err
-	}
-	if f.svg != "" && f.svg != "-" {
-		return cmp.Or(os.WriteFile(f.svg, picture.Bytes(), 0o666), code)
-	}
-	_, err := e.out.Write(picture.Bytes())
 	return cmp.Or(err, code)
 }

@@ -23,6 +23,13 @@ type jsonProcess struct {
 	UserNS    uint64  `json:"user_ns"`
 }
 
+func inside(m userns.Map, host uint32) *uint32 {
+	if id, ok := m.ToContainer(host); ok {
+		return &id
+	}
+	return nil
+}
+
 type jsonProcesses struct {
 	Processes []jsonProcess `json:"processes"`
 }
@@ -41,8 +48,7 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 			gaps = append(gaps, err.Error())
 			continue
 		}
-		out.Processes = append(out.Processes, jsonProcess{p.PID, p.UID[1], p.GID[1],
-			counterpart(p.Mapping.UID.ToContainer(p.UID[1])), counterpart(p.Mapping.GID.ToContainer(p.GID[1])),
+		out.Processes = append(out.Processes, jsonProcess{p.PID, p.UID[1], p.GID[1], inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1]),
 			p.ContainerID, daemon.NameOf(p.ContainerID), p.Command, p.UserNS})
 	}
 	slices.SortFunc(out.Processes, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })

@@ -39,7 +39,7 @@ var printed = map[string]any{
 	"daemon-set": writeForm{}, "daemon-unset": writeForm{}, "bootargs-set": writeForm{}, "bootargs-remove": writeForm{},
 	"plan": planForm{}, "preflight": preflight.Forecast{}, "ps": jsonProcesses{}, "explain": explainForm{},
 	"verify": verify.Report{},
-	"map":    idspace.Space{}, "map-id": jsonDescription{}, "map-target": jsonTranslation{},
+	"map":    idspace.Space{}, "map-id": jsonDescription{}, "map-target": idspace.Translation{},
 	"subid-list": fleet.Export{}, "subid-audit": problemsForm{}, "subid-find": foundForm{}, "subid-owner": ownersForm{},
 	"daemon-get": daemonGetForm{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": lineForm{},
 	"undo-list": receiptsForm{}, "undo-forget": forgottenForm{}, "shift": shiftForm{}, "migrate": migrateForm{}, "progress": jsonProgress{}, "drill": drill.Report{},
