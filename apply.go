@@ -373,7 +373,7 @@ func (a *applier) rollBack(r record) error {
 		err = a.restore(r, todo)
 	}
 	if err != nil {
-		return &unfinishedError{err}
+		return fmt.Errorf("%w: rollback failed: %w", ErrUnfinished, err)
 	}
 	if err := a.drop(r.ID); err != nil {
 		return fmt.Errorf("every file is as it was, but its journal cannot be removed: %w", err)

@@ -21,7 +21,7 @@ var (
 	// ErrUnfinished: an earlier run was interrupted between its first and its last
 	// file, or this one failed and could not put its files back. [Host.Undo]
 	// without an ID takes that run back.
-	ErrUnfinished = errors.New("an earlier run was interrupted; undo it first")
+	ErrUnfinished = errors.New("a run was not finished; undo it first")
 	// ErrNotLive: [Host.Command] was asked for a program of a tree of files.
 	ErrNotLive = errors.New("not the running host")
 	// ErrTooLarge: the file is larger than 16 MiB: nothing is read of it.
@@ -56,12 +56,3 @@ func (e *FileError) Unwrap() error { return e.Err }
 func changed(path, why string) error {
 	return &FileError{File: path, Err: fmt.Errorf("%w: %s", ErrChanged, why)}
 }
-
-// An unfinishedError is why a run that failed could not put its files back.
-type unfinishedError struct{ err error }
-
-func (e *unfinishedError) Error() string {
-	return "rollback failed, undo has to try again: " + e.err.Error()
-}
-func (e *unfinishedError) Unwrap() error        { return e.err }
-func (e *unfinishedError) Is(target error) bool { return target == ErrUnfinished }

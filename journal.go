@@ -122,7 +122,7 @@ func (h Host) Forget(ctx context.Context, match func(Receipt) bool) ([]string, e
 			continue
 		}
 		if i == len(receipts)-1 {
-			if err := a.replace(gonePath(r.ID), []byte{}); err != nil {
+			if err := a.put(gonePath(r.ID), []byte{}); err != nil {
 				return ids, err
 			}
 		}
@@ -489,49 +489,34 @@ func (a *applier) keep(r record) error {
 		return fmt.Errorf("BUG: journal: %w", err)
 	}
 	if len(data) > maxRecord {
-		return journalError(fmt.Errorf("%s: %w: it would have more than %d bytes", name, ErrTooLarge, maxRecord))
+		return fmt.Errorf("journal: %s: %w: it would have more than %d bytes", name, ErrTooLarge, maxRecord)
 	}
-	if err := a.replace(name, data); err != nil || r.State != StateUndone {
+	if err := a.put(name, data); err != nil || r.State != StateUndone {
 		return err
 	}
 	// It is undone: what cannot be removed is harmless, and is swept later.
-	return errors.Join(a.remove(recordPath(r.ID)), a.remove(undoingPath))
+	return errors.Join(a.put(recordPath(r.ID), nil), a.put(undoingPath, nil))
 }
 
-// replace writes a file of the journal, whatever it holds.
-func (a *applier) replace(name string, data []byte) error {
+// put writes a file of the journal, whatever it holds. Nil removes it.
+func (a *applier) put(name string, data []byte) error {
 	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxRecord)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return journalError(err)
-	}
-	return journalError(a.writer("journal: ").Replace(name, before, data, hostfs.NewMeta(0o600)))
-}
-
-// remove removes a file of the journal, if it exists.
-func (a *applier) remove(name string) error {
-	before, err := hostfs.Root(a.host.Root).ReadFile(name, maxRecord)
-	if err == nil {
-		err = a.writer("journal: ").Remove(name, before)
-	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		before, err = nil, nil
 	}
-	return journalError(err)
+	if err == nil && !same(before, data) {
+		err = job{name, before, data, hostfs.NewMeta(0o600)}.write(a.writer("journal: "))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrChanged): // which would make [Host.Update] plan forever
+		return fmt.Errorf("journal: %v", err)
+	}
+	return fmt.Errorf("journal: %w", err)
 }
 
 // drop removes a plan from the journal.
 func (a *applier) drop(id string) error {
-	return errors.Join(a.remove(recordPath(id)), a.remove(undonePath(id)))
-}
-
-// journalError adds that the journal could not be written. It hides
-// [ErrChanged], which would make [Host.Update] plan forever.
-func journalError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrChanged):
-		return fmt.Errorf("journal: %v", err)
-	}
-	return fmt.Errorf("journal: %w", err)
+	return errors.Join(a.put(recordPath(id), nil), a.put(undonePath(id), nil))
 }

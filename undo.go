@@ -1,7 +1,6 @@
 package usernskit
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -151,7 +150,7 @@ func (a *applier) begin(r *record) error {
 	if r.ID == journal.ids[len(journal.ids)-1] {
 		return nil
 	}
-	return a.replace(undoingPath, []byte(r.ID))
+	return a.put(undoingPath, []byte(r.ID))
 }
 
 // last returns an error if undoing a later run would bring back what r wrote.
@@ -323,23 +322,18 @@ func bare(line string) string { return strings.TrimSuffix(line, "\n") }
 // repeats reports whether a line that the patch wrote is in after more than
 // once.
 func (p patch) repeats(after []byte) bool {
-	count := map[string]int{}
+	wrote := map[string]int{}
 	for _, place := range p.places() {
 		for _, l := range place.wrote {
-			count[bare(l)] = 0
+			wrote[bare(l)] = 0
 		}
 	}
-	if len(count) == 0 {
-		return false
-	}
-	for len(after) > 0 {
-		var l []byte
-		l, after, _ = bytes.Cut(after, []byte("\n"))
-		if n, ok := count[string(l)]; ok {
+	for l := range strings.Lines(string(after)) {
+		if n, ok := wrote[bare(l)]; ok {
 			if n > 0 {
 				return true
 			}
-			count[string(l)]++
+			wrote[bare(l)] = 1
 		}
 	}
 	return false
@@ -369,22 +363,19 @@ func (p patch) takeOut(now []byte, repeats bool) (data []byte, lost []string) {
 	if len(lines) > 0 && strings.HasSuffix(lines[0], "\r\n") {
 		eol = "\r\n"
 	}
-	var out bytes.Buffer
-	write := func(line string) {
-		if out.Len() > 0 && out.Bytes()[out.Len()-1] != '\n' {
-			out.WriteString(eol)
-		}
-		out.WriteString(line)
-	}
-	for i := range len(lines) + 1 {
-		for _, l := range insert[i] {
-			write(l)
-		}
+	var out []string
+	for i, old := range insert {
+		out = append(out, old...)
 		if i < len(lines) && !gone[i] {
-			write(lines[i])
+			out = append(out, lines[i])
 		}
 	}
-	return append([]byte{}, out.Bytes()...), lost
+	for i, l := range out {
+		if i < len(out)-1 && !strings.HasSuffix(l, "\n") {
+			out[i] += eol
+		}
+	}
+	return []byte(strings.Join(out, "")), lost
 }
 
 // String names the lines.
