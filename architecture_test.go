@@ -182,7 +182,7 @@ var surface = map[string]int{
 	".":                       60,
 	"bootargs":                65,
 	"bootargs/gates":          14,
-	"daemoncfg":               83,
+	"daemoncfg":               82,
 	"daemoncfg/dockerd":       43,
 	"daemoncfg/dockerd/store": 10,
 	"fleet":                   40,

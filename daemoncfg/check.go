@@ -96,14 +96,12 @@ func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Docume
 	} else if !missing {
 		c.list = append(c.list, doc.Lint()...)
 	}
-	for _, conflict := range conflicts(s, doc) {
-		c.add(Problem{ID: ProblemConflict, Level: LevelFatal, Pos: conflict.flag.Pos(), Path: conflict.path, Text: conflict.text(), Err: conflict})
-	}
+	c.list = append(c.list, conflicts(s, doc)...)
 	if set := current(s, doc); set.On {
 		c.remap(ctx, h, set, ranges)
-	} else if set.Err != nil && errors.Is(set.Err, ErrRemap) && set.byFlag {
-		id, level := badRemap(set.Err)
-		c.add(Problem{ID: id, Level: level, Pos: set.Pos, Text: set.Err.Error(), Err: set.Err})
+	} else if errors.Is(set.Err, ErrRemap) && set.byFlag {
+		id, level := remapProblem(set.Err)
+		c.fails(id, level, set, set.Err)
 	}
 	c.askEngine(ctx, h)
 	return c.list
@@ -116,6 +114,11 @@ type checker struct {
 }
 
 func (c *checker) add(p Problem) { c.list = append(c.list, p) }
+
+// fails adds what is wrong with a userns-remap.
+func (c *checker) fails(id ProblemID, level Level, set Setting, err error) {
+	c.add(Problem{ID: id, Level: level, Pos: set.Pos, Text: err.Error(), Err: err})
+}
 
 // flags checks the words of the command line.
 func (c *checker) flags() {
@@ -142,21 +145,16 @@ func (c *checker) flags() {
 
 // remap checks what a userns-remap that is on needs.
 func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, ranges func(ctx context.Context, account string) error) {
-	if err := checkSnapshotter(c.startup, c.doc); err != nil {
-		var at *usernskit.FileError
-		p := Problem{ID: ProblemSnapshotter, Level: LevelFatal, Text: err.Error(), Err: err}
-		if errors.As(err, &at) {
-			p.Pos, p.Text = usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, at.Err.Error()
-		}
+	if p := snapshotter(c.startup, c.doc); p.Err != nil {
 		c.add(p)
 	}
 	look := accounts.New(h)
-	switch err := set.Remap.check(ctx, look); {
-	case errors.Is(err, ErrAccount):
-		c.add(Problem{ID: ProblemMissingAccount, Level: LevelFatal, Pos: set.Pos, Text: err.Error(), Err: err})
-		return
-	case err != nil:
-		c.add(Problem{ID: ProblemMissingAccount, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
+	if err := set.Remap.check(ctx, look); err != nil {
+		level := LevelUnknown
+		if errors.Is(err, ErrAccount) {
+			level = LevelFatal
+		}
+		c.fails(ProblemMissingAccount, level, set, err)
 		return
 	}
 	account, _ := set.Remap.account(ctx, look) // check has looked it up
@@ -165,32 +163,41 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 		made, err := accounts.HasUseradd(h)
 		switch {
 		case err != nil:
-			c.add(Problem{ID: ProblemUseradd, Level: LevelUnknown, Pos: set.Pos, Text: err.Error(), Err: err})
+			c.fails(ProblemUseradd, LevelUnknown, set, err)
 		case !made:
-			err := &accountError{"/usr/sbin/useradd", "there is no user " + DockremapUser + ", and neither useradd nor adduser, with which dockerd would make it: it does not start"}
-			c.add(Problem{ID: ProblemUseradd, Level: LevelFatal, Pos: set.Pos, Text: err.why, Err: err})
+			c.fails(ProblemUseradd, LevelFatal, set, refuse("there is no user "+DockremapUser+
+				", and neither useradd nor adduser, with which dockerd would make it: it does not start", ErrAccount))
 		}
 	}
 	if ranges == nil {
 		return
 	}
 	if err := ranges(ctx, account); err != nil {
-		c.add(Problem{ID: ProblemRanges, Level: LevelFatal, Pos: set.Pos, Text: err.Error(), Err: err})
+		c.fails(ProblemRanges, LevelFatal, set, err)
 	}
 }
 
 // conflicts are the keys that the document and a flag have, as dockerd finds
 // them when it starts, also with equal values.
-func conflicts(s dockerd.Startup, doc *Document) []*conflictError {
-	var list []*conflictError
+func conflicts(s dockerd.Startup, doc *Document) (list []Problem) {
 	for _, at := range effective(doc) {
 		key := at[len(at)-1]
 		// dockerd merges the runtimes of both (skipDuplicates in its source).
 		if f, ok := s.Flag(key); ok && key != "runtimes" {
-			list = append(list, &conflictError{key: key, flag: f, path: at, fix: s.DropFlag(f), pos: doc.pos(at...)})
+			p := conflict(f, key, doc.name, s.DropFlag(f))
+			p.Path = at
+			list = append(list, p)
 		}
 	}
 	return list
+}
+
+// conflict is the problem with a flag and the same key in file. The fix removes
+// the flag.
+func conflict(f dockerd.Flag, key, file, fix string) Problem {
+	text := fmt.Sprintf("%s is a flag of dockerd here, and dockerd does not start when %q is in %s too; remove %q there, or the flag: %s",
+		f.Spelled, key, file, key, fix)
+	return Problem{ID: ProblemConflict, Level: LevelFatal, Pos: f.Pos(), Text: text, Err: refuse(f.Place()+": "+text, ErrConflict)}
 }
 
 // effective are the paths of the keys that dockerd reads at the top, including
@@ -208,21 +215,27 @@ func effective(doc *Document) (paths [][]string) {
 	return paths
 }
 
-// checkSnapshotter refuses the containerd image store if configured. Where it
-// is only the default, dockerd 29 switches it off.
-func checkSnapshotter(s dockerd.Startup, doc *Document) error {
+// snapshotter is the problem with the containerd image store if configured.
+// Where it is only the default, dockerd 29 switches it off.
+func snapshotter(s dockerd.Startup, doc *Document) Problem {
 	const feature = "containerd-snapshotter"
+	p := Problem{ID: ProblemSnapshotter, Level: LevelFatal}
+	raw, _ := doc.Get("features", feature)
+	flag := slices.IndexFunc(s.Flags, func(f dockerd.Flag) bool {
+		return f.Name == "feature" && (f.Value == feature || f.Value == feature+"=true")
+	})
+	switch {
+	case string(raw) == "true":
+		p.Pos = doc.pos("features", feature)
+	case flag >= 0:
+		p.Pos = s.Flags[flag].Pos()
+	default:
+		return Problem{}
+	}
 	why := fmt.Errorf("%s is switched on here, and dockerd from 29.0 does not start with it and userns-remap; remove it, its images are not seen under userns-remap anyway: %w", feature, ErrSnapshotter)
-	if raw, ok := doc.Get("features", feature); ok && string(raw) == "true" {
-		at := doc.pos("features", feature)
-		return &usernskit.FileError{File: at.File, Line: at.Line, Col: at.Col, Err: why}
-	}
-	for _, f := range s.Flags {
-		if f.Name == "feature" && (f.Value == feature || f.Value == feature+"=true") {
-			return &usernskit.FileError{File: f.File, Line: f.Line, Err: why}
-		}
-	}
-	return nil
+	p.Text = why.Error()
+	p.Err = &usernskit.FileError{File: p.Pos.File, Line: p.Pos.Line, Col: p.Pos.Col, Err: why}
+	return p
 }
 
 // same reports whether two problems, before and after an edit, are the same.

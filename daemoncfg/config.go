@@ -48,11 +48,11 @@ func unquoteValue(raw string) (s string, err error) {
 // remapValue reads the value of userns-remap.
 func remapValue(raw string) (string, error) {
 	if raw == "null" {
-		return "", &remapError{"", "null turns remapping off", true}
+		return "", failOpen("", "null turns remapping off")
 	}
 	value, err := unquoteValue(raw)
 	if err != nil {
-		return "", &remapError{raw, "dockerd does not start with a value that is not a string", false}
+		return "", badRemap(raw, "dockerd does not start with a value that is not a string")
 	}
 	return value, nil
 }
@@ -70,17 +70,9 @@ type Setting struct {
 	byFlag bool
 }
 
-// Current returns the remapping that dockerd finds when it starts on h, in its
-// daemon.json or among its flags. A running dockerd may have another one.
-func Current(ctx context.Context, h usernskit.Host) (Setting, error) {
-	doc, err := Read(ctx, h)
-	if err != nil {
-		return Setting{}, err
-	}
-	return current(*doc.startup, doc), nil
-}
-
-// Setting is [Current] for a document of [Open] with its edits.
+// Setting returns the remapping that dockerd finds when it starts, in the
+// document of [Read] or [Open] with its edits or among its flags. A running
+// dockerd may have another one.
 func (d *Document) Setting() Setting { return current(d.start(), d) }
 
 // start is the startup of the document's dockerd, if it has one.
@@ -107,7 +99,7 @@ func current(s dockerd.Startup, doc *Document) Setting {
 		return Setting{}
 	}
 	if inFile && isFlag {
-		set.Err = &conflictError{key: remapKey, flag: flag, pos: set.Pos, fix: s.DropFlag(flag)}
+		set.Err = conflict(flag, remapKey, doc.name, s.DropFlag(flag)).Err
 	}
 	if set.Err == nil {
 		set.Remap, set.Err = ParseRemap(set.Value)

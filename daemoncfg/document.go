@@ -109,7 +109,7 @@ func (d *Document) Set(path []string, value json.RawMessage) error {
 		return err
 	}
 	if len(path) == 0 && raw[0] != '{' {
-		return fmt.Errorf("%s: %w", d.name, &problem{"the whole document must be an object", ErrInvalid})
+		return fmt.Errorf("%s: %w", d.name, refuse("the whole document must be an object", ErrInvalid))
 	}
 	if old, ok := d.Get(path...); ok && members.Same(string(old), raw) {
 		return nil
@@ -119,7 +119,7 @@ func (d *Document) Set(path []string, value json.RawMessage) error {
 	case err != nil:
 		return fmt.Errorf("%s: %w", d.name, err)
 	case len(next) > MaxSize:
-		return fmt.Errorf("%s: %w", d.name, &problem{"the document would be larger than 1 MiB", ErrInvalid})
+		return fmt.Errorf("%s: %w", d.name, refuse("the document would be larger than 1 MiB", ErrInvalid))
 	}
 	d.now = next
 	return nil
@@ -148,7 +148,7 @@ func (d *Document) Merge(patch json.RawMessage) error {
 		return err
 	}
 	if raw[0] != '{' {
-		return fmt.Errorf("the patch: %w", &problem{"it has to be an object", ErrInvalid})
+		return fmt.Errorf("the patch: %w", refuse("it has to be an object", ErrInvalid))
 	}
 	next := *d
 	if err := next.merge(members.Root(raw), nil); err != nil {
@@ -326,21 +326,12 @@ func explain(text string, offset int, said string) string {
 	return said + never
 }
 
-// problem is the Err of a [usernskit.FileError] about daemon.json.
-type problem struct {
-	text string
-	is   error
-}
-
-func (p *problem) Error() string        { return p.text }
-func (p *problem) Is(target error) bool { return target == p.is }
-
 // at is the error about the byte at offset of the document.
 func at(name, text string, offset int, format string, args ...any) error {
 	line, col := position(text, offset)
 	return &usernskit.FileError{
 		File: name, Line: line, Col: col,
-		Err: &problem{text: fmt.Sprintf(format, args...), is: ErrInvalid},
+		Err: refuse(fmt.Sprintf(format, args...), ErrInvalid),
 	}
 }
 

@@ -2,10 +2,7 @@ package daemoncfg
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/members"
 )
 
@@ -36,32 +33,16 @@ var (
 	ErrGenerated = errors.New("a generated file")
 )
 
-// A conflictError is an [ErrConflict].
-type conflictError struct {
-	key  string        // as in daemon.json: "userns-remap"
-	flag dockerd.Flag  // where the flag comes from
-	pos  usernskit.Pos // of the key in daemon.json; zero for one that is planned
-
-	path []string
-	fix  string // how to remove the flag
+// A refusal is an error that matches some of the above.
+type refusal struct {
+	text  string
+	kinds []error
 }
 
-func (e *conflictError) Error() string { return e.flag.Place() + ": " + e.text() }
+func (e *refusal) Error() string   { return e.text }
+func (e *refusal) Unwrap() []error { return e.kinds }
 
-func (e *conflictError) text() string {
-	file := e.pos.File
-	if file == "" {
-		file = "daemon.json"
-	}
-	fix := e.fix
-	if fix == "" {
-		fix = "it is in " + e.flag.Place()
-	}
-	return fmt.Sprintf("%s is a flag of dockerd here, and dockerd does not start when %q is in %s too; remove %q there, or the flag: %s",
-		e.flag.Spelled, e.key, file, e.key, fix)
-}
-
-func (e *conflictError) Is(target error) bool { return target == ErrConflict }
+func refuse(text string, kinds ...error) error { return &refusal{text, kinds} }
 
 // Limits, the account of "default", and the IDs of the warnings of plans. What
 // [Check] finds has its [ProblemID] for an ID.

@@ -85,10 +85,11 @@ func ExampleRemap_Plan() {
 	}
 	host := usernskit.Host{Root: root}
 
-	now, err := daemoncfg.Current(context.Background(), host)
+	doc, err := daemoncfg.Read(context.Background(), host)
 	if err != nil {
 		log.Fatal(err)
 	}
+	now := doc.Setting()
 	fmt.Println(now.Remap, "in", now.Place)
 	plan, err := daemoncfg.Remap{User: "default"}.Plan(context.Background(), host)
 	if err != nil {

@@ -144,7 +144,7 @@ func (l *linter) remap(m *members.Value) {
 	if wrong == nil {
 		_, err = ParseRemap(value)
 	}
-	id, level := badRemap(err)
+	id, level := remapProblem(err)
 	switch {
 	case err == nil:
 	case m.Raw() == "null":
@@ -156,8 +156,8 @@ func (l *linter) remap(m *members.Value) {
 	}
 }
 
-// badRemap returns the problem for an error of [ParseRemap].
-func badRemap(err error) (ProblemID, Level) {
+// remapProblem returns the problem for an error of [ParseRemap].
+func remapProblem(err error) (ProblemID, Level) {
 	if errors.Is(err, ErrFailOpen) {
 		return ProblemFailOpen, LevelNote
 	}

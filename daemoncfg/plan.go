@@ -46,8 +46,8 @@ func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (us
 	if err := r.Check(ctx, h); err != nil {
 		return usernskit.Plan{}, err
 	}
-	if err := checkSnapshotter(p.startup, d); err != nil {
-		return usernskit.Plan{}, err
+	if p := snapshotter(p.startup, d); p.Err != nil {
+		return usernskit.Plan{}, p.Err
 	}
 	title := "switch userns-remap on for " + r.String()
 	flag, isFlag := p.startup.Flag(remapKey)
@@ -66,7 +66,7 @@ func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (us
 		return usernskit.Plan{}, err
 	}
 	if list := conflicts(p.startup, d); len(list) > 0 {
-		return usernskit.Plan{}, list[0] // dockerd would not start
+		return usernskit.Plan{}, list[0].Err // dockerd would not start
 	}
 	return p.finish(ctx, title)
 }
@@ -108,7 +108,7 @@ func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.Ra
 	case len(path) == 1 && path[0] == remapKey:
 		text, err := unquoteValue(members.Trim(string(value)))
 		if err != nil {
-			return usernskit.Plan{}, &remapError{string(value), "it has to be a string of JSON", false}
+			return usernskit.Plan{}, badRemap(string(value), "it has to be a string of JSON")
 		}
 		r, err := ParseRemap(text)
 		if err != nil {
@@ -125,10 +125,10 @@ func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.Ra
 // PlanMerge plans [Document.Merge] on the daemon.json of the host.
 func PlanMerge(ctx context.Context, h usernskit.Host, patch json.RawMessage) (usernskit.Plan, error) {
 	doc, err := Read(ctx, h)
-	if err != nil {
-		return usernskit.Plan{}, err
+	if err == nil {
+		err = doc.Merge(patch)
 	}
-	if err := doc.Merge(patch); err != nil {
+	if err != nil {
 		return usernskit.Plan{}, err
 	}
 	return doc.plan(ctx, h, "merge into "+doc.name)
@@ -181,35 +181,29 @@ func (p *planner) dropFlag() error {
 		if !ok {
 			return nil
 		}
-		conflict := &conflictError{key: remapKey, flag: f, fix: p.startup.DropFlag(f)}
-		if len(p.moved) > 0 {
-			conflict.fix = "it is in more than one place; take it out by hand, and run this again"
-			return conflict
-		}
-		if strings.HasPrefix(f.File, "/proc/") {
-			return conflict
+		stays := func(fix string) error { return conflict(f, remapKey, "daemon.json", fix).Err }
+		switch {
+		case len(p.moved) > 0:
+			return stays("it is in more than one place; take it out by hand, and run this again")
+		case strings.HasPrefix(f.File, "/proc/"):
+			return stays(p.startup.DropFlag(f))
 		}
 		data, err := p.host.ReadFile(f.File)
 		if err != nil {
 			return err
 		}
 		after, err := f.CutFrom(string(data))
-		if err != nil {
-			if f.Var != "" && !strings.Contains(f.File, "/systemd/") {
-				conflict.fix = err.Error()
-			}
-			return conflict
+		switch {
+		case err != nil && f.Var != "" && !strings.Contains(f.File, "/systemd/"):
+			return stays(err.Error())
+		case err != nil:
+			return stays(p.startup.DropFlag(f))
 		}
 		p.moved = append(p.moved, usernskit.Change{Path: f.File, Before: data, After: []byte(after), Mode: 0o644})
-		kept := p.startup.Flags[:0:0]
-		for _, other := range p.startup.Flags {
+		p.startup.Flags = slices.DeleteFunc(slices.Clone(p.startup.Flags), func(other dockerd.Flag) bool {
 			running := p.startup.PID != 0 && other.File == fmt.Sprintf("/proc/%d/cmdline", p.startup.PID)
-			same := other.File == f.File && other.Line == f.Line
-			if other.Name != f.Name || !same && !running {
-				kept = append(kept, other)
-			}
-		}
-		p.startup.Flags = kept
+			return other.Name == f.Name && (other.Pos() == f.Pos() || running)
+		})
 	}
 }
 
@@ -264,7 +258,7 @@ func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
 			if q.Err != nil {
 				return q.Err
 			}
-			return &usernskit.FileError{File: q.Pos.File, Line: q.Pos.Line, Col: q.Pos.Col, Err: &problem{q.Text, ErrInvalid}}
+			return &usernskit.FileError{File: q.Pos.File, Line: q.Pos.Line, Col: q.Pos.Col, Err: refuse(q.Text, ErrInvalid)}
 		}
 		plan.Warnings = append(plan.Warnings, usernskit.Warning{ID: string(q.ID), Pos: q.Pos, Text: q.Text, Risk: risk})
 	}

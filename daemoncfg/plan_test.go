@@ -76,9 +76,9 @@ func TestEnableThenDisableGivesTheSameBytes(t *testing.T) {
 			h := newTree(t, "-- etc/docker/daemon.json --\n"+text+"\n")
 			before := hosttest.Snapshot(t, h)
 			apply(t, h, must(daemoncfg.Remap{User: "default"}.Plan(t.Context(), h))(t))
-			set, err := daemoncfg.Current(t.Context(), h)
+			doc, err := daemoncfg.Read(t.Context(), h)
 			require.NoError(t, err)
-			assert.True(t, set.On)
+			assert.True(t, doc.Setting().On)
 			apply(t, h, must(planClear(t.Context(), h))(t))
 			assert.Equal(t, before, hosttest.Snapshot(t, h))
 		})
@@ -272,7 +272,7 @@ func TestPlanSetOfOneKeyIsThePlanForIt(t *testing.T) {
 	assert.Empty(t, must(daemoncfg.PlanSet(t.Context(), h, []string{"absent", "x"}, nil))(t).Changes)
 }
 
-func TestCurrent(t *testing.T) {
+func TestSetting(t *testing.T) {
 	for _, test := range []struct {
 		name, tree string
 		want       daemoncfg.Setting
@@ -292,8 +292,9 @@ func TestCurrent(t *testing.T) {
 		{"nested is none", "-- etc/docker/daemon.json --\n{\"zzz\": {\"userns-remap\": \"default\"}}\n", daemoncfg.Setting{}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := daemoncfg.Current(t.Context(), newTree(t, test.tree))
+			doc, err := daemoncfg.Read(t.Context(), newTree(t, test.tree))
 			require.NoError(t, err)
+			got := doc.Setting()
 			if test.err != nil {
 				require.ErrorIs(t, got.Err, test.err)
 				got.Err = nil

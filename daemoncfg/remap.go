@@ -59,27 +59,27 @@ func (r *Remap) UnmarshalText(text []byte) error {
 // containers as root of the host.
 func ParseRemap(s string) (Remap, error) {
 	if s == "" {
-		return Remap{}, &remapError{s, "dockerd takes the empty value for no remapping", true}
+		return Remap{}, failOpen(s, "dockerd takes the empty value for no remapping")
 	}
 	user, group, grouped := strings.Cut(s, ":")
 	switch {
 	case strings.Contains(group, ":"):
-		return Remap{}, &remapError{s, "dockerd does not start with more than one colon in it", false}
+		return Remap{}, badRemap(s, "dockerd does not start with more than one colon in it")
 	case user == "":
-		return Remap{}, &remapError{s, "there is no user before the colon", false}
+		return Remap{}, badRemap(s, "there is no user before the colon")
 	case grouped && group == "":
-		return Remap{}, &remapError{s, "there is no group after the colon; dockerd starts with it once, while it makes the user, and never again", false}
+		return Remap{}, badRemap(s, "there is no group after the colon; dockerd starts with it once, while it makes the user, and never again")
 	}
 	if user == "root" {
-		return Remap{}, &remapError{s, rootText, true}
+		return Remap{}, failOpen(s, rootText)
 	}
 	for _, name := range []string{user, group} {
 		if why := badName(name); why != "" {
-			return Remap{}, &remapError{s, why, false}
+			return Remap{}, badRemap(s, why)
 		}
 	}
 	if id, ok := number(user); ok && id == 0 {
-		return Remap{}, &remapError{s, rootText, true}
+		return Remap{}, failOpen(s, rootText)
 	}
 	return Remap{User: user, Group: group}, nil
 }
@@ -118,21 +118,14 @@ func badName(s string) string {
 	return ""
 }
 
-// A remapError is a value that --userns-remap must not have.
-type remapError struct {
-	value, why string
-	failOpen   bool
+// badRemap is the error for a value that --userns-remap must not have, failOpen
+// for one that looks on and is off.
+func badRemap(value, why string) error {
+	return refuse(fmt.Sprintf("userns-remap %q: %v: %s", value, ErrRemap, why), ErrRemap)
 }
 
-func (e *remapError) Error() string {
-	if e.failOpen {
-		return fmt.Sprintf("userns-remap %q: %v: %s", e.value, ErrFailOpen, e.why)
-	}
-	return fmt.Sprintf("userns-remap %q: %v: %s", e.value, ErrRemap, e.why)
-}
-
-func (e *remapError) Is(target error) bool {
-	return target == ErrRemap || e.failOpen && target == ErrFailOpen
+func failOpen(value, why string) error {
+	return refuse(fmt.Sprintf("userns-remap %q: %v: %s", value, ErrFailOpen, why), ErrRemap, ErrFailOpen)
 }
 
 // Account returns the name of the user whose lines in /etc/subuid and
@@ -158,7 +151,7 @@ func (r Remap) account(ctx context.Context, look *accounts.Lookup) (string, erro
 	case !found:
 		return "", r.noUser(r.User)
 	case u.Name == "root":
-		return "", &remapError{r.String(), rootText, true}
+		return "", failOpen(r.String(), rootText)
 	}
 	return u.Name, nil
 }
@@ -209,15 +202,9 @@ func (r Remap) check(ctx context.Context, look *accounts.Lookup) error {
 	if r.Group == "" {
 		why += fmt.Sprintf("; name another one, as in %s:GROUP", r.User)
 	}
-	return &accountError{"/etc/group", why}
+	return refuse("/etc/group: "+why, ErrAccount)
 }
 
 func (r Remap) noUser(name string) error {
-	return &accountError{"/etc/passwd", fmt.Sprintf("there is no user %s, and dockerd does not start without it", name)}
+	return refuse(fmt.Sprintf("/etc/passwd: there is no user %s, and dockerd does not start without it", name), ErrAccount)
 }
-
-// An accountError is a user or group that is missing from file.
-type accountError struct{ file, why string }
-
-func (e *accountError) Error() string        { return e.file + ": " + e.why }
-func (e *accountError) Is(target error) bool { return target == ErrAccount }

@@ -33,9 +33,9 @@ func Read(ctx context.Context, h usernskit.Host, name func(containerID string) s
 		from.Caption, _ = os.Hostname()
 	}
 	from.Caption = cmp.Or(from.Caption, "the host") + ", " + time.Now().Format("2006-01-02 MST")
-	setting, err := daemoncfg.Current(ctx, h)
-	if err == nil && setting.On {
-		from.Remap, err = setting.Remap.Account(ctx, h)
+	doc, err := daemoncfg.Read(ctx, h)
+	if err == nil && doc.Setting().On {
+		from.Remap, err = doc.Setting().Remap.Account(ctx, h)
 	}
 	if err != nil {
 		gaps = append(gaps, "the account that dockerd remaps to: "+err.Error())

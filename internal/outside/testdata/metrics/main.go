@@ -37,12 +37,12 @@ func main() {
 		held += uint64(c.Range.Count)
 	}
 	fmt.Printf("usernskit_subid_held_ids %d\n", held)
-	setting, err := daemoncfg.Current(ctx, host)
+	doc, err := daemoncfg.Read(ctx, host)
 	if err != nil {
 		log.Fatal(err)
 	}
 	on := 0
-	if setting.Remap != (daemoncfg.Remap{}) {
+	if doc.Setting().Remap != (daemoncfg.Remap{}) {
 		on = 1
 	}
 	fmt.Printf("usernskit_remap_configured %d\n", on)
