@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"userns":                  {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"userns/probe":            {"internal/attempt", "userns", "golang.org/x/sys/unix"},
 	"userns/idmap":            {"internal/answer", "internal/fstype", "userns", "userns/probe", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
-	"internal/accounts":       {"internal/answer"},
+	"internal/accounts":       {"internal/answer", "internal/enum"},
 	"subid":                   {".", "internal/accounts", "internal/text", "subid/reader"},
 	"subid/reader":            {".", "internal/enum", "github.com/moby/sys/user"},
 	"daemoncfg/dockerd":       {".", "internal/enum", "mvdan.cc/sh/v3/syntax"},

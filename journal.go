@@ -211,12 +211,7 @@ func (r *record) sign() {
 	if !ok {
 		return
 	}
-	r.Build = strings.TrimSpace(info.Main.Path + " " + info.Main.Version)
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			r.Build += " " + s.Value[:min(12, len(s.Value))]
-		}
-	}
+	r.Build = strings.TrimSpace(info.Main.Path + " " + info.Main.Version) // with the revision
 	for _, dep := range info.Deps {
 		if dep.Path == "github.com/usernskit/usernskit" {
 			r.Build += " with usernskit " + dep.Version

@@ -15,8 +15,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/usernskit/usernskit/internal/answer"
+	"github.com/usernskit/usernskit/internal/enum"
 )
 
 // A Host is what accounts are read from. usernskit.Host is one.
@@ -26,8 +28,9 @@ type Host interface {
 	Live() bool
 }
 
-// A DB is one of the two databases.
-type DB int
+// A DB is one of the two databases, by the name that getent(1) and
+// nsswitch.conf(5) use.
+type DB = enum.Of[dbNames]
 
 // The databases.
 const (
@@ -35,16 +38,9 @@ const (
 	Group            // groups
 )
 
-// String returns the name that getent(1) and nsswitch.conf(5) use.
-func (db DB) String() string {
-	switch db {
-	case Passwd:
-		return "passwd"
-	case Group:
-		return "group"
-	}
-	return "DB(" + strconv.Itoa(int(db)) + ")"
-}
+type dbNames struct{}
+
+func (dbNames) Names() (string, []string) { return "DB", []string{"passwd", "group"} }
 
 // An Account is an entry of passwd(5) or group(5).
 type Account struct {
@@ -61,9 +57,10 @@ type Account struct {
 type Lookup struct {
 	host Host
 
-	mu  sync.Mutex
-	dbs [2]*database
-	ask asker
+	mu    sync.Mutex
+	dbs   [2]*database
+	spent time.Duration // by getent
+	late  error         // a getent did not answer: another would take as long
 }
 
 // New returns an empty Lookup.

@@ -22,19 +22,13 @@ const (
 // Every other failure leaves the question open.
 const exitNoKey = 2
 
-// An asker runs getent within the time that is left.
-type asker struct {
-	spent  time.Duration
-	failed error // a time-out: asking again would take as long
-}
-
 // run runs getent. With a nil error, missing reports whether some of the keys
 // do not exist.
 func (l *Lookup) run(ctx context.Context, d *database, keys ...string) (out []Account, missing bool, err error) {
-	if l.ask.failed != nil {
-		return nil, false, l.ask.failed
+	if l.late != nil {
+		return nil, false, l.late
 	}
-	limit := min(programTime, totalTime-l.ask.spent)
+	limit := min(programTime, totalTime-l.spent)
 	if limit <= 0 {
 		return nil, false, fmt.Errorf("getent %v: no time left, after %v", d.db, totalTime)
 	}
@@ -42,19 +36,19 @@ func (l *Lookup) run(ctx context.Context, d *database, keys ...string) (out []Ac
 	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	data, err := l.host.Command(timed, append([]string{"getent", d.db.String()}, keys...)...)
-	l.ask.spent += time.Since(began)
+	l.spent += time.Since(began)
 	var exit interface{ ExitCode() int }
 	switch {
 	case ctx.Err() != nil:
 		return nil, false, ctx.Err()
 	case timed.Err() != nil:
-		l.ask.failed = fmt.Errorf("getent %v did not answer within %v", d.db, limit.Round(time.Second))
-		return nil, false, l.ask.failed
+		l.late = fmt.Errorf("getent %v did not answer within %v", d.db, limit.Round(time.Second))
+		return nil, false, l.late
 	case err == nil:
 	case errors.As(err, &exit) && exit.ExitCode() == exitNoKey && len(keys) > 0:
 		missing = true
 	default:
-		return nil, false, fmt.Errorf("%s takes the %v database from %s too: %w", "/etc/nsswitch.conf", d.db, strings.Join(d.others, ", "), err)
+		return nil, false, fmt.Errorf("/etc/nsswitch.conf takes the %v database from %s too: %w", d.db, strings.Join(d.others, ", "), err)
 	}
 	return parse(d.db, "", string(data)), missing, nil
 }
@@ -156,8 +150,8 @@ func (l *Lookup) list(ctx context.Context, d *database) ([]Account, error) {
 	})
 	directories := slices.DeleteFunc(slices.Clone(d.others), func(s string) bool { return s == "systemd" })
 	if len(all) == 0 && len(directories) > 0 {
-		return nil, fmt.Errorf("%s takes the %v database from %s too, and %w",
-			"/etc/nsswitch.conf", d.db, strings.Join(directories, ", "), ErrUnlisted)
+		return nil, fmt.Errorf("/etc/nsswitch.conf takes the %v database from %s too, and %w",
+			d.db, strings.Join(directories, ", "), ErrUnlisted)
 	}
 	return all, nil
 }

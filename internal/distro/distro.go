@@ -77,84 +77,61 @@ func (r Release) Enterprise() (major, minor int, ok bool) {
 func CompareVersions(a, b string) int {
 	for {
 		a, b = strings.TrimLeftFunc(a, ignored), strings.TrimLeftFunc(b, ignored)
-		if a == "" && b == "" {
-			return 0
-		}
-		// "~" is lower than the end of a version; the end is lower than the rest.
-		c, more := compareMark(&a, &b, '~')
-		if c != 0 || more {
-			if c != 0 {
-				return c
-			}
-			continue
-		}
-		if a == "" || b == "" {
-			return cmp.Compare(len(a), len(b))
-		}
-		for _, mark := range []byte{'-', '^', '.'} {
-			if c, more = compareMark(&a, &b, mark); c != 0 || more {
-				break
-			}
-		}
+		x, y := rank(a), rank(b)
 		switch {
-		case c != 0:
-			return c
-		case more:
+		case x != y:
+			return cmp.Compare(x, y)
+		case x == rankEnd:
+			return 0
+		case x < rankPart:
+			a, b = a[1:], b[1:]
 			continue
 		}
-		if c := comparePart(&a, &b); c != 0 {
+		is := isLetter
+		if isDigit(rune(a[0])) || isDigit(rune(b[0])) {
+			is = isDigit
+		}
+		left, right := strings.TrimLeftFunc(a, is), strings.TrimLeftFunc(b, is)
+		c := comparePart(a[:len(a)-len(left)], b[:len(b)-len(right)], is('0'))
+		if c != 0 {
 			return c
 		}
+		a, b = left, right
 	}
+}
+
+const (
+	rankEnd  = 1
+	rankPart = 5
+)
+
+// rank orders what a version may go on with: "~" is lower than its end, which
+// is lower than all the rest.
+func rank(s string) int {
+	if s == "" {
+		return rankEnd
+	}
+	if i := strings.IndexByte("~ -^.", s[0]); i >= 0 { // a space is in the place of the end
+		return i
+	}
+	return rankPart
 }
 
 func ignored(r rune) bool {
-	return r >= 0x80 || !isLetter(byte(r)) && !isDigit(byte(r)) && !strings.ContainsRune("-.~^", r)
+	return !isLetter(r) && !isDigit(r) && !strings.ContainsRune("-.~^", r)
 }
 
-// compareMark removes a mark from both versions (more), or finds that the
-// version with it is lower.
-func compareMark(a, b *string, mark byte) (c int, more bool) {
-	x, y := starts(*a, mark), starts(*b, mark)
-	switch {
-	case x && y:
-		*a, *b = (*a)[1:], (*b)[1:]
-		return 0, true
-	case x:
-		return -1, false
-	case y:
-		return 1, false
-	}
-	return 0, false
-}
-
-// comparePart removes a run of digits or letters from both and compares it.
-func comparePart(a, b *string) int {
-	is := isLetter
-	if isDigit((*a)[0]) || isDigit((*b)[0]) {
-		is = isDigit
-	}
-	x, y := (*a)[:run(*a, is)], (*b)[:run(*b, is)]
-	*a, *b = (*a)[len(x):], (*b)[len(y):]
-	if is('0') {
-		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
-		if c := cmp.Compare(len(x), len(y)); c != 0 {
+// comparePart compares two runs of digits or of letters; either may be empty.
+func comparePart(a, b string, number bool) int {
+	if number {
+		a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+		if c := cmp.Compare(len(a), len(b)); c != 0 {
 			return c
 		}
 	}
-	return strings.Compare(x, y)
+	return strings.Compare(a, b)
 }
 
-func starts(s string, b byte) bool { return s != "" && s[0] == b }
+func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
-func isDigit(b byte) bool { return b >= '0' && b <= '9' }
-
-func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
-
-func run(s string, is func(byte) bool) int {
-	n := 0
-	for n < len(s) && is(s[n]) {
-		n++
-	}
-	return n
-}
+func isLetter(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' }
