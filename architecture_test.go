@@ -183,7 +183,7 @@ var surface = map[string]int{
 	"bootargs":                65,
 	"bootargs/gates":          14,
 	"daemoncfg":               82,
-	"daemoncfg/dockerd":       43,
+	"daemoncfg/dockerd":       42,
 	"daemoncfg/dockerd/store": 10,
 	"fleet":                   40,
 	"idspace":                 27,

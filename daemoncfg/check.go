@@ -204,7 +204,7 @@ func conflict(f dockerd.Flag, key, file, fix string) Problem {
 // those of objects one level down.
 func effective(doc *Document) (paths [][]string) {
 	for _, m := range doc.root().Items() {
-		if m.Kind() != '{' || !dockerd.Flattened(m.Key()) {
+		if !flattened(&m) {
 			paths = append(paths, m.Path())
 			continue
 		}

@@ -57,14 +57,14 @@ func (l *linter) top(m *members.Value) {
 	case key == remapKey:
 		l.remap(m)
 		return
-	case m.Kind() != '{' || !dockerd.Flattened(key):
+	case !flattened(m):
 		l.known(m, option)
 	case known:
 		l.wrongType(m, option)
 	case key != "proxies":
 		l.add(m, ProblemIgnoredObject, LevelNote, "dockerd has no key %q and ignores the object, although it checks the names in it", key)
 	}
-	if m.Kind() == '{' && dockerd.Flattened(key) {
+	if flattened(m) {
 		for _, inner := range m.Items() {
 			if _, known := dockerd.KeyOption(inner.Key()); !known {
 				l.unknown(&inner)
@@ -72,6 +72,12 @@ func (l *linter) top(m *members.Value) {
 		}
 	}
 	l.nested(m)
+}
+
+// flattened reports whether dockerd reads the members of m as keys at the top.
+func flattened(m *members.Value) bool {
+	option, _ := dockerd.KeyOption(m.Key())
+	return m.Kind() == '{' && option.Kind != dockerd.KindObject
 }
 
 func (l *linter) known(m *members.Value, option dockerd.Option) {
@@ -89,10 +95,10 @@ func (l *linter) known(m *members.Value, option dockerd.Option) {
 
 func (l *linter) wrongType(m *members.Value, option dockerd.Option) {
 	key, kind, value := option.Key, option.Kind, m.Raw()
-	switch reads := reading(option); {
-	case reads == noneRead:
+	switch {
+	case slices.Contains([]string{"containerd-plugins-namespace", "http-proxy", "https-proxy", "no-proxy"}, key): // none decodes it
 		l.add(m, ProblemWrongType, LevelNote, "%s is %s, and not %.30s", key, kind, value)
-	case reads == someRead:
+	case key == "allow-nondistributable-artifacts", key == "deprecated-key-path", option.Until != "": // 20.10 does
 		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
 	case m.Kind() == '{':
 		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, not an object; no dockerd starts with it", key, kind)
@@ -181,26 +187,6 @@ func fits(m *members.Value, want dockerd.Kind) bool {
 	}
 	_, err := strconv.ParseInt(m.Raw(), 10, 64)
 	return want == dockerd.KindNumber && err == nil
-}
-
-// A keyReading is which dockerds decode the value of a key. The others accept
-// any type.
-type keyReading int
-
-const (
-	allRead  keyReading = iota
-	someRead            // 20.10 does, and a current one does not
-	noneRead            // neither does
-)
-
-func reading(o dockerd.Option) keyReading {
-	switch {
-	case slices.Contains([]string{"containerd-plugins-namespace", "http-proxy", "https-proxy", "no-proxy"}, o.Key):
-		return noneRead
-	case o.Until != "", o.Key == "allow-nondistributable-artifacts", o.Key == "deprecated-key-path":
-		return someRead
-	}
-	return allRead
 }
 
 // major is the first part of a version: 23 of "23.0".

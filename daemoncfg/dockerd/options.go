@@ -30,7 +30,7 @@ const (
 	KindNumber      // a whole number
 	KindBool
 	KindList
-	KindObject
+	KindObject // dockerd reads the members of any other object as keys at the top
 )
 
 type kindNames struct{}
@@ -73,18 +73,6 @@ func SimilarKey(key string) string {
 		}
 	}
 	return ""
-}
-
-// Flattened reports whether dockerd reads the members of an object under this
-// key as keys at the top, as it does for all but a few (configValuesSet in its
-// daemon/config): so "proxies" works.
-func Flattened(key string) bool {
-	switch key {
-	case "builder", "cluster-store-opts", "default-network-opts", "default-ulimits",
-		"extension-config", "features", "log-opts", "nri-opts", "runtimes":
-		return false
-	}
-	return true
 }
 
 // options is from daemon/config and daemon/command of dockerd's source; tests

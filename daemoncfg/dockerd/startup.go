@@ -150,14 +150,8 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	if c.Unit != "" || !slices.Contains(pids, c.PID) || s.noSystemd && len(pids) == 1 {
 		c.PID = 0
 	}
-	if c.PID != 0 {
-		s.chooseOf(h, starters, c.PID)
-	} else {
-		s.choose(starters, c)
-	}
-	if s.Unit != "" {
-		i := slices.IndexFunc(starters, func(st starter) bool { return st.name == s.Unit })
-		if err := starters[i].read(h, &s); err != nil {
+	if st := s.choose(h, starters, c); st != nil {
+		if err := st.read(h, &s); err != nil {
 			return Startup{}, err
 		}
 	} else if c.Unit != "" {
@@ -191,58 +185,43 @@ type starter struct {
 	read func(usernskit.Host, *Startup) error
 }
 
-// choose takes the requested starter, the only one, or the only one that runs.
-func (s *Startup) choose(list []starter, c Choice) {
-	var names, running []string
-	for _, st := range list {
+// choose takes the requested starter, that of a process, the only one, or the
+// only one that runs.
+func (s *Startup) choose(h usernskit.Host, list []starter, c Choice) *starter {
+	requested := c.Unit != "" || c.PID != 0
+	var names []string
+	var fit []int
+	for i, st := range list {
 		names = append(names, st.name)
-		if st.runs {
-			running = append(running, st.name)
+		if st.fits(h, c) || !requested && (st.runs || len(list) == 1) {
+			fit = append(fit, i)
 		}
 	}
-	switch {
-	case c.Unit != "":
-		if i := slices.IndexFunc(names, func(n string) bool {
-			return n == c.Unit || n == c.Unit+".service" || path.Base(n) == c.Unit && path.IsAbs(n)
-		}); i >= 0 {
-			s.Unit = names[i]
-		}
-	case len(names) == 1:
-		s.Unit = names[0]
-	case len(running) == 1:
-		s.Unit = running[0]
-	case len(names) > 1:
-		s.Unit = names[0]
+	if len(fit) != 1 && !requested && len(list) > 0 {
+		fit = []int{0}
 		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: each of them starts a dockerd, and which one is meant cannot be told", strings.Join(names, ", ")))
 	}
-	s.others(list)
+	if len(fit) == 0 {
+		s.Others = names
+		return nil
+	}
+	chosen := &list[fit[0]]
+	s.Unit, s.Others = chosen.name, slices.Delete(names, fit[0], fit[0]+1)
+	return chosen
 }
 
-func (s *Startup) others(list []starter) {
-	for _, st := range list {
-		if st.name != s.Unit {
-			s.Others = append(s.Others, st.name)
-		}
+// fits reports whether a starter is the requested one: by its name, as the unit
+// with the process in its control group, or as the script with its --pidfile.
+func (st starter) fits(h usernskit.Host, c Choice) bool {
+	switch script := (Startup{}); {
+	case c.Unit != "":
+		return st.name == c.Unit || st.name == c.Unit+".service" || path.IsAbs(st.name) && path.Base(st.name) == c.Unit
+	case c.PID == 0:
+		return false
+	case path.IsAbs(st.name):
+		return st.read(h, &script) == nil && pidfile(script.Flags) == pidfile(processFlags(h, c.PID))
 	}
-}
-
-// chooseOf takes the starter of a process, if there is one: the unit with its
-// control group, or the script with its --pidfile.
-func (s *Startup) chooseOf(h usernskit.Host, list []starter, pid int) {
-	own := pidfile(processFlags(h, pid))
-	for _, st := range list {
-		if !path.IsAbs(st.name) {
-			if inUnit(h, pid, st.name) {
-				s.Unit = st.name
-			}
-			continue
-		}
-		script := Startup{}
-		if err := st.read(h, &script); err == nil && pidfile(script.Flags) == own {
-			s.Unit = st.name
-		}
-	}
-	s.others(list)
+	return inUnit(h, c.PID, st.name)
 }
 
 // findStarters lists what starts a dockerd on h. Where systemd runs, scripts of
