@@ -1,7 +1,6 @@
 package userns_test
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -112,44 +111,4 @@ func TestComposePastTheLimitIsAnError(t *testing.T) {
 	inner = mustMap(t, userns.Extent{0, 0, 340}, userns.Extent{1000, 340, 1})
 	_, err = inner.Compose(mustMap(t, outer...))
 	require.ErrorIs(t, err, userns.ErrInvalidMap)
-}
-
-func TestSplitKeepsTheMapAndCutsAtTheParentsExtents(t *testing.T) {
-	type E = userns.Extent
-	parent := mustMap(t, E{0, 100000, 1}, E{1, 200000, 65535})
-	m, err := mustMap(t, E{0, 0, 100}).Split(parent)
-	require.NoError(t, err)
-	assert.Equal(t, []E{{0, 0, 1}, {1, 1, 99}}, m.Extents())
-
-	_, err = mustMap(t, E{0, 65535, 2}).Split(parent)
-	require.EqualError(t, err, "ID is not mapped: the parent namespace has no ID 65536, which 0 65535 2 needs")
-	require.ErrorIs(t, err, userns.ErrUnmapped)
-
-	_, err = mustMap(t, E{0, 5, 10}).Split(mustMap(t, E{5, 0, 2}, E{8, 50, 20}))
-	require.EqualError(t, err, "ID is not mapped: the parent namespace has no ID 7, which 0 5 10 needs")
-}
-
-func TestSplitIsEqualAndEachPieceLiesInOneExtent(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		parent, tp := drawMap(t, "parent")
-		m, truth := drawMap(t, "m")
-		all := true
-		for _, middle := range truth {
-			if _, ok := tp[middle]; !ok {
-				all = false
-			}
-		}
-		got, err := m.Split(parent)
-		if !all {
-			require.ErrorIs(t, err, userns.ErrUnmapped)
-			return
-		}
-		require.NoError(t, err)
-		require.True(t, got.Equal(m))
-		for _, e := range got.Extents() {
-			require.True(t, slices.ContainsFunc(parent.Extents(), func(p userns.Extent) bool {
-				return p.ID <= e.HostID && e.HostID+e.Count <= p.ID+p.Count
-			}), "%v in %v", e, parent)
-		}
-	})
 }

@@ -3,6 +3,7 @@ package userns
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -29,10 +30,12 @@ func ParseCgroup(data []byte) Container {
 		if !ok {
 			continue
 		}
-		if r := cgroupRank(string(controllers)); r < rank {
-			if c := containerOf(string(path)); c.ContainerID != "" {
-				best, rank = c, r
-			}
+		r := slices.Index(cgroupOrder, string(controllers))
+		if r < 0 {
+			r = len(cgroupOrder)
+		}
+		if c := containerOf(string(path)); r < rank && c.ContainerID != "" {
+			best, rank = c, r
 		}
 	}
 	return best
@@ -40,50 +43,27 @@ func ParseCgroup(data []byte) Container {
 
 // cgroupOrder is the order of trust where hierarchies differ: the unified one,
 // then those that every runtime sets.
-var cgroupOrder = [...]string{"", "pids", "memory", "name=systemd"}
-
-func cgroupRank(controllers string) int {
-	for i, name := range cgroupOrder {
-		if controllers == name {
-			return i
-		}
-	}
-	return len(cgroupOrder)
-}
+var cgroupOrder = []string{"", "pids", "memory", "name=systemd"}
 
 func containerOf(path string) Container {
 	whole := strings.TrimSuffix(path, " (deleted)")
 	parent := ""
 	for part := range strings.SplitSeq(whole, "/") {
 		name := strings.TrimSuffix(part, ".scope")
-		at := idAt(name)
-		if at < 0 {
+		at := max(len(name)-64, 0)
+		prefix, dashed := strings.CutSuffix(name[:at], "-")
+		switch {
+		// Helpers are libpod-conmon-ID.scope and crio-conmon-ID.scope.
+		case !isID(name[at:]), at > 0 && !dashed, strings.HasSuffix(prefix, "conmon"):
 			parent = part
-			continue
+		default:
+			return Container{ContainerID: name[at:], Runtime: runtimeOf(prefix, parent, whole), Cgroup: path}
 		}
-		prefix := strings.TrimSuffix(name[:at], "-")
-		if strings.HasSuffix(prefix, "conmon") {
-			parent = part // libpod-conmon-ID.scope, crio-conmon-ID.scope
-			continue
-		}
-		return Container{ContainerID: name[at:], Runtime: runtimeOf(prefix, parent, whole), Cgroup: path}
 	}
 	return Container{}
 }
 
-// idAt returns where the ID begins that ends name, or -1.
-func idAt(name string) int {
-	at := len(name) - 64
-	if at < 0 || at > 0 && name[at-1] != '-' {
-		return -1
-	}
-	for _, c := range []byte(name[at:]) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return -1
-		}
-	}
-	return at
-}
+func isID(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
 
 // runtimeOf uses the scope's prefix under systemd ("docker-ID.scope"), and the
 // parent's name where the runtime makes groups itself ("/docker/ID").

@@ -27,7 +27,6 @@
 // container ID unchanged when it is the number of the host's remapped root;
 // unreadable lines become 0, which is the host's root. amicontained takes a map
 // of two lines for none. podman top finds a process's host ID one namespace
-// deep only. [Map.IDMaps], [FromIDMaps], [FromRanges], [HostIDs] and
-// [Map.SysProcIDMap] lead to and from the types of moby/sys/user, of package
-// subid and of os/exec.
+// deep only. [Map.IDMaps], [FromIDMaps], [FromRanges] and [Map.SysProcIDMap] lead
+// to and from the types of moby/sys/user, of package subid and of os/exec.
 package userns

@@ -59,14 +59,6 @@ func ExampleMap_Compose() {
 	// Output: 0 101000 10 <nil>
 }
 
-func ExampleMap_Split() {
-	// Of a parent in two pieces the kernel takes no line that needs both.
-	parent, _ := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 1}, userns.Extent{ID: 1, HostID: 200000, Count: 65535})
-	child, _ := userns.NewMap(userns.Extent{ID: 0, HostID: 0, Count: 100})
-	fmt.Println(child.Split(parent))
-	// Output: 0 0 1, 1 1 99 <nil>
-}
-
 func ExampleFromIDMaps() {
 	m, _ := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 65536})
 	fmt.Printf("%+v\n", m.IDMaps())

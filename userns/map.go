@@ -23,13 +23,13 @@ const (
 
 var (
 	// ErrInvalidMap is matched by the errors of a map that the kernel would
-	// refuse, [*ExtentError] among them.
+	// refuse.
 	ErrInvalidMap = errors.New("not a valid ID map")
 
-	// ErrUnmapped is matched when an ID has no counterpart: by [Map.Split] for
-	// one that the parent namespace lacks, and by [ParseMap] for a map whose
-	// first host ID reads 4294967295, because the process that read it has no
-	// number for that ID in its own namespace.
+	// ErrUnmapped is matched when an ID has no counterpart: by
+	// [Mapping.ToHost], and by [ParseMap] for a map whose first host ID reads
+	// 4294967295, because the process that read it has no number for that ID in
+	// its own namespace.
 	ErrUnmapped = errors.New("ID is not mapped")
 
 	// ErrNotSupported: this system does not have user namespaces, or this
@@ -69,19 +69,19 @@ func (e Extent) cut(lo, hi uint32) Extent {
 	return Extent{ID: lo, HostID: e.HostID + (lo - e.ID), Count: hi - lo + 1}
 }
 
-// An ExtentError says which extent of a map the kernel would refuse, and why.
-type ExtentError struct {
-	Index  int // of the extent, from 0
-	Extent Extent
-	Why    string
+// An extentError is which extent of a map the kernel would refuse, and why. It
+// matches ErrInvalidMap.
+type extentError struct {
+	index  int // from 0
+	extent Extent
+	why    string
 }
 
-func (e *ExtentError) Error() string {
-	return fmt.Sprintf("extent %d (%v) %s", e.Index+1, e.Extent, e.Why)
+func (e *extentError) Error() string {
+	return fmt.Sprintf("extent %d (%v) %s", e.index+1, e.extent, e.why)
 }
 
-// Is matches [ErrInvalidMap].
-func (e *ExtentError) Is(target error) bool { return target == ErrInvalidMap }
+func (e *extentError) Unwrap() error { return ErrInvalidMap }
 
 // A Map translates the user or group IDs of a user namespace to those of the
 // host and back. It cannot be changed, is cheap to copy, and may be used from
@@ -116,7 +116,7 @@ func NewMap(extents ...Extent) (Map, error) {
 	}
 	for i, e := range extents {
 		if why := e.check(); why != "" {
-			return Map{}, &ExtentError{Index: i, Extent: e, Why: why}
+			return Map{}, &extentError{i, e, why}
 		}
 	}
 	if len(extents) == 1 {
@@ -149,7 +149,7 @@ func overlapError(extents []Extent, e, f Extent, how string) error {
 		j += 1 + slices.Index(extents[j+1:], f)
 	}
 	i, j = min(i, j), max(i, j)
-	return &ExtentError{Index: j, Extent: extents[j], Why: fmt.Sprintf("%s %v", how, extents[i])}
+	return &extentError{j, extents[j], fmt.Sprintf("%s %v", how, extents[i])}
 }
 
 // IsZero reports whether m maps no ID at all.
@@ -278,37 +278,20 @@ func (m Map) String() string {
 	if m.IsZero() {
 		return noIDs
 	}
-	var b strings.Builder
-	for i, e := range m.Extents() {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(e.String())
+	return strings.ReplaceAll(strings.TrimSuffix(string(m.text()), "\n"), "\n", ", ")
+}
+
+// text is the map as it is written to uid_map.
+func (m Map) text() (b []byte) {
+	for _, e := range m.Extents() {
+		b = append(append(b, e.String()...), '\n')
 	}
-	return b.String()
+	return b
 }
 
 // Equal reports whether m and o map the same IDs to the same IDs. The extents
 // themselves may differ.
 func (m Map) Equal(o Map) bool { return slices.Equal(m.joined(), o.joined()) }
-
-// Contains reports whether every ID that o maps, m maps to the same host ID.
-// Every Map contains the zero Map.
-func (m Map) Contains(o Map) bool {
-	for _, e := range o.Extents() {
-		next := e
-		for _, p := range m.HostRanges(e.ID, e.Count) {
-			if p.ID != next.ID || p.HostID != next.HostID {
-				return false
-			}
-			next = Extent{ID: next.ID + p.Count, HostID: next.HostID + p.Count, Count: next.Count - p.Count}
-		}
-		if next.Count != 0 {
-			return false
-		}
-	}
-	return true
-}
 
 // joined returns the extents in the order of their IDs, those that continue
 // each other on both sides made one.
@@ -337,7 +320,8 @@ func join(extents []Extent) []Extent {
 // Compose returns the map of a namespace inside a namespace: m leads from the
 // inner to the outer one, outer from there to the host. An ID is mapped if both
 // map it. The result has as few extents as possible; more than [MaxExtents] are
-// an error, which cannot happen with maps of real namespaces (see [Map.Split]).
+// an error, which cannot happen with maps of real namespaces: the kernel takes
+// only extents that each lie inside one of the outer namespace's.
 //
 // Maps read below /proc from the host's own namespace are composed already.
 func (m Map) Compose(outer Map) (Map, error) {
@@ -352,30 +336,4 @@ func (m Map) Compose(outer Map) (Map, error) {
 	}
 	slices.SortFunc(out, func(a, b Extent) int { return cmp.Compare(a.ID, b.ID) })
 	return NewMap(join(out)...)
-}
-
-// Split returns m cut so that each extent lies inside one extent of parent, the
-// map of the namespace that m leads to. Only then does the kernel accept m for
-// a child of that namespace: it answers EPERM where one line needs two parent
-// extents, even if they touch. The error matches [ErrUnmapped] where parent
-// lacks an ID, [ErrInvalidMap] where more than [MaxExtents] result.
-func (m Map) Split(parent Map) (Map, error) {
-	var out []Extent
-	for _, e := range m.Extents() {
-		next := e.HostID
-		for _, p := range parent.HostRanges(e.HostID, e.Count) {
-			if p.ID != next {
-				break
-			}
-			out = append(out, Extent{ID: e.ID + (p.ID - e.HostID), HostID: p.ID, Count: p.Count})
-			next = p.ID + p.Count
-		}
-		if next != e.HostID+e.Count {
-			return Map{}, fmt.Errorf("%w: the parent namespace has no ID %d, which %v needs", ErrUnmapped, next, e)
-		}
-	}
-	if len(out) == 0 {
-		return Map{}, nil
-	}
-	return NewMap(out...)
 }

@@ -68,22 +68,12 @@ func FromRanges[R ~struct{ Start, Count uint32 }](ranges ...R) (Map, error) {
 	for i, r := range ranges {
 		host := struct{ Start, Count uint32 }(r)
 		if next > math.MaxUint32 {
-			return Map{}, &ExtentError{Index: i, Extent: Extent{HostID: host.Start, Count: host.Count}, Why: "has no IDs left inside the namespace"}
+			return Map{}, &extentError{i, Extent{HostID: host.Start, Count: host.Count}, "has no IDs left inside the namespace"}
 		}
 		extents[i] = Extent{ID: uint32(next), HostID: host.Start, Count: host.Count}
 		next += uint64(host.Count)
 	}
 	return NewMap(extents...)
-}
-
-// HostIDs returns the host IDs that a map gives out as ranges, one for each
-// extent, in the order of [Map.Extents].
-func HostIDs[R ~struct{ Start, Count uint32 }](m Map) []R {
-	var ranges []R
-	for _, e := range m.Extents() {
-		ranges = append(ranges, R(struct{ Start, Count uint32 }{e.HostID, e.Count}))
-	}
-	return ranges
 }
 
 // IDMaps returns the map as moby/sys/user has it, whose types are also those of

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,24 +42,19 @@ func (f FS) root() string {
 }
 
 func (f FS) open(name string) (procDir, error) {
-	d := procDir{name: f.root() + "/" + name}
-	var err error
-	d.fd, err = unix.Open(d.name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return procDir{}, &fs.PathError{Op: "open", Path: d.name, Err: err}
-	}
-	return d, nil
+	path := f.root() + "/" + name
+	return openDir(unix.AT_FDCWD, path, path)
 }
 
 // dir opens a directory below.
-func (d procDir) dir(name string) (procDir, error) {
-	below := procDir{name: d.name + "/" + name}
-	var err error
-	below.fd, err = unix.Openat(d.fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (d procDir) dir(name string) (procDir, error) { return openDir(d.fd, name, d.name+"/"+name) }
+
+func openDir(at int, path, name string) (procDir, error) {
+	fd, err := unix.Openat(at, path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return procDir{}, &fs.PathError{Op: "open", Path: below.name, Err: err}
+		return procDir{}, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return below, nil
+	return procDir{fd, name}, nil
 }
 
 func (d procDir) close() { unix.Close(d.fd) }
@@ -318,10 +314,8 @@ func hiding(options map[string]string, status []byte) string {
 	if err != nil { // without gid= the group is root's
 		gid = 0
 	}
-	for _, g := range append(p.Groups, p.GID[3]) {
-		if g == uint32(gid) {
-			return ""
-		}
+	if slices.Contains(append(p.Groups, p.GID[3]), uint32(gid)) {
+		return ""
 	}
 	return value
 }

@@ -59,11 +59,16 @@ func (p Process) InHostUserNS() (bool, error) {
 	if p.UserNS != 0 {
 		return p.UserNS == InitialUserNS, nil
 	}
-	all := Map{first: Extent{Count: math.MaxUint32}}
-	if !p.Mapping.IsZero() && !p.Mapping.Equal(Mapping{UID: all, GID: all}) {
+	if !p.Mapping.IsZero() && !p.Mapping.Equal(initial()) {
 		return false, nil
 	}
 	return false, fmt.Errorf("the user namespace of process %d is not shown to this user", p.PID)
+}
+
+// initial is the mapping of the initial user namespace.
+func initial() Mapping {
+	all := Map{first: Extent{Count: math.MaxUint32}}
+	return Mapping{UID: all, GID: all}
 }
 
 // A Thread holds the IDs of one thread; they are per thread in Linux, see
@@ -158,9 +163,6 @@ func (c Coverage) Gaps() []string {
 	return gaps
 }
 
-// Complete reports whether there are no [Coverage.Gaps].
-func (c Coverage) Complete() bool { return len(c.Gaps()) == 0 }
-
 // A View is from where a /proc is read. Its IDs are the host's only in the
 // initial user namespace, and it has every process only in the initial PID
 // namespace.
@@ -230,17 +232,13 @@ func parseStatus(data []byte, p *Process) error {
 			err = numbers(value, p.GID[:])
 			found |= 2
 		case "Groups":
-			fields := bytes.Fields(value)
-			if p.Groups = make([]uint32, len(fields)); len(fields) == 0 {
-				p.Groups = nil
-			}
-			err = numbers(value, p.Groups)
+			p.Groups, err = list(value)
 		case "NSpid":
-			n := make([]uint32, len(bytes.Fields(value)))
-			err = numbers(value, n)
-			p.NSPID = make([]int, len(n))
-			for i := range n {
-				p.NSPID[i] = int(n[i])
+			var pids []uint32
+			pids, err = list(value)
+			p.NSPID = nil
+			for _, n := range pids {
+				p.NSPID = append(p.NSPID, int(n))
 			}
 		}
 		if err != nil {
@@ -253,21 +251,24 @@ func parseStatus(data []byte, p *Process) error {
 	return nil
 }
 
-func numbers(value []byte, to []uint32) error {
-	i := 0
+// list reads IDs with blanks between them.
+func list(value []byte) (ids []uint32, err error) {
 	for field := range bytes.FieldsSeq(value) {
-		if i == len(to) {
-			return fmt.Errorf("more than %d numbers", len(to))
-		}
 		n, err := strconv.ParseUint(string(field), 10, 32) // does not accept a sign
 		if err != nil {
-			return fmt.Errorf("%q is not an ID", field)
+			return nil, fmt.Errorf("%q is not an ID", field)
 		}
-		to[i] = uint32(n)
-		i++
+		ids = append(ids, uint32(n))
 	}
-	if i < len(to) {
-		return fmt.Errorf("%d numbers instead of %d", i, len(to))
+	return ids, nil
+}
+
+// numbers reads exactly as many as there is room for.
+func numbers(value []byte, to []uint32) error {
+	ids, err := list(value)
+	if err == nil && len(ids) != len(to) {
+		err = fmt.Errorf("%d numbers instead of %d", len(ids), len(to))
 	}
-	return nil
+	copy(to, ids)
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
 	"os"
 	"path"
 	"slices"
@@ -259,32 +258,34 @@ const moves = 34
 
 // read reads a process through its directory; the error is why it is not
 // yielded. The data is consistent, because the process is in the same user
-// namespace before and after.
+// namespace before and after: by its link, or where that is not shown by its
+// maps, which everyone may read.
 func (s *scan) read(dir procDir) (Process, error) {
 	for range moves {
-		ns, err := dir.namespace("user")
-		if isDenied(err) || isGone(err) && dir.alive() {
-			p, bad := s.readWithoutLink(dir)
-			// One that is ending may refuse for a moment, and to root too.
-			if _, again := dir.namespace("user"); isDenied(err) && !isDenied(again) {
-				continue
-			}
-			s.noLink = isDenied(err) // a missing one hides nothing
-			return p, bad
-		}
-		if err != nil {
-			return Process{}, err
+		ns, hidden := dir.namespace("user")
+		if hidden != nil && !isDenied(hidden) && (!isGone(hidden) || !dir.alive()) {
+			return Process{}, hidden
 		}
 		p, from, err := s.readIn(dir, ns)
 		after, gone := dir.namespace("user")
-		if gone == nil && after == ns {
-			if err == nil {
-				s.keep(ns, from)
+		stays := gone == nil && after == ns
+		switch {
+		case stays && err == nil:
+			s.keep(ns, from)
+		case hidden != nil:
+			// One that is ending may refuse for a moment, and to root too.
+			stays, gone = isDenied(gone) || !isDenied(hidden), nil
+			s.noLink = stays && isDenied(hidden) // a missing one hides nothing
+			if stays && err == nil {
+				var m Mapping
+				m, err = dir.mapping()
+				stays = err != nil || m.Equal(p.Mapping)
 			}
-			from.release()
-			return p, err
 		}
 		from.release()
+		if stays {
+			return p, err
+		}
 		if gone != nil {
 			return Process{}, gone
 		}
@@ -292,8 +293,8 @@ func (s *scan) read(dir procDir) (Process, error) {
 	return Process{}, fmt.Errorf("%s: changed its user namespace %d times", dir.name, moves)
 }
 
-// readIn reads a process that seems to be in the user namespace ns. The space
-// is that of its mapping, or nil.
+// readIn reads a process that seems to be in the user namespace ns, which is 0
+// if it is not shown. The space is that of its mapping, or nil.
 func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
 	p := Process{UserNS: ns}
 	if err := s.readContainer(dir, &p.Container); err != nil {
@@ -314,6 +315,9 @@ func (s *scan) readIn(dir procDir, ns uint64) (Process, *space, error) {
 	}
 	if err := s.readIDs(dir, from, &p); err != nil {
 		return Process{}, from, err
+	}
+	if ns == 0 && s.leaveOut(p) && s.isOwn(p.Mapping) {
+		return Process{}, from, errHost
 	}
 	return p, from, nil
 }
@@ -361,38 +365,6 @@ func (s *scan) owner(kind, ns string) (Container, bool) {
 		}
 	}
 	return Container{}, false
-}
-
-// readWithoutLink reads a process without its namespace links. Its maps, which
-// everyone may read, show where it is.
-func (s *scan) readWithoutLink(dir procDir) (Process, error) {
-	for range moves {
-		var p Process
-		from, err := dir.openSpace()
-		if err != nil {
-			return Process{}, err
-		}
-		if err = s.readContainer(dir, &p.Container); err == nil {
-			err = s.readIDs(dir, from, &p)
-		}
-		from.release()
-		if err != nil {
-			return Process{}, err
-		}
-		if s.leaveOut(p) && s.isOwn(p.Mapping) {
-			return Process{}, errHost
-		}
-		after, err := dir.openSpace()
-		if err != nil {
-			return Process{}, err
-		}
-		m, err := after.read(s.buf)
-		after.release()
-		if err != nil || m.Equal(p.Mapping) {
-			return p, err
-		}
-	}
-	return Process{}, fmt.Errorf("%s: changed its user namespace %d times", dir.name, moves)
 }
 
 // leaveOut reports whether to skip a process of our own user namespace.
@@ -479,8 +451,7 @@ func (s *scan) keep(ns uint64, from *space) {
 // who do not see the links.
 func (s *scan) isOwn(m Mapping) bool {
 	if s.own == nil {
-		all := Map{first: Extent{Count: math.MaxUint32}}
-		s.own = &Mapping{UID: all, GID: all} // that of the initial one
+		s.own = new(initial())
 		if self, err := s.root.dir("self"); err == nil {
 			if own, err := self.mapping(); err == nil && !own.IsZero() {
 				s.own = &own

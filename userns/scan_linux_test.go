@@ -291,7 +291,7 @@ func TestCoverageIsSetWhenTheLoopEndsEarly(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, userns.Process{}, p)
 	}
-	assert.False(t, cov.Complete())
+	assert.NotEmpty(t, cov.Gaps())
 }
 
 func TestAProcThatIsNotThereIsAnErrorAndNotAnEmptySystem(t *testing.T) {

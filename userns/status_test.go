@@ -27,7 +27,7 @@ func TestABrokenStatusIsAnErrorAndNotRoot(t *testing.T) {
 		"Uid:\t1\t1\t1\t1\n":          "no Uid or no Gid",
 		"Gid:\t1\t1\t1\t1\n":          "no Uid or no Gid",
 		"Uid:\t1\t1\t1\n":             "Uid: 3 numbers instead of 4",
-		"Uid:\t1\t1\t1\t1\t1\n":       "Uid: more than 4 numbers",
+		"Uid:\t1\t1\t1\t1\t1\n":       "Uid: 5 numbers instead of 4",
 		"Uid:\t4294967296\t1\t1\t1\n": `Uid: "4294967296" is not an ID`,
 		"Gid:\t-1\t1\t1\t1\n":         `Gid: "-1" is not an ID`,
 		"Groups:\t1 x\n":              `Groups: "x" is not an ID`,

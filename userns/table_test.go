@@ -95,10 +95,8 @@ func holdNewMap(t *testing.T, extents []userns.Extent) {
 		later, earlier = overlap(flipped, func(a, b userns.Extent) int { return cmp.Compare(a.HostID, b.HostID) })
 	}
 	if later != 0 {
-		bad := &userns.ExtentError{}
-		require.ErrorAs(t, err, &bad)
-		require.Equal(t, fmt.Sprintf("%s %v", how, extents[earlier]), bad.Why)
-		require.Equal(t, extents[later], bad.Extent)
+		require.ErrorIs(t, err, userns.ErrInvalidMap)
+		require.EqualError(t, err, fmt.Sprintf("extent %d (%v) %s %v", later+1, extents[later], how, extents[earlier]))
 		return
 	}
 	require.NoError(t, err)

@@ -39,9 +39,9 @@ func ParseMap(name string, data []byte) (Map, error) {
 		at = end + 1
 	}
 	m, err := NewMap(extents...)
-	if bad := (*ExtentError)(nil); errors.As(err, &bad) {
-		err = fmt.Errorf("%w: it %s", ErrInvalidMap, bad.Why)
-		return Map{}, &usernskit.FileError{File: name, Line: bad.Index + 1, Err: err}
+	if bad := (*extentError)(nil); errors.As(err, &bad) {
+		err = fmt.Errorf("%w: it %s", ErrInvalidMap, bad.why)
+		return Map{}, &usernskit.FileError{File: name, Line: bad.index + 1, Err: err}
 	}
 	return m, err
 }
@@ -70,64 +70,36 @@ func parseExtent(data []byte, at int) (e Extent, end int, err error) {
 	return e, at, nil
 }
 
-// maxDigits is how many digits always fit into 64 bits. The kernel prints at
-// most ten.
-const maxDigits = 19
-
 // parseID reads the number after the blanks at data[at:], and returns where it
 // ends, or on error where it begins.
 func parseID(data []byte, at int) (id uint32, end int, err error) {
 	for at < len(data) && isBlank(data[at]) {
 		at++
 	}
-	start, n := at, uint64(0)
-	for at < len(data) {
-		digit := data[at] - '0'
-		if digit > 9 {
-			break
-		}
-		n = n*10 + uint64(digit)
-		at++
+	end = at
+	for end < len(data) && data[end] != '\n' && !isBlank(data[end]) {
+		end++
 	}
-	ended := at == len(data) || data[at] == '\n' || isBlank(data[at])
+	word := data[at:end]
+	n, err := strconv.ParseUint(string(word), 10, 32)
 	switch {
-	case !ended, n > math.MaxUint32, at-start > maxDigits:
-		return 0, start, notANumber(data[start:])
-	case at == start:
-		return 0, start, fmt.Errorf("%w: a number is missing", ErrInvalidMap)
+	case err == nil:
+		return uint32(n), end, nil
+	case len(word) == 0:
+		err = fmt.Errorf("%w: a number is missing", ErrInvalidMap)
+	case errors.Is(err, strconv.ErrRange):
+		err = fmt.Errorf("%w: %.20q is more than 4294967295", ErrInvalidMap, word)
+	default:
+		err = fmt.Errorf("%w: %.20q is not a decimal number", ErrInvalidMap, word)
 	}
-	return uint32(n), at, nil
+	return 0, at, err
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// notANumber describes what is wrong with the first word of text.
-func notANumber(text []byte) error {
-	if end := bytes.IndexAny(text, " \t\n"); end >= 0 {
-		text = text[:end]
-	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return fmt.Errorf("%w: %.20q is not a decimal number", ErrInvalidMap, text)
-		}
-	}
-	return fmt.Errorf("%w: %.20q is more than 4294967295", ErrInvalidMap, text)
-}
-
 // MarshalText returns the map as it is written to uid_map, one extent a line.
 // The kernel takes it in one write(2) of less than a page (4096 bytes).
-func (m Map) MarshalText() ([]byte, error) {
-	var b []byte
-	for _, e := range m.Extents() {
-		b = strconv.AppendUint(b, uint64(e.ID), 10)
-		b = append(b, ' ')
-		b = strconv.AppendUint(b, uint64(e.HostID), 10)
-		b = append(b, ' ')
-		b = strconv.AppendUint(b, uint64(e.Count), 10)
-		b = append(b, '\n')
-	}
-	return b, nil
-}
+func (m Map) MarshalText() ([]byte, error) { return m.text(), nil }
 
 // UnmarshalText reads what [Map.MarshalText] and [Map.String] write: extents of
 // three numbers, one a line or with commas between them. It is as strict as
