@@ -191,7 +191,7 @@ var surface = map[string]int{
 	"shift":                   31,
 	"subid":                   70,
 	"subid/reader":            24,
-	"userns":                  53,
+	"userns":                  51,
 	"verify":                  32,
 }
 

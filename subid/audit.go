@@ -285,7 +285,7 @@ func oddWhy(l line) (id ProblemID, why string) {
 	case n[0]+n[1] > maxID+1:
 		return problemWraps, "runs past 4294967294, the last ID"
 	}
-	return ProblemReadersDiffer, odd // a line after one with a NUL byte
+	return ProblemReadersDiffer, "follows a NUL byte, which joins it to the line before to shadow-utils"
 }
 
 // holders are the accounts whose IDs a file must not include, by ID.
@@ -371,6 +371,9 @@ func (f *File) ownerAt(c claimed) string {
 // program reads them: with the files of several hosts, whether containers on
 // two hosts could share IDs.
 func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) {
+	if len(others) == 0 {
+		return nil, ctx.Err()
+	}
 	out := &findings{ctx: ctx, count: map[kind]int{}}
 	files := append([]*File{f}, others...)
 	var all []claimed

@@ -296,6 +296,20 @@ func TestAgainst(t *testing.T) {
 	list, err := one.Against(t.Context(), three)
 	require.NoError(t, err)
 	assert.Empty(t, list)
+	t.Run("overlaps within a file are not between hosts", func(t *testing.T) {
+		own := subid.Parse("own", []byte("x:100000:65536\ny:120000:10\n"))
+		for _, others := range [][]*subid.File{nil, {three}} {
+			list, err := own.Against(t.Context(), others...)
+			require.NoError(t, err)
+			assert.Empty(t, list)
+		}
+	})
+	t.Run("a line inside of another meets too", func(t *testing.T) {
+		own := subid.Parse("own", []byte("x:100000:65536\ny:120000:10\n"))
+		list, err := one.Against(t.Context(), own)
+		require.NoError(t, err)
+		assert.Len(t, list, 2)
+	})
 	list, err = one.Against(t.Context(), three, two)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
