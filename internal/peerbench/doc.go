@@ -3,18 +3,16 @@
 // of them reaches a program that imports usernskit.
 //
 //	cd internal/peerbench
-//	CGO_ENABLED=0 go run ./cmd          # the table, as Markdown; root for the rows that write to a copy of /etc
-//	CGO_ENABLED=0 go run ./cmd -brief   # the table of the README
-//	CGO_ENABLED=0 go run ./cmd -run uid_map
-//	CGO_ENABLED=0 go test -run '^$' -bench . -count 10 | benchstat -col /side -
+//	go run ./cmd                  # the table of the README; root for the rows that write to a copy of /etc
+//	go run ./cmd -run 'translate|plan'
 //
-// With cgo everything runs too, but incus, which then needs the headers of libcap.
+// It is for Linux only.
 //
 // A [Row] is one piece of work, and its sides all do that work, on the same
 // input, in the same run. Sides take turns: what is printed is the ratio of two
-// times that were taken within a moment of each other, as a median with the
-// smallest and the largest, so that a machine that is busy with other things
-// slows both sides down and not the one that happened to run then. Libraries
+// times that were taken within a moment of each other, as a median, so that a
+// machine that is busy with other things slows both sides down and not the one
+// that happened to run then. Libraries
 // are charged time on a CPU, programs the time on the clock. How far two turns
 // of the very same code are apart is printed as well; a smaller difference
 // means nothing.
@@ -24,6 +22,6 @@
 // shown as wrong and does not count as the fastest.
 //
 // Peers are given their best case. Where what they export does more than the
-// row asks for (a second file, an account lookup, a sort), the function inside
-// that does the work alone is called, see peers.go.
+// row asks for, the function inside that does the work alone is called, see
+// peers.go.
 package peerbench

@@ -5,8 +5,6 @@ go 1.26.0
 replace github.com/usernskit/usernskit => ../..
 
 require (
-	github.com/containers/psgo v1.9.0
-	github.com/lxc/incus/v6 v6.23.0
 	github.com/moby/sys/user v0.5.0
 	github.com/prometheus/procfs v0.23.0
 	github.com/rootless-containers/rootlesskit/v3 v3.3.0
@@ -21,18 +19,14 @@ require (
 
 require (
 	github.com/aymanbagabas/go-udiff v0.4.1 // indirect
-	github.com/containers/storage v1.52.0 // indirect
 	github.com/cyphar/filepath-securejoin v0.7.0 // indirect
 	github.com/docker/go-units v0.5.0 // indirect
 	github.com/google/renameio/v2 v2.0.2 // indirect
 	github.com/moby/sys/mountinfo v0.7.3 // indirect
-	github.com/opencontainers/runc v1.1.12 // indirect
-	github.com/pkg/xattr v0.4.12 // indirect
 	github.com/sirupsen/logrus v1.10.2 // indirect
 	github.com/tidwall/gjson v1.20.2 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.3.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/term v0.48.0 // indirect
 	mvdan.cc/sh/v3 v3.14.1 // indirect
 )

@@ -1,11 +1,7 @@
 package peerbench
 
 import (
-	"bytes"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 
 	"github.com/moby/sys/user"
 	storage "go.podman.io/storage/pkg/idtools"
@@ -46,7 +42,6 @@ func TranslateRows(extents ...int) ([]Row, error) {
 		}
 		podmans := storage.NewIDMappingsFromMaps(podman, podman)
 		d := drawIDs(list)
-		incusIn, incusOut := incusTranslate(list, d)
 
 		row := Row{Work: "translate an ID to the host", Size: size(n, "extents"), Target: targets[n]}
 		row.Sides = []Side{
@@ -64,7 +59,6 @@ func TranslateRows(extents ...int) ([]Row, error) {
 				return uint64(p.UID), uint64(p.GID)
 			}),
 		}
-		row.Sides = append(row.Sides, incusIn...)
 		rows = append(rows, row)
 
 		row.Work = "translate an ID to the container"
@@ -83,7 +77,6 @@ func TranslateRows(extents ...int) ([]Row, error) {
 				return uint64(u), uint64(g)
 			}),
 		}
-		row.Sides = append(row.Sides, incusOut...)
 		back = append(back, row)
 	}
 	return append(rows, back...), nil
@@ -120,56 +113,4 @@ func translate(name string, ids []uint32, want uint64, pair func(uint32) (uint64
 	}, equals(want))
 	s.Ops = lookups
 	return s
-}
-
-// MapFileRows reads a uid_map of n lines as the kernel prints it, in the order
-// of the IDs. The host IDs are in order too, as dockerd gives them, or not.
-// moby/sys/user and incus list the lines; usernskit also checks that none
-// overlap, and makes the index for lookups.
-func MapFileRows(dir string, shuffled bool, lines ...int) ([]Row, error) {
-	work := "parse uid_map"
-	if shuffled {
-		work += ", host IDs in any order"
-	}
-	var rows []Row
-	for _, n := range lines {
-		var b bytes.Buffer
-		var want uint64
-		for i, e := range mapping(n) {
-			if !shuffled {
-				e.HostID = uint32(100000 + i*2000)
-			}
-			fmt.Fprintf(&b, "%10d %10d %10d\n", e.ID, e.HostID, e.Count)
-			want += mapLine(int64(e.ID), int64(e.HostID), int64(e.Count))
-		}
-		path := filepath.Join(dir, fmt.Sprint("uid_map-", n, shuffled))
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			return nil, err
-		}
-		rows = append(rows, Row{
-			Work: work, Size: size(n, "lines"), Units: n, Target: 8,
-			Sides: append([]Side{
-				side("usernskit", func() (sum uint64, err error) {
-					m, err := userns.ParseMap(path, b.Bytes())
-					for _, e := range m.Extents() {
-						sum += mapLine(int64(e.ID), int64(e.HostID), int64(e.Count))
-					}
-					return sum, err
-				}, equals(want)),
-				side("moby/sys/user", func() (sum uint64, err error) {
-					list, err := user.ParseIDMap(bytes.NewReader(b.Bytes()))
-					for _, e := range list {
-						sum += mapLine(e.ID, e.ParentID, e.Count)
-					}
-					return sum, err
-				}, equals(want)),
-			}, incusMapFile(path, want)...),
-		})
-	}
-	return rows, nil
-}
-
-// mapLine combines the numbers of a line and their order.
-func mapLine(id, host, count int64) uint64 {
-	return uint64(id) + 3*uint64(host) + 5*uint64(count)
 }

@@ -4,14 +4,13 @@ import (
 	_ "unsafe" // for go:linkname
 
 	"github.com/rootless-containers/rootlesskit/v3/pkg/parent/idtools"
-	"github.com/u-root/u-root/pkg/cmdline"
 	storage "go.podman.io/storage/pkg/idtools"
 )
 
 // The functions below are the insides of peers that do just the work of a row,
 // on a file or text of the caller's. What the peers export reads /etc/subuid
-// and /etc/subgid or /proc/cmdline of the running system, looks accounts up and
-// sorts, which would be held against them.
+// and /etc/subgid of the running system, looks accounts up and sorts, which would
+// be held against them.
 //
 // An empty assembly file, peers.s, lets the compiler accept functions without a
 // body.
@@ -27,11 +26,5 @@ func storageFindStart(list []storageRange) (int, error)
 //go:linkname rootlesskitParse github.com/rootless-containers/rootlesskit/v3/pkg/parent/idtools.parseSubidFile
 func rootlesskitParse(path string, uid int, username string) ([]idtools.SubIDRange, error)
 
-//go:linkname urootParse github.com/u-root/u-root/pkg/cmdline.parseToMap
-func urootParse(line string) map[string]string
-
-// Of each peer at least one exported name, so that it is linked.
-var (
-	_ storage.IDMap
-	_ cmdline.CmdLine
-)
+// An exported name, so that the package is linked.
+var _ storage.IDMap

@@ -31,11 +31,10 @@ func main() {
 	}
 	rounds := flag.Int("rounds", 15, "how often the sides of a row take turns")
 	batch := flag.Duration("batch", 20*time.Millisecond, "how long a turn is")
-	brief := flag.Bool("brief", false, "the largest input of each work, and medians only")
 	only := flag.String("run", "", "rows whose work matches this regular expression")
 	remapctl := flag.String("remapctl", "", "the program to measure; built from this tree if empty")
 	flag.Parse()
-	b := bench{rounds: *rounds, batch: *batch, brief: *brief, only: regexp.MustCompile(*only), out: os.Stdout}
+	b := bench{rounds: *rounds, batch: *batch, only: regexp.MustCompile(*only), out: os.Stdout}
 	if err := start(b, *remapctl); err != nil {
 		fmt.Fprintln(os.Stderr, "peerbench:", err)
 		os.Exit(1)
@@ -83,7 +82,6 @@ func install(from, to string) error {
 type bench struct {
 	rounds   int
 	batch    time.Duration
-	brief    bool
 	only     *regexp.Regexp
 	dir      string // for files, gone afterwards
 	remapctl string
@@ -101,17 +99,8 @@ func (b *bench) print() error {
 	}
 	fmt.Fprintf(b.out, "%s, %s, %s, %d rounds of %v.\n%s\n\n", start.Format("2006-01-02"),
 		runtime.Version(), machine(), b.rounds, b.batch, b.noise())
-	if b.brief {
-		peerbench.Brief(b.out, b.results)
-	} else {
-		peerbench.Table(b.out, b.results)
-		fmt.Fprintln(b.out)
-		peerbench.Growth(b.out, b.results)
-	}
+	peerbench.Table(b.out, b.results)
 	fmt.Fprintln(b.out)
-	if !peerbench.Incus {
-		b.notes = append(b.notes, "incus is not measured: that takes CGO_ENABLED=0")
-	}
 	for _, n := range b.notes {
 		fmt.Fprintln(b.out, "*", n)
 	}
@@ -123,23 +112,31 @@ func (b *bench) measure() error {
 	if err := os.Mkdir(files, 0o755); err != nil {
 		return err
 	}
-	type rows = []peerbench.Row
-	b.add("parse subuid", func() (rows, error) { return peerbench.ParseRows(files, 1e3, 65e3, 1e6) })
-	b.add("parse subuid, text in memory", func() (rows, error) { return peerbench.ParseTextRows(1e3, 65e3, 1e6), nil })
-	b.add("ranges of one owner", func() (rows, error) { return peerbench.OwnerRows(files, 1e3, 65e3, 1e6) })
-	b.add("find a free range", func() (rows, error) { return peerbench.FindRows(files, 10, 1e3, 65e3) })
-	b.add("find a free range, files in memory", func() (rows, error) { return peerbench.FindInMemoryRows(10, 1e3, 65e3), nil })
-	b.add("translate an ID", func() (rows, error) { return peerbench.TranslateRows(1, 5, 340) })
-	b.add("parse uid_map", func() (rows, error) { return peerbench.MapFileRows(files, false, 1, 40, 340) })
-	b.add("parse uid_map", func() (rows, error) { return peerbench.MapFileRows(files, true, 340) })
-	b.add("set a key of daemon.json", func() (rows, error) { return peerbench.SetRows(300, 1<<16, 1<<20-200), nil })
-	b.add("read and edit a kernel command line", func() (rows, error) { return peerbench.BootRows(10, 40, 80), nil })
+	b.add("parse subuid", func() ([]peerbench.Row, error) { return peerbench.ParseRows(files, 65e3, 1e6) })
+	b.add("ranges of one owner", func() ([]peerbench.Row, error) { return peerbench.OwnerRows(files, 65e3, 1e6) })
+	b.add("find a free range", func() ([]peerbench.Row, error) { return peerbench.FindRows(files, 1e3, 65e3) })
+	b.add("translate an ID", func() ([]peerbench.Row, error) { return peerbench.TranslateRows(1, 340) })
+	b.scan()
 	if b.only.MatchString("truth") {
 		b.notes = append(b.notes, peerbench.Truth()...)
 	}
-	b.scan()
 	b.programs()
 	return nil
+}
+
+// scan looks at a /proc with many processes.
+func (b *bench) scan() {
+	const work, processes = "scan /proc", 3000
+	if !b.only.MatchString(work) {
+		return
+	}
+	s, err := peerbench.StartSleepers(processes, processes/50)
+	if err != nil {
+		b.failed(err)
+		return
+	}
+	defer s.Stop()
+	b.add(work, func() ([]peerbench.Row, error) { return []peerbench.Row{peerbench.ScanRow(s, processes)}, nil })
 }
 
 // add measures rows, if they are asked for. What cannot be measured is said
@@ -166,28 +163,6 @@ func (b *bench) failed(err error) {
 	}
 }
 
-// scan looks at /proc at three sizes, and at the last one with programs.
-func (b *bench) scan() {
-	const work, programs = "scan /proc", "the same, as programs"
-	if !b.only.MatchString(work) && !b.only.MatchString(programs) {
-		return
-	}
-	for _, n := range []int{300, 1000, 3000} {
-		s, err := peerbench.StartSleepers(n, n/50)
-		if err != nil {
-			b.failed(err)
-			return
-		}
-		b.add(work, func() ([]peerbench.Row, error) { return []peerbench.Row{peerbench.ScanRow(s, n)}, nil })
-		if n == 3000 {
-			b.add(programs, func() ([]peerbench.Row, error) {
-				return []peerbench.Row{peerbench.ScanProgramsRow(s, b.remapctl, n)}, nil
-			})
-		}
-		s.Stop()
-	}
-}
-
 // programs measures remapctl as a process.
 func (b *bench) programs() {
 	note := func(text string, err error) {
@@ -196,19 +171,11 @@ func (b *bench) programs() {
 		}
 		b.failed(err)
 	}
-	lineCounts, treeCounts := []int{10, 1000, 65000}, []int{0, 50, 200}
-	if b.brief {
-		lineCounts, treeCounts = lineCounts[2:], treeCounts[2:]
+	if b.only.MatchString("remapctl plan") {
+		note(peerbench.PlanNote(b.dir, b.remapctl, 65000, b.rounds))
 	}
-	for _, lines := range lineCounts {
-		if b.only.MatchString("remapctl plan") {
-			note(peerbench.PlanNote(b.dir, b.remapctl, lines, b.rounds))
-		}
-	}
-	for _, trees := range treeCounts {
-		if b.only.MatchString("remapctl verify") {
-			note(peerbench.VerifyNote(b.remapctl, trees, b.rounds))
-		}
+	if b.only.MatchString("remapctl verify") {
+		note(peerbench.VerifyNote(b.remapctl, 200, b.rounds))
 	}
 	if b.private && b.only.MatchString("move the owners") {
 		notes, err := peerbench.ShiftNotes(b.dir, b.remapctl, 1e5, b.rounds)
@@ -227,7 +194,7 @@ func (b *bench) programs() {
 func (b *bench) noise() string {
 	var worst, sum float64
 	for _, r := range b.results {
-		off := max(r.Again.Median, 1/r.Again.Median) - 1
+		off := max(r.Again, 1/r.Again) - 1
 		worst, sum = max(worst, off), sum+off
 	}
 	if len(b.results) == 0 {

@@ -171,7 +171,7 @@ func RunOne(argv []string) error {
 	start := time.Now()
 	err := cmd.Run()
 	p := Process{Wall: time.Since(start)}
-	if e := (*exec.ExitError)(nil); err != nil && !asExit(err, &e) {
+	if e := (*exec.ExitError)(nil); err != nil && !errors.As(err, &e) {
 		return err
 	}
 	p.Code = cmd.ProcessState.ExitCode()
@@ -186,4 +186,80 @@ func maxResident(s *os.ProcessState) int64 {
 		return 0
 	}
 	return usage.Maxrss << 10
+}
+
+// PlanNote runs "remapctl plan" on a tree whose two files have so many lines.
+func PlanNote(dir, remapctl string, lines, times int) (string, error) {
+	h, err := newHost(filepath.Join(dir, fmt.Sprint("plan-", lines)), crowded(lines))
+	if err != nil {
+		return "", err
+	}
+	for path, text := range map[string]string{
+		"/etc/docker/daemon.json": "{\n    \"log-driver\": \"journald\"\n}\n",
+		"/etc/os-release":         "ID=debian\nVERSION_ID=\"13\"\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(h.path(path)), 0o755); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(h.path(path), []byte(text), 0o644); err != nil {
+			return "", err
+		}
+	}
+	median, best, err := RunProgram(times, remapctl, "plan", "--root", h.root)
+	return note("remapctl plan", size(lines, "lines"), times, median, best), err
+}
+
+// VerifyNote runs "remapctl verify" with so many trees of three processes.
+func VerifyNote(remapctl string, trees, times int) (string, error) {
+	s, err := StartTrees(trees)
+	if err != nil {
+		return "", err
+	}
+	defer s.Stop()
+	median, best, err := RunProgram(times, remapctl, "verify", "--json")
+	return note("remapctl verify", fmt.Sprint(trees, " process trees"), times, median, best), err
+}
+
+func note(name, size string, times int, median, best Process) string {
+	return fmt.Sprintf("%s, %s: %s on the clock (best of %d: %s), %s on CPUs, %.0f MiB resident at most, exit code %d", name, size,
+		Duration(float64(median.Wall)), times, Duration(float64(best.Wall)), Duration(float64(median.CPU)),
+		float64(median.Memory)/(1<<20), median.Code)
+}
+
+const privateEnv = "PEERBENCH_PRIVATE"
+
+// Private runs the calling program over again in a mount namespace of its own,
+// where /etc is a copy in dir and /var/lib an empty directory there, so that
+// useradd and usermod can be measured without touching the system. In the child
+// it returns true; in the parent the child's error, or that it takes root.
+func Private(dir string) (bool, error) {
+	if os.Getenv(privateEnv) != "" {
+		return true, errors.Join(
+			syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
+			over(filepath.Join(dir, "etc"), "/etc", true),
+			over(filepath.Join(dir, "lib"), "/var/lib", false))
+	}
+	if os.Geteuid() != 0 {
+		return false, errors.New("not root: the rows about programs are left out")
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), privateEnv+"="+dir)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	return false, cmd.Run()
+}
+
+// PrivateDir is the directory that the parent gave to [Private].
+func PrivateDir() string { return os.Getenv(privateEnv) }
+
+// over mounts a directory over another, with a copy of what is in there or not.
+func over(dir, target string, full bool) error {
+	if full {
+		if out, err := exec.Command("cp", "-a", target, dir).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+	} else if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	return syscall.Mount(dir, target, "", syscall.MS_BIND, "")
 }
