@@ -35,6 +35,8 @@ func TestPlanVerifyAndPreflightAgree(t *testing.T) {
 		{"log-driver in both places", strings.Replace(unit, "-H fd://", "--log-driver=journald", 1) + conf(`{"userns-remap": "default", "log-driver": "json-file"}`), "--log-driver=journald"},
 		{"a misspelled key", unit + conf(`{"userns-remap": "default", "log-driverr": "x"}`), "log-driverr"},
 		{"the containerd image store", unit + conf(`{"userns-remap": "default", "features": {"containerd-snapshotter": true}}`), "containerd-snapshotter"},
+		{"the containerd image store by a flag", strings.Replace(unit, "-H fd://", "--feature=containerd-snapshotter", 1) + conf(`{"userns-remap": "default"}`), "containerd-snapshotter"},
+		{"a user to be made and nothing to make it", "-- etc/passwd --\nroot:x:0:0::/root:/bin/sh\n-- usr/bin/x --\n" + unit + conf(`{"userns-remap": "default"}`), "useradd"},
 		{"userns-remap in both places", strings.Replace(unit, "-H fd://", "--userns-remap=default", 1) + conf(`{"userns-remap": "default"}`), "userns-remap"},
 		{"a word that dockerd refuses", strings.Replace(unit, "-H fd://", "$DOCKER_OPTS fd://", 1) + conf(`{"userns-remap": "default"}`), "fd://"},
 	} {

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,24 +42,14 @@ func (a Allowance) expired(now time.Time) bool {
 func (a Allowance) covers(f Finding, c *engine.Container) bool {
 	if a.What == UsernsHost {
 		// The option is allowed, not a root with another cause.
-		if c == nil || c.Userns != "host" {
-			return false
-		}
-		found := false
-		for _, id := range usernsHostChecks {
-			found = found || id == f.Check
-		}
-		if !found {
+		if c == nil || c.Userns != "host" || !slices.Contains(usernsHostChecks[:], f.Check) {
 			return false
 		}
 	} else if a.What != f.Check {
 		return false
 	}
-	if a.Subject == f.Subject {
-		return true
-	}
-	if c == nil {
-		return false
+	if a.Subject == f.Subject || c == nil {
+		return a.Subject == f.Subject
 	}
 	if image, ok := strings.CutPrefix(a.Subject, "image:"); ok {
 		return image == c.Image
@@ -106,11 +98,7 @@ func allow(findings []Finding, list []Allowance, e *engine.Engine, now time.Time
 				f.Text += "; the allowance ended on " + a.Until.Format(time.DateOnly)
 				continue
 			}
-			f.Verdict = Skip
-			f.Allowed = a.Reason
-			if f.Allowed == "" {
-				f.Allowed = "no reason given"
-			}
+			f.Verdict, f.Allowed = Skip, cmp.Or(a.Reason, "no reason given")
 			f.Text += "; allowed: " + f.Allowed
 			break
 		}

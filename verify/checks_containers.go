@@ -37,9 +37,7 @@ var c04 = check{
 				}
 			}
 		}
-		if !j.troubled() {
-			j.pass("docker", "none of %s has --userns=host", text.Count(len(j.Engine.Containers), "container", "containers"))
-		}
+		j.passUntroubled("docker", "none of %s has --userns=host", text.Count(len(j.Engine.Containers), "container", "containers"))
 	},
 }
 
@@ -77,9 +75,7 @@ var c05 = check{
 				j.joined(c, o)
 			}
 		}
-		if !j.troubled() {
-			j.pass("docker", "no container joins the namespaces of one that is not remapped")
-		}
+		j.passUntroubled("docker", "no container joins the namespaces of one that is not remapped")
 	},
 }
 
@@ -135,9 +131,7 @@ var c06 = check{
 				fi.as(Medium)
 			}
 		}
-		if !j.troubled() {
-			j.pass("docker", "none of %s is privileged or shares the host's namespaces", text.Count(len(j.Engine.Containers), "container", "containers"))
-		}
+		j.passUntroubled("docker", "none of %s is privileged or shares the host's namespaces", text.Count(len(j.Engine.Containers), "container", "containers"))
 	},
 }
 

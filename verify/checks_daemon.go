@@ -31,7 +31,7 @@ var d01 = check{
 		Remedy: "Turn remapping on.",
 		Refs:   refDaemon(),
 	},
-	needs: facts.NeedEngine,
+	needs: facts.NeedProblems,
 	judge: func(j *judge) {
 		c := j.Config
 		for _, why := range c.Startup.Unsure {
@@ -41,28 +41,19 @@ var d01 = check{
 			j.unknown("dockerd", "%v", c.Unread())
 		}
 		switch {
-		case c.DocErr != nil && errors.Is(c.DocErr, daemoncfg.ErrInvalid):
+		case errors.Is(c.DocErr, daemoncfg.ErrInvalid):
 			j.fail(c.File, "%v", c.DocErr)
 			return
 		case c.DocErr != nil:
 			j.unknown(c.File, "%v", c.DocErr)
 			return
 		}
-		bad := false
-		if c.Doc != nil {
-			for _, l := range c.Doc.Lint() {
-				place := fmt.Sprintf("%s:%d", c.File, l.Pos.Line)
-				switch {
-				case l.ID == "fail-open" || l.ID == "bad-remap":
-					// I06 and later checks report it
-				case l.Level == daemoncfg.LevelFatal:
-					bad = true
-					j.fail(place, "%s", l.Text)
-				default:
-					j.warn(place, "%s", l.Text).as(Low)
-				}
+		for _, p := range c.Problems {
+			if !slices.Contains(otherChecks, p.ID) {
+				j.problem(p)
 			}
 		}
+		bad := slices.ContainsFunc(j.list, func(f *Finding) bool { return f.Verdict == Fail })
 		switch {
 		case c.StartupErr != nil && c.Value == "":
 			// a flag may set it, or name another file
@@ -73,13 +64,11 @@ var d01 = check{
 		case c.Value == "" && c.Err == nil:
 			j.fail(c.File, "userns-remap is not set").saw(c.File, "no userns-remap", `"userns-remap": "default"`).fix(FixEnable, "")
 		case c.Value != "" && errors.Is(c.Err, daemoncfg.ErrFailOpen):
-			j.skip(orFile(c.Place, c.File), "userns-remap is %q, see I06", c.Value)
-		case !c.On && !errors.Is(c.Err, daemoncfg.ErrFailOpen):
-			j.fail(orFile(c.Place, c.File), "%v", c.Err).saw(orFile(c.Place, c.File), c.Value, "a user")
-		case !c.On && c.Value == "":
-			j.fail(orFile(c.Place, c.File), "%v", c.Err).saw(orFile(c.Place, c.File), `""`, "a user")
+			j.skip(c.Place, "userns-remap is %q, see I06", c.Value)
+		case !c.On:
+			j.fail(c.Place, "%v", c.Err).saw(c.Place, cmp.Or(c.Value, `""`), "a user")
 		case !bad:
-			fi := j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
+			fi := j.pass(c.Place, "userns-remap is %q", c.Value).saw(c.Place, c.Value, "")
 			for _, other := range c.Startup.Others {
 				fi.saw(other, "another dockerd", "")
 			}
@@ -88,6 +77,28 @@ var d01 = check{
 			}
 		}
 	},
+}
+
+// flagProblems are judged by D02, and otherChecks are not for D01: the rest is for
+// I01, I02, I06 and D03.
+var (
+	flagProblems = []daemoncfg.ProblemID{daemoncfg.ProblemConflict, daemoncfg.ProblemRefusedWord, daemoncfg.ProblemUnknownFlag}
+	otherChecks  = append([]daemoncfg.ProblemID{
+		daemoncfg.ProblemFailOpen, daemoncfg.ProblemBadRemap, daemoncfg.ProblemSnapshotter, daemoncfg.ProblemMissingAccount, daemoncfg.ProblemRanges,
+	}, flagProblems...)
+)
+
+// problem adds what keeps dockerd from starting, or does nothing.
+func (j *judge) problem(p daemoncfg.Problem) {
+	place := cmp.Or(p.Pos.String(), j.Config.File)
+	switch p.Level {
+	case daemoncfg.LevelFatal:
+		j.fail(place, "%s", p.Text)
+	case daemoncfg.LevelNote:
+		j.warn(place, "%s", p.Text).as(Low)
+	default:
+		j.unknown(place, "%s", p.Text)
+	}
 }
 
 var d02 = check{
@@ -106,13 +117,8 @@ var d02 = check{
 			return
 		}
 		for _, p := range c.Problems {
-			switch p.ID {
-			case daemoncfg.ProblemConflict, daemoncfg.ProblemRefusedWord, daemoncfg.ProblemUnknownFlag:
-				if p.Level == daemoncfg.LevelFatal {
-					j.fail(p.Pos.String(), "%s", p.Text)
-				} else {
-					j.unknown(p.Pos.String(), "%s", p.Text)
-				}
+			if slices.Contains(flagProblems, p.ID) {
+				j.problem(p)
 			}
 		}
 		flag, given := c.Startup.Flag("userns-remap")
@@ -146,27 +152,25 @@ var d03 = check{
 		if c.On && (j.rootless() || c.Startup.Rootless) {
 			j.fail("docker", "a rootless daemon cannot remap: containers fail to start").saw("docker info SecurityOptions", "name=rootless", "no userns-remap")
 		}
-		if c.Is("features", "containerd-snapshotter") {
+		if place := c.Snapshotter(); place != "" {
+			const is = "features.containerd-snapshotter is true: "
 			before29, known := j.Engine.Before(52)
 			before26, _ := j.Engine.Before(45)
+			var fi *Finding
 			switch {
 			case !c.On && c.Err == nil:
-				j.skip(c.File, "userns-remap is not configured")
+				j.skip(place, "userns-remap is not configured")
 				return
 			case !known || !before29:
-				j.fail(c.File, "features.containerd-snapshotter is true: dockerd 29 and later does not start with userns-remap").
-					saw(c.File, `"containerd-snapshotter": true`, "false")
+				fi = j.fail(place, is+"dockerd 29 and later does not start with userns-remap")
 			case !before26:
-				j.warn(c.File, "features.containerd-snapshotter is true: builds fail with userns-remap, and from 29 on dockerd does not start").as(High).
-					saw(c.File, `"containerd-snapshotter": true`, "false")
+				fi = j.warn(place, is+"builds fail with userns-remap, and from 29 on dockerd does not start").as(High)
 			default:
-				j.warn(c.File, "features.containerd-snapshotter is true: from 29 on dockerd does not start with userns-remap").as(Medium).
-					saw(c.File, `"containerd-snapshotter": true`, "false")
+				fi = j.warn(place, is+"from 29 on dockerd does not start with userns-remap").as(Medium)
 			}
+			fi.saw(place, "containerd-snapshotter is true", "false")
 		}
-		if len(j.list) == 0 {
-			j.pass(c.File, "nothing is set that excludes remapping")
-		}
+		j.passUntroubled(c.File, "nothing is set that excludes remapping")
 	},
 }
 
@@ -213,41 +217,35 @@ var d05 = check{
 	unless: (*judge).noRemapper,
 	judge: func(j *judge) {
 		e := j.Engine
-		_, uid, gid, suffixed := facts.ParseStore(e.RootDir)
-		want, why := "", j.NoWant()
+		uid, gid, suffixed := facts.ParseStore(e.RootDir)
+		running, want, why := facts.StoreName(uid, gid), "", j.NoWant()
 		if why == "" {
 			want = j.IDs.Root()
 		}
-		says := strings.Join(e.SecurityOptions, " ")
 		var fi *Finding
 		switch {
 		case !e.Remaps():
 			fi = j.fail("docker", "the daemon does not remap")
 		case !suffixed:
 			fi = j.fail("docker", "the daemon says userns, but its data-root is that of no remapped store")
-		case e.Namespace != "" && strings.HasPrefix(e.Namespace, "moby") && e.Namespace != "moby-"+facts.StoreName(uid, gid):
+		case e.Namespace != "" && strings.HasPrefix(e.Namespace, "moby") && e.Namespace != "moby-"+running:
 			fi = j.fail("docker", "data-root and containerd namespace name different maps")
-		case want != "" && facts.StoreName(uid, gid) != want:
-			fi = j.fail("docker", "the daemon remaps to %s, the files say %s", facts.StoreName(uid, gid), want)
+		case want != "" && running != want:
+			fi = j.fail("docker", "the daemon remaps to %s, the files say %s", running, want)
 		case want == "" && j.WantUnread():
-			fi = j.unknown("docker", "the daemon remaps to %s, and whether that is what is configured is not known: %s", facts.StoreName(uid, gid), why)
+			fi = j.unknown("docker", "the daemon remaps to %s, and whether that is what is configured is not known: %s", running, why)
 		case want == "":
-			fi = j.fail("docker", "the daemon remaps to %s, which is not what is configured: %s", facts.StoreName(uid, gid), why)
+			fi = j.fail("docker", "the daemon remaps to %s, which is not what is configured: %s", running, why)
 		case j.notHere() != "":
 			fi = j.unknown("docker", "the daemon remaps to %s, and whether it is this host's is not known: %s", want, j.notHere())
 			fi.know("Ask it through its unix socket, as root of the host.")
 		default:
 			fi = j.pass("docker", "the daemon remaps to %s, and all witnesses agree", want)
 		}
-		fi.saw("docker info SecurityOptions", says, "name=userns")
-		suffix := "/UID.GID"
-		namespace := "moby-UID.GID"
-		if want != "" {
-			suffix, namespace = "/"+want, "moby-"+want
-		}
-		fi.saw("docker info DockerRootDir", e.RootDir, "..."+suffix)
+		expected := cmp.Or(want, "UID.GID")
+		fi.saw("docker info SecurityOptions", strings.Join(e.SecurityOptions, " "), "name=userns").saw("docker info DockerRootDir", e.RootDir, ".../"+expected)
 		if e.Namespace != "" {
-			fi.saw("docker info Containerd.Namespaces.Containers", e.Namespace, namespace)
+			fi.saw("docker info Containerd.Namespaces.Containers", e.Namespace, "moby-"+expected)
 		}
 		if want != "" {
 			fi.saw(subid.UIDFile+" and "+subid.GIDFile, want, "")
@@ -288,7 +286,7 @@ var d06 = check{
 			j.unknown(r.subject, "what is configured is not known: %s", r.unsure)
 		case r.force != r.want:
 			fi := j.fail("docker", "in force: %s; configured: %s", r.force, r.want).
-				saw("docker info DockerRootDir", j.Engine.RootDir, r.want).saw(orFile(c.Place, c.File), orNone(c.Value), "")
+				saw("docker info DockerRootDir", j.Engine.RootDir, r.want).saw(c.Place, orNone(c.Value), "")
 			if c.Startup.Init != dockerd.InitProcess || len(c.Startup.Others) == 0 { // it would restart another one
 				fi.run(strings.Join(c.Startup.Restart().Argv, " "))
 			}
@@ -331,7 +329,7 @@ func (j *judge) restart() restart {
 		return restart{unsure: j.NoWant(), subject: "host"}
 	}
 	r := restart{force: "no remapping", want: "no remapping"}
-	if _, uid, gid, ok := facts.ParseStore(j.Engine.RootDir); ok && (uid != 0 || gid != 0) {
+	if uid, gid, ok := facts.ParseStore(j.Engine.RootDir); ok && (uid != 0 || gid != 0) {
 		r.force = facts.StoreName(uid, gid)
 	}
 	switch {
@@ -358,27 +356,16 @@ var d07 = check{
 			return
 		}
 		want := j.IDs.Want()
-		drift := 0
 		for _, b := range j.Containers {
 			p, ok := b.First()
 			if !ok || b.Other != "" || b.OtherErr != nil || b.Plugin != nil || j.Scan.InHostNS(p) || p.Mapping.IsZero() {
 				continue // C02 and C03 report these
 			}
-			if mapWithin(p.Mapping, want) || j.byRuntime(b, p) {
-				continue
+			if !mapWithin(p.Mapping, want) && !j.byRuntime(b, p) {
+				j.fail(subjectOf(b), "it runs with another map than the files say now").sawMap(p, want.UID.String(), want.GID.String())
 			}
-			drift++
-			j.fail(subjectOf(b), "it runs with another map than the files say now").
-				saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), want.UID.String()).
-				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
 		}
-		if drift == 0 && !j.troubled() {
-			if len(j.Containers) == 0 {
-				j.skip("host", "no container is running")
-				return
-			}
-			j.pass("host", "no running container has another map")
-		}
+		j.conclude(len(j.Containers), noneRuns, "host", "no running container has another map")
 	},
 }
 
@@ -397,63 +384,50 @@ var d08 = check{
 		gid, _ := j.IDs.GID.IDs.ToHost(0)
 		who := facts.Subject{UID: uid, GIDs: []uint32{gid}}
 		want := facts.StoreName(uid, gid)
-		last := len(j.Disk.Parents) - 1
-		end := j.Disk.Parents[last]
-		inUse := path.Base(end.Path) == want && end.Err == nil
+		end := j.Disk.Parents[len(j.Disk.Parents)-1]
 		unseen := end.Err != nil && !facts.IsNotExist(end.Err)
-		for i, p := range j.Disk.Parents {
+		inUse := path.Base(end.Path) == want && end.Err == nil
+		for _, p := range j.Disk.Parents {
 			switch {
-			case i == last && unseen:
+			case facts.IsNotExist(p.Err):
+				j.skip(p.Path, "not made yet")
+				return
+			case p.Err != nil:
 				j.unknown(p.Path, "cannot be looked at: %v", p.Err)
 				return
-			case p.Err == nil && !p.Mode.IsDir():
+			case !p.Mode.IsDir():
 				j.fail(p.Path, "is not a directory: dockerd does not start").saw(p.Path, p.Mode.String(), "a directory")
 				return
-			}
-			if p.Path == j.Config.DataRoot && !inUse {
-				switch {
-				case unseen:
-					continue // to what is below it
-				case facts.IsNotExist(p.Err):
-					j.skip(p.Path, "not made yet")
-					return
-				case p.Err != nil:
-					j.unknown(p.Path, "cannot be looked at: %v", p.Err)
-					return
-				}
-				break // dockerd sets owner and mode when it starts
-			}
-			if p.Err != nil {
-				j.skip(p.Path, "not made yet")
+			case p.Path == j.Config.DataRoot && unseen:
+				continue // to what is below it
+			case p.Path == j.Config.DataRoot && !inUse:
+				// dockerd sets owner and mode when it starts
+				j.passUntroubled(j.Config.DataRoot, "open to the remapped root")
 				return
 			}
 			owner := fmt.Sprintf("%d:%d %04o", p.UID, p.GID, p.Mode.Perm())
-			yes, known := who.Can(p.Inode, 1)
-			switch {
+			switch yes, known := who.Can(p.Inode, 1); {
 			case !known:
 				j.unknown(p.Path, "has an ACL, which was not read: whether the remapped root (%s) may enter is not known", want).saw(p.Path, owner, "").know("Read its ACL with getfacl(1).")
 			case !yes:
 				j.fail(p.Path, "the remapped root (%s) may not enter: dockerd does not start", want).saw(p.Path, owner, "o+x").run("chmod o+x " + quoted(p.Path))
 				return
 			}
-			if i == last && path.Base(p.Path) == want {
-				switch {
-				case p.Mode.Perm()&0o006 != 0:
-					j.fail(p.Path, "every user of the host may look into the store").as(Medium).saw(p.Path, owner, fmt.Sprintf("0:%d 0710", gid)).run("chmod 0710 " + quoted(p.Path))
-					return
-				case p.UID != 0 && p.UID != uid || p.GID != 0 && p.GID != gid:
-					j.fail(p.Path, "the store belongs to someone else").as(Medium).saw(p.Path, owner, fmt.Sprintf("0:%d 0710", gid))
-					return
-				}
-				if len(j.list) == 0 {
-					j.pass(p.Path, "open to the remapped root, closed to others").saw(p.Path, owner, fmt.Sprintf("0:%d 0710", gid))
-				}
-				return
+			if p.Path != end.Path || !inUse {
+				continue
 			}
+			should := fmt.Sprintf("0:%d 0710", gid)
+			switch {
+			case p.Mode.Perm()&0o006 != 0:
+				j.fail(p.Path, "every user of the host may look into the store").as(Medium).saw(p.Path, owner, should).run("chmod 0710 " + quoted(p.Path))
+			case p.UID != 0 && p.UID != uid || p.GID != 0 && p.GID != gid:
+				j.fail(p.Path, "the store belongs to someone else").as(Medium).saw(p.Path, owner, should)
+			case !j.troubled():
+				j.pass(p.Path, "open to the remapped root, closed to others").saw(p.Path, owner, should)
+			}
+			return
 		}
-		if len(j.list) == 0 {
-			j.pass(j.Config.DataRoot, "open to the remapped root")
-		}
+		j.passUntroubled(j.Config.DataRoot, "open to the remapped root")
 	},
 }
 
@@ -475,31 +449,24 @@ var d09 = check{
 			j.unknown(j.Config.DataRoot, "%v", j.Disk.NoStore)
 			return
 		}
-		used := []string{}
-		if j.NoEngine == nil {
-			name := ""
-			if _, uid, gid, ok := facts.ParseStore(j.Engine.RootDir); ok {
-				name = facts.StoreName(uid, gid)
+		running := ""
+		if j.Engine != nil {
+			if _, _, remapped := facts.ParseStore(j.Engine.RootDir); remapped {
+				running = path.Base(j.Engine.RootDir)
 			}
-			used = append(used, name)
-		}
-		if j.IDs.Mapped() {
-			used = append(used, j.IDs.Root())
-		} else if !j.Config.On {
-			used = append(used, "")
 		}
 		for _, s := range j.Disk.Stores {
-			if slices.Contains(used, s.Name) {
-				continue
-			}
 			dir := path.Join(j.Config.DataRoot, s.Name)
-			if s.Unread != "" {
+			switch {
+			case j.NoEngine == nil && running == s.Name, j.IDs.Mapped() && j.IDs.Root() == s.Name, !j.IDs.Mapped() && !j.Config.On && s.Name == "":
+				continue // in use, or will be
+			case s.Unread != "":
 				j.unknown(dir, "%s", s.Unread)
 				continue
 			}
-			what := "the store from before remapping"
-			if s.Name != "" {
-				what = "the store of the map that starts at " + strings.Replace(s.Name, ".", " and ", 1)
+			what := "the store of the map that starts at " + strings.Replace(s.Name, ".", " and ", 1)
+			if s.Name == "" {
+				what = "the store from before remapping"
 			}
 			held := text.Count(s.Images, "image", "images") + ", " + text.Count(s.Volumes, "volume", "volumes")
 			fi := j.warn(dir, "%s: %s, last changed %s", what, held, s.Changed.Format(time.DateOnly)).saw(dir, held, "")
@@ -507,9 +474,7 @@ var d09 = check{
 				fi.fix(FixMigrate, cmp.Or(s.Name, "plain"))
 			}
 		}
-		if len(j.list) == 0 {
-			j.pass(j.Config.DataRoot, "it holds no other store")
-		}
+		j.passUntroubled(j.Config.DataRoot, "it holds no other store")
 	},
 }
 
@@ -526,27 +491,22 @@ var d10 = check{
 	judge: func(j *judge) {
 		c := j.Config
 		on, source, err := c.LiveRestore()
-		if j.Engine != nil && j.NoEngine == nil {
-			on, source = j.Engine.LiveRestore, "docker info LiveRestoreEnabled"
+		if j.NoEngine == nil {
+			on, source, err = j.Engine.LiveRestore, "docker info LiveRestoreEnabled", nil
 		} else if j.noConfig() {
-			return
-		} else if err != nil {
-			j.unknown(source, "dockerd does not start with this: %v", err).know("Give the flag the value true or false.")
-			return
-		}
-		switch {
-		case !on:
-			j.pass("docker", "live-restore is off").saw(source, "false", "")
-			return
-		case j.NoEngine != nil:
-			j.warn("docker", "live-restore is on: containers that run while remapping is switched survive unmanaged").as(Low).saw(source, "true", "")
 			return
 		}
 		r := restart{}
-		if !j.rootless() {
+		if j.NoEngine == nil && on && !j.rootless() {
 			r = j.restart()
 		}
 		switch {
+		case err != nil:
+			j.unknown(source, "dockerd does not start with this: %v", err).know("Give the flag the value true or false.")
+		case !on:
+			j.pass("docker", "live-restore is off").saw(source, "false", "")
+		case j.NoEngine != nil:
+			j.warn("docker", "live-restore is on: containers that run while remapping is switched survive unmanaged").as(Low).saw(source, "true", "")
 		case r.unsure != "":
 			j.unknown("docker", "live-restore is on, and whether the next restart switches the map is not known, see D06").saw(source, "true", "").know("See D06.")
 		case r.force != r.want:

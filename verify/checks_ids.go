@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +16,6 @@ import (
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
-	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
@@ -41,14 +42,14 @@ var i01 = check{
 		err := j.IDs.OwnerErr
 		switch {
 		case err == nil && j.Made():
-			j.pass(c.Value, "dockerd makes the user %s when it starts", j.IDs.Account).saw(orFile(c.Place, c.File), c.Value, "")
+			j.pass(c.Value, "dockerd makes the user %s when it starts", j.IDs.Account).saw(c.Place, c.Value, "")
 		case err == nil:
-			fi := j.pass(c.Value, "user %s and its group exist", j.IDs.Account).saw(orFile(c.Place, c.File), c.Value, "")
+			fi := j.pass(c.Value, "user %s and its group exist", j.IDs.Account).saw(c.Place, c.Value, "")
 			if uid, ok := j.IDs.AccountUID(); ok {
 				fi.saw(j.IDs.Users.File, fmt.Sprintf("%s has UID %d", j.IDs.Account, uid), "")
 			}
 		case errors.Is(err, daemoncfg.ErrAccount):
-			j.fail(c.Value, "%v", err).saw(orFile(c.Place, c.File), c.Value, "a user and a group that exist")
+			j.fail(c.Value, "%v", err).saw(c.Place, c.Value, "a user and a group that exist")
 		default:
 			j.unknown(c.Value, "%v", err)
 		}
@@ -68,25 +69,21 @@ var i02 = check{
 	judge: func(j *judge) {
 		for _, s := range j.IDs.Sides() {
 			switch {
-			case s.File == nil:
-				j.unknown(s.Path, "its ranges are not known: %v", s.Err)
 			case s.Missing():
 				j.fail(s.Path, "there is no such file, and dockerd does not start without it").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
 			case s.Refused != nil:
 				j.fail(s.Path, "dockerd refuses the file: %v", s.Refused)
-			case s.Unsure != nil:
-				j.unknown(s.Path, "%v", s.Unsure)
-			case len(s.Readings) == 0:
+			case s.File != nil && s.Unsure == nil && len(s.Readings) == 0:
 				then := "and dockerd does not start without one"
 				if j.Made() {
 					then = "and dockerd will choose one without looking at those of others"
 				}
 				fi := j.fail(s.Path, "no range for %s, %s", j.IDs.Account, then).saw(s.Path, "no line", j.IDs.Account+":START:65536")
-				if n := strings.Join(j.IDs.Sources.Value, " "); n != "" && n != "files" {
+				if n := strings.Join(j.IDs.Sources, " "); n != "" && n != "files" {
 					fi.Text += "; dockerd does not ask the name service that nsswitch.conf names"
 					fi.saw("/etc/nsswitch.conf", "subid: "+n, "")
 				}
-			default:
+			case !j.noRange(s):
 				j.entry(s)
 			}
 		}
@@ -109,7 +106,7 @@ func (j *judge) entry(s *facts.Side) {
 	if j.IDs.Reader == other {
 		other = reader.Dockerd
 	}
-	theirs, gids := j.IDs.Others(other)
+	theirs, gids := j.IDs.Read(other)
 	if s == &j.IDs.GID {
 		theirs = gids
 	}
@@ -150,9 +147,10 @@ var i03 = check{
 		}
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
-			name, group, _ := strings.Cut(c.User, ":")
-			j.fits(c, name, j.IDs.UID.IDs.ToHost)
-			j.fits(c, group, j.IDs.GID.IDs.ToHost)
+			for _, u := range facts.Unmapped(c, j.IDs.Want()) {
+				j.fail(subjectOf(c), "is to run as %s %d, which is not mapped: it does not start", u.Kind, u.ID).
+					saw("docker inspect", u.Option, "an ID below the size of the range")
+			}
 		}
 	},
 }
@@ -185,17 +183,6 @@ func (j *judge) noRange(s *facts.Side) bool {
 		return false
 	}
 	return true
-}
-
-// fits fails where a numeric ID of a container is not mapped.
-func (j *judge) fits(c *engine.Container, id string, toHost func(uint32) (uint32, bool)) {
-	n, err := strconv.ParseUint(id, 10, 32)
-	if err != nil || c.Userns == "host" {
-		return
-	}
-	if _, ok := toHost(uint32(n)); !ok {
-		j.fail(subjectOf(c), "is to run as %d, which is not mapped: it does not start", n).saw("Config.User", c.User, "an ID below the size of the range")
-	}
 }
 
 var i04 = check{
@@ -238,12 +225,11 @@ var i05 = check{
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
 		for s := range j.ranged() {
-			bad := false
+			before := len(j.list)
 			for _, r := range s.Readings {
 				if r.Count <= 0 || r.Start > facts.MaxSystemID {
 					continue
 				}
-				bad = true
 				who := "system accounts of the host"
 				if r.Start <= 0 {
 					who = "root of the host"
@@ -251,7 +237,7 @@ var i05 = check{
 				fi := j.fail(s.Line(r), "%v reads %s: container IDs are %s", j.IDs.Reader, span(r), who)
 				fi.saw(s.Line(r), strings.TrimRight(s.Text(r.Line), "\r\n"), "a start above 999, in plain decimal")
 			}
-			if !bad {
+			if len(j.list) == before {
 				j.pass(s.Path, "no ID below 1000").saw(s.Path, span(s.Readings[0]), "a start above 999")
 			}
 		}
@@ -275,13 +261,13 @@ var i06 = check{
 		_, _, open := j.IDs.User.Get()
 		switch {
 		case errors.Is(c.Err, daemoncfg.ErrFailOpen) && c.Value != "":
-			j.fail(orFile(c.Place, c.File), "userns-remap is %q: dockerd starts and does not remap", c.Value).saw(orFile(c.Place, c.File), c.Value, "a user other than root")
+			j.fail(c.Place, "userns-remap is %q: dockerd starts and does not remap", c.Value).saw(c.Place, c.Value, "a user other than root")
 		case c.On && root:
-			j.fail(orFile(c.Place, c.File), "%s is root by its UID: dockerd starts and does not remap", c.Value).saw(j.IDs.Users.File, c.Value+" has UID 0", "another UID")
+			j.fail(c.Place, "%s is root by its UID: dockerd starts and does not remap", c.Value).saw(j.IDs.Users.File, c.Value+" has UID 0", "another UID")
 		case c.On && j.IDs.Account != "" && open != nil:
-			j.unknown(orFile(c.Place, c.File), "whether %s is root by its UID is not known: %v", c.Value, open)
+			j.unknown(c.Place, "whether %s is root by its UID is not known: %v", c.Value, open)
 		case c.On:
-			j.pass(orFile(c.Place, c.File), "userns-remap is %q", c.Value).saw(orFile(c.Place, c.File), c.Value, "")
+			j.pass(c.Place, "userns-remap is %q", c.Value).saw(c.Place, c.Value, "")
 		default:
 			j.noAccount()
 		}
@@ -313,18 +299,14 @@ func (j *judge) accountsWithin(file string, list []accounts.Account, unseen erro
 	if unseen != nil {
 		j.unknown(file, "which accounts there are is not known: %v", unseen)
 	}
-	bad := false
+	before := len(j.list)
 	for _, r := range s.Readings {
-		var found []accounts.Account
-		for _, c := range list {
-			if id := int64(c.ID); id >= r.Start && id-r.Start < r.Count && id > facts.MaxSystemID {
-				found = append(found, c)
-			}
-		}
+		found := slices.DeleteFunc(slices.Clone(list), func(c accounts.Account) bool {
+			return int64(c.ID) < r.Start || int64(c.ID)-r.Start >= r.Count || c.ID <= facts.MaxSystemID
+		})
 		if len(found) == 0 {
 			continue
 		}
-		bad = true
 		var names []string
 		for _, c := range found[:min(len(found), 3)] {
 			names = append(names, c.Name)
@@ -338,7 +320,7 @@ func (j *judge) accountsWithin(file string, list []accounts.Account, unseen erro
 			fi.saw(file, fmt.Sprintf("%s has ID %d", c.Name, c.ID), "")
 		}
 	}
-	if !bad && unseen == nil {
+	if unseen == nil && len(j.list) == before {
 		j.pass(s.Path, "no account of %s inside %s", file, spans(s.Readings))
 	}
 }
@@ -354,27 +336,22 @@ var i08 = check{
 	needs:  facts.NeedProcesses,
 	unless: (*judge).noAccount,
 	judge: func(j *judge) {
-		users, groups, err := j.IDs.Claims()
-		if err != nil {
+		if err := j.IDs.UID.Err; err != nil {
 			j.unknown("host", "other owners' ranges are not known: %v", err)
 		}
 		for _, s := range j.IDs.Sides() {
-			if err != nil || j.noRange(s) {
+			if s.Err != nil || j.noRange(s) {
 				continue
 			}
-			claims := users
-			if s == &j.IDs.GID {
-				claims = groups
-			}
-			bad := false
+			claims := j.IDs.Claims(s)
+			before := len(j.list)
 			for _, r := range s.Readings {
 				for _, c := range others(claims, r) {
-					bad = true
 					j.fail(s.Line(r), "%s overlaps %s of %s", span(r), c.Range, c.Owner).
 						saw(s.Line(r), j.IDs.Account+":"+span(r), "").saw(fmt.Sprintf("%s:%d", c.File, c.Line), c.Owner+":"+c.Range.String(), "no ID in common")
 				}
 			}
-			if !bad {
+			if len(j.list) == before {
 				j.pass(s.Path, "%s meets no range of another owner", spans(s.Readings))
 			}
 		}
@@ -398,8 +375,7 @@ func (j *judge) foreignMaps() {
 		return
 	}
 	count := map[string]int{}
-	first := map[string]userns.Process{}
-	var order []string
+	var list []userns.Process // the first of each map
 	for _, p := range j.ForeignProcesses() {
 		// With exactly this map it is Docker's own, such as a build, unless it
 		// is in another runtime's container.
@@ -408,42 +384,26 @@ func (j *judge) foreignMaps() {
 		if ours || isHostRoot(p.Mapping) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
 			continue
 		}
-		key := p.Mapping.String()
-		if count[key]++; count[key] == 1 {
-			first[key] = p
-			order = append(order, key)
+		if count[p.Mapping.String()]++; count[p.Mapping.String()] == 1 {
+			list = append(list, p)
 		}
 	}
-	for _, key := range order {
-		p := first[key]
-		j.fail(fmt.Sprintf("process/%d", p.PID), "%s in a user namespace with IDs of the ranges, and not of Docker", text.Count(count[key], "process is", "processes are")).
+	for _, p := range list {
+		j.fail(fmt.Sprintf("process/%d", p.PID), "%s in a user namespace with IDs of the ranges, and not of Docker", text.Count(count[p.Mapping.String()], "process is", "processes are")).
 			saw(fmt.Sprintf("/proc/%d/comm", p.PID), p.Command, "").
-			saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID of "+want.UID.String()).
-			saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "no host ID of "+want.GID.String())
+			sawMap(p, "no host ID of "+want.UID.String(), "no host ID of "+want.GID.String())
 	}
 }
 
 // isHostRoot reports whether a map includes root of the host.
 func isHostRoot(m userns.Mapping) bool {
-	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
-		if e.ID != e.HostID {
-			return false
-		}
-	}
 	root, ok := m.UID.ToHost(0)
-	return ok && root == 0
+	return ok && root == 0 && !slices.ContainsFunc(append(m.UID.Extents(), m.GID.Extents()...), func(e userns.Extent) bool { return e.ID != e.HostID })
 }
 
 // meetsHost reports whether two maps have a host ID in common.
 func meetsHost(a, b userns.Map) bool {
-	for _, x := range a.Extents() {
-		for _, y := range b.Extents() {
-			if max(x.HostID, y.HostID) <= min(x.HostID+x.Count-1, y.HostID+y.Count-1) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.Extents(), func(e userns.Extent) bool { return shared(e, b) > 0 })
 }
 
 var i09 = check{
@@ -457,21 +417,15 @@ var i09 = check{
 	needs: facts.NeedIDs,
 	judge: func(j *judge) {
 		for s := range j.ranged() {
-			bad := false
+			before := len(j.list)
 			for _, r := range s.Readings {
 				if r.Count <= 0 || r.Start <= facts.MaxSystemID {
 					continue // I05 reports it
 				}
-				var hit []subid.Reserved
-				for _, res := range subid.ReservedRanges() {
-					if meets(r, res.Range) {
-						hit = append(hit, res)
-					}
-				}
+				hit := slices.DeleteFunc(subid.ReservedRanges(), func(res subid.Reserved) bool { return !meets(r, res.Range) })
 				if len(hit) == 0 {
 					continue
 				}
-				bad = true
 				fi := j.warn(s.Line(r), "%s meets IDs of %s", span(r), hit[0].Name)
 				if n := len(hit) - 1; n > 0 {
 					fi.Text += fmt.Sprintf(" and %d more kinds", n)
@@ -483,7 +437,7 @@ var i09 = check{
 					fi.saw(res.Name, fmt.Sprintf("%d to %d", res.Start, res.Last()), "none of them")
 				}
 			}
-			if !bad {
+			if len(j.list) == before {
 				j.pass(s.Path, "meets no reserved range above those of the system")
 			}
 		}
@@ -539,8 +493,8 @@ var i11 = check{
 			j.pass("host", "no process outside containers uses them")
 		} else {
 			fi := j.fail("host", "%s with IDs of the ranges", text.Count(n, "process outside containers runs", "processes outside containers run"))
-			for _, s := range j.Users.Processes[:min(n, shown)] {
-				fi.saw(fmt.Sprintf("/proc/%d", s.PID), fmt.Sprintf("%d:%d", s.UID, s.GID), "IDs outside the ranges")
+			for _, at := range slices.Sorted(maps.Keys(j.Users.Processes))[:min(n, shown)] {
+				fi.saw(at, j.Users.Processes[at], "IDs outside the ranges")
 			}
 		}
 		for _, n := range j.Users.Accounts {

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,24 +29,25 @@ var k01 = check{
 	needs: facts.NeedKernel,
 	judge: func(j *judge) {
 		k := j.Kernel
-		switch {
-		case !j.HasProc && len(k.Configs) == 0:
-			j.skip("host", "%s, and it has no /boot/config-*", facts.Offline)
-		case !j.HasProc:
-			for _, c := range k.Configs {
-				switch {
-				case c.Err != nil:
-					j.unknown(c.File, "cannot be told: %v", c.Err)
-				case c.Userns:
-					j.pass(c.File, "this kernel has user namespaces").saw(c.File, "CONFIG_USER_NS=y", "CONFIG_USER_NS=y")
-				default:
-					j.fail(c.File, "this kernel is built without user namespaces").saw(c.File, "CONFIG_USER_NS is not set", "CONFIG_USER_NS=y")
-				}
+		for _, c := range k.Configs {
+			switch {
+			case c.Err != nil:
+				j.unknown(c.File, "cannot be told: %v", c.Err)
+			case c.Userns:
+				j.pass(c.File, "this kernel has user namespaces").saw(c.File, "CONFIG_USER_NS=y", "CONFIG_USER_NS=y")
+			default:
+				j.fail(c.File, "this kernel is built without user namespaces").saw(c.File, "CONFIG_USER_NS is not set", "CONFIG_USER_NS=y")
 			}
+		}
+		link := j.ProcPath("self/ns/user")
+		switch {
+		case len(k.Configs) > 0: // of a tree of files
+		case !j.HasProc:
+			j.skip("host", "%s, and it has no /boot/config-*", facts.Offline)
 		case k.NSUser.Err == nil:
-			j.pass("host", "the kernel has user namespaces").saw(k.ProcPath("self/ns/user"), k.NSUser.Value, "")
+			j.pass("host", "the kernel has user namespaces").saw(link, k.NSUser.Value, "")
 		case k.NSUser.Missing() && k.ProcSeen:
-			j.fail("host", "the kernel has no user namespaces").saw(k.ProcPath("self/ns/user"), "no such file", "user:[...]")
+			j.fail("host", "the kernel has no user namespaces").saw(link, "no such file", "user:[...]")
 		default:
 			j.unknown("host", "cannot be read: %v", k.NSUser.Err)
 		}
@@ -62,28 +65,24 @@ var k02 = check{
 	needs:  facts.NeedKernel | facts.NeedProcesses,
 	unless: (*judge).offline,
 	judge: func(j *judge) {
-		m := j.Kernel.MaxUserns
-		source := j.Kernel.ProcPath("sys/user/max_user_namespaces")
-		if m.Err != nil {
-			j.unknown("host", "cannot be read: %v", m.Err)
-			return
-		}
-		limit, err := strconv.ParseInt(m.Value, 10, 64)
-		if err != nil {
-			j.unknown("host", "%s is not a number: %q", source, m.Value)
-			return
-		}
-		used := int64(len(j.Scan.Namespaces))
+		source := j.ProcPath("sys/user/max_user_namespaces")
+		now := j.Kernel.MaxUserns.Value
+		limit, err := strconv.Atoi(now)
+		used := len(j.Scan.Namespaces)
 		const raise = "sysctl -w user.max_user_namespaces=15000"
 		switch {
+		case j.Kernel.MaxUserns.Err != nil:
+			j.unknown("host", "cannot be read: %v", j.Kernel.MaxUserns.Err)
+		case err != nil:
+			j.unknown("host", "%s is not a number: %q", source, now)
 		case limit <= 0:
-			j.fail("host", "the kernel lets nobody make a user namespace: containers fail with ENOSPC").saw(source, m.Value, "more than 0").run(raise)
+			j.fail("host", "the kernel lets nobody make a user namespace: containers fail with ENOSPC").saw(source, now, "more than 0").run(raise)
 		case limit <= used:
-			j.fail("host", "all %d user namespaces that may be made are in use", limit).saw(source, m.Value, "more than "+strconv.FormatInt(used, 10)).run(raise)
+			j.fail("host", "all %d user namespaces that may be made are in use", limit).saw(source, now, "more than "+strconv.Itoa(used)).run(raise)
 		case limit-used < 16:
-			j.warn("host", "only %d more user namespaces may be made", limit-used).as(Medium).saw(source, m.Value, "").run(raise)
+			j.warn("host", "only %d more user namespaces may be made", limit-used).as(Medium).saw(source, now, "").run(raise)
 		default:
-			j.pass("host", "%d user namespaces may be made, %d are in use", limit, used).saw(source, m.Value, "more than 0")
+			j.pass("host", "%d user namespaces may be made, %d are in use", limit, used).saw(source, now, "more than 0")
 		}
 	},
 }
@@ -98,40 +97,38 @@ var k03 = check{
 	},
 	needs: facts.NeedKernel | facts.NeedGates,
 	judge: func(j *judge) {
-		if err := j.Kernel.Gates.Err; err != nil {
-			j.unknown("host", "%v", err)
-			return
-		}
 		const repair = "echo user.max_user_namespaces=15000 >/etc/sysctl.d/zz-usernskit.conf"
-		g, ok := j.gate("user.max_user_namespaces")
-		switch {
-		case !ok:
-			j.skip("host", "this kernel has no such limit")
-		case g.AtBoot == "" && g.State == gates.StateShut && j.Kernel.MaxUserns.Value == g.Now && g.Now != "":
-			j.skip("host", "no file sets it, see K02 for what it is now")
-		case g.AtBoot == "" && g.State == gates.StateShut:
-			j.fail("host", "user.max_user_namespaces is %s", g.Text).run(repair)
-		case g.AtBoot == "":
-			j.pass("host", "no file sets user.max_user_namespaces")
-		default:
+		list := j.gates(func(g gates.Gate) bool { return g.Name == "user.max_user_namespaces" }, "this kernel has no such limit")
+		for _, g := range list {
 			n, err := strconv.ParseInt(g.AtBoot, 0, 64)
-			if err != nil || n <= 0 {
+			switch {
+			case g.AtBoot == "" && g.State == gates.StateShut && j.Kernel.MaxUserns.Value == g.Now && g.Now != "":
+				j.skip("host", "no file sets it, see K02 for what it is now")
+			case g.AtBoot == "" && g.State == gates.StateShut:
+				j.fail("host", "user.max_user_namespaces is %s", g.Text).run(repair)
+			case g.AtBoot == "":
+				j.pass("host", "no file sets user.max_user_namespaces")
+			case err != nil || n <= 0:
 				j.fail(g.Where, "user.max_user_namespaces is set to %s at every boot", g.AtBoot).saw(g.Where, g.AtBoot, "more than 0, or no line").run(repair)
-				return
+			default:
+				j.pass(g.Where, "user.max_user_namespaces is set to %s at boot", g.AtBoot).saw(g.Where, g.AtBoot, "more than 0")
 			}
-			j.pass(g.Where, "user.max_user_namespaces is set to %s at boot", g.AtBoot).saw(g.Where, g.AtBoot, "more than 0")
 		}
 	},
 }
 
-// gate returns the gate of that name, if it matters to this kernel.
-func (j *judge) gate(name string) (gates.Gate, bool) {
-	for _, g := range j.Kernel.Gates.Value.List {
-		if g.Name == name {
-			return g, true
-		}
+// gates returns the gates of one kind that matter to this kernel. It adds a
+// skip if there are none, or unknown.
+func (j *judge) gates(kind func(gates.Gate) bool, none string) []gates.Gate {
+	if err := j.Kernel.Gates.Err; err != nil {
+		j.unknown("host", "%v", err)
+		return nil
 	}
-	return gates.Gate{}, false
+	list := slices.DeleteFunc(slices.Clone(j.Kernel.Gates.Value.List), func(g gates.Gate) bool { return !kind(g) })
+	if len(list) == 0 {
+		j.skip("host", "%s", none)
+	}
+	return list
 }
 
 var k04 = check{
@@ -144,29 +141,16 @@ var k04 = check{
 	needs:  facts.NeedGates,
 	unless: (*judge).offline,
 	judge: func(j *judge) {
-		restricted := false
-		var list []gates.Gate
-		for _, g := range j.Kernel.Gates.Value.List {
-			if g.State == gates.StateHarmless {
-				list = append(list, g)
-				// 0 forbids them by the one sysctl, and any other value by the other.
-				restricted = restricted || (g.Now == "0") == strings.HasSuffix(g.Name, "unprivileged_userns_clone")
-			}
-		}
-		switch err := j.Kernel.Gates.Err; {
-		case len(list) == 0 && err != nil:
-			j.unknown("host", "%v", err)
-			return
-		case len(list) == 0:
-			j.skip("host", "this kernel has no such restriction")
+		list := j.gates(func(g gates.Gate) bool { return g.State == gates.StateHarmless }, "this kernel has no such restriction")
+		if len(list) == 0 {
 			return
 		}
-		text := "unprivileged user namespaces are not restricted, which a daemon that runs as root does not need"
-		if restricted {
-			text = "unprivileged user namespaces are restricted, which a daemon that runs as root does not feel"
-		}
-		fi := j.pass("host", "%s", text)
+		fi := j.pass("host", "unprivileged user namespaces are not restricted, which a daemon that runs as root does not need")
 		for _, g := range list {
+			// 0 forbids them by the one sysctl, and any other value by the other.
+			if (g.Now == "0") == strings.HasSuffix(g.Name, "unprivileged_userns_clone") {
+				fi.Text = "unprivileged user namespaces are restricted, which a daemon that runs as root does not feel"
+			}
 			fi.saw(g.Name, g.Now, "")
 		}
 	},
@@ -198,20 +182,7 @@ var k05 = check{
 
 // bootGates are the arguments that this kernel needs.
 func (j *judge) bootGates() []gates.Gate {
-	if err := j.Kernel.Gates.Err; err != nil {
-		j.unknown("host", "%v", err)
-		return nil
-	}
-	var list []gates.Gate
-	for _, g := range j.Kernel.Gates.Value.List {
-		if g.Arg {
-			list = append(list, g)
-		}
-	}
-	if len(list) == 0 {
-		j.skip("host", "this kernel needs no argument")
-	}
-	return list
+	return j.gates(func(g gates.Gate) bool { return g.Arg }, "this kernel needs no argument")
 }
 
 var k06 = check{
@@ -226,10 +197,7 @@ var k06 = check{
 	judge: func(j *judge) {
 		for _, g := range j.bootGates() {
 			arg := g.Name + "=" + g.Want
-			source := "boot configuration"
-			if g.Where != "" {
-				source = g.Where
-			}
+			source := cmp.Or(g.Where, "boot configuration")
 			switch {
 			case g.State == gates.StateUnknown:
 				j.unknown(g.Name, "%s", g.Text)
@@ -258,20 +226,20 @@ var k07 = check{
 	judge: func(j *judge) {
 		k := j.Kernel
 		want := j.IDs.Want()
+		badMap := errors.Join(j.IDs.UID.MapErr, j.IDs.GID.MapErr)
+		var p *probe.Error
+		refused := errors.As(k.Probe, &p) && os.Geteuid() == 0 // rather than that it could not be tried
 		switch {
-		case k.NotProbed != "" && j.mapError() != nil:
-			j.fail("host", "the kernel takes no such map: %v", j.mapError())
-		case k.NotProbed == facts.Offline:
+		case j.NoProbe() != "" && badMap != nil:
+			j.fail("host", "the kernel takes no such map: %v", badMap)
+		case j.NoProbe() == facts.Offline:
 			j.skip("host", facts.Offline)
 		case j.unmapped():
 		case k.Probe == nil:
 			j.pass("host", "a process was started in this map and read back").saw("/proc/PID/uid_map", want.UID.String(), want.UID.String()).
 				saw("/proc/PID/gid_map", want.GID.String(), want.GID.String())
-		case refused(k.Probe):
-			fi := j.fail("host", "%v", k.Probe).saw("kernel", k.Probe.Error(), want.String())
-			if p := (*probe.Error)(nil); errors.As(k.Probe, &p) && p.Remedy != "" {
-				fi.Remedy.Text = p.Remedy
-			}
+		case refused:
+			j.fail("host", "%v", k.Probe).saw("kernel", k.Probe.Error(), want.String()).know(cmp.Or(p.Remedy, j.check.Remedy))
 		default:
 			fi := j.unknown("host", "%v", k.Probe)
 			if os.Geteuid() != 0 {
@@ -280,9 +248,6 @@ var k07 = check{
 		}
 	},
 }
-
-// mapError is why the ranges do not make a map, or nil.
-func (j *judge) mapError() error { return errors.Join(j.IDs.UID.MapErr, j.IDs.GID.MapErr) }
 
 var k08 = check{
 	Check: Check{
@@ -296,8 +261,10 @@ var k08 = check{
 		k := j.Kernel
 		var p *probe.Error
 		switch {
-		case k.NotProbedIPC != "":
-			j.skip("host", "%s", k.NotProbedIPC)
+		case j.NoProbe() != "":
+			j.skip("host", "%s", j.NoProbe())
+		case j.Helper == (probe.Helper{}):
+			j.skip("host", "this program gave no helper to try it with")
 		case k.ProbeIPC == nil:
 			j.pass("host", "a remapped container may share the host's IPC namespace")
 		case errors.As(k.ProbeIPC, &p):
@@ -306,11 +273,4 @@ var k08 = check{
 			j.skip("host", "could not be tried: %v", k.ProbeIPC)
 		}
 	},
-}
-
-// refused reports whether the kernel refused a probe, rather than that it could
-// not be tried.
-func refused(err error) bool {
-	var p *probe.Error
-	return errors.As(err, &p) && os.Geteuid() == 0
 }

@@ -29,28 +29,19 @@ var c07 = check{
 			return
 		}
 		for _, b := range j.Containers {
-			in := j.Disk.Inside[b.ID]
-			switch {
-			case in == nil:
-				continue // C01 reports the missing processes
+			switch in := b.Inside; {
+			case in == nil: // C01 reports the missing processes
 			case in.Mounts.Err != nil:
 				j.unknown(subjectOf(b), "its mounts cannot be read: %v", in.Mounts.Err)
-				continue
 			case in.Unseen != nil && len(in.Sockets) == 0:
 				j.unknown(subjectOf(b), "whether a mount of it leads to the socket cannot be seen: %v", in.Unseen)
-				continue
-			}
-			for _, s := range in.Sockets {
-				j.socket(b, s)
+			default:
+				for _, s := range in.Sockets {
+					j.socket(b, s)
+				}
 			}
 		}
-		if !j.troubled() {
-			if len(j.Containers) == 0 {
-				j.skip("host", "no container is running")
-				return
-			}
-			j.pass("docker", "none of %d running containers reaches the socket", len(j.Containers))
-		}
+		j.conclude(len(j.Containers), noneRuns, "docker", "none of %d running containers reaches the socket", len(j.Containers))
 	},
 }
 
@@ -68,7 +59,7 @@ var c08 = check{
 		looked := 0
 		for b, p := range j.Remapped() {
 			who := facts.Subject{UID: p.UID[1], GIDs: append([]uint32{p.GID[1]}, p.Groups...), Map: p.Mapping}
-			for _, s := range j.Disk.Inside[b.ID].Sources {
+			for _, s := range b.Inside.Sources {
 				if s.Err == nil && !s.Mode.IsDir() && !s.Mode.IsRegular() {
 					continue // sockets and devices are checked elsewhere
 				}
@@ -76,13 +67,7 @@ var c08 = check{
 				j.access(b, who, s)
 			}
 		}
-		if len(j.list) == 0 {
-			if looked == 0 {
-				j.skip("host", "no remapped container with a mount is running")
-				return
-			}
-			j.pass("docker", "%s open to those who run with them", text.Count(looked, "mount is", "mounts are"))
-		}
+		j.conclude(looked, "no remapped container with a mount is running", "docker", "%s open to those who run with them", text.Count(looked, "mount is", "mounts are"))
 	},
 }
 
@@ -143,10 +128,8 @@ var c09 = check{
 	},
 	needs: facts.NeedMounts,
 	judge: func(j *judge) {
-		if j.Disk.Mounts.Err == nil && j.HasProc {
-			if m := j.Disk.Mounts.Value.At(j.Config.DataRoot); m != nil && fstype.Remote(m.FSType) {
-				j.warn(j.Config.DataRoot, "the data-root is on %s", m.FSType).saw("mountinfo", m.Source+" "+m.FSType, "a local file system")
-			}
+		if m := j.Disk.Mounts.Value.At(j.Config.DataRoot); m != nil && fstype.Remote(m.FSType) {
+			j.warn(j.Config.DataRoot, "the data-root is on %s", m.FSType).saw("mountinfo", m.Source+" "+m.FSType, "a local file system")
 		}
 		if j.Engine != nil {
 			for _, vol := range j.Engine.Volumes {
@@ -155,26 +138,22 @@ var c09 = check{
 				}
 			}
 		}
-		if j.HasProc && j.Disk.Mounts.Err != nil {
+		if j.Disk.Mounts.Err != nil {
 			j.unknown("host", "the host's mounts cannot be read: %v", j.Disk.Mounts.Err)
 			return
 		}
 		for _, b := range j.Containers {
-			in := j.Disk.Inside[b.ID]
-			if in == nil {
+			if b.Inside == nil {
 				continue
 			}
-			for _, s := range in.Sources {
+			for _, s := range b.Inside.Sources {
 				if s.Type == "bind" && fstype.Remote(s.Fstype) {
 					j.warn(subjectOf(b), "%s, mounted on %s, is on %s", s.Source, s.Destination, s.Fstype).saw("mountinfo", s.Fstype, "a local file system")
 				}
 			}
 		}
-		if len(j.list) > 0 {
-			return
-		}
 		switch {
-		case j.noStore():
+		case j.troubled(), j.noStore():
 		case j.Engine.Unread["Volumes"] != "":
 			j.unknown("docker", "%s", j.Engine.Unread["Volumes"])
 		default:
@@ -197,7 +176,7 @@ var c10 = check{
 		looked := 0
 		done := map[string]bool{}
 		for b, p := range j.Remapped() {
-			for _, s := range j.Disk.Inside[b.ID].Sources {
+			for _, s := range b.Inside.Sources {
 				if s.Type != "volume" || done[s.Source] {
 					continue
 				}
@@ -206,13 +185,7 @@ var c10 = check{
 				j.owners(b, p.Mapping, s)
 			}
 		}
-		if len(j.list) == 0 {
-			if looked == 0 {
-				j.skip("host", "no remapped container with a volume is running")
-				return
-			}
-			j.pass("docker", "what %s is mapped", text.Count(looked, "volume holds", "volumes hold"))
-		}
+		j.conclude(looked, "no remapped container with a volume is running", "docker", "what %s is mapped", text.Count(looked, "volume holds", "volumes hold"))
 	},
 }
 
@@ -247,9 +220,7 @@ var c11 = check{
 			j.warn("volume/"+l.Volume, "%s has lost %s", l.Path, l.What).saw(l.Old, l.Had, "").saw(l.Path, l.Has, l.Had).
 				run(fmt.Sprintf("chmod %s %s", l.Chmod, quoted(l.Path)))
 		}
-		if len(j.list) == 0 {
-			j.pass("docker", "no volume has lost a setuid bit or a capability")
-		}
+		j.passUntroubled("docker", "no volume has lost a setuid bit or a capability")
 	},
 }
 
@@ -257,12 +228,11 @@ func (j *judge) socket(b facts.Container, s facts.Found) {
 	p, _ := b.First()
 	source := fmt.Sprintf("/proc/%d/root%s", p.PID, s.At)
 	got := fmt.Sprintf("device %d inode %d, as %s of the host", s.Dev, s.Ino, s.Path)
-	host := j.Scan.InHostNS(p)
-	if host || s.Mode.Perm()&0o006 == 0o006 {
-		j.fail(subjectOf(b), "the daemon's socket is at %s: who gets in there is root of the host", s.At).saw(source, got, "no socket of the daemon")
-		return
+	fi := j.fail(subjectOf(b), "the daemon's socket is at %s: who gets in there is root of the host", s.At).saw(source, got, "no socket of the daemon")
+	if !j.Scan.InHostNS(p) && s.Mode.Perm()&0o006 != 0o006 {
+		fi.Verdict, fi.Severity = Warn, Medium
+		fi.Text = fmt.Sprintf("the daemon's socket is at %s, where its remapped root may not connect", s.At)
 	}
-	j.warn(subjectOf(b), "the daemon's socket is at %s, where its remapped root may not connect", s.At).as(Medium).saw(source, got, "no socket of the daemon")
 }
 
 func (j *judge) owners(b facts.Container, m userns.Mapping, s facts.Source) {

@@ -39,19 +39,21 @@ var c01 = check{
 		for _, g := range j.Foreign {
 			if g.Nobodys && g.HostRoot > 0 {
 				j.fail("containers of "+g.Owner, "%d of %d are not remapped, and whose they are cannot be told", g.HostRoot, g.Containers).
-					saw(fmt.Sprintf("/proc/%d/cgroup", g.First.PID), g.First.Cgroup, "").saw(fmt.Sprintf("/proc/%d/status Uid", g.First.PID), ids4(g.First.UID), "")
+					sawGroup(g.First, "").sawIDs(g.First, "", "")
 			}
 		}
 		j.passingHosts()
 		j.unseenProcesses()
-		j.none()
+		if len(j.Containers) == 0 {
+			j.conclude(0, noneRuns, "", "")
+		}
 	},
 }
 
 // passingHosts adds the containers of --userns=host that came or went in each
 // look: their processes are not judged, but they are root of the host.
 func (j *judge) passingHosts() {
-	if j.Engine == nil || j.NoEngine != nil {
+	if j.NoEngine != nil {
 		return
 	}
 	for _, c := range j.Engine.Containers {
@@ -68,8 +70,7 @@ func (j *judge) judgeForeign(b facts.Container) {
 		_, root := p.Mapping.UID.ToContainer(0)
 		if root || j.Scan.InHostNS(p) {
 			j.fail(subjectOf(b), "this daemon does not list it, and process %d (%s) is not remapped", p.PID, p.Command).
-				saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "").
-				saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "no host ID 0")
+				sawIDs(p, "", "").sawMap(p, "no host ID 0", "")
 			return
 		}
 	}
@@ -88,12 +89,10 @@ func (j *judge) isOther(b facts.Container) bool {
 	return b.Other != "" || b.OtherErr != nil
 }
 
-// stale is what to do about a shim without its container.
-const stale = "Look again; where it stays so, the container has ended and its shim has not: restart or remove the container."
-
 // hostIDs judges the processes of one container by the kernel's data. It
 // returns why an account may still have one of their IDs.
 func (j *judge) hostIDs(b facts.Container) (open error) {
+	users, groups := "within "+j.wantText(true), "within "+j.wantText(false)
 	var bad *Finding
 	count := 0
 	for _, p := range b.Processes {
@@ -106,23 +105,26 @@ func (j *judge) hostIDs(b facts.Container) (open error) {
 			bad = j.fail(subjectOf(b), "process %d (%s) %s", p.PID, p.Command, why)
 		}
 		if count <= shown {
-			status := fmt.Sprintf("/proc/%d/status", p.PID)
-			bad.saw(status+" Uid", ids4(p.UID), "within "+j.wantText(true))
-			bad.saw(status+" Gid", ids4(p.GID), "within "+j.wantText(false))
+			bad.sawIDs(p, users, groups)
 		}
 	}
 	switch {
 	case count > 1:
 		bad.Text += fmt.Sprintf(", and %s", text.Count(count-1, "more process", "more processes"))
-	case bad == nil && len(b.Processes) == 0:
-		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID).know(stale)
-	case bad == nil:
+	case bad == nil && !j.noProcess(b):
 		p, _ := b.First()
-		j.pass(subjectOf(b), "%s host IDs of their ranges only", text.Count(len(b.Processes), "process has", "processes have")).
-			saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), "within "+j.wantText(true)).
-			saw(fmt.Sprintf("/proc/%d/status Gid", p.PID), ids4(p.GID), "within "+j.wantText(false))
+		j.pass(subjectOf(b), "%s host IDs of their ranges only", text.Count(len(b.Processes), "process has", "processes have")).sawIDs(p, users, groups)
 	}
 	return open
+}
+
+// noProcess adds that only the shim of a container was found.
+func (j *judge) noProcess(b facts.Container) bool {
+	if len(b.Processes) == 0 {
+		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID).
+			know("Look again; where it stays so, the container has ended and its shim has not: restart or remove the container.")
+	}
+	return len(b.Processes) == 0
 }
 
 // exposed returns whom a process of a container is on the host, "" for nobody,
@@ -134,20 +136,12 @@ func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open e
 	}
 	creds := []userns.Thread{{TID: p.PID, UID: p.UID, GID: p.GID, Groups: p.Groups}}
 	for _, t := range append(creds, p.Threads...) {
-		for _, id := range t.UID {
-			name, err := j.IDs.Users.At(id)
-			if why := judgeID(id, "user", name, j.IDs.UID.IDs, force.UID); why != "" {
-				return why, nil
-			}
-			open = cmp.Or(open, err)
+		user, err1 := judgeIDs("user", t.UID[:], j.IDs.Users.At, j.IDs.UID.IDs, force.UID)
+		group, err2 := judgeIDs("group", append(t.GID[:], t.Groups...), j.IDs.Groups.At, j.IDs.GID.IDs, force.GID)
+		if why := cmp.Or(user, group); why != "" {
+			return why, nil
 		}
-		for _, id := range append(slices.Clone(t.GID[:]), t.Groups...) {
-			name, err := j.IDs.Groups.At(id)
-			if why := judgeID(id, "group", name, j.IDs.GID.IDs, force.GID); why != "" {
-				return why, nil
-			}
-			open = cmp.Or(open, err)
-		}
+		open = cmp.Or(open, err1, err2)
 	}
 	if j.Scan.InHostNS(p) { // its IDs are nobody's, but it may still mount and trace
 		return "is in the host's user namespace", nil
@@ -155,23 +149,26 @@ func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open e
 	return "", open
 }
 
-func judgeID(id uint32, kind, name string, want, force userns.Map) string {
-	if id == 0 {
-		return "is root of the host (" + kind + " 0)"
+// judgeIDs returns what is wrong with one of the IDs, "" for nothing, or why
+// whose they are is not known.
+func judgeIDs(kind string, ids []uint32, owner func(uint32) (string, error), want, force userns.Map) (why string, open error) {
+	for _, id := range ids {
+		name, err := owner(id)
+		_, wanted := want.ToContainer(id)
+		_, running := force.ToContainer(id)
+		switch {
+		case id == 0:
+			return "is root of the host (" + kind + " 0)", nil
+		case name != "":
+			return fmt.Sprintf("is the %s %s of the host (%d)", kind, name, id), nil
+		case id <= facts.MaxSystemID:
+			return fmt.Sprintf("has the system's %s ID %d", kind, id), nil
+		case !wanted && !running:
+			return fmt.Sprintf("has %s ID %d, which is none of the daemon's", kind, id), nil
+		}
+		open = cmp.Or(open, err)
 	}
-	if name != "" {
-		return fmt.Sprintf("is the %s %s of the host (%d)", kind, name, id)
-	}
-	if id <= facts.MaxSystemID {
-		return fmt.Sprintf("has the system's %s ID %d", kind, id)
-	}
-	if _, ok := want.ToContainer(id); ok {
-		return ""
-	}
-	if _, ok := force.ToContainer(id); ok {
-		return ""
-	}
-	return fmt.Sprintf("has %s ID %d, which is none of the daemon's", kind, id)
+	return "", open
 }
 
 // byRuntime reports whether a container got its map from its runtime, such as
@@ -190,7 +187,7 @@ func (j *judge) inForce(p userns.Process) userns.Mapping {
 	if j.Engine == nil || j.NoEngine != nil {
 		return userns.Mapping{}
 	}
-	_, uid, gid, ok := facts.ParseStore(j.Engine.RootDir)
+	uid, gid, ok := facts.ParseStore(j.Engine.RootDir)
 	u, ok1 := p.Mapping.UID.ToHost(0)
 	g, ok2 := p.Mapping.GID.ToHost(0)
 	if !ok || !ok1 || !ok2 || u != uid || g != gid || u <= facts.MaxSystemID || g <= facts.MaxSystemID {
@@ -207,7 +204,7 @@ func (j *judge) unseenProcesses() {
 	for _, b := range j.Containers {
 		found[b.ID] = b
 	}
-	if j.Engine != nil && j.NoEngine == nil {
+	if j.NoEngine == nil {
 		for _, c := range j.Engine.Containers {
 			b := found[c.ID]
 			switch {
@@ -219,8 +216,6 @@ func (j *judge) unseenProcesses() {
 					know("Look again; where it stays so, restart the container.")
 			}
 		}
-	}
-	if j.Engine != nil && j.NoEngine == nil {
 		for _, p := range j.Engine.Plugins {
 			if _, seen := found[p.ID]; !seen && p.ID != "" {
 				j.unknown("plugin/"+p.Name, "the daemon says it is enabled, but no process of it was found")
@@ -234,9 +229,22 @@ func (j *judge) unseenProcesses() {
 	}
 }
 
-// ids4 prints the four IDs of a process as /proc/PID/status does.
-func ids4(ids [4]uint32) string {
-	return fmt.Sprintf("%d %d %d %d", ids[0], ids[1], ids[2], ids[3])
+// sawIDs adds the IDs of a process, as /proc/PID/status shows them.
+func (f *Finding) sawIDs(p userns.Process, users, groups string) *Finding {
+	ids4 := func(ids [4]uint32) string { return fmt.Sprintf("%d %d %d %d", ids[0], ids[1], ids[2], ids[3]) }
+	return f.saw(fmt.Sprintf("/proc/%d/status Uid", p.PID), ids4(p.UID), users).
+		saw(fmt.Sprintf("/proc/%d/status Gid", p.PID), ids4(p.GID), groups)
+}
+
+// sawMap adds the map of a process.
+func (f *Finding) sawMap(p userns.Process, users, groups string) *Finding {
+	return f.saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), users).
+		saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), groups)
+}
+
+// sawGroup adds the control group of a process.
+func (f *Finding) sawGroup(p userns.Process, want string) *Finding {
+	return f.saw(fmt.Sprintf("/proc/%d/cgroup", p.PID), p.Cgroup, want)
 }
 
 var c02 = check{
@@ -252,84 +260,66 @@ var c02 = check{
 	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
 		for _, b := range j.Containers {
-			if j.isOther(b) {
-				continue
-			}
-			if b.Plugin != nil {
+			switch {
+			case j.isOther(b):
+			case b.Plugin != nil:
 				j.skip(subjectOf(b), "a managed plugin, see C01")
-				continue
-			}
-			if b.Docker != nil && b.Docker.Userns == "host" {
+			case b.Docker != nil && b.Docker.Userns == "host":
 				j.skip(subjectOf(b), "runs with --userns=host, see C04")
-				continue
+			case !j.noProcess(b):
+				j.containerMap(b)
 			}
-			j.containerMap(b)
 		}
 		j.unseenProcesses()
-		j.none()
+		if len(j.Containers) == 0 {
+			j.conclude(0, noneRuns, "", "")
+		}
 	},
 }
 
 func (j *judge) containerMap(b facts.Container) {
-	if len(b.Processes) == 0 {
-		j.unknown(subjectOf(b), "its shim runs (PID %d), but no process of it was found", b.Shim.PID).know(stale)
-		return
-	}
 	want := j.IDs.Want()
 	runtime := false // it remaps, but dockerd does not
 	for _, p := range b.Processes {
-		source := fmt.Sprintf("/proc/%d/uid_map", p.PID)
+		why := ""
 		switch {
 		case j.Scan.InHostNS(p):
-			j.fail(subjectOf(b), "process %d (%s) is in the host's user namespace", p.PID, p.Command).
-				saw(fmt.Sprintf("/proc/%d/ns/user", p.PID), nsText(p.UserNS), "another than the host's").
-				saw(source, p.Mapping.UID.String(), want.UID.String())
-			return
+			why = "is in the host's user namespace"
 		case givesSystem(p.Mapping):
-			j.fail(subjectOf(b), "process %d (%s) has a map with IDs of the host's own system: it can become them", p.PID, p.Command).
-				saw(source, p.Mapping.UID.String(), "host IDs above 999").
-				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), "host IDs above 999")
-			return
+			why = "has a map with IDs of the host's own system: it can become them"
 		case !want.IsZero() && mapWithin(p.Mapping, want):
 		case !j.inForce(p).IsZero():
 			if name, id, _ := j.IDs.AccountIn(p.Mapping); name != "" {
-				j.fail(subjectOf(b), "process %d (%s) has a map with %s of the host (%d): it can become them", p.PID, p.Command, name, id).
-					saw(source, p.Mapping.UID.String(), want.UID.String()).
-					saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
-				return
+				why = fmt.Sprintf("has a map with %s of the host (%d): it can become them", name, id)
 			}
 		case j.byRuntime(b, p):
 			runtime = true
 		default:
-			j.fail(subjectOf(b), "process %d (%s) has a map that is not the daemon's", p.PID, p.Command).
-				saw(source, p.Mapping.UID.String(), want.UID.String()).
-				saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
+			why = "has a map that is not the daemon's"
+		}
+		if why != "" {
+			fi := j.fail(subjectOf(b), "process %d (%s) %s", p.PID, p.Command, why)
+			if j.Scan.InHostNS(p) {
+				fi.saw(fmt.Sprintf("/proc/%d/ns/user", p.PID), nsText(p.UserNS), "another than the host's")
+			}
+			fi.sawMap(p, want.UID.String(), want.GID.String())
 			return
 		}
 	}
-	p, _ := b.First()
-	if p.Mapping.IsZero() {
+	switch p, _ := b.First(); {
+	case p.Mapping.IsZero():
 		j.unknown(subjectOf(b), "process %d is in a user namespace whose map is not written yet", p.PID).know("Look again: it is being started.")
-		return
+	case runtime:
+		j.warn(subjectOf(b), "it is remapped by its runtime, %s, and not by dockerd", b.Docker.Runtime).as(Low).know("").
+			saw("docker inspect HostConfig.Runtime", b.Docker.Runtime, "").sawMap(p, "", "")
+	default:
+		j.pass(subjectOf(b), "its map is the daemon's").sawMap(p, want.UID.String(), want.GID.String())
 	}
-	if runtime {
-		j.warn(subjectOf(b), "it is remapped by its runtime, %s, and not by dockerd", b.Docker.Runtime).as(Low).
-			saw("docker inspect HostConfig.Runtime", b.Docker.Runtime, "").saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), "").Remedy = Remedy{}
-		return
-	}
-	j.pass(subjectOf(b), "its map is the daemon's").
-		saw(fmt.Sprintf("/proc/%d/uid_map", p.PID), p.Mapping.UID.String(), want.UID.String()).
-		saw(fmt.Sprintf("/proc/%d/gid_map", p.PID), p.Mapping.GID.String(), want.GID.String())
 }
 
 // givesSystem reports whether a map includes IDs of root or system accounts.
 func givesSystem(m userns.Mapping) bool {
-	for _, e := range append(m.UID.Extents(), m.GID.Extents()...) {
-		if e.HostID <= facts.MaxSystemID {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(append(m.UID.Extents(), m.GID.Extents()...), func(e userns.Extent) bool { return e.HostID <= facts.MaxSystemID })
 }
 
 func nsText(inode uint64) string {
@@ -346,19 +336,17 @@ func mapWithin(m, outer userns.Mapping) bool {
 }
 
 func hostsWithin(m, outer userns.Map) bool {
-	for _, e := range m.Extents() {
-		left := uint64(e.Count)
-		for _, o := range outer.Extents() {
-			first, last := max(e.HostID, o.HostID), min(e.HostID+e.Count-1, o.HostID+o.Count-1)
-			if first <= last {
-				left -= uint64(last-first) + 1
-			}
-		}
-		if left != 0 {
-			return false
+	return !slices.ContainsFunc(m.Extents(), func(e userns.Extent) bool { return shared(e, outer) < uint64(e.Count) })
+}
+
+// shared counts the host IDs of an extent that a map has too.
+func shared(e userns.Extent, m userns.Map) (n uint64) {
+	for _, o := range m.Extents() {
+		if first, last := max(e.HostID, o.HostID), min(e.HostID+e.Count-1, o.HostID+o.Count-1); first <= last {
+			n += uint64(last-first) + 1
 		}
 	}
-	return true
+	return n
 }
 
 var c03 = check{
@@ -387,7 +375,7 @@ var c03 = check{
 		for _, b := range orphans {
 			fi := j.fail(subjectOf(b), "it runs, and the daemon does not list it")
 			for _, p := range b.Processes[:min(len(b.Processes), shown)] {
-				fi.saw(fmt.Sprintf("/proc/%d/cgroup", p.PID), p.Cgroup, "a container of docker ps -a")
+				fi.sawGroup(p, "a container of docker ps -a")
 			}
 			if b.Shim != nil {
 				fi.saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), fmt.Sprintf("%s -namespace %s", b.Shim.Program, b.Shim.Namespace), "")
@@ -403,7 +391,7 @@ var c03 = check{
 			if b.Shim != nil {
 				fi.saw(fmt.Sprintf("/proc/%d/cmdline", b.Shim.PID), "-namespace "+b.Shim.Namespace+" -address "+b.Shim.Address, "")
 			}
-			fi.Remedy = Remedy{Text: "Run the same with DOCKER_HOST=" + cmp.Or(b.OtherAt, "the address of that daemon") + "."}
+			fi.know("Run the same with DOCKER_HOST=" + cmp.Or(b.OtherAt, "the address of that daemon") + ".")
 		}
 		if why := j.Engine.Unread["Plugins"]; why != "" {
 			for _, b := range orphans {
@@ -415,13 +403,10 @@ var c03 = check{
 		for _, g := range j.Foreign {
 			if g.HostRoot > 0 {
 				j.warn("containers of "+g.Owner, "%d of %d are not remapped, and this daemon has no part in it", g.HostRoot, g.Containers).as(Medium).
-					saw(fmt.Sprintf("/proc/%d/cgroup", g.First.PID), g.First.Cgroup, "").saw(fmt.Sprintf("/proc/%d/status Uid", g.First.PID), ids4(g.First.UID), "").
-					Remedy = Remedy{Text: "Remap them by their own program, or stop them."}
+					sawGroup(g.First, "").sawIDs(g.First, "", "").know("Remap them by their own program, or stop them.")
 			}
 		}
-		if !j.troubled() {
-			j.pass("docker", "every container that runs is listed")
-		}
+		j.passUntroubled("docker", "every container that runs is listed")
 	},
 }
 

@@ -98,6 +98,23 @@ func (j *judge) troubled() bool {
 	return slices.ContainsFunc(j.list, func(f *Finding) bool { return f.Verdict != Pass && f.Verdict != Skip })
 }
 
+// passUntroubled adds a pass unless something is wrong or unknown.
+func (j *judge) passUntroubled(subject, format string, args ...any) {
+	if !j.troubled() {
+		j.pass(subject, format, args...)
+	}
+}
+
+// conclude is passUntroubled after a look at several things, or a skip if there
+// were none.
+func (j *judge) conclude(seen int, none, subject, format string, args ...any) {
+	if seen > 0 {
+		j.passUntroubled(subject, format, args...)
+	} else if !j.troubled() {
+		j.skip("host", "%s", none)
+	}
+}
+
 // saw adds evidence to a finding.
 func (f *Finding) saw(source, got, want string) *Finding {
 	f.Evidence = append(f.Evidence, Evidence{Source: source, Got: got, Want: want})
@@ -177,13 +194,6 @@ func (j *judge) unmapped() bool {
 	return true
 }
 
-func orFile(place, file string) string {
-	if place == "" {
-		return file
-	}
-	return place
-}
-
 func orNone(s string) string {
 	if s == "" {
 		return "not set"
@@ -245,14 +255,7 @@ func (j *judge) isRootless() bool {
 	return j.rootless()
 }
 
-// none adds the finding for no container, or unknown if not everything was
-// seen.
-func (j *judge) none() {
-	if len(j.Containers) > 0 || j.troubled() {
-		return
-	}
-	j.skip("host", "no container is running")
-}
+const noneRuns = "no container is running"
 
 // wantText prints the host IDs that containers are to have.
 func (j *judge) wantText(users bool) string {

@@ -133,57 +133,47 @@ func (r *Report) finish() {
 			cmp.Compare(b.Severity, a.Severity),
 			cmp.Compare(a.Subject, b.Subject))
 	})
-	s := Summary{Remapped: r.remapped()}
-	s.Text = r.headline(s.Remapped)
+	var count [len(ranks)]int
+	allowed := 0
 	for _, f := range r.Findings {
-		switch f.Verdict {
-		case Pass:
-			s.Pass++
-		case Fail:
-			s.Fail++
-		case Warn:
-			s.Warn++
-		case Skip:
-			s.Skip++
-		default:
-			s.Unknown++
-		}
+		count[f.Verdict]++
 		if f.Allowed != "" {
-			s.Allowed++
+			allowed++
 		}
 	}
-	r.Summary = s
+	r.Summary = Summary{
+		Pass: count[Pass], Fail: count[Fail], Warn: count[Warn], Skip: count[Skip], Unknown: count[Unknown], Allowed: allowed,
+		Remapped: r.remapped(),
+	}
+	r.Summary.Text = r.headline(r.Summary.Remapped)
 }
 
 // remapped combines the findings of the checks in proof. It is a pass only if
 // D05 passes; a skip of the others (no container runs) is allowed.
 func (r *Report) remapped() Verdict {
-	seen := map[string]Verdict{}
-	worst := Skip
+	seen := map[string]bool{}
+	worst, daemon := Skip, Skip
 	for _, f := range r.Findings {
 		if !slices.Contains(proof[:], f.Check) {
 			continue
 		}
-		if v, ok := seen[f.Check]; !ok || rank(f.Verdict) < rank(v) {
-			seen[f.Check] = f.Verdict
-		}
-		// An allowed container is not remapped, which its skip must not hide.
-		// If the daemon does not remap, no container is.
+		seen[f.Check] = true
 		v := f.Verdict
 		switch {
 		case f.Allowed != "" && f.Check == "D05":
-			v = Fail
+			v = Fail // if the daemon does not remap, no container is remapped
 		case f.Allowed != "":
-			v = Warn
+			v = Warn // an allowed container is not remapped, which its skip must not hide
 		}
-		if rank(v) < rank(worst) {
-			worst = v
+		worst = worse(worst, v)
+		if f.Check == "D05" {
+			daemon = worse(daemon, f.Verdict)
 		}
 	}
-	if len(seen) < len(proof) && rank(worst) > rank(Unknown) {
+	switch {
+	case len(seen) < len(proof) && rank(worst) > rank(Unknown):
 		return Skip // not all were chosen, and those found nothing
-	}
-	if worst == Pass && seen["D05"] != Pass {
+	case worst == Pass && daemon != Pass:
 		return Unknown
 	}
 	return worst
@@ -197,31 +187,30 @@ func (r *Report) headline(remapped Verdict) string {
 		if c.Containers == 0 {
 			return "yes, by the daemon's word; no container runs that the kernel could show it for" + c.aside()
 		}
-		if c.Containers == 1 {
-			return "yes, every process of this daemon's one container, as the kernel says" + c.aside()
+		several := "one container"
+		if c.Containers > 1 {
+			several = fmt.Sprintf("%d containers", c.Containers)
 		}
-		return fmt.Sprintf("yes, every process of this daemon's %d containers, as the kernel says", c.Containers) + c.aside()
+		return "yes, every process of this daemon's " + several + ", as the kernel says" + c.aside()
 	case Fail:
 		return "no"
 	case Warn:
-		text, also := "yes, for this daemon's containers", ""
+		yes, also := "yes, for this daemon's containers", []string{""}
 		for _, f := range r.Findings {
 			switch {
 			case !slices.Contains(proof[:], f.Check):
 			case f.Allowed != "":
-				text = "yes, except for what was allowed"
+				yes = "yes, except for what was allowed"
 			case f.Verdict != Warn:
 			case f.Check == "C02":
-				also += "; a runtime of its own remaps " + f.Subject
+				also = append(also, "a runtime of its own remaps "+f.Subject)
 			case strings.HasPrefix(f.Subject, containerSubject):
-				if !strings.Contains(also, "another daemon") {
-					also += "; another daemon has some too"
-				}
+				also = append(also, "another daemon has some too")
 			default:
-				also += "; the " + f.Subject + " are not remapped"
+				also = append(also, "the "+f.Subject+" are not remapped")
 			}
 		}
-		return text + also + c.aside()
+		return yes + strings.Join(slices.Compact(also), "; ") + c.aside()
 	case Skip:
 		if c.Live {
 			return "not asked"
@@ -246,7 +235,14 @@ func (c Coverage) aside() (text string) {
 	return text
 }
 
-// rank orders verdicts, the most urgent lowest.
-func rank(v Verdict) int {
-	return [...]int{Fail: 0, Unknown: 1, Warn: 2, Pass: 3, Skip: 4}[v]
+// ranks orders verdicts, the most urgent lowest.
+var ranks = [...]int{Fail: 0, Unknown: 1, Warn: 2, Pass: 3, Skip: 4}
+
+func rank(v Verdict) int { return ranks[v] }
+
+func worse(a, b Verdict) Verdict {
+	if rank(b) < rank(a) {
+		return b
+	}
+	return a
 }

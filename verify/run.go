@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,39 +106,19 @@ func choose(ids []string) ([]check, error) {
 	if len(ids) == 0 {
 		return catalogue(), nil
 	}
-	want := map[string]bool{}
+	var want []string
 	for _, id := range ids {
 		c, err := Explain(strings.TrimSpace(id))
 		if err != nil {
 			return nil, err
 		}
-		want[c.ID] = true
+		want = append(want, c.ID)
 	}
-	var list []check
-	for _, c := range catalogue() {
-		if want[c.ID] {
-			list = append(list, c)
-		}
-	}
-	return list, nil
-}
-
-// running counts the containers whose processes were seen.
-func running(f *facts.Facts) int {
-	n := 0
-	for _, b := range f.Containers {
-		if len(b.Processes) > 0 {
-			n++
-		}
-	}
-	return n
+	return slices.DeleteFunc(catalogue(), func(c check) bool { return !slices.Contains(want, c.ID) }), nil
 }
 
 func coverage(f *facts.Facts) Coverage {
-	c := Coverage{Host: f.Host.Root, Live: f.Live}
-	if c.Host == "" {
-		c.Host = "/"
-	}
+	c := Coverage{Host: cmp.Or(f.Host.Root, "/"), Live: f.Live}
 	if f.Engine != nil {
 		c.Docker = f.Engine.Source
 	}
@@ -146,7 +128,12 @@ func coverage(f *facts.Facts) Coverage {
 	if f.HasProc {
 		c.Processes, c.Namespaces = f.Scan.Coverage.Seen, len(f.Scan.Namespaces)
 		c.Vanished, c.Denied = f.Scan.Coverage.Vanished, f.Scan.Coverage.Denied
-		c.Containers, c.Passing = running(f), f.Passing
+		c.Passing = f.Passing
+		for _, b := range f.Containers {
+			if len(b.Processes) > 0 {
+				c.Containers++
+			}
+		}
 		if f.Self != "" {
 			c.Auditor = selfSubject(f)
 		}

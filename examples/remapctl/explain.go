@@ -61,7 +61,7 @@ func (e *env) explain(_ context.Context, args []string) error {
 		if len(risks) == 0 {
 			c, err := verify.Explain(args[0])
 			if err != nil {
-				return fmt.Errorf("%q is neither a check nor a risk; this lists them: %s", args[0], e.self("explain"))
+				return fmt.Errorf("%q is neither a check nor a risk (the text of a warning is all there is to it); this lists them: %s", args[0], e.self("explain"))
 			}
 			e.text("%s", strings.TrimSuffix(fmt.Sprint(c), "\n"))
 			return e.printed(nil, members{"checks": []verify.Check{c}, "risks": risks})

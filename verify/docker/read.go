@@ -63,11 +63,13 @@ func read(ctx context.Context, host string, patience time.Duration) (*engine.Eng
 		return nil, err
 	}
 	r.containers(ctx, 4*patience)
-	r.images(ctx)
-	r.volumes(ctx)
-	r.networks(ctx)
-	r.plugins(ctx)
-	r.buildCache(ctx)
+	for part, read := range map[string]func(context.Context) error{
+		"Images": r.images, "Volumes": r.volumes, "Networks": r.networks, "Plugins": r.plugins, "BuildCache": r.buildCache,
+	} {
+		if err := read(ctx); err != nil {
+			r.unread(part, err)
+		}
+	}
 	return r.engine, ctx.Err()
 }
 
@@ -124,81 +126,56 @@ func (r reader) info(ctx context.Context) error {
 	return nil
 }
 
-func (r reader) images(ctx context.Context) {
+func (r reader) images(ctx context.Context) error {
 	res, err := r.ImageList(ctx, client.ImageListOptions{})
-	if err != nil {
-		r.unread("Images", err)
-		return
-	}
+	// Old engines have "<none>:<none>" and "<none>@<none>" for none.
+	isNone := func(name string) bool { return strings.HasPrefix(name, "<none>") }
 	for _, i := range res.Items {
-		image := engine.Image{ID: i.ID, Size: i.Size}
-		// Old engines have "<none>:<none>" and "<none>@<none>" for none.
-		for _, t := range i.RepoTags {
-			if !strings.HasPrefix(t, "<none>") {
-				image.Tags = append(image.Tags, t)
-			}
-		}
-		for _, d := range i.RepoDigests {
-			if !strings.HasPrefix(d, "<none>") {
-				image.Digests = append(image.Digests, d)
-			}
-		}
-		r.engine.Images = append(r.engine.Images, image)
-	}
-}
-
-func (r reader) volumes(ctx context.Context) {
-	res, err := r.VolumeList(ctx, client.VolumeListOptions{})
-	if err != nil {
-		r.unread("Volumes", err)
-		return
-	}
-	for _, v := range res.Items {
-		r.engine.Volumes = append(r.engine.Volumes, engine.Volume{
-			Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Options: v.Options,
+		r.engine.Images = append(r.engine.Images, engine.Image{
+			ID: i.ID, Size: i.Size, Tags: slices.DeleteFunc(i.RepoTags, isNone), Digests: slices.DeleteFunc(i.RepoDigests, isNone),
 		})
 	}
+	return err
 }
 
-func (r reader) networks(ctx context.Context) {
-	res, err := r.NetworkList(ctx, client.NetworkListOptions{})
-	if err != nil {
-		r.unread("Networks", err)
-		return
+func (r reader) volumes(ctx context.Context) error {
+	res, err := r.VolumeList(ctx, client.VolumeListOptions{})
+	for _, v := range res.Items {
+		r.engine.Volumes = append(r.engine.Volumes, engine.Volume{Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Options: v.Options})
 	}
+	return err
+}
+
+func (r reader) networks(ctx context.Context) error {
+	res, err := r.NetworkList(ctx, client.NetworkListOptions{})
 	own := []string{"bridge", "host", "none"} // Docker's own, which every store has
 	for _, n := range res.Items {
 		if !slices.Contains(own, n.Name) {
 			r.engine.Networks = append(r.engine.Networks, n.Name)
 		}
 	}
+	return err
 }
 
-func (r reader) plugins(ctx context.Context) {
+func (r reader) plugins(ctx context.Context) error {
 	res, err := r.PluginList(ctx, client.PluginListOptions{})
-	if err != nil {
-		r.unread("Plugins", err)
-		return
-	}
 	for _, p := range res.Items {
 		if p.Enabled {
 			r.engine.Plugins = append(r.engine.Plugins, engine.Plugin{ID: p.ID, Name: p.Name})
 		}
 	}
+	return err
 }
 
 // buildCache asks for the build cache alone. Before API 1.42 that measures
 // every volume, which can take minutes.
-func (r reader) buildCache(ctx context.Context) {
-	var major, minor int
-	if _, err := fmt.Sscanf(r.engine.API, "%d.%d", &major, &minor); err != nil || major < 1 || major == 1 && minor < 42 {
-		r.engine.Unread["BuildCache"] = "API " + r.engine.API + " measures all volumes to tell"
-		return
+func (r reader) buildCache(ctx context.Context) error {
+	if before, known := r.engine.Before(42); before || !known {
+		return fmt.Errorf("API %s measures all volumes to tell", r.engine.API)
 	}
 	res, err := r.DiskUsage(ctx, client.DiskUsageOptions{BuildCache: true})
-	if err != nil {
-		r.unread("BuildCache", err)
-		return
+	if err == nil {
+		r.engine.BuildCache = res.BuildCache.TotalSize
 	}
-	r.engine.BuildCache = res.BuildCache.TotalSize
+	return err
 }

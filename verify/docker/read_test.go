@@ -107,7 +107,7 @@ func TestReadAsksForAllThatTheChecksLookAt(t *testing.T) {
 		}},
 		Images: []engine.Image{
 			{ID: "sha256:aa", Tags: []string{"busybox:1"}, Digests: []string{"busybox@sha256:1"}, Size: 7},
-			{ID: "sha256:bb", Size: 8},
+			{ID: "sha256:bb", Tags: []string{}, Digests: []string{}, Size: 8},
 		},
 		Volumes:  []engine.Volume{{Name: "v", Driver: "local", Mountpoint: "/m", Options: map[string]string{"type": "nfs"}}},
 		Networks: []string{"front"}, Plugins: []engine.Plugin{{Name: "p:latest"}}, BuildCache: 99, Unread: map[string]string{},

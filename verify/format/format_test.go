@@ -190,9 +190,36 @@ func TestSARIFIsValidByItsSchema(t *testing.T) {
 }
 
 func TestSARIFSaysWhereAndHowBad(t *testing.T) {
-	var log sarifLog
+	type text struct{ Text string }
+	type result struct {
+		RuleID    string
+		RuleIndex int
+		Kind      string
+		Level     string
+		Locations []struct {
+			Physical *struct {
+				Artifact struct{ URI string } `json:"artifactLocation"`
+				Region   map[string]int
+			} `json:"physicalLocation"`
+			Logical []struct {
+				Name string `json:"fullyQualifiedName"`
+			} `json:"logicalLocations"`
+		}
+		Suppressions []struct{ Justification string }
+	}
+	var log struct {
+		Runs []struct {
+			Tool struct {
+				Driver struct{ Rules []struct{ ID string } }
+			}
+			Invocations []struct {
+				Notifications []struct{ Message text } `json:"toolExecutionNotifications"`
+			}
+			Results []result
+		}
+	}
 	require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return SARIF(b, sampleReport()) })), &log))
-	results := map[string]sarifResult{}
+	results := map[string]result{}
 	for _, r := range log.Runs[0].Results {
 		results[r.RuleID] = r
 		assert.Equal(t, r.RuleID, log.Runs[0].Tool.Driver.Rules[r.RuleIndex].ID)
@@ -200,9 +227,9 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 		assert.Equal(t, r.Kind == "fail", r.Level != "none", r.RuleID)
 	}
 	assert.Equal(t, "file:///etc/subuid", results["I05"].Locations[0].Physical.Artifact.URI)
-	assert.Equal(t, 3, results["I05"].Locations[0].Physical.Region.Line)
+	assert.Equal(t, 3, results["I05"].Locations[0].Physical.Region["startLine"])
 	assert.Equal(t, "file:///etc/a%20file/daemon.json", results["D01"].Locations[0].Physical.Artifact.URI)
-	assert.Equal(t, sarifRegion{3, 14}, *results["D01"].Locations[0].Physical.Region)
+	assert.Equal(t, map[string]int{"startLine": 3, "startColumn": 14}, results["D01"].Locations[0].Physical.Region)
 	assert.Nil(t, results["K07"].Locations[0].Physical)
 	assert.Equal(t, "container/backup", results["C04"].Locations[0].Logical[0].Name)
 	assert.Equal(t, "disks", results["C04"].Suppressions[0].Justification)

@@ -2,7 +2,6 @@ package format
 
 import (
 	"encoding/xml"
-	"fmt"
 	"io"
 	"strings"
 
@@ -43,12 +42,12 @@ func JUnit(w io.Writer, r verify.Report) error {
 		switch f.Verdict {
 		case verify.Fail:
 			suite.Failures++
-			c.Failure = &junitTag{Message: xmlText(f.Text), Type: f.Severity.String(), Text: xmlText(details(f))}
+			c.Failure = &junitTag{Message: xmlText(f.Text), Type: f.Severity.String(), Text: xmlText(strings.Join(details(f), "\n"))}
 		case verify.Unknown, verify.Skip:
 			suite.Skipped++
 			c.Skipped = &junitTag{Message: xmlText(f.Verdict.String() + ": " + f.Text)}
 		case verify.Warn:
-			c.Out = xmlText("warning: " + f.Text + "\n" + details(f))
+			c.Out = xmlText(strings.Join(append([]string{"warning: " + f.Text}, details(f)...), "\n"))
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
@@ -65,22 +64,21 @@ func JUnit(w io.Writer, r verify.Report) error {
 }
 
 // details is the evidence and the remedy, a line each.
-func details(f verify.Finding) string {
-	var b strings.Builder
+func details(f verify.Finding) (lines []string) {
 	for _, e := range f.Evidence {
-		fmt.Fprintf(&b, "%s: %s", e.Source, e.Got)
+		line := e.Source + ": " + e.Got
 		if e.Want != "" {
-			fmt.Fprintf(&b, " (want %s)", e.Want)
+			line += " (want " + e.Want + ")"
 		}
-		b.WriteString("\n")
+		lines = append(lines, line)
 	}
 	if f.Remedy.Text != "" {
-		fmt.Fprintf(&b, "remedy: %s\n", f.Remedy.Text)
+		lines = append(lines, "remedy: "+f.Remedy.Text)
 	}
 	if f.Remedy.Command != "" {
-		fmt.Fprintf(&b, "# %s\n", f.Remedy.Command)
+		lines = append(lines, "# "+f.Remedy.Command)
 	}
-	return b.String()
+	return lines
 }
 
 // xmlText drops what XML 1.0 cannot hold in any form: control characters.

@@ -31,30 +31,11 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 			width = max(width, len(f.Subject))
 		}
 	}
-	// One cause makes many checks unknown: it is said once, with their IDs.
-	first, also := map[string]int{}, map[int][]string{}
-	for i, f := range r.Findings {
-		if f.Verdict != verify.Unknown && f.Verdict != verify.Fail {
-			continue
+	findings, said := merge(r)
+	for _, f := range findings {
+		if t.shows(f) {
+			t.finding(b, f, min(width, 32))
 		}
-		why := cause(f.Text, r.Coverage.Missing)
-		if at, said := first[why]; said && f.Verdict == verify.Unknown {
-			if id := f.Check; id != r.Findings[at].Check && !slices.Contains(also[at], id) {
-				also[at] = append(also[at], id)
-			}
-			also[i] = []string{""}
-		} else if !said {
-			first[why] = i
-		}
-	}
-	for i, f := range r.Findings {
-		switch ids := also[i]; {
-		case !t.shows(f), len(ids) > 0 && ids[0] == "":
-			continue
-		case len(ids) > 0:
-			f.Text += " (so " + strings.Join(ids, ", ") + " cannot be told)"
-		}
-		t.finding(b, f, min(width, 32))
 	}
 	s := r.Summary
 	fmt.Fprintf(b, "%d passed, %d failed, %s, %d unknown, %d skipped", s.Pass, s.Fail, text.Count(s.Warn, "warning", "warnings"), s.Unknown, s.Skip)
@@ -63,12 +44,40 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 	}
 	b.WriteString("\n")
 	for _, m := range r.Coverage.Missing {
-		if _, said := first[m]; !said {
+		if _, ok := said[m]; !ok {
 			fmt.Fprintf(b, "not seen: %s\n", text.Visible(m))
 		}
 	}
 	fmt.Fprintf(b, "remapped: %s\n", r.Summary.Text)
 	return b.Flush()
+}
+
+// merge tells each cause once: an unknown finding that follows from the cause of
+// an earlier one is left out, and the earlier one names its check. said has the
+// causes that are told.
+func merge(r verify.Report) (list []verify.Finding, said map[string]int) {
+	said = map[string]int{}
+	also := map[int][]string{}
+	for _, f := range r.Findings {
+		if f.Verdict == verify.Unknown || f.Verdict == verify.Fail {
+			why := cause(f.Text, r.Coverage.Missing)
+			at, again := said[why]
+			if again && f.Verdict == verify.Unknown {
+				if f.Check != list[at].Check && !slices.Contains(also[at], f.Check) {
+					also[at] = append(also[at], f.Check)
+				}
+				continue
+			}
+			if !again {
+				said[why] = len(list)
+			}
+		}
+		list = append(list, f)
+	}
+	for i, ids := range also {
+		list[i].Text += " (so " + strings.Join(ids, ", ") + " cannot be told)"
+	}
+	return list, said
 }
 
 // failedCall is the end of a text that says which file could not be read.
@@ -93,27 +102,16 @@ func (t Options) shows(f verify.Finding) bool {
 }
 
 func (t Options) finding(b *bufio.Writer, f verify.Finding, width int) {
-	word := f.Verdict.String()
 	severity := f.Severity.String()
 	if f.Verdict == verify.Pass || f.Verdict == verify.Skip {
 		severity = "-"
 	}
-	fmt.Fprintf(b, "%s %s %-8s  %-*s  %s\n", t.paint(f.Verdict, fmt.Sprintf("%-7s", word)), f.Check, severity, width, text.Visible(f.Subject), text.Visible(f.Text))
+	fmt.Fprintf(b, "%s %s %-8s  %-*s  %s\n", t.paint(f.Verdict, fmt.Sprintf("%-7s", f.Verdict)), f.Check, severity, width, text.Visible(f.Subject), text.Visible(f.Text))
 	if !t.Evidence {
 		return
 	}
-	for _, e := range f.Evidence {
-		fmt.Fprintf(b, "          %s: %s", text.Visible(e.Source), text.Visible(e.Got))
-		if e.Want != "" {
-			fmt.Fprintf(b, " (want %s)", text.Visible(e.Want))
-		}
-		b.WriteString("\n")
-	}
-	if f.Remedy.Text != "" {
-		fmt.Fprintf(b, "          remedy: %s\n", f.Remedy.Text)
-	}
-	if f.Remedy.Command != "" {
-		fmt.Fprintf(b, "          # %s\n", text.Visible(f.Remedy.Command))
+	for _, line := range details(f) {
+		fmt.Fprintf(b, "          %s\n", text.Visible(line))
 	}
 }
 

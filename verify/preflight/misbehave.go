@@ -12,47 +12,46 @@ import (
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
+// misbehave adds an option that a container starts with, and that does not work.
+func (p *preflight) misbehave(c *engine.Container, option, fix, format string, args ...any) {
+	p.out.Misbehave = append(p.out.Misbehave, Trouble{c.String(), option, fmt.Sprintf(format, args...), fix})
+}
+
 // misbehaves adds what a container will not be able to use.
 func (p *preflight) misbehaves(c *engine.Container) {
-	add := func(option, fix, format string, args ...any) {
-		p.out.Misbehave = append(p.out.Misbehave, Trouble{c.String(), option, fmt.Sprintf(format, args...), fix})
-	}
 	if c.Userns == "host" {
-		add("--userns=host", "leave the option out where the container can do without",
+		p.misbehave(c, "--userns=host", "leave the option out where the container can do without",
 			"stays root of the host, gets its cgroup writable, and its image's files belong to the remapped root: setuid programs (sudo, su, ping) do not work")
 		return
 	}
 	for _, d := range c.Devices {
 		if info, err := p.Host.Stat(d.Host); err == nil && d.Host == d.Container && info.Mode().Perm()&0o006 != 0o006 {
-			add("--device "+d.Host, "open the device to all, or "+optOut,
+			p.misbehave(c, "--device "+d.Host, "open the device to all, or "+optOut,
 				"the device belongs to nobody in the container and is closed to others (mode %04o)", info.Mode().Perm())
 		}
 	}
 	for _, m := range c.Mounts {
-		p.mount(c, m, add)
+		switch m.Type {
+		case "volume":
+			p.volume(c, m) // those of the local driver begin empty in the new store
+		case "bind":
+			p.bind(c, m)
+		}
 	}
 }
 
-func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, fix, format string, args ...any)) {
+func (p *preflight) bind(c *engine.Container, m engine.Mount) {
 	option := "--volume " + m.Source + ":" + m.Destination
-	if m.Type == "volume" {
-		option = "--volume " + m.Name + ":" + m.Destination
-		p.volume(m, option, add)
-		return // volumes of the local driver begin empty in the new store
-	}
-	if m.Type != "bind" {
-		return
-	}
 	info, err := p.Host.Stat(m.Source)
 	if err != nil {
 		if facts.IsNotExist(err) {
 			return // dockerd makes it, or refuses it, as it did before
 		}
-		p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("%s: %s: %v", c.String(), m.Source, err))
+		p.note(fmt.Errorf("%s: %s: %w", c, m.Source, err))
 		return
 	}
 	if p.leadsToSocket(m.Source) {
-		add(option, "a proxy for the API in a container that opts out, or "+optOut,
+		p.misbehave(c, option, "a proxy for the API in a container that opts out, or "+optOut,
 			"the daemon's socket is there: connect: permission denied, also for the container's root; --group-add does not help, since the group is shifted too")
 		if !info.IsDir() {
 			return
@@ -60,18 +59,18 @@ func (p *preflight) mount(c *engine.Container, m engine.Mount, add func(option, 
 	}
 	if path, err := p.Host.Path(m.Source); err == nil {
 		if at := p.Disk.Mounts.Value.At(path); at != nil && fstype.Remote(at.FSType) {
-			add(option, "let the server map the IDs, or "+optOut,
+			p.misbehave(c, option, "let the server map the IDs, or "+optOut,
 				"is on %s, whose server sees the shifted IDs and ignores what the container's root may do; root_squash makes it nobody", at.FSType)
 		}
 	}
 	if p.want.IsZero() || !info.IsDir() && !info.Mode().IsRegular() {
 		return
 	}
-	p.owner(c, m, option, facts.InodeOf(info), add)
+	p.owner(c, m, option, facts.InodeOf(info))
 }
 
 // owner compares the source's owner with its future user.
-func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n facts.Inode, add func(option, fix, format string, args ...any)) {
+func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n facts.Inode) {
 	if facts.Mapped(p.want, n.UID, n.GID) {
 		return
 	}
@@ -80,7 +79,7 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 	}
 	uid, gid, named := containerUser(c)
 	if named {
-		add(option, "", "belongs to %d:%d, which is nobody (65534) in the container; what its user %s may do there depends on the mode %04o", n.UID, n.GID, c.User, n.Mode.Perm())
+		p.misbehave(c, option, "", "belongs to %d:%d, which is nobody (65534) in the container; what its user %s may do there depends on the mode %04o", n.UID, n.GID, c.User, n.Mode.Perm())
 		return
 	}
 	hostUID, ok1 := p.want.UID.ToHost(uid)
@@ -106,7 +105,7 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 	if !facts.KeepOwner(m.Source) {
 		fix = fmt.Sprintf("chown -R --from=%d:%d %d:%d %s, or %s", n.UID, n.GID, hostUID, hostGID, m.Source, optOut)
 	}
-	add(option, fix,
+	p.misbehave(c, option, fix,
 		"belongs to %d:%d (mode %04o), which is nobody (65534) in the container: user %d cannot %s there", n.UID, n.GID, n.Mode.Perm(), uid, strings.Join(words, " or "))
 }
 
@@ -131,7 +130,8 @@ func containerUser(c *engine.Container) (uid, gid uint32, named bool) {
 }
 
 // volume adds what is known of a volume by its options.
-func (p *preflight) volume(m engine.Mount, option string, add func(option, fix, format string, args ...any)) {
+func (p *preflight) volume(c *engine.Container, m engine.Mount) {
+	option := "--volume " + m.Name + ":" + m.Destination
 	for _, v := range p.Engine.Volumes {
 		if v.Name != m.Name {
 			continue
@@ -139,14 +139,14 @@ func (p *preflight) volume(m engine.Mount, option string, add func(option, fix, 
 		t := v.Options["type"]
 		switch {
 		case fstype.Remote(t):
-			add(option, "let the server map the IDs, or "+optOut,
+			p.misbehave(c, option, "let the server map the IDs, or "+optOut,
 				"is a volume on %s: the server sees the shifted IDs, and a new volume cannot be given to the remapped root (chown: operation not permitted)", t)
 		case t == "tmpfs" && (strings.Contains(v.Options["o"], "uid=") || strings.Contains(v.Options["o"], "gid=")):
-			add(option, "add the start of the range to uid= and gid=", "its uid= and gid= are IDs of the host: its root shows as nobody (65534)")
+			p.misbehave(c, option, "add the start of the range to uid= and gid=", "its uid= and gid= are IDs of the host: its root shows as nobody (65534)")
 		}
 	}
 	if m.Driver != "" && m.Driver != "local" {
-		add(option, "see the driver's documentation", "volume driver %s does not learn of the map", m.Driver)
+		p.misbehave(c, option, "see the driver's documentation", "volume driver %s does not learn of the map", m.Driver)
 	}
 }
 

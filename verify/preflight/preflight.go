@@ -4,6 +4,7 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,22 +75,22 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 		p.store()
 	}
 	if f.StoreErr != nil {
-		p.out.Unknown = append(p.out.Unknown, f.StoreErr.Error())
+		p.note(f.StoreErr)
 	}
 	if f.Engine == nil {
 		switch {
-		case !f.Live && errors.Is(f.NoEngine, facts.ErrNotAsked) && f.StoreErr == nil:
-			p.out.Unknown = append(p.out.Unknown, "there is no store at "+f.Config.DataRoot+": whether anything breaks or disappears is not known")
-			return p.out, nil
 		case f.StoreErr != nil:
-			p.out.Unknown = append(p.out.Unknown, f.NoEngine.Error())
-			return p.out, nil
+			p.note(f.NoEngine)
+		case !f.Live && errors.Is(f.NoEngine, facts.ErrNotAsked):
+			p.note(fmt.Errorf("there is no store at %s: whether anything breaks or disappears is not known", f.Config.DataRoot))
+		default:
+			return Forecast{}, fmt.Errorf("%w, and there is no store below %s", f.NoEngine, f.Config.DataRoot)
 		}
-		return Forecast{}, fmt.Errorf("%w, and there is no store below %s", f.NoEngine, f.Config.DataRoot)
+		return p.out, nil
 	}
 	p.plannedMap(ctx)
 	p.out.Source, p.out.Down, p.out.Map = f.Engine.Source, f.Engine.Down, p.want.UID.String()
-	_, uid, gid, suffixed := facts.ParseStore(f.Engine.RootDir)
+	uid, gid, suffixed := facts.ParseStore(f.Engine.RootDir)
 	p.out.InForce = suffixed && uid > 0 && gid > 0 && (f.NoEngine != nil || f.Engine.Remaps())
 	for _, part := range slices.Sorted(maps.Keys(f.Engine.Unread)) {
 		if part != "Authz" {
@@ -119,12 +120,15 @@ type preflight struct {
 	out      Forecast
 }
 
+// note adds what could not be checked.
+func (p *preflight) note(err error) { p.out.Unknown = append(p.out.Unknown, err.Error()) }
+
 // configured adds why the configured map, and maybe the data-root, is not
 // known. A value with which dockerd does not remap counts as none.
 func (p *preflight) configured() {
 	for _, err := range []error{p.Config.Unread(), p.Config.DocErr, p.Config.Err, p.IDs.OwnerErr} {
 		if err != nil && !errors.Is(err, daemoncfg.ErrFailOpen) {
-			p.out.Unknown = append(p.out.Unknown, err.Error())
+			p.note(err)
 			return // the others follow from it
 		}
 	}
@@ -148,80 +152,57 @@ func (p *preflight) plannedMap(ctx context.Context) {
 	if !p.want.IsZero() {
 		return
 	}
-	owner := daemoncfg.DockremapUser
-	if p.IDs.Account != "" {
-		owner = p.IDs.Account
-	}
-	grant, _, err := subid.Plan(ctx, p.Host, subid.Request{Owner: owner})
+	grant, _, err := subid.Plan(ctx, p.Host, subid.Request{Owner: cmp.Or(p.IDs.Account, daemoncfg.DockremapUser)})
 	if err != nil {
-		p.out.Unknown = append(p.out.Unknown, fmt.Sprintf("no map to reckon with: %v", err))
+		p.note(fmt.Errorf("no map to reckon with: %w", err))
 		return
 	}
 	uid, err1 := userns.NewMap(userns.Extent{HostID: grant.UID.Start, Count: grant.UID.Count})
 	gid, err2 := userns.NewMap(userns.Extent{HostID: grant.GID.Start, Count: grant.GID.Count})
 	if err := errors.Join(err1, err2); err != nil {
-		p.out.Unknown = append(p.out.Unknown, err.Error())
+		p.note(err)
 		return
 	}
 	p.want = userns.Mapping{UID: uid, GID: gid}
 }
 
+// refuse adds why dockerd itself, or every container, does not start.
+func (p *preflight) refuse(option, text, fix string) {
+	p.out.WillNotStart = append(p.out.WillNotStart, Trouble{Option: option, Text: text, Fix: fix})
+}
+
 // daemon adds what keeps dockerd itself from starting.
 func (p *preflight) daemon() {
-	if p.Config.Is("features", "containerd-snapshotter") {
+	c := p.Config
+	if place := c.Snapshotter(); place != "" { // also where remapping is not on yet
 		if before, known := p.Engine.Before(52); !known || !before {
-			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
-				Option: "features.containerd-snapshotter",
-				Text:   "containerd-snapshotter is explicitly enabled, but is not compatible with userns remapping. Please disable userns remapping or containerd-snapshotter",
-				Fix:    "set features.containerd-snapshotter to false in " + p.Config.File,
-			})
+			p.refuse("features.containerd-snapshotter",
+				"containerd-snapshotter is explicitly enabled, but is not compatible with userns remapping. Please disable userns remapping or containerd-snapshotter",
+				"set features.containerd-snapshotter to false in "+place)
 		}
 	}
 	if limit := p.Kernel.MaxUserns; p.HasProc && limit.Err == nil {
 		if n, err := strconv.ParseInt(limit.Value, 10, 64); err == nil && n <= 0 {
-			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
-				Option: "user.max_user_namespaces", Text: "is " + limit.Value + ": no container starts, no space left on device (ENOSPC)",
-				Fix: "sysctl -w user.max_user_namespaces=15000, and a file in /etc/sysctl.d that says the same",
-			})
+			p.refuse("user.max_user_namespaces", "is "+limit.Value+": no container starts, no space left on device (ENOSPC)",
+				"sysctl -w user.max_user_namespaces=15000, and a file in /etc/sysctl.d that says the same")
 		}
 	}
-	p.problems()
-	p.ranges()
-	if p.Engine.Rootless() || p.Config.Startup.Rootless {
-		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
-			Option: "rootless", Text: "a rootless daemon cannot remap: containers fail with \"mkdir ...: permission denied\"",
-			Fix: "leave userns-remap off: RootlessKit maps its containers already",
-		})
-	}
-}
-
-// problems adds what keeps dockerd from starting with its configuration.
-func (p *preflight) problems() {
-	for _, problem := range p.Config.Problems {
+	for _, problem := range c.Problems {
 		switch {
-		case problem.ID == daemoncfg.ProblemSnapshotter: // said above, whether remapping is on yet or not
+		case problem.ID == daemoncfg.ProblemSnapshotter:
 		case problem.Level == daemoncfg.LevelUnknown:
 			p.out.Unknown = append(p.out.Unknown, problem.String())
 		case problem.Level == daemoncfg.LevelFatal && !p.override:
-			option := string(problem.ID)
-			if len(problem.Path) > 0 {
-				option = strings.Join(problem.Path, ".")
-			}
-			p.out.WillNotStart = append(p.out.WillNotStart, Trouble{Option: option, Text: problem.String()})
+			p.refuse(cmp.Or(strings.Join(problem.Path, "."), string(problem.ID)), problem.String(), "")
 		}
 	}
-}
-
-// ranges adds why the configured map is not possible: dockerd or the containers
-// do not start.
-func (p *preflight) ranges() {
-	if !p.Config.On || p.override || p.IDs.Mapped() || p.WantUnread() || p.Made() || p.IDs.Account == "" {
-		return
+	if c.On && !p.override && !p.IDs.Mapped() && !p.WantUnread() && !p.Made() && p.IDs.Account != "" {
+		p.refuse("userns-remap", p.NoWant()+": dockerd does not start, or no container does", "give the account a range of 65536 IDs in both files")
 	}
-	p.out.WillNotStart = append(p.out.WillNotStart, Trouble{
-		Option: "userns-remap", Text: p.NoWant() + ": dockerd does not start, or no container does",
-		Fix: "give the account a range of 65536 IDs in both files",
-	})
+	if p.Engine.Rootless() || c.Startup.Rootless {
+		p.refuse("rootless", "a rootless daemon cannot remap: containers fail with \"mkdir ...: permission denied\"",
+			"leave userns-remap off: RootlessKit maps its containers already")
+	}
 }
 
 // orphans adds the containers that live-restore would leave behind.
@@ -230,7 +211,7 @@ func (p *preflight) orphans() {
 	if p.NoEngine != nil { // not known from the files of the store
 		var err error
 		if on, _, err = p.Config.LiveRestore(); err != nil {
-			p.out.Unknown = append(p.out.Unknown, err.Error())
+			p.note(err)
 		}
 	}
 	if !on {

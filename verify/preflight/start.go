@@ -2,10 +2,10 @@ package preflight
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 const optOut = `--userns=host (compose: userns_mode: "host")`
@@ -37,7 +37,9 @@ func (p *preflight) willNotStart(c *engine.Container) {
 				"--device "+d.Host+", without a new name")
 		}
 	}
-	p.unmapped(c, add)
+	for _, u := range facts.Unmapped(c, p.want) {
+		add(u.Option, "cannot set "+u.Kind+" to unmapped user in user namespace", fmt.Sprintf("a range of more than %d IDs, or a smaller %s", u.ID, u.Kind))
+	}
 }
 
 // refusals are the message for each option by which a container shares something
@@ -47,24 +49,4 @@ var refusals = map[string][2]string{
 	"--network":    {"cannot share the host's network namespace when user namespaces are enabled", "--publish its ports"},
 	"--pid":        {"cannot share the host PID namespace when user namespaces are enabled", "--pid=container:NAME"},
 	"--ipc":        {`error mounting "mqueue" to rootfs at "/dev/mqueue": operation not permitted`, "--ipc=shareable and --ipc=container:NAME (compose: ipc: shareable)"},
-}
-
-// unmapped adds the IDs of a container that the map lacks.
-func (p *preflight) unmapped(c *engine.Container, add func(option, text, fix string)) {
-	if p.want.IsZero() {
-		return
-	}
-	user, group, _ := strings.Cut(c.User, ":")
-	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
-		if _, ok := p.want.UID.ToHost(uint32(n)); !ok {
-			add("--user "+c.User, "cannot set uid to unmapped user in user namespace", fmt.Sprintf("a range of more than %d IDs, or a smaller user ID", n))
-		}
-	}
-	for _, g := range append([]string{group}, c.GroupAdd...) {
-		if n, err := strconv.ParseUint(g, 10, 32); err == nil {
-			if _, ok := p.want.GID.ToHost(uint32(n)); !ok {
-				add("--group-add "+g, "cannot set gid to unmapped user in user namespace", fmt.Sprintf("a range of more than %d IDs, or a smaller group ID", n))
-			}
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,11 +9,9 @@ import (
 	"os"
 	"path"
 	"strconv"
-	"strings"
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
-	"github.com/usernskit/usernskit/subid/reader"
 )
 
 // A config is dockerd's configuration.
@@ -29,7 +28,7 @@ type config struct {
 
 	// What userns-remap says, from whichever place sets it.
 	Value string
-	Place string // "/etc/docker/daemon.json:3", or the flag's place
+	Place string // "/etc/docker/daemon.json:3", the flag's place, or File
 	remap daemoncfg.Remap
 	On    bool  // a value that makes dockerd remap
 	Err   error // why a value does not
@@ -44,10 +43,7 @@ func (f *Facts) readConfig(ctx context.Context) {
 	if c.StartupErr == nil {
 		c.StartupErr = f.otherFiles()
 	}
-	c.File = c.Startup.ConfigFile
-	if c.File == "" {
-		c.File = dockerd.DefaultFile
-	}
+	c.File = cmp.Or(c.Startup.ConfigFile, dockerd.DefaultFile)
 	data, err := h.ReadFile(c.File)
 	switch {
 	case err == nil:
@@ -57,11 +53,7 @@ func (f *Facts) readConfig(ctx context.Context) {
 	default:
 		c.DocErr = err
 	}
-	c.DataRoot = dockerd.DefaultDataRoot
-	if c.Startup.DataRoot != "" {
-		c.DataRoot = path.Clean(c.Startup.DataRoot)
-	}
-
+	c.DataRoot = path.Clean(cmp.Or(c.Startup.DataRoot, dockerd.DefaultDataRoot))
 	if c.StartupErr != nil {
 		c.Err = c.StartupErr
 	} else if doc, err := daemoncfg.Open(h, c.Startup); err == nil {
@@ -70,6 +62,7 @@ func (f *Facts) readConfig(ctx context.Context) {
 	} else if c.DocErr == nil {
 		c.Err = err
 	}
+	c.Place = cmp.Or(c.Place, c.File)
 	if f.Remap != "" {
 		c.Value, c.Place = f.Remap, "the option"
 		c.remap, c.Err = daemoncfg.ParseRemap(f.Remap)
@@ -97,6 +90,9 @@ func (f *Facts) otherFiles() error {
 // readProblems reads what keeps dockerd from starting, except the ranges.
 func (f *Facts) readProblems(ctx context.Context) {
 	if f.Config.StartupErr != nil {
+		if f.Config.Doc != nil {
+			f.Config.Problems = f.Config.Doc.Lint()
+		}
 		return
 	}
 	if doc, err := daemoncfg.Open(f.Host, f.Config.Startup); err == nil {
@@ -116,34 +112,41 @@ func (c config) Unread() error {
 	return c.DocErr
 }
 
-// Raw returns a key of daemon.json as it is written there, else "".
-func (c config) Raw(keys ...string) string {
+// get decodes a key of daemon.json into v, which stays as it is where there is no
+// such key. Document.Lint reports a value of another type.
+func (c config) get(v any, keys ...string) {
 	if c.Doc == nil {
-		return ""
+		return
 	}
-	raw, _ := c.Doc.Get(keys...)
-	return string(raw)
+	if raw, ok := c.Doc.Get(keys...); ok {
+		_ = json.Unmarshal(raw, v)
+	}
 }
-
-// InFile reports whether daemon.json has a key.
-func (c config) InFile(keys ...string) bool { return c.Raw(keys...) != "" }
 
 // Is reports whether a key of daemon.json is true.
-func (c config) Is(keys ...string) bool {
-	return c.Raw(keys...) == "true"
+func (c config) Is(keys ...string) (on bool) {
+	c.get(&on, keys...)
+	return on
 }
 
-// hosts returns where daemon.json has the daemon listen.
-func (c config) hosts() []string {
-	var list []string
-	_ = json.Unmarshal([]byte(c.Raw("hosts")), &list) // Document.Lint reports what is not a list
-	return list
+// Snapshotter returns what switches containerd's image store on, "" for nothing.
+func (c config) Snapshotter() string {
+	const feature = "containerd-snapshotter"
+	if c.Is("features", feature) {
+		return c.File
+	}
+	for _, flag := range c.Startup.Flags {
+		if flag.Name == "feature" && (flag.Value == feature || flag.Value == feature+"=true") {
+			return flag.Place()
+		}
+	}
+	return ""
 }
 
 // listens returns where the daemon listens: on what its flags and its file say, or
 // on the usual socket. Which one systemd opens for it, fd://, is not looked up.
-func (c config) listens() []string {
-	list := c.hosts()
+func (c config) listens() (list []string) {
+	c.get(&list, "hosts")
 	for _, flag := range c.Startup.Flags {
 		if flag.Name == "host" {
 			list = append(list, flag.Value)
@@ -158,64 +161,27 @@ func (c config) listens() []string {
 // LiveRestore reports whether live-restore is on, and its source. dockerd does
 // not start with a flag that strconv.ParseBool does not accept.
 func (c config) LiveRestore() (on bool, source string, err error) {
-	on, source = c.Is("live-restore"), c.File
 	flag, given := c.Startup.Flag("live-restore")
-	if !given {
-		return on, source, nil
+	if given {
+		if on, err = strconv.ParseBool(flag.Value); err != nil {
+			return false, flag.Place(), fmt.Errorf("--live-restore=%s: %w", flag.Value, err)
+		}
 	}
-	flagged, err := strconv.ParseBool(flag.Value)
-	if err != nil {
-		return false, flag.Place(), fmt.Errorf("--live-restore=%s: %w", flag.Value, err)
+	if on {
+		return true, flag.Place(), nil
 	}
-	if flagged {
-		on, source = true, flag.Place()
-	}
-	return on, source, nil
-}
-
-// namespace returns the configured containerd namespace, or "".
-func (c config) namespace() string {
-	if flag, ok := c.Startup.Flag("containerd-namespace"); ok {
-		return flag.Value
-	}
-	return c.text("containerd-namespace")
-}
-
-// text returns a key of daemon.json that is a string, else "".
-func (c config) text(key string) string {
-	var text string
-	_ = json.Unmarshal([]byte(c.Raw(key)), &text) // what is not a string is for Document.Lint
-	return text
-}
-
-// storeName returns the UID.GID of the configured map, if any.
-func (f *Facts) storeName(ctx context.Context) (string, bool) {
-	if !f.Config.On {
-		return "", false
-	}
-	f.readSet(ctx)
-	var i ids
-	i.UID, i.GID = f.sides(ctx, reader.Dockerd)
-	return i.Root(), i.Mapped()
+	return c.Is("live-restore"), c.File, nil
 }
 
 // StoreName is the name of the store of a map that starts at these IDs.
-func StoreName(uid, gid uint32) string {
-	return strconv.FormatUint(uint64(uid), 10) + "." + strconv.FormatUint(uint64(gid), 10)
-}
+func StoreName(uid, gid uint32) string { return fmt.Sprintf("%d.%d", uid, gid) }
 
-// ParseStore splits "/var/lib/docker/100000.100000" into the data-root and the
-// first host IDs. A daemon that does not remap has no IDs there.
-func ParseStore(dir string) (root string, uid, gid uint32, ok bool) {
-	base := path.Base(dir)
-	if !storeName.MatchString(base) {
-		return dir, 0, 0, false
+// ParseStore returns the first host IDs of "/var/lib/docker/100000.100000". A
+// daemon that does not remap has no IDs there.
+func ParseStore(dir string) (uid, gid uint32, ok bool) {
+	name := path.Base(dir)
+	if _, err := fmt.Sscanf(name, "%d.%d", &uid, &gid); err != nil || StoreName(uid, gid) != name {
+		return 0, 0, false
 	}
-	u, g, _ := strings.Cut(base, ".")
-	u64, err1 := strconv.ParseUint(u, 10, 32)
-	g64, err2 := strconv.ParseUint(g, 10, 32)
-	if err1 != nil || err2 != nil {
-		return dir, 0, 0, false
-	}
-	return path.Dir(dir), uint32(u64), uint32(g64), true
+	return uid, gid, true
 }

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 // readPeer reads the process that has the daemon's socket: dockerd, or init that
 // passed it on to one. A proxy, which init starts too, may lead to another machine.
 func (f *Facts) readPeer(context.Context) {
-	if f.Engine == nil || f.NoEngine != nil {
+	if !f.live() {
 		return
 	}
 	pid := f.Engine.PeerPID
@@ -125,16 +126,15 @@ func (f *Facts) holds(d Daemon, id string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	dirs := []string{d.DataRoot}
+	stores := []string{""}
 	for _, e := range list {
-		if storeName.MatchString(e.Name()) {
-			dirs = append(dirs, path.Join(d.DataRoot, e.Name()))
+		if _, _, ok := ParseStore(e.Name()); ok {
+			stores = append(stores, e.Name())
 		}
 	}
-	for _, dir := range dirs {
+	for _, name := range stores {
 		for _, kind := range []string{"containers", "plugins"} {
-			_, err := f.Host.Stat(path.Join(dir, kind, id))
-			if err == nil || !IsNotExist(err) {
+			if _, err := f.Host.Stat(path.Join(d.DataRoot, name, kind, id)); !IsNotExist(err) {
 				return err == nil, err
 			}
 		}
@@ -146,7 +146,7 @@ func (f *Facts) holds(d Daemon, id string) (bool, error) {
 // means unknown.
 func (f *Facts) containerds() map[string]bool {
 	switch {
-	case f.Engine == nil || f.NoEngine != nil:
+	case !f.live():
 		return map[string]bool{}
 	case f.Engine.Containerd != "":
 		return map[string]bool{cleanRun(f.Engine.Containerd): true}
@@ -160,29 +160,23 @@ func (f *Facts) containerds() map[string]bool {
 	if err != nil || path.Base(words[0]) != "dockerd" {
 		return map[string]bool{}
 	}
-	file := ""
-	if name := flagOf(words, "config-file"); name == "" || name == f.Config.File {
-		file = f.Config.File
-	}
-	// It uses the host's containerd if that runs, else starts one below its
-	// exec-root.
+	file := cmp.Or(flagOf(words, "config-file"), f.Config.File)
 	root := "/run/docker"
 	for _, key := range []string{"containerd", "exec-root"} {
 		value := flagOf(words, key)
 		if value == "" {
-			if file == "" || f.Config.DocErr != nil {
+			if file != f.Config.File || f.Config.DocErr != nil {
 				return map[string]bool{}
 			}
-			value = f.Config.text(key)
+			f.Config.get(&value, key)
 		}
-		switch {
-		case value == "":
-		case key == "containerd":
+		if key == "containerd" && value != "" {
 			return map[string]bool{cleanRun(value): true}
-		default:
-			root = value
 		}
+		root = cmp.Or(value, root)
 	}
+	// It uses the host's containerd if that runs, else starts one below its
+	// exec-root.
 	return map[string]bool{"/run/containerd/containerd.sock": true, cleanRun(root + "/containerd/containerd.sock"): true}
 }
 
@@ -232,15 +226,15 @@ func (f *Facts) peer() int {
 	}
 	names, _ := os.ReadDir(f.Proc.Root)
 	for _, e := range names {
-		pid, err := strconv.Atoi(e.Name())
 		comm, _ := f.readProc(e.Name() + "/comm")
+		pid, err := strconv.Atoi(e.Name())
 		if err != nil || strings.TrimSpace(string(comm)) != "dockerd" {
 			continue
 		}
 		if roots, err := f.isRoots(pid); err != nil || !roots {
 			continue
 		}
-		dir := path.Join(f.Proc.Root, e.Name(), "fd")
+		dir := f.ProcPath(e.Name() + "/fd")
 		open, _ := os.ReadDir(dir)
 		for _, fd := range open {
 			if link, err := os.Readlink(path.Join(dir, fd.Name())); err == nil && listening[link] {
@@ -255,23 +249,26 @@ func (f *Facts) peer() int {
 // is the running or configured one of this daemon, with or without the UID.GID
 // of remapping, or that of an unknown Docker.
 func (f *Facts) isDockers(s userns.Shim) bool {
-	names := []string{f.Config.namespace()}
+	var configured string
+	if flag, ok := f.Config.Startup.Flag("containerd-namespace"); ok {
+		configured = flag.Value
+	} else {
+		f.Config.get(&configured, "containerd-namespace")
+	}
+	running := ""
 	if f.Engine != nil {
-		names = append(names, f.Engine.Namespace)
+		running = f.Engine.Namespace
 	}
-	namespace := strings.TrimPrefix(s.Namespace, "plugins.") // of managed plugins
-	for _, name := range names {
-		if name != "" && withoutStore(name) == withoutStore(namespace) {
-			return true
-		}
-	}
-	return strings.HasPrefix(namespace, "moby")
+	namespace := withoutStore(strings.TrimPrefix(s.Namespace, "plugins.")) // of managed plugins
+	return strings.HasPrefix(namespace, "moby") || namespace != "" && (namespace == withoutStore(configured) || namespace == withoutStore(running))
 }
 
 // withoutStore returns "moby" of "moby-100000.100000".
 func withoutStore(namespace string) string {
-	if i := strings.LastIndexByte(namespace, '-'); i >= 0 && storeName.MatchString(namespace[i+1:]) {
-		return namespace[:i]
+	if i := strings.LastIndexByte(namespace, '-'); i >= 0 {
+		if _, _, ok := ParseStore(namespace[i+1:]); ok {
+			return namespace[:i]
+		}
 	}
 	return namespace
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +16,7 @@ import (
 )
 
 // A disk is what the checks need of the file system: the directories above the
-// data-root, its stores, the daemon's socket, and mounts of running containers.
+// data-root, its stores, the host's mounts, and the daemon's sockets.
 type disk struct {
 	// Parents are the directories from / to the store in use, in this order.
 	Parents []dir
@@ -29,7 +28,6 @@ type disk struct {
 	// them could not be looked at.
 	Sockets    []Socket
 	SocketsErr error
-	Inside     map[string]*inside // by container ID
 }
 
 // A dir is a directory and its access rights.
@@ -83,7 +81,7 @@ func (f *Facts) readStores(context.Context) {
 	}
 	names := []string{""}
 	for _, e := range list {
-		if e.IsDir() && storeName.MatchString(e.Name()) {
+		if _, _, ok := ParseStore(e.Name()); ok && e.IsDir() {
 			names = append(names, e.Name())
 		}
 	}
@@ -143,9 +141,6 @@ func (f *Facts) readHostMounts(context.Context) {
 		}
 	}
 }
-
-// storeName is the name of a remapped store below the data-root: UID.GID.
-var storeName = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,9})$`)
 
 // ReadStore reads a daemon's store below its data-root (with the UID.GID if it
 // remaps). It returns fs.ErrNotExist if the store does not exist.

@@ -185,10 +185,11 @@ func (f *Facts) readDaemon(ctx context.Context) {
 		return
 	}
 	f.Engine = nil
-	// The store that the daemon would use, or did.
-	root := f.Config.DataRoot
-	if name, ok := f.storeName(ctx); ok {
-		root += "/" + name
+	root := f.Config.DataRoot // the store that the daemon would use, or did
+	if f.Config.On {
+		if f.readIDs(ctx); f.IDs.Mapped() {
+			root += "/" + f.IDs.Root()
+		}
 	}
 	e, err := ReadStore(f.Host, root)
 	switch {
@@ -199,6 +200,9 @@ func (f *Facts) readDaemon(ctx context.Context) {
 		f.StoreErr = err
 	}
 }
+
+// live reports whether the daemon itself answered.
+func (f *Facts) live() bool { return f.Engine != nil && f.NoEngine == nil }
 
 // A reading is a value or an error.
 type reading[T any] struct {

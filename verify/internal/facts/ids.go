@@ -19,12 +19,13 @@ import (
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 	"github.com/usernskit/usernskit/userns"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // ids are the accounts and ranges of the host, and dockerd's map.
 type ids struct {
 	Users, Groups accountDB
-	Sources       reading[[]string] // what nsswitch.conf names for subid
+	Sources       []string // what nsswitch.conf names for subid
 
 	set    *subid.Set // nil where it cannot be read
 	setErr error
@@ -42,15 +43,11 @@ type accountDB struct {
 	List []accounts.Account
 	Gap  error // why there may be more of them
 
-	byID  map[uint32]string // of List
-	asked map[uint32]string
-	open  map[uint32]error // IDs whose owner is unknown
-}
+	// At returns the name of the account that has an ID, "" for none, or why it
+	// is unknown.
+	At func(id uint32) (name string, err error)
 
-// At returns the name of the account that has an ID, "" for none, or why it is
-// unknown.
-func (d *accountDB) At(id uint32) (name string, err error) {
-	return cmp.Or(d.byID[id], d.asked[id]), d.open[id]
+	byID map[uint32]string // of List
 }
 
 // Unseen is why listed accounts are not known. A directory that never lists its
@@ -62,29 +59,10 @@ func (d *accountDB) Unseen() error {
 	return d.Gap
 }
 
-// ask looks up the accounts of some IDs.
-func (d *accountDB) ask(ctx context.Context, look *accounts.Lookup, db accounts.DB, ids []uint32) {
-	slices.Sort(ids)
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id uint32) bool { return d.byID[id] != "" })
-	var keys []string
-	for _, id := range ids {
-		keys = append(keys, strconv.FormatUint(uint64(id), 10))
-	}
-	look.Ask(ctx, db, keys...)
-	for _, id := range ids {
-		switch a, ok, err := look.ByID(ctx, db, id).Get(); {
-		case err != nil:
-			d.open[id] = err
-		case ok:
-			d.asked[id] = a.Name
-		}
-	}
-}
-
 // A Side is one of the two files, with dockerd's map from it.
 type Side struct {
 	Path string
-	File *subid.File // nil where it cannot be read
+	File *subid.File // nil where it cannot be read, and Err says why
 	Err  error
 	reader.Map
 	IDs    userns.Map
@@ -122,88 +100,73 @@ func (f *Facts) Made() bool {
 	return f.Config.Value == daemoncfg.Default && f.IDs.Account != "" && err == nil && !exists
 }
 
-// readSet reads accounts and subordinate IDs, once.
-func (f *Facts) readSet(ctx context.Context) {
-	i := &f.IDs
-	if i.set != nil || i.setErr != nil {
-		return
-	}
-	i.set, i.setErr = subid.Read(ctx, f.Host)
-	i.Users, i.Groups = readAccounts(ctx, f.accounts, accounts.Passwd), readAccounts(ctx, f.accounts, accounts.Group)
-	list, err := accounts.Sources(f.Host, "subid")
-	i.Sources = reading[[]string]{list, err}
-}
-
 func readAccounts(ctx context.Context, look *accounts.Lookup, db accounts.DB) accountDB {
-	d := accountDB{File: "/etc/" + db.String(), byID: map[uint32]string{}, asked: map[uint32]string{}, open: map[uint32]error{}}
+	d := accountDB{File: "/etc/" + db.String(), byID: map[uint32]string{}}
 	d.List, d.Gap = look.All(ctx, db)
 	for _, a := range d.List {
 		d.byID[a.ID] = cmp.Or(d.byID[a.ID], a.Name)
 	}
+	d.At = func(id uint32) (string, error) {
+		if name := d.byID[id]; name != "" {
+			return name, nil
+		}
+		a, _, err := look.ByID(ctx, db, id).Get()
+		return a.Name, err
+	}
 	return d
 }
 
+// readIDs reads accounts and ranges, once: they may be needed to find the store.
 func (f *Facts) readIDs(ctx context.Context) {
-	f.readSet(ctx)
 	i := &f.IDs
+	if i.UID.Path != "" {
+		return
+	}
+	i.UID.Path, i.GID.Path = subid.UIDFile, subid.GIDFile
+	i.set, i.setErr = subid.Read(ctx, f.Host)
+	i.Users, i.Groups = readAccounts(ctx, f.accounts, accounts.Passwd), readAccounts(ctx, f.accounts, accounts.Group)
+	i.Sources, _ = accounts.Sources(f.Host, "subid") // only to explain
 	i.Reader = reader.Dockerd
 	if before, known := f.Engine.Before(48); known && before {
 		i.Reader = reader.Dockerd27
 	}
-	i.UID, i.GID = f.sides(ctx, i.Reader)
+	i.UID.Err, i.GID.Err = i.setErr, i.setErr
+	if i.set != nil {
+		i.UID.File, i.GID.File = i.set.UID, i.set.GID
+	}
 	if !f.Config.On {
 		return
 	}
-	if i.Account, i.OwnerErr = f.Config.remap.Account(ctx, f.Host); i.OwnerErr == nil {
-		i.User = f.accounts.ByName(ctx, accounts.Passwd, i.Account)
-		i.OwnerErr = f.Config.remap.Check(ctx, f.Host)
+	if i.Account, i.OwnerErr = f.Config.remap.Account(ctx, f.Host); i.OwnerErr != nil {
+		return
 	}
-}
-
-// sides returns the two files as a dockerd reads them.
-func (f *Facts) sides(ctx context.Context, program reader.Program) (uid, gid Side) {
-	i := &f.IDs
-	uid, gid = Side{Path: subid.UIDFile, Err: i.setErr}, Side{Path: subid.GIDFile, Err: i.setErr}
-	if i.set == nil {
-		return uid, gid
-	}
-	uid.File, gid.File = i.set.UID, i.set.GID
-	if !f.Config.On {
-		return uid, gid
-	}
-	account, err := f.Config.remap.Account(ctx, f.Host)
-	if err != nil {
-		return uid, gid
-	}
-	uid.Map, gid.Map = i.set.Mapped(program, account)
-	for _, s := range []*Side{&uid, &gid} {
+	i.User = f.accounts.ByName(ctx, accounts.Passwd, i.Account)
+	i.OwnerErr = f.Config.remap.Check(ctx, f.Host)
+	i.UID.Map, i.GID.Map = i.Read(i.Reader)
+	for _, s := range i.Sides() {
 		if s.Refused == nil && s.Unsure == nil && len(s.Readings) > 0 {
 			s.IDs, s.MapErr = mapOf(s.Readings)
 		}
 	}
-	return uid, gid
 }
 
-// Others returns what another version of dockerd reads.
-func (i ids) Others(program reader.Program) (uid, gid reader.Map) {
+// Read returns what a version of dockerd reads.
+func (i ids) Read(program reader.Program) (uid, gid reader.Map) {
 	if i.set == nil {
 		return uid, gid
 	}
 	return i.set.Mapped(program, i.Account)
 }
 
-// Claims are all holds on subordinate IDs of others than the account, as any
-// reader finds them.
-func (i ids) Claims() (users, groups []subid.Claim, err error) {
-	if i.set == nil {
-		return nil, nil, i.setErr
+// Claims are all holds on IDs of a file that was read, as any reader finds them,
+// of others than the account.
+func (i *ids) Claims(s *Side) []subid.Claim {
+	list, groups := i.set.Claims()
+	if s == &i.GID {
+		list = groups
 	}
-	users, groups = i.set.Claims()
 	own := i.set.Held(i.Account)
-	others := func(list []subid.Claim, path string) []subid.Claim {
-		return slices.DeleteFunc(list, func(c subid.Claim) bool { return c.File != path || slices.Contains(own, c) })
-	}
-	return others(users, subid.UIDFile), others(groups, subid.GIDFile), nil
+	return slices.DeleteFunc(list, func(c subid.Claim) bool { return c.File != s.Path || slices.Contains(own, c) })
 }
 
 // mapOf makes the kernel's map from dockerd's readings.
@@ -236,7 +199,40 @@ func (i ids) AccountIn(m userns.Mapping) (name string, id uint32, err error) {
 	return "", 0, err
 }
 
-// maxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
+// An UnmappedID is one that a container is to run as, and that a map lacks.
+type UnmappedID struct {
+	Option string // "--user 70000"
+	Kind   string // "uid", "gid"
+	ID     uint32
+}
+
+// Unmapped returns the numeric IDs of a container's options that a map lacks.
+// Names are resolved by its image.
+func Unmapped(c *engine.Container, m userns.Mapping) (list []UnmappedID) {
+	if c.Userns == "host" || m.IsZero() {
+		return nil
+	}
+	user, group, _ := strings.Cut(c.User, ":")
+	for i, text := range append([]string{user, group}, c.GroupAdd...) {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			continue
+		}
+		side, u := m.GID, UnmappedID{"--group-add " + text, "gid", uint32(n)}
+		if i < 2 {
+			u.Option = "--user " + c.User
+		}
+		if i == 0 {
+			side, u.Kind = m.UID, "uid"
+		}
+		if _, ok := side.ToHost(u.ID); !ok {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
+// MaxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
 const MaxSystemID = 999
 
 // Sides returns the two files with the word for their IDs.
@@ -289,7 +285,7 @@ func (f *Facts) NoWant() string {
 }
 
 // askNames looks up the accounts of the containers' host IDs, which may be in a
-// directory.
+// directory, all at once.
 func (f *Facts) askNames(ctx context.Context) {
 	var users, groups []uint32
 	for _, b := range f.Containers {
@@ -300,23 +296,23 @@ func (f *Facts) askNames(ctx context.Context) {
 			}
 		}
 	}
-	f.IDs.Users.ask(ctx, f.accounts, accounts.Passwd, users)
-	f.IDs.Groups.ask(ctx, f.accounts, accounts.Group, groups)
+	for db, ids := range map[accounts.DB][]uint32{accounts.Passwd: users, accounts.Group: groups} {
+		slices.Sort(ids)
+		var keys []string
+		for _, id := range slices.Compact(ids) {
+			keys = append(keys, strconv.FormatUint(uint64(id), 10))
+		}
+		f.accounts.Ask(ctx, db, keys...)
+	}
 }
 
 // users are uses of the ranges' IDs outside of containers.
 type users struct {
-	Processes []hostProcess
-	Err       error    // why the processes could not be looked at
-	Accounts  []string // what the name services know of some of the IDs
-	Asked     bool     // there is a name service behind the files
-	AskErr    error    // why it could not be asked
-}
-
-// A hostProcess is a process of the host that runs with IDs of the ranges.
-type hostProcess struct {
-	PID      int
-	UID, GID uint32
+	Processes map[string]string // owners by "/proc/PID": "100000:100000"
+	Err       error             // why the processes could not be looked at
+	Accounts  []string          // what the name services know of some of the IDs
+	Asked     bool              // there is a name service behind the files
+	AskErr    error             // why it could not be asked
 }
 
 // findUsers reads the owners of processes outside of user namespaces and
@@ -335,6 +331,7 @@ func (f *Facts) findUsers(ctx context.Context) {
 		f.Users.Err = err
 		return
 	}
+	f.Users.Processes = map[string]string{}
 	for _, e := range list {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || inside[pid] {
@@ -357,7 +354,7 @@ func (f *Facts) findUsers(ctx context.Context) {
 		if p, err := f.Proc.Mapping(pid); err == nil && p.Equal(want) || IsNotExist(err) || errors.Is(err, syscall.ESRCH) {
 			continue
 		}
-		f.Users.Processes = append(f.Users.Processes, hostProcess{pid, n.UID, n.GID})
+		f.Users.Processes[fmt.Sprintf("/proc/%d", pid)] = fmt.Sprintf("%d:%d", n.UID, n.GID)
 	}
 	for _, s := range []struct {
 		db accounts.DB

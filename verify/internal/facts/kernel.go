@@ -15,7 +15,6 @@ import (
 
 // A kernel is the state of the kernel and the boot configuration.
 type kernel struct {
-	procRoot  string
 	ProcSeen  bool // this /proc shows namespaces
 	NSUser    reading[string]
 	MaxUserns reading[string]
@@ -23,11 +22,9 @@ type kernel struct {
 
 	Gates reading[gates.Report]
 
-	// The results of a child with the configured map, and of one that joined
-	// the host's IPC namespace. notProbed is why there was none.
+	// Probe and ProbeIPC are the results of a child with the configured map, and
+	// of one that joined the host's IPC namespace.
 	Probe, ProbeIPC error
-	NotProbed       string
-	NotProbedIPC    string
 }
 
 // A bootConfig is a /boot/config-*.
@@ -37,18 +34,15 @@ type bootConfig struct {
 	Err    error
 }
 
-func (k kernel) ProcPath(name string) string { return path.Join(k.procRoot, name) }
-
 func (f *Facts) readKernel(context.Context) {
 	k := &f.Kernel
 	if !f.HasProc {
 		k.Configs = readBootConfigs(f.Host)
 		return
 	}
-	k.procRoot = f.Proc.Root
-	_, err := os.Lstat(k.ProcPath("self/ns"))
+	_, err := os.Lstat(f.ProcPath("self/ns"))
 	k.ProcSeen = err == nil
-	k.NSUser.Value, k.NSUser.Err = os.Readlink(k.ProcPath("self/ns/user"))
+	k.NSUser.Value, k.NSUser.Err = os.Readlink(f.ProcPath("self/ns/user"))
 	data, err := f.readProc("sys/user/max_user_namespaces")
 	k.MaxUserns = reading[string]{strings.TrimSpace(string(data)), err}
 }
@@ -57,17 +51,20 @@ func (f *Facts) readGates(ctx context.Context) {
 	f.Kernel.Gates.Value, f.Kernel.Gates.Err = gates.Read(ctx, f.Host)
 }
 
+// ProcPath is the path of a file of /proc on this machine.
+func (f *Facts) ProcPath(name string) string { return path.Join(f.Proc.Root, name) }
+
 // readProc reads a file of /proc.
 func (f *Facts) readProc(name string) ([]byte, error) {
 	data, err := usernskit.Host{Root: f.Proc.Root}.ReadFile(name)
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		pe.Path = path.Join(f.Proc.Root, pe.Path)
+		pe.Path = f.ProcPath(pe.Path)
 	}
 	return data, err
 }
 
-// noProbe is why no child can be started in the configured map, or "".
-func (f *Facts) noProbe() string {
+// NoProbe is why no child can be started in the configured map, or "".
+func (f *Facts) NoProbe() string {
 	if !f.Live {
 		return Offline
 	}
@@ -75,21 +72,15 @@ func (f *Facts) noProbe() string {
 }
 
 func (f *Facts) runProbe(ctx context.Context) {
-	if f.Kernel.NotProbed = f.noProbe(); f.Kernel.NotProbed == "" {
+	if f.NoProbe() == "" {
 		f.Kernel.Probe = probe.Mapping(ctx, f.IDs.Want())
 	}
 }
 
 func (f *Facts) runProbeIPC(ctx context.Context) {
-	k := &f.Kernel
-	if k.NotProbedIPC = f.noProbe(); k.NotProbedIPC != "" {
-		return
+	if f.NoProbe() == "" && f.Helper != (probe.Helper{}) {
+		f.Kernel.ProbeIPC = f.Helper.IPC(ctx, f.IDs.Want())
 	}
-	if f.Helper == (probe.Helper{}) {
-		k.NotProbedIPC = "this program gave no helper to try it with"
-		return
-	}
-	k.ProbeIPC = f.Helper.IPC(ctx, f.IDs.Want())
 }
 
 func readBootConfigs(h usernskit.Host) []bootConfig {
@@ -106,26 +97,14 @@ func readBootConfigs(h usernskit.Host) []bootConfig {
 			continue
 		}
 		c := bootConfig{File: "/boot/" + e.Name()}
-		c.Userns, c.Err = readBootConfig(h, c.File)
+		var data []byte
+		if data, c.Err = h.ReadFile(c.File); c.Err == nil && !strings.Contains(string(data), "CONFIG_") {
+			c.Err = errors.New("no kernel's configuration") // an empty file does not count
+		}
+		for line := range strings.Lines(string(data)) {
+			c.Userns = c.Userns || strings.TrimSpace(line) == "CONFIG_USER_NS=y"
+		}
 		configs = append(configs, c)
 	}
 	return configs
-}
-
-// readBootConfig reports whether a kernel's configuration has user namespaces.
-// An empty file does not count.
-func readBootConfig(h usernskit.Host, file string) (bool, error) {
-	data, err := h.ReadFile(file)
-	if err != nil {
-		return false, err
-	}
-	if !strings.Contains(string(data), "CONFIG_") {
-		return false, errors.New("no kernel's configuration")
-	}
-	for line := range strings.Lines(string(data)) {
-		if strings.TrimSpace(line) == "CONFIG_USER_NS=y" {
-			return true, nil
-		}
-	}
-	return false, nil
 }

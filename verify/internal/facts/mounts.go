@@ -33,28 +33,18 @@ func (t mountTable) At(p string) *mountinfo.Info {
 	return best
 }
 
-// A spot is a place inside a file system.
-type spot struct {
-	major, minor int
-	path         string // from the file system's own root
-}
-
-// spot returns the place of a path without symbolic links.
-func (t mountTable) spot(p string) (spot, bool) {
-	m := t.At(p)
-	if m == nil {
-		return spot{}, false
+// showing returns every path at which the table shows what another one has at a
+// path without symbolic links. Some may be hidden by another mount, which the
+// inode shows.
+func (t mountTable) showing(other mountTable, p string) (list []string) {
+	at := other.At(p)
+	if at == nil {
+		return nil
 	}
-	return spot{m.Major, m.Minor, path.Join(m.Root, strings.TrimPrefix(p, m.Mountpoint))}, true
-}
-
-// paths returns every path at which the table shows a spot. Some may be hidden
-// by another mount, which the inode shows.
-func (t mountTable) paths(s spot) []string {
-	var list []string
+	inside := path.Join(at.Root, strings.TrimPrefix(p, at.Mountpoint)) // from the file system's own root
 	for _, m := range t {
-		if m.Major == s.major && m.Minor == s.minor && Within(s.path, m.Root) {
-			list = append(list, path.Join(m.Mountpoint, strings.TrimPrefix(s.path, strings.TrimSuffix(m.Root, "/"))))
+		if m.Major == at.Major && m.Minor == at.Minor && Within(inside, m.Root) {
+			list = append(list, path.Join(m.Mountpoint, strings.TrimPrefix(inside, strings.TrimSuffix(m.Root, "/"))))
 		}
 	}
 	return list
@@ -108,21 +98,24 @@ func (s Source) Owner(uid, gid uint32) (u, g uint32, ok bool) {
 
 // readMounts reads what containers have mounted, by their first processes.
 func (f *Facts) readMounts(context.Context) {
-	f.Disk.Inside = map[string]*inside{}
-	for _, b := range f.Containers {
-		p, ok := b.First()
+	for i := range f.Containers {
+		b := &f.Containers[i]
+		first, ok := b.First()
 		if !ok {
 			continue
 		}
-		in := f.lookInside(b, p.PID)
-		for i := 0; in.Mounts.Err != nil && i < len(b.Processes); i++ {
-			in = f.lookInside(b, b.Processes[i].PID) // a zombie has no mounts
+		alive := false
+		for _, p := range append([]userns.Process{first}, b.Processes...) {
+			b.Inside = f.lookInside(*b, p.PID)
+			if b.Inside.Mounts.Err == nil {
+				break
+			}
+			alive = alive || f.alive(p.PID) // a zombie has no mounts
 		}
-		if in.Mounts.Err != nil && !slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return f.alive(p.PID) }) {
+		if b.Inside.Mounts.Err != nil && !alive {
+			b.Inside = nil
 			f.Passing++
-			continue // it has ended
 		}
-		f.Disk.Inside[b.ID] = in
 	}
 }
 
@@ -191,11 +184,10 @@ func (f *Facts) mountsOf(process string) (r reading[mountTable]) {
 func (d *disk) findSockets(in *inside, proc string) {
 	in.Unseen = d.SocketsErr
 	for _, s := range d.Sockets {
-		at, ok := d.Mounts.Value.spot(s.Path)
-		if !ok || s.Ino == 0 {
-			continue
+		if s.Ino == 0 {
+			continue // it is SocketsErr
 		}
-		for _, p := range in.Mounts.Value.paths(at) {
+		for _, p := range in.Mounts.Value.showing(d.Mounts.Value, s.Path) {
 			info, err := os.Lstat(path.Join(proc, "root", p))
 			switch {
 			case err == nil:

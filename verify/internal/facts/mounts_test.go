@@ -44,9 +44,6 @@ func TestTheFileSystemThatAPathIsOn(t *testing.T) {
 
 func TestWhereAContainerSeesASpotOfTheHost(t *testing.T) {
 	host := table(t, hostMounts)
-	sock, ok := host.spot("/run/docker.sock")
-	require.True(t, ok)
-	assert.Equal(t, spot{0, 21, "/docker.sock"}, sock)
 	for name, c := range map[string]struct {
 		mounts string
 		want   []string
@@ -60,10 +57,10 @@ func TestWhereAContainerSeesASpotOfTheHost(t *testing.T) {
 		"the whole host":                  {"2 1 8:1 / /host rw - ext4 /dev/sda1 rw\n3 2 0:21 / /host/run rw - tmpfs tmpfs rw\n", []string{"/host/run/docker.sock"}},
 		"the root without submounts":      {"2 1 8:1 / /host rw - ext4 /dev/sda1 rw\n", nil},
 	} {
-		assert.Equal(t, c.want, table(t, c.mounts).paths(sock), name)
+		assert.Equal(t, c.want, table(t, c.mounts).showing(host, "/run/docker.sock"), name)
 	}
-	deep, _ := host.spot("/var/lib/docker/x")
-	assert.Equal(t, spot{8, 2, "/var/lib/docker/x"}, deep)
+	deep := table(t, "2 1 8:2 /var/lib /x rw - xfs /dev/sda2 rw\n").showing(host, "/var/lib/docker/x")
+	assert.Equal(t, []string{"/x/docker/x"}, deep)
 }
 
 // The source of a bind mount is an idmapped mount of the host: stat(2) of it shows

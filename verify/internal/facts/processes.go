@@ -31,49 +31,43 @@ type scan struct {
 	Namespaces map[uint64]bool
 }
 
-func readProcesses(ctx context.Context, proc userns.FS, deep bool) scan {
-	s := scan{Failed: map[int]error{}, Namespaces: map[uint64]bool{}, childless: map[int]bool{}}
-	for p, err := range proc.Processes(ctx, userns.Options{Deep: deep, Coverage: &s.Coverage}) {
-		if err != nil {
+func (f *Facts) readProcesses(ctx context.Context) {
+	f.Scan = scan{Failed: map[int]error{}, Namespaces: map[uint64]bool{}, childless: map[int]bool{}}
+	s := &f.Scan
+	for p, err := range f.Proc.Processes(ctx, userns.Options{Deep: f.Deep, Coverage: &s.Coverage}) {
+		switch {
+		case err != nil:
 			s.Failed[p.PID] = err
-			continue
-		}
-		// A removed control group has only zombies in it. Its name alone proves
-		// nothing: it can be chosen.
-		if p.State == 'Z' && strings.HasSuffix(p.Cgroup, " (deleted)") {
+		case p.State == 'Z' && strings.HasSuffix(p.Cgroup, " (deleted)"):
+			// A removed control group has only zombies in it. Its name alone proves
+			// nothing: it can be chosen.
 			s.Coverage.Vanished++
-			continue
+		default:
+			s.processes = append(s.processes, p)
 		}
-		s.processes = append(s.processes, p)
 	}
 	for _, p := range s.processes {
 		if p.UserNS != 0 && p.UserNS != s.Coverage.UserNS {
 			s.Namespaces[p.UserNS] = true
 		}
 	}
-	for shim, err := range proc.Shims(ctx) {
+	for shim, err := range f.Proc.Shims(ctx) {
 		if err != nil {
 			s.ShimsErr = err
 			continue
 		}
 		s.Shims = append(s.Shims, shim)
-		// proc_pid_task_children(5)
-		children, err := os.ReadFile(path.Join(ProcRoot(proc), fmt.Sprintf("%d/task/%[1]d/children", shim.PID)))
-		s.childless[shim.PID] = err == nil && len(strings.TrimSpace(string(children))) == 0 || IsNotExist(err) && !Exists(path.Join(ProcRoot(proc), strconv.Itoa(shim.PID)))
+		children, err := f.children(shim)
+		_, gone := os.Lstat(f.ProcPath(strconv.Itoa(shim.PID)))
+		s.childless[shim.PID] = err == nil && len(children) == 0 || IsNotExist(err) && gone != nil
 	}
-	return s
 }
 
-func ProcRoot(proc userns.FS) string {
-	if proc.Root == "" {
-		return "/proc"
-	}
-	return proc.Root
-}
-
-func Exists(name string) bool {
-	_, err := os.Lstat(name)
-	return err == nil
+// children returns the processes that a shim has started and holds,
+// proc_pid_task_children(5).
+func (f *Facts) children(shim userns.Shim) ([]string, error) {
+	data, err := f.readProc(fmt.Sprintf("%d/task/%[1]d/children", shim.PID))
+	return strings.Fields(string(data)), err
 }
 
 // Gaps describes what the scan could not see.
@@ -113,6 +107,7 @@ type Container struct {
 	Plugin    *engine.Plugin    // a managed plugin that Docker lists
 	Processes []userns.Process
 	Shim      *userns.Shim
+	Inside    *inside // what it has mounted; nil where it has ended
 	// Other is the container's daemon, if it is another one; OtherErr is why
 	// that is not known.
 	Other    string
@@ -129,10 +124,6 @@ func (b Container) String() string {
 		return b.Plugin.Name
 	}
 	return engine.ShortID(b.ID)
-}
-
-func (b Container) Holds(pid int) bool {
-	return slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return p.PID == pid })
 }
 
 // First returns the container's first process, if known.
@@ -217,7 +208,7 @@ func (f *Facts) sortContainers() {
 // group, as the /proc that is looked at shows it, or if a control group
 // namespace hides that, by the files that Docker mounts into each container.
 func (f *Facts) findSelf(listed func(string) bool) string {
-	self, err := os.Readlink(path.Join(f.Proc.Root, "self"))
+	self, err := os.Readlink(f.ProcPath("self"))
 	pid, bad := strconv.Atoi(self)
 	if err != nil || bad != nil {
 		return ""
@@ -234,11 +225,11 @@ func (f *Facts) findSelf(listed func(string) bool) string {
 			}
 		}
 	}
-	if id == "" || f.Engine != nil && f.NoEngine == nil && !listed(id) {
+	if id == "" || f.live() && !listed(id) {
 		return ""
 	}
 	// A process beside it in the same control group is not the auditor.
-	mine, err := os.Readlink(path.Join(f.Proc.Root, self, "ns/mnt"))
+	mine, err := os.Readlink(f.ProcPath(self + "/ns/mnt"))
 	if err != nil {
 		return ""
 	}
@@ -246,7 +237,7 @@ func (f *Facts) findSelf(listed func(string) bool) string {
 		if p.ContainerID != id || p.PID == pid {
 			continue
 		}
-		if theirs, err := os.Readlink(path.Join(f.Proc.Root, strconv.Itoa(p.PID), "ns/mnt")); theirs != mine && !IsNotExist(err) {
+		if theirs, err := os.Readlink(f.ProcPath(strconv.Itoa(p.PID) + "/ns/mnt")); theirs != mine && !IsNotExist(err) {
 			return ""
 		}
 	}
@@ -257,36 +248,37 @@ func (f *Facts) findSelf(listed func(string) bool) string {
 type Foreign struct {
 	Owner      string // "containerd (namespace default)", "podman"
 	Containers int
-	HostRoot   int  // of these, with a process that is not remapped, or that can become root of the host
-	Nobodys    bool // neither a control group nor a shim shows whose they are
+	HostRoot   int            // of these, with a process that is not remapped, or that can become root of the host
+	Nobodys    bool           // neither a control group nor a shim shows whose they are
+	First      userns.Process // the first such process
 
-	First userns.Process // the first such process
-	ids   map[string]bool
-	root  map[string]bool
+	root map[string]bool // by container ID: is counted in HostRoot
 }
 
 func (f *Facts) addForeign(all map[string]*Foreign, p userns.Process, shim *userns.Shim) {
-	owner := p.Runtime
+	owner, nobodys := p.Runtime, false
 	switch {
 	case shim != nil && shim.Namespace != "":
 		owner = "containerd (namespace " + shim.Namespace + ")"
 	case owner == "":
-		owner = "another program"
+		owner, nobodys = "another program", true
 	}
-	nobodys := owner == "another program"
 	g := all[owner]
 	if g == nil {
-		g = &Foreign{Owner: owner, Nobodys: nobodys, ids: map[string]bool{}, root: map[string]bool{}}
+		g = &Foreign{Owner: owner, Nobodys: nobodys, root: map[string]bool{}}
 		all[owner] = g
 	}
-	g.ids[p.ContainerID] = true
-	if _, root := p.Mapping.UID.ToContainer(0); root || f.Scan.InHostNS(p) {
-		if len(g.root) == 0 {
+	counted, seen := g.root[p.ContainerID]
+	if !seen {
+		g.Containers++
+		g.root[p.ContainerID] = false
+	}
+	if _, root := p.Mapping.UID.ToContainer(0); !counted && (root || f.Scan.InHostNS(p)) {
+		if g.HostRoot++; g.HostRoot == 1 {
 			g.First = p
 		}
 		g.root[p.ContainerID] = true
 	}
-	g.Containers, g.HostRoot = len(g.ids), len(g.root)
 }
 
 // addNamed adds the containers of other shims whose ID is a name, as from "ctr
@@ -297,13 +289,10 @@ func (f *Facts) addNamed(all map[string]*Foreign) {
 		if f.isDockers(s) || s.UID != 0 || s.In.ContainerID != "" || userns.ParseCgroup([]byte("0::/"+s.ContainerID)).ContainerID != "" {
 			continue
 		}
-		children, err := f.readProc(fmt.Sprintf("%d/task/%[1]d/children", s.PID))
-		if err != nil {
-			continue
-		}
-		for _, child := range strings.Fields(string(children)) {
+		children, _ := f.children(s)
+		for _, child := range children {
 			p := userns.Process{Container: userns.Container{ContainerID: s.ContainerID}}
-			ns, err := os.Readlink(path.Join(ProcRoot(f.Proc), child, "ns/user"))
+			ns, err := os.Readlink(f.ProcPath(child + "/ns/user"))
 			if _, bad := fmt.Sscanf(ns, "user:[%d]", &p.UserNS); err != nil || bad != nil {
 				continue // it has ended
 			}
@@ -347,30 +336,18 @@ func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 
 // Orphans are the running containers that the daemon does not list.
 func (f *Facts) Orphans() []Container {
-	var list []Container
-	if f.Engine == nil || f.NoEngine != nil {
+	if !f.live() {
 		return nil
 	}
-	for _, b := range f.Containers {
-		if b.Docker == nil && b.Plugin == nil && b.Other == "" && b.OtherErr == nil {
-			list = append(list, b)
-		}
-	}
-	return list
+	return slices.DeleteFunc(slices.Clone(f.Containers), func(b Container) bool {
+		return b.Docker != nil || b.Plugin != nil || b.Other != "" || b.OtherErr != nil
+	})
 }
 
 // ForeignProcesses returns the processes in user namespaces of others than
 // Docker.
 func (f *Facts) ForeignProcesses() []userns.Process {
-	ours := map[string]bool{}
-	for _, b := range f.Containers {
-		ours[b.ID] = true
-	}
-	var list []userns.Process
-	for _, p := range f.Scan.processes {
-		if !ours[p.ContainerID] && !f.Scan.InHostNS(p) {
-			list = append(list, p)
-		}
-	}
-	return list
+	return slices.DeleteFunc(slices.Clone(f.Scan.processes), func(p userns.Process) bool {
+		return f.Scan.InHostNS(p) || slices.ContainsFunc(f.Containers, func(b Container) bool { return b.ID == p.ContainerID })
+	})
 }

@@ -3,8 +3,6 @@ package facts
 import (
 	"context"
 	"fmt"
-	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +36,7 @@ func (f *Facts) readContainers(ctx context.Context) {
 	}
 	seen := map[string]int{} // looks in a row
 	for look := range lookMax {
-		f.Scan = readProcesses(ctx, f.Proc, f.Deep)
+		f.readProcesses(ctx)
 		f.sortContainers()
 		misfits := f.misfits()
 		next := map[string]int{}
@@ -85,11 +83,11 @@ func (f *Facts) misfits() []misfit {
 				list = append(list, misfit{fmt.Sprint("starting ", p.PID), b.ID, p.PID})
 			}
 		}
-		if f.Engine != nil && f.NoEngine == nil && b.Docker == nil && b.Plugin == nil {
+		if f.live() && b.Docker == nil && b.Plugin == nil {
 			list = append(list, misfit{"unlisted " + b.ID, b.ID, 0})
 		}
 	}
-	if f.Engine == nil || f.NoEngine != nil {
+	if !f.live() {
 		return list
 	}
 	for _, c := range f.Engine.Containers {
@@ -110,15 +108,13 @@ func (f *Facts) isEntering(p userns.Process) bool {
 // FirstIsElsewhere reports whether a container's first process, by the daemon,
 // exists and is not among the container's processes.
 func (f *Facts) FirstIsElsewhere(id string) bool {
-	for _, b := range f.Containers {
-		if b.ID == id && b.Docker != nil {
-			if len(b.Processes) == 0 {
-				return true
-			}
-			return !b.Holds(b.Docker.PID) && f.alive(b.Docker.PID)
-		}
+	i := slices.IndexFunc(f.Containers, func(b Container) bool { return b.ID == id && b.Docker != nil })
+	if i < 0 {
+		return false
 	}
-	return false
+	b := f.Containers[i]
+	first := slices.ContainsFunc(b.Processes, func(p userns.Process) bool { return p.PID == b.Docker.PID })
+	return len(b.Processes) == 0 || !first && f.alive(b.Docker.PID)
 }
 
 // IsPassing reports whether a container came or went during the looks.
@@ -155,7 +151,7 @@ func (f *Facts) dropPassing(list []misfit) {
 
 // alive reports whether a process exists and is not a zombie.
 func (f *Facts) alive(pid int) bool {
-	data, err := os.ReadFile(path.Join(ProcRoot(f.Proc), strconv.Itoa(pid), "status"))
+	data, err := f.readProc(strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return !IsNotExist(err)
 	}

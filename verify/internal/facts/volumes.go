@@ -154,7 +154,7 @@ func (f *Facts) Remapped() iter.Seq2[Container, userns.Process] {
 	return func(yield func(Container, userns.Process) bool) {
 		for _, b := range f.Containers {
 			p, ok := b.First()
-			if ok && !f.Scan.InHostNS(p) && f.Disk.Inside[b.ID] != nil && !yield(b, p) {
+			if ok && !f.Scan.InHostNS(p) && b.Inside != nil && !yield(b, p) {
 				return
 			}
 		}
@@ -167,7 +167,7 @@ func (f *Facts) askMounts(ctx context.Context) {
 		return
 	}
 	for b, p := range f.Remapped() {
-		sources := f.Disk.Inside[b.ID].Sources
+		sources := b.Inside.Sources
 		who, ok := credential(p)
 		if !ok || len(sources) == 0 {
 			continue // owners and modes have to suffice
@@ -205,7 +205,7 @@ func credential(p userns.Process) (c probe.Credential, ok bool) {
 func (f *Facts) readOwners(ctx context.Context) {
 	f.Walks = map[string]*walk{}
 	for b, p := range f.Remapped() {
-		for _, s := range f.Disk.Inside[b.ID].Sources {
+		for _, s := range b.Inside.Sources {
 			if s.Type != "volume" || f.Walks[s.Source] != nil {
 				continue
 			}
