@@ -37,6 +37,12 @@ func (c Cmdline) initArgs() (text string, ok bool) {
 	return string(c)[all[n].to:], true
 }
 
+// anyArg reports whether one of the kernel's arguments is such a one.
+func anyArg(line string, is func(Arg) bool) bool {
+	all, n := split(line)
+	return slices.ContainsFunc(all[:n], func(t token) bool { return is(t.Arg) })
+}
+
 // sameInit reports whether init gets the same of both lines.
 func sameInit(a, b Cmdline) bool {
 	textA, _ := a.initArgs()
@@ -205,17 +211,9 @@ func (a Arg) equal(b Arg) bool {
 }
 
 // sameName is parameq() of kernel/params.c: "-" equals "_".
-func sameName(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if a[i] != b[i] && (a[i] != '-' && a[i] != '_' || b[i] != '-' && b[i] != '_') {
-			return false
-		}
-	}
-	return true
-}
+func sameName(a, b string) bool { return underscores(a) == underscores(b) }
+
+func underscores(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // isVariable reports whether a name is "$word" or "${word}...", whose value
 // GRUB or the shell knows.

@@ -174,7 +174,7 @@ const accumulating = " acpi_osi blacklist console crashkernel dyndbg earlycon ea
 // accumulates reports whether replacing one argument of that name could lose
 // another that the machine needs.
 func accumulates(name string) bool {
-	name = strings.ReplaceAll(name, "-", "_")
+	name = underscores(name)
 	return strings.Contains(accumulating, " "+name+" ") ||
 		strings.HasPrefix(name, "inst.") || strings.HasPrefix(name, "rd.luks.") ||
 		strings.HasSuffix(name, ".dyndbg")
@@ -183,7 +183,7 @@ func accumulates(name string) bool {
 // group is the key under which arguments are replaced together. hugepages=
 // refers to the hugepagesz= before it, so the two are one sequence.
 func group(name string) string {
-	name = strings.ReplaceAll(name, "-", "_")
+	name = underscores(name)
 	if name == "hugepages" {
 		return "hugepagesz"
 	}
@@ -250,14 +250,7 @@ func splices(text string, list []splice) string {
 }
 
 // isIn reports whether a line has one of the names.
-func (o op) isIn(line string) bool {
-	for a := range Cmdline(line).Args() {
-		if o.names(a) {
-			return true
-		}
-	}
-	return false
-}
+func (o op) isIn(line string) bool { return anyArg(line, o.names) }
 
 // on returns what o does to a line. Only adding can fail: nothing can follow a
 // quote that is never closed.
@@ -344,14 +337,7 @@ func absent(text string, words []word) (out []word) {
 	return out
 }
 
-func holds(text string, want Arg) bool {
-	for a := range Cmdline(text).Args() {
-		if a.equal(want) {
-			return true
-		}
-	}
-	return false
-}
+func holds(text string, want Arg) bool { return anyArg(text, want.equal) }
 
 // holdsCoupled reports whether a line has the coupled ones of words in one
 // sequence.

@@ -323,11 +323,8 @@ func (s *site) stores() []Place {
 	const all = "every kernel"
 	var list []Place
 	if s.Kind == KindGRUB || s.Kind == KindGRUBBLS {
-		for _, name := range s.shell {
+		for _, name := range s.sourceNames() {
 			list = append(list, Place{Path: name, What: grubVariable, For: all})
-		}
-		if s.dropIn != "" && s.Read(s.dropIn) == nil {
-			list = append(list, Place{Path: s.dropIn, What: grubVariable, For: all})
 		}
 	}
 	if s.envPath != "" && s.Kind == KindGRUBBLS && bytes.Contains(s.Read(s.envPath), []byte("\nkernelopts=")) {

@@ -112,15 +112,20 @@ func (p *planner) onShell() ([]op, error) {
 	return ops, p.reviewShell(ops, files)
 }
 
-// sources parses what grub-mkconfig sources, in order, the files in after with
-// their planned bytes.
-func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) {
+// sourceNames are the files that grub-mkconfig sources, and our own.
+func (s *site) sourceNames() []string {
 	names := slices.Clone(s.shell)
 	if s.dropIn != "" && !slices.Contains(names, s.dropIn) {
 		names = append(names, s.dropIn)
 		slices.Sort(names) // as the glob does; the main file is first
 	}
-	for _, name := range names {
+	return names
+}
+
+// sources parses what grub-mkconfig sources, in order, the files in after with
+// their planned bytes.
+func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) {
+	for _, name := range s.sourceNames() {
 		src, planned := after[name]
 		if !planned {
 			src = s.Read(name)
@@ -308,12 +313,7 @@ func expandGRUB(text string, vars map[string]string) string {
 
 // opaque reports whether a line still has a variable in it.
 func opaque(text string) bool {
-	for a := range Cmdline(text).Args() {
-		if isVariable(a.Name) {
-			return true
-		}
-	}
-	return false
+	return anyArg(text, func(a Arg) bool { return isVariable(a.Name) })
 }
 
 // grubCfg is what we read of a grub.cfg; nothing ever writes to one.

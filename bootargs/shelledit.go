@@ -93,7 +93,7 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	for i, s := range steps {
 		p := o
 		if i > 0 {
-			if p = o.earlier(); p.words == nil {
+			if p = o.earlier(); len(p.words) == 0 {
 				break
 			}
 		}
@@ -174,17 +174,11 @@ func (v shellValue) behind(w word) error {
 // lost returns the first argument of o that the kernel does not find in text, a
 // whole value.
 func (o op) lost(text string) (word, bool) {
-	for _, w := range o.words {
-		ok := true
-		switch o.verb {
-		case verbSet, verbAppend:
-			ok = holds(text, w.Arg)
-		case verbAdd:
-			_, ok = Cmdline(text).Effective(w.Name)
-		}
-		if !ok {
-			return w, true
-		}
+	if o.verb == verbSet {
+		o.verb = verbAppend
+	}
+	if left := o.missingFrom(text).words; len(left) > 0 && !o.removes() {
+		return left[0], true
 	}
 	return word{}, false
 }
@@ -222,17 +216,11 @@ func (o op) replacesGroup() bool {
 
 // earlier is what o does to the assignments on which the last one builds.
 func (o op) earlier() op {
-	switch o.verb {
-	case verbRemove, verbRemoveExact:
+	switch {
+	case o.removes():
 		return o
-	case verbSet:
-		p := op{verb: verbRemove}
-		for _, w := range o.words {
-			if accumulates(w.Name) {
-				p.words = append(p.words, w)
-			}
-		}
-		return p
+	case o.verb == verbSet:
+		return op{verbRemove, slices.DeleteFunc(slices.Clone(o.words), func(w word) bool { return !accumulates(w.Name) })}
 	}
 	return op{}
 }
