@@ -2,6 +2,7 @@ package bootargs
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -49,20 +50,13 @@ func owned(s *site) bool {
 		{id: "ubuntu-core", why: "the boot partition belongs to snapd", command: []string{"snap", "set", "system", "system.kernel.append="}},
 		{file: "/usr/bin/abroot", why: "ABRoot makes the entries of each root", command: []string{"abroot", "kargs", "edit"}},
 	} {
-		evidence := ""
-		switch {
-		case o.id != "" && s.release.ID == o.id:
+		evidence := o.file
+		if o.id != "" && s.release.ID == o.id {
 			evidence = "the distribution is " + o.id
-		case o.file != "" && s.Exists(o.file):
-			evidence = o.file
-		default:
+		} else if o.file == "" || !s.Exists(o.file) {
 			continue
 		}
-		kind := o.kind
-		if kind == KindUnknown {
-			kind = KindOther
-		}
-		return own(kind, evidence, o.why, o.command...)
+		return own(cmp.Or(o.kind, KindOther), evidence, o.why, o.command...)
 	}
 	return false
 }
@@ -174,18 +168,17 @@ func (s *site) loadShell() {
 // dropInName is our own file in grub.d. Deleting it undoes its edits. Its name
 // must sort after every file that assigns the variable.
 func (s *site) dropInName() string {
-	last := ""
-	for _, name := range s.shell {
-		if name != defaultGrub && !ownDropIn(name) && mayAssign(s.Read(name)) {
-			last = name
+	last, name := "", dropInDir+"/99-usernskit.cfg"
+	for _, other := range s.shell {
+		if other != defaultGrub && !ownDropIn(other) && mayAssign(s.Read(other)) {
+			last = other
 		}
 	}
-	for _, name := range s.shell {
-		if ownDropIn(name) && name > last {
-			return name
+	for _, own := range s.shell {
+		if ownDropIn(own) && own > last {
+			return own
 		}
 	}
-	name := dropInDir + "/99-usernskit.cfg"
 	for prefix := "zz"; name <= last && len(prefix) < 200; prefix += "z" {
 		name = dropInDir + "/" + prefix + "-usernskit.cfg"
 	}

@@ -73,11 +73,8 @@ func Status(ctx context.Context, h usernskit.Host, want ...string) (Report, erro
 	case s.hasLineStore():
 		s.statusLine(&r, w)
 	}
-	if err != nil {
+	if err = cmp.Or(err, s.Err); err != nil {
 		return Report{}, err
-	}
-	if s.Err != nil {
-		return Report{}, s.Err
 	}
 	r.State = StateNone
 	if len(want) > 0 {
@@ -109,32 +106,29 @@ func place(path, what, line string, want []Arg) Place {
 
 // judge puts the places together.
 func (r Report) judge() State {
-	configured := slices.Clone(r.Entries)
-	for _, p := range []Place{r.Default, r.Future} {
-		if p.Where() != "" {
-			configured = append(configured, p)
-		}
-	}
+	configured := slices.DeleteFunc(append(slices.Clone(r.Entries), r.Default, r.Future), func(p Place) bool { return p.Where() == "" })
 	count := map[State]int{}
 	for _, p := range configured {
 		count[p.State]++
 	}
+	running := StateCannotTell
+	if r.Running.Where() != "" {
+		running = r.Running.State
+	}
 	switch n := len(configured); {
-	case n == 0 && r.Loader.Kind == KindUnknown && r.Running.State == StateMissing && r.Running.Where() != "":
-		return StateMissing
-	case n == 0:
+	case n == 0 && (r.Loader.Kind != KindUnknown || running != StateMissing):
 		return StateCannotTell
 	case count[StateOverridden] > 0:
 		return StateOverridden
-	case count[StateActive] == n && r.Running.State == StateActive && r.Running.Where() != "":
+	case n > 0 && count[StateActive] == n && running == StateActive:
 		return StateActive
-	case count[StateActive] == n:
+	case n > 0 && count[StateActive] == n:
 		return StatePendingReboot
 	case count[StateActive] > 0 && count[StateMissing] > 0:
 		return StatePartial
 	case count[StateCannotTell] > 0:
 		return StateCannotTell
-	case r.Running.State == StateActive && r.Running.Where() != "":
+	case running == StateActive:
 		return StatePartial // until the next boot
 	}
 	return StateMissing
@@ -152,10 +146,7 @@ func (s *site) statusGRUB(r *Report, want []Arg) error {
 		if where == "" || ours.text == "" && theirs.text != "" {
 			where, what = theirs.file, grubDefaultVariable
 		}
-		if where == "" {
-			where = defaultGrub
-		}
-		r.Future = place(where, what, strings.TrimSpace(ours.text+" "+theirs.text), want)
+		r.Future = place(cmp.Or(where, defaultGrub), what, strings.TrimSpace(ours.text+" "+theirs.text), want)
 		if s.stopsAt(files...) != nil || (ours.unknown || theirs.unknown) && r.Future.State != StateActive {
 			r.Future.State = StateCannotTell
 		}
@@ -200,8 +191,7 @@ func (s *site) statusEntries(r *Report, want []Arg) {
 		r.Future = place(s.kernel, "", strings.TrimSpace(string(s.Read(s.kernel))), want)
 	case grub && shared:
 		r.Future = place(s.envPath, "kernelopts", strings.TrimSpace(s.vars["kernelopts"]), want)
-	case len(s.entries) > 0 && s.entries[0].version == "":
-		r.Future = Place{} // written by hand, for whatever kernel is there
+	case len(s.entries) > 0 && s.entries[0].version == "": // written by hand, for whatever kernel is there
 	case r.Running.Where() != "":
 		r.Future = r.Running // kernel-install's fallback
 	default:
