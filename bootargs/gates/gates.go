@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,13 +66,7 @@ func (stateNames) Names() (string, []string) {
 
 // Shut returns the gates that keep user namespaces from working.
 func (r Report) Shut() []Gate {
-	var list []Gate
-	for _, gate := range r.List {
-		if gate.State == StateShut {
-			list = append(list, gate)
-		}
-	}
-	return list
+	return slices.DeleteFunc(slices.Clone(r.List), func(g Gate) bool { return g.State != StateShut })
 }
 
 // maxUserNamespaces is what Plan sets user.max_user_namespaces to. Each
@@ -114,8 +109,9 @@ func (r *reader) report(ctx context.Context) Report {
 	case r.Exists("/proc/self/ns") && !r.Exists("/proc/self/ns/user"):
 		add(Gate{Name: "CONFIG_USER_NS", State: StateShut, Text: "this kernel is built without user namespaces: another kernel is needed"})
 	}
-	for _, arg := range eraArgs[era] {
-		add(r.argGate(ctx, arg, era))
+	args, why := era.args()
+	for _, name := range args {
+		add(r.argGate(ctx, name, why, era))
 	}
 	if files := r.sysctlFiles(nil); era != beforeUserNS && era != el72 {
 		add(r.limitGate(files, "user.max_user_namespaces", leastUserNamespaces, era != notEL7))
@@ -198,24 +194,22 @@ func enterprise7(r distro.Release, kernel string) era {
 	return [...]era{beforeUserNS, beforeUserNS, el72, el72, el74, el74, el76}[min(minor, 6)]
 }
 
-// eraArgs are the kernel arguments that an era needs.
-var eraArgs = map[era][]string{
-	el72:    {"user_namespace.enable=1"},
-	el74:    {"namespace.unpriv_enable=1"},
-	someEL7: {"user_namespace.enable=1", "namespace.unpriv_enable=1"},
+// args are the kernel arguments that an era needs, and why.
+func (e era) args() (args []string, why string) {
+	const enable, unpriv = "user_namespace.enable", "namespace.unpriv_enable"
+	switch e {
+	case el72:
+		return []string{enable}, "the kernels of EL 7.2 and 7.3 have user namespaces switched off without it"
+	case el74:
+		return []string{unpriv}, "the kernels of EL 7.4 and 7.5 refuse mount namespaces inside user namespaces without it"
+	case someEL7:
+		return []string{enable, unpriv}, "kernels of EL 7.2 to 7.5 need it and others ignore it; which kernel this is could not be read"
+	}
+	return nil, ""
 }
 
-func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
-	name, value, _ := strings.Cut(arg, "=")
-	gate := Gate{Name: name, Arg: true, Want: value, State: StateShut}
-	switch era {
-	case someEL7:
-		gate.Text = "kernels of EL 7.2 to 7.5 need it and others ignore it; which kernel this is could not be read"
-	case el72:
-		gate.Text = "the kernels of EL 7.2 and 7.3 have user namespaces switched off without it"
-	default:
-		gate.Text = "the kernels of EL 7.4 and 7.5 refuse mount namespaces inside user namespaces without it"
-	}
+func (r *reader) argGate(ctx context.Context, name, why string, era era) Gate {
+	gate := Gate{Name: name, Arg: true, Want: "1", State: StateShut, Text: why}
 	now := r.Read("/proc/cmdline")
 	if a, ok := bootargs.Cmdline(string(now)).Effective(name); ok {
 		gate.Now = a.Value
@@ -226,22 +220,19 @@ func (r *reader) argGate(ctx context.Context, arg string, era era) Gate {
 	if param := r.Read("/sys/module/user_namespace/parameters/enable"); param != nil && era == el72 {
 		gate.Now = strings.TrimSpace(string(param)) // "Y": as the kernel shows it
 	}
-	plan, err := bootargs.PlanEdit(ctx, r.h, bootargs.Edit{Set: []string{arg}})
+	plan, err := bootargs.PlanEdit(ctx, r.h, bootargs.Edit{Set: []string{name + "=1"}})
 	if err != nil {
 		gate.Text += "; where it is configured could not be read: " + err.Error()
 	}
+	configured := err == nil && plan.Empty() && len(plan.Actions) == 0
+	if configured {
+		gate.AtBoot = "1"
+	}
 	switch {
-	case notOurs(err):
-		if truthy(gate.Now) {
-			gate.State = StateOpen
-		}
-	case err != nil:
+	case err != nil && !notOurs(err):
 		gate.State = StateUnknown
-	case plan.Empty() && len(plan.Actions) == 0: // configured
-		gate.AtBoot = value
-		if now == nil || truthy(gate.Now) {
-			gate.State = StateOpen
-		}
+	case truthy(gate.Now) && (configured || err != nil), configured && now == nil:
+		gate.State = StateOpen
 	}
 	return gate
 }
