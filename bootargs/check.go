@@ -201,6 +201,8 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 		return fmt.Sprintf("%s reads %s, which does not exist", name, c.files[slices.IndexFunc(c.files, missing)]), false
 	case f.functions[name] || is(shBuiltins+everywhere) || isBash && is(bashBuiltins) || s.program(name):
 		return "", false
+	case strings.HasPrefix(name, "\ufeff"):
+		return "the file begins with a byte order mark, which sh takes for a part of the first word", true
 	case c.arg == "=" || strings.HasPrefix(c.arg, "=") && syntax.ValidName(name):
 		return fmt.Sprintf("it runs a command %s: are there blanks around '='?", name), true
 	case strings.Contains(name, "="):

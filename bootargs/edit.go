@@ -289,6 +289,8 @@ func remove(text string, out func(Arg) bool) (list []splice) {
 		switch {
 		case isVariable(t.Name) || !out(t.Arg):
 			kept = true
+		case len(list) > 0 && list[len(list)-1].at+list[len(list)-1].del == before:
+			list[len(list)-1].del += t.to - before
 		case kept:
 			list = append(list, splice{at: before, del: t.to - before})
 		case i+1 < len(all):

@@ -337,6 +337,41 @@ func TestRemoveReachesOurOwnBlock(t *testing.T) {
 	assert.ErrorIs(t, err, ErrUnsupportedSyntax, "that is not in our block")
 }
 
+// The main file cannot be edited, and what we added is in our drop-in alone.
+func TestRemoveReachesOurDropIn(t *testing.T) {
+	for name, main := range map[string]string{
+		"a condition":    "if true; then GRUB_CMDLINE_LINUX=a; fi\n",
+		"a sourced file": ". /etc/default/other\nGRUB_CMDLINE_LINUX=\"$X\"\n",
+		"a command":      "GRUB_CMDLINE_LINUX=\"a $(cat /etc/default/other)\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/other --\nX=1\n-- etc/default/grub.d/README --\n-- etc/default/grub --\n"+main)
+			before := hosttest.Snapshot(t, h)
+			for _, e := range []Edit{{Set: []string{arg, "x=1"}}, {Remove: []string{"x"}}, {RemoveExact: []string{arg}}} {
+				plan, err := PlanEdit(t.Context(), h, e)
+				require.NoError(t, err)
+				require.Len(t, plan.Changes, 1)
+				require.NotEmpty(t, plan.Warnings)
+				assert.Equal(t, WarnCannotTell, plan.Warnings[len(plan.Warnings)-1].ID)
+				_, err = h.Apply(t.Context(), plan)
+				require.NoError(t, err)
+			}
+			assert.Equal(t, before, hosttest.Snapshot(t, h))
+			_, err := PlanEdit(t.Context(), h, Edit{Remove: []string{"x"}})
+			assert.ErrorIs(t, err, ErrUnsupportedSyntax, "that may be in the main file")
+		})
+	}
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=a\n-- etc/default/grub.d/99-usernskit.cfg --\n")
+	before := hosttest.Snapshot(t, h)
+	for _, e := range []Edit{{Set: []string{arg}}, {Remove: []string{"user_namespace.enable"}}} {
+		plan, err := PlanEdit(t.Context(), h, e)
+		require.NoError(t, err)
+		_, err = h.Apply(t.Context(), plan)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, before, hosttest.Snapshot(t, h), "an empty drop-in stays")
+}
+
 func TestEvidence(t *testing.T) {
 	h := tree(t, "debian-12")
 	write(t, h, "/boot/grub/menu.lst", "title a\n")

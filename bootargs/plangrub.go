@@ -146,38 +146,55 @@ func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) 
 // made there and in the main file; files of packages in grub.d are not edited.
 func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) (err error) {
 	value := evaluate(files...)[grubVariable]
-	if main := p.Read(defaultGrub); main != nil && (value.unknown || !o.done(value.text)) &&
-		(o.removes() || o.verb == verbSet && o.replacesGroup() && o.isIn(evaluate(files[0])[grubVariable].text)) {
-		if after[defaultGrub], err = files[0].edit(grubVariable, []op{o}); err != nil {
-			return err
-		}
-		if files, err = p.sources(after); err != nil {
-			return err
-		}
-		value = evaluate(files...)[grubVariable]
+	finished := func() bool {
+		return !value.unknown && (o.done(value.text) || !o.replacesGroup() && o.met(value.text))
 	}
-	if !value.unknown && (o.done(value.text) || !o.replacesGroup() && o.met(value.text)) {
-		return nil
-	}
-	var ours *shellFile
-	var before []*shellFile
-	for _, f := range files {
-		switch {
-		case f.name == p.dropIn:
-			ours = f
-		case !o.removes() && f.name < p.dropIn: // only our own file is searched for removals
-			before = append(before, f)
+	edit := func(f *shellFile, before ...*shellFile) (changed bool, err error) {
+		src, err := f.edit(grubVariable, []op{o}, before...)
+		if err != nil {
+			return false, err
 		}
+		after[f.name] = src
+		if files, err = p.sources(after); err == nil {
+			value = evaluate(files...)[grubVariable]
+		}
+		return string(src) != string(f.src), err
 	}
-	if ours == nil {
-		if o.removes() {
+	ours := slices.IndexFunc(files, func(f *shellFile) bool { return f.name == p.dropIn })
+	hasMain := p.Read(defaultGrub) != nil
+	if o.removes() {
+		taken := false
+		if ours >= 0 && !finished() {
+			if taken, err = edit(files[ours]); err != nil {
+				return err
+			}
+		}
+		if !hasMain || finished() {
 			return nil
 		}
-		if ours, err = parseShell(p.dropIn, []byte(dropInStart)); err != nil {
+		if _, err = edit(files[0]); taken && value.unknown {
+			return nil // the main file cannot be edited, which a warning says
+		}
+		return err
+	}
+	if hasMain && !finished() && o.verb == verbSet && o.replacesGroup() && o.isIn(evaluate(files[0])[grubVariable].text) {
+		if _, err = edit(files[0]); err != nil {
 			return err
 		}
 	}
-	after[p.dropIn], err = ours.edit(grubVariable, []op{o}, before...)
+	if finished() {
+		return nil
+	}
+	if ours >= 0 {
+		_, err = edit(files[ours], files[:ours]...)
+		return err
+	}
+	f, err := parseShell(p.dropIn, []byte(dropInStart))
+	if err != nil {
+		return err
+	}
+	before := slices.DeleteFunc(slices.Clone(files), func(f *shellFile) bool { return f.name > p.dropIn })
+	_, err = edit(f, before...)
 	return err
 }
 

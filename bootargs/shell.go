@@ -299,12 +299,33 @@ func (w shellWord) splice(list []splice) []byte {
 		if wrap && s.text != "" {
 			encoded = `"` + encodeShell(s.text, inDouble) + `"`
 		}
+		empty := s.text == "" && w.fillsQuotes(s)
+		if empty {
+			end := s.at + s.del - 1
+			out = replace(out, w.at[end]+w.size[end], 1, "")
+		}
 		for j := s.at + s.del - 1; j >= s.at; j-- {
 			out = replace(out, w.at[j], w.size[j], "")
 		}
-		out = replace(out, place, 0, encoded)
+		if empty {
+			out = replace(out, w.at[s.at]-1, 1, "")
+		}
+		if encoded != "" {
+			out = replace(out, place, 0, encoded)
+		}
 	}
 	return out
+}
+
+// fillsQuotes reports whether a pair of double quotes holds what s removes and no
+// more, beside other text of the word.
+func (w shellWord) fillsQuotes(s splice) bool {
+	end := s.at + s.del
+	if s.del == 0 || s.del == len(w.text) || w.quote[s.at] != inDouble {
+		return false
+	}
+	from, to := w.at[s.at]-1, w.at[end-1]+w.size[end-1] // where the quotes would be
+	return w.src[from] == '"' && (s.at == 0 || w.at[s.at-1]+w.size[s.at-1] <= from) && w.src[to] == '"' && (end == len(w.text) || to < w.at[end])
 }
 
 // place finds where to write text that goes before byte i of the word, and in

@@ -268,6 +268,18 @@ func TestEditsOfTheFileAreLocal(t *testing.T) {
 	}
 }
 
+// The quotes that an argument came in go with it.
+func TestSetAndRemovedGivesTheInputBack(t *testing.T) {
+	for _, in := range []string{"quiet", `"quiet"`, `"quiet"'s'`, `quiet\ s`, `"a"b`, "'a'", `""`, `"\"a\""`, `a"b"`, `"$A"`, "$A", `""a`} {
+		src := "GRUB_CMDLINE_LINUX=" + in + " # c\n"
+		after, err := editShell("grub", []byte(src), Edit{Set: []string{"x=1", "y"}})
+		require.NoError(t, err, in)
+		back, err := editShell("grub", after, Edit{Remove: []string{"x", "y"}})
+		require.NoError(t, err, in)
+		assert.Equal(t, src, string(back), "%s", after)
+	}
+}
+
 func TestWhatGRUBCannotCarryIsRefused(t *testing.T) {
 	for _, arg := range []string{`a="it's"`, `a=b"c"`, `a=b\c`, `a=$b`, "a=`b`", `a;b=1`, `a&b`} {
 		_, err := editShell("grub", []byte("GRUB_CMDLINE_LINUX=\"\"\n"), Edit{Set: []string{arg}})

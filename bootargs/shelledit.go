@@ -248,7 +248,9 @@ func dropBlock(src []byte, name string, bases ...string) []byte {
 	for _, base := range bases {
 		line := name + `="` + base + "\"\n" + blockEnd
 		for _, block := range []string{"\n" + blockAfter + line, blockBegin + line} {
-			src = bytes.Replace(src, []byte(block), nil, 1)
+			if i := bytes.Index(src, []byte(block)); i >= 0 {
+				src = replace(src, i, len(block), "")
+			}
 		}
 	}
 	return src
