@@ -57,6 +57,10 @@ func (e *entry) line(key, value string, at span) {
 	}
 	switch key {
 	case "options":
+		// systemd-boot takes off quotes around a whole line. What is added goes inside.
+		if inside := strings.TrimRight(value, " \t"); e.vars == nil && len(inside) > 1 && inside[0] == '"' && inside[len(inside)-1] == '"' {
+			at.from, at.to = at.from+1, at.from+len(inside)-1
+		}
 		e.options = append(e.options, at)
 	case "linux", "efi", "uki", "uki-url":
 		if e.key != "linux" {
@@ -208,8 +212,8 @@ func (e *entry) editOne(o op) ([]byte, error) {
 		if col, bad := checkGRUB(e.text(s)); bad != nil && grub {
 			return nil, e.errorAt(s, col, bad)
 		}
-		if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
-			return nil, e.errorAt(s, 1, fmt.Errorf("%w: systemd-boot takes off quotes around a whole line", ErrEncoding))
+		if quotes := quotesAround(text) + quotesAround(e.text(s)); quotes != "" && !grub && e.src[s.from-1] != '"' {
+			return nil, e.errorAt(s, 1, fmt.Errorf("%w: systemd-boot takes off %s around a whole line", ErrEncoding, quotes))
 		}
 		from, to := s.from, s.to
 		if isBlank(text) { // GRUB would stop reading at such a line
@@ -235,6 +239,15 @@ func (e *entry) editOne(o op) ([]byte, error) {
 		return nil, e.errorAt(e.options[0], 0, err)
 	}
 	return src, nil
+}
+
+// quotesAround returns the quotes that a text begins and ends with, "" if it does
+// not.
+func quotesAround(text string) string {
+	if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
+		return text[:1]
+	}
+	return ""
 }
 
 // wholeLine is the place of a line with its end.

@@ -62,6 +62,9 @@ func TestEntriesKeepEverythingButTheirOptions(t *testing.T) {
 		{"an empty line goes", "options ro\noptions x=0", Edit{Remove: []string{"x"}}, false, nil, "options ro"},
 		{"an empty line goes with its trailing blanks", "options ro\noptions x=0 \t", Edit{Remove: []string{"x"}}, false, nil, "options ro"},
 		{"a quoted value goes whole", `options ro dyndbg="file a.c +p" quiet`, Edit{Remove: []string{"dyndbg"}}, true, nil, "options ro quiet"},
+		{"inside the quotes that systemd-boot takes off a line", `options "root=/dev/x  ro" `, Edit{Set: []string{"x=1"}}, false, nil, `options "root=/dev/x  ro x=1" `},
+		{"of a line in quotes", `options "root=/dev/x x=0 ro"`, Edit{Remove: []string{"x"}}, false, nil, `options "root=/dev/x ro"`},
+		{"an option with blanks of its own", `options "a=b c"`, Edit{Set: []string{"x=1"}}, true, nil, `options "a=b c" x=1`},
 		{"not the whole argument in quotes", "options ro", Edit{Set: []string{`"x=a b"`}}, false, nil, `options ro x="a b"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -97,6 +100,7 @@ func TestEntriesThatAreNotEdited(t *testing.T) {
 		{"quotes of GRUB only", "options a='b c'", Edit{Set: []string{"x=1"}}, true, nil, ErrUnsupportedSyntax},
 		{"an open quote", `options a="b c`, Edit{Set: []string{"x=1"}}, false, nil, ErrUnsupportedSyntax},
 		{"a quote over two lines", "options ro \"a=b\noptions c\" d", Edit{Set: []string{"x=1"}}, false, nil, ErrUnsupportedSyntax},
+		{"a line in quotes that some versions take off", `options 'root=/dev/x ro'`, Edit{Set: []string{"x=1"}}, false, nil, ErrEncoding},
 		{"a line in quotes", `options "a=b" x="c d" y`, Edit{Remove: []string{"y"}}, false, nil, ErrEncoding},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

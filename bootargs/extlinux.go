@@ -302,8 +302,11 @@ func (s *site) ubootStore() (store lineStore, ok bool) {
 	case value.unknown:
 		store.Path = cmp.Or(value.file, ubootDefaults)
 		store.err = &usernskit.FileError{File: store.Path, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
-	case value.text == "" && s.Read("/etc/kernel/cmdline") != nil:
-		store.Path, store.What = "/etc/kernel/cmdline", ""
+	case value.text == "" && !isBlank(string(s.Read(kernelCmdline))):
+		store.Path, store.What = kernelCmdline, ""
+		if _, ok := Cmdline(s.Read(kernelCmdline)).Effective("root"); !ok && isBlank(env["U_BOOT_ROOT"].text) {
+			store.err = &usernskit.FileError{File: kernelCmdline, Err: fmt.Errorf("%w: it has no root=, and u-boot-update would take the whole line for that: add it, or set U_BOOT_ROOT in %s", ErrUnsupported, ubootDefaults)}
+		}
 		return store, true
 	case value.text == "":
 		store.standard = ubootStandard

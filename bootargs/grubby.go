@@ -43,7 +43,7 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby edits this kernel's entry only: the next kernel that is installed may not have this")
 	case !script:
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "this grubby does not edit %s: grub2-mkconfig undoes what it did", defaultGrub)
-	case !p.Exists("/etc/kernel/cmdline"):
+	case !p.Exists(kernelCmdline):
 		p.warn(WarnFutureKernels, usernskit.Pos{}, "grubby makes /etc/kernel/cmdline from its last entry, often the rescue one: check root= there")
 	}
 	return nil
@@ -119,8 +119,8 @@ func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 	if link, err := p.h.Lstat(defaultGrub); err == nil && !link.Mode().IsRegular() {
 		return &usernskit.FileError{File: defaultGrub, Err: fmt.Errorf("%w: grubby would put a file in the place of this link", ErrUnsupported)}
 	}
-	if bytes.Contains(bytes.TrimSpace(p.Read("/etc/kernel/cmdline")), []byte("\n")) {
-		return &usernskit.FileError{File: "/etc/kernel/cmdline", Line: 2, Err: fmt.Errorf("%w: grubby keeps the first line only", ErrUnsupported)}
+	if bytes.Contains(bytes.TrimSpace(p.Read(kernelCmdline)), []byte("\n")) {
+		return &usernskit.FileError{File: kernelCmdline, Line: 2, Err: fmt.Errorf("%w: grubby keeps the first line only", ErrUnsupported)}
 	}
 	for _, e := range p.entries {
 		if len(e.options) > 1 {

@@ -260,7 +260,10 @@ func (s *site) namedLoader() (name, source string) {
 	return name, bootloaderFile + " names " + kind
 }
 
-const bootloaderFile = "/etc/sysconfig/bootloader"
+const (
+	bootloaderFile = "/etc/sysconfig/bootloader"
+	kernelCmdline  = "/etc/kernel/cmdline"
+)
 
 // loaderType is LOADER_TYPE of openSUSE's /etc/sysconfig/bootloader.
 func (s *site) loaderType() string {
@@ -311,11 +314,13 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 	}
 }
 
-// loadKernelCmdline finds what kernel-install gives to future kernels.
+// loadKernelCmdline finds what kernel-install gives to future kernels. In place of
+// an empty file it takes the line that runs, so an argument alone in it would cost
+// the next kernel its root=.
 func (s *site) loadKernelCmdline() {
-	s.kernel = s.First("/etc/kernel/cmdline", "/usr/lib/kernel/cmdline")
-	s.Read("/etc/kernel/cmdline")
-	s.Read(s.kernel)
+	if name := s.First(kernelCmdline, "/usr/lib/kernel/cmdline"); !isBlank(string(s.Read(name))) {
+		s.kernel = name
+	}
 }
 
 // stores lists the places that an edit of every kernel may write.
@@ -339,7 +344,7 @@ func (s *site) stores() []Place {
 		list = append(list, s.lineStore().Place)
 	}
 	if s.kernel != "" {
-		list = append(list, Place{Path: "/etc/kernel/cmdline", For: "new kernels"})
+		list = append(list, Place{Path: kernelCmdline, For: "new kernels"})
 	}
 	return list
 }

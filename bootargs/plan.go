@@ -267,8 +267,8 @@ func (p *planner) onLine() error {
 // line edits a file that holds only arguments.
 func (p *planner) line(name string, ops []op, grub bool) ([]byte, error) {
 	text := p.Read(name)
-	if p.Kind == KindRaspberry && bytes.Contains(bytes.TrimRight(text, "\r\n"), []byte("\n")) {
-		return nil, &usernskit.FileError{File: name, Line: 2, Err: fmt.Errorf("%w: the firmware takes one line only", ErrUnsupportedSyntax)}
+	if p.hasLineStore() && bytes.Contains(bytes.TrimRight(text, "\r\n"), []byte("\n")) {
+		return nil, &usernskit.FileError{File: name, Line: 2, Err: fmt.Errorf("%w: the boot loader takes one line only", ErrUnsupportedSyntax)}
 	}
 	after, err := apply(string(text), ops)
 	if err != nil {

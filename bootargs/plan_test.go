@@ -275,7 +275,7 @@ func TestExtlinuxIsEditedWhereItIsMadeFrom(t *testing.T) {
 	const conf = "-- boot/extlinux/extlinux.conf --\nlabel l0\n\tlinux /v\n\tappend root=/dev/sda1 ro\n"
 	for _, tt := range []struct{ name, files, path, after, run string }{
 		{"u-boot-menu", "-- etc/default/u-boot --\nU_BOOT_PARAMETERS=\"ro quiet\"\n", "/etc/default/u-boot", "U_BOOT_PARAMETERS=\"ro quiet " + arg + "\"\n", "u-boot-update"},
-		{"u-boot-menu by kernel-install's file", "-- etc/default/u-boot --\n#\n-- etc/kernel/cmdline --\nro\n", "/etc/kernel/cmdline", "ro " + arg + "\n", "u-boot-update"},
+		{"u-boot-menu by kernel-install's file", "-- etc/default/u-boot --\n#\n-- etc/kernel/cmdline --\nroot=/dev/x ro\n", "/etc/kernel/cmdline", "root=/dev/x ro " + arg + "\n", "u-boot-update"},
 		{"Alpine", "-- etc/update-extlinux.conf --\ndefault_kernel_opts=\"quiet\"\nmodules=ext4\n", "/etc/update-extlinux.conf", "default_kernel_opts=\"quiet " + arg + "\"\nmodules=ext4\n", "update-extlinux"},
 	} {
 		plan, err := PlanEdit(t.Context(), hosttest.Tree(t, conf+tt.files), Edit{Set: []string{arg}, Arch: "amd64"})
@@ -285,6 +285,36 @@ func TestExtlinuxIsEditedWhereItIsMadeFrom(t *testing.T) {
 		assert.Equal(t, tt.after, string(plan.Changes[0].After))
 		assert.Equal(t, []string{tt.run}, plan.Actions[0].Argv)
 	}
+}
+
+// u-boot-update takes all of /etc/kernel/cmdline for the root where it has no
+// root=, and one line of it for the menu.
+func TestUBootMenuNeedsARootInKernelCmdline(t *testing.T) {
+	const host = "-- boot/extlinux/extlinux.conf --\nlabel l0\n\tlinux /v\n\tappend root=/dev/sda1 ro\n-- etc/kernel/cmdline --\n"
+	for _, tt := range []struct {
+		files string
+		want  error
+	}{
+		{"ro\n-- etc/default/u-boot --\n#\n", ErrUnsupported},
+		{"ro\n-- etc/default/u-boot --\nU_BOOT_ROOT=root=/dev/x\n", nil},
+		{"root=/dev/x\nro\n-- etc/default/u-boot --\n#\n", ErrUnsupportedSyntax},
+		{"root=/dev/x\nro\n-- etc/default/u-boot --\n. /etc/x\n-- etc/x --\n", ErrUnsupportedSyntax},
+	} {
+		_, err := PlanEdit(t.Context(), hosttest.Tree(t, host+tt.files), Edit{Set: []string{arg}, Arch: "arm64"})
+		require.ErrorIs(t, err, tt.want, tt.files)
+	}
+}
+
+// In place of an empty /etc/kernel/cmdline kernel-install takes the line that runs.
+func TestAnEmptyKernelCmdlineStaysEmpty(t *testing.T) {
+	h := tree(t, "fedora-42")
+	write(t, h, kernelCmdline, "\n")
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.NoError(t, err)
+	require.NotEmpty(t, plan.Changes)
+	assert.NotContains(t, plan.Diff(), kernelCmdline)
+	require.NotEmpty(t, plan.Warnings)
+	assert.Equal(t, WarnFutureKernels, plan.Warnings[0].ID)
 }
 
 // The default of systemd-boot is the firmware's variable, then loader.conf.

@@ -56,7 +56,7 @@ func (p *planner) onEntries(grub bool) error {
 	if p.plan.Empty() {
 		return nil
 	}
-	if p.sdbootutil && all && p.kernel == "/etc/kernel/cmdline" {
+	if p.sdbootutil && all && p.kernel == kernelCmdline {
 		p.act("sdbootutil makes the entries from /etc/kernel/cmdline, and what the TPM measures of them", "sdbootutil", "update-all-entries")
 	}
 	p.reboot()
@@ -146,28 +146,27 @@ func (p *planner) onKernelopts(ops []op) error {
 // /etc/kernel/cmdline, else /usr/lib/kernel/cmdline, else the running command
 // line.
 func (p *planner) onNewKernels(ops []op, grub bool) error {
-	const own = "/etc/kernel/cmdline"
 	if p.kernel == "" {
 		shared := grub && p.changes(p.envPath)
 		made := slices.ContainsFunc(p.entries, func(e *entry) bool { return e.version != "" })
 		if len(p.plan.Changes) > 0 && made && !shared { // entries without a version are written by hand
-			p.warn(WarnFutureKernels, usernskit.Pos{}, "there is no %s: a kernel installed before the next reboot does not get this, one installed after it does", own)
+			what := "there is no"
+			if p.Exists(kernelCmdline) {
+				what = "there is nothing in"
+			}
+			p.warn(WarnFutureKernels, usernskit.Pos{}, "%s %s: a kernel installed before the next reboot does not get this, one installed after it does", what, kernelCmdline)
 		}
 		return nil
 	}
-	text := p.Read(p.kernel)
 	after, err := p.line(p.kernel, ops, grub)
 	if err != nil {
 		return err
 	}
-	switch {
-	case p.kernel == own:
-		p.change(own, after)
-	case !bytes.Equal(after, text):
-		p.change(own, after) // new: /usr/lib belongs to the packages
+	if !bytes.Equal(after, p.Read(p.kernel)) {
+		p.change(kernelCmdline, after) // a new file where /usr/lib has one: that belongs to the packages
 	}
-	if p.changes(defaultGrub) && !p.changes(own) && p.kernel == own {
-		p.act("kernel-install takes "+own+" for outdated when it is older than "+defaultGrub, "touch", own)
+	if p.changes(defaultGrub) && !p.changes(kernelCmdline) && p.kernel == kernelCmdline {
+		p.act("kernel-install takes "+kernelCmdline+" for outdated when it is older than "+defaultGrub, "touch", kernelCmdline)
 	}
 	return nil
 }

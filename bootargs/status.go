@@ -195,7 +195,7 @@ func (s *site) statusEntries(r *Report, want []Arg) {
 	case r.Running.Where() != "":
 		r.Future = r.Running // kernel-install's fallback
 	default:
-		r.Future = Place{Path: "/etc/kernel/cmdline"}
+		r.Future = Place{Path: kernelCmdline}
 	}
 }
 

@@ -76,6 +76,7 @@ func TestUBootUpdate(t *testing.T) {
 			require.NoError(t, update())
 			require.NotEmpty(t, lines())
 			for _, line := range lines() {
+				assert.Contains(t, line, "root=/dev/mmcblk0p2", "it boots")
 				if !strings.HasSuffix(line, " single") || c.name != "u-boot-menu-off" {
 					assert.True(t, holds(line, want), line)
 				}
