@@ -153,7 +153,7 @@ func TestModuleNeedsNoEtcd(t *testing.T) {
 // Words of an older style, for which plain English has "is not a", "is set", "a
 // program that", "in the meantime", "again", "except", "always".
 var (
-	oldWords  = regexp.MustCompile(`(?i)(\w+ )?\b(?:stands|whoever|meanwhile|anew|but for|for ever|has not (?:a|an|any|its|the)|is no( \w+)?)\b`)
+	oldWords  = regexp.MustCompile(`(?i)(\w+ )?\b(?:stands|whoever|meanwhile|anew|but for|for ever|is told|(?:is|are) had|looked whether|(?:;|\.|,) of which|has not (?:a|an|any|its|the)|is no( \w+)?)\b`)
 	notOld    = regexp.MustCompile(`(?i)^there is no\b|\bis no (longer|more|farther)$`)
 	nextOfDoc = regexp.MustCompile(`\n\s*// ?`)
 )

@@ -277,8 +277,8 @@ func (m Migration) discard(store, data string, same func(data string) error) err
 	return m.removeDiscarded(store)
 }
 
-// unchanged looks once more, without reading the contents, at a tree and its copy
-// of which one was moved.
+// unchanged compares once more, without reading the contents, a tree and its
+// copy, where one of the two was moved.
 func unchanged(ctx context.Context, source, into string, job shift.Job) error {
 	job.Options.Into = into
 	_, err := shift.Plan(ctx, source, job.From, job.To, job.Options)

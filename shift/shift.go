@@ -346,7 +346,7 @@ func Identity(m userns.Mapping) (userns.Mapping, error) {
 	return userns.Mapping{UID: made[0], GID: made[1]}, nil
 }
 
-// resolveNew is resolve for a path of which the last parts may not be there yet.
+// resolveNew is resolve for a path whose last parts may not exist yet.
 func resolveNew(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -35,8 +35,8 @@ type Startup struct {
 	Others []string
 	// Files are the files that were read, in order.
 	Files []string
-	// Flags are dockerd's flags, of which the last with a name counts, and the
-	// words that it refuses.
+	// Flags are dockerd's flags and the words that it refuses. Of several flags
+	// with one name the last counts.
 	Flags []Flag
 	// Exec is the ExecStart= line of a systemd unit as written.
 	Exec string

@@ -159,7 +159,7 @@ func (r Registry) Release(ctx context.Context, c fleet.Claim) error {
 }
 
 // change replaces a slot's claim by what decide returns for it; nil leaves it.
-// It first assumes a free slot, and is told the content otherwise. After a
+// It first assumes a free slot; etcd returns the claim if there is one. After a
 // change by others in between it decides again.
 func (r Registry) change(ctx context.Context, slot int, decide func(have *fleet.Claim) (*fleet.Claim, error)) error {
 	key := r.key(slot)

@@ -76,8 +76,8 @@ func Joined(text string) iter.Seq[Found] {
 }
 
 // IDs yields the first and last IDs that a program with this reading might use:
-// those in the ID space, and those of a start beyond it, of which the kernel
-// keeps the lower 32 bits (map_write in user_namespace.c).
+// those in the ID space, and those of a start beyond it, since the kernel keeps
+// the lower 32 bits (map_write in user_namespace.c).
 func (f Found) IDs() iter.Seq2[uint32, uint32] {
 	start, count := f.Start, f.Count
 	if f.Program <= Shadow420 { // unsigned: beyond 2^63 is beyond everything
