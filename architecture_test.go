@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"internal/enum":           {},
 	"internal/members":        {"github.com/tidwall/gjson", "github.com/tidwall/sjson"},
 	"internal/hostfs":         {"github.com/cyphar/filepath-securejoin", "github.com/google/renameio/v2", "golang.org/x/sys/unix"},
-	"shift":                   {"userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
+	"shift":                   {".", "internal/hostfs", "internal/text", "userns", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"internal/fstype":         {"internal/answer"},
 	"userns":                  {".", "github.com/moby/sys/user", "github.com/moby/sys/mountinfo", "golang.org/x/sys/unix"},
 	"userns/probe":            {"internal/attempt", "userns", "golang.org/x/sys/unix"},

@@ -46,7 +46,7 @@ func mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) (startup d
 	}
 	account, err := setting.Remap.Account(ctx, h)
 	if err == nil {
-		err = Ranges(h)(ctx, account)
+		err = ranges(h)(ctx, account)
 	}
 	if err != nil {
 		return startup, m, false, err

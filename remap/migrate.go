@@ -2,7 +2,6 @@ package remap
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,15 +43,12 @@ const (
 	// RiskRemapChanged: another account was remapped to, and the images and
 	// containers of its store are no longer seen.
 	RiskRemapChanged = "remap-changed"
-	// RiskVolumeInUse: a container or a writing process uses a volume. If it
-	// writes while it is copied, the copy is given up.
-	RiskVolumeInUse = "volume-in-use"
 	// RiskVolumeChanged: a copy was written to since it was made. Its data is put
 	// aside when the copy is taken back.
 	RiskVolumeChanged = "volume-changed"
-	// WarnVolumeRemoved: a copy is removed when it is taken back, since the old
-	// volume is the same.
-	WarnVolumeRemoved = "volume-removed"
+	// WarnTakenBack: the owners of a directory are moved back, or a copy is removed
+	// since the old volume is the same.
+	WarnTakenBack = "taken-back"
 	// WarnVolumeOutside: files of a volume have owners that the container does not
 	// have. The copies keep them.
 	WarnVolumeOutside = "volume-outside"
@@ -63,9 +59,12 @@ const (
 
 	VolumeCopy    = "copy"    // it is to be copied
 	VolumeDone    = "done"    // it was copied
-	VolumeLeft    = "left"    // there is nothing of it to copy; Why says what to do
 	VolumeRefused = "refused" // it cannot be copied; Why says why
 )
+
+// volumeLeft is the state of a volume of which there is nothing to copy. Why says
+// what to do.
+const volumeLeft = "left"
 
 // plainStore is the name of the store of a dockerd that does not remap.
 const plainStore = "plain"
@@ -100,19 +99,8 @@ type Volume struct {
 	Bytes  int64  `json:"bytes"`
 }
 
-// migratedPath is the list of the volumes that were copied, by their targets.
-// The receipt of a migration is for the change of this file, and its undo takes
-// back the volumes that leave it.
-const migratedPath = "/var/lib/usernskit/migrated.json"
-
-// A migrated is an entry of that list.
-type migrated struct {
-	Source string         `json:"source"`
-	From   userns.Mapping `json:"from"`
-	To     userns.Mapping `json:"to"`
-}
-
-// PlanMigrate looks at the volumes of the old store and plans their copies.
+// PlanMigrate looks at the volumes of the old store and plans their copies. Where
+// there is no room for them, the error matches [shift.ErrNoSpace].
 func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration, error) {
 	m := Migration{want: want, host: h, Volumes: []Volume{}}
 	if err := m.stores(ctx); err != nil {
@@ -125,7 +113,7 @@ func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration
 	if why := old.Unread["Volumes"]; why != "" {
 		return Migration{}, errors.New(why)
 	}
-	before, list, err := readMigrated(h)
+	before, list, err := readMoved(h)
 	if err != nil {
 		return Migration{}, err
 	}
@@ -151,7 +139,7 @@ func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration
 			return Migration{}, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
 		if vol.State == VolumeCopy {
-			list[vol.Target] = migrated{vol.Source, m.from, m.to}
+			list[vol.Target] = moved{vol.Source, m.from, m.to}
 			if job.State != shift.StateDone { // in an earlier run that was killed
 				m.Need += job.Need
 			}
@@ -165,12 +153,11 @@ func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration
 	if unnamed > 0 {
 		m.note("not copied: %s without a name of their own; to copy one, give its hexadecimal name", text.Count(unnamed, "volume", "volumes"))
 	}
-	after, err := json.MarshalIndent(list, "", "  ")
-	if err != nil {
+	if m.Plan.Changes, err = writeMoved(before, list); err != nil {
 		return Migration{}, err
 	}
-	if after = append(after, '\n'); len(list) > 0 && string(after) != string(before) {
-		m.Plan.Changes = []usernskit.Change{{Path: migratedPath, Before: before, After: after, Mode: 0o600}}
+	if m.Need > m.Free {
+		return Migration{}, fmt.Errorf("%w: the volumes take up to %d bytes, and %s has %d", shift.ErrNoSpace, m.Need, m.To, m.Free)
 	}
 	if want.RemoveOld {
 		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: RiskRemoveOld, Risk: true,
@@ -193,25 +180,6 @@ func (m Migration) Todo() (todo, refused int) {
 		}
 	}
 	return todo, refused
-}
-
-func readMigrated(h usernskit.Host) (data []byte, list map[string]migrated, err error) {
-	data, err = h.ReadFile(migratedPath)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		list, err = parseMigrated(data)
-	}
-	return data, list, err
-}
-
-func parseMigrated(data []byte) (map[string]migrated, error) {
-	list := map[string]migrated{}
-	if data == nil {
-		return list, nil
-	}
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", migratedPath, err)
-	}
-	return list, nil
 }
 
 // stores finds the two stores and their maps.
@@ -284,7 +252,7 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 		return refuse("%s", unread)
 	}
 	if v.Options != nil {
-		vol.State, vol.Why = VolumeLeft, "its data is elsewhere, or dockerd counts it: make it again with the same options, docker volume create"
+		vol.State, vol.Why = volumeLeft, "its data is elsewhere, or dockerd counts it: make it again with the same options, docker volume create"
 		for _, key := range []string{"type", "o", "device"} {
 			if v.Options[key] != "" {
 				vol.Why += fmt.Sprintf(" --opt %s=%s", key, v.Options[key])
@@ -322,15 +290,14 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 		return job, err
 	}
 	switch r := job.Report; {
-	case r.Mixed():
+	case r.Mixed:
 		return refuse("%d files have IDs of the old range and %d of the new one already", r.Todo, r.Done)
-	case r.Immutable > 0:
-		return refuse("%d files are immutable or append-only", r.Immutable)
 	case r.Mounts > 0:
 		return refuse("%d mounts in it would not be copied", r.Mounts)
-	case len(r.Busy) > 0:
-		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: RiskVolumeInUse, Risk: true,
-			Text: fmt.Sprintf("volume %s is in use by %s: stop it first", v.Name, strings.Join(r.Busy, ", "))})
+	}
+	for _, risk := range job.Risks() {
+		risk.Text = fmt.Sprintf("volume %s: %s", v.Name, risk.Text)
+		m.Plan.Warnings = append(m.Plan.Warnings, risk)
 	}
 	if n := job.Report.Outside; n > 0 {
 		m.Plan.Warnings = append(m.Plan.Warnings, usernskit.Warning{ID: WarnVolumeOutside,
@@ -340,19 +307,9 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 	return job, nil
 }
 
-// planJob is [shift.Plan] for a volume.
+// planJob plans the copy of a volume, or a look at it.
 func (m *Migration) planJob(ctx context.Context, source, into string) (shift.Job, error) {
-	var at [3]string
-	for i, name := range []string{source, into, shift.DefaultState} {
-		if name == "" {
-			continue
-		}
-		var err error
-		if at[i], err = m.host.Path(name); err != nil {
-			return shift.Job{}, err
-		}
-	}
-	return shift.Plan(ctx, at[0], m.from, m.to, shift.Options{Into: at[1], State: at[2], AcceptRisk: true})
+	return planJob(ctx, m.host, source, into, m.from, m.to, shift.RiskInUse, shift.RiskImmutable)
 }
 
 // foreign adds the volumes that are not in the store: those of other drivers.
@@ -367,7 +324,7 @@ func (m *Migration) foreign(old *store.Store) {
 				continue
 			}
 			seen[v.Name] = true
-			m.Volumes = append(m.Volumes, Volume{Name: v.Name, State: VolumeLeft, Source: v.Source,
+			m.Volumes = append(m.Volumes, Volume{Name: v.Name, State: volumeLeft, Source: v.Source,
 				Why: fmt.Sprintf("its driver %s keeps the data: install the driver again, and make the volume as it was made", v.Driver)})
 		}
 	}

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 
 func do(ctx context.Context, h usernskit.Host, what string) error {
 	if what == "undo" {
-		return remap.Undo(ctx, h, "", nil, false)
+		return remap.Undo(ctx, h, "", nil, nil, nil)
 	}
 	m, err := remap.PlanMigrate(ctx, h, remap.Migrate{})
 	if err == nil {
@@ -135,10 +135,10 @@ func TestMigrate(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, second.ID)
 
-		require.NoError(t, remap.Undo(t.Context(), h, receipt.ID, nil, false))
+		require.NoError(t, remap.Undo(t.Context(), h, receipt.ID, nil, nil, nil))
 		assert.NoDirExists(t, filepath.Join(h.Root, filepath.Dir(newData)))
 		assert.NoDirExists(t, filepath.Join(h.Root, filepath.Dir(newMore)))
-		assert.NoFileExists(t, filepath.Join(h.Root, "var/lib/usernskit/migrated.json"))
+		assert.NoFileExists(t, filepath.Join(h.Root, "var/lib/usernskit/moved.json"))
 		migrated(t, h)
 	})
 	t.Run("undo of what was written since", func(t *testing.T) {
@@ -151,10 +151,11 @@ func TestMigrate(t *testing.T) {
 		require.Len(t, back.Warnings, 2)
 		assert.Equal(t, remap.RiskVolumeChanged, back.Warnings[0].ID)
 		assert.True(t, back.Warnings[0].Risk)
-		assert.Equal(t, remap.WarnVolumeRemoved, back.Warnings[1].ID)
-		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, false), shift.ErrDiffers)
+		assert.Equal(t, "volume data was written to since it was copied (new: it is only in the copy): what it holds now is moved to /var/lib/docker/1700000000.1700000000/usernskit-undone and kept; the old volume is as it was", back.Warnings[0].Text)
+		assert.Equal(t, remap.WarnTakenBack, back.Warnings[1].ID)
+		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, nil, nil), shift.ErrDiffers)
 		assert.Equal(t, before, hosttest.Snapshot(t, h))
-		require.NoError(t, remap.Undo(t.Context(), h, "", nil, true))
+		require.NoError(t, remap.Undo(t.Context(), h, "", nil, []string{remap.RiskVolumeChanged}, nil))
 		assert.NoDirExists(t, filepath.Join(h.Root, newData))
 		assert.FileExists(t, filepath.Join(h.Root, newStore, "usernskit-undone/data/_data/new"))
 	})
@@ -162,7 +163,7 @@ func TestMigrate(t *testing.T) {
 		h := volumes(t)
 		migrated(t, h)
 		require.NoError(t, os.RemoveAll(filepath.Join(h.Root, filepath.Dir(plainData))))
-		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, false), fs.ErrNotExist)
+		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, nil, nil), fs.ErrNotExist)
 		assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
 	})
 	t.Run("a later migration stays when an earlier one is undone", func(t *testing.T) {
@@ -171,10 +172,10 @@ func TestMigrate(t *testing.T) {
 		require.NoError(t, err)
 		_, _, err = planned(t, h, remap.Migrate{Volumes: []string{"more"}}).Run(t.Context(), nil)
 		require.NoError(t, err)
-		require.NoError(t, remap.Undo(t.Context(), h, first.ID, nil, false))
+		require.NoError(t, remap.Undo(t.Context(), h, first.ID, nil, nil, nil))
 		assert.NoDirExists(t, filepath.Join(h.Root, newData))
 		assert.FileExists(t, filepath.Join(h.Root, newMore, "tool"))
-		require.NoError(t, remap.Undo(t.Context(), h, "", nil, false))
+		require.NoError(t, remap.Undo(t.Context(), h, "", nil, nil, nil))
 		assert.NoDirExists(t, filepath.Join(h.Root, newMore))
 	})
 	t.Run("a new and empty volume of the name gives way", func(t *testing.T) {
@@ -212,6 +213,17 @@ func TestMigrate(t *testing.T) {
 		assert.Equal(t, remap.VolumeRefused, m.Volumes[0].State)
 		assert.Contains(t, m.Volumes[0].Why, "2 files have IDs of the old range and 1 of the new one already")
 	})
+	t.Run("an immutable file", func(t *testing.T) {
+		h := hosttest.Tree(t, remapped)
+		fixed := filepath.Join(h.Root, plainData, "sub/file")
+		require.NoError(t, exec.Command("chattr", "+i", fixed).Run())
+		t.Cleanup(func() { exec.Command("chattr", "-i", fixed).Run() })
+		m := planned(t, h, remap.Migrate{Volumes: []string{"data"}})
+		require.Len(t, m.Plan.Warnings, 1)
+		assert.Equal(t, usernskit.Warning{ID: shift.RiskImmutable, Risk: true, Text: "volume data: 1 file is immutable or append-only"}, m.Plan.Warnings[0])
+		migrated(t, h)
+		assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
+	})
 	t.Run("a file whose owner the container does not have", func(t *testing.T) {
 		h := volumes(t)
 		require.NoError(t, os.Chown(filepath.Join(h.Root, plainData, "sub"), 1800000000, 1800000000))
@@ -234,10 +246,9 @@ func TestMigrate(t *testing.T) {
 		require.NoError(t, os.Mkdir(at, 0o710))
 		require.NoError(t, unix.Mount("tmpfs", at, "tmpfs", 0, "size=16k"))
 		t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
-		m := planned(t, h, remap.Migrate{})
-		_, _, err := m.Run(t.Context(), nil)
+		_, err := remap.PlanMigrate(t.Context(), h, remap.Migrate{})
 		require.ErrorIs(t, err, shift.ErrNoSpace)
-		assert.ErrorContains(t, err, fmt.Sprintf("up to %d bytes", m.Need))
+		assert.ErrorContains(t, err, "the volumes take up to ")
 		assert.NoDirExists(t, filepath.Join(at, "usernskit-migrate"))
 	})
 	t.Run("a dockerd that cannot be asked runs on the store", func(t *testing.T) {
@@ -311,7 +322,7 @@ func TestMigrateRemovesOldVolumes(t *testing.T) {
 	assert.Contains(t, m.Volumes[1].Why, "the old volume stays")
 	assert.NoDirExists(t, filepath.Join(h.Root, filepath.Dir(plainData)))
 	assert.FileExists(t, filepath.Join(h.Root, "var/lib/docker/volumes/more/_data/tool"))
-	require.Error(t, remap.Undo(t.Context(), h, "", nil, false))
+	require.Error(t, remap.Undo(t.Context(), h, "", nil, nil, nil))
 	assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
 }
 
@@ -350,7 +361,9 @@ func TestAMigrationThatIsKilledIsDoneByTheNext(t *testing.T) {
 					}
 					assert.NoDirExists(t, filepath.Join(h.Root, newData))
 					assert.NoDirExists(t, filepath.Join(h.Root, newMore))
-					assert.NoDirExists(t, filepath.Join(h.Root, newStore, "usernskit-removed"), "%s %d", call, n)
+					for _, left := range []string{"usernskit-removed", "usernskit-undone"} {
+						assert.NoDirExists(t, filepath.Join(h.Root, newStore, left), "%s %d", call, n)
+					}
 				} else {
 					if err := do(t.Context(), h, verb); err != nil { // killed while the list was written
 						require.ErrorIs(t, err, usernskit.ErrUnfinished, "%s %d", call, n)

@@ -26,38 +26,36 @@ const removedDir = "usernskit-removed"
 // undoneDir has the volumes that were taken back although they were written to.
 const undoneDir = "usernskit-undone"
 
-// Refusal says why [Migration.Run] refuses, or nothing. Risks in the plan's
-// warnings are for the caller to accept.
-func (m Migration) Refusal() error {
-	todo, _ := m.Todo()
-	if todo > 0 && m.Need > m.Free {
-		return fmt.Errorf("%w: the volumes take up to %d bytes, and %s has %d", shift.ErrNoSpace, m.Need, m.To, m.Free)
-	}
-	return nil
-}
-
 // Run copies the volumes that are to be copied, and returns them as they are then.
 // A run that was killed is begun again by a new plan, and takes the volumes that
 // were whole. The receipt is of the list of what was copied: [Undo] takes the
 // volumes back with it.
-func (m Migration) Run(ctx context.Context, progress func(volume string, p shift.Progress)) (Migration, usernskit.Receipt, error) {
+func (m Migration) Run(ctx context.Context, progress func(shift.Progress)) (Migration, usernskit.Receipt, error) {
 	var receipt usernskit.Receipt
-	if err := m.Refusal(); err != nil {
-		return m, receipt, err
-	}
 	todo, _ := m.Todo()
 	if todo > 0 {
 		if err := m.reachable(ctx); err != nil {
 			return m, receipt, err
 		}
 	}
+	done, total := 0, 0
+	for _, v := range m.Volumes {
+		if v.State == VolumeCopy {
+			total += v.Files
+		}
+	}
 	for _, v := range m.Volumes {
 		if v.State != VolumeCopy {
 			continue
 		}
-		if err := m.stage(ctx, v, progress); err != nil {
+		if err := m.stage(ctx, v, func(p shift.Progress) {
+			if progress != nil {
+				progress(shift.Progress{Files: done + p.Files, Total: total})
+			}
+		}); err != nil {
 			return m, receipt, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
+		done += v.Files
 	}
 	if len(m.Plan.Changes) > 0 {
 		var err error
@@ -135,7 +133,7 @@ func (m Migration) reachable(ctx context.Context) error {
 func (m Migration) staged(name string) string { return path.Join(m.To, stageDir, name) }
 
 // stage copies a volume to a directory of the store where dockerd does not see it.
-func (m Migration) stage(ctx context.Context, v Volume, progress func(string, shift.Progress)) error {
+func (m Migration) stage(ctx context.Context, v Volume, progress func(shift.Progress)) error {
 	dir, err := m.host.Path(m.staged(v.Name))
 	if err != nil {
 		return err
@@ -159,11 +157,7 @@ func (m Migration) stage(ctx context.Context, v Volume, progress func(string, sh
 	if err != nil {
 		return err
 	}
-	_, err = shift.Run(ctx, job, func(p shift.Progress) {
-		if progress != nil {
-			progress(v.Name, p)
-		}
-	})
+	_, err = shift.Run(ctx, job, progress)
 	return err
 }
 
@@ -263,6 +257,11 @@ func (m Migration) discard(store, data string, same func(data string) error) err
 	if err := same(filepath.Join(at, "_data")); err != nil {
 		return fmt.Errorf("it is kept in %s: %w", at, err)
 	}
+	return m.remove(store, at)
+}
+
+// remove removes what aside has moved.
+func (m Migration) remove(store, at string) error {
 	dir, err := m.host.Path(path.Join(store, removedDir))
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)

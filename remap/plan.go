@@ -161,12 +161,12 @@ func Check(ctx context.Context, h usernskit.Host, c dockerd.Choice) ([]daemoncfg
 	if err != nil {
 		return nil, err
 	}
-	return daemoncfg.Check(ctx, h, startup, doc, Ranges(h)), nil
+	return daemoncfg.Check(ctx, h, startup, doc, ranges(h)), nil
 }
 
-// Ranges returns why a host's dockerd cannot map containers to an account, for
+// ranges returns why a host's dockerd cannot map containers to an account, for
 // [daemoncfg.Check].
-func Ranges(h usernskit.Host) func(ctx context.Context, account string) error {
+func ranges(h usernskit.Host) func(ctx context.Context, account string) error {
 	return func(ctx context.Context, account string) error {
 		set, err := subid.Read(ctx, h)
 		if err != nil {

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,28 +16,32 @@ type comparer struct {
 	worker
 	contents bool
 	links    map[uint64]uint64 // the inodes of files that have several names
+	read     int64             // bytes of contents, and a block for each file
 }
 
 // compare returns an error that matches ErrDiffers where a tree is not the copy
-// that a job makes.
-func compare(ctx context.Context, j Job, copied string, contents bool) error {
+// that a job makes, and how much was read.
+func compare(ctx context.Context, j Job, copied string, contents bool) (read int64, err error) {
 	root, st, err := j.openRoot()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(root)
 	other, copyOf, err := Job{Dir: copied}.openRoot()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(other)
-	c := comparer{worker{walk: &walk{translation: j.translation(), ctx: ctx}, buf: make([]byte, 64<<10)}, contents, map[uint64]uint64{}}
-	return c.same(nil, "", root, other, st, copyOf)
+	w := &walk{translation: translation{j.From, j.To}, ctx: ctx}
+	c := comparer{worker: worker{walk: w, buf: make([]byte, 64<<10)}, contents: contents, links: map[uint64]uint64{}}
+	err = c.same(nil, "", root, other, st, copyOf)
+	return c.read, err
 }
 
 // same compares what is open as paths, and all below.
-func (c *comparer) same(parent *dir, name string, from, to int, st, copied unix.Statx_t) error {
-	if err := c.ctx.Err(); err != nil {
+func (c *comparer) same(parent *dir, name string, from, to int, st, is unix.Statx_t) error {
+	c.read += 4096
+	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
 	differs := func(what string) error {
@@ -47,41 +51,48 @@ func (c *comparer) same(parent *dir, name string, from, to int, st, copied unix.
 	uid, _ := c.uid(st.Uid)
 	gid, _ := c.gid(st.Gid)
 	switch {
-	case copied.Mode&unix.S_IFMT != kind:
+	case is.Mode&unix.S_IFMT != kind:
 		return differs("the kind of file")
-	case copied.Uid != uid || copied.Gid != gid:
-		return differs(fmt.Sprintf("the owner is %d:%d, not %d:%d", copied.Uid, copied.Gid, uid, gid))
-	case copied.Mode != st.Mode:
-		return differs(fmt.Sprintf("the mode is %o, not %o", copied.Mode&perms, st.Mode&perms))
-	case nanoseconds(copied.Mtime) != nanoseconds(st.Mtime):
+	case is.Uid != uid || is.Gid != gid:
+		return differs(fmt.Sprintf("the owner is %d:%d, not %d:%d", is.Uid, is.Gid, uid, gid))
+	case is.Mode != st.Mode:
+		return differs(fmt.Sprintf("the mode is %o, not %o", is.Mode&perms, st.Mode&perms))
+	case kind != unix.S_IFDIR && nanoseconds(is.Mtime) != nanoseconds(st.Mtime):
 		return differs("the time of its last change")
-	case copied.Rdev_major != st.Rdev_major || copied.Rdev_minor != st.Rdev_minor:
+	case is.Rdev_major != st.Rdev_major || is.Rdev_minor != st.Rdev_minor:
 		return differs("the device")
-	case kind != unix.S_IFDIR && copied.Size != st.Size:
+	case kind != unix.S_IFDIR && is.Size != st.Size:
 		return differs("the size")
-	case kind != unix.S_IFDIR && copied.Nlink != st.Nlink:
+	case kind != unix.S_IFDIR && is.Nlink != st.Nlink:
 		return differs("the number of hard links")
 	}
 	if kind != unix.S_IFDIR && st.Nlink > 1 {
-		if first, ok := c.links[st.Ino]; ok && first != copied.Ino {
+		if first, ok := c.links[st.Ino]; ok && first != is.Ino {
 			return differs("what it is a hard link to")
 		}
-		c.links[st.Ino] = copied.Ino
+		c.links[st.Ino] = is.Ino
 	}
-	want, err := c.xattrs(from)
+	want, err := c.attributes(from, copied)
 	if err != nil {
 		return parent.failed("read attributes of", name, err)
 	}
-	have, err := (&worker{walk: &walk{}, buf: c.buf}).xattrs(to)
+	have, err := c.attributes(to, copied)
 	if err != nil {
 		return parent.failed("read attributes of the copy of", name, err)
 	}
-	if !maps.EqualFunc(want, have, slices.Equal) {
+	for _, list := range [][]attribute{want, have} { // file systems have them in any order
+		slices.SortFunc(list, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
+	}
+	if !slices.EqualFunc(want, have, func(a, b attribute) bool { return a.name == b.name && bytes.Equal(a.moved, b.value) }) {
 		return differs("extended attributes")
 	}
 	switch {
 	case kind == unix.S_IFDIR:
-		return c.below(&dir{fd: from, parent: parent, name: name}, to)
+		err := c.below(&dir{fd: from, parent: parent, name: name}, to)
+		if err == nil && nanoseconds(is.Mtime) != nanoseconds(st.Mtime) { // what was changed in it says more
+			err = differs("the time of its last change")
+		}
+		return err
 	case kind == unix.S_IFLNK, kind == unix.S_IFREG && c.contents:
 		same, err := c.sameContent(from, to, kind)
 		if err != nil {
@@ -95,16 +106,9 @@ func (c *comparer) same(parent *dir, name string, from, to int, st, copied unix.
 }
 
 // below compares what a directory and its copy hold: each name of the one is in
-// the other, which has as many.
+// the other.
 func (c *comparer) below(d *dir, to int) error {
-	names := 0
-	err := eachName(d, func(name string) error {
-		names++
-		fd, err := beneath(d.fd, name, unix.O_PATH)
-		if err != nil {
-			return d.failed("open", name, err)
-		}
-		defer unix.Close(fd)
+	err := d.each(func(name string, fd int, st unix.Statx_t) error {
 		other, err := beneath(to, name, unix.O_PATH)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EXDEV) {
 			return d.failed("compare", name, fmt.Errorf("%w: it is not in the copy", ErrDiffers))
@@ -113,24 +117,26 @@ func (c *comparer) below(d *dir, to int) error {
 			return d.failed("open the copy of", name, err)
 		}
 		defer unix.Close(other)
-		st, err := stat(fd)
-		if err != nil {
-			return d.failed("stat", name, err)
-		}
-		copied, err := stat(other)
+		is, err := stat(other)
 		if err != nil {
 			return d.failed("stat the copy of", name, err)
 		}
-		return c.same(d, name, fd, other, st, copied)
+		return c.same(d, name, fd, other, st, is)
 	})
 	if err != nil {
 		return err
 	}
-	err = eachName(&dir{fd: to, parent: d.parent, name: d.name}, func(string) error { names--; return nil })
-	if err == nil && names != 0 {
-		err = d.failed("compare", "", fmt.Errorf("%w: the copy holds %d names more", ErrDiffers, -names))
-	}
-	return err
+	return (&dir{fd: to, parent: d.parent, name: d.name}).names(func(name string) error {
+		var st unix.Stat_t
+		err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) {
+			err = fmt.Errorf("%w: it is only in the copy", ErrDiffers)
+		}
+		if err != nil {
+			return d.failed("compare", name, err)
+		}
+		return nil
+	})
 }
 
 func (c *comparer) sameContent(from, to int, kind uint16) (bool, error) {
@@ -151,10 +157,11 @@ func (c *comparer) sameContent(from, to int, kind uint16) (bool, error) {
 	}
 	defer unix.Close(other)
 	for at := int64(0); ; {
-		if err := c.ctx.Err(); err != nil {
+		if c.ctx.Err() != nil {
 			return false, context.Cause(c.ctx)
 		}
 		n, err := unix.Pread(in, a, at)
+		c.read += int64(max(n, 0))
 		m, err2 := unix.Pread(other, b, at)
 		if err := errors.Join(err, err2); err != nil || n != m || !bytes.Equal(a[:n], b[:m]) {
 			return false, err

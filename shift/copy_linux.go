@@ -1,6 +1,7 @@
 package shift
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (j Job) measure(ctx context.Context) (Job, error) {
 	into := j.Options.Into
 	switch _, err := os.Lstat(into); {
 	case err == nil:
-		if err := compare(ctx, j, into, false); err != nil {
+		if _, err := compare(ctx, j, into, false); err != nil {
 			return j, fmt.Errorf("%w: %s is there already: %w", ErrRefused, into, err)
 		}
 		j.State = StateDone
@@ -52,71 +53,21 @@ func (j Job) measure(ctx context.Context) (Job, error) {
 	if fs.Files > 0 && fs.Ffree < uint64(j.Report.Files) {
 		return j, fmt.Errorf("%w: %d files are to be made in %s, and it has room for %d", ErrNoSpace, j.Report.Files, dir, fs.Ffree)
 	}
-	var err error
-	j.Seconds, err = j.sample(ctx)
-	return j, err
+	j.Seconds = j.sample(ctx)
+	return j, ctx.Err()
 }
 
 // sampled is for how long a tree is read to tell how long a copy takes.
 const sampled = 200 * time.Millisecond
 
-// sample estimates the seconds that a copy takes: to write is taken to be as fast
-// as to read.
-func (j Job) sample(ctx context.Context) (seconds int, err error) {
-	root, _, err := j.openRoot()
-	if err != nil {
-		return 0, err
-	}
-	defer unix.Close(root)
-	read, start := int64(0), time.Now()
-	enough := errors.New("enough")
-	buf := make([]byte, 64<<10)
-	var below func(d *dir) error
-	below = func(d *dir) error {
-		return eachName(d, func(name string) error {
-			fd, err := beneath(d.fd, name, unix.O_PATH)
-			if err != nil {
-				return nil // the copy fails, and not the estimate
-			}
-			defer unix.Close(fd)
-			st, err := stat(fd)
-			switch read += 4096; {
-			case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
-				return below(&dir{fd: fd, parent: d, name: name})
-			case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
-				in, err := reopen(fd, unix.O_RDONLY)
-				for n := 1; err == nil && n > 0 && time.Since(start) < sampled; read += int64(max(n, 0)) {
-					n, err = unix.Read(in, buf)
-				}
-				unix.Close(in)
-			}
-			if time.Since(start) > sampled || ctx.Err() != nil {
-				return enough
-			}
-			return nil
-		})
-	}
-	if err := below(&dir{fd: root}); err != nil && !errors.Is(err, enough) {
-		return 0, err
-	}
-	return int(math.Ceil(2 * time.Since(start).Seconds() * float64(j.Need) / float64(read+4096))), ctx.Err()
-}
-
-// part is where a copy is made before it is whole.
-func (j Job) part() string {
-	dir, name := filepath.Split(j.Options.Into)
-	return filepath.Join(dir, "."+name+".part")
-}
-
-// tidy removes what a kill right after the move left.
-func (j Job) tidy() error {
-	if j.Options.Into == "" {
-		return nil
-	}
-	if err := os.Remove(j.part()); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+// sample estimates the seconds that a copy takes. To write is taken to be as fast
+// as to read, so the tree is compared with itself.
+func (j Job) sample(ctx context.Context) int {
+	ctx, cancel := context.WithTimeout(ctx, sampled)
+	defer cancel()
+	start := time.Now()
+	read, _ := compare(ctx, Job{Dir: j.Dir}, j.Dir, true) // the copy fails, and not the estimate
+	return int(math.Ceil(time.Since(start).Seconds() * float64(j.Need) / float64(read+4096)))
 }
 
 // copy makes the copy beside its place, and moves it there when it is on the disk.
@@ -130,35 +81,20 @@ func (j Job) copy(ctx context.Context, tell func(Progress)) (Job, error) {
 	if err := os.Mkdir(part, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return j, err
 	}
-	own, err := openPart(part)
+	own, owner, err := Job{Dir: part}.openRoot()
 	if err != nil {
 		return j, err
 	}
 	defer unix.Close(own)
-	// What a job left that was killed is begun again: what was on the disk is not known.
-	for _, name := range []string{"tree", "links"} {
-		if err := os.RemoveAll(filepath.Join(part, name)); err != nil {
-			return j, err
-		}
+	if owner.Uid != uint32(os.Geteuid()) || owner.Mode&0o077 != 0 {
+		return j, fmt.Errorf("%w: %s is not a directory of an earlier job", ErrRefused, part)
 	}
-	j.State = StateRunning
-	err = j.fill(ctx, root, own, st, tell)
-	if err == nil {
-		err = os.RemoveAll(filepath.Join(part, "links"))
-	}
-	if err == nil {
-		err = compare(ctx, j, filepath.Join(part, "tree"), false)
-		if errors.Is(err, ErrDiffers) {
-			err = fmt.Errorf("%w: %s was written to: %w", ErrMissed, j.Dir, err)
-		}
-	}
-	if err == nil {
-		err = unix.Syncfs(own)
-	}
-	if err == nil {
-		err = unix.Renameat2(own, "tree", unix.AT_FDCWD, j.Options.Into, unix.RENAME_NOREPLACE)
-	}
+	locked, err := lock(own, part)
 	if err != nil {
+		return j, err
+	}
+	defer unix.Close(locked)
+	if err := j.make(ctx, root, locked, st, tell); err != nil {
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 		}
@@ -168,42 +104,35 @@ func (j Job) copy(ctx context.Context, tell func(Progress)) (Job, error) {
 	return j, errors.Join(os.Remove(part), syncDir(filepath.Dir(part)))
 }
 
-// openPart opens the directory of a copy and keeps other jobs off it.
-func openPart(part string) (int, error) {
-	fd, err := unix.Open(part, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: part, Err: err}
-	}
-	st, err := stat(fd)
-	switch {
-	case err != nil:
-	case st.Uid != uint32(os.Geteuid()) || st.Mode&0o077 != 0:
-		err = fmt.Errorf("%w: %s is not a directory of an earlier job", ErrRefused, part)
-	default:
-		if locked := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); locked != nil {
-			err = fmt.Errorf("%w: %s: %w", ErrRunning, part, locked)
-		}
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
-// fill makes the tree in the directory of the copy.
-func (j Job) fill(ctx context.Context, root, own int, st unix.Statx_t, tell func(Progress)) error {
-	if err := unix.Mkdirat(own, "links", 0o700); err != nil {
+// make makes the copy in the directory part, and moves it to its place.
+func (j Job) make(ctx context.Context, root, part int, st unix.Statx_t, tell func(Progress)) error {
+	// What a job left that was killed is begun again: what was on the disk is not known.
+	tree, links := filepath.Join(j.part(), "tree"), filepath.Join(j.part(), "links")
+	if err := errors.Join(os.RemoveAll(tree), os.RemoveAll(links), os.Mkdir(links, 0o700)); err != nil {
 		return err
 	}
-	links, err := unix.Openat(own, "links", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(links)
-	c := copier{worker: worker{walk: &walk{translation: j.translation(), ctx: ctx, tell: tell}, buf: make([]byte, 64<<10)}, links: links}
+	c := copier{worker: worker{walk: &walk{translation: translation{j.From, j.To}, ctx: ctx, tell: tell}, buf: make([]byte, 64<<10)}}
 	c.report.Total = j.Report.Files
-	return c.one(nil, "", root, own, "tree", st)
+	var err error
+	if c.links, err = beneath(part, "links", unix.O_RDONLY|unix.O_DIRECTORY); err != nil {
+		return err
+	}
+	defer unix.Close(c.links)
+	if err := c.one(nil, "", root, part, "tree", st); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(links); err != nil {
+		return err
+	}
+	if _, err := compare(ctx, j, tree, false); errors.Is(err, ErrDiffers) {
+		return fmt.Errorf("%w: %s was written to: %w", ErrMissed, j.Dir, err)
+	} else if err != nil {
+		return err
+	}
+	if err := unix.Syncfs(part); err != nil {
+		return err
+	}
+	return unix.Renameat2(part, "tree", unix.AT_FDCWD, j.Options.Into, unix.RENAME_NOREPLACE)
 }
 
 // one copies what is open as a path to a name of a directory, and all below it.
@@ -230,7 +159,8 @@ func (c *copier) one(parent *dir, name string, from, dst int, as string, st unix
 	}
 	defer unix.Close(to)
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if err := c.below(&dir{fd: from, parent: parent, name: name}, to); err != nil {
+		d := &dir{fd: from, parent: parent, name: name}
+		if err := d.each(func(name string, fd int, st unix.Statx_t) error { return c.one(d, name, fd, to, name, st) }); err != nil {
 			return err
 		}
 	}
@@ -250,12 +180,13 @@ func (c *copier) failed(parent *dir, op, name string, err error) error {
 	return parent.failed(op, name, err)
 }
 
-// below copies what a directory holds.
-func (c *copier) below(d *dir, dst int) error {
-	return eachName(d, func(name string) error {
+// each calls do with what is in a directory, open as a path. What is gone by then
+// is left out: a comparison finds it, if it was there.
+func (d *dir) each(do func(name string, fd int, st unix.Statx_t) error) error {
+	return d.names(func(name string) error {
 		fd, err := beneath(d.fd, name, unix.O_PATH)
 		if errors.Is(err, unix.ENOENT) {
-			return nil // the comparison finds it, if it was there
+			return nil
 		}
 		if err != nil {
 			return d.failed("open", name, err)
@@ -265,12 +196,12 @@ func (c *copier) below(d *dir, dst int) error {
 		if err != nil {
 			return d.failed("stat", name, err)
 		}
-		return c.one(d, name, fd, dst, name, st)
+		return do(name, fd, st)
 	})
 }
 
-// eachName calls do with the names in a directory, which may be open as a path.
-func eachName(d *dir, do func(name string) error) error {
+// names calls do with the names in a directory, which may be open as a path.
+func (d *dir) names(do func(name string) error) error {
 	fd, err := reopen(d.fd, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return d.failed("open", "", err)
@@ -382,16 +313,16 @@ func (c *copier) dress(from, to int, st unix.Statx_t) error {
 	if err := unix.Fchownat(to, "", int(uid), int(gid), unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
-	attrs, err := c.xattrs(from)
+	attrs, err := c.attributes(from, copied)
 	if err != nil {
 		return err
 	}
 	path := procPath(to)
-	for name, value := range attrs {
-		if err := unix.Setxattr(path, name, value, 0); err != nil {
+	for _, a := range attrs {
+		if err := unix.Setxattr(path, a.name, a.moved, 0); err != nil {
 			// A label that the file system has for all of its files is there already.
-			if have, _ := c.xattr(path, name); string(have) != string(value) {
-				return fmt.Errorf("%s: %w", name, err)
+			if have, _ := c.xattr(path, a.name); !bytes.Equal(have, a.moved) {
+				return fmt.Errorf("%s: %w", a.name, err)
 			}
 		}
 	}
@@ -411,38 +342,9 @@ func (c *copier) dress(from, to int, st unix.Statx_t) error {
 
 func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
-// xattrs returns all extended attributes of a file as its copy is to have them.
-func (p *worker) xattrs(fd int) (map[string][]byte, error) {
-	path := procPath(fd)
-	n, err := unix.Listxattr(path, p.buf)
-	if n == 0 || errors.Is(err, unix.ENOTSUP) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	all := map[string][]byte{}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(p.buf[:n]), "\x00"), "\x00") {
-		if strings.HasPrefix(name, "trusted.SGI_ACL_") { // as xfs stores the access control lists
-			continue
-		}
-		value, err := p.xattr(path, name)
-		switch {
-		case err != nil || value == nil:
-		case name == capName:
-			value, err = p.translation.capability(value)
-		case strings.HasPrefix(name, aclName):
-			value, _, err = p.acl(value)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if value != nil {
-			all[name] = value
-		}
-	}
-	return all, nil
-}
+// copied reports whether a copy has an attribute too. The others are how xfs shows
+// the access control lists once more, as it stores them.
+func copied(name string) bool { return !strings.HasPrefix(name, "trusted.SGI_ACL_") }
 
 // project is struct fsxattr of FS_IOC_FSGETXATTR (include/uapi/linux/fs.h).
 type project struct {
@@ -456,36 +358,35 @@ const (
 	projectInherit = 0x200
 )
 
-// projectOf returns the project of a file, the zero one where it has none.
-func projectOf(fd int) (p project) {
-	f, err := reopen(fd, unix.O_RDONLY)
-	if err != nil {
-		return p
+// call is one of the two, by a file that is open for reading.
+func (p *project) call(fd int, request uintptr) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(p))); errno != 0 {
+		return errno
 	}
-	defer unix.Close(f)
-	unix.Syscall(unix.SYS_IOCTL, uintptr(f), getProject, uintptr(unsafe.Pointer(&p)))
-	return project{ID: p.ID, Flags: p.Flags & projectInherit}
+	return nil
 }
 
-// copyProject copies the ID that quotas count a file under. Where another file
-// system does not have them, they are not kept.
+// copyProject copies the ID that quotas count a file under. Where a file system
+// does not have them, they are not kept.
 func copyProject(from, to int) error {
-	want := projectOf(from)
-	if want == (project{}) {
-		return nil
-	}
-	f, err := reopen(to, unix.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(f)
-	var p project
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(f), getProject, uintptr(unsafe.Pointer(&p))); errno != 0 {
-		return nil
-	}
-	p.ID, p.Flags = want.ID, p.Flags&^projectInherit|want.Flags
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(f), setProject, uintptr(unsafe.Pointer(&p))); errno != 0 && errno != unix.EOPNOTSUPP && errno != unix.EINVAL {
-		return errno
+	var list [2]project // of the file and its copy
+	for i, path := range []int{from, to} {
+		fd, err := reopen(path, unix.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		want := list[0]
+		switch err := list[i].call(fd, getProject); {
+		case err != nil || list[0].ID == 0 && list[0].Flags&projectInherit == 0:
+			return nil
+		case i == 0:
+			continue
+		}
+		list[1].ID, list[1].Flags = want.ID, list[1].Flags&^projectInherit|want.Flags&projectInherit
+		if err := list[1].call(fd, setProject); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
+			return err
+		}
 	}
 	return nil
 }

@@ -174,11 +174,9 @@ func TestACopyIsRefused(t *testing.T) {
 	t.Run("with a mount in the tree", func(t *testing.T) {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "mnt"), 0o755))
 		require.NoError(t, unix.Mount("tmpfs", filepath.Join(dir, "mnt"), "tmpfs", 0, ""))
-		opt := copyOptions(t, into)
-		opt.AcceptRisk = false
-		job, err := shift.Plan(t.Context(), dir, from, to, opt)
-		require.NoError(t, err)
-		require.ErrorContains(t, job.Refusal(), "1 mounts")
+		_, err := plan(t, into)
+		require.ErrorIs(t, err, shift.ErrRefused)
+		require.ErrorContains(t, err, "1 mounts")
 		require.NoError(t, unix.Unmount(filepath.Join(dir, "mnt"), 0))
 		require.NoError(t, os.Remove(filepath.Join(dir, "mnt")))
 	})
@@ -250,7 +248,7 @@ func TestCompare(t *testing.T) {
 		}},
 		{"the number of hard links", "a", func(p string) error { return os.Link(p, filepath.Join(t.TempDir(), "outside")) }},
 		{"it is not in the copy", "c", func(p string) error { return os.Rename(p, p+".away") }},
-		{"holds 1 names more", "a", func(string) error { return os.WriteFile(filepath.Join(into, "more"), nil, 0o644) }},
+		{"it is only in the copy", "a", func(string) error { return os.WriteFile(filepath.Join(into, "more"), nil, 0o644) }},
 		{"the kind of file", "c", func(p string) error { return cmp.Or(os.Remove(p), unix.Mkfifo(p, 0o644)) }},
 	} {
 		t.Run(c.what+" of "+c.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -61,42 +62,46 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 		rec.Path = []byte(d.path(name))
 		return p.later(fd, rec)
 	}
-	var attrs attributes
+	var attrs []attribute
 	if kind == unix.S_IFREG || kind == unix.S_IFDIR {
 		var err error
-		if attrs, err = p.attributes(d, name, fd); err != nil {
+		if attrs, err = p.attributesAt(d, name, fd); err != nil {
 			return d.failed("read attributes of", name, err)
 		}
 	}
-	moveCap := attrs.capability != nil && string(attrs.moved) != string(attrs.capability)
-	if attrs.moveACL {
+	var capability attribute
+	moveACL := false
+	for _, a := range attrs {
+		if a.name == capName {
+			capability = a
+		} else {
+			moveACL = moveACL || a.moves()
+		}
+	}
+	moveCap := capability.moves()
+	if moveACL {
 		p.report.ACLs++
 	}
 	if moveCap {
 		p.report.Capabilities++
 	}
-	isSpecial := kind == unix.S_IFREG && (st.Mode&setIDs != 0 || attrs.capability != nil)
+	isSpecial := kind == unix.S_IFREG && (st.Mode&setIDs != 0 || capability.value != nil)
 	if isSpecial {
 		p.report.Special++
 	}
-	if p.purpose != toMove || !todo && !attrs.moveACL && !moveCap {
+	if p.purpose != toMove || !todo && !moveACL && !moveCap {
 		return nil
 	}
 	if held := uint32(st.Attributes&immutable) & flagsImmutable; held != 0 || todo && isSpecial {
 		if held != 0 && !p.lift {
 			return d.failed("move", name, unix.EPERM)
 		}
-		return p.later(fd, record{Path: []byte(d.path(name)), inode: inodeOf(st), UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode & perms), Cap: attrs.capability, Flags: held})
+		return p.later(fd, record{Path: []byte(d.path(name)), inode: inodeOf(st), UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode & perms), Cap: capability.value, Flags: held})
 	}
-	if attrs.moveACL {
-		if err := p.moveACLs(fd); err != nil {
-			return d.failed("move the access control list of", name, err)
-		}
-	}
-	if moveCap { // the owner stays, so nothing is lost in between
-		if err := unix.Setxattr(procPath(fd), capName, attrs.moved, 0); err != nil {
-			return d.failed("set capabilities of", name, err)
-		}
+	// The owner says that a file is done, so it comes last. Capabilities move here
+	// only where it stays.
+	if err := setMoved(fd, attrs); err != nil {
+		return d.failed("move attributes of", name, err)
 	}
 	if !todo {
 		return nil
@@ -126,68 +131,68 @@ func (p *worker) count(st unix.Statx_t) {
 	}
 }
 
-const (
-	capName = "security.capability"
-	aclName = "system.posix_acl_"
-)
-
 // procPath is a path to an open inode for calls that take no descriptor opened
 // with O_PATH. It does not follow a symbolic link that the inode itself is.
 func procPath(fd int) string { return procFDs + strconv.Itoa(fd) }
 
 const procFDs = "/proc/self/fd/"
 
-// attributes are what a file has beside its owner that names IDs.
-type attributes struct {
-	moveACL           bool
-	capability, moved []byte // security.capability, and translated; nil: it has none
+// An attribute is one that a file has, and its value after the job.
+type attribute struct {
+	name         string
+	value, moved []byte
 }
 
-func (p *worker) attributes(d *dir, name string, fd int) (attributes, error) {
-	var a attributes
-	var n int
-	var err error
-	if fd < 0 { // a walk that only counts
-		if n, err = p.listAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW); err == nil && n == 0 {
-			return a, nil
+func (a attribute) moves() bool { return !bytes.Equal(a.value, a.moved) }
+
+// attributesAt returns the attributes of a file that name IDs. A walk that only
+// counts has not opened the file.
+func (p *worker) attributesAt(d *dir, name string, fd int) ([]attribute, error) {
+	if fd < 0 {
+		if n, err := p.listAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW); err == nil && n == 0 {
+			return nil, nil
 		}
+		var err error
 		if fd, err = beneath(d.fd, name, unix.O_PATH); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EXDEV) {
-			return a, nil
+			return nil, nil
 		}
 		if err != nil {
-			return a, err
+			return nil, err
 		}
 		defer unix.Close(fd)
 	}
-	path := procPath(fd)
-	if n, err = p.listAt(p.fds, path[len(procFDs):], 0); errors.Is(err, unix.ENOSYS) {
+	return p.attributes(fd, func(name string) bool { return name == capName || strings.HasPrefix(name, aclName) })
+}
+
+// attributes returns the attributes of a file that are wanted.
+func (p *worker) attributes(fd int, wanted func(name string) bool) (list []attribute, err error) {
+	path, n := procPath(fd), 0
+	if err = unix.ENOSYS; p.fds != 0 {
+		n, err = p.listAt(p.fds, path[len(procFDs):], 0)
+	}
+	if errors.Is(err, unix.ENOSYS) {
 		n, err = unix.Listxattr(path, p.buf)
 	}
-	if errors.Is(err, unix.ENOTSUP) {
-		return a, nil
+	if errors.Is(err, unix.ENOTSUP) || err == nil && n == 0 {
+		return nil, nil
 	}
-	if err != nil || n == 0 {
-		return a, err
+	if err != nil {
+		return nil, err
 	}
-	for attr := range strings.SplitSeq(strings.TrimSuffix(string(p.buf[:n]), "\x00"), "\x00") {
-		switch {
-		case attr == capName:
-			if a.capability, err = p.xattr(path, attr); err == nil && a.capability != nil {
-				a.moved, err = p.translation.capability(a.capability)
-			}
-		case strings.HasPrefix(attr, aclName):
-			var value []byte
-			if value, err = p.xattr(path, attr); err == nil && value != nil {
-				var moves bool
-				_, moves, err = p.acl(value)
-				a.moveACL = a.moveACL || moves
-			}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(p.buf[:n]), "\x00"), "\x00") {
+		if !wanted(name) {
+			continue
+		}
+		a := attribute{name: name}
+		if a.value, err = p.xattr(path, name); err == nil && a.value != nil {
+			a.moved, err = p.attribute(name, a.value)
+			list = append(list, a)
 		}
 		if err != nil {
-			return a, err
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return a, nil
+	return list, nil
 }
 
 // listAt lists the attributes of what a directory has under a name, where the
@@ -219,24 +224,14 @@ func (p *worker) xattr(path, name string) ([]byte, error) {
 	return bytes.Clone(p.buf[:n]), nil
 }
 
-// moveACLs translates the access control lists of a file. This comes before the
-// owner, which says that the file is done.
-func (p *worker) moveACLs(fd int) error {
-	path := procPath(fd)
-	for _, name := range []string{aclName + "access", aclName + "default"} {
-		value, err := p.xattr(path, name)
-		if err != nil {
-			return err
-		}
-		if value == nil {
+// setMoved writes the attributes that change.
+func setMoved(fd int, list []attribute) error {
+	for _, a := range list {
+		if !a.moves() {
 			continue
 		}
-		translated, changed, err := p.acl(value)
-		if err == nil && changed {
-			err = unix.Setxattr(path, name, translated, 0)
-		}
-		if err != nil {
-			return err
+		if err := unix.Setxattr(procPath(fd), a.name, a.moved, 0); err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
 		}
 	}
 	return nil
@@ -274,7 +269,7 @@ func (p *worker) flush() error {
 	for i, s := range list {
 		recs[i] = s.rec
 	}
-	if err := p.records.add(recs); err != nil {
+	if err := addRecords(p.records, recs); err != nil {
 		return err
 	}
 	for _, s := range list {
@@ -299,7 +294,11 @@ func (p *worker) apply(fd int, rec record) (err error) {
 			}
 		}()
 	}
-	if err := p.moveACLs(fd); err != nil {
+	acls, err := p.attributes(fd, func(name string) bool { return strings.HasPrefix(name, aclName) })
+	if err == nil {
+		err = setMoved(fd, acls)
+	}
+	if err != nil {
 		return err
 	}
 	st, err := stat(fd)

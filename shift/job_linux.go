@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,86 +50,75 @@ func stat(fd int) (unix.Statx_t, error) {
 	return st, err
 }
 
-// scan counts what is in the tree, and looks who uses it.
-func (j Job) scan(ctx context.Context) (Job, error) {
+// look counts what is in the tree, or, where files is not 0, in so much of it.
+func (j Job) look(ctx context.Context, files int) (Job, error) {
 	root, st, err := j.openRoot()
 	if err != nil {
 		return j, err
 	}
 	defer unix.Close(root)
 	j.Inode = st.Ino
-	if j.Report, err = newWalk(j, toCount).all(ctx, root); err != nil {
-		return j, err
-	}
-	j.Report.Busy, err = busy(ctx, j.Dir)
-	return j, err
-}
-
-func (j Job) look(ctx context.Context, files int, limit time.Duration) (s Sample, err error) {
-	root, _, err := j.openRoot()
-	if err != nil {
-		return s, err
-	}
-	defer unix.Close(root)
-	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errEnough)
-	defer cancel()
 	w := newWalk(j, toCount)
 	w.limit = files
-	s.Report, err = w.all(ctx, root)
-	if s.Whole = err == nil; errors.Is(err, errEnough) {
-		err = nil
-	}
-	s.Took = time.Since(start)
-	return s, err
+	j.Report, err = w.all(ctx, root)
+	j.Report.Mixed = j.Report.Todo > 0 && j.Report.Done > 0
+	return j, err
 }
 
 // rounds bounds how often the tree is walked again because files were added.
 const rounds = 3
 
-// move moves the owners in the direction of a state, which the job has once its
-// journal says so.
-func (j Job) move(ctx context.Context, state State, tell func(Progress)) (Job, error) {
+// move moves the owners. An error of a job that was begun matches ErrUnfinished.
+func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 	root, _, err := j.openRoot()
 	if err != nil {
 		return j, err
 	}
 	defer unix.Close(root)
-	locked, err := lock(root)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return j, fmt.Errorf("%w: %s", ErrRunning, j.Dir)
-	}
+	locked, err := lock(root, j.Dir)
 	if err != nil {
-		return j, &os.PathError{Op: "lock", Path: j.Dir, Err: err}
+		return j, err
 	}
 	defer unix.Close(locked)
+	if j, err = j.after(); err != nil {
+		return j, err
+	}
 	list, err := j.openRecords()
 	if err != nil {
 		return j, err
 	}
-	defer list.file.Close()
-	old, err := load(j.stateDir(), j.Dir)
-	begun := err == nil && old.State == state
-	switch {
-	case begun && !(old.From.Equal(j.From) && old.To.Equal(j.To)):
-		return j, fmt.Errorf("%w: %s", ErrUnfinished, j.Dir)
-	case !begun:
-		err = list.begin()
+	defer list.Close()
+	begun := j.State == StateRunning
+	if !begun {
+		err = errors.Join(list.Truncate(0), list.Sync())
 	}
 	next := j
-	next.State = state
-	if err == nil || begun {
+	next.State = StateRunning
+	if err == nil {
 		err = next.save()
 	}
 	if err != nil {
 		return j, err
 	}
-	j = next
-	w := newWalk(j, toMove)
-	w.lift, w.records, w.total, w.tell = j.Options.LiftImmutable, list, j.Report.Files, tell
-	if j.State == StateUndoing && !j.Ended.IsZero() {
-		w.ended = j.Ended.Unix()
+	if j, err = next.walk(ctx, root, begun, list, tell); err != nil {
+		return j, fmt.Errorf("%w: %w", ErrUnfinished, err)
 	}
+	if err := unix.Syncfs(locked); err != nil {
+		return j, fmt.Errorf("%w: syncfs %s: %w", ErrUnfinished, j.Dir, err)
+	}
+	next = j
+	next.State, next.Ended = StateDone, time.Now()
+	if err := next.save(); err != nil {
+		return j, fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
+	return next, nil
+}
+
+// walk goes through the tree until a look at all of it finds nothing left. What a
+// kill may have left half done comes first.
+func (j Job) walk(ctx context.Context, root int, begun bool, list *os.File, tell func(Progress)) (Job, error) {
+	w := newWalk(j, toMove)
+	w.lift, w.records, w.total, w.tell = slices.Contains(j.Options.Accept, RiskImmutable), list, j.Report.Files, tell
 	if begun {
 		p := &worker{walk: w, buf: make([]byte, 64<<10)} // repair reads no directory
 		w.renamed = map[inode]record{}
@@ -152,11 +142,8 @@ func (j Job) move(ctx context.Context, state State, tell func(Progress)) (Job, e
 		if tell != nil {
 			tell(Progress{seen.Files, j.Report.Files})
 		}
-		switch settled, err := j.settled(ctx, w, root); {
-		case err != nil:
+		if settled, err := j.settled(ctx, w, root); err != nil || settled {
 			return j, err
-		case settled:
-			return j.finish(root)
 		}
 	}
 	if j.Report.Todo == 0 {
@@ -182,7 +169,7 @@ func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error)
 			return false, nil
 		}
 		if look.sum.Load() == before.sum.Load() {
-			j.Report.ACLs, j.Report.Capabilities = 0, 0
+			j.Report.ACLs, j.Report.Capabilities, j.Report.Mixed = 0, 0, false
 			return true, nil
 		}
 		before = look
@@ -190,34 +177,18 @@ func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error)
 	return false, nil
 }
 
-// finish puts all on the disk, and then says so in the journal.
-func (j Job) finish(root int) (Job, error) {
-	dir, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return j, err
-	}
-	defer unix.Close(dir)
-	if err := unix.Syncfs(dir); err != nil {
-		return j, fmt.Errorf("syncfs %s: %w", j.Dir, err)
-	}
-	if j.State == StateUndoing {
-		j.State = StateUndone
-	} else {
-		j.State, j.Ended = StateDone, time.Now()
-	}
-	return j, j.save()
-}
-
 // lock keeps other jobs, also those with another journal, off a directory until
 // what it returns is closed.
-func lock(root int) (int, error) {
+func lock(root int, name string) (int, error) {
 	dir, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err == nil {
+		if err = unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			return dir, nil
+		}
 		unix.Close(dir)
-		return -1, err
 	}
-	return dir, nil
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return -1, fmt.Errorf("%w: %s", ErrRunning, name)
+	}
+	return -1, &os.PathError{Op: "lock", Path: name, Err: err}
 }

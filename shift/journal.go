@@ -11,41 +11,46 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
 // The journal of a job is two files: its Job, replaced whole, and the records of
 // its special files, one line of JSON each, which only grow while it runs.
 
+// journalPath is named after where the directory is from the journal, so that it is
+// found again where both are mounted in another place.
 func journalPath(state, dir, kind string) string {
-	sum := sha256.Sum256([]byte(dir))
+	sum := sha256.Sum256([]byte(seenFrom(state, dir)))
 	return filepath.Join(state, hex.EncodeToString(sum[:8])+kind)
+}
+
+func seenFrom(state, dir string) string {
+	if rel, err := filepath.Rel(state, dir); err == nil {
+		return rel
+	}
+	return dir // of a state that is not absolute
 }
 
 // maxJob bounds the file of a job, with maps of 340 lines.
 const maxJob = 1 << 20
 
-func load(state, dir string) (Job, error) {
+func load(state, dir string) (job Job, err error) {
 	name := journalPath(state, dir, ".json")
-	f, err := os.Open(name)
+	data, err := hostfs.Root("").ReadFile(name, maxJob)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Job{}, fmt.Errorf("%w: %s", ErrNoJob, dir)
 	}
 	if err != nil {
 		return Job{}, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxJob))
-	if err != nil {
-		return Job{}, err
-	}
-	var job Job
 	if err := json.Unmarshal(data, &job); err != nil {
 		return Job{}, fmt.Errorf("%s: %w", name, err)
 	}
-	if job.Schema != 1 || job.Dir != dir {
+	if job.Schema != 1 || seenFrom(job.stateDir(), job.Dir) != seenFrom(state, dir) {
 		return Job{}, fmt.Errorf("%s: not the journal of a job for %s", name, dir)
 	}
-	job.Options.State = state
+	job.Dir, job.Options.State = dir, state
 	return job, nil
 }
 
@@ -104,11 +109,8 @@ type record struct {
 	Flags uint32 `json:"flags,omitempty"` // those of FS_IOC_GETFLAGS that were lifted
 }
 
-// records is the open list of a job.
-type records struct{ file *os.File }
-
 // openRecords opens the list of a job to append to it.
-func (j Job) openRecords() (*records, error) {
+func (j Job) openRecords() (*os.File, error) {
 	if err := os.MkdirAll(j.stateDir(), 0o700); err != nil {
 		return nil, err
 	}
@@ -125,14 +127,11 @@ func (j Job) openRecords() (*records, error) {
 		f.Close()
 		return nil, err
 	}
-	return &records{f}, nil
+	return f, nil
 }
 
-// begin empties the list.
-func (r *records) begin() error { return errors.Join(r.file.Truncate(0), r.file.Sync()) }
-
-// add writes records. After it they are on the disk.
-func (r *records) add(list []record) error {
+// addRecords writes to the list. After it the records are on the disk.
+func addRecords(file *os.File, list []record) error {
 	var text []byte
 	for _, rec := range list {
 		line, err := json.Marshal(rec)
@@ -141,13 +140,13 @@ func (r *records) add(list []record) error {
 		}
 		text = append(append(text, line...), '\n')
 	}
-	if _, err := r.file.Write(text); err != nil {
+	if _, err := file.Write(text); err != nil {
 		return err
 	}
-	return r.file.Sync()
+	return file.Sync()
 }
 
-// each calls do with the records of a job. A line that was cut off is one whose
+// eachRecord calls do with the records of a job. A line that was cut off is one whose
 // file was not touched yet.
 func (j Job) eachRecord(do func(record) error) error {
 	f, err := os.Open(journalPath(j.stateDir(), j.Dir, ".special"))

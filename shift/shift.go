@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hostfs"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -19,12 +21,12 @@ var (
 	ErrNotSupported = errors.New("moving owners is not supported here")
 
 	// ErrRefused is matched by the errors of a job that would do harm. Their text
-	// says what is in the way, and [Options] what accepts it.
+	// says what is in the way; see [Job.Risks].
 	ErrRefused = errors.New("refused")
 
-	// ErrUnfinished: a job for this directory was begun and not ended. [Resume]
-	// ends it.
-	ErrUnfinished = errors.New("a job for this directory is not finished")
+	// ErrUnfinished: a job ended early. The same job, or the one that takes it back,
+	// goes on. Another one is refused.
+	ErrUnfinished = errors.New("some owners are moved and some are not")
 
 	// ErrRunning: another process is moving the owners of this directory.
 	ErrRunning = errors.New("another process is at work on this directory")
@@ -41,6 +43,8 @@ var (
 
 	// ErrDiffers: a tree is not a copy of the other. The text says where.
 	ErrDiffers = errors.New("the copy differs")
+
+	errEnough = errors.New("enough was seen") // ends a walk that has bounds
 )
 
 // DefaultState is where jobs keep their journal.
@@ -57,29 +61,30 @@ type Options struct {
 	// in must, and only the caller should be able to write there.
 	Into string `json:"into,omitempty"`
 
-	// LiftImmutable takes the immutable and append-only attributes off for the
-	// change, and puts them back. Otherwise such files are refused. A copy does
-	// not have them.
-	LiftImmutable bool `json:"lift_immutable,omitempty"`
-
-	// AcceptMixed goes on where IDs of both ranges are in the tree, although Undo
-	// will not tell those apart that had their ID before.
-	AcceptMixed bool `json:"accept_mixed,omitempty"`
-
-	// AcceptRisk goes on in directories of the system and in those that a running
-	// container or a writing process uses.
-	AcceptRisk bool `json:"accept_risk,omitempty"`
+	// Accept has the IDs of the risks that are accepted.
+	Accept []string `json:"accept,omitempty"`
 }
+
+// The IDs of [Job.Risks].
+const (
+	// RiskInUse: the directory is one of the system, or a running container or a
+	// process that writes there uses it.
+	RiskInUse = "in-use"
+	// RiskMixed: IDs of both ranges are in the tree. The way back does not tell those
+	// apart that had their ID before.
+	RiskMixed = "mixed"
+	// RiskImmutable: files are immutable or append-only. The attributes are taken off
+	// for the change and put back; a copy does not have them.
+	RiskImmutable = "immutable"
+)
 
 // A State says how far a job is.
 type State string
 
 const (
 	StatePlanned State = "planned"
-	StateRunning State = "running"
+	StateRunning State = "running" // begun and not done
 	StateDone    State = "done"
-	StateUndoing State = "undoing"
-	StateUndone  State = "undone"
 )
 
 // A Report counts what is in a tree.
@@ -97,14 +102,12 @@ type Report struct {
 	Bytes        int64 `json:"bytes"`        // that its files take on the disk
 	Mounts       int   `json:"mounts"`       // mount points, which are not entered
 	Vanished     int   `json:"vanished"`     // gone before they were read
-	New          int   `json:"new"`          // made after the job was done; counted by Undo
+	New          int   `json:"new"`          // made since the job was done that this one takes back
+	Mixed        bool  `json:"mixed"`        // IDs of both ranges are in the tree
 
 	// Busy are the containers and processes that use the tree.
 	Busy []string `json:"busy,omitempty"`
 }
-
-// Mixed reports whether IDs of both ranges are in the tree.
-func (r Report) Mixed() bool { return r.Todo > 0 && r.Done > 0 }
 
 // Idle reports whether there is nothing to move.
 func (r Report) Idle() bool { return r.Todo+r.ACLs+r.Capabilities == 0 }
@@ -126,7 +129,8 @@ type Job struct {
 	Free    int64 `json:"free,omitempty"`
 	Seconds int   `json:"seconds,omitempty"`
 
-	Ended time.Time `json:"ended,omitzero"` // when it was done
+	// Ended is when it was done; until then, when that was done which it takes back.
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 // Progress is reported now and then while a job runs. Total is 0 while it is not
@@ -134,38 +138,82 @@ type Job struct {
 type Progress struct{ Files, Total int }
 
 // Plan scans a tree and changes nothing. It fails where the job makes no sense;
-// whether it would do harm is for [Job.Refusal].
+// whether it would do harm is for [Job.Risks]. Where there is nothing to do the
+// state is [StateDone], and [StateRunning] where the job was begun already, or one
+// that it is the way back of.
+//
+// Without ranges it is the last job of the directory, or [ErrNoJob].
 func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options) (Job, error) {
-	if err := apart(from, to); err != nil {
-		return Job{}, err
-	}
 	dir, err := resolve(dir)
 	if err != nil {
 		return Job{}, err
 	}
 	job := Job{Schema: 1, Dir: dir, From: from, To: to, Options: opt, State: StatePlanned}
+	if from.IsZero() && to.IsZero() {
+		last, err := load(job.stateDir(), dir)
+		if err != nil || last.State == StateDone {
+			return last, err
+		}
+		job.From, job.To = last.From, last.To
+		job.Options.Accept = slices.Concat(opt.Accept, last.Options.Accept)
+	}
+	if err := apart(job.From, job.To); err != nil {
+		return Job{}, err
+	}
 	if within(job.stateDir(), dir) {
 		return Job{}, fmt.Errorf("%w: the journal %s is in the tree", ErrRefused, job.stateDir())
 	}
-	switch old, err := load(job.stateDir(), dir); {
-	case err == nil && (old.State == StateRunning || old.State == StateUndoing):
-		return Job{}, fmt.Errorf("%w: %s", ErrUnfinished, dir)
-	case err != nil && !errors.Is(err, ErrNoJob):
-		return Job{}, err
+	if opt.Into == "" {
+		if job, err = job.after(); err != nil {
+			return Job{}, err
+		}
 	}
-	job, err = job.scan(ctx)
+	if job, err = job.look(ctx, 0); err == nil {
+		job.Report.Busy, err = busy(ctx, dir)
+	}
 	// Names, attributes and the last block of each file take some room too.
 	job.Need = job.Report.Bytes + int64(job.Report.Files)*4096
-	if err != nil || opt.Into == "" {
+	switch {
+	case err != nil:
 		return job, err
+	case opt.Into == "" && job.State == StatePlanned && job.Report.Idle():
+		job.State = StateDone
 	}
-	if job.Options.Into, err = resolveNew(opt.Into); err != nil {
+	if opt.Into == "" {
+		return job, nil
+	}
+	if job.Options.Into, err = filepath.Abs(opt.Into); err == nil {
+		job.Options.Into, err = hostfs.Root("").Resolve(job.Options.Into)
+	}
+	if err != nil {
 		return Job{}, err
 	}
 	if within(job.Options.Into, dir) || within(dir, job.Options.Into) {
 		return Job{}, fmt.Errorf("%w: %s and its copy %s are one in the other", ErrRefused, dir, job.Options.Into)
 	}
 	return job.measure(ctx)
+}
+
+// after returns the job as it is after the last one of its directory: it may go on
+// with that one, or take it back.
+func (j Job) after() (Job, error) {
+	old, err := load(j.stateDir(), j.Dir)
+	if errors.Is(err, ErrNoJob) {
+		return j, nil
+	}
+	back := old.From.Equal(j.To) && old.To.Equal(j.From)
+	switch {
+	case err != nil:
+		return j, err
+	case back || old.State == StateRunning && old.From.Equal(j.From) && old.To.Equal(j.To):
+		j.Ended = old.Ended
+	case old.State == StateRunning:
+		return j, fmt.Errorf("%w: another job of %s, from %v to %v, is not finished", ErrRefused, j.Dir, old.From, old.To)
+	}
+	if old.State == StateRunning {
+		j.State = StateRunning
+	}
+	return j, nil
 }
 
 // A Sample is what a look at a tree found that had bounds.
@@ -193,105 +241,100 @@ func Look(ctx context.Context, dir string, from, to userns.Mapping, files int, l
 	if err != nil {
 		return Sample{}, err
 	}
-	return Job{Dir: dir, From: from, To: to}.look(ctx, files, limit)
-}
-
-// Refusal says why [Run] refuses the job, or nothing.
-func (j Job) Refusal() error {
-	r, opt := j.Report, j.Options
-	switch {
-	case isSystem(j.Dir) && !opt.AcceptRisk:
-		return fmt.Errorf("%w: %s is a directory of the system", ErrRefused, j.Dir)
-	case len(r.Busy) > 0 && !opt.AcceptRisk:
-		return fmt.Errorf("%w: %s is in use by %s", ErrRefused, j.Dir, strings.Join(r.Busy, ", "))
-	case r.Mixed() && !opt.AcceptMixed:
-		return fmt.Errorf("%w: %d files have IDs of the old range and %d of the new one already", ErrRefused, r.Todo, r.Done)
-	case r.Immutable > 0 && !opt.LiftImmutable:
-		return fmt.Errorf("%w: %d files are immutable or append-only", ErrRefused, r.Immutable)
-	case opt.Into == "":
-		return nil
-	case r.Mounts > 0 && !opt.AcceptRisk:
-		return fmt.Errorf("%w: %d mounts in %s would not be copied", ErrRefused, r.Mounts, j.Dir)
-	case j.Need > j.Free:
-		return fmt.Errorf("%w: it takes up to %d bytes, and %s has %d", ErrNoSpace, j.Need, filepath.Dir(opt.Into), j.Free)
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errEnough)
+	defer cancel()
+	job, err := Job{Dir: dir, From: from, To: to}.look(ctx, files)
+	s := Sample{job.Report, err == nil, time.Since(start)}
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	return nil
+	return s, err
 }
 
-// Run does a planned job. A job with nothing to do changes nothing.
+// Risks says what harm the job could do. [Run] refuses it unless all of them are
+// accepted.
+func (j Job) Risks() (list []usernskit.Warning) {
+	r := j.Report
+	add := func(id, format string, args ...any) {
+		list = append(list, usernskit.Warning{ID: id, Risk: true, Text: fmt.Sprintf(format, args...)})
+	}
+	if isSystem(j.Dir) {
+		add(RiskInUse, "%s is a directory of the system", j.Dir)
+	}
+	if len(r.Busy) > 0 {
+		add(RiskInUse, "%s is in use by %s", j.Dir, strings.Join(r.Busy, ", "))
+	}
+	if r.Mixed && j.State == StatePlanned {
+		add(RiskMixed, "%d files have IDs of the old range and %d of the new one already", r.Todo, r.Done)
+	}
+	if r.Immutable > 0 {
+		add(RiskImmutable, "%s immutable or append-only", text.Count(r.Immutable, "file is", "files are"))
+	}
+	return list
+}
+
+// Run does a planned job. A job with nothing to do changes nothing. One that was
+// begun and killed goes on.
 //
-// Where it ends early, the job is unfinished and [Resume] goes on. The error
-// matches [ErrMissed] where files were added or renamed all the time.
+// Where it ends early, the error matches [ErrUnfinished], and [ErrMissed] too where
+// files were added or renamed all the time.
 func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	if job.State == StateDone {
-		return job, job.tidy()
-	}
-	if err := job.Refusal(); err != nil {
-		return job, err
-	}
-	switch {
-	case job.Options.Into != "":
-		return job.copy(ctx, progress)
-	case job.Report.Idle():
+		if job.Options.Into != "" { // a kill right after the copy was moved to its place
+			_ = os.Remove(job.part())
+		}
 		return job, nil
 	}
-	switch old, err := load(job.stateDir(), job.Dir); {
-	case err == nil && (old.State == StateRunning || old.State == StateUndoing):
-		return job, fmt.Errorf("%w: %s", ErrUnfinished, job.Dir)
-	case err != nil && !errors.Is(err, ErrNoJob):
-		return job, err
+	for _, risk := range job.Risks() {
+		if !slices.Contains(job.Options.Accept, risk.ID) {
+			return job, fmt.Errorf("%w: %s", ErrRefused, risk.Text)
+		}
 	}
-	return job.move(ctx, StateRunning, progress)
+	switch {
+	case job.Options.Into == "":
+		return job.move(ctx, progress)
+	case job.Report.Mounts > 0:
+		return job, fmt.Errorf("%w: %d mounts in %s would not be copied", ErrRefused, job.Report.Mounts, job.Dir)
+	case job.Need > job.Free:
+		return job, fmt.Errorf("%w: it takes up to %d bytes, and %s has %d", ErrNoSpace, job.Need, filepath.Dir(job.Options.Into), job.Free)
+	}
+	return job.copy(ctx, progress)
+}
+
+// part is where a copy is made before it is whole.
+func (j Job) part() string {
+	dir, name := filepath.Split(j.Options.Into)
+	return filepath.Join(dir, "."+name+".part")
 }
 
 // Compare reads a tree and its copy, contents too. The error matches [ErrDiffers]
 // where they are not the same in all that a copy keeps.
 func Compare(ctx context.Context, job Job) error {
-	return compare(ctx, job, job.Options.Into, true)
+	_, err := compare(ctx, job, job.Options.Into, true)
+	return err
 }
 
-// Resume goes on with the job of a directory that was not finished, in the
-// direction it had. One that is finished is returned as it is.
+// Resume goes on with the job of a directory that was not finished. One that is
+// finished is returned as it is.
 func Resume(ctx context.Context, dir string, opt Options, progress func(Progress)) (Job, error) {
-	job, err := find(dir, opt)
-	if err != nil || job.State == StateDone || job.State == StateUndone {
-		return job, err
-	}
-	job.Options.LiftImmutable = job.Options.LiftImmutable || opt.LiftImmutable
-	return job.move(ctx, job.State, progress)
-}
-
-// Undo moves the owners of a finished job back. Files that were made since move
-// too, and are counted in [Report.New].
-func Undo(ctx context.Context, dir string, opt Options, progress func(Progress)) (Job, error) {
-	job, err := find(dir, opt)
-	switch {
-	case err != nil || job.State == StateUndone:
-		return job, err
-	case job.State != StateDone:
-		return job, fmt.Errorf("%w: %s", ErrUnfinished, job.Dir)
-	}
-	job.Options.AcceptRisk = opt.AcceptRisk
-	job.Options.LiftImmutable = job.Options.LiftImmutable || opt.LiftImmutable
-	now := job
-	now.From, now.To, now.Options.AcceptMixed = job.To, job.From, true
-	if now, err = now.scan(ctx); err != nil {
-		return job, err
-	}
-	if err := now.Refusal(); err != nil {
-		job.Report = now.Report
-		return job, err
-	}
-	return job.move(ctx, StateUndoing, progress)
-}
-
-// find loads the job of a directory.
-func find(dir string, opt Options) (Job, error) {
-	dir, err := resolve(dir)
+	job, err := Plan(ctx, dir, userns.Mapping{}, userns.Mapping{}, opt)
 	if err != nil {
-		return Job{}, err
+		return job, err
 	}
-	return load(Job{Options: opt}.stateDir(), dir)
+	return Run(ctx, job, progress)
+}
+
+// Undo moves the owners back that a job has moved, also one that is not finished:
+// it is the job with the ranges swapped. Files that were made since move too, and
+// are counted in [Report.New].
+func Undo(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
+	job.Options.Accept = slices.Concat(job.Options.Accept, []string{RiskMixed})
+	back, err := Plan(ctx, job.Dir, job.To, job.From, job.Options)
+	if err != nil {
+		return back, err
+	}
+	return Run(ctx, back, progress)
 }
 
 func (j Job) stateDir() string {
@@ -299,14 +342,6 @@ func (j Job) stateDir() string {
 		return DefaultState
 	}
 	return j.Options.State
-}
-
-// translation returns the direction that the job has in its state.
-func (j Job) translation() translation {
-	if j.State == StateUndoing {
-		return translation{j.To, j.From}
-	}
-	return translation{j.From, j.To}
 }
 
 // resolve returns the path of a directory without symbolic links. What a link of
@@ -344,22 +379,6 @@ func Identity(m userns.Mapping) (userns.Mapping, error) {
 		}
 	}
 	return userns.Mapping{UID: made[0], GID: made[1]}, nil
-}
-
-// resolveNew is resolve for a path whose last parts may not exist yet.
-func resolveNew(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	dir, rest := filepath.Dir(path), filepath.Base(path)
-	for {
-		found, err := filepath.EvalSymlinks(dir)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) || dir == "/" {
-			return filepath.Join(found, rest), err
-		}
-		dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest)
-	}
 }
 
 // apart checks that both mappings have the same IDs inside, and none in common on

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 func childMain(verb, dir, state string) error {
-	opt := shift.Options{State: state, LiftImmutable: true, AcceptRisk: true}
+	opt := shift.Options{State: state, Accept: []string{shift.RiskInUse, shift.RiskImmutable}}
 	from, to := ranges(0, 100000)
 	switch verb {
 	case "copy":
@@ -55,7 +55,7 @@ func childMain(verb, dir, state string) error {
 		}
 		return err
 	case "undo":
-		_, err := shift.Undo(context.Background(), dir, opt, nil)
+		_, err := shift.Undo(context.Background(), shift.Job{Dir: dir, From: from, To: to, Options: opt}, nil)
 		return err
 	}
 	panic("BUG: no such child: " + verb)
@@ -334,7 +334,7 @@ func throughKernelOf(t *testing.T, dir string, from, to userns.Mapping, other ui
 }
 
 func options(t *testing.T) shift.Options {
-	return shift.Options{State: filepath.Join(t.TempDir(), "state"), AcceptRisk: true}
+	return shift.Options{State: filepath.Join(t.TempDir(), "state"), Accept: []string{shift.RiskInUse}}
 }
 
 func mustRun(t *testing.T, dir string, from, to userns.Mapping, opt shift.Options) shift.Job {
@@ -373,10 +373,12 @@ func TestTheTreeIsWhatTheKernelShowsIdmapped(t *testing.T) {
 					requireSame(t, want, snapshot(t, tree))
 				})
 				t.Run("undo", func(t *testing.T) {
-					job, err := shift.Undo(t.Context(), tree, opt, nil)
-					require.NoError(t, err)
-					assert.Equal(t, shift.StateUndone, job.State)
-					requireSame(t, before, snapshot(t, tree))
+					for range 2 { // the second time there is nothing to do
+						back, err := shift.Undo(t.Context(), job, nil)
+						require.NoError(t, err)
+						assert.Equal(t, shift.StateDone, back.State)
+						requireSame(t, before, snapshot(t, tree))
+					}
 				})
 			})
 		}
@@ -430,28 +432,36 @@ func TestAKillBeforeAnyCallIsMended(t *testing.T) {
 	require.NoError(t, err)
 	kills, workers := 0, 0
 	trace := filepath.Join(base, "trace")
-	for _, verb := range []string{"run", "undo"} {
+	for _, verb := range []string{"run", "undo", "run, taken back"} {
 		for _, call := range calls {
 			for n := 1; ; n++ {
 				tree, opt := small(t), options(t)
-				opt.LiftImmutable = true
+				opt.Accept = append(opt.Accept, shift.RiskImmutable)
+				there := shift.Job{Dir: tree, From: from, To: to, Options: opt}
 				end := want
-				if verb == "undo" {
-					mustRun(t, tree, from, to, opt)
+				if verb != "run" {
 					end = before
 				}
+				if verb == "undo" {
+					mustRun(t, tree, from, to, opt)
+				}
 				cmd := exec.Command("strace", "-f", "-qq", "-o", trace, "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, n),
-					self, "shift-test-child", verb, tree, opt.State)
+					self, "shift-test-child", map[string]string{"run": "run", "undo": "undo", "run, taken back": "run"}[verb], tree, opt.State)
 				out, err := cmd.CombinedOutput()
 				whole := err == nil
 				if !whole {
 					kills++
 					require.NotContains(t, string(out), "refused", "%s", out)
+				}
+				if verb == "run, taken back" {
+					_, err = shift.Undo(t.Context(), there, nil)
+					require.NoError(t, err, "%s %d", call, n)
+				} else if !whole {
 					if _, err = shift.Resume(t.Context(), tree, opt, nil); err != nil { // nothing was begun
 						require.ErrorIs(t, err, shift.ErrNoJob)
 						mustRun(t, tree, from, to, opt)
-					} else if verb == "undo" {
-						_, err = shift.Undo(t.Context(), tree, opt, nil)
+					} else if verb == "undo" { // or only the job was done
+						_, err = shift.Undo(t.Context(), there, nil)
 						require.NoError(t, err)
 					}
 				}
@@ -503,7 +513,7 @@ func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), nil, 0o644))
 	safe := options(t)
-	safe.AcceptRisk = false
+	safe.Accept = nil
 	refused := func(t *testing.T, dir string, opt shift.Options, text string) {
 		t.Helper()
 		before := snapshot(t, dir)
@@ -568,23 +578,23 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("a directory of the system", func(t *testing.T) {
 		job := shift.Job{Dir: "/usr", Options: safe}
-		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
+		require.ErrorIs(t, refusal(job), shift.ErrRefused)
 		for _, dir := range []string{"/etc/ssl/private", "/usr/share/doc", "/var/lib/docker/overlay2/l"} {
 			job.Dir = dir
-			require.ErrorIs(t, job.Refusal(), shift.ErrRefused, dir)
+			require.ErrorIs(t, refusal(job), shift.ErrRefused, dir)
 		}
 		at := t.TempDir()
 		require.NoError(t, unix.Mount("/", at, "", unix.MS_BIND, ""))
 		job.Dir = at
-		err := job.Refusal()
+		err := refusal(job)
 		require.NoError(t, unix.Unmount(at, 0))
 		require.ErrorIs(t, err, shift.ErrRefused, "the root once more")
 		job.Dir = "/etc/ssl/private"
-		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
+		require.ErrorIs(t, refusal(job), shift.ErrRefused)
 		job.Dir = "/"
-		require.ErrorIs(t, job.Refusal(), shift.ErrRefused)
+		require.ErrorIs(t, refusal(job), shift.ErrRefused)
 		job.Dir = "/srv/data"
-		require.NoError(t, job.Refusal())
+		require.NoError(t, refusal(job))
 	})
 	t.Run("immutable", func(t *testing.T) {
 		dir, err := os.MkdirTemp("/var/tmp", "shift-test-")
@@ -594,9 +604,9 @@ func TestRefusals(t *testing.T) {
 		require.NoError(t, os.WriteFile(fixed, nil, 0o644))
 		chattr(t, fixed, "+i")
 		defer chattr(t, fixed, "-i")
-		refused(t, dir, options(t), "1 files are immutable or append-only")
+		refused(t, dir, options(t), "1 file is immutable or append-only")
 		opt := options(t)
-		opt.LiftImmutable = true
+		opt.Accept = append(opt.Accept, shift.RiskImmutable)
 		mustRun(t, dir, from, to, opt)
 		assert.True(t, isImmutable(t, fixed))
 	})
@@ -607,15 +617,14 @@ func TestRefusals(t *testing.T) {
 		fixed, opt := filepath.Join(dir, "fixed"), options(t)
 		require.NoError(t, os.WriteFile(fixed, nil, 0o644))
 		before := snapshot(t, dir)
-		mustRun(t, dir, from, to, opt)
+		job := mustRun(t, dir, from, to, opt)
 		chattr(t, fixed, "+i")
 		defer chattr(t, fixed, "-i")
-		job, err := shift.Undo(t.Context(), dir, opt, nil)
+		back, err := shift.Undo(t.Context(), job, nil)
 		require.ErrorIs(t, err, shift.ErrRefused)
-		assert.Equal(t, 1, job.Report.Immutable)
-		assert.Equal(t, shift.StateDone, job.State)
-		opt.LiftImmutable = true
-		_, err = shift.Undo(t.Context(), dir, opt, nil)
+		assert.Equal(t, 1, back.Report.Immutable)
+		job.Options.Accept = append(job.Options.Accept, shift.RiskImmutable)
+		_, err = shift.Undo(t.Context(), job, nil)
 		require.NoError(t, err)
 		assert.True(t, isImmutable(t, fixed))
 		requireSame(t, before, snapshot(t, dir))
@@ -654,11 +663,19 @@ func TestRefusals(t *testing.T) {
 		require.ErrorIs(t, err, shift.ErrRefused)
 	})
 	t.Run("no job", func(t *testing.T) {
-		_, err := shift.Undo(t.Context(), dir, safe, nil)
-		require.ErrorIs(t, err, shift.ErrNoJob)
-		_, err = shift.Resume(t.Context(), dir, safe, nil)
+		_, err := shift.Resume(t.Context(), dir, safe, nil)
 		require.ErrorIs(t, err, shift.ErrNoJob)
 	})
+}
+
+// refusal is why a job would be refused, or nothing.
+func refusal(job shift.Job) error {
+	for _, risk := range job.Risks() {
+		if !slices.Contains(job.Options.Accept, risk.ID) {
+			return shift.ErrRefused
+		}
+	}
+	return nil
 }
 
 // controlGroup makes a control group that has the name of a Docker container.
@@ -751,7 +768,7 @@ func TestAHostileTreeReachesNothingOutside(t *testing.T) {
 	}()
 	from, to := ranges(0, 100000)
 	opt := options(t)
-	opt.AcceptMixed = true
+	opt.Accept = append(opt.Accept, shift.RiskMixed)
 	missed := 0
 	ended := func(job shift.Job, err error) {
 		for tries := 0; err != nil; tries++ {
@@ -762,13 +779,13 @@ func TestAHostileTreeReachesNothingOutside(t *testing.T) {
 			job, err = shift.Resume(t.Context(), dir, opt, nil)
 			pause.Unlock()
 		}
-		require.Contains(t, []shift.State{shift.StateDone, shift.StateUndone}, job.State)
+		require.Equal(t, shift.StateDone, job.State)
 	}
 	for range 10 {
 		job, err := shift.Plan(t.Context(), dir, from, to, opt)
 		require.NoError(t, err)
 		ended(shift.Run(t.Context(), job, nil))
-		ended(shift.Undo(t.Context(), dir, opt, nil))
+		ended(shift.Undo(t.Context(), job, nil))
 	}
 	stop()
 	n := <-done
@@ -856,7 +873,7 @@ func TestWhileAJobRuns(t *testing.T) {
 	})
 	t.Run("a second job for the directory", func(t *testing.T) {
 		during(t, func(dir string) {
-			job, err := shift.Plan(t.Context(), dir, from, to, shift.Options{State: filepath.Join(t.TempDir(), "other"), AcceptMixed: true})
+			job, err := shift.Plan(t.Context(), dir, from, to, shift.Options{State: filepath.Join(t.TempDir(), "other"), Accept: []string{shift.RiskMixed}})
 			assert.NoError(t, err)
 			_, err = shift.Run(t.Context(), job, nil)
 			assert.ErrorIs(t, err, shift.ErrRunning)
@@ -904,7 +921,7 @@ func TestAFileThatChangesPlacesKeepsWhatItHas(t *testing.T) {
 	defer special.Close()
 	from, to := ranges(0, 100000)
 	opt, swaps, missed := options(t), 0, 0
-	opt.AcceptMixed = true
+	opt.Accept = append(opt.Accept, shift.RiskMixed)
 	value := func(name string) string {
 		buf := make([]byte, 200)
 		n, err := unix.Fgetxattr(int(special.Fd()), name, buf)
@@ -947,7 +964,7 @@ func TestAFileThatChangesPlacesKeepsWhatItHas(t *testing.T) {
 		require.Equal(t, shift.StateDone, job.State)
 		require.Equal(t, wantCap, value("security.capability"))
 		require.Equal(t, wantACL, value("system.posix_acl_access"))
-		_, err = shift.Undo(t.Context(), dir, opt, nil)
+		_, err = shift.Undo(t.Context(), job, nil)
 		require.NoError(t, err)
 	}
 	t.Logf("%d swaps, files may have been missed %d times", swaps, missed)
@@ -1028,7 +1045,7 @@ func TestAFullDiskOfTheJournal(t *testing.T) {
 	}
 	from, to := ranges(0, 100000)
 	want := throughKernel(t, dir, from, to)
-	opt := shift.Options{State: state, AcceptRisk: true}
+	opt := shift.Options{State: state, Accept: []string{shift.RiskInUse}}
 	fill := func(left int) {
 		var fs unix.Statfs_t
 		require.NoError(t, unix.Statfs(state, &fs))
@@ -1037,12 +1054,8 @@ func TestAFullDiskOfTheJournal(t *testing.T) {
 	for _, left := range []int{0, 4096, 8192, 12288} {
 		fill(left)
 		job, err := shift.Plan(t.Context(), dir, from, to, opt)
-		if err == nil {
-			job, err = shift.Run(t.Context(), job, nil)
-		} else {
-			require.ErrorIs(t, err, shift.ErrUnfinished)
-			job, err = shift.Resume(t.Context(), dir, opt, nil)
-		}
+		require.NoError(t, err)
+		job, err = shift.Run(t.Context(), job, nil)
 		require.ErrorIs(t, err, unix.ENOSPC, "%d bytes left", left)
 		require.NotEqual(t, shift.StateDone, job.State)
 		for name, text := range snapshot(t, dir) {
@@ -1050,10 +1063,7 @@ func TestAFullDiskOfTheJournal(t *testing.T) {
 		}
 		require.NoError(t, os.Remove(filepath.Join(state, "full")))
 	}
-	if _, err := shift.Resume(t.Context(), dir, opt, nil); err != nil {
-		require.ErrorIs(t, err, shift.ErrNoJob)
-		mustRun(t, dir, from, to, opt)
-	}
+	mustRun(t, dir, from, to, opt)
 	requireSame(t, want, snapshot(t, dir))
 }
 

@@ -3,6 +3,7 @@ package shift
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 
 	"github.com/usernskit/usernskit/userns"
 )
@@ -41,13 +42,29 @@ var (
 	errCap = errors.New("file capabilities in a form that is not known here")
 )
 
+const (
+	capName = "security.capability"
+	aclName = "system.posix_acl_"
+)
+
+// attribute translates the IDs in the value of an extended attribute.
+func (t translation) attribute(name string, value []byte) ([]byte, error) {
+	switch {
+	case name == capName:
+		return t.capability(value)
+	case strings.HasPrefix(name, aclName):
+		return t.acl(value)
+	}
+	return value, nil
+}
+
 // acl translates the IDs in an access control list, the value of the attribute
 // system.posix_acl_access or _default (include/uapi/linux/posix_acl_xattr.h): a
 // version of 4 bytes, and entries of tag, permissions and ID.
-func (t translation) acl(value []byte) (translated []byte, changed bool, err error) {
+func (t translation) acl(value []byte) ([]byte, error) {
 	const version, head, size, user, group = 2, 4, 8, 0x02, 0x08
 	if len(value) < head || (len(value)-head)%size != 0 || binary.LittleEndian.Uint32(value) != version {
-		return nil, false, errACL
+		return nil, errACL
 	}
 	out := append([]byte(nil), value...)
 	for at := head; at < len(out); at += size {
@@ -61,10 +78,9 @@ func (t translation) acl(value []byte) (translated []byte, changed bool, err err
 		}
 		if where == inOld {
 			binary.LittleEndian.PutUint32(out[at+4:], id)
-			changed = true
 		}
 	}
-	return out, changed, nil
+	return out, nil
 }
 
 // File capabilities, include/uapi/linux/capability.h: version 2 belongs to the

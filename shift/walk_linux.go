@@ -31,9 +31,9 @@ type walk struct {
 	translation
 	ctx     context.Context
 	purpose purpose
-	lift    bool // take immutable and append-only off
-	ended   int64
-	records *records
+	lift    bool  // take immutable and append-only off
+	ended   int64 // when the job ended that this one takes back
+	records *os.File
 	// renamed are the records whose file a resumed job did not find in its place.
 	renamed map[inode]record
 	total   int
@@ -64,9 +64,6 @@ const (
 	// tellEvery is after how many files the progress is reported.
 	tellEvery = 1024
 )
-
-// errEnough ends a walk that has bounds.
-var errEnough = errors.New("enough files were seen")
 
 // A worker does a part of a walk.
 type worker struct {
@@ -121,7 +118,11 @@ func (d *dir) failed(op, name string, err error) error {
 }
 
 func newWalk(j Job, p purpose) *walk {
-	return &walk{translation: j.translation(), purpose: p, seed: maphash.MakeSeed()}
+	w := &walk{translation: translation{j.From, j.To}, purpose: p, seed: maphash.MakeSeed()}
+	if !j.Ended.IsZero() {
+		w.ended = j.Ended.Unix()
+	}
+	return w
 }
 
 // all does the root and all below it.

@@ -64,7 +64,7 @@ var known = []struct {
 	{daemoncfg.ErrFailOpen, "fail-open", ""},
 	{daemoncfg.ErrAccount, "account", ""},
 	{remap.ErrNoSystemd, "no-systemd", ""},
-	{shift.ErrUnfinished, "shift-unfinished", "remapctl shift DIR --resume goes on with it; after that --undo takes it back"},
+	{shift.ErrUnfinished, "shift-unfinished", "the same command goes on; remapctl undo takes it back"},
 	{shift.ErrRunning, "shift-running", ""},
 	{shift.ErrRefused, "shift-refused", ""},
 	{shift.ErrNoJob, "shift-no-job", ""},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 )
@@ -33,12 +34,12 @@ var riskTexts = []risk{
 	{daemoncfg.WarnStartupUnsure, "how dockerd is started could not be read for certain"},
 	{subid.WarnSmallRange, "fewer than 65536 IDs: files of users with higher IDs, such as nobody, cannot be created"},
 	{string(subid.ProblemSlot), "useradd would give IDs of the range to another UID, without a look at the files"},
-	{remap.RiskVolumeInUse, "a container or a process uses the volume: if it writes while it is copied, there is no copy"},
 	{remap.RiskVolumeChanged, "a copied volume was written to since: undo moves its data out of the store and keeps it"},
 	{remap.WarnVolumeOutside, "files of a volume have owners that the container does not have, and keep them in the copy"},
 	{remap.RiskRemoveOld, "old volumes whose copies are the same are removed, and cannot be had back"},
-	{riskInUse, "a container or a process uses the directory whose owners move, or it is one of the system"},
-	{riskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
+	{shift.RiskInUse, "a container or a process uses the directory or volume, or it is one of the system; a volume that is written to is not copied"},
+	{shift.RiskMixed, "files have IDs of both ranges already: undo cannot tell them apart"},
+	{shift.RiskImmutable, "immutable and append-only files are made ordinary ones while their owners move; copies stay so"},
 }
 
 func (e *env) explainCommand(c *cobra.Command) action {

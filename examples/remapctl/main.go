@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/userns/probe"
 )
 
@@ -112,14 +113,18 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	if e.json = e.json || slices.Contains(args, "--json"); !e.out.written {
 		_ = e.printed(nil, errorMembers(err))
 	}
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
+	half := errors.Is(err, shift.ErrUnfinished)
+	if ctx.Err() != nil && !half && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
 		err = errInterrupted // the rest is how a command ends early
 	}
 	e.note("remapctl: %v", err)
 	for _, hint := range hints(err) {
 		e.note("  %s", e.fold(hint, 2))
 	}
-	if errors.As(err, new(unseenError)) {
+	switch {
+	case half:
+		return int(behind)
+	case errors.As(err, new(unseenError)):
 		return int(incomplete)
 	}
 	return 2

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/usernskit/usernskit/shift"
 )
 
 // A jsonProgress is a line on stderr while something long runs with --json.
@@ -30,6 +32,15 @@ type meter struct {
 	shown       bool
 }
 
+// metered returns do with a meter for it.
+func (e *env) metered(do func(at func(shift.Progress)) error) func() error {
+	return func() error {
+		m := e.meter()
+		defer m.end()
+		return do(m.at)
+	}
+}
+
 // meter returns one that begins now, and is nil where nobody would read it.
 func (e *env) meter() *meter {
 	if !e.json && !terminal(e.err) {
@@ -43,7 +54,7 @@ func (e *env) meter() *meter {
 }
 
 // at tells that so many files are done.
-func (m *meter) at(files, total int) {
+func (m *meter) at(p shift.Progress) {
 	if m == nil {
 		return
 	}
@@ -54,22 +65,23 @@ func (m *meter) at(files, total int) {
 		return
 	}
 	m.last = now
-	var p jsonProgress
-	p.Progress.Files, p.Progress.Total = files, total
+	files, total := p.Files, p.Total
+	var out jsonProgress
+	out.Progress.Files, out.Progress.Total = files, total
 	pace := float64(files) / max(now.Sub(m.start).Seconds(), 1e-9)
-	p.Progress.FilesPerSecond = int(pace)
+	out.Progress.FilesPerSecond = int(pace)
 	if total >= files && files > 0 {
 		left := int(float64(total-files)/pace + 0.5)
-		p.Progress.SecondsLeft = &left
+		out.Progress.SecondsLeft = &left
 	}
 	if m.json {
-		line, _ := json.Marshal(p) // of numbers alone
+		line, _ := json.Marshal(out) // of numbers alone
 		fmt.Fprintf(m.w, "{\"schema\":1,%s\n", line[1:])
 		return
 	}
 	m.shown = true
 	text := fmt.Sprintf("%d files, %d/s", files, int(pace))
-	if left := p.Progress.SecondsLeft; left != nil {
+	if left := out.Progress.SecondsLeft; left != nil {
 		text = fmt.Sprintf("%d of %d files, %d/s, %v left", files, total, int(pace), time.Duration(*left)*time.Second)
 	}
 	fmt.Fprintf(m.w, "\r%s\x1b[K", text)

@@ -30,10 +30,7 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 		e.showMigration(m)
 		e.warn(m.Plan)
 		todo, refused := m.Todo()
-		err = m.Refusal()
 		switch {
-		case err != nil:
-			return err
 		case e.dryRun && todo+refused > 0:
 			e.next(m.Plan.Actions)
 			return e.migrated(m, "", findings)
@@ -46,11 +43,11 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 		about := fmt.Sprintf("This copies %s to %s.", text.Count(todo, "volume", "volumes"), m.To)
 		var receipt usernskit.Receipt
 		ran := false
-		if err := e.agreed(ctx, about, m.Plan, func() (err error) {
+		if err := e.agreed(ctx, about, m.Plan, e.metered(func(at func(shift.Progress)) (err error) {
 			ran = true
-			m, receipt, err = m.Run(ctx, e.migrateMeter(m))
+			m, receipt, err = m.Run(ctx, at)
 			return err
-		}); err != nil {
+		})); err != nil {
 			if !ran {
 				return err
 			}
@@ -108,16 +105,4 @@ func because(why string) string {
 		return ""
 	}
 	return ": " + text.Visible(why)
-}
-
-// migrateMeter tells how far all volumes are together.
-func (e *env) migrateMeter(m remap.Migration) func(string, shift.Progress) {
-	meter, before, total := e.meter(), map[string]int{}, 0
-	for _, v := range m.Volumes {
-		if v.State == remap.VolumeCopy {
-			before[v.Name] = total
-			total += v.Files
-		}
-	}
-	return func(volume string, p shift.Progress) { meter.at(before[volume]+p.Files, total) }
 }

@@ -217,10 +217,10 @@ type migrateForm struct {
 }
 
 type shiftForm struct {
-	Dir    string `json:"dir"`
-	DryRun bool   `json:"dry_run"`
+	Dir     string `json:"dir"`
+	DryRun  bool   `json:"dry_run"`
+	Receipt string `json:"receipt"` // empty where nothing was moved, or a run went on
 	shift.Report
-	Mixed bool        `json:"mixed"`
 	State shift.State `json:"state"`
 }
 

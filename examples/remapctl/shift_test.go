@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/shift"
 )
 
 // The range that dockerd maps containers to is read from the host's own files.
@@ -30,12 +31,12 @@ func TestShiftTakesTheRangeOfDockerd(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	}
-	dir, state := t.TempDir(), t.TempDir()
+	dir := t.TempDir()
 	write(dir+"/a", "")
 	config := "/etc/docker/daemon.json"
 	shift := func(code int, flags ...string) string {
 		t.Helper()
-		cmd := exec.Command("remapctl", append([]string{"shift", dir, "--state", state, "--yes", "--accept-risk", "in-use", "--config-file", config}, flags...)...)
+		cmd := exec.Command("remapctl", append([]string{"shift", dir, "--yes", "--accept-risk", "in-use", "--config-file", config}, flags...)...)
 		out, _ := cmd.CombinedOutput()
 		require.Equal(t, code, cmd.ProcessState.ExitCode(), "%s", out)
 		return string(out)
@@ -61,7 +62,8 @@ func TestShiftTakesTheRangeOfDockerd(t *testing.T) {
 	require.NoError(t, os.Chown(dir+"/a", 1001, 0))
 	shift(0)
 	assert.Equal(t, uint32(1700100001), owner(), "a map of two ranges")
-	shift(0, "--undo")
+	out, err := exec.Command("remapctl", "undo", "--yes", "--accept-risk", "in-use").CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	assert.Equal(t, uint32(1001), owner())
 
 	write("/etc/subuid", "")
@@ -85,15 +87,15 @@ func TestMeter(t *testing.T) {
 	}
 	e := &env{err: slave}
 	m := e.meter()
-	m.at(10, 100) // within the first second
+	m.at(shift.Progress{Files: 10, Total: 100}) // within the first second
 	m.start, m.last = m.start.Add(-10*time.Second), time.Time{}
-	m.at(1000, 4000)
+	m.at(shift.Progress{Files: 1000, Total: 4000})
 	m.end()
 	assert.Regexp(t, `^\r1000 of 4000 files, (100|99)/s, 30s left\x1b\[K\r\x1b\[K$`, read(2))
 
 	m = e.meter()
 	m.start, m.last = m.start.Add(-10*time.Second), time.Time{}
-	m.at(1000, 0)
+	m.at(shift.Progress{Files: 1000})
 	assert.Regexp(t, `^\r1000 files, (100|99)/s\x1b\[K$`, read(1))
 
 	pipe, w, err := os.Pipe()
@@ -102,7 +104,7 @@ func TestMeter(t *testing.T) {
 	defer w.Close()
 	m = (&env{err: w}).meter()
 	assert.Nil(t, m)
-	m.at(1000, 4000)
+	m.at(shift.Progress{Files: 1000, Total: 4000})
 	m.end()
 }
 
@@ -120,19 +122,16 @@ func openPTY(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
-// A job that a signal ends says what is half done, and how it goes on.
+// A job that a signal ends, and the way back that a signal ends, say what is half
+// done and how it goes on.
 func TestShiftIsInterrupted(t *testing.T) {
 	hosttest.Need(t, "strace")
-	dir, state := t.TempDir(), t.TempDir()
+	root := t.TempDir()
+	dir := filepath.Join(root, "srv")
+	require.NoError(t, os.Mkdir(dir, 0o755))
 	for i := range 1000 {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o644))
 	}
-	flags := []string{"shift", dir, "--state", state, "--yes", "--accept-risk", "in-use"}
-	slow := append([]string{"-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fchownat", "-e", "inject=fchownat:delay_enter=10000", "remapctl"}, flags...)
-	cmd := exec.Command("strace", append(slow, "--to", "1700000000:65536")...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	require.NoError(t, cmd.Start())
 	moved := func() (n int) {
 		list, err := os.ReadDir(dir)
 		require.NoError(t, err)
@@ -143,28 +142,60 @@ func TestShiftIsInterrupted(t *testing.T) {
 		}
 		return n
 	}
-	require.Eventually(t, func() bool { return moved() > 10 }, 20*time.Second, 10*time.Millisecond)
-	run := func(code int, more ...string) string {
+	flags := []string{"--root", root, "--yes", "--accept-risk", "in-use"}
+	run := func(code int, words ...string) string {
 		t.Helper()
-		cmd := exec.Command("remapctl", append(flags, more...)...)
+		cmd := exec.Command("remapctl", append(words, flags...)...)
 		out, _ := cmd.CombinedOutput()
 		require.Equal(t, code, cmd.ProcessState.ExitCode(), "%s", out)
 		return string(out)
 	}
-	assert.Contains(t, run(2, "--resume"), "another process is at work on this directory")
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
-	require.NoError(t, err)
-	child, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(child, syscall.SIGINT))
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, 130, cmd.ProcessState.ExitCode())
-	assert.Contains(t, out.String(), "some owners are moved and some are not; to go on: remapctl shift "+dir+" --resume --state "+state)
-	assert.Less(t, moved(), 1000)
-	assert.Contains(t, run(2, "--to", "1700000000:65536"), "remapctl shift DIR --resume goes on with it")
-	run(4, "--undo")
-	run(0, "--resume")
+	// half runs a command that moves files slowly, and ends it by a signal.
+	half := func(signal syscall.Signal, while func(), words ...string) (code int, out string) {
+		t.Helper()
+		slow := []string{"-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fchownat", "-e", "inject=fchownat:delay_enter=10000", "remapctl"}
+		cmd := exec.Command("strace", append(append(slow, words...), flags...)...)
+		var text bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &text, &text
+		require.NoError(t, cmd.Start())
+		before := moved()
+		require.Eventually(t, func() bool { n := moved(); return n > before+10 || n < before-10 }, 20*time.Second, 10*time.Millisecond)
+		while()
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+		require.NoError(t, err)
+		child, err := strconv.Atoi(strings.TrimSpace(string(data)))
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(child, signal))
+		require.Error(t, cmd.Wait())
+		require.Greater(t, moved(), 0)
+		require.Less(t, moved(), 1000)
+		return cmd.ProcessState.ExitCode(), text.String()
+	}
+	there := []string{"shift", "/srv", "--to", "1700000000:65536"}
+	code, out := half(syscall.SIGINT, func() {
+		assert.Contains(t, run(2, "shift", "/srv", "--resume"), "another process is at work on this directory")
+	}, there...)
+	assert.Equal(t, 130, code)
+	assert.Contains(t, out, "some owners are moved and some are not")
+	assert.Contains(t, out, "the same command goes on; remapctl undo takes it back")
+	assert.Contains(t, run(2, "shift", "/srv", "--to", "1800000000:65536"), "is not finished")
+	run(0, there...)
 	assert.Equal(t, 1000, moved())
-	run(0, "--undo")
+
+	code, out = half(syscall.SIGINT, func() {}, "undo")
+	assert.Equal(t, 130, code)
+	assert.Contains(t, out, "the same command goes on")
+	assert.Contains(t, run(0, "undo", "--list"), "as written")
+	_, _ = half(syscall.SIGKILL, func() {}, "undo")
+	run(0, "undo")
+	assert.Zero(t, moved())
+	assert.Contains(t, run(2, "undo"), "nothing to undo")
+
+	_, _ = half(syscall.SIGKILL, func() {}, there...)
+	run(0, "shift", "/srv", "--resume")
+	assert.Equal(t, 1000, moved())
+	run(0, "undo")
+	_, _ = half(syscall.SIGKILL, func() {}, there...)
+	run(0, "undo")
 	assert.Zero(t, moved())
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/shift"
 )
 
 func (e *env) undoCommand(c *cobra.Command) action {
@@ -52,9 +52,9 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 		return e.report(findings, back, r)
 	}
 	about := fmt.Sprintf("This takes back receipt %s, %s, of %s.", r.ID, r.Title, when(r.Time))
-	if err := e.agreed(ctx, about, back, func() error {
-		return remap.Undo(ctx, e.host, r.ID, force, slices.Contains(e.accepted, remap.RiskVolumeChanged))
-	}); err != nil {
+	if err := e.agreed(ctx, about, back, e.metered(func(at func(shift.Progress)) error {
+		return remap.Undo(ctx, e.host, r.ID, force, e.accepted, at)
+	})); err != nil {
 		return e.showEdits(r, err)
 	}
 	e.done = fmt.Sprintf("receipt %s was undone", r.ID)

@@ -59,7 +59,7 @@ func TestAVolumeComesAlongAndBack(t *testing.T) {
 	// While a container uses it, and with names that nothing has.
 	_, stderr, _ := s.run("migrate", "--yes")
 	assert.Contains(t, stderr, "volume data is in use by container")
-	assert.Contains(t, stderr, "--accept-risk volume-in-use")
+	assert.Contains(t, stderr, "--accept-risk in-use")
 	_, stderr, _ = s.run("migrate", "--yes", "nowhere")
 	assert.Contains(t, stderr, "there is no volume of this name")
 	assert.NoDirExists(t, store)

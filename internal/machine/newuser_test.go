@@ -67,7 +67,7 @@ func newUser(t *testing.T, m *Machine) {
 	const volume = "/var/lib/docker/volumes/data/_data/greeting"
 	run := func(command string) Result {
 		// In a PID namespace no process outside can be ruled out.
-		command = strings.Replace(command, "migrate --yes", "migrate --yes --accept-risk volume-in-use", 1)
+		command = strings.Replace(command, "migrate --yes", "migrate --yes --accept-risk in-use", 1)
 		// The clone comes without a network, and a small Debian has no sudo.
 		return m.Run("export SHELL=/bin/bash PATH=$PATH:/usr/local/go/bin GOPROXY=off GOTOOLCHAIN=local; cd " + dir + `
 git() { cp -r /src usernskit; }

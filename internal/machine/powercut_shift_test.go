@@ -5,10 +5,10 @@ package machine
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -20,51 +20,55 @@ import (
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
 
-// A virtual machine moves the owners of a tree and undoes it over and over on a
-// logged disk, as in [TestPowerCut]. On each disk that a power cut leaves, the job
-// goes on to the very tree that it would have made; a job whose journal says that
-// it is done is; and undo and the next job work.
-func TestPowerCutWhileOwnersMove(t *testing.T) {
+// A virtual machine moves data and undoes it over and over on a logged disk, as in
+// [TestPowerCut]. On each disk that a power cut leaves, the same command goes on to
+// the very files that it would have made, and undo, also of what was cut, brings the
+// old ones back.
+func TestPowerCutWhileDataMoves(t *testing.T) {
 	hosttest.Need(t, "qemu-system-x86_64", "mke2fs", "mount", "umount", "unshare", "busybox", "e2fsck", "chattr", "setfacl", "setcap")
-	c := &shiftCutter{cutter{bin: remapctl(t), work: t.TempDir(), t: t}, map[string]int{}}
-	c.pristine = filepath.Join(c.work, "pristine")
-	require.NoError(t, os.WriteFile(c.pristine, nil, 0o600))
-	require.NoError(t, os.Truncate(c.pristine, 80<<20))
-	c.must("mke2fs", "-q", "-F", "-t", "ext4", c.pristine)
-	c.mounted(t, c.pristine, func(root string) {
-		c.plant(filepath.Join(root, "data"))
-		c.old = c.snapshot(t, root)
-	})
-	moved := filepath.Join(c.work, "moved")
-	c.must("cp", c.pristine, moved)
-	c.mounted(t, moved, func(root string) {
-		c.shift(t, root, "--to", shiftTo)
-		c.new = c.snapshot(t, root)
-	})
-	require.NotEqual(t, c.old, c.new)
-	words := "remapctl shift /mnt/data --yes " + strings.Join(shiftFlags, " ")
-	loop := words + " --to " + shiftTo + " >/dev/null || echo a command failed\n\t" + words + " --undo >/dev/null || echo a command failed"
-	if long() {
-		c.cut(120, 60, loop, c.check)
-	} else {
-		c.cut(12, 15, loop, c.check)
+	for name, do := range map[string][]string{
+		"the owners of a tree":    {"shift", "/var/lib/docker/volumes/data/_data", "--to", "1700000000:65536", "--accept-risk", "immutable"},
+		"a volume that is copied": {"migrate", "data", "--accept-risk", "immutable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &moveCutter{cutter: newCutter(t), do: append(do, "--yes", "--accept-risk", "in-use"), begun: map[bool]int{}}
+			c.mounted(t, c.pristine, func(root string) {
+				c.must(c.bin, "--root", root, "enable", "--yes", "--start", "1700000000")
+				c.must("rm", "-r", filepath.Join(root, "var/lib/usernskit"))
+				c.plant(filepath.Join(root, "var/lib/docker/volumes/data/_data"))
+				c.old = c.snapshot(t, root)
+			})
+			moved := filepath.Join(c.work, "moved")
+			c.must("cp", c.pristine, moved)
+			c.mounted(t, moved, func(root string) {
+				c.run(t, root, c.do...)
+				c.new = c.snapshot(t, root)
+			})
+			require.NotEqual(t, c.old, c.new)
+			loop := "remapctl --root /mnt " + strings.Join(c.do, " ") + " >/dev/null || echo a command failed\n\tremapctl --root /mnt " + strings.Join(undo, " ") + " >/dev/null || echo a command failed"
+			if long() {
+				c.cut(120, 60, loop, c.check)
+			} else {
+				c.cut(12, 15, loop, c.check)
+			}
+			t.Logf("cut in the middle of a run: %v", c.begun)
+			require.Positive(t, c.begun[true])
+		})
 	}
-	t.Logf("jobs that were cut: %v", c.states)
-	require.Positive(t, c.states["running"]+c.states["undoing"])
 }
 
-const shiftTo = "1700000000:65536"
+var undo = []string{"undo", "--yes", "--accept-risk", "in-use", "--accept-risk", "immutable"}
 
-var shiftFlags = []string{"--state", "/mnt/state", "--accept-risk", "in-use", "--lift-immutable"}
-
-type shiftCutter struct {
-	cutter
-	states map[string]int // that the journal had after the cut
+type moveCutter struct {
+	*cutter
+	do    []string
+	cuts  int
+	begun map[bool]int // the cuts, by whether something was under way
 }
 
 // plant makes a tree of files that a change of owner would take something from,
 // among others.
-func (c *shiftCutter) plant(dir string) {
+func (c *moveCutter) plant(dir string) {
 	script := `mkdir -p "$1" && cd "$1"
 for d in a b c d; do
 	mkdir $d
@@ -79,7 +83,7 @@ ln -s plain1 link; mkfifo pipe; chown -h 5:5 link pipe`
 	c.must("sh", "-ec", script, "sh", dir)
 }
 
-func (c *shiftCutter) mounted(t *testing.T, disk string, do func(root string)) {
+func (c *moveCutter) mounted(t *testing.T, disk string, do func(root string)) {
 	root := filepath.Join(c.work, "mnt")
 	require.NoError(t, os.MkdirAll(root, 0o755))
 	c.must("mount", "-o", "loop", disk, root)
@@ -87,28 +91,21 @@ func (c *shiftCutter) mounted(t *testing.T, disk string, do func(root string)) {
 	do(root)
 }
 
-// shift runs remapctl where the disk is at /mnt, as it was in the machine, and
-// returns the state of the job; empty where there is none.
-func (c *shiftCutter) shift(t *testing.T, root string, flags ...string) string {
-	const script = `mount --bind "$1" /mnt && shift && exec "$@"`
-	args := append([]string{"--mount", "sh", "-ec", script, "sh", root, c.bin, "shift", "/mnt/data", "--yes", "--json"}, append(flags, shiftFlags...)...)
-	cmd := exec.Command("unshare", args...)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil && slices.Contains(flags, "--resume") && strings.Contains(string(out), "no job for this directory") {
-		return ""
-	}
-	require.NoError(t, err, "%v\n%s%s", flags, out, errs.String())
-	return gjson.GetBytes(out, "state").String()
+// run runs remapctl on the disk.
+func (c *moveCutter) run(t *testing.T, root string, args ...string) {
+	out, err := exec.Command(c.bin, append([]string{"--root", root}, args...)...).CombinedOutput()
+	require.NoError(t, err, "%v\n%s", args, out)
 }
 
-// snapshot is every file below data with all that a job may change or lose.
-func (c *shiftCutter) snapshot(t *testing.T, root string) map[string]string {
+// snapshot is every file of all volumes with all that a job may change or lose.
+func (c *moveCutter) snapshot(t *testing.T, root string) map[string]string {
 	files := map[string]string{}
-	require.NoError(t, filepath.WalkDir(filepath.Join(root, "data"), func(path string, d fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(filepath.Join(root, "var/lib/docker"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if !strings.Contains(path, "/_data") {
+			return nil
 		}
 		var st unix.Statx_t
 		if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st); err != nil {
@@ -134,26 +131,35 @@ func (c *shiftCutter) snapshot(t *testing.T, root string) map[string]string {
 	return files
 }
 
-// check is what a person does after the power is back.
-func (c *shiftCutter) check(t *testing.T, disk string) {
+// check is what a person does after the power is back: one of two goes on, and the
+// other takes it back.
+func (c *moveCutter) check(t *testing.T, disk string) {
 	c.mounted(t, disk, func(root string) {
-		if list, _ := filepath.Glob(filepath.Join(root, "state/*.json")); len(list) == 1 {
-			data, err := os.ReadFile(list[0])
+		found := c.snapshot(t, root)
+		begun := !assert.ObjectsAreEqual(c.old, found) && !assert.ObjectsAreEqual(c.new, found)
+		if jobs, _ := filepath.Glob(filepath.Join(root, "var/lib/usernskit/shift/*.json")); len(jobs) == 1 {
+			data, err := os.ReadFile(jobs[0])
 			require.NoError(t, err)
-			c.states[gjson.GetBytes(data, "job_state").String()]++
+			begun = begun || gjson.GetBytes(data, "job_state").String() == "running"
 		}
-		switch state := c.shift(t, root, "--resume"); state {
-		case "", "undone":
-			require.Equal(t, c.old, c.snapshot(t, root), "state %q", state)
-		case "done":
-			require.Equal(t, c.new, c.snapshot(t, root))
-			c.shift(t, root, "--undo")
-			require.Equal(t, c.old, c.snapshot(t, root), "undone")
-		default:
-			require.Fail(t, "not an end", "%s", state)
+		c.begun[begun]++
+		list, err := exec.Command(c.bin, "--root", root, "undo", "--list", "--json").Output()
+		require.NoError(t, err)
+		states := gjson.GetBytes(list, "receipts.#.state").String()
+		if strings.Contains(states, "applying") || strings.Contains(states, "undoing") { // the list itself
+			c.run(t, root, undo...)
+		} else if c.cuts++; c.cuts%2 == 0 && strings.Contains(states, "applied") {
+			c.run(t, root, undo...)
+			require.Equal(t, c.old, c.snapshot(t, root), "undone at once")
 		}
-		c.shift(t, root, "--to", shiftTo)
-		require.Equal(t, c.new, c.snapshot(t, root), "the next job")
+		c.run(t, root, c.do...)
+		found = c.snapshot(t, root) // the next undo takes away what a cut one has left
+		maps.DeleteFunc(found, func(name, _ string) bool { return strings.Contains(name, "/usernskit-undone/") })
+		require.Equal(t, c.new, found, "gone on with")
+		c.run(t, root, undo...)
+		require.Equal(t, c.old, c.snapshot(t, root), "undone")
+		c.run(t, root, c.do...)
+		require.Equal(t, c.new, c.snapshot(t, root), "the next one")
 	})
 	out, err := exec.Command("e2fsck", "-fn", disk).CombinedOutput()
 	assert.NoError(t, err, "the file system itself is damaged\n%s", out)

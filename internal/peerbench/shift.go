@@ -37,7 +37,7 @@ func ShiftNotes(dir, remapctl string, files, times int) ([]string, error) {
 	defer unix.Unmount(shifted, unix.MNT_DETACH)
 	defer os.RemoveAll(tree)
 	shift := func(flags string) func() (Process, error) {
-		argv := append([]string{remapctl, "shift", tree, "--accept-risk", "in-use"}, strings.Fields(flags)...)
+		argv := append([]string{remapctl}, strings.Fields(flags+" --accept-risk in-use")...)
 		return func() (Process, error) { p, _, err := RunProgram(1, argv...); return p, err }
 	}
 	shell := func(text string) func() (Process, error) {
@@ -53,8 +53,8 @@ func ShiftNotes(dir, remapctl string, files, times int) ([]string, error) {
 	}{
 		{"chown -hR", shell("chown -hR 100000:100000 " + tree), times, shell("chown -hR 0:0 " + tree)},
 		{"the calls of shift alone: openat2, statx, listxattrat, fchownat, close", func() (Process, error) { return bareLoop(tree, 100000) }, times, shell("chown -hR 0:0 " + tree)},
-		{"remapctl shift --dry-run: what looks first", shift("--to 100000:65536 --dry-run"), times, nil},
-		{"remapctl shift, which looks first", shift("--to 100000:65536 --yes"), times, shift("--undo --yes")},
+		{"remapctl shift --dry-run: what looks first", shift("shift " + tree + " --to 100000:65536 --dry-run"), times, nil},
+		{"remapctl shift, which looks first", shift("shift " + tree + " --to 100000:65536 --yes"), times, shift("undo --yes")},
 		{"find -exec chown +, one pair of owners", shell("find " + tree + " -uid 0 -gid 0 -exec chown -h 100000:100000 {} +"), 1, shell("chown -hR 0:0 " + tree)},
 		{"tar | tar", shell("mkdir " + other + " && tar -C " + tree + " --xattrs --acls -cf - . | tar -C " + other + " --xattrs --acls -xpf -"), 1, shell("rm -r " + other)},
 		{"cp -a of the idmapped mount", shell("cp -a " + shifted + " " + other), 1, shell("rm -r " + other)},

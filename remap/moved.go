@@ -1,0 +1,160 @@
+package remap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/shift"
+	"github.com/usernskit/usernskit/userns"
+)
+
+// movedPath is the list of what was moved: the volumes that were copied, by their
+// targets, and the directories whose owners were moved in place. The receipt of a
+// migration or a shift is for the change of this file. It is written before data
+// is touched, and the undo takes back what leaves it.
+const movedPath = "/var/lib/usernskit/moved.json"
+
+// A moved is an entry of that list.
+type moved struct {
+	Source string         `json:"source,omitempty"` // of a copy
+	From   userns.Mapping `json:"from"`
+	To     userns.Mapping `json:"to"`
+}
+
+func readMoved(h usernskit.Host) (data []byte, list map[string]moved, err error) {
+	data, err = h.ReadFile(movedPath)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		list, err = parseMoved(data)
+	}
+	return data, list, err
+}
+
+func parseMoved(data []byte) (map[string]moved, error) {
+	list := map[string]moved{}
+	if data == nil {
+		return list, nil
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", movedPath, err)
+	}
+	return list, nil
+}
+
+// writeMoved plans the list.
+func writeMoved(before []byte, list map[string]moved) ([]usernskit.Change, error) {
+	after, err := json.MarshalIndent(list, "", "  ")
+	if err != nil || len(list) == 0 || string(after)+"\n" == string(before) {
+		return nil, err
+	}
+	return []usernskit.Change{{Path: movedPath, Before: before, After: append(after, '\n'), Mode: 0o600}}, nil
+}
+
+// planJob is [shift.Plan] for a directory of a host, whose journal it has too.
+func planJob(ctx context.Context, h usernskit.Host, dir, into string, from, to userns.Mapping, accept ...string) (shift.Job, error) {
+	opt := shift.Options{Accept: accept}
+	var err error
+	if !h.Live() { // on the running host dir may lead through /proc, which Plan looks at
+		dir, err = h.Path(dir)
+	}
+	if err == nil && into != "" {
+		opt.Into, err = h.Path(into)
+	}
+	if err == nil {
+		opt.State, err = h.Path(shift.DefaultState)
+	}
+	if err != nil {
+		return shift.Job{}, err
+	}
+	return shift.Plan(ctx, dir, from, to, opt)
+}
+
+// A Shift is a plan to move the owners of a directory in place. Nothing is written
+// by making it.
+type Shift struct {
+	Job shift.Job
+	// Plan has what is written to the journal, and the risks.
+	Plan usernskit.Plan
+	host usernskit.Host
+}
+
+// PlanShift plans a job of the package shift that [Undo] takes back by its receipt.
+// Without ranges it is the last job of the directory.
+func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to userns.Mapping, accept []string) (s Shift, err error) {
+	s.host = h
+	if s.Job, err = planJob(ctx, h, dir, "", from, to, accept...); err != nil {
+		return s, err
+	}
+	root, err := h.Path("/")
+	if err != nil {
+		return s, err
+	}
+	rel, err := filepath.Rel(root, s.Job.Dir)
+	if err != nil {
+		return s, err
+	}
+	name := filepath.Join("/", rel)
+	s.Plan = usernskit.Plan{Title: fmt.Sprintf("move the owners in %s from %s to %s", name, hostIDs(s.Job.From), hostIDs(s.Job.To)), Warnings: s.Job.Risks()}
+	if s.Job.State == shift.StateDone {
+		return s, nil
+	}
+	before, list, err := readMoved(h)
+	if err != nil {
+		return s, err
+	}
+	list[name] = moved{From: s.Job.From, To: s.Job.To}
+	s.Plan.Changes, err = writeMoved(before, list)
+	return s, err
+}
+
+// Run writes the receipt and moves the owners. After an error that matches
+// [shift.ErrUnfinished] a new plan goes on.
+func (s Shift) Run(ctx context.Context, progress func(shift.Progress)) (job shift.Job, receipt usernskit.Receipt, err error) {
+	if len(s.Plan.Changes) > 0 {
+		if receipt, err = s.host.Apply(ctx, usernskit.Plan{Title: s.Plan.Title, Changes: s.Plan.Changes}); err != nil {
+			return s.Job, receipt, err
+		}
+	}
+	job, err = shift.Run(ctx, s.Job, progress)
+	if err != nil && job.State == shift.StatePlanned && receipt.ID != "" { // nothing was begun
+		err = errors.Join(err, s.host.Undo(context.WithoutCancel(ctx), receipt.ID, nil))
+		receipt = usernskit.Receipt{}
+	}
+	return job, receipt, err
+}
+
+// hostIDs names the IDs of the host that a mapping has.
+func hostIDs(m userns.Mapping) string {
+	spans := func(m userns.Map) string {
+		var list []string
+		for _, x := range m.Extents() {
+			list = append(list, fmt.Sprintf("%d-%d", x.HostID, uint64(x.HostID)+uint64(x.Count)-1))
+		}
+		return strings.Join(list, ", ")
+	}
+	if m.UID.Equal(m.GID) {
+		return spans(m.UID)
+	}
+	return spans(m.UID) + " (groups " + spans(m.GID) + ")"
+}
+
+// back plans the way back of a directory whose owners were moved.
+func (m moved) back(ctx context.Context, h usernskit.Host, dir string) (list []usernskit.Warning, err error) {
+	job, err := planJob(ctx, h, dir, "", m.To, m.From)
+	if err != nil {
+		return nil, err
+	}
+	said := fmt.Sprintf("the owners of %s in %s are moved back, from %s to %s", text.Count(job.Report.Todo, "file", "files"), dir, hostIDs(m.To), hostIDs(m.From))
+	if job.Report.New > 0 {
+		said += fmt.Sprintf("; %d were made since", job.Report.New)
+	}
+	risks := slices.DeleteFunc(job.Risks(), func(w usernskit.Warning) bool { return w.ID == shift.RiskMixed })
+	return append([]usernskit.Warning{{ID: WarnTakenBack, Text: said}}, risks...), nil
+}
