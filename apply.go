@@ -164,7 +164,7 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	if err := a.keep(r); err != nil {
 		return Receipt{}, errors.Join(err, a.rollBack(r))
 	}
-	return r.receipt(a.host.look), nil
+	return r.receipt(func(fileRecord) State { return StateApplied }), nil
 }
 
 // lockFiles takes the locks of the files, unless they are held.
@@ -273,8 +273,7 @@ func (a *applier) read(path string) ([]byte, error) {
 	if err := a.writer("").Check(path); err != nil {
 		return nil, err
 	}
-	now := a.host.look(path)
-	return now.data, now.err
+	return a.host.content(path)
 }
 
 // fileRecord returns what Undo needs of a change; meta is for a new file.

@@ -77,14 +77,14 @@ func (h Host) Receipts() ([]Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	look := h.looker()
+	state := h.states()
 	var list []Receipt
 	for _, id := range journal.ids {
 		r, err := h.record(id)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, r.receipt(look))
+		list = append(list, r.receipt(state))
 	}
 	return list, nil
 }
@@ -96,7 +96,7 @@ func (h Host) Receipt(id string) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	return r.receipt(h.look), nil
+	return r.receipt(h.states()), nil
 }
 
 // Forget removes the matching receipts from the journal and returns their IDs.
@@ -219,7 +219,7 @@ func (r *record) sign() {
 	}
 }
 
-func (r record) receipt(look func(path string) looked) Receipt {
+func (r record) receipt(state func(fileRecord) State) Receipt {
 	out := Receipt{
 		ID: r.ID, Time: r.Time, Title: r.Title, User: r.User, Build: r.Build, Command: r.Command, State: r.State,
 		Changes: []Change{}, Files: map[string]State{}, Actions: append([]Action{}, r.Actions...),
@@ -228,7 +228,7 @@ func (r record) receipt(look func(path string) looked) Receipt {
 		if !f.Backup {
 			p := f.patch
 			out.Changes = append(out.Changes, Change{Path: f.Path, Shadow: f.Shadow, stored: &p})
-			out.Files[f.Path] = look(f.Path).state(f)
+			out.Files[f.Path] = state(f)
 		}
 	}
 	return out
@@ -241,24 +241,31 @@ type looked struct {
 	err    error
 }
 
-func (h Host) look(path string) looked {
+// content returns what a file holds, nil for no file.
+func (h Host) content(path string) ([]byte, error) {
 	data, err := h.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		data, err = nil, nil
+		return nil, nil
 	}
+	return data, err
+}
+
+func (h Host) look(path string) looked {
+	data, err := h.content(path)
 	return looked{data, digestOf(data), err}
 }
 
-// looker is look that reads each file once.
-func (h Host) looker() func(path string) looked {
+// states returns a function that returns the state of a record's file, and reads
+// each file once.
+func (h Host) states() func(fileRecord) State {
 	seen := map[string]looked{}
-	return func(path string) looked {
-		now, ok := seen[path]
+	return func(f fileRecord) State {
+		now, ok := seen[f.Path]
 		if !ok {
-			now = h.look(path)
-			seen[path] = now
+			now = h.look(f.Path)
+			seen[f.Path] = looked{digest: now.digest, err: now.err}
 		}
-		return now
+		return now.state(f)
 	}
 }
 

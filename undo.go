@@ -1,6 +1,7 @@
 package usernskit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,10 +156,10 @@ func (a *applier) begin(r *record) error {
 
 // last returns an error if undoing a later run would bring back what r wrote.
 func (h Host) last(r record, ids []string) error {
-	look := h.looker()
+	state := h.states()
 	back := map[string]bool{}
 	for _, f := range r.Files {
-		if !f.Backup && look(f.Path).state(f) == StateUndone {
+		if !f.Backup && state(f) == StateUndone {
 			back[f.Path] = true
 		}
 	}
@@ -174,7 +175,7 @@ func (h Host) last(r record, ids []string) error {
 			return err
 		}
 		for _, f := range later.Files {
-			if later.State == StateApplied && back[f.Path] && !f.Backup && look(f.Path).state(f) == StateApplied {
+			if later.State == StateApplied && back[f.Path] && !f.Backup && state(f) == StateApplied {
 				return fmt.Errorf("%s: receipt %s has put it back already; undo that one first, or its undo would bring back what receipt %s wrote", f.Path, later.ID, r.ID)
 			}
 		}
@@ -328,12 +329,13 @@ func (p patch) repeats(after []byte) bool {
 			wrote[bare(l)] = 0
 		}
 	}
-	for l := range strings.Lines(string(after)) {
-		if n, ok := wrote[bare(l)]; ok {
+	for l := range bytes.Lines(after) {
+		l = bytes.TrimSuffix(l, []byte("\n"))
+		if n, ok := wrote[string(l)]; ok {
 			if n > 0 {
 				return true
 			}
-			wrote[bare(l)] = 1
+			wrote[string(l)] = 1
 		}
 	}
 	return false

@@ -86,14 +86,14 @@ func TestALockIsStaleWhereAYoungerProcessHasItsPID(t *testing.T) {
 	require.NoError(t, other.Start())
 	defer other.Wait()
 	defer other.Process.Kill()
-	for _, pid := range []int{os.Getpid(), other.Process.Pid} {
+	for pid, started := range map[int]time.Time{os.Getpid(): testStarted, other.Process.Pid: time.Now()} {
 		for name, tt := range map[string]struct {
 			written time.Time
 			stale   bool
 		}{
 			"before the last boot":              {time.Now().Add(-100 * 24 * time.Hour), true},
-			"half a minute before it started":   {time.Now().Add(-30*time.Second - time.Since(testStarted)), true},
-			"in the second in which it started": {time.Now().Add(-time.Second - time.Since(testStarted)), false},
+			"half a minute before it started":   {started.Add(-30 * time.Second), true},
+			"in the second in which it started": {started.Add(-time.Second), false},
 			"since it started":                  {time.Now(), false},
 			"by a clock that was ahead":         {time.Now().Add(time.Hour), false},
 		} {
