@@ -45,9 +45,9 @@ type Change struct {
 	After []byte
 	// Mode is for a new file, 0 for 0644; an existing file keeps its own.
 	Mode fs.FileMode
-	// Shadow is for the files of shadow-utils, who lock /etc/.pwd.lock as by
-	// lckpwdf(3) and then FILE.lock, and keep the old content in "FILE-". So
-	// does Apply.
+	// Shadow says that shadow-utils write this file too. Apply then takes their
+	// locks, /etc/.pwd.lock as by lckpwdf(3) and FILE.lock, and keeps the old
+	// content in "FILE-", as they do.
 	Shadow bool
 
 	stored *patch // of a change that came from JSON: its contents are on the host

@@ -116,7 +116,8 @@ func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 		holder := lockHolder(lock)
 		if errors.Is(holder, errStale) && !stolen {
 			// Its process is dead. Unlinking by name is safe because we hold
-			// /etc/.pwd.lock, so that no other process does the same.
+			// /etc/.pwd.lock, so that no other process does the same, except
+			// shadow-utils with --prefix.
 			stolen = true
 			if err := os.Remove(lock); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return explain(err)
@@ -217,8 +218,9 @@ const userHZ = 100
 
 // startedAfter reports whether a process is younger than a lock that names it:
 // then a process that a power cut ended wrote the lock, and its PID was reused.
-// Unknown is false. A clock that was set forward makes a holder look younger,
-// but a holder that follows shadow-utils has /etc/.pwd.lock too.
+// Unknown is false. A clock that was set forward makes a holder look younger.
+// That does no harm where the holder has /etc/.pwd.lock too, as shadow-utils do,
+// except with --prefix (tried with useradd 4.13: it takes FILE.lock alone).
 func startedAfter(pid int, written time.Time) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
