@@ -12,52 +12,26 @@ import (
 // that are not UTF-8 and characters that change the direction or the place of
 // text become Go escapes (\x1b, \n, \u202e), so that a name in a file cannot
 // move a cursor or hide a line. All other characters stay as they are.
-func Visible(s string) string {
-	clean := true
-	for i, r := range s {
-		if !shown(s[i:], r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
+func Visible(s string) string { return visible(s, "") }
+
+// VisibleLines is [Visible] for a text of several lines: line feeds and tabs
+// stay as they are.
+func VisibleLines(s string) string { return visible(s, "\n\t") }
+
+func visible(s, keep string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
-		case shown(s[i:], r):
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"): // a byte that is not UTF-8
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case strconv.IsGraphic(r), strings.ContainsRune(keep, r):
 			b.WriteRune(r)
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			b.WriteString(`\x` + strconv.FormatUint(uint64(s[i])|0x100, 16)[1:])
 		default:
 			quoted := strconv.QuoteRuneToGraphic(r)
 			b.WriteString(quoted[1 : len(quoted)-1])
 		}
 	}
 	return b.String()
-}
-
-// VisibleLines is [Visible] for a text of several lines: line feeds and tabs
-// stay as they are.
-func VisibleLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		words := strings.Split(line, "\t")
-		for j, word := range words {
-			words[j] = Visible(word)
-		}
-		lines[i] = strings.Join(words, "\t")
-	}
-	return strings.Join(lines, "\n")
-}
-
-// shown reports whether r, which rest begins with, is shown as it is.
-func shown(rest string, r rune) bool {
-	if r == utf8.RuneError && !strings.HasPrefix(rest, "\uFFFD") {
-		return false // a byte that is not UTF-8
-	}
-	return strconv.IsGraphic(r)
 }
 
 // Count is a number of things: "1 image", "2 images".
