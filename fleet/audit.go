@@ -107,7 +107,7 @@ func Audit(ctx context.Context, reg Registry, space Space, exports iter.Seq2[Exp
 	if err := space.Check(); err != nil {
 		return nil, err
 	}
-	a := auditor{space: space, claims: map[int]Claim{}, machines: map[string]string{}, uses: map[int][]use{}}
+	a := auditor{space: space, claims: map[int]Claim{}, machines: map[string]string{}, uses: map[int]map[use]int{}}
 	for c, err := range reg.List(ctx) {
 		if err != nil {
 			return nil, err
@@ -139,17 +139,16 @@ func Audit(ctx context.Context, reg Registry, space Space, exports iter.Seq2[Exp
 type auditor struct {
 	space    Space
 	claims   map[int]Claim
-	machines map[string]string // the host of each machine ID seen
-	uses     map[int][]use     // by slot
+	machines map[string]string   // the host of each machine ID seen
+	uses     map[int]map[use]int // by slot; the files are bits: 1 subuid, 2 subgid
 	problems []Problem
 }
 
 // A use is a slot in one host's files.
 type use struct {
 	machine, host, owner string
-	files                int // bits: 1 subuid, 2 subgid
 	whole                bool
-	text                 string // the range, where it is not the whole slot
+	text                 string // the range
 }
 
 func (u use) name() string { return cmp.Or(u.host, u.machine) }
@@ -174,20 +173,12 @@ func (a *auditor) export(e Export) {
 		}
 		_, whole := a.space.SlotOf(r)
 		for slot := first; slot <= last; slot++ {
-			a.use(slot, use{e.Machine, e.Host, line.Owner, bit, whole, r.String()})
+			if a.uses[slot] == nil {
+				a.uses[slot] = map[use]int{}
+			}
+			a.uses[slot][use{e.Machine, e.Host, line.Owner, whole, r.String()}] |= bit
 		}
 	}
-}
-
-// use adds one use of a slot, and joins it with that of the other file.
-func (a *auditor) use(slot int, u use) {
-	for i, have := range a.uses[slot] {
-		if have.machine == u.machine && have.host == u.host && have.owner == u.owner && have.whole == u.whole && have.text == u.text {
-			a.uses[slot][i].files |= u.files
-			return
-		}
-	}
-	a.uses[slot] = append(a.uses[slot], u)
 }
 
 // mine reports whether a claim allows a use.
@@ -201,7 +192,10 @@ func (a *auditor) mine(c Claim, u use) bool {
 // claim judges one claim by the uses of its slot.
 func (a *auditor) claim(slot int) {
 	c := a.claims[slot]
-	held := slices.ContainsFunc(a.uses[slot], func(u use) bool { return a.mine(c, u) && u.whole && u.files == 3 })
+	held := false
+	for u, files := range a.uses[slot] {
+		held = held || a.mine(c, u) && u.whole && files == 3
+	}
 	switch {
 	case c.State == Released || held:
 	case a.space.Policy == Disjoint && !a.seen(c):
@@ -220,27 +214,25 @@ func (a *auditor) seen(c Claim) bool {
 
 // slot judges the uses of one slot.
 func (a *auditor) slot(slot int) {
-	uses := a.uses[slot]
 	c, claimed := a.claims[slot]
-	for _, u := range uses {
-		mine := claimed && a.mine(c, u)
+	holders, first := map[string]bool{}, ""
+	for u := range a.uses[slot] {
 		switch {
-		case !mine:
+		case !claimed || !a.mine(c, u):
 			a.report(ProblemNotClaimed, slot, u.name(), "%s has %s there, which is not claimed for that host", u.owner, u.text)
 		case c.State == Released:
 			a.report(ProblemReleased, slot, u.name(), "released, but %s still has %s there", u.owner, u.text)
 		}
-	}
-	holders := map[string]bool{}
-	for _, u := range uses {
-		if a.space.Policy == Same {
-			holders[u.owner] = true
-		} else {
-			holders[u.owner+" on "+u.name()] = true
+		if first == "" || u.name() < first {
+			first = u.name()
 		}
+		holder := u.owner
+		if a.space.Policy == Disjoint {
+			holder += " on " + u.name()
+		}
+		holders[holder] = true
 	}
 	if len(holders) > 1 {
-		names := slices.Sorted(maps.Keys(holders))
-		a.report(ProblemOverlap, slot, uses[0].name(), "used by %s", strings.Join(names, ", "))
+		a.report(ProblemOverlap, slot, first, "used by %s", strings.Join(slices.Sorted(maps.Keys(holders)), ", "))
 	}
 }

@@ -190,7 +190,7 @@ func TestPlan(t *testing.T) {
 		reg, slot := newRegistry(t), 7
 		old := fleet.Claim{Slot: slot, Host: "old", Owner: "dockremap", State: fleet.Applied}
 		require.NoError(t, reg.Claim(ctx, old))
-		require.NoError(t, reg.Release(ctx, old))
+		require.NoError(t, old.Release(ctx, reg))
 		_, _, err := fleet.Plan(ctx, newHost(t, 1, ""), reg, fleet.Request{Space: space, Slot: &slot})
 		require.ErrorIs(t, err, fleet.ErrTaken)
 		c, _, err := fleet.Plan(ctx, newHost(t, 1, ""), reg, fleet.Request{Space: space, Slot: &slot, Reclaim: true})
@@ -314,6 +314,9 @@ func TestAudit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			reg := newRegistry(t)
 			for _, cl := range c.claims {
+				held := cl
+				held.State = fleet.Applied // only what somebody holds can be released
+				require.NoError(t, reg.Claim(ctx, held))
 				require.NoError(t, reg.Claim(ctx, cl))
 			}
 			problems, err := fleet.Audit(ctx, reg, space, all(c.exports...))

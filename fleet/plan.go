@@ -43,9 +43,9 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 		return Claim{}, usernskit.Plan{}, err
 	}
 	want.Owner = cmp.Or(want.Owner, subid.Dockremap)
-	c := Claim{Owner: want.Owner, State: Claimed, Reclaim: want.Reclaim}
+	c := Claim{Owner: want.Owner, State: Claimed, Time: now(), Reclaim: want.Reclaim}
+	var err error
 	if want.Space.Policy == Disjoint {
-		var err error
 		if c.Machine, c.Host, err = Identity(h); err != nil {
 			return Claim{}, usernskit.Plan{}, err
 		}
@@ -56,11 +56,13 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	}
 	switch {
 	case want.Slot != nil:
-		c.Slot = *want.Slot
-		err = claim(ctx, reg, want.Space, &c)
+		if _, err = want.Space.Slot(*want.Slot); err == nil {
+			c.Slot = *want.Slot
+			err = reg.Claim(ctx, c)
+		}
 	case local:
 		c.Slot, c.State, c.Reclaim = slot, Applied, true // the files have it
-		err = claim(ctx, reg, want.Space, &c)
+		err = reg.Claim(ctx, c)
 	default:
 		err = choose(ctx, reg, want.Space, &c)
 	}
@@ -87,71 +89,42 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	return c, plan, nil
 }
 
-// Confirm records that the host's files have the claimed range. Until then the
-// claim is only [Claimed].
-func (c Claim) Confirm(ctx context.Context, reg Registry) error {
-	c.State, c.Time = Applied, now()
-	return reg.Claim(ctx, c)
-}
-
-// now is the time of a claim, in seconds, as every text form has it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
 // giveBack releases a claim that could not be used, also after ctx has ended.
 func giveBack(ctx context.Context, reg Registry, c Claim) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := reg.Release(ctx, c); err != nil {
+	if err := c.Release(ctx, reg); err != nil {
 		return fmt.Errorf("slot %d stays claimed: %w", c.Slot, err)
 	}
 	return nil
-}
-
-// claim claims the slot of c.
-func claim(ctx context.Context, reg Registry, space Space, c *Claim) error {
-	if _, err := space.Slot(c.Slot); err != nil {
-		return err
-	}
-	c.Time = now()
-	return reg.Claim(ctx, *c)
 }
 
 // choose claims the first slot in the holder's order that is free or the
 // holder's. After a few misses it lists the claims once instead of asking for
 // each slot.
 func choose(ctx context.Context, reg Registry, space Space, c *Claim) error {
-	var taken map[int]bool
+	taken := map[int]bool{}
 	misses := 0
 	for slot := range space.order(c.Machine + "/" + c.Owner) {
 		if taken[slot] {
 			continue
 		}
 		c.Slot = slot
-		err := claim(ctx, reg, space, c)
-		if !errors.Is(err, ErrTaken) {
+		if err := reg.Claim(ctx, *c); !errors.Is(err, ErrTaken) {
 			return err
 		}
-		if misses++; misses%8 == 0 {
-			if taken, err = others(ctx, reg, *c); err != nil {
+		if misses++; misses%8 != 0 {
+			continue
+		}
+		for have, err := range reg.List(ctx) {
+			if err != nil {
 				return err
 			}
+			_, err = c.Over(&have)
+			taken[have.Slot] = err != nil
 		}
 	}
 	return fmt.Errorf("%w: all %d slots are claimed or released", ErrFull, space.Slots)
-}
-
-// others lists the slots that c's holder cannot have.
-func others(ctx context.Context, reg Registry, c Claim) (map[int]bool, error) {
-	taken := map[int]bool{}
-	for have, err := range reg.List(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if c.May(&have) != nil {
-			taken[have.Slot] = true
-		}
-	}
-	return taken, nil
 }
 
 // localSlot returns the slot of the owner's ranges in both files.

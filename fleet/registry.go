@@ -12,7 +12,7 @@ import (
 // Errors of this package match one of these, or come from the registry or from
 // package subid.
 var (
-	// ErrTaken is matched by every [*TakenError].
+	// ErrTaken: another holder has the slot, or had it; the message names it.
 	ErrTaken = errors.New("the slot is taken")
 	// ErrFull: every slot of the space is taken or released.
 	ErrFull = errors.New("no free slot")
@@ -56,8 +56,7 @@ type Claim struct {
 	State   State     `json:"state"`
 	Time    time.Time `json:"time"` // of the last change
 
-	// Reclaim lets [Registry.Claim] give a released slot again. Registries do
-	// not keep it.
+	// Reclaim takes a slot that was released, too. Registries do not keep it.
 	Reclaim bool `json:"-"`
 }
 
@@ -81,42 +80,49 @@ func (c Claim) holder() string {
 	return c.Owner
 }
 
+// Confirm records that the host's files have the claimed range. Until then the
+// claim is only [Claimed].
+func (c Claim) Confirm(ctx context.Context, reg Registry) error {
+	c.State, c.Time = Applied, now()
+	return reg.Claim(ctx, c)
+}
+
+// Release gives the slot back. If another holder has it, the error matches
+// [ErrTaken]; if nobody claimed it, there is none.
+func (c Claim) Release(ctx context.Context, reg Registry) error {
+	c.State, c.Time = Released, now()
+	return reg.Claim(ctx, c)
+}
+
+// now is the time of a claim, in seconds, as every text form has it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
 // A Registry keeps the claims of a fleet. Every method ends when ctx does.
 type Registry interface {
 	// List yields every claim in any order, released ones included. It ends
 	// after an error.
 	List(ctx context.Context) iter.Seq2[Claim, error]
 
-	// Claim records c at c.Slot if the slot was never claimed, or if c's holder
-	// has it: then it replaces State and Time. Otherwise, and for a released
-	// slot unless c.Reclaim is set, it returns a [*TakenError] and changes
-	// nothing. Of two calls for one slot at the same time, one wins.
+	// Claim records at c.Slot what [Claim.Over] gives for the claim that is there.
+	// Of two calls for one slot at the same time, one wins.
 	Claim(ctx context.Context, c Claim) error
-
-	// Release marks the slot of c as released. If another holder has it, it
-	// returns a [*TakenError]; if it is free, nil.
-	Release(ctx context.Context, c Claim) error
 }
 
-// A TakenError says who has a slot.
-type TakenError struct {
-	By Claim
-}
-
-func (e *TakenError) Error() string {
-	return fmt.Sprintf("slot %d is %s by %s since %s", e.By.Slot, e.By.State, e.By.holder(), e.By.Time.UTC().Format(time.RFC3339))
-}
-
-// Is reports whether target is [ErrTaken].
-func (e *TakenError) Is(target error) bool { return target == ErrTaken }
-
-// May reports whether claim c may replace have at its slot, by the rule of
-// [Registry.Claim], for implementations of Registry. have is nil if the slot
-// was never claimed.
-func (c Claim) May(have *Claim) error {
+// Over returns what a registry records for c where it has a claim already; have
+// is nil if the slot was never claimed. A free slot and the holder's own take c,
+// a released one only with c.Reclaim. A release keeps the names of the claim; it
+// is nil for a slot that nobody claimed: nothing is recorded. Otherwise the error
+// matches [ErrTaken].
+func (c Claim) Over(have *Claim) (*Claim, error) {
 	switch {
+	case have == nil && c.State == Released:
+		return nil, nil
+	case have != nil && c.State == Released && have.Held(c):
+		released := *have
+		released.State, released.Time = Released, c.Time
+		return &released, nil
 	case have == nil, have.State == Released && c.Reclaim, have.State != Released && have.Held(c):
-		return nil
+		return &c, nil
 	}
-	return &TakenError{By: *have}
+	return nil, fmt.Errorf("%w: slot %d is %s by %s since %s", ErrTaken, have.Slot, have.State, have.holder(), have.Time.UTC().Format(time.RFC3339))
 }

@@ -129,7 +129,7 @@ func release(ctx context.Context, reg fleet.Registry, slot string) error {
 			return err
 		}
 		if strconv.Itoa(c.Slot) == slot {
-			return reg.Release(ctx, c)
+			return c.Release(ctx, reg)
 		}
 	}
 	return fmt.Errorf("slot %s: nobody claimed it", slot)

@@ -57,120 +57,39 @@ func (r Registry) key(slot int) string { return fmt.Sprintf("%s%010d", r.prefix(
 // pages are read at the revision of the first.
 func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	return func(yield func(fleet.Claim, error) bool) {
-		_, err := r.list(ctx, func(c fleet.Claim) bool { return yield(c, nil) })
-		if err != nil && !errors.Is(err, errStop) {
-			yield(fleet.Claim{}, err)
-		}
-	}
-}
-
-// errStop ends list early.
-var errStop = errors.New("stop")
-
-// list calls visit for every claim until it returns false, and returns the
-// revision that they are from.
-func (r Registry) list(ctx context.Context, visit func(fleet.Claim) bool) (revision int64, err error) {
-	end := clientv3.GetPrefixRangeEnd(r.prefix())
-	from := r.prefix()
-	for {
-		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page)}
-		if revision > 0 {
-			opts = append(opts, clientv3.WithRev(revision))
-		}
-		res, err := bounded(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
-			return r.Client.Get(ctx, from, opts...)
-		})
-		if err != nil {
-			return 0, err
-		}
-		revision = cmp.Or(revision, res.Header.Revision)
-		for _, kv := range res.Kvs {
-			c, err := r.parse(kv.Key, kv.Value)
+		from, revision := r.prefix(), int64(0) // 0 is the newest
+		for more := true; more; {
+			res, err := bounded(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
+				return r.Client.Get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(r.prefix())),
+					clientv3.WithLimit(page), clientv3.WithRev(revision))
+			})
 			if err != nil {
-				return 0, err
-			}
-			if !visit(c) {
-				return 0, errStop
-			}
-			from = string(kv.Key) + "\x00"
-		}
-		if !res.More {
-			return revision, nil
-		}
-	}
-}
-
-// Watch yields the existing claims and then each change, until ctx ends or an
-// error, after which it may be called again.
-func (r Registry) Watch(ctx context.Context) iter.Seq2[fleet.Claim, error] {
-	return func(yield func(fleet.Claim, error) bool) {
-		revision, err := r.list(ctx, func(c fleet.Claim) bool { return yield(c, nil) })
-		if errors.Is(err, errStop) {
-			return
-		}
-		if err != nil {
-			yield(fleet.Claim{}, err)
-			return
-		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel() // ends the watch on the server too
-		changes := r.Client.Watch(clientv3.WithRequireLeader(ctx), r.prefix(), clientv3.WithPrefix(), clientv3.WithRev(revision+1))
-		for res := range changes {
-			if err := res.Err(); err != nil {
-				yield(fleet.Claim{}, fmt.Errorf("etcd: %w", err))
+				yield(fleet.Claim{}, err)
 				return
 			}
-			for _, event := range res.Events {
-				if event.Type == clientv3.EventTypeDelete {
-					continue // an administrator deleted it
-				}
-				if c, err := r.parse(event.Kv.Key, event.Kv.Value); !yield(c, err) || err != nil {
+			for _, kv := range res.Kvs {
+				if c, err := r.parse(kv.Key, kv.Value); !yield(c, err) || err != nil {
 					return
 				}
+				from = string(kv.Key) + "\x00"
 			}
+			revision, more = cmp.Or(revision, res.Header.Revision), res.More
 		}
-		yield(fleet.Claim{}, fmt.Errorf("etcd: the watch ended: %w", cmp.Or(ctx.Err(), context.Canceled)))
 	}
 }
 
-// Claim implements [fleet.Registry].
+// Claim implements [fleet.Registry]. It first assumes a free slot; etcd returns the
+// claim if there is one. After a change by others in between it decides again.
 func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
-	return r.change(ctx, c.Slot, func(have *fleet.Claim) (*fleet.Claim, error) {
-		if err := c.May(have); err != nil {
-			return nil, err
-		}
-		return &c, nil
-	})
-}
-
-// Release implements [fleet.Registry].
-func (r Registry) Release(ctx context.Context, c fleet.Claim) error {
-	return r.change(ctx, c.Slot, func(have *fleet.Claim) (*fleet.Claim, error) {
-		switch {
-		case have == nil:
-			return nil, nil
-		case !have.Held(c):
-			return nil, &fleet.TakenError{By: *have}
-		}
-		released := *have
-		released.State, released.Time = fleet.Released, time.Now().UTC().Truncate(time.Second)
-		return &released, nil
-	})
-}
-
-// change replaces a slot's claim by what decide returns for it; nil leaves it.
-// It first assumes a free slot; etcd returns the claim if there is one. After a
-// change by others in between it decides again.
-func (r Registry) change(ctx context.Context, slot int, decide func(have *fleet.Claim) (*fleet.Claim, error)) error {
-	key := r.key(slot)
+	key := r.key(c.Slot)
 	var have *fleet.Claim
 	seen := clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
 	for {
-		next, err := decide(have)
+		next, err := c.Over(have)
 		if err != nil {
 			return err
 		}
-		var write []clientv3.Op // none if decide leaves the slot
+		var write []clientv3.Op // none if the slot stays as it is
 		if next != nil {
 			value, err := json.Marshal(next)
 			if err != nil {
@@ -186,11 +105,11 @@ func (r Registry) change(ctx context.Context, slot int, decide func(have *fleet.
 		}
 		have, seen = nil, clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
 		for _, kv := range res.Responses[0].GetResponseRange().Kvs {
-			c, err := r.parse(kv.Key, kv.Value)
+			found, err := r.parse(kv.Key, kv.Value)
 			if err != nil {
 				return err
 			}
-			have, seen = &c, clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
+			have, seen = &found, clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
 		}
 	}
 }

@@ -332,7 +332,7 @@ func TestList(t *testing.T) {
 		for c, err := range reg.List(ctx) {
 			require.NoError(t, err)
 			if seen == 0 {
-				require.NoError(t, reg.Release(ctx, fleet.Claim{Slot: slots - 1, Host: fmt.Sprintf("host%d", slots-1), Owner: "dockremap"}))
+				require.NoError(t, fleet.Claim{Slot: slots - 1, Host: fmt.Sprintf("host%d", slots-1), Owner: "dockremap"}.Release(ctx, reg))
 			}
 			if c.Slot == slots-1 {
 				assert.Equal(t, fleet.Applied, c.State, "released after the list began")
@@ -369,32 +369,6 @@ func TestList(t *testing.T) {
 			require.ErrorContains(t, got, "is not a claim")
 		})
 	}
-}
-
-func TestWatch(t *testing.T) {
-	s := newServer(t)
-	reg := etcd.Registry{Client: s.client()}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	first := fleet.Claim{Slot: 1, Host: "a", Owner: "dockremap", State: fleet.Claimed}
-	require.NoError(t, reg.Claim(ctx, first))
-	var got []string
-	for c, err := range reg.Watch(ctx) {
-		require.NoError(t, err)
-		got = append(got, fmt.Sprintf("%d %s", c.Slot, c.State))
-		switch len(got) {
-		case 1:
-			require.NoError(t, first.Confirm(ctx, reg))
-		case 2:
-			require.NoError(t, reg.Release(ctx, first))
-		case 3:
-			cancel()
-		}
-		if len(got) == 3 {
-			break
-		}
-	}
-	assert.Equal(t, []string{"1 claimed", "1 applied", "1 released"}, got)
 }
 
 // A claim asks for one slot, however many there are: the number of requests is

@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/fleet"
@@ -67,40 +66,10 @@ func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 
 // Claim writes a line for c, or changes the state in the existing line.
 func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
-	return r.edit(ctx, c, func(have *fleet.Claim) (*fleet.Claim, error) {
-		if err := c.May(have); err != nil {
-			return nil, err
-		}
-		return &c, nil
-	})
-}
-
-// Release changes the state in c's line to "released".
-func (r Registry) Release(ctx context.Context, c fleet.Claim) error {
-	return r.edit(ctx, c, func(have *fleet.Claim) (*fleet.Claim, error) {
-		if have == nil {
-			return nil, nil
-		}
-		if !have.Held(named(c)) {
-			return nil, &fleet.TakenError{By: *have}
-		}
-		released := *have
-		released.State = fleet.Released
-		return &released, nil
-	})
-}
-
-// named is the claim without a machine ID, as the file has it.
-func named(c fleet.Claim) fleet.Claim {
-	c.Machine = ""
-	return c
-}
-
-// edit changes the line of c's slot to what decide returns; nil leaves it.
-func (r Registry) edit(ctx context.Context, c fleet.Claim, decide func(have *fleet.Claim) (*fleet.Claim, error)) error {
 	if c.Machine != "" && c.Host == "" {
 		return fmt.Errorf("%s: the host has no name, and this file identifies hosts by name", r.Path)
 	}
+	c.Machine = "" // the file does not have it
 	root := hostfs.Root("")
 	lock, err := root.Flock(ctx, r.Path+".lock")
 	if err != nil {
@@ -116,11 +85,11 @@ func (r Registry) edit(ctx context.Context, c fleet.Claim, decide func(have *fle
 	if at >= 0 {
 		have = lines[at].claim
 	}
-	next, err := decide(have)
+	next, err := c.Over(have)
 	if err != nil || next == nil {
 		return err
 	}
-	after := write(lines, at, named(*next))
+	after := write(lines, at, *next)
 	if bytes.Equal(before, after) {
 		return nil
 	}
@@ -192,7 +161,7 @@ func parseLine(raw string) (*fleet.Claim, error) {
 	if host == everywhere {
 		host = ""
 	}
-	return &fleet.Claim{Slot: slot, Host: host, Owner: cmp.Or(words[1], subid.Dockremap), State: state, Time: time.Time{}}, nil
+	return &fleet.Claim{Slot: slot, Host: host, Owner: cmp.Or(words[1], subid.Dockremap), State: state}, nil
 }
 
 // write returns the file with the claim in line at, or in a new last line where
@@ -205,7 +174,7 @@ func write(lines []line, at int, c fleet.Claim) []byte {
 		if strings.HasSuffix(l.raw, "\r\n") {
 			ending = "\r\n"
 		}
-		if i == at && !same(*l.claim, c) {
+		if i == at && format(*l.claim) != format(c) {
 			body := strings.TrimRight(l.raw, "\r\n")
 			text, _, _ := strings.Cut(body, "#")
 			blanks := len(text) - len(strings.TrimRight(text, " \t"))
@@ -221,11 +190,6 @@ func write(lines []line, at int, c fleet.Claim) []byte {
 		b.WriteString(format(c) + ending)
 	}
 	return []byte(b.String())
-}
-
-// same reports whether both have the same line.
-func same(a, b fleet.Claim) bool {
-	return a.Slot == b.Slot && a.Host == b.Host && a.Owner == b.Owner && a.State == b.State
 }
 
 func format(c fleet.Claim) string {

@@ -47,8 +47,8 @@ func TestEdit(t *testing.T) {
 		{"confirm changes the state alone", "web2 = 2 dockremap claimed\t# new\r\nweb3 = 3\n",
 			func(r Registry) error { return web2.Confirm(ctx, r) }, "web2 = 2 dockremap applied\t# new\r\nweb3 = 3\n"},
 		{"a line that says so already is not touched", "  web2=2   # short\n", func(r Registry) error { return web2.Confirm(ctx, r) }, "  web2=2   # short\n"},
-		{"release", "web2=2", func(r Registry) error { return r.Release(ctx, web2) }, "web2 = 2 dockremap released"},
-		{"release of what nobody has", "web1=1\n", func(r Registry) error { return r.Release(ctx, web2) }, "web1=1\n"},
+		{"release", "web2=2", func(r Registry) error { return web2.Release(ctx, r) }, "web2 = 2 dockremap released"},
+		{"release of what nobody has", "web1=1\n", func(r Registry) error { return web2.Release(ctx, r) }, "web1=1\n"},
 		{"one owner on every host", "", func(r Registry) error { return r.Claim(ctx, fleet.Claim{Owner: "containers", State: fleet.Applied}) },
 			"* = 0 containers applied\n"},
 	} {
@@ -66,7 +66,7 @@ func TestEdit(t *testing.T) {
 	t.Run("somebody else's slot", func(t *testing.T) {
 		r := registry(t, "web1 = 2\n")
 		require.ErrorIs(t, r.Claim(ctx, web2), fleet.ErrTaken)
-		require.ErrorIs(t, r.Release(ctx, web2), fleet.ErrTaken)
+		require.ErrorIs(t, web2.Release(ctx, r), fleet.ErrTaken)
 		assert.Equal(t, "web1 = 2\n", content(t, r))
 	})
 	t.Run("a host without a name", func(t *testing.T) {
