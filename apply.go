@@ -17,7 +17,7 @@ import (
 // Apply makes the changes of the plan, in its order, and returns a receipt for
 // [Host.Undo]. Actions are left to the caller.
 //
-// It takes the locks that the changes name, waiting as long as ctx allows and
+// It takes the locks of the files, waiting as long as ctx allows and
 // 15 s without a deadline; checks that every file still holds what the plan was
 // made from, else [ErrChanged]; writes a journal; replaces the files. If a step
 // fails or ctx ends, it rolls back and returns that error: nothing has changed
@@ -97,7 +97,7 @@ func newPlan(plan func() (Plan, error)) (p Plan, todo bool, err error) {
 type applier struct {
 	host  Host
 	fault func(step string) error // set in tests: fails, or kills, before a step
-	held  *hostfs.ShadowLock
+	held  *hostfs.ShadowLock      // of files, nil for none
 }
 
 func (a *applier) step(name string) error {

@@ -426,7 +426,8 @@ func (h Host) choose(id string) (record, error) {
 	return record{}, ErrNoReceipt
 }
 
-// lock excludes other runs of this module until unlock.
+// lock excludes other runs of this module until unlock, which gives back the
+// locks of files too.
 func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 	if err := a.step("lock"); err != nil {
 		return nil, err
