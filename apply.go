@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/usernskit/usernskit/internal/hostfs"
@@ -123,10 +122,8 @@ func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	if r, ok, err := a.host.unfinished(journal.ids); err != nil {
+	if err := a.host.allEnded(journal.ids); err != nil {
 		return Receipt{}, err
-	} else if ok {
-		return Receipt{}, fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
 	}
 	if err := a.lockFiles(ctx, p.Changes); err != nil {
 		return Receipt{}, err
@@ -283,9 +280,6 @@ func (a *applier) fileRecord(c Change, meta hostfs.Meta) (f fileRecord, err erro
 	if c.Before != nil {
 		f.Meta, err = a.meta(c.Path)
 	}
-	if err == nil {
-		f.Litter, err = a.litter(c.Path)
-	}
 	return f, err
 }
 
@@ -300,19 +294,6 @@ func (a *applier) inside(dir string) (string, error) {
 		return "", err
 	}
 	return "/" + rel, recordable("/" + rel)
-}
-
-// litter names the files that look like our temporary files before there are
-// any: after a crash, Undo removes only the others.
-func (a *applier) litter(name string) ([]string, error) {
-	list, err := a.writer("").Litter(name)
-	for i := range list {
-		list[i] = filepath.Base(list[i])
-		if err := recordable(list[i]); err != nil {
-			return nil, err
-		}
-	}
-	return list, err
 }
 
 // recordable refuses a name that Undo would not find again: a record is JSON,

@@ -158,10 +158,9 @@ type fileRecord struct {
 	Repeats bool          `json:",omitempty"` // a line that was written is in the file more than once
 	Old     *line         `json:",omitempty"` // all that was there, of a file that is not large
 	Meta    hostfs.Meta
-	Shadow  bool     `json:",omitempty"`
-	Backup  bool     `json:",omitempty"` // the copy that shadow-utils keep, not asked for by the plan
-	Litter  []string `json:",omitempty"` // names that look like our temporary files and were there before
-	Target  *digest  `json:",omitempty"` // what an undo that has begun is to write, if not Before
+	Shadow  bool    `json:",omitempty"`
+	Backup  bool    `json:",omitempty"` // the copy that shadow-utils keep, not asked for by the plan
+	Target  *digest `json:",omitempty"` // what an undo that has begun is to write, if not Before
 }
 
 const (
@@ -329,8 +328,8 @@ func (h Host) runs() (string, error) {
 	if err != nil || journal.last == 0 {
 		return "", err
 	}
-	if _, open, err := h.unfinished(journal.ids); err != nil || open {
-		return "", cmp.Or(err, ErrUnfinished)
+	if err := h.allEnded(journal.ids); err != nil {
+		return "", err
 	}
 	info, err := h.Stat(journalDir)
 	if err != nil {
@@ -393,6 +392,15 @@ func (h Host) unfinished(ids []string) (record, bool, error) {
 		}
 	}
 	return record{}, false, nil
+}
+
+// allEnded returns [ErrUnfinished] if there is such a run.
+func (h Host) allEnded(ids []string) error {
+	r, open, err := h.unfinished(ids)
+	if open {
+		err = fmt.Errorf("%w (run %s of %s, %s)", ErrUnfinished, r.ID, r.Time.Format(time.DateTime), r.Title)
+	}
+	return err
 }
 
 // choose finds the record to undo.

@@ -23,23 +23,22 @@ func TestApplyRefusesANameThatTheJournalCannotHold(t *testing.T) {
 	assert.Empty(t, journalFiles(t, host))
 }
 
-// So can what a symbolic link leads to: directories on the way that are to be
-// made, and files beside it that look like temporary ones of ours.
+// So can a directory that is to be made where a symbolic link leads to. Of a file
+// there the journal has only the name of the link.
 func TestApplyRefusesALinkToANameThatTheJournalCannotHold(t *testing.T) {
 	host := faultHost(t, t.TempDir())
 	link(t, host, "/srv/caf\xe9/daemon.json", "/etc/a")
 	link(t, host, "/etc/caf\xe9", "/etc/b")
 	put(t, host, "/etc/.caf\xe91", "there before")
 	start := withoutState(t, host.Root)
-	for _, path := range []string{"/etc/a", "/etc/b"} {
-		_, err := host.Apply(t.Context(), makeFile(path, []byte("x")))
-		require.ErrorContains(t, err, "the name is not UTF-8", path)
-		assert.Equal(t, start, withoutState(t, host.Root))
-	}
-	remove(t, host, "/etc/.caf\xe91")
+	_, err := host.Apply(t.Context(), makeFile("/etc/a", []byte("x")))
+	require.ErrorContains(t, err, "the name is not UTF-8")
+	assert.Equal(t, start, withoutState(t, host.Root))
+
 	r, err := host.Apply(t.Context(), makeFile("/etc/b", []byte("x")))
-	require.NoError(t, err, "nothing of the name is kept")
+	require.NoError(t, err)
 	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
+	assert.Equal(t, start, withoutState(t, host.Root))
 }
 
 func TestApplyRefusesAnAttributeThatTheJournalCannotHold(t *testing.T) {

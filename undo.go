@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,7 +100,7 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 		return err
 	}
 	if r.State.sealed() {
-		if err := a.begin(&r); err != nil {
+		if err := a.begin(r); err != nil {
 			return err
 		}
 	}
@@ -129,24 +128,16 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 }
 
 // begin prepares the undo of a sealed record.
-func (a *applier) begin(r *record) error {
+func (a *applier) begin(r record) error {
 	journal, err := a.host.journal()
 	if err != nil {
 		return err
 	}
-	if open, ok, err := a.host.unfinished(journal.ids); err != nil {
-		return err
-	} else if ok {
-		return fmt.Errorf("%w (run %s)", ErrUnfinished, open.ID)
-	}
-	if err := a.host.last(*r, journal.ids); err != nil {
+	if err := a.host.allEnded(journal.ids); err != nil {
 		return err
 	}
-	// A sealed run left no temporary files; matching ones are not ours.
-	for i := range r.Files {
-		if r.Files[i].Litter, err = a.litter(r.Files[i].Path); err != nil {
-			return err
-		}
+	if err := a.host.last(r, journal.ids); err != nil {
+		return err
 	}
 	if r.ID == journal.ids[len(journal.ids)-1] {
 		return nil
@@ -482,7 +473,7 @@ func (a *applier) restore(r record, todo []undoJob) error {
 	var errs []error
 	for _, u := range todo {
 		w := a.writer("restore " + u.path + ": ")
-		err := a.sweep(w, *u.file)
+		err := w.Sweep(u.path)
 		if err == nil && !u.done {
 			err = u.write(w) // with its directory, which may be gone
 		}
@@ -501,23 +492,6 @@ func (a *applier) restore(r record, todo []undoJob) error {
 		place, err := a.host.Path(dir)
 		if err == nil && place == filepath.Join(root, dir) {
 			_ = os.Remove(place)
-		}
-	}
-	return nil
-}
-
-// sweep removes the temporary file that an interrupted replacement left.
-func (a *applier) sweep(w hostfs.Writer, f fileRecord) error {
-	litter, err := w.Litter(f.Path)
-	if err != nil {
-		return err
-	}
-	for _, temp := range litter {
-		if slices.Contains(f.Litter, filepath.Base(temp)) {
-			continue // it is not ours
-		}
-		if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
 		}
 	}
 	return nil

@@ -274,10 +274,12 @@ func TestUpdateEndsWherePlanNeverReadsAgain(t *testing.T) {
 	assert.Empty(t, journalFiles(t, host))
 }
 
-func TestUndoKeepsAFileThatOnlyLooksLikeATemporaryOne(t *testing.T) {
+func TestUndoRemovesItsOwnTemporaryFilesAlone(t *testing.T) {
 	host, r := applied(t)
+	put(t, host, "/etc/.usernskit~subuid777", "of a replacement that was cut off\n")
 	put(t, host, "/etc/.subuid20260101", "a copy that somebody keeps\n")
 	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
+	assert.NoFileExists(t, filepath.Join(host.Root, "etc/.usernskit~subuid777"))
 	assert.FileExists(t, filepath.Join(host.Root, "etc/.subuid20260101"))
 }
 

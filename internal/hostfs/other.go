@@ -44,7 +44,7 @@ func setXattrs(f *os.File, m Meta) error { return nil }
 
 // swap puts temp under the name target.
 func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) error {
-	return temp.CloseAtomicallyReplace()
+	return os.Rename(temp.Name(), target)
 }
 
 // A ShadowLock is in the place of the locks of shadow-utils, which only Linux has.

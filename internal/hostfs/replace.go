@@ -95,7 +95,7 @@ func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error)
 	if err := w.step("create"); err != nil {
 		return err
 	}
-	temp, err := renameio.NewPendingFile(target,
+	temp, err := renameio.NewPendingFile(tempName+filepath.Base(target),
 		renameio.WithTempDir(filepath.Dir(target)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return explain(err)
@@ -224,29 +224,28 @@ func (w Writer) Missing(path string) ([]string, error) {
 	}
 }
 
-// Litter lists the temporary files of interrupted replacements of path, as
-// paths on this machine.
-func (w Writer) Litter(path string) ([]string, error) {
+// tempName is what the names of our temporary files begin with: renameio puts a
+// dot before it, and a random number at the end.
+const tempName = "usernskit~"
+
+// Sweep removes the temporary files that interrupted replacements of path left.
+func (w Writer) Sweep(path string) error {
 	target, err := w.Root.Resolve(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	list, err := os.ReadDir(filepath.Dir(target))
+	dir := filepath.Dir(target)
+	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
-	if err != nil {
-		return nil, hostError("readdir", path, err)
-	}
-	// renameio's names: a dot, the name, a random int64 that is not negative.
-	var litter []string
 	for _, e := range list {
-		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(target))
-		if ok && e.Type().IsRegular() && 1 <= len(number) && len(number) <= 19 && strings.Trim(number, "0123456789") == "" {
-			litter = append(litter, filepath.Join(filepath.Dir(target), e.Name()))
+		number, ok := strings.CutPrefix(e.Name(), "."+tempName+filepath.Base(target))
+		if ok && e.Type().IsRegular() && strings.Trim(number, "0123456789") == "" {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
-	return litter, nil
+	return hostError("remove the temporary files of", path, err)
 }
 
 // syncDir makes a rename or unlink in dir last through a power cut.

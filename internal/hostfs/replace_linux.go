@@ -165,11 +165,11 @@ func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) e
 		if !unsupported(err) {
 			return err // Cleanup finds no file: it has its name
 		}
-		return temp.CloseAtomicallyReplace()
+		return os.Rename(temp.Name(), target)
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, temp.Name(), unix.AT_FDCWD, target, unix.RENAME_EXCHANGE)
 	if unsupported(err) {
-		return temp.CloseAtomicallyReplace()
+		return os.Rename(temp.Name(), target)
 	}
 	if errors.Is(err, unix.ENOENT) {
 		return ErrChanged // removed by someone since we looked
