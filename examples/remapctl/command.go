@@ -27,7 +27,7 @@ var commandPath = regexp.MustCompile(`^[a-z]+( [a-z]+)?`)
 // newCommand makes the command tree. A command without an action is a group.
 func newCommand(e *env) *cobra.Command {
 	cobra.EnableCommandSorting = false
-	actions, values, build := e.actions(), e.values(), version()
+	entries, values, build := e.entries(), e.values(), version()
 	known := map[string]*cobra.Command{}
 	for section := range strings.SplitSeq(strings.TrimPrefix(helpText, "-- "), "\n\n-- ") {
 		use, text, _ := strings.Cut(section, " --\n")
@@ -50,10 +50,10 @@ func newCommand(e *env) *cobra.Command {
 			known[group].AddCommand(c)
 		}
 		c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
-		if define := actions[path]; define != nil {
+		if it := entries[path]; it.define != nil {
 			least, most := arguments(c.Use)
-			c.Args, c.RunE = enoughArgs(least, most), e.action(define(c))
-			c.ValidArgsFunction = values[path].complete(most)
+			c.Args, c.RunE = enoughArgs(least, most), e.action(it.define(c))
+			c.ValidArgsFunction = it.arguments.complete(most)
 		}
 		c.Flags().SortFlags = false
 		c.Flags().BoolP("help", "h", false, "show what a command does, and its options")

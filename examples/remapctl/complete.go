@@ -9,10 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
-	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // A lookup finds what a flag or an argument may be on this host, each with what
@@ -29,7 +30,7 @@ var choices = map[string][]string{
 	"via":     {"files", "grubby"},
 }
 
-// values says how each flag and the arguments of each command are completed.
+// values says how flags are completed: those of any command, or of one.
 func (e *env) values() map[string]lookup {
 	all := map[string]lookup{
 		"--accept-risk":  e.risks,
@@ -40,18 +41,6 @@ func (e *env) values() map[string]lookup {
 		"--kernel":       words("ALL", "DEFAULT"),
 		"--user":         e.users,
 		"drill --format": words(choices["format"][:4]...), // it counts no checks
-
-		"completion":    words("bash", "zsh", "fish", "powershell"),
-		"explain":       func(c *cobra.Command, l []string) []string { return append(e.checks(c, l), e.risks(c, l)...) },
-		"help":          e.commands,
-		"man":           e.commands,
-		"map":           words(),
-		"migrate":       e.volumes,
-		"subid add":     e.claims(false),
-		"subid list":    e.claims(true),
-		"subid release": e.claims(true),
-		"undo":          e.receipts,
-		"verify":        e.checks,
 	}
 	for name, list := range choices {
 		all["--"+name] = words(list...)
@@ -93,80 +82,79 @@ func (e *env) commands(c *cobra.Command, before []string) []string {
 	return subcommands(of)
 }
 
-func (e *env) checks(*cobra.Command, []string) (out []string) {
-	for _, c := range verify.Checks() {
-		out = append(out, c.ID+"\t"+c.Title)
+func each[T any](items []T, text func(T) string) (out []string) {
+	for _, item := range items {
+		out = append(out, text(item))
 	}
 	return out
 }
 
+func (e *env) checks(*cobra.Command, []string) []string {
+	return each(verify.Checks(), func(c verify.Check) string { return c.ID + "\t" + c.Title })
+}
+
+func (e *env) risks(*cobra.Command, []string) []string {
+	return each(risks(), func(r risk) string { return r.ID + "\t" + r.Text })
+}
+
+func (e *env) explained(c *cobra.Command, before []string) []string {
+	return append(e.checks(c, before), e.risks(c, before)...)
+}
+
 // receipts lists those that can be undone, the newest first.
-func (e *env) receipts(*cobra.Command, []string) (out []string) {
+func (e *env) receipts(*cobra.Command, []string) []string {
 	list, _ := e.host.Receipts()
-	for _, r := range slices.Backward(list) {
-		out = append(out, fmt.Sprintf("%s\t%s, %s, %s", r.ID, r.Title, r.State, when(r.Time)))
-	}
-	return out
+	slices.Reverse(list)
+	return each(list, func(r usernskit.Receipt) string {
+		return fmt.Sprintf("%s\t%s, %s, %s", r.ID, r.Title, r.State, when(r.Time))
+	})
 }
 
 // receiptFiles lists the files of the receipts.
 func (e *env) receiptFiles(*cobra.Command, []string) (out []string) {
 	list, _ := e.host.Receipts()
 	for _, r := range list {
-		for _, c := range r.Changes {
-			out = append(out, c.Path)
-		}
+		out = append(out, each(r.Changes, func(c usernskit.Change) string { return c.Path })...)
 	}
 	return out
 }
 
 // claims lists the users of this host, or the owners of ranges.
 func (e *env) claims(owners bool) lookup {
-	return func(c *cobra.Command, _ []string) (out []string) {
+	return func(c *cobra.Command, _ []string) []string {
 		set, err := subid.Read(c.Context(), e.host)
 		if err != nil {
 			return nil
 		}
 		users, _ := set.Claims()
-		for _, c := range users {
-			if owners == (c.File == subid.UIDFile) {
-				out = append(out, c.Owner+"\tUID "+span(c.Range.Start, c.Range.Count))
-			}
-		}
-		return out
+		users = slices.DeleteFunc(users, func(c subid.Claim) bool { return owners != (c.File == subid.UIDFile) })
+		return each(users, func(c subid.Claim) string { return c.Owner + "\tUID " + span(c.Range.Start, c.Range.Count) })
 	}
-}
-
-func (e *env) containers(c *cobra.Command, _ []string) (out []string) {
-	if !e.host.Live() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(c.Context(), 2*time.Second)
-	defer cancel()
-	engine, err := docker.Read(ctx, "")
-	if err != nil {
-		return nil
-	}
-	for _, c := range engine.Containers {
-		out = append(out, c.Name+"\t"+c.Image)
-	}
-	return out
-}
-
-// hosts lists what verify may allow: each container to be without remapping.
-func (e *env) hosts(c *cobra.Command, before []string) (out []string) {
-	for _, name := range e.containers(c, before) {
-		out = append(out, "userns-host="+name)
-	}
-	return out
 }
 
 func (e *env) users(c *cobra.Command, before []string) []string {
 	return append([]string{"default\tDocker's own account, dockremap"}, e.claims(false)(c, before)...)
 }
 
+func (e *env) containers(c *cobra.Command, _ []string) []string {
+	ctx, cancel := context.WithTimeout(c.Context(), 2*time.Second)
+	defer cancel()
+	daemon := &engine.Engine{}
+	if ask := e.look().Docker; ask != nil {
+		if answer, err := ask(ctx); err == nil {
+			daemon = answer
+		}
+	}
+	return each(daemon.Containers, func(c engine.Container) string { return c.Name + "\t" + c.Image })
+}
+
+// hosts lists what verify may allow: each container to be without remapping.
+func (e *env) hosts(c *cobra.Command, before []string) []string {
+	return each(e.containers(c, before), func(name string) string { return "userns-host=" + name })
+}
+
 // volumes lists those of the plain store.
-func (e *env) volumes(c *cobra.Command, _ []string) (out []string) {
+func (e *env) volumes(c *cobra.Command, _ []string) []string {
 	startup, err := e.daemon.Read(c.Context(), e.host)
 	if err != nil {
 		return nil
@@ -175,17 +163,5 @@ func (e *env) volumes(c *cobra.Command, _ []string) (out []string) {
 	if err != nil {
 		return nil
 	}
-	for _, v := range s.Volumes {
-		out = append(out, v.Name)
-	}
-	return out
-}
-
-// risks lists those that a plan may warn of.
-func (e *env) risks(*cobra.Command, []string) []string {
-	var out []string
-	for _, r := range riskTexts {
-		out = append(out, r.ID+"\t"+r.Text)
-	}
-	return out
+	return each(s.Volumes, func(v store.Volume) string { return v.Name })
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
+	"path/filepath"
 )
 
 //go:embed sample
@@ -38,45 +39,27 @@ func (e *env) demo(ctx context.Context, _ []string) error {
 	e.say("A sample host: Fedora 42 with two rootless users, a daemon.json that someone\n"+
 		"indents by hand, and a hardening guide's sysctl file. It is in %s", root)
 	for _, words := range [][]string{{"plan"}, {"enable", "--yes"}, {"verify"}, {"undo", "--yes"}} {
-		step := &env{in: e.in, out: e.out, err: e.out}
-		step.ask = step.askDocker
+		step := &env{in: e.in, out: e.out, err: e.out, ask: e.ask}
 		words = append(words, "--root", root)
 		e.say("\n$ remapctl %s", quoted(words))
 		if code := step.execute(ctx, append(words, "--color", e.when)); code == 2 {
 			return exitCode(code) // it has said why
 		}
 	}
-	start, err := contents(tree)
-	if err != nil {
-		return err
-	}
-	end, err := contents(os.DirFS(root))
-	if err != nil {
-		return err
-	}
-	if !maps.Equal(start, end) {
-		return fmt.Errorf("BUG: the files in %s are not as they were", root)
-	}
-	e.say("\nall %d files are byte for byte as they were", len(start))
-	return nil
-}
-
-// contents reads every file of a tree, except for what usernskit keeps for
-// itself and the lock file that shadow-utils leave too.
-func contents(tree fs.FS) (map[string]string, error) {
-	files := map[string]string{}
-	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+	files := 0
+	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
 			return err
-		case name == "var/lib/usernskit":
-			return fs.SkipDir
-		case name == "etc/.pwd.lock" || d.IsDir():
-			return nil
 		}
-		data, err := fs.ReadFile(tree, name)
-		files[name] = string(data)
-		return err
+		was, wasErr := fs.ReadFile(tree, name)
+		is, isErr := os.ReadFile(filepath.Join(root, name))
+		if files++; !bytes.Equal(was, is) {
+			return fmt.Errorf("BUG: %s is not as it was", name)
+		}
+		return errors.Join(wasErr, isErr)
 	})
-	return files, err
+	if err == nil {
+		e.say("\nall %d files are byte for byte as they were", files)
+	}
+	return err
 }

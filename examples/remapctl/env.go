@@ -17,7 +17,6 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify"
-	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
@@ -41,7 +40,7 @@ type env struct {
 	aside  func()       // tells that person more before the question; nil: nothing
 	done   string       // what was changed, once something was
 	phase  atomic.Int32 // looking, writing or leaving
-	// ask asks the daemon of a running host.
+	// ask asks the daemon; see look.
 	ask func(context.Context) (*engine.Engine, error)
 }
 
@@ -51,40 +50,47 @@ type action func(ctx context.Context, args []string) error
 // A definition makes the flags of a command, and its action.
 type definition func(c *cobra.Command) action
 
-// actions are those of every command in help.txt that has one.
-func (e *env) actions() map[string]definition {
+// An entry is how a command of help.txt is made, and how its arguments are
+// completed: as files where nothing is said.
+type entry struct {
+	define    definition
+	arguments lookup
+}
+
+// entries are those of all commands that are no group.
+func (e *env) entries() map[string]entry {
 	bare := func(do action) definition { return func(*cobra.Command) action { return do } }
-	return map[string]definition{
-		"bootargs check":  bare(e.bootargsCheck),
-		"bootargs edit":   e.bootargsEdit,
-		"bootargs remove": e.bootargsEdit,
-		"bootargs set":    e.bootargsEdit,
-		"bootargs show":   bare(e.bootargsShow),
-		"completion":      bare(e.completion),
-		"daemon get":      bare(e.daemonGet),
-		"daemon set":      e.daemonSetCommand,
-		"daemon unset":    e.daemonSetCommand,
-		"demo":            bare(e.demo),
-		"disable":         e.disableCommand,
-		"drill":           e.drillCommand,
-		"enable":          e.enableCommand,
-		"explain":         e.explainCommand,
-		"help":            e.helpCommand,
-		"man":             bare(e.man),
-		"map":             e.mapCommand,
-		"migrate":         e.migrateCommand,
-		"plan":            e.planCommand,
-		"preflight":       e.preflightCommand,
-		"ps":              bare(e.ps),
-		"shift":           e.shiftCommand,
-		"subid add":       e.subidAddCommand,
-		"subid audit":     e.subidAuditCommand,
-		"subid find":      e.subidFindCommand,
-		"subid list":      bare(e.subidList),
-		"subid owner":     bare(e.subidOwner),
-		"subid release":   e.subidReleaseCommand,
-		"undo":            e.undoCommand,
-		"verify":          e.verifyCommand,
+	return map[string]entry{
+		"bootargs check":  {bare(e.bootargsCheck), nil},
+		"bootargs edit":   {e.bootargsEdit, nil},
+		"bootargs remove": {e.bootargsEdit, nil},
+		"bootargs set":    {e.bootargsEdit, nil},
+		"bootargs show":   {bare(e.bootargsShow), nil},
+		"completion":      {bare(e.completion), words("bash", "zsh", "fish", "powershell")},
+		"daemon get":      {bare(e.daemonGet), nil},
+		"daemon set":      {e.daemonSetCommand, nil},
+		"daemon unset":    {e.daemonSetCommand, nil},
+		"demo":            {bare(e.demo), nil},
+		"disable":         {e.disableCommand, nil},
+		"drill":           {e.drillCommand, nil},
+		"enable":          {e.enableCommand, nil},
+		"explain":         {e.explainCommand, e.explained},
+		"help":            {e.helpCommand, e.commands},
+		"man":             {bare(e.man), e.commands},
+		"map":             {e.mapCommand, words()},
+		"migrate":         {e.migrateCommand, e.volumes},
+		"plan":            {e.planCommand, nil},
+		"preflight":       {e.preflightCommand, nil},
+		"ps":              {bare(e.ps), nil},
+		"shift":           {e.shiftCommand, nil},
+		"subid add":       {e.subidAddCommand, e.claims(false)},
+		"subid audit":     {e.subidAuditCommand, nil},
+		"subid find":      {e.subidFindCommand, nil},
+		"subid list":      {bare(e.subidList), e.claims(true)},
+		"subid owner":     {bare(e.subidOwner), nil},
+		"subid release":   {e.subidReleaseCommand, e.claims(true)},
+		"undo":            {e.undoCommand, e.receipts},
+		"verify":          {e.verifyCommand, e.checks},
 	}
 }
 
@@ -153,15 +159,7 @@ func quoted(words []string) string {
 func (e *env) look() verify.Options {
 	opts := verify.Options{Host: e.host, Helper: probe.Main(), Daemon: e.daemon} // main has called it first
 	if _, err := e.host.Lstat("/proc/self"); e.host.Live() || err == nil && os.Getenv("DOCKER_HOST") != "" {
-		opts.Docker = func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") }
+		opts.Docker = e.ask
 	}
 	return opts
-}
-
-// askDocker is ask.
-func (e *env) askDocker(ctx context.Context) (*engine.Engine, error) {
-	if !e.host.Live() {
-		return nil, usernskit.ErrNotLive
-	}
-	return docker.Read(ctx, "")
 }

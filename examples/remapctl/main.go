@@ -21,6 +21,8 @@ import (
 
 	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/userns/probe"
+	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 func main() {
@@ -66,8 +68,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	e := &env{in: stdin, out: &output{w: stdout}, err: stderr}
-	e.ask = e.askDocker
+	ask := func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") }
+	e := &env{in: stdin, out: &output{w: stdout}, err: stderr, ask: ask}
 	done := make(chan int, 1)
 	go func() { done <- e.execute(ctx, args) }()
 	var by syscall.Signal

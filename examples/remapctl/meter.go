@@ -10,16 +10,6 @@ import (
 	"github.com/usernskit/usernskit/shift"
 )
 
-// A jsonProgress is a line on stderr while something long runs with --json.
-type jsonProgress struct {
-	Progress struct {
-		Files          int  `json:"files"`            // done so far
-		Total          int  `json:"total"`            // 0 while it is not known
-		FilesPerSecond int  `json:"files_per_second"` // since the start
-		SecondsLeft    *int `json:"seconds_left"`     // null while it is not known
-	} `json:"progress"`
-}
-
 // A meter tells a person at a terminal how far something is, with its pace and
 // the time that is left, unless it ends within an interval. With --json it writes
 // a line now and one for each interval. Others are told nothing.
@@ -66,22 +56,19 @@ func (m *meter) at(p shift.Progress) {
 	}
 	m.last = now
 	files, total := p.Files, p.Total
-	var out jsonProgress
-	out.Progress.Files, out.Progress.Total = files, total
 	pace := float64(files) / max(now.Sub(m.start).Seconds(), 1e-9)
-	out.Progress.FilesPerSecond = int(pace)
+	var left *int // seconds, where it is known
 	if total >= files && files > 0 {
-		left := int(float64(total-files)/pace + 0.5)
-		out.Progress.SecondsLeft = &left
+		left = new(int(float64(total-files)/pace + 0.5))
 	}
 	if m.json {
-		line, _ := json.Marshal(out) // of numbers alone
-		fmt.Fprintf(m.w, "{\"schema\":1,%s\n", line[1:])
+		line, _ := json.Marshal(members{"files": files, "total": total, "files_per_second": int(pace), "seconds_left": left})
+		fmt.Fprintf(m.w, "{\"schema\":1,\"progress\":%s}\n", line)
 		return
 	}
 	m.shown = true
 	text := fmt.Sprintf("%d files, %d/s", files, int(pace))
-	if left := out.Progress.SecondsLeft; left != nil {
+	if left != nil {
 		text = fmt.Sprintf("%d of %d files, %d/s, %v left", files, total, int(pace), time.Duration(*left)*time.Second)
 	}
 	fmt.Fprintf(m.w, "\r%s\x1b[K", text)

@@ -114,7 +114,7 @@ func TestTheQuestionNamesWhatRunsWhatStopsAndWhatDisappears(t *testing.T) {
 		return usernskit.Plan{Changes: []usernskit.Change{{Path: "/etc/docker/daemon.json", Before: []byte(before), After: []byte(after)}}, Actions: []usernskit.Action{sysctl, restart}}
 	}
 	off, on := change(`{"userns-remap": "default"}`, `{}`), change(`{}`, `{"userns-remap": "default"}`)
-	e := &env{host: hosttest.Tree(t, "-- etc/hostname --\nx\n")}
+	e := &env{}
 	var daemon *engine.Engine
 	e.ask = func(context.Context) (*engine.Engine, error) {
 		if daemon == nil {

@@ -42,7 +42,7 @@ var printed = map[string]any{
 	"map":    idspace.Space{}, "map-id": jsonDescription{}, "map-target": idspace.Translation{},
 	"subid-list": fleet.Export{}, "subid-audit": problemsForm{}, "subid-find": foundForm{}, "subid-owner": ownersForm{},
 	"daemon-get": daemonGetForm{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": lineForm{},
-	"undo-list": receiptsForm{}, "undo-forget": forgottenForm{}, "shift": shiftForm{}, "migrate": migrateForm{}, "progress": jsonProgress{}, "drill": drill.Report{},
+	"undo-list": receiptsForm{}, "undo-forget": forgottenForm{}, "shift": shiftForm{}, "migrate": migrateForm{}, "progress": progressForm{}, "drill": drill.Report{},
 }
 
 // TestSchemas holds the files in schema to the types; go generate has it write them.
@@ -259,6 +259,16 @@ type daemonGetForm struct {
 	Pointer string          `json:"pointer"`
 	Line    int             `json:"line"`  // 0 where there is no value
 	Value   json.RawMessage `json:"value"` // null too
+}
+
+// A line on stderr while something long runs.
+type progressForm struct {
+	Progress struct {
+		Files          int  `json:"files"`            // done so far
+		Total          int  `json:"total"`            // 0 while it is not known
+		FilesPerSecond int  `json:"files_per_second"` // since the start
+		SecondsLeft    *int `json:"seconds_left"`     // null while it is not known
+	} `json:"progress"`
 }
 
 type lineForm struct {

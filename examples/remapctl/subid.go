@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/fleet"
 	"github.com/usernskit/usernskit/subid"
 )
@@ -49,51 +51,46 @@ func (e *env) printClaims(claims []subid.Claim) error {
 
 func (e *env) subidAuditCommand(c *cobra.Command) action {
 	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
-	return func(ctx context.Context, _ []string) error { return e.subidAudit(ctx, *against) }
-}
-
-func (e *env) subidAudit(ctx context.Context, against []string) error {
-	s, err := subid.Read(ctx, e.host)
-	if err != nil {
-		return err
-	}
-	problems, err := s.Problems(ctx)
-	if err != nil {
-		return err
-	}
-	var others [2][]*subid.File // of users and of groups
-	for _, path := range against {
-		data, err := os.ReadFile(path)
+	return func(ctx context.Context, _ []string) error {
+		s, err := subid.Read(ctx, e.host)
 		if err != nil {
 			return err
 		}
-		side := 0
-		if strings.Contains(filepath.Base(path), "gid") {
-			side = 1
-		}
-		others[side] = append(others[side], subid.Parse(path, data))
-	}
-	for i, own := range []*subid.File{s.UID, s.GID} {
-		meet, err := own.Against(ctx, others[i]...)
+		problems, err := s.Problems(ctx)
 		if err != nil {
 			return err
 		}
-		problems = append(problems, meet...)
-	}
-	var code error
-	for _, p := range problems {
-		if p.ID != subid.ProblemAccountsUnseen {
-			code = findings
+		var others [2][]*subid.File // of users and of groups
+		for _, path := range *against {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			side := strings.Count(filepath.Base(path), "gid")
+			others[min(side, 1)] = append(others[min(side, 1)], subid.Parse(path, data))
 		}
-		e.text("%v", p)
+		for i, own := range []*subid.File{s.UID, s.GID} {
+			meet, err := own.Against(ctx, others[i]...)
+			if err != nil {
+				return err
+			}
+			problems = append(problems, meet...)
+		}
+		var code error
+		for _, p := range problems {
+			if p.ID != subid.ProblemAccountsUnseen {
+				code = findings
+			}
+			e.text("%v", p)
+		}
+		switch {
+		case len(problems) == 0:
+			e.text("nothing is wrong")
+		case code == nil:
+			code = incomplete
+		}
+		return e.printed(code, members{"problems": list(problems)})
 	}
-	switch {
-	case len(problems) == 0:
-		e.text("nothing is wrong")
-	case code == nil:
-		code = incomplete
-	}
-	return e.printed(code, members{"problems": list(problems)})
 }
 
 func (e *env) subidOwner(ctx context.Context, args []string) error {
@@ -123,4 +120,89 @@ func (e *env) subidOwner(ctx context.Context, args []string) error {
 		e.note("%d is one of the IDs for: %s", id, reserved)
 	}
 	return errors.Join(e.printClaims(owners), e.printed(code, members{"id": id, "owners": list(owners), "reserved": reserved}))
+}
+
+// subidFlags adds those that find and add share.
+func subidFlags(c *cobra.Command, want *subid.Request) {
+	number(c, &want.Start, "start", "first `ID` (default: the lowest free one)")
+	number(c, &want.Count, "count", "how many IDs, `N` (default: 65536)")
+	number(c, &want.Policy.Align, "align", "start at a multiple of `N`")
+}
+
+func (e *env) subidFindCommand(c *cobra.Command) action {
+	var want subid.Request
+	subidFlags(c, &want)
+	e.riskFlag(c)
+	return func(ctx context.Context, _ []string) error {
+		s, err := subid.Read(ctx, e.host)
+		if err != nil {
+			return err
+		}
+		want.AllowSmall = slices.Contains(e.accepted, subid.WarnSmallRange)
+		grant, warnings, err := s.Find(want)
+		if err != nil {
+			return err
+		}
+		var code error
+		for _, w := range warnings {
+			e.note("%s: %s", w.ID, w.Text)
+			if w.ID == string(subid.ProblemAccountsUnseen) {
+				code = incomplete
+			}
+		}
+		e.text("%v", grant.UID)
+		return e.printed(code, members{"uid": grant.UID.Start, "gid": grant.GID.Start, "count": grant.UID.Count})
+	}
+}
+
+func (e *env) subidAddCommand(c *cobra.Command) action {
+	e.writeFlags(c)
+	var want subid.Request
+	subidFlags(c, &want)
+	preset := c.Flags().String("for", "", "what `PROGRAM` wants: docker, kubelet or podman; OWNER may be left out")
+	slot := c.Flags().Uint32("slot", 0, "the range `N` times --count after the first ID, as of a fleet's hosts")
+	pods := c.Flags().Uint32("max-pods", 110, "for kubelet: as many ranges as it runs pods, `N`")
+	return func(ctx context.Context, args []string) error {
+		if *preset == "" && len(args) == 0 {
+			return usage(c, "an argument is missing: OWNER or --for")
+		}
+		want.Owner = strings.Join(args, "")
+		if *preset != "" { // its values, where no flag gives another
+			base, err := subid.Preset(*preset, *pods)
+			if err != nil {
+				return err
+			}
+			want.Owner = cmp.Or(want.Owner, base.Owner)
+			want.Count = cmp.Or(want.Count, base.Count)
+			want.Policy.Align = cmp.Or(want.Policy.Align, base.Policy.Align)
+		}
+		if c.Flags().Changed("slot") {
+			want.Slot = slot
+		}
+		want.AllowSmall = slices.Contains(e.accepted, subid.WarnSmallRange)
+		_, err := e.change(ctx, func() (usernskit.Plan, error) {
+			_, plan, err := subid.Plan(ctx, e.host, want)
+			return plan, err
+		})
+		return err
+	}
+}
+
+func (e *env) subidReleaseCommand(c *cobra.Command) action {
+	e.writeFlags(c)
+	return func(ctx context.Context, args []string) error {
+		held := []subid.Claim{}
+		_, err := e.change(ctx, func() (usernskit.Plan, error) {
+			s, err := subid.Read(ctx, e.host)
+			if err != nil {
+				return usernskit.Plan{}, err
+			}
+			held = s.Held(args[0])
+			return s.PlanRelease(args[0])
+		})
+		if err == nil && len(held) == 0 {
+			e.say("  %q has no ranges in %s and %s; this shows who has: %s", args[0], subid.UIDFile, subid.GIDFile, e.self("subid", "list"))
+		}
+		return err
+	}
 }

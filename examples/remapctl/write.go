@@ -41,8 +41,8 @@ func (e *env) riskFlag(c *cobra.Command) {
 // plan is made once.
 func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (receipt usernskit.Receipt, err error) {
 	var p usernskit.Plan
-	var shown *string
-	if !e.yes || e.dryRun {
+	shown, asks := "", !e.yes || e.dryRun
+	if asks {
 		if p, err = plan(); err != nil {
 			return receipt, err
 		}
@@ -51,19 +51,19 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 		if p.Empty() || e.dryRun {
 			return receipt, e.planned(p)
 		}
-		shown = new(p.Diff())
+		shown = p.Diff()
 	}
-	warned := shown != nil
-	update := func() error {
+	warned := asks
+	err = e.agreed(ctx, "", p, func() error {
 		defer later(time.Second, e.waits)()
 		receipt, err = e.host.Update(ctx, func() (usernskit.Plan, error) {
-			if p, err = plan(); err != nil {
+			if p, err = plan(); err == nil {
+				err = ctx.Err() // what the plan was made from may not have been seen
+			}
+			if err != nil {
 				return p, err
 			}
-			if ctx.Err() != nil { // what the plan was made from may not have been seen
-				return p, ctx.Err()
-			}
-			if shown != nil && p.Diff() != *shown {
+			if asks && p.Diff() != shown {
 				return p, fmt.Errorf("%w: the plan differs from the one that was agreed to", usernskit.ErrChanged)
 			}
 			if !warned {
@@ -76,12 +76,7 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 			return p, e.refused(p)
 		})
 		return err
-	}
-	if shown == nil {
-		err = e.write(update)
-	} else {
-		err = e.agreed(ctx, "", p, update)
-	}
+	})
 	if err != nil {
 		return receipt, err
 	}
@@ -200,9 +195,8 @@ func (e *env) decision(ctx context.Context, about string, p usernskit.Plan) stri
 	if programs != nil {
 		said = append(said, fmt.Sprintf("It runs %s.", strings.Join(programs, "; ")))
 	}
-	unknown := error(usernskit.ErrNotLive)
-	daemon := &engine.Engine{}
-	if e.restarts || off {
+	daemon, unknown := &engine.Engine{}, error(usernskit.ErrNotLive)
+	if e.host.Live() && (e.restarts || off) {
 		daemon, unknown = e.ask(ctx)
 	}
 	switch {
