@@ -51,9 +51,8 @@ func newCommand(e *env) *cobra.Command {
 		}
 		c.Args, c.RunE = cobra.ArbitraryArgs, noCommand
 		if it := entries[path]; it.define != nil {
-			least, most := arguments(c.Use)
-			c.Args, c.RunE = enoughArgs(least, most), e.action(it.define(c))
-			c.ValidArgsFunction = it.arguments.complete(most)
+			most, check := arguments(c.Use)
+			c.Args, c.RunE, c.ValidArgsFunction = check, e.action(it.define(c)), it.arguments.complete(most)
 		}
 		c.Flags().SortFlags = false
 		c.Flags().BoolP("help", "h", false, "show what a command does, and its options")
@@ -116,19 +115,14 @@ func flagError(c *cobra.Command, err error) error {
 	return usage(c, "%w", err)
 }
 
-// arguments counts those that the use of a command names.
-func arguments(use string) (least, most int) {
+// arguments has a command take as many as its use names.
+func arguments(use string) (most int, check cobra.PositionalArgs) {
 	most = len(strings.Fields(use)) - 1
-	least = most - strings.Count(use, " [")
+	least := most - strings.Count(use, " [")
 	if strings.HasSuffix(use, "...") {
 		most = math.MaxInt
 	}
-	return least, most
-}
-
-// enoughArgs is for a command that takes from least to most arguments.
-func enoughArgs(least, most int) cobra.PositionalArgs {
-	return func(c *cobra.Command, list []string) error {
+	return most, func(c *cobra.Command, list []string) error {
 		switch {
 		case len(list) < least:
 			return usage(c, "an argument is missing: %s", strings.TrimSuffix(c.UseLine(), " [flags]"))
@@ -201,38 +195,33 @@ func subcommands(c *cobra.Command) (list []string) {
 // help is what --help prints: a screen of 80 columns and 24 lines, and so
 // shorter than cobra's own.
 func help(c *cobra.Command) string {
-	var b strings.Builder
 	const width = 80
-	fmt.Fprintf(&b, "%s\nUsage: %s\n", fold(c.CommandPath()+" - "+c.Short, 4, width), c.UseLine())
+	text := fold(c.CommandPath()+" - "+c.Short, 4, width) + "\nUsage: " + c.UseLine() + "\n"
 	if c.Long != "" {
-		fmt.Fprintf(&b, "\n%s\n", c.Long)
+		text += "\n" + c.Long + "\n"
 	}
 	if c.Example != "" {
-		fmt.Fprintf(&b, "\nExample: %s\n", c.Example)
+		text += "\nExample: " + c.Example + "\n"
 	}
-	if list := subcommands(c); len(list) > 0 {
-		fmt.Fprintln(&b)
-		for _, s := range list {
-			name, text, _ := strings.Cut(s, "\t")
-			fmt.Fprintf(&b, "  %-*s  %s\n", c.NamePadding(), name, text)
-		}
+	if c.HasSubCommands() {
+		text += "\n"
+	}
+	for _, s := range subcommands(c) {
+		name, short, _ := strings.Cut(s, "\t")
+		text += fmt.Sprintf("  %-*s  %s\n", c.NamePadding(), name, short)
+	}
+	if !c.HasParent() {
+		return text + "\n" + c.LocalFlags().FlagUsagesWrapped(width)
 	}
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags = false
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if !c.HasParent() || f.Name != "help" && f.Name != "version" {
+		if f.Name != "help" && f.Name != "version" {
 			own.AddFlag(f)
 		}
 	})
-	if own.HasFlags() {
-		text := "\n" + own.FlagUsagesWrapped(width)
-		if own.Lookup("help") == nil { // none has a short form to leave room for
-			text = strings.ReplaceAll("\n"+own.FlagUsagesWrapped(width+4), "\n    ", "\n")
-		}
-		b.WriteString(text)
+	if own.HasFlags() { // none has a short form to leave room for
+		text += strings.ReplaceAll("\n"+own.FlagUsagesWrapped(width+4), "\n    ", "\n")
 	}
-	if c.HasParent() {
-		b.WriteString("\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n")
-	}
-	return b.String()
+	return text + "\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n"
 }

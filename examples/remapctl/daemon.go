@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,13 +11,8 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg"
 )
 
-func (e *env) daemonSetCommand(c *cobra.Command) action {
-	e.writeFlags(c)
-	return e.daemonChange
-}
-
-func (e *env) daemonGet(ctx context.Context, list []string) error {
-	path, err := daemoncfg.ParsePointer(list[0])
+func (e *env) daemonGet(ctx context.Context, args []string) error {
+	path, err := daemoncfg.ParsePointer(args[0])
 	if err != nil {
 		return err
 	}
@@ -32,25 +26,29 @@ func (e *env) daemonGet(ctx context.Context, list []string) error {
 	if ok {
 		e.text("%s", value)
 	} else {
-		e.note("%s: there is no %s", doc.Name(), list[0])
+		e.note("%s: there is no %s", doc.Name(), args[0])
 		code = findings
 	}
-	return e.printed(code, members{"file": doc.Name(), "pointer": list[0], "line": line, "value": value})
+	return e.printed(code, members{"file": doc.Name(), "pointer": args[0], "line": line, "value": value})
 }
 
-// daemonChange is daemon set, and without a value daemon unset.
-func (e *env) daemonChange(ctx context.Context, list []string) error {
-	path, err := daemoncfg.ParsePointer(list[0])
-	if err != nil {
+// daemonSet is daemon set, and without a value daemon unset.
+func (e *env) daemonSet(c *cobra.Command) action {
+	e.writeFlags(c)
+	return func(ctx context.Context, args []string) error {
+		path, err := daemoncfg.ParsePointer(args[0])
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if len(args) > 1 {
+			value = json.RawMessage(args[1])
+		}
+		if value != nil && !json.Valid(value) {
+			quoted, _ := json.Marshal(args[1]) // a string, which always can be
+			return fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", args[1], quoted)
+		}
+		_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanSet(ctx, e.host, path, value) })
 		return err
 	}
-	var value json.RawMessage
-	if len(list) == 2 {
-		if value = json.RawMessage(list[1]); !json.Valid(value) {
-			quoted, err := json.Marshal(list[1])
-			return errors.Join(fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", list[1], quoted), err)
-		}
-	}
-	_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanSet(ctx, e.host, path, value) })
-	return err
 }

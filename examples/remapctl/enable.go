@@ -165,20 +165,20 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	}
 	restarting := slices.ContainsFunc(receipt.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
 	if !restarting {
-		action, err := e.isBehind(ctx, receipt, store)
-		if err != nil {
+		action, err := e.isBehind(ctx, store)
+		switch {
+		case err != nil:
 			return err
-		}
-		if action.Argv != nil {
-			receipt.Actions = append(receipt.Actions, action)
+		case action != nil:
+			receipt.Actions = append(receipt.Actions, *action)
 			restarting = true
+		case receipt.ID == "":
+			e.say("nothing to do")
+			return nil
 		}
 	}
-	switch {
-	case restarting:
+	if restarting {
 		e.note("restarting docker")
-	case receipt.ID == "":
-		return nil
 	}
 	stop := e.tell("waiting for docker")
 	err := e.write(func() error {
@@ -208,31 +208,28 @@ func (e *env) step(a usernskit.Action) {
 }
 
 // isBehind returns the restart that docker needs for what the files already had
-// before this run, or an empty action.
-func (e *env) isBehind(ctx context.Context, receipt usernskit.Receipt, store string) (usernskit.Action, error) {
-	startup, err := dockerd.Read(ctx, e.host)
+// before this run, or nil.
+func (e *env) isBehind(ctx context.Context, store string) (*usernskit.Action, error) {
+	startup, err := e.daemon.Read(ctx, e.host)
 	if err != nil {
-		return usernskit.Action{}, err
+		return nil, err
 	}
 	action := startup.Restart()
 	daemon, err := e.reported(ctx)
 	if err != nil {
 		e.note("docker was not restarted: whether it has to be is not known: %v", err)
 		e.next([]usernskit.Action{action})
-		return usernskit.Action{}, incomplete
+		return nil, incomplete
 	}
 	if err = daemon.Check(store); err == nil {
-		if receipt.ID == "" {
-			e.say("nothing to do")
-		}
-		return usernskit.Action{}, nil
+		return nil, nil
 	}
 	e.say("the files are as wanted, and docker is not: %v", err)
 	if e.dryRun {
 		e.next([]usernskit.Action{action})
-		return usernskit.Action{}, findings
+		return nil, findings
 	}
-	return action, e.agreed(ctx, "", usernskit.Plan{}, func() error { return nil })
+	return &action, e.agreed(ctx, "", usernskit.Plan{}, func() error { return nil })
 }
 
 // reported is what a restart has to know of the daemon.

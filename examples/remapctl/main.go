@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,29 +73,29 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{in: stdin, out: &output{w: stdout}, err: stderr, ask: ask}
 	done := make(chan int, 1)
 	go func() { done <- e.execute(ctx, args) }()
-	var by syscall.Signal
+	var signalled syscall.Signal
 	var grace <-chan time.Time
 	for {
 		select {
 		case code := <-done:
-			if by != 0 {
-				return 128 + int(by)
+			if signalled == 0 {
+				return code
 			}
-			return code
+			return 128 + int(signalled)
 		case s := <-signals:
-			if by != 0 {
+			if signalled != 0 {
 				if e.phase.Load() == writing {
 					e.note("remapctl: cut off by a second signal in the middle of a change; how far it came: %s; to take it back: %s", e.self("undo", "--list"), e.self("undo"))
 				}
-				return 128 + int(by)
+				return 128 + int(signalled)
 			}
-			by, _ = s.(syscall.Signal)
+			signalled, _ = s.(syscall.Signal)
 			e.out.stop.Store(true)
 			cancel()
 			grace = time.After(300 * time.Millisecond)
 		case <-grace:
 			if e.phase.CompareAndSwap(looking, leaving) {
-				return 128 + int(by)
+				return 128 + int(signalled)
 			}
 		}
 	}
@@ -120,8 +121,9 @@ func (e *env) execute(ctx context.Context, args []string) int {
 		err = errInterrupted // the rest is how a command ends early
 	}
 	e.note("remapctl: %v", err)
+	words := strings.NewReplacer("remapctl undo --yes", e.self("undo", "--yes"), "remapctl bootargs check", e.self("bootargs", "check"))
 	for _, hint := range hints(err) {
-		e.note("  %s", e.fold(hint, 2))
+		e.note("  %s", e.fold(words.Replace(hint), 2))
 	}
 	switch {
 	case half:
