@@ -287,9 +287,10 @@ func limine(c *site) {
 	c.Kind, c.Why = KindOther, "Limine: add the argument to the cmdline of each entry in "+file
 	tool := c.First("/usr/bin/limine-entry-tool", "/usr/bin/limine-update", "/usr/bin/limine-mkinitcpio", "/etc/limine-entry-tool.conf")
 	defaults := c.Read(limineDefaults)
+	_, line := limineLines(defaults)
 	switch {
 	case defaults == nil && tool == "":
-	case limineAssign.Match(defaults):
+	case !isBlank(line) && len(limineDefault.FindAll(defaults, -1)) == len(limineAssign.FindAll(defaults, -1)):
 		c.Kind, c.Why = KindLimine, "limine-entry-tool makes "+file+" from "+limineDefaults
 	default:
 		c.Why = "limine-entry-tool makes " + file + ": put the whole command line into " + limineKey + "=\"...\" of " + limineDefaults
@@ -326,7 +327,12 @@ func raspberry(c *site) {
 		if strings.Contains(strings.ReplaceAll(lines["kernel"], "-", ""), "uboot") {
 			weight = weightSource
 		}
+		autoboot, _ := c.piConfig(dir + "/autoboot.txt")
 		switch moved := bytes.Contains(text, []byte("has moved to /boot/firmware")); {
+		case lines["boot_ramdisk"] == "1":
+			c.refuse = fmt.Errorf("%s: %w: with boot_ramdisk=1 the firmware reads the command line inside boot.img", config, ErrUnsupported)
+		case autoboot["boot_partition"] > "1":
+			c.refuse = fmt.Errorf("%s/autoboot.txt: %w: the firmware boots from partition %s: mount that one at /boot/firmware", dir, ErrNoPlace, autoboot["boot_partition"])
 		case unsure != "":
 			c.refuse = fmt.Errorf("%s: %w: %s", config, ErrUnsupportedSyntax, unsure)
 		case moved:
@@ -376,7 +382,7 @@ func (s *site) piConfig(name string) (settings map[string]string, unsure string)
 			}
 			key, value, ok := strings.Cut(line, "=")
 			key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-			if !ok || !slices.Contains([]string{"cmdline", "os_prefix", "kernel", "armstub"}, key) {
+			if !ok || !slices.Contains([]string{"cmdline", "os_prefix", "kernel", "armstub", "boot_ramdisk", "boot_partition"}, key) {
 				continue
 			}
 			switch {

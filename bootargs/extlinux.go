@@ -266,7 +266,7 @@ func (s *site) lineStore() lineStore {
 		return lineStore{Place: Place{Path: s.linePath, For: all}, spell: spellLiteral}
 	case s.Kind == KindLimine:
 		return lineStore{Place: Place{Path: limineDefaults, What: limineKey, For: all}, spell: spellLimine, tool: "limine-update"}
-	case s.Read(alpineDefaults) != nil:
+	case s.alpineMakes():
 		return lineStore{Place: Place{Path: alpineDefaults, What: alpineVariable, For: all}, spell: spellMadeUBoot, tool: "update-extlinux"}
 	case s.Exists("/usr/sbin/u-boot-update") || s.Read(ubootDefaults) != nil:
 		if store, ok := s.ubootStore(); ok {
@@ -274,6 +274,12 @@ func (s *site) lineStore() lineStore {
 		}
 	}
 	return lineStore{Place: Place{Path: s.extlinux, What: "append", For: "every label"}, spell: spellUBoot}
+}
+
+// alpineMakes reports whether update-extlinux makes extlinux.conf.
+func (s *site) alpineMakes() bool {
+	f, err := parseShell(alpineDefaults, s.Read(alpineDefaults))
+	return s.Read(alpineDefaults) != nil && (err != nil || evaluate(f)["overwrite"].text != "0")
 }
 
 // ubootStore finds where u-boot-update (Debian's u-boot-menu) takes the
@@ -354,8 +360,9 @@ const (
 )
 
 var (
-	limineAssign = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE\["?default"?\][ \t]*(\+?=)[ \t]*"([^"\r\n]*)"[ \t]*\r?$`)
-	limineOthers = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE(\[[^\]\r\n]*\])?[^\r\n]*$`)
+	limineAssign  = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE\["?default"?\][ \t]*(\+?=)[ \t]*"([^"\r\n]*)"[ \t]*\r?$`)
+	limineDefault = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE\[["']?default["']?\]`)
+	limineOthers  = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE(\[[^\]\r\n]*\])?[^\r\n]*$`)
 )
 
 // limineLines returns the values that together are the command line: those from

@@ -307,6 +307,14 @@ func (p *planner) onLabels(ops []op) error {
 	if err != nil {
 		return err
 	}
+	adds := slices.ContainsFunc(ops, func(o op) bool { return !o.removes() })
+	for _, s := range chosen {
+		if arch := p.arch(p.edit.Arch); adds && s.append == nil && conf.global == nil && arch != "amd64" && arch != "386" {
+			name, pos := s.where()
+			return &usernskit.FileError{File: pos.File, Line: pos.Line,
+				Err: fmt.Errorf("%s%w: it has no append line, which would replace the bootargs of U-Boot's environment: write one with the whole command line", name, ErrUnsupported)}
+		}
+	}
 	after, err := conf.edit(p.Read, ops, chosen, p.fits)
 	if err != nil {
 		return err

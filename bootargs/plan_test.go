@@ -305,6 +305,38 @@ func TestUBootMenuNeedsARootInKernelCmdline(t *testing.T) {
 	}
 }
 
+// Where the boot loader would take its arguments from another place, an argument
+// alone is not written, and what does not boot this host is not edited.
+func TestPlacesThatTheBootLoaderDoesNotRead(t *testing.T) {
+	const pi = "-- boot/firmware/cmdline.txt --\nroot=/dev/x\n-- boot/firmware/config.txt --\n"
+	const limine = "-- boot/limine.conf --\n/a\n-- usr/bin/limine-update --\n-- etc/default/limine --\n"
+	for name, tt := range map[string]struct {
+		files string
+		want  error
+		says  string
+	}{
+		"a label without append, for U-Boot":      {"-- boot/extlinux/extlinux.conf --\nlabel a\n linux /v\n", ErrUnsupported, "/boot/extlinux/extlinux.conf:2: label a: "},
+		"another partition of a Raspberry Pi":     {pi + "-- boot/firmware/autoboot.txt --\n[all]\nboot_partition=2\n", ErrNoPlace, "partition 2"},
+		"the first partition of a Raspberry Pi":   {pi + "-- boot/firmware/autoboot.txt --\n[all]\nboot_partition=1\n[tryboot]\nboot_partition=2\n", nil, ""},
+		"an image of a Raspberry Pi":              {pi + "boot_ramdisk=1\n-- boot/firmware/boot.img --\n", ErrUnsupported, "inside boot.img"},
+		"an empty line for Limine":                {limine + limineKey + "=\"\"\n", ErrOwned, "put the whole command line"},
+		"a later line in other quotes for Limine": {limine + limineKey + "=\"ro\"\n" + limineKey + "='rw'\n", ErrOwned, "put the whole command line"},
+		"Alpine's tool that does not overwrite":   {"-- boot/extlinux.conf --\nlabel a\n linux /v\n append ro\n-- etc/update-extlinux.conf --\noverwrite=0\n", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, tt.files)
+			plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "arm64"})
+			require.ErrorIs(t, err, tt.want)
+			if tt.want != nil {
+				assert.ErrorContains(t, err, tt.says)
+				return
+			}
+			require.Len(t, plan.Changes, 1)
+			assert.NotContains(t, plan.Changes[0].Path, "/etc/")
+		})
+	}
+}
+
 // In place of an empty /etc/kernel/cmdline kernel-install takes the line that runs.
 func TestAnEmptyKernelCmdlineStaysEmpty(t *testing.T) {
 	h := tree(t, "fedora-42")
