@@ -127,8 +127,11 @@ func (s *site) shellProgram() string {
 			}
 		}
 	}
-	if s.release.Is("debian", "ubuntu") {
+	switch {
+	case s.release.Is("debian", "ubuntu"):
 		return "dash"
+	case s.release.Is("fedora", "rhel", "suse", "opensuse", "arch"):
+		return "bash"
 	}
 	return ""
 }
@@ -136,6 +139,9 @@ func (s *site) shellProgram() string {
 // problems are the places where "sh -e" stops in a file.
 func (s *site) problems(f *shellFile) []usernskit.Warning {
 	var list []usernskit.Warning
+	if _, step, ok := readOnly(f); ok {
+		list = append(list, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: f.name, Line: step.line}, Text: step.name + " is read-only here, so that this assignment ends update-grub"})
+	}
 	for _, c := range f.calls {
 		if why, sure := s.stops(f, c); why != "" {
 			id := WarnMayStop
@@ -172,16 +178,19 @@ const (
 // stops returns why a command ends the shell, "" where it does not; sure means
 // that it always does.
 func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
-	isBash := s.shellProgram() != "dash"
+	shell := s.shellProgram()
+	isBash := shell != "dash"
 	name := c.name
 	variable, _, appends := strings.Cut(name, "+=")
 	is := func(commands string) bool { return strings.Contains(commands, " "+name+" ") }
 	missing := func(file string) bool { return !s.Exists(file) }
 	switch {
-	case c.list:
-		return "the file ends in a condition; if that does not hold, update-grub ends there", false
-	case appends && syntax.ValidName(variable) && !isBash:
-		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), true
+	case c.why != "":
+		return c.why, false
+	case appends && syntax.ValidName(variable) && shell != "bash":
+		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), !isBash
+	case name == "set" && strings.HasPrefix(c.arg, "-") && strings.Contains(c.arg, "u"):
+		return "from here on a variable that is not set ends update-grub", false
 	case is(" exit exec "):
 		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
 	case appends && syntax.ValidName(variable), name == "return", c.guarded:
@@ -230,9 +239,9 @@ type shellCall struct {
 	name, arg string   // its first argument, if that is plain text
 	files     []string // arguments that are absolute paths
 	line, col int
-	guarded   bool // its failure is handled, or does not count
-	maybe     bool // it may not be reached
-	list      bool // not a call: the last statement is a list that may fail
+	guarded   bool   // its failure is handled, or does not count
+	maybe     bool   // it may not be reached
+	why       string // not a call: why update-grub may end here
 }
 
 // collectCalls finds the commands that "sh -e" comes to.
@@ -243,8 +252,12 @@ func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
 	}
 	s := stmts[len(stmts)-1]
 	if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && b.Op == syntax.AndStmt && !s.Negated {
-		f.calls = append(f.calls, shellCall{line: int(s.Pos().Line()), col: int(s.Pos().Col()), list: true})
+		f.mayStop(s, "the file ends in a condition; if that does not hold, update-grub ends there")
 	}
+}
+
+func (f *shellFile) mayStop(at syntax.Node, why string) {
+	f.calls = append(f.calls, shellCall{line: int(at.Pos().Line()), col: int(at.Pos().Col()), why: why})
 }
 
 // A callWalker goes through statements.
@@ -323,7 +336,13 @@ func (w callWalker) call(c *syntax.CallExpr) {
 			call.files = append(call.files, text)
 		}
 	}
-	if !w.sub || call.name != "exit" && call.name != "exec" {
+	if w.sub && call.name == "exit" {
+		if call.arg == "" || call.arg == "0" {
+			return
+		}
+		call.name = "false"
+	}
+	if !w.sub || call.name != "exec" {
 		w.f.calls = append(w.f.calls, call)
 	}
 }
@@ -331,11 +350,20 @@ func (w callWalker) call(c *syntax.CallExpr) {
 func (w callWalker) substitutions(word *syntax.Word) {
 	w.sub = true
 	syntax.Walk(word, func(n syntax.Node) bool {
-		sub, ok := n.(*syntax.CmdSubst)
-		if ok {
-			w.all(sub.Stmts)
+		switch n := n.(type) {
+		case *syntax.CmdSubst:
+			w.all(n.Stmts)
+			return false
+		case *syntax.ParamExp:
+			if n.Exp != nil && (n.Exp.Op == syntax.ErrorUnset || n.Exp.Op == syntax.ErrorUnsetOrNull) {
+				w.f.mayStop(n, "if the variable is not set, update-grub ends here")
+			}
+		case *syntax.BinaryArithm:
+			if n.Op == syntax.Quo || n.Op == syntax.Rem {
+				w.f.mayStop(n, "a division by zero ends update-grub")
+			}
 		}
-		return !ok
+		return true
 	})
 }
 

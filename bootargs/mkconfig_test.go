@@ -92,6 +92,18 @@ func TestMkconfigAndCheckAgree(t *testing.T) {
 			}
 		}
 	}
+	for name, text := range map[string]string{ // any shell ends there, -e or not
+		"readonly":          "GRUB_TIMEOUT=1\nreadonly GRUB_TIMEOUT\nGRUB_TIMEOUT=2\n",
+		"readonly-ours":     "readonly GRUB_CMDLINE_LINUX=quiet\n",
+		"unset":             "set -u\nGRUB_CMDLINE_LINUX=\"quiet $NOT_SET\"\n",
+		"error-unset":       "GRUB_TIMEOUT=\"${NOT_SET:?}\"\n",
+		"division":          "GRUB_TIMEOUT=$((1/0))\n",
+		"substitution":      "GRUB_TIMEOUT=$(exit 1)\n",
+		"substitution-of-0": "GRUB_TIMEOUT=$(exit 0)\n",
+		"byte-order-mark":   "\ufeffGRUB_CMDLINE_LINUX=quiet\n",
+	} {
+		files["any-"+name] = []byte(text)
+	}
 	stopped, passed := 0, 0
 	for _, shell := range []string{"dash", "bash"} {
 		for name, src := range files {

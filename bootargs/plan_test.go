@@ -434,6 +434,14 @@ func TestRemoveReachesOurDropIn(t *testing.T) {
 	assert.Equal(t, before, hosttest.Snapshot(t, h), "an empty drop-in stays")
 }
 
+// Our drop-in would assign to it, and update-grub end there.
+func TestAReadOnlyVariableIsNotAssigned(t *testing.T) {
+	const debian = "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub.d/README --\n-- etc/default/grub --\nreadonly GRUB_CMDLINE_LINUX=quiet\n"
+	_, err := PlanEdit(t.Context(), hosttest.Tree(t, debian), Edit{Set: []string{arg}})
+	require.ErrorIs(t, err, ErrUnsupportedSyntax)
+	assert.ErrorContains(t, err, "/etc/default/grub.d/99-usernskit.cfg:2:1: ")
+}
+
 func TestEvidence(t *testing.T) {
 	h := tree(t, "debian-12")
 	write(t, h, "/boot/grub/menu.lst", "title a\n")

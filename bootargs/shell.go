@@ -30,6 +30,7 @@ type shellStep struct {
 	name    string
 	assigns bool
 	exits   bool // the shell may not reach what follows
+	fixed   bool // the variable is read-only from here on, and keeps its value
 	from    int  // offset of the step
 	line    int
 	word    shellWord // of an assignment
@@ -105,7 +106,7 @@ func (f *shellFile) statement(s *syntax.Stmt) {
 		}
 		return
 	}
-	if len(call.Assigns) == 0 && call.Args[0].Lit() == "export" {
+	if command := call.Args[0].Lit(); len(call.Assigns) == 0 && (command == "export" || command == "readonly") {
 		for _, w := range call.Args[1:] {
 			lit, ok := w.Parts[0].(*syntax.Lit)
 			if !ok {
@@ -113,11 +114,13 @@ func (f *shellFile) statement(s *syntax.Stmt) {
 				continue
 			}
 			name, _, ok := strings.Cut(lit.Value, "=")
-			if !ok || !syntax.ValidName(name) {
-				continue // exports without assigning
+			if ok && syntax.ValidName(name) {
+				f.taint(w)
+				f.assign(name, w.Pos(), int(w.Pos().Offset())+len(name)+1, int(w.End().Offset()), w.Parts, true)
 			}
-			f.taint(w)
-			f.assign(name, w.Pos(), int(w.Pos().Offset())+len(name)+1, int(w.End().Offset()), w.Parts, true)
+			if command == "readonly" {
+				f.steps = append(f.steps, shellStep{name: name, fixed: true, from: int(w.Pos().Offset()), line: int(w.Pos().Line())})
+			}
 		}
 		return
 	}

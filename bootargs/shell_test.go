@@ -57,6 +57,7 @@ var shellRefuses = map[string]string{
 	"unset":              "replace add remove remove-exact",
 	"eval":               "replace add remove remove-exact",
 	"another-variable":   "replace",
+	"readonly-later":     "replace add remove remove-exact set set-quoted append",
 	"bash-append":        "replace add remove remove-exact",
 	"bash-dollar-quote":  "replace add remove remove-exact",
 }

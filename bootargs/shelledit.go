@@ -51,7 +51,25 @@ func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, e
 			return nil, err
 		}
 	}
+	if file, s, ok := readOnly(append(slices.Clone(before), g)...); ok && !bytes.Equal(g.src, f.src) {
+		return nil, file.errorAt(s, fmt.Errorf("%w: %s is read-only here", ErrUnsupportedSyntax, s.name))
+	}
 	return g.src, nil
+}
+
+// readOnly finds an assignment to a variable that an earlier line has made
+// read-only: the shell ends there.
+func readOnly(files ...*shellFile) (*shellFile, shellStep, bool) {
+	fixed := map[string]bool{}
+	for _, f := range files {
+		for _, s := range f.steps {
+			if s.assigns && fixed[s.name] {
+				return f, s, true
+			}
+			fixed[s.name] = fixed[s.name] || s.fixed
+		}
+	}
+	return nil, shellStep{}, false
 }
 
 // edited parses the file with new bytes.
@@ -151,7 +169,7 @@ func (f *shellFile) check(name string, o op, before []*shellFile, was Cmdline) e
 	case len(steps) == 0 || value.unknown && !takes:
 		return nil
 	case value.unknown:
-		return cmp.Or(unread, error(&usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, name)}))
+		return cmp.Or(unread, error(&usernskit.FileError{File: value.file, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, name)}))
 	case lost && value.stop.File != "":
 		return value.behind(w)
 	case !sameInit(Cmdline(value.text), was):
@@ -292,6 +310,7 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 	for _, f := range files {
 		for _, s := range f.steps {
 			switch {
+			case s.fixed:
 			case s.assigns:
 				v := shellValue{file: f.name, line: s.line, unknown: s.odd != nil}
 				if s.odd == nil {
@@ -361,9 +380,11 @@ func (w shellWord) refers(name string) bool {
 func (f *shellFile) live(name string) (steps []shellStep, err error) {
 	for _, s := range slices.Backward(f.steps) {
 		switch {
+		case s.fixed:
+			continue
 		case s.exits || !s.assigns && (s.name == name || s.name == ""):
 			return steps, f.errorAt(s, fmt.Errorf("%w: reading does not show what %s is after this", ErrUnsupportedSyntax, name))
-		case !s.assigns || s.name != name:
+		case s.name != name:
 			continue
 		case s.odd != nil:
 			return append(steps, s), f.errorAt(s, s.odd)
