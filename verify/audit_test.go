@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -132,6 +133,19 @@ func TestChoiceOfUnit(t *testing.T) {
 		with(t, opts.Host, two)
 		opts.Checks, opts.Daemon.Unit = []string{"D01", "D02", "I06"}, unit
 		assert.Equal(t, want, bad(run(t, opts)), unit)
+	}
+}
+
+// DOCKER_HOST names a socket where nothing listens: the configuration that is
+// judged is that of another dockerd.
+func TestConfigurationOfADaemonThatWasNotAsked(t *testing.T) {
+	opts := live(t, nil, dockerdAt(60))
+	opts.Checks = []string{"D01", "D02", "D04"}
+	opts.Docker = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }
+	r := run(t, opts)
+	assert.Equal(t, []string{"D04 unknown"}, bad(r), texts(r))
+	for _, f := range r.Findings[:2] {
+		assert.Contains(t, f.Text, "for process 60", f.Check)
 	}
 }
 

@@ -36,11 +36,7 @@ type check struct {
 }
 
 func catalogue() []check {
-	var all []check
-	for _, group := range [][]check{kernelChecks(), idChecks(), daemonChecks(), containerChecks()} {
-		all = append(all, group...)
-	}
-	return all
+	return slices.Concat(kernelChecks, idChecks, daemonChecks, containerChecks)
 }
 
 // Checks returns the catalogue in its order: kernel, IDs, daemon, containers.
@@ -56,12 +52,12 @@ func Checks() []Check {
 // Explain returns the check of that ID or name: "C01", "c01" or
 // "process-host-ids".
 func Explain(id string) (Check, error) {
-	for _, c := range Checks() {
+	all := Checks()
+	for _, c := range all {
 		if strings.EqualFold(id, c.ID) || id == c.Name {
 			return c, nil
 		}
 	}
-	all := Checks()
 	return Check{}, fmt.Errorf("there is no check %q: IDs run from %s to %s", id, all[0].ID, all[len(all)-1].ID)
 }
 

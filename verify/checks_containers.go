@@ -10,9 +10,7 @@ import (
 
 // containerChecks are the checks of containers: their processes (C01 to C03 in
 // checks_processes.go), their options here, their mounts in checks_mounts.go.
-func containerChecks() []check {
-	return []check{c01, c02, c03, c04, c05, c06, c07, c08, c09, c10, c11, c12, c13, c14}
-}
+var containerChecks = []check{c01, c02, c03, c04, c05, c06, c07, c08, c09, c10, c11, c12, c13, c14}
 
 var c04 = check{
 	Check: Check{

@@ -18,9 +18,7 @@ import (
 )
 
 // daemonChecks are the checks of dockerd and its configuration.
-func daemonChecks() []check {
-	return []check{d01, d02, d03, d04, d05, d06, d07, d08, d09, d10, d11}
-}
+var daemonChecks = []check{d01, d02, d03, d04, d05, d06, d07, d08, d09, d10, d11}
 
 var d01 = check{
 	Check: Check{
@@ -68,7 +66,7 @@ var d01 = check{
 		case !c.On:
 			j.fail(c.Place, "%v", c.Err).saw(c.Place, cmp.Or(c.Value, `""`), "a user")
 		case !bad:
-			fi := j.pass(c.Place, "userns-remap is %q", c.Value).saw(c.Place, c.Value, "")
+			fi := j.pass(c.Place, "userns-remap is %q%s", c.Value, j.whose()).saw(c.Place, c.Value, "")
 			for _, other := range c.Startup.Others {
 				fi.saw(other, "another dockerd", "")
 			}
@@ -77,6 +75,15 @@ var d01 = check{
 			}
 		}
 	},
+}
+
+// whose names the dockerd whose configuration is judged where it is not the one
+// that was asked, which does not answer.
+func (j *judge) whose() string {
+	if pid := j.Config.Startup.PID; pid > 0 && errors.Is(j.NoEngine, engine.ErrDown) {
+		return fmt.Sprintf(", for process %d: it does not listen where the daemon was asked for", pid)
+	}
+	return ""
 }
 
 // flagProblems are judged by D02, and otherChecks are not for D01: the rest is for
@@ -128,9 +135,9 @@ var d02 = check{
 			j.unknown("dockerd", "%s", c.Startup.Unsure[0])
 		case len(c.Startup.Flags) > 0 && j.noConfig():
 		case given:
-			j.pass("dockerd", "only a flag sets userns-remap").saw(flag.Place(), flag.Spelled, "")
+			j.pass("dockerd", "only a flag sets userns-remap%s", j.whose()).saw(flag.Place(), flag.Spelled, "")
 		default:
-			j.pass("dockerd", "no flag sets what daemon.json sets")
+			j.pass("dockerd", "no flag sets what daemon.json sets%s", j.whose())
 		}
 	},
 }
@@ -192,14 +199,12 @@ var d04 = check{
 					j.unknown("docker", "%s: %s", part, why)
 				}
 			}
-		case !j.Live && errors.Is(j.NoEngine, facts.ErrNotAsked):
-			j.skip("docker", facts.Offline)
 		case errors.Is(j.NoEngine, engine.ErrDown) && (j.Config.Startup.PID != 0 || len(j.Config.Startup.OtherPIDs) > 0):
 			j.unknown("docker", "a dockerd runs, and listens elsewhere: %v", j.NoEngine)
 		case errors.Is(j.NoEngine, engine.ErrDown):
 			j.fail("docker", "%v", j.NoEngine).run("journalctl -u docker")
 		default:
-			j.unknown("docker", "%v", j.NoEngine)
+			j.noDaemon()
 		}
 	},
 }
@@ -213,7 +218,7 @@ var d05 = check{
 		Remedy: "Restart the daemon where D06 says so; else see which witness differs.",
 		Refs:   refDaemon(),
 	},
-	needs:  facts.NeedIDs | facts.NeedPeer | facts.NeedProcesses,
+	needs:  facts.NeedProcesses,
 	unless: (*judge).noRemapper,
 	judge: func(j *judge) {
 		e := j.Engine
@@ -253,22 +258,6 @@ var d05 = check{
 	},
 }
 
-// noDaemon adds why the running daemon cannot be checked.
-func (j *judge) noDaemon() bool {
-	switch {
-	case j.NoEngine == nil:
-		return false
-	case !j.Live && errors.Is(j.NoEngine, facts.ErrNotAsked):
-		j.skip("docker", facts.Offline)
-	default:
-		j.unknown("docker", "%v", j.NoEngine)
-	}
-	return true
-}
-
-// noRemapper is noDaemon for checks of what the daemon remaps to.
-func (j *judge) noRemapper() bool { return j.noDaemon() || j.isRootless() }
-
 var d06 = check{
 	Check: Check{
 		ID: "D06", Name: "pending-restart", Severity: High,
@@ -286,7 +275,7 @@ var d06 = check{
 			j.unknown(r.subject, "what is configured is not known: %s", r.unsure)
 		case r.force != r.want:
 			fi := j.fail("docker", "in force: %s; configured: %s", r.force, r.want).
-				saw("docker info DockerRootDir", j.Engine.RootDir, r.want).saw(c.Place, orNone(c.Value), "")
+				saw("docker info DockerRootDir", j.Engine.RootDir, r.want).saw(c.Place, cmp.Or(c.Value, "not set"), "")
 			if c.Startup.Init != dockerd.InitProcess || len(c.Startup.Others) == 0 { // it would restart another one
 				fi.run(strings.Join(c.Startup.Restart().Argv, " "))
 			}
@@ -377,7 +366,7 @@ var d08 = check{
 		Reads:  "owner and mode of data-root/UID.GID and of its parents. root:GID 0710 is what current engines make.",
 		Remedy: "chmod o+x the directory that is closed.",
 	},
-	needs:  facts.NeedPath,
+	needs:  facts.NeedStores,
 	unless: (*judge).unmapped,
 	judge: func(j *judge) {
 		uid, _ := j.IDs.UID.IDs.ToHost(0)

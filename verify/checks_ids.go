@@ -20,9 +20,7 @@ import (
 )
 
 // idChecks are the checks of accounts and subordinate IDs.
-func idChecks() []check {
-	return []check{i01, i02, i03, i04, i05, i06, i07, i08, i09, i10, i11}
-}
+var idChecks = []check{i01, i02, i03, i04, i05, i06, i07, i08, i09, i10, i11}
 
 var i01 = check{
 	Check: Check{
@@ -189,7 +187,7 @@ var i04 = check{
 	Check: Check{
 		ID: "I04", Name: "uid-gid-aligned", Severity: Low,
 		Title: "User and group IDs are shifted by the same amount",
-		Why:   "It may differ. People and scripts that reckon a host ID from a container's get it wrong then.",
+		Why:   "It may differ. People and scripts that compute a host ID from a container's get it wrong then.",
 		Reads: "both files.",
 	},
 	needs:  facts.NeedIDs,

@@ -14,9 +14,7 @@ import (
 )
 
 // kernelChecks are the checks of the kernel and its boot configuration.
-func kernelChecks() []check {
-	return []check{k01, k02, k03, k04, k05, k06, k07, k08}
-}
+var kernelChecks = []check{k01, k02, k03, k04, k05, k06, k07, k08}
 
 var k01 = check{
 	Check: Check{
@@ -32,7 +30,7 @@ var k01 = check{
 		for _, c := range k.Configs {
 			switch {
 			case c.Err != nil:
-				j.unknown(c.File, "cannot be told: %v", c.Err)
+				j.unknown(c.File, "whether it has user namespaces is not known: %v", c.Err)
 			case c.Userns:
 				j.pass(c.File, "this kernel has user namespaces").saw(c.File, "CONFIG_USER_NS=y", "CONFIG_USER_NS=y")
 			default:
@@ -149,7 +147,7 @@ var k04 = check{
 		for _, g := range list {
 			// 0 forbids them by the one sysctl, and any other value by the other.
 			if (g.Now == "0") == strings.HasSuffix(g.Name, "unprivileged_userns_clone") {
-				fi.Text = "unprivileged user namespaces are restricted, which a daemon that runs as root does not feel"
+				fi.Text = "unprivileged user namespaces are restricted, which does not affect a daemon that runs as root"
 			}
 			fi.saw(g.Name, g.Now, "")
 		}
@@ -174,7 +172,7 @@ var k05 = check{
 			case g.Now == g.Want:
 				j.pass(g.Name, "the running kernel was booted with %s", arg).saw("/proc/cmdline", g.Name+"="+g.Now, arg)
 			default:
-				j.fail(g.Name, "the running kernel was not booted with %s: %s", arg, g.Text).saw("/proc/cmdline", orNone(g.Now), arg).fix(FixBootArg, arg)
+				j.fail(g.Name, "the running kernel was not booted with %s: %s", arg, g.Text).saw("/proc/cmdline", cmp.Or(g.Now, "not set"), arg).fix(FixBootArg, arg)
 			}
 		}
 	},
@@ -206,9 +204,9 @@ var k06 = check{
 			case g.AtBoot == g.Want && g.Now == g.Want:
 				j.pass(g.Name, "%s is configured and running", arg).saw(source, g.AtBoot, g.Want)
 			case g.AtBoot == g.Want:
-				j.fail(g.Name, "%s is configured and takes a reboot", arg).saw(source, g.AtBoot, g.Want).saw("/proc/cmdline", orNone(g.Now), g.Want).run("reboot")
+				j.fail(g.Name, "%s is configured and takes a reboot", arg).saw(source, g.AtBoot, g.Want).saw("/proc/cmdline", cmp.Or(g.Now, "not set"), g.Want).run("reboot")
 			default:
-				j.fail(g.Name, "%s is not configured for the next boot", arg).saw(source, orNone(g.AtBoot), g.Want).fix(FixBootArg, arg)
+				j.fail(g.Name, "%s is not configured for the next boot", arg).saw(source, cmp.Or(g.AtBoot, "not set"), g.Want).fix(FixBootArg, arg)
 			}
 		}
 	},

@@ -38,7 +38,7 @@ var c01 = check{
 		}
 		for _, g := range j.Foreign {
 			if g.Nobodys && g.HostRoot > 0 {
-				j.fail("containers of "+g.Owner, "%d of %d are not remapped, and whose they are cannot be told", g.HostRoot, g.Containers).
+				j.fail("containers of "+g.Owner, "%d of %d are not remapped, and whose they are is not known", g.HostRoot, g.Containers).
 					sawGroup(g.First, "").sawIDs(g.First, "", "")
 			}
 		}
@@ -436,7 +436,7 @@ var c13 = check{
 			fi.saw("dockerd", fmt.Sprintf("process %d", j.Config.Startup.PID), "")
 		}
 		for _, s := range j.Scan.Shims[:min(len(j.Scan.Shims), shown)] {
-			fi.saw(s.Program, fmt.Sprintf("process %d of %s in %s", s.PID, engine.ShortID(s.ContainerID), orNone(s.Namespace)), "")
+			fi.saw(s.Program, fmt.Sprintf("process %d of %s in %s", s.PID, engine.ShortID(s.ContainerID), cmp.Or(s.Namespace, "not set")), "")
 		}
 	},
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,7 +69,7 @@ func (j *judge) toKnow(f *Finding, args []any) string {
 		case text != "" && slices.Contains(j.Config.Startup.Unsure, text):
 			return "Say which dockerd is meant, by its unit or its daemon.json."
 		case text != "" && j.Engine != nil && slices.Contains(slices.Collect(maps.Values(j.Engine.Unread)), text):
-			return "Go round what is between you and the daemon, or start it: " + ask
+			return "Ask the daemon past the proxy in front of it, or start it: " + ask
 		case err == nil:
 		case errors.Is(err, fs.ErrPermission):
 			return asRoot
@@ -194,27 +195,30 @@ func (j *judge) unmapped() bool {
 	return true
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "not set"
+// noEngine adds why something that the daemon or its store shows cannot be
+// checked; offline is the reason for a tree of files.
+func (j *judge) noEngine(err error, offline string) bool {
+	switch {
+	case err == nil:
+		return false
+	case !j.Live && errors.Is(err, facts.ErrNotAsked):
+		j.skip("docker", "%s", offline)
+	default:
+		j.unknown("docker", "%v", err)
 	}
-	return s
+	return true
 }
 
 // noStore adds why Docker's store cannot be checked.
 func (j *judge) noStore() bool {
-	switch {
-	case j.Engine != nil:
-		return false
-	case j.StoreErr != nil:
-		j.unknown("docker", "%v", j.StoreErr)
-	case !j.Live && errors.Is(j.NoEngine, facts.ErrNotAsked):
-		j.skip("docker", "this tree holds no store of Docker's")
-	default:
-		j.unknown("docker", "%v", j.NoEngine)
-	}
-	return true
+	return j.Engine == nil && j.noEngine(cmp.Or(j.StoreErr, j.NoEngine), "this tree holds no store of Docker's")
 }
+
+// noDaemon adds why the running daemon cannot be checked.
+func (j *judge) noDaemon() bool { return j.noEngine(j.NoEngine, facts.Offline) }
+
+// noRemapper is noDaemon for checks of what the daemon remaps to.
+func (j *judge) noRemapper() bool { return j.noDaemon() || j.isRootless() }
 
 // shown is how many processes are in the evidence of one finding.
 const shown = 5

@@ -404,7 +404,7 @@ func TestUnknownSaysWhatToDo(t *testing.T) {
 		change func(o *Options)
 		want   string // in some remedy
 	}{
-		"a proxy hides it":   {func(o *Options) { o.Docker = answering(proxied) }, "Go round"},
+		"a proxy hides it":   {func(o *Options) { o.Docker = answering(proxied) }, "past the proxy"},
 		"the daemon is down": {func(o *Options) { *o = down }, "Start the daemon"},
 		"getent fails": {func(o *Options) {
 			with(t, o.Host, map[string]string{"etc/nsswitch.conf": withDirectory})

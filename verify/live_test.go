@@ -134,9 +134,23 @@ func TestStatesOfARunningHost(t *testing.T) {
 			e.Containers = append(e.Containers, engine.Container{ID: idOld, Name: "a", Network: "container:web"})
 			e.Containers[0].PIDMode = "container:a"
 		}, []proc{fine}, []string{}},
-		"privileged":            {func(e *engine.Engine) { e.Containers[0].Privileged = true }, []proc{fine}, []string{"C06 fail"}},
-		"host network":          {func(e *engine.Engine) { e.Containers[0].Network = "host" }, []proc{fine}, []string{"C06 fail"}},
-		"a user beyond the map": {func(e *engine.Engine) { e.Containers[0].User = "70000:0" }, []proc{fine}, []string{"I03 fail"}},
+		"privileged":                        {func(e *engine.Engine) { e.Containers[0].Privileged = true }, []proc{fine}, []string{"C06 fail"}},
+		"host network":                      {func(e *engine.Engine) { e.Containers[0].Network = "host" }, []proc{fine}, []string{"C06 fail"}},
+		"a group beyond the map":            {func(e *engine.Engine) { e.Containers[0].GroupAdd = []string{"70000"} }, []proc{fine}, []string{"I03 fail"}},
+		"a data-root with a slash behind":   {func(e *engine.Engine) { e.RootDir += "/" }, []proc{fine}, []string{}},
+		"a store that starts at 0":          {func(e *engine.Engine) { e.RootDir, e.Namespace = "/var/lib/docker/0.0", "moby-0.0" }, []proc{root}, []string{"C01 fail", "C02 fail", "D05 fail", "D06 fail"}},
+		"the namespace of no remapping":     {func(e *engine.Engine) { e.Namespace = "moby" }, []proc{fine}, []string{"D05 fail"}},
+		"a root process that is named runc": {nil, []proc{fine, {pid: 101, nspid: 2, command: "runc", container: idWeb, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}, []string{"C01 fail", "C02 fail"}},
+		"joins itself":                      {func(e *engine.Engine) { e.Containers[0].Network = "container:web" }, []proc{fine}, []string{}},
+		"joins one without a name":          {func(e *engine.Engine) { e.Containers[0].IPCMode = "container:" }, []proc{fine}, []string{"C05 warn"}},
+		"privileged, with the host's namespaces": {func(e *engine.Engine) {
+			c := &e.Containers[0]
+			c.Privileged, c.Network, c.PIDMode, c.IPCMode = true, "host", "host", "host"
+		}, []proc{fine}, []string{"C06 fail"}},
+		"an effective group of the host's": {nil, []proc{{pid: 100, container: idWeb, gids: "165536 999 165536 165536"}}, []string{"C01 fail"}},
+		"an ID one behind the range":       {nil, []proc{{pid: 100, container: idWeb, uids: "231072 231072 231072 231072"}}, []string{"C01 fail"}},
+		"a map one longer than the range":  {nil, []proc{{pid: 100, container: idWeb, maps: "0 165536 65537"}}, []string{"D07 fail"}},
+		"a user beyond the map":            {func(e *engine.Engine) { e.Containers[0].User = "70000:0" }, []proc{fine}, []string{"I03 fail"}},
 		"a volume on NFS": {func(e *engine.Engine) {
 			e.Volumes = []engine.Volume{{Name: "v", Driver: "local", Options: map[string]string{"type": "nfs"}}}
 		}, []proc{fine}, []string{"C09 warn"}},

@@ -154,7 +154,7 @@ func (p *preflight) plannedMap(ctx context.Context) {
 	}
 	grant, _, err := subid.Plan(ctx, p.Host, subid.Request{Owner: cmp.Or(p.IDs.Account, daemoncfg.DockremapUser)})
 	if err != nil {
-		p.note(fmt.Errorf("no map to reckon with: %w", err))
+		p.note(fmt.Errorf("which IDs containers would get is not known: %w", err))
 		return
 	}
 	uid, err1 := userns.NewMap(userns.Extent{HostID: grant.UID.Start, Count: grant.UID.Count})

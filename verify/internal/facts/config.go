@@ -19,10 +19,10 @@ type config struct {
 	Startup    dockerd.Startup
 	StartupErr error
 
-	File    string // daemon.json as this dockerd finds it
-	Doc     *daemoncfg.Document
-	DocErr  error // unreadable, or refused by dockerd
-	Missing bool  // there is none
+	File    string              // daemon.json as this dockerd finds it
+	Doc     *daemoncfg.Document // without members where there is no such file
+	DocErr  error               // unreadable, or refused by dockerd
+	Missing bool                // there is none
 	// Problems are what keeps dockerd from starting, and what does nothing.
 	Problems []daemoncfg.Problem
 
@@ -44,23 +44,18 @@ func (f *Facts) readConfig(ctx context.Context) {
 		c.StartupErr = f.otherFiles()
 	}
 	c.File = cmp.Or(c.Startup.ConfigFile, dockerd.DefaultFile)
-	data, err := h.ReadFile(c.File)
-	switch {
-	case err == nil:
-		c.Doc, c.DocErr = daemoncfg.Parse(c.File, data)
-	case IsNotExist(err) && !c.Startup.ConfigFileGiven:
-		c.Missing = true
-	default:
-		c.DocErr = err
-	}
 	c.DataRoot = path.Clean(cmp.Or(c.Startup.DataRoot, dockerd.DefaultDataRoot))
-	if c.StartupErr != nil {
+	startup := c.Startup
+	startup.ConfigFile = c.File
+	c.Doc, c.DocErr = daemoncfg.Open(h, startup)
+	_, err := h.Stat(c.File)
+	c.Missing = IsNotExist(err)
+	switch {
+	case c.StartupErr != nil:
 		c.Err = c.StartupErr
-	} else if doc, err := daemoncfg.Open(h, c.Startup); err == nil {
-		set := doc.Setting()
+	case c.DocErr == nil:
+		set := c.Doc.Setting()
 		c.Value, c.Place, c.remap, c.On, c.Err = set.Value, set.Place, set.Remap, set.On, set.Err
-	} else if c.DocErr == nil {
-		c.Err = err
 	}
 	c.Place = cmp.Or(c.Place, c.File)
 	if f.Remap != "" {
@@ -89,14 +84,12 @@ func (f *Facts) otherFiles() error {
 
 // readProblems reads what keeps dockerd from starting, except the ranges.
 func (f *Facts) readProblems(ctx context.Context) {
-	if f.Config.StartupErr != nil {
-		if f.Config.Doc != nil {
-			f.Config.Problems = f.Config.Doc.Lint()
-		}
-		return
-	}
-	if doc, err := daemoncfg.Open(f.Host, f.Config.Startup); err == nil {
-		f.Config.Problems = daemoncfg.Check(ctx, f.Host, f.Config.Startup, doc, nil)
+	switch c := &f.Config; {
+	case c.Doc == nil:
+	case c.StartupErr == nil:
+		c.Problems = daemoncfg.Check(ctx, f.Host, c.Startup, c.Doc, nil)
+	case !c.Missing:
+		c.Problems = c.Doc.Lint()
 	}
 }
 
@@ -127,6 +120,15 @@ func (c config) get(v any, keys ...string) {
 func (c config) Is(keys ...string) (on bool) {
 	c.get(&on, keys...)
 	return on
+}
+
+// text returns the value of a key that is a string, by a flag or daemon.json.
+func (c config) text(key string) (text string) {
+	if flag, ok := c.Startup.Flag(key); ok {
+		return flag.Value
+	}
+	c.get(&text, key)
+	return text
 }
 
 // Snapshotter returns what switches containerd's image store on, "" for nothing.

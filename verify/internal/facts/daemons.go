@@ -151,48 +151,17 @@ func (f *Facts) containerds() map[string]bool {
 	case f.Engine.Containerd != "":
 		return map[string]bool{cleanRun(f.Engine.Containerd): true}
 	}
-	pid := f.Engine.PeerPID
-	if pid == 1 && len(f.Config.Startup.Unsure) == 0 {
-		pid = f.Config.Startup.PID // init handed its socket over
-	}
-	argv, err := f.readProc(strconv.Itoa(pid) + "/cmdline")
-	words := strings.Split(strings.TrimRight(string(argv), "\x00"), "\x00")
-	if err != nil || path.Base(words[0]) != "dockerd" {
+	c := f.Config
+	if pid := f.Engine.PeerPID; c.Unread() != nil || c.DocErr != nil || len(c.Startup.Unsure) > 0 || c.Startup.PID == 0 || pid != 1 && pid != c.Startup.PID {
 		return map[string]bool{}
 	}
-	file := cmp.Or(flagOf(words, "config-file"), f.Config.File)
-	root := "/run/docker"
-	for _, key := range []string{"containerd", "exec-root"} {
-		value := flagOf(words, key)
-		if value == "" {
-			if file != f.Config.File || f.Config.DocErr != nil {
-				return map[string]bool{}
-			}
-			f.Config.get(&value, key)
-		}
-		if key == "containerd" && value != "" {
-			return map[string]bool{cleanRun(value): true}
-		}
-		root = cmp.Or(value, root)
+	if at := c.text("containerd"); at != "" {
+		return map[string]bool{cleanRun(at): true}
 	}
 	// It uses the host's containerd if that runs, else starts one below its
 	// exec-root.
+	root := cmp.Or(c.text("exec-root"), "/run/docker")
 	return map[string]bool{"/run/containerd/containerd.sock": true, cleanRun(root + "/containerd/containerd.sock"): true}
-}
-
-// flagOf returns the value of a long flag on a command line, "" for none.
-func flagOf(words []string, name string) string {
-	for i, word := range words {
-		key, value, inline := strings.Cut(word, "=")
-		switch {
-		case key != "--"+name:
-		case inline:
-			return value
-		case i+1 < len(words):
-			return words[i+1]
-		}
-	}
-	return ""
 }
 
 // cleanRun returns one spelling of a path below /run.
@@ -249,18 +218,12 @@ func (f *Facts) peer() int {
 // is the running or configured one of this daemon, with or without the UID.GID
 // of remapping, or that of an unknown Docker.
 func (f *Facts) isDockers(s userns.Shim) bool {
-	var configured string
-	if flag, ok := f.Config.Startup.Flag("containerd-namespace"); ok {
-		configured = flag.Value
-	} else {
-		f.Config.get(&configured, "containerd-namespace")
-	}
 	running := ""
 	if f.Engine != nil {
 		running = f.Engine.Namespace
 	}
 	namespace := withoutStore(strings.TrimPrefix(s.Namespace, "plugins.")) // of managed plugins
-	return strings.HasPrefix(namespace, "moby") || namespace != "" && (namespace == withoutStore(configured) || namespace == withoutStore(running))
+	return strings.HasPrefix(namespace, "moby") || namespace != "" && (namespace == withoutStore(f.Config.text("containerd-namespace")) || namespace == withoutStore(running))
 }
 
 // withoutStore returns "moby" of "moby-100000.100000".

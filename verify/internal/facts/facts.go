@@ -21,16 +21,14 @@ const (
 	NeedEngine     Need = 1 << iota // what Docker says, or the files of its store; how it is started, and daemon.json
 	NeedProblems                    // what keeps dockerd from starting with this configuration
 	NeedIDs                         // accounts, both subordinate ID files, and the map
-	NeedPeer                        // which process has the daemon's socket
 	NeedKernel                      // whether user namespaces can be made
 	NeedGates                       // what the kernel and the boot configuration ask for
 	NeedProbe                       // a child in the configured map
 	NeedProbeIPC                    // a child in it that shares the host's IPC namespace
-	NeedProcesses                   // the processes of containers
+	NeedProcesses                   // the processes of containers, and which one has the daemon's socket
 	NeedNames                       // the users of these processes, by the name services
 	NeedUsers                       // other processes and accounts with IDs of the ranges
-	NeedPath                        // the directories that lead to the data-root
-	NeedStores                      // the stores below the data-root
+	NeedStores                      // the directories that lead to the data-root, and the stores below it
 	NeedHostMounts                  // the mounts of the host, and the daemon's sockets
 	NeedMounts                      // what containers have mounted
 	NeedAccess                      // what the kernel lets containers do with these mounts
@@ -44,7 +42,7 @@ var implied = []struct{ part, from Need }{
 	{NeedMounts, NeedHostMounts},
 	{NeedMounts | NeedNames | NeedUsers, NeedProcesses},
 	{NeedLosses, NeedStores},
-	{NeedProbe | NeedProbeIPC | NeedPeer | NeedProcesses | NeedHostMounts | NeedPath | NeedStores, NeedIDs},
+	{NeedProbe | NeedProbeIPC | NeedProcesses | NeedHostMounts | NeedStores, NeedIDs},
 	{NeedIDs | NeedProblems, NeedEngine},
 }
 
@@ -127,14 +125,14 @@ func Read(ctx context.Context, opts Options, parts Need) *Facts {
 		{NeedEngine, f.readDaemon},
 		{NeedProblems, f.readProblems},
 		{NeedIDs, f.readIDs},
-		{NeedPeer, f.readPeer},
+		{NeedProcesses, f.readPeer},
 		{NeedProcesses, f.readContainers},
 		{NeedNames, f.askNames},
 		{NeedKernel, f.readKernel},
 		{NeedGates, f.readGates},
 		{NeedProbe, f.runProbe},
 		{NeedProbeIPC, f.runProbeIPC},
-		{NeedPath, f.readPath},
+		{NeedStores, f.readPath},
 		{NeedStores, f.readStores},
 		{NeedHostMounts, f.readHostMounts},
 		{NeedMounts, f.readMounts},
