@@ -3,7 +3,6 @@ package remap_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,9 +150,9 @@ func TestMigrate(t *testing.T) {
 		require.Len(t, back.Warnings, 2)
 		assert.Equal(t, remap.RiskVolumeChanged, back.Warnings[0].ID)
 		assert.True(t, back.Warnings[0].Risk)
-		assert.Equal(t, "volume data was written to since it was copied (new: it is only in the copy): what it holds now is moved to /var/lib/docker/1700000000.1700000000/usernskit-undone and kept; the old volume is as it was", back.Warnings[0].Text)
+		assert.Equal(t, "volume data was written to since it was copied (new: it is only in the copy): what it holds now is moved to /var/lib/docker/1700000000.1700000000/usernskit-undone and kept", back.Warnings[0].Text)
 		assert.Equal(t, remap.WarnTakenBack, back.Warnings[1].ID)
-		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, nil, nil), shift.ErrDiffers)
+		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, nil, nil), shift.ErrRefused)
 		assert.Equal(t, before, hosttest.Snapshot(t, h))
 		require.NoError(t, remap.Undo(t.Context(), h, "", nil, []string{remap.RiskVolumeChanged}, nil))
 		assert.NoDirExists(t, filepath.Join(h.Root, newData))
@@ -163,7 +162,9 @@ func TestMigrate(t *testing.T) {
 		h := volumes(t)
 		migrated(t, h)
 		require.NoError(t, os.RemoveAll(filepath.Join(h.Root, filepath.Dir(plainData))))
-		require.ErrorIs(t, remap.Undo(t.Context(), h, "", nil, nil, nil), fs.ErrNotExist)
+		err := remap.Undo(t.Context(), h, "", nil, nil, nil)
+		require.ErrorIs(t, err, shift.ErrRefused)
+		require.ErrorContains(t, err, "no such file")
 		assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
 	})
 	t.Run("a later migration stays when an earlier one is undone", func(t *testing.T) {
@@ -361,7 +362,7 @@ func TestAMigrationThatIsKilledIsDoneByTheNext(t *testing.T) {
 					}
 					assert.NoDirExists(t, filepath.Join(h.Root, newData))
 					assert.NoDirExists(t, filepath.Join(h.Root, newMore))
-					for _, left := range []string{"usernskit-removed", "usernskit-undone"} {
+					for _, left := range []string{"usernskit-undone"} {
 						assert.NoDirExists(t, filepath.Join(h.Root, newStore, left), "%s %d", call, n)
 					}
 				} else {

@@ -20,9 +20,6 @@ import (
 // for: dockerd takes each directory in volumes for a volume.
 const stageDir = "usernskit-migrate"
 
-// removedDir has volumes that are being removed.
-const removedDir = "usernskit-removed"
-
 // undoneDir has the volumes that were taken back although they were written to.
 const undoneDir = "usernskit-undone"
 
@@ -250,30 +247,23 @@ func (m Migration) removeOld(ctx context.Context, v *Volume) error {
 // first, and is kept where same then says that it was written to in between. What
 // a kill leaves is removed by the next.
 func (m Migration) discard(store, data string, same func(data string) error) error {
-	at, err := m.aside(store, data, undoneDir)
+	at, err := m.aside(store, data)
 	if err != nil {
 		return err
 	}
 	if err := same(filepath.Join(at, "_data")); err != nil {
 		return fmt.Errorf("it is kept in %s: %w", at, err)
 	}
-	return m.remove(store, at)
+	return errors.Join(retire(at), m.removeDiscarded(store))
 }
 
-// remove removes what aside has moved.
-func (m Migration) remove(store, at string) error {
-	dir, err := m.host.Path(path.Join(store, removedDir))
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
-	}
-	if err == nil {
-		err = os.Rename(at, filepath.Join(dir, filepath.Base(at)))
-	}
-	if err != nil {
-		return err
-	}
-	_ = os.Remove(filepath.Dir(at)) // where nothing else is kept
-	return m.removeDiscarded(store)
+// removedPrefix begins the names of what is being removed.
+const removedPrefix = ".removed-"
+
+// retire gives a volume that is out of its place such a name.
+func retire(at string) error {
+	to := filepath.Join(filepath.Dir(at), removedPrefix+filepath.Base(at))
+	return errors.Join(os.RemoveAll(to), os.Rename(at, to))
 }
 
 // unchanged compares once more, without reading the contents, a tree and its
@@ -284,17 +274,28 @@ func unchanged(ctx context.Context, source, into string, job shift.Job) error {
 	return err
 }
 
+// removeDiscarded removes what has such a name.
 func (m Migration) removeDiscarded(store string) error {
-	dir, err := m.host.Path(path.Join(store, removedDir))
+	dir, err := m.host.Path(path.Join(store, undoneDir))
 	if err != nil {
 		return err
 	}
-	return os.RemoveAll(dir)
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), removedPrefix) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	_ = os.Remove(dir) // where nothing else is kept
+	return err
 }
 
-// aside moves a volume of a store, on which no dockerd may run, to another
-// directory of it, under a name that nothing has.
-func (m Migration) aside(store, data, dir string) (string, error) {
+// aside moves a volume out of a store on which no dockerd may run, to undoneDir,
+// under a name that nothing has.
+func (m Migration) aside(store, data string) (string, error) {
 	unlock, running, err := lockStore(m.host, store)
 	if err != nil {
 		return "", err
@@ -307,7 +308,7 @@ func (m Migration) aside(store, data, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	at := filepath.Join(filepath.Dir(filepath.Dir(volume)), dir)
+	at := filepath.Join(filepath.Dir(filepath.Dir(volume)), undoneDir)
 	if err := os.Mkdir(at, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/userns"
 )
@@ -143,18 +141,4 @@ func hostIDs(m userns.Mapping) string {
 		return spans(m.UID)
 	}
 	return spans(m.UID) + " (groups " + spans(m.GID) + ")"
-}
-
-// back plans the way back of a directory whose owners were moved.
-func (m moved) back(ctx context.Context, h usernskit.Host, dir string) (list []usernskit.Warning, err error) {
-	job, err := planJob(ctx, h, dir, "", m.To, m.From)
-	if err != nil {
-		return nil, err
-	}
-	said := fmt.Sprintf("the owners of %s in %s are moved back, from %s to %s", text.Count(job.Report.Todo, "file", "files"), dir, hostIDs(m.To), hostIDs(m.From))
-	if job.Report.New > 0 {
-		said += fmt.Sprintf("; %d were made since", job.Report.New)
-	}
-	risks := slices.DeleteFunc(job.Risks(), func(w usernskit.Warning) bool { return w.ID == shift.RiskMixed })
-	return append([]usernskit.Warning{{ID: WarnTakenBack, Text: said}}, risks...), nil
 }

@@ -396,3 +396,34 @@ func TestACopyKeepsProjectIDs(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	assert.Equal(t, "projid = 4711\n", string(out))
 }
+
+// A quota that is used up is no room for a copy, and ends a job in place with words
+// on how it is. The kernel here has no quotas, so strace(1) gives its answer.
+func TestAQuotaThatIsUsedUp(t *testing.T) {
+	hosttest.Need(t, "strace")
+	base := t.TempDir()
+	dir := filepath.Join(base, "tree")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	for i := range 10 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte("x"), 0o644))
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	opt := options(t)
+	child := func(verb, call string) string {
+		out, err := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", "inject="+call+":error=EDQUOT:when=5",
+			self, "shift-test-child", verb, dir, opt.State).CombinedOutput()
+		require.Error(t, err)
+		return string(out)
+	}
+	for _, call := range []string{"copy_file_range", "fchownat", "fchmodat", "utimensat"} {
+		assert.Regexp(t, `^not enough space for the copy: .* \d: disk quota exceeded\n$`, child("copy", call))
+		entries, err := os.ReadDir(base)
+		require.NoError(t, err)
+		assert.Len(t, entries, 1, "nothing is left of the copy")
+	}
+	assert.Regexp(t, `^some owners are moved and some are not: chown \d: disk quota exceeded\n$`, child("run", "fchownat"))
+	from, to := ranges(0, 100000)
+	_, err = shift.Undo(t.Context(), shift.Job{Dir: dir, From: from, To: to, Options: opt}, nil)
+	require.NoError(t, err)
+}

@@ -1,0 +1,205 @@
+package remap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/shift"
+)
+
+// PlanUndo is [usernskit.Host.PlanUndo], with a warning for each volume and each
+// directory that the undo takes back.
+func PlanUndo(ctx context.Context, h usernskit.Host, id string, force []string) (usernskit.Plan, error) {
+	back, err := h.PlanUndo(id, force)
+	if err != nil {
+		return back, err
+	}
+	steps, err := leaving(ctx, h, back)
+	for _, s := range steps {
+		back.Warnings = append(back.Warnings, s.warnings...)
+	}
+	return back, err
+}
+
+// Undo is [usernskit.Host.Undo]. Of a migration it first takes back the volumes:
+// one that is the same as the old one is removed, and one that is not is moved out
+// of the store's volumes and kept. Of a shift it first moves the owners back. Risks
+// that [PlanUndo] warns of have to be accepted, or nothing is done. An error that
+// matches [shift.ErrUnfinished] leaves some owners moved back and some not, and the
+// same undo goes on.
+func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []string, progress func(shift.Progress)) error {
+	back, err := h.PlanUndo(id, force)
+	if err != nil {
+		return err
+	}
+	steps, err := leaving(ctx, h, back)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		for _, w := range s.warnings {
+			if w.Risk && !slices.Contains(accept, w.ID) {
+				return fmt.Errorf("%w: %s", shift.ErrRefused, w.Text)
+			}
+		}
+	}
+	for _, s := range steps {
+		if err := s.do(ctx, progress); err != nil {
+			return fmt.Errorf("%s: %w", s.what, err)
+		}
+	}
+	return h.Undo(ctx, id, force)
+}
+
+// A step takes back what leaves the list.
+type step struct {
+	what     string
+	warnings []usernskit.Warning
+	do       func(ctx context.Context, progress func(shift.Progress)) error
+}
+
+// leaving finds what leaves the list by an undo.
+func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan) (steps []step, err error) {
+	i := slices.IndexFunc(back.Changes, func(c usernskit.Change) bool { return c.Path == movedPath })
+	if i < 0 {
+		return nil, nil
+	}
+	now, err := parseMoved(back.Changes[i].Before)
+	if err != nil {
+		return nil, err
+	}
+	after, err := parseMoved(back.Changes[i].After)
+	if err != nil {
+		return nil, err
+	}
+	for _, target := range slices.Sorted(maps.Keys(now)) {
+		m, was := now[target], after[target]
+		if m.Source == was.Source && m.From.Equal(was.From) && m.To.Equal(was.To) {
+			continue
+		}
+		s := step{what: target}
+		if m.Source == "" {
+			err = m.back(ctx, h, &s)
+		} else {
+			c := copied{Migration{host: h, To: path.Dir(path.Dir(path.Dir(target))), from: m.From, to: m.To}, target, m.Source}
+			s.what = "volume " + c.name()
+			err = c.back(ctx, &s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+// back plans the way back of a directory whose owners were moved.
+func (m moved) back(ctx context.Context, h usernskit.Host, s *step) error {
+	job, err := planJob(ctx, h, s.what, "", m.To, m.From, shift.RiskInUse, shift.RiskMixed, shift.RiskImmutable)
+	s.do = func(ctx context.Context, progress func(shift.Progress)) error {
+		_, err := shift.Run(ctx, job, progress)
+		return err
+	}
+	if errors.Is(err, fs.ErrNotExist) { // the directory is gone
+		job.State, err = shift.StateDone, nil
+	}
+	if err != nil || job.State == shift.StateDone {
+		return err
+	}
+	said := fmt.Sprintf("the owners of %s in %s are moved back, from %s to %s", text.Count(job.Report.Todo, "file", "files"), s.what, hostIDs(m.To), hostIDs(m.From))
+	if job.Report.New > 0 {
+		said += fmt.Sprintf("; %d were made since", job.Report.New)
+	}
+	risks := slices.DeleteFunc(job.Risks(), func(w usernskit.Warning) bool { return w.ID == shift.RiskMixed })
+	s.warnings = append([]usernskit.Warning{{ID: WarnTakenBack, Text: said}}, risks...)
+	return nil
+}
+
+// A copied is a volume that the undo of a receipt takes back.
+type copied struct {
+	Migration
+	target, source string
+}
+
+func (c copied) name() string { return path.Base(path.Dir(c.target)) }
+
+// back compares a copy with the old volume, and plans its removal, or its way out of
+// the store's volumes. One that is in use is an error.
+func (c copied) back(ctx context.Context, s *step) error {
+	var take func(ctx context.Context) error
+	s.do = func(ctx context.Context, _ func(shift.Progress)) error {
+		if take != nil {
+			if err := take(ctx); err != nil {
+				return err
+			}
+		}
+		return c.removeLeft(ctx)
+	}
+	if _, err := c.host.Lstat(c.target); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	there, err := (&Migration{host: c.host, from: c.to, to: c.from}).planJob(ctx, c.target, "")
+	if err != nil {
+		return err
+	}
+	if len(there.Report.Busy) > 0 {
+		return fmt.Errorf("it is in use by %s", strings.Join(there.Report.Busy, ", "))
+	}
+	if running, err := runsOn(c.host, c.To); err != nil || running {
+		return cmp.Or(err, fmt.Errorf("a dockerd runs on %s: stop it, or let it use another store", c.To))
+	}
+	job, err := c.planJob(ctx, c.source, c.target)
+	if err == nil {
+		err = shift.Compare(ctx, job)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		take = func(ctx context.Context) error {
+			return c.discard(c.To, c.target, func(data string) error { return unchanged(ctx, job.Dir, data, job) })
+		}
+		s.warnings = []usernskit.Warning{{ID: WarnTakenBack, Text: fmt.Sprintf("volume %s is removed from %s; the old one is the same", c.name(), c.To)}}
+		return nil
+	}
+	take = func(context.Context) error { _, err := c.aside(c.To, c.target); return err }
+	why := fmt.Sprintf("cannot be compared with the old one (%v)", err)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) && errors.Is(err, shift.ErrDiffers) {
+		why = fmt.Sprintf("was written to since it was copied (%s: %s)", at.Path, strings.TrimPrefix(at.Err.Error(), shift.ErrDiffers.Error()+": "))
+	}
+	s.warnings = []usernskit.Warning{{ID: RiskVolumeChanged, Risk: true, Text: fmt.Sprintf(
+		"volume %s %s: what it holds now is moved to %s and kept", c.name(), why, path.Join(c.To, undoneDir))}}
+	return nil
+}
+
+// removeLeft removes what a kill left of a copy that was out of its place already:
+// before it was looked at once more, and after.
+func (c copied) removeLeft(ctx context.Context) error {
+	dir := path.Join(c.To, undoneDir)
+	entries, err := c.host.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != c.name() && !strings.HasPrefix(e.Name(), c.name()+"-") {
+			continue
+		}
+		job, err := c.planJob(ctx, c.source, path.Join(dir, e.Name(), "_data"))
+		if err == nil && job.State == shift.StateDone && shift.Compare(ctx, job) == nil {
+			if err := retire(filepath.Dir(job.Options.Into)); err != nil {
+				return err
+			}
+		}
+	}
+	return c.removeDiscarded(c.To)
+}
