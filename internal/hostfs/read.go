@@ -1,7 +1,7 @@
 package hostfs
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -75,23 +75,15 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	// The size is only a hint (files of /proc have 0), so one byte more than
 	// the limit is read.
-	buf := make([]byte, 0, min(size, limit)+512)
-	for {
-		n, err := f.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
-		buf = buf[:len(buf)+n]
-		if int64(len(buf)) > limit {
-			return nil, hostError("read", path, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit))
-		}
-		if errors.Is(err, io.EOF) {
-			return buf, nil
-		}
-		if err != nil {
-			return nil, hostError("read", path, err)
-		}
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
+	var buf bytes.Buffer
+	buf.Grow(int(min(size, limit)) + bytes.MinRead)
+	if _, err = buf.ReadFrom(io.LimitReader(f, limit+1)); err == nil && int64(buf.Len()) > limit {
+		err = fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 	}
+	if err != nil {
+		return nil, hostError("read", path, err)
+	}
+	return buf.Bytes(), nil // of an empty file not nil
 }
 
 // open opens a regular file and returns its size.
