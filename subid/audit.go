@@ -35,7 +35,7 @@ const (
 	problemTooLarge        ProblemID = "too-large"          // a start or count beyond any ID
 	problemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID
 	problemZeroCount       ProblemID = "zero-count"         // a range of no IDs
-	problemBOM             ProblemID = "byte-order-mark"    // the first owner begins with a byte order mark
+	problemBOM             ProblemID = "byte-order-mark"    // an owner begins with a byte order mark
 	ProblemReadersDiffer   ProblemID = "readers-differ"     // the line means different things to different programs
 	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without a look at the file
 	problemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
@@ -181,8 +181,8 @@ func (s *Set) checkLines(out *findings, f *File) {
 		if out.cancelled() {
 			return
 		}
-		if l.Line == 1 && strings.HasPrefix(l.text, "\ufeff") {
-			out.at(l.Claim, problemBOM, "the file begins with a byte order mark: no program takes the first line for one of %q", strings.TrimPrefix(l.Owner, "\ufeff"))
+		if owner, bom := strings.CutPrefix(l.Owner, "\ufeff"); bom {
+			out.at(l.Claim, problemBOM, "begins with a byte order mark: no program takes the line for one of %q", owner)
 		}
 		if l.Count > 0 {
 			s.checkRange(out, l.Claim, w)

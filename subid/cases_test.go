@@ -192,6 +192,11 @@ func TestCases(t *testing.T) {
 		assert.Equal(t, []string{"subuid:1 \ufeffalice", "subgid:1 \ufeffalice"}, where(list, "byte-order-mark"))
 		assert.Empty(t, where(list, subid.ProblemDanglingOwner))
 	})
+	t.Run("a byte order mark between two files that were joined", func(t *testing.T) {
+		list := problems(t, "bob:300000:65536\n\ufeffalice:100000:65536\n")
+		require.Len(t, list, 1)
+		assert.Equal(t, `f:2: byte-order-mark: begins with a byte order mark: no program takes the line for one of "alice"`, list[0].String())
+	})
 	t.Run("a problem prints no control characters", func(t *testing.T) {
 		for _, p := range problems(t, "al\x1b[2Jice:0:5\n") {
 			assert.NotContains(t, p.String(), "\x1b")

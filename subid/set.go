@@ -1,6 +1,7 @@
 package subid
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	var failed error
 	file := func(path string) *File {
 		data, err := readOptional(h, path)
-		failed = errors.Join(failed, err)
+		failed = cmp.Or(failed, err)
 		if info, err := h.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			s.note(ProblemSymlink, path, "a symbolic link: useradd, newuidmap and getsubids refuse to open it")
 		}
@@ -64,7 +65,7 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 	}
 	s.UID, s.GID = file(UIDFile), file(GIDFile)
 	defs, err := readDefs(h)
-	if err := errors.Join(failed, err); err != nil {
+	if err := cmp.Or(failed, err); err != nil {
 		return nil, err
 	}
 	s.uid, s.gid = windowOf(defs, "UID"), windowOf(defs, "GID")

@@ -193,7 +193,7 @@ func (m Map) ToContainer(host uint32) (id uint32, ok bool) {
 
 // A side holds the extents of a map in the order of their IDs on one side: for
 // the host's side, with ID and HostID exchanged. To find an ID it looks into one
-// of many slots of equal width, in which an extent or two begin as a rule. With
+// of many slots of equal width, in which usually an extent or two begin. With
 // 340 extents this is more than 15 times as fast as moby/sys/user; a binary
 // search of them all is 10 times as fast.
 type side struct {

@@ -19,7 +19,7 @@ func Do(a Attempt) Result {
 	case Traverse:
 		return open(a.Path, unix.O_RDONLY|unix.O_DIRECTORY)
 	case TempFile:
-		return openMode(a.Path, unix.O_WRONLY|unix.O_TMPFILE, 0o600)
+		return open(a.Path, unix.O_WRONLY|unix.O_TMPFILE)
 	case AccessWrite:
 		return result(unix.Faccessat(unix.AT_FDCWD, a.Path, unix.W_OK, unix.AT_EACCESS))
 	case Mknod:
@@ -45,11 +45,9 @@ func result(err error) Result {
 	return Result{Errno: errno}
 }
 
-func open(path string, flags int) Result { return openMode(path, flags, 0) }
-
-// openMode opens and closes. It never waits, as on a FIFO, and gets no terminal.
-func openMode(path string, flags int, mode uint32) Result {
-	fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
+// open opens and closes. It never waits, as on a FIFO, and gets no terminal.
+func open(path string, flags int) Result {
+	fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
 	if err == nil {
 		unix.Close(fd)
 	}
@@ -75,12 +73,12 @@ func mknod() Result {
 // for the file that CVE-2022-0492 wrote to.
 func releaseAgent(controllers string) Result {
 	dir, err := ownDir()
-	if err != nil {
-		return Result{Untried: "a directory to mount cgroups on cannot be made: " + err.Error()}
-	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
 	target := dir + "/cgroup"
-	if err := unix.Mkdir(target, 0o700); err != nil {
+	if err == nil {
+		defer unix.Unmount(dir, unix.MNT_DETACH)
+		err = unix.Mkdir(target, 0o700)
+	}
+	if err != nil {
 		return Result{Untried: "a directory to mount cgroups on cannot be made: " + err.Error()}
 	}
 	if err := unix.Mount("cgroup", target, "cgroup", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, controllers); err != nil {
