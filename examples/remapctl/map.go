@@ -162,12 +162,6 @@ func (e *env) translate(name string, m userns.Mapping, id *uint32) error {
 	return e.printed(nil, out)
 }
 
-type jsonDescription struct {
-	ID  uint32            `json:"id"`
-	UID []idspace.Meaning `json:"uid"`
-	GID []idspace.Meaning `json:"gid"`
-}
-
 // describe is map with an ID and without a target.
 func (e *env) describe(id uint32, from idspace.Sources, code error) error {
 	meanings := func(of idspace.IDs) []idspace.Meaning {
@@ -180,7 +174,7 @@ func (e *env) describe(id uint32, from idspace.Sources, code error) error {
 		}
 		return list
 	}
-	return e.printed(code, jsonDescription{id, meanings(idspace.Users), meanings(idspace.Groups)})
+	return e.printed(code, members{"id": id, "uid": meanings(idspace.Users), "gid": meanings(idspace.Groups)})
 }
 
 // draw is map without an ID.

@@ -30,17 +30,13 @@ func inside(m userns.Map, host uint32) *uint32 {
 	return nil
 }
 
-type jsonProcesses struct {
-	Processes []jsonProcess `json:"processes"`
-}
-
 func (e *env) ps(ctx context.Context, _ []string) error {
 	proc, err := e.host.Path("/proc")
 	if err != nil {
 		return err
 	}
 	daemon := e.engine(ctx)
-	out := jsonProcesses{[]jsonProcess{}}
+	list := []jsonProcess{}
 	var gaps []string
 	var seen userns.Coverage
 	for p, err := range (userns.FS{Root: proc}).Processes(ctx, userns.Options{Coverage: &seen}) {
@@ -48,12 +44,12 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 			gaps = append(gaps, err.Error())
 			continue
 		}
-		out.Processes = append(out.Processes, jsonProcess{p.PID, p.UID[1], p.GID[1], inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1]),
+		list = append(list, jsonProcess{p.PID, p.UID[1], p.GID[1], inside(p.Mapping.UID, p.UID[1]), inside(p.Mapping.GID, p.GID[1]),
 			p.ContainerID, daemon.NameOf(p.ContainerID), p.Command, p.UserNS})
 	}
-	slices.SortFunc(out.Processes, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
+	slices.SortFunc(list, func(a, b jsonProcess) int { return cmp.Compare(a.PID, b.PID) })
 	rows := [][]string{{"PID", "HOST", "IN", "CONTAINER", "COMMAND"}}
-	for _, p := range out.Processes {
+	for _, p := range list {
 		in := "-"
 		if p.UID != nil {
 			in = fmt.Sprint(*p.UID)
@@ -62,5 +58,5 @@ func (e *env) ps(ctx context.Context, _ []string) error {
 		rows = append(rows, []string{fmt.Sprint(p.PID), fmt.Sprint(p.HostUID), in, name, p.Command})
 	}
 	code := e.notSeen(append(gaps, seen.Gaps()...))
-	return errors.Join(e.table(rows), e.printed(code, out))
+	return errors.Join(e.table(rows), e.printed(code, members{"processes": list}))
 }

@@ -37,9 +37,9 @@ var printed = map[string]any{
 	"error":  errorForm{},
 	"enable": writeForm{}, "disable": writeForm{}, "undo": writeForm{}, "subid-add": writeForm{}, "subid-release": writeForm{},
 	"daemon-set": writeForm{}, "daemon-unset": writeForm{}, "bootargs-set": writeForm{}, "bootargs-remove": writeForm{},
-	"plan": planForm{}, "preflight": preflight.Forecast{}, "ps": jsonProcesses{}, "explain": explainForm{},
+	"plan": planForm{}, "preflight": preflight.Forecast{}, "ps": processesForm{}, "explain": explainForm{},
 	"verify": verify.Report{},
-	"map":    idspace.Space{}, "map-id": jsonDescription{}, "map-target": idspace.Translation{},
+	"map":    idspace.Space{}, "map-id": describeForm{}, "map-target": idspace.Translation{},
 	"subid-list": fleet.Export{}, "subid-audit": problemsForm{}, "subid-find": foundForm{}, "subid-owner": ownersForm{},
 	"daemon-get": daemonGetForm{}, "bootargs-show": bootargs.Report{}, "bootargs-check": bootargs.Sources{}, "bootargs-edit": lineForm{},
 	"undo-list": receiptsForm{}, "undo-forget": forgottenForm{}, "shift": shiftForm{}, "migrate": migrateForm{}, "progress": progressForm{}, "drill": drill.Report{},
@@ -181,6 +181,16 @@ func (m maker) doc(t *testing.T, typ reflect.Type, field string) string {
 }
 
 // The forms are of what no type has: see [members].
+type processesForm struct {
+	Processes []jsonProcess `json:"processes"`
+}
+
+type describeForm struct {
+	ID  uint32            `json:"id"`
+	UID []idspace.Meaning `json:"uid"`
+	GID []idspace.Meaning `json:"gid"`
+}
+
 type errorForm struct {
 	Error struct {
 		Text   string `json:"text"`
