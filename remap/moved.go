@@ -84,7 +84,7 @@ type Shift struct {
 }
 
 // PlanShift plans a job of the package shift that [Undo] takes back by its receipt.
-// Without ranges it is the last job of the directory.
+// Without ranges it is the last job of the directory, which has its receipt.
 func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to userns.Mapping, accept []string) (s Shift, err error) {
 	s.host = h
 	if s.Job, err = planJob(ctx, h, dir, "", from, to, accept...); err != nil {
@@ -100,7 +100,7 @@ func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to usern
 	}
 	name := filepath.Join("/", rel)
 	s.Plan = usernskit.Plan{Title: fmt.Sprintf("move the owners in %s from %s to %s", name, hostIDs(s.Job.From), hostIDs(s.Job.To)), Warnings: s.Job.Risks()}
-	if s.Job.State == shift.StateDone {
+	if s.Job.State == shift.StateDone || from.IsZero() {
 		return s, nil
 	}
 	before, list, err := readMoved(h)

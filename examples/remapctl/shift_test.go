@@ -192,9 +192,13 @@ func TestShiftIsInterrupted(t *testing.T) {
 	assert.Contains(t, run(2, "undo"), "nothing to undo")
 
 	_, _ = half(syscall.SIGKILL, func() {}, there...)
-	run(0, "shift", "/srv", "--resume")
+	assert.NotContains(t, run(0, "shift", "/srv", "--resume"), "receipt", "it has one")
 	assert.Equal(t, 1000, moved())
+	_, _ = half(syscall.SIGKILL, func() {}, "undo")
+	run(0, "shift", "/srv", "--resume") // which was the way back
+	assert.Zero(t, moved())
 	run(0, "undo")
+	assert.Contains(t, run(2, "undo"), "nothing to undo")
 	_, _ = half(syscall.SIGKILL, func() {}, there...)
 	run(0, "undo")
 	assert.Zero(t, moved())
