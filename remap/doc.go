@@ -16,6 +16,7 @@
 //
 // The dockerd that remaps has another store, in which the volumes of before are
 // not seen. [PlanMigrate] plans their copies, with the owners moved, and
-// [Migration.Run] makes them; the old volumes stay. [Undo] takes copies back, and
-// a migration with remapping off goes the other way.
+// [Migration.Run] makes them; the old volumes stay. A migration with remapping off
+// goes the other way. [PlanShift] plans to move the owners of other data in place.
+// Both have receipts, and [Undo] takes back what they did before the files.
 package remap

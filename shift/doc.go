@@ -19,8 +19,10 @@
 // of the old one through an idmapped mount; its tests ask the kernel.
 //
 // A file's own owner tells whether it is done. So a job that was killed at any
-// point goes on with [Resume], and a job that is done does nothing again. What an
-// owner cannot tell is in a journal, synced before the file is touched.
+// point goes on when it is planned again, and a job that is done does nothing
+// again. The way back, [Undo], is the job with the ranges swapped, and may begin
+// where the job was killed. What an owner cannot tell is in a journal, synced
+// before the file is touched.
 //
 // The tree may be hostile: everything is reached by descriptors below the
 // directory, no symbolic link is followed, no mount is entered, and each change
