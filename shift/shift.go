@@ -163,10 +163,8 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	if within(job.stateDir(), dir) {
 		return Job{}, fmt.Errorf("%w: the journal %s is in the tree", ErrRefused, job.stateDir())
 	}
-	if opt.Into == "" {
-		if job, err = job.after(); err != nil {
-			return Job{}, err
-		}
+	if job, err = job.after(); err != nil {
+		return Job{}, err
 	}
 	if job, err = job.look(ctx, 0); err == nil {
 		job.Report.Busy, err = busy(ctx, dir)
@@ -203,9 +201,9 @@ func (j Job) after() (Job, error) {
 	}
 	back := old.From.Equal(j.To) && old.To.Equal(j.From)
 	switch {
-	case err != nil:
+	case err != nil || old.State == StateDone && j.Options.Into != "":
 		return j, err
-	case back || old.State == StateRunning && old.From.Equal(j.From) && old.To.Equal(j.To):
+	case j.Options.Into == "" && (back || old.State == StateRunning && old.From.Equal(j.From) && old.To.Equal(j.To)):
 		j.Ended = old.Ended
 	case old.State == StateRunning:
 		return j, fmt.Errorf("%w: another job of %s, from %v to %v, is not finished", ErrRefused, j.Dir, old.From, old.To)

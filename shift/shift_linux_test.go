@@ -1015,6 +1015,11 @@ func TestAHalfDoneFileIsFoundByWhatItIs(t *testing.T) {
 	require.NoError(t, unix.Stat(path, &st))
 	require.Equal(t, uint32(100033), st.Uid)
 	require.Zero(t, st.Mode&unix.S_ISUID, "half done")
+	from, to := ranges(0, 100000)
+	into := opt
+	into.Into = dir + ".copy"
+	_, err = shift.Plan(t.Context(), dir, to, from, into)
+	require.ErrorIs(t, err, shift.ErrRefused, "a copy would be of what is half done")
 	require.NoError(t, os.Rename(path, away))
 	require.NoError(t, os.WriteFile(path, nil, 0o755))
 	_, err = shift.Resume(t.Context(), dir, opt, nil)
