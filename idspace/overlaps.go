@@ -85,7 +85,7 @@ func overlaps(intervals []Interval) []Overlap {
 	slices.SortStableFunc(holders, func(a, b holder) int { return order(a.Interval, b.Interval) })
 	list := []Overlap{}
 	var open []holder          // begun and not ended, in order
-	told := make(map[int]bool) // namespaces with one account named already
+	named := make(map[int]bool) // namespaces with one account named already
 	for _, b := range holders {
 		open = slices.DeleteFunc(open, func(a holder) bool { return end(a.Range) <= uint64(b.Start) })
 		partners := 0
@@ -93,11 +93,11 @@ func overlaps(intervals []Interval) []Overlap {
 			if partners == maxPartners {
 				break
 			}
-			if !clash(a.Interval, b.Interval) || a.Kind == KindLive && told[a.place] {
+			if !clash(a.Interval, b.Interval) || a.Kind == KindLive && named[a.place] {
 				continue
 			}
 			if a.Kind == KindLive { // it may have all other accounts too: one is enough
-				told[a.place] = true
+				named[a.place] = true
 			}
 			partners++
 			count := min(end(a.Range), end(b.Range)) - uint64(b.Start)

@@ -29,7 +29,7 @@ func main() {
 // who prints a line for each namespace that has the ID and for each process that
 // runs as it. It returns 1 where there is none, 3 where it may have missed some.
 func who(fs userns.FS, uid uint32) int {
-	found, seen, told := 1, userns.Coverage{}, map[string]bool{}
+	found, seen, shown := 1, userns.Coverage{}, map[string]bool{}
 	for p, err := range fs.Processes(context.Background(), userns.Options{Coverage: &seen}) {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "uidwho:", err)
@@ -40,8 +40,8 @@ func who(fs userns.FS, uid uint32) int {
 		if name == "" {
 			name = fmt.Sprintf("namespace %d", p.UserNS)
 		}
-		if mapped && !told[name] {
-			told[name], found = true, 0
+		if mapped && !shown[name] {
+			shown[name], found = true, 0
 			fmt.Printf("%d is user %d of %s (%s)\n", uid, inside, name, p.Mapping.UID)
 		}
 		if mapped && slices.Contains(p.UID[:], uid) {

@@ -185,7 +185,7 @@ func maxResident(s *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
-	return usage.Maxrss << 10
+	return int64(usage.Maxrss) << 10
 }
 
 // PlanNote runs "remapctl plan" on a tree whose two files have so many lines.
