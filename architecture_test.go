@@ -185,7 +185,7 @@ var surface = map[string]int{
 	"daemoncfg":               82,
 	"daemoncfg/dockerd":       42,
 	"daemoncfg/dockerd/store": 10,
-	"fleet":                   40,
+	"fleet":                   38,
 	"idspace":                 27,
 	"remap":                   38,
 	"shift":                   31,
