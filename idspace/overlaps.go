@@ -84,7 +84,7 @@ func overlaps(intervals []Interval) []Overlap {
 	}
 	slices.SortStableFunc(holders, func(a, b holder) int { return order(a.Interval, b.Interval) })
 	list := []Overlap{}
-	var open []holder          // begun and not ended, in order
+	var open []holder           // begun and not ended, in order
 	named := make(map[int]bool) // namespaces with one account named already
 	for _, b := range holders {
 		open = slices.DeleteFunc(open, func(a holder) bool { return end(a.Range) <= uint64(b.Start) })
