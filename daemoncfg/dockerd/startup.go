@@ -1,6 +1,7 @@
 package dockerd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -413,33 +414,28 @@ func (s *Startup) readRemains(h usernskit.Host) error {
 	for _, file := range users {
 		unsure("%s: the only dockerd that is started here is a user's own (rootless): it reads the daemon.json in that user's .config/docker, and cannot remap", file)
 	}
-	for file, config := range map[string]string{
-		"/var/packages/Docker":           "/var/packages/Docker/etc/dockerd.json",
-		"/var/packages/ContainerManager": "/var/packages/ContainerManager/etc/dockerd.json",
-	} {
-		if there, err := exists(h, file); err != nil {
-			return err
-		} else if there {
-			unsure("%s: a package of the system's maker starts dockerd, with a configuration of its own (%s)", file, config)
-		}
-	}
-	for _, file := range programs {
-		there, err := exists(h, file)
+	for _, r := range remains {
+		there, err := exists(h, r.file)
 		if err != nil {
 			return err
 		}
-		if there && len(s.Unsure) == 0 {
-			unsure("%s is here, and nothing is seen that starts it", file)
+		if there && (r.why != "" || len(s.Unsure) == 0) {
+			unsure("%s", r.file+cmp.Or(r.why, " is here, and nothing is seen that starts it"))
 		}
 	}
 	return nil
 }
 
-// programs are where a program that starts dockerd finds it.
-var programs = [...]string{
-	"/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/usr/local/sbin/dockerd",
-	"/bin/dockerd", "/sbin/dockerd", "/opt/bin/dockerd", "/usr/bin/dockerd-current", "/usr/bin/dockerd-ce",
-	"/usr/bin/dockerd-latest", "/run/current-system/sw/bin/dockerd", "/snap/bin/docker.dockerd",
+const ofNAS = ": a package of the system's maker starts dockerd, with a configuration of its own (etc/dockerd.json in it)"
+
+// remains are packages of a NAS, and where a program that starts dockerd finds
+// it.
+var remains = [...]struct{ file, why string }{
+	{"/var/packages/Docker", ofNAS}, {"/var/packages/ContainerManager", ofNAS},
+	{"/usr/bin/dockerd", ""}, {"/usr/sbin/dockerd", ""}, {"/usr/local/bin/dockerd", ""}, {"/usr/local/sbin/dockerd", ""},
+	{"/bin/dockerd", ""}, {"/sbin/dockerd", ""}, {"/opt/bin/dockerd", ""}, {"/usr/bin/dockerd-current", ""},
+	{"/usr/bin/dockerd-ce", ""}, {"/usr/bin/dockerd-latest", ""}, {"/run/current-system/sw/bin/dockerd", ""},
+	{"/snap/bin/docker.dockerd", ""},
 }
 
 // exists reports whether a file exists; an error means unknown.
