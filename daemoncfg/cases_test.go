@@ -54,6 +54,8 @@ func TestCheck(t *testing.T) {
 			[]string{"refused-word fatal /etc/default/docker:1"}},
 		{"a file that a flag names and that is missing", strings.Replace(ce, "-H fd://", "--config-file=/srv/d.json", 1), []string{"missing-file fatal /srv/d.json"}},
 		{"the containerd image store", ce + file(`{"userns-remap": "default", "features": {"containerd-snapshotter": true}}`), []string{"snapshotter fatal /etc/docker/daemon.json:1:42"}},
+		{"the containerd image store as a flag", strings.Replace(ce, "-H fd://", "--feature containerd-snapshotter", 1) + file(`{"userns-remap": "default"}`), []string{"snapshotter fatal " + unit + ":2"}},
+		{"rootless", ce + file(`{"userns-remap": "default", "rootless": true}`), []string{"rootless fatal /etc/docker/daemon.json:1"}},
 		{"a user that is not there", ce + file(`{"userns-remap": "nobody-here"}`), []string{"missing-account fatal /etc/docker/daemon.json:1"}},
 		{"root as a flag", strings.Replace(ce, "-H fd://", "--userns-remap=root", 1), []string{"fail-open note " + unit + ":2"}},
 	} {
@@ -79,6 +81,15 @@ func ids(list []usernskit.Warning) (ids []string) {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+func TestRootlessIsARisk(t *testing.T) {
+	plan, err := daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+ce+file(`{"rootless": true}`)))
+	require.NoError(t, err)
+	require.Equal(t, []string{"rootless!"}, ids(plan.Warnings))
+	plan, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+ce+file(`{"rootless": true, "userns-remap": "default"}`)))
+	require.NoError(t, err)
+	require.Equal(t, []string{"rootless"}, ids(plan.Warnings), "on already")
 }
 
 func TestPlanSaysWhatIsNotKnownOfTheStart(t *testing.T) {

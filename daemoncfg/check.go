@@ -148,6 +148,10 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 	if p := snapshotter(c.startup, c.doc); p.Err != nil {
 		c.add(p)
 	}
+	if c.startup.Rootless || isOn(c.startup, c.doc, "rootless") {
+		c.add(Problem{ID: RiskRootless, Level: LevelFatal, Pos: set.Pos,
+			Text: "dockerd is rootless here: it is in a user namespace already, and fails with userns-remap"})
+	}
 	look := accounts.New(h)
 	if err := set.Remap.check(ctx, look); err != nil {
 		level := LevelUnknown
@@ -215,27 +219,34 @@ func effective(doc *Document) (paths [][]string) {
 	return paths
 }
 
-// snapshotter is the problem with the containerd image store if configured.
-// Where it is only the default, dockerd 29 switches it off.
-func snapshotter(s dockerd.Startup, doc *Document) Problem {
-	const feature = "containerd-snapshotter"
-	p := Problem{ID: ProblemSnapshotter, Level: LevelFatal}
+const feature = "containerd-snapshotter"
+
+// ImageStore returns where the containerd image store is switched on, in doc or
+// by a flag of s.
+func ImageStore(s dockerd.Startup, doc *Document) (at usernskit.Pos, on bool) {
 	raw, _ := doc.Get("features", feature)
 	flag := slices.IndexFunc(s.Flags, func(f dockerd.Flag) bool {
 		return f.Name == "feature" && (f.Value == feature || f.Value == feature+"=true")
 	})
 	switch {
 	case string(raw) == "true":
-		p.Pos = doc.pos("features", feature)
+		return doc.pos("features", feature), true
 	case flag >= 0:
-		p.Pos = s.Flags[flag].Pos()
-	default:
+		return s.Flags[flag].Pos(), true
+	}
+	return usernskit.Pos{}, false
+}
+
+// snapshotter is the problem with the containerd image store if configured.
+// Where it is only the default, dockerd 29 switches it off.
+func snapshotter(s dockerd.Startup, doc *Document) Problem {
+	at, on := ImageStore(s, doc)
+	if !on {
 		return Problem{}
 	}
 	why := fmt.Errorf("%s is switched on here, and dockerd from 29.0 does not start with it and userns-remap; remove it, its images are not seen under userns-remap anyway: %w", feature, ErrSnapshotter)
-	p.Text = why.Error()
-	p.Err = &usernskit.FileError{File: p.Pos.File, Line: p.Pos.Line, Col: p.Pos.Col, Err: why}
-	return p
+	return Problem{ID: ProblemSnapshotter, Level: LevelFatal, Pos: at, Text: why.Error(),
+		Err: &usernskit.FileError{File: at.File, Line: at.Line, Col: at.Col, Err: why}}
 }
 
 // same reports whether two problems, before and after an edit, are the same.

@@ -28,7 +28,7 @@ type Document struct {
 // 29: what any of them refuses is a [*usernskit.FileError] that matches
 // [ErrInvalid] and names the versions. Refused beyond that are duplicate keys
 // (dockerd takes the last, most editors the first) and documents beyond
-// [MaxSize] or nested more than 64 deep.
+// 1 MiB or nested more than 64 deep.
 //
 // An empty file, white space and null are configurations without members.
 // dockerd 20.10 does not start with the first two: see [Document.Lint].
@@ -118,7 +118,7 @@ func (d *Document) Set(path []string, value json.RawMessage) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", d.name, err)
-	case len(next) > MaxSize:
+	case len(next) > maxSize:
 		return fmt.Errorf("%s: %w", d.name, refuse("the document would be larger than 1 MiB", ErrInvalid))
 	}
 	d.now = next
@@ -219,8 +219,8 @@ func gate(name, text string, parents int) error {
 // encoding refuses what is too large or not plain UTF-8.
 func encoding(name, text string) error {
 	switch {
-	case len(text) > MaxSize:
-		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), MaxSize)
+	case len(text) > maxSize:
+		return at(name, "", 0, "%d bytes, more than the %d that a daemon.json may have here (dockerd itself has no limit)", len(text), maxSize)
 	case strings.HasPrefix(text, "\xef\xbb\xbf"):
 		return at(name, text, 0, "the file starts with a byte order mark: dockerd before 23.0 does not start with it; save it as UTF-8 without one")
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):

@@ -9,7 +9,7 @@ import (
 // The errors come wrapped in one that says where and what to do.
 var (
 	// ErrInvalid: some dockerd from 20.10 to 29 does not start with this
-	// daemon.json, or it is beyond [MaxSize] or nested more than 64 deep, or two readers of
+	// daemon.json, or it is beyond 1 MiB or nested more than 64 deep, or two readers of
 	// JSON would read it differently. Every error of [Parse] matches it.
 	ErrInvalid = errors.New("daemon.json that dockerd does not read")
 	// ErrNotObject: a path leads through a value without members.
@@ -47,8 +47,8 @@ func refuse(text string, kinds ...error) error { return &refusal{text, kinds} }
 // Limits, the account of "default", and the IDs of the warnings of plans. What
 // [Check] finds has its [ProblemID] for an ID.
 const (
-	// MaxSize is how many bytes [Parse] takes. dockerd has no limit.
-	MaxSize = 1 << 20
+	// maxSize is how many bytes [Parse] takes. dockerd has no limit.
+	maxSize = 1 << 20
 
 	// Default is the user of a [Remap] that means [DockremapUser]: dockerd
 	// makes that account, and one range of IDs for it, where there is none.

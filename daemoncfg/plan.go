@@ -253,7 +253,7 @@ func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
 	before := Check(ctx, p.host, p.wasFrom, p.was, nil)
 	for _, q := range Check(ctx, p.host, p.startup, p.doc, nil) {
 		isNew := !slices.ContainsFunc(before, q.same)
-		risk := isNew && q.Level == LevelFatal && (q.ID == ProblemUnknownKey || q.ID == ProblemRemovedKey)
+		risk := isNew && q.Level == LevelFatal && slices.Contains([]ProblemID{ProblemUnknownKey, ProblemRemovedKey, RiskRootless}, q.ID)
 		if isNew && !risk && (q.Level != LevelNote || q.ID == ProblemFailOpen) && !plan.Empty() {
 			if q.Err != nil {
 				return q.Err
@@ -372,7 +372,7 @@ func managedBy(h usernskit.Host, doc *Document) (usernskit.Warning, bool) {
 	}
 	for _, file := range files {
 		data, err := h.ReadFile(file)
-		if err != nil || len(data) > MaxSize {
+		if err != nil || len(data) > maxSize {
 			continue
 		}
 		if file != doc.name {

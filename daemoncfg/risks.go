@@ -33,9 +33,6 @@ func risks(h usernskit.Host, s dockerd.Startup, doc *Document, from, to bool) ([
 	if !to {
 		return list, nil
 	}
-	if s.Rootless || isOn(s, doc, "rootless") {
-		list.risk(RiskRootless, "dockerd is rootless here: it is in a user namespace already, and fails with userns-remap")
-	}
 	if err := list.path(h, s.DataRoot); err != nil {
 		return nil, err
 	}

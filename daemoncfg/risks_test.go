@@ -42,7 +42,6 @@ func TestRisks(t *testing.T) {
 			[]string{"host-containers: web (privileged, network host), ns (pid host, ipc host) will need --userns=host"}},
 		{"a container that is stopped, and one that is fine", base + container("var/lib/docker", idA, "web", "false", `{"Privileged": true}`) + container("var/lib/docker", idB, "ok", "true", `{"NetworkMode": "bridge", "IpcMode": "private"}`), nil},
 		{"a container that asks for the host already", base + container("var/lib/docker", idA, "web", "true", `{"Privileged": true, "UsernsMode": "host"}`), nil},
-		{"rootless", config(`{"rootless": true}`), []string{"rootless: dockerd is rootless here"}},
 		{"aufs", config(`{"storage-driver": "aufs"}`), []string{"storage-driver: the storage driver is aufs"}},
 		{"overlay2", config(`{"storage-driver": "overlay2"}`), nil},
 		{"NFS", base + "-- proc/self/mountinfo --\n21 1 8:1 / / rw - ext4 /dev/sda1 rw\n22 21 0:30 / /var/lib/docker rw - nfs4 server:/d rw\n23 21 0:31 / /var/lib/dockerx rw - tmpfs x rw\n", []string{"data-root-nfs: /var/lib/docker is on nfs4"}},

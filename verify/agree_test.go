@@ -37,6 +37,8 @@ func TestPlanVerifyAndPreflightAgree(t *testing.T) {
 		{"the containerd image store", unit + conf(`{"userns-remap": "default", "features": {"containerd-snapshotter": true}}`), "containerd-snapshotter"},
 		{"the containerd image store by a flag", strings.Replace(unit, "-H fd://", "--feature=containerd-snapshotter", 1) + conf(`{"userns-remap": "default"}`), "containerd-snapshotter"},
 		{"a user to be made and nothing to make it", "-- etc/passwd --\nroot:x:0:0::/root:/bin/sh\n-- usr/bin/x --\n" + unit + conf(`{"userns-remap": "default"}`), "useradd"},
+		{"rootless as a key", unit + conf(`{"userns-remap": "default", "rootless": true}`), "rootless"},
+		{"a flag written with escapes", strings.Replace(unit, "-H fd://", `--userns\x2dremap=default`, 1) + conf(`{"userns-remap": "default"}`), "userns-remap"},
 		{"userns-remap in both places", strings.Replace(unit, "-H fd://", "--userns-remap=default", 1) + conf(`{"userns-remap": "default"}`), "userns-remap"},
 		{"a word that dockerd refuses", strings.Replace(unit, "-H fd://", "$DOCKER_OPTS fd://", 1) + conf(`{"userns-remap": "default"}`), "fd://"},
 	} {

@@ -166,15 +166,15 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	}
 	if f, ok := s.byName("config-file"); ok {
 		s.ConfigFile, s.ConfigFileGiven = path.Join("/", f.Value), true
+		if !path.IsAbs(f.Value) {
+			s.Unsure = append(s.Unsure, fmt.Sprintf("%s: %s is relative to the directory in which dockerd starts", f.Place(), f.Spelled))
+		}
 	}
 	if c.ConfigFile != "" {
 		s.ConfigFile, s.ConfigFileGiven = path.Join("/", c.ConfigFile), true
 		s.Unsure = nil // the caller has decided
 	}
-	if f, ok := s.byName("rootless"); ok && !f.Off() {
-		s.Rootless = true
-	}
-	s.readDataRoot(h)
+	s.readConfig(h)
 	s.readIgnored(h)
 	return s, nil
 }
@@ -342,29 +342,24 @@ func (s Startup) service() string {
 	return "docker"
 }
 
-// readDataRoot takes the data-root from the flags or from daemon.json, as
-// dockerd decodes it: the last of two equal keys wins. An unreadable
-// daemon.json is reported elsewhere.
-func (s *Startup) readDataRoot(h usernskit.Host) {
-	for _, key := range []string{"data-root", "graph"} {
-		if f, ok := s.Flag(key); ok && f.Value != "" {
-			s.DataRoot = f.Value
-			return
-		}
-	}
-	data, err := h.ReadFile(s.ConfigFile)
-	if err != nil {
-		return
-	}
+// readConfig takes the data-root and whether dockerd is rootless from the flags
+// or from daemon.json, as dockerd decodes it: the last of two equal keys wins.
+// An unreadable daemon.json is reported elsewhere.
+func (s *Startup) readConfig(h usernskit.Host) {
 	var doc map[string]any
-	if json.Unmarshal(data, &doc) != nil {
-		return
+	if data, err := h.ReadFile(s.ConfigFile); err == nil && json.Unmarshal(data, &doc) != nil {
+		doc = nil
 	}
 	for _, key := range []string{"graph", "data-root"} {
 		if dir, ok := doc[key].(string); ok && dir != "" {
 			s.DataRoot = dir
 		}
+		if f, ok := s.Flag(key); ok && f.Value != "" {
+			s.DataRoot = f.Value
+		}
 	}
+	f, ok := s.Flag("rootless")
+	s.Rootless = s.Rootless || doc["rootless"] == true || ok && !f.Off()
 }
 
 // readIgnored looks for flags in files that usually hold some and that are not

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -205,6 +206,7 @@ func (s *Startup) readService(h usernskit.Host, u unit) error {
 	}
 	start := starts[0]
 	s.Exec = start.value
+	s.readForeign(u.settings, start, vars)
 	words, sure := vars.commandLine(start)
 	place := fmt.Sprintf("%s:%d", start.file, start.line)
 	if wrapper, args, ok, err := scriptOf(h, words); err != nil {
@@ -297,23 +299,51 @@ func (s *Startup) readVariables(h usernskit.Host, list []setting) (variables, er
 		vars.assign(set)
 	}
 	for _, set := range inForce(list, "EnvironmentFile") {
-		file := strings.TrimPrefix(unspecify(set.value), "-")
+		file, optional := strings.CutPrefix(specifiers.Replace(set.value), "-")
 		data, err := h.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
-			if strings.ContainsAny(file, "*?[%") {
+			switch {
+			case strings.ContainsAny(file, "*?[%"):
 				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is a pattern", set.file, set.line, set.value))
+			case !optional:
+				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is missing, and systemd starts nothing without it", set.file, set.line, file))
 			}
-			continue // with the dash it may be missing; without, docker does not start
+			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		s.Files = append(s.Files, file)
-		for name, value := range readEnvironmentFile(file, string(data)) {
-			vars[name] = value
+		maps.Copy(vars, readEnvironmentFile(file, string(data)))
+	}
+	for _, set := range inForce(list, "UnsetEnvironment") {
+		for _, w := range splitWords(set.value, true) {
+			if name, value, given := strings.Cut(w, "="); !given || vars[name].text == value {
+				delete(vars, name)
+			}
 		}
 	}
 	return vars, nil
+}
+
+// readForeign notes what dockerd has from elsewhere than the files of the host,
+// and the line that starts it may need (systemd.exec(5)).
+func (s *Startup) readForeign(list []setting, start setting, vars variables) {
+	for _, set := range list {
+		place := fmt.Sprintf("%s:%d: ", set.file, set.line)
+		switch set.key {
+		case "RootDirectory", "RootImage", "BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "MountImages", "ExtensionImages":
+			if set.value != "" {
+				s.Unsure = append(s.Unsure, place+set.key+"= gives dockerd other files than those of the host")
+			}
+		case "PassEnvironment":
+			for _, name := range splitWords(set.value, true) {
+				if _, known := vars[name]; !known && strings.Contains(start.value, name) {
+					s.Unsure = append(s.Unsure, place+"what "+name+" is, systemd knows")
+				}
+			}
+		}
+	}
 }
 
 // userUnits are users' units of a rootless dockerd.

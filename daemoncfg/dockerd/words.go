@@ -1,6 +1,9 @@
 package dockerd
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // splitWords splits as systemd does (systemd.syntax(7), "Quoting"): at white
 // space, with "..." and '...' around words or parts of them, and with C escapes
@@ -17,11 +20,22 @@ func splitWords(s string, escapes bool) []string {
 		switch {
 		case c == '\\' && escapes && i+1 < len(s):
 			open = true
+			char, wide, rest, err := strconv.UnquoteChar(s[i:], 0)
 			i++
-			if n := strings.IndexByte(`abfnrtvs\"'`, s[i]); n >= 0 {
-				b.WriteByte("\a\b\f\n\r\t\v \\\"'"[n])
-			} else {
+			switch {
+			case s[i] == '"' || s[i] == '\'':
+				b.WriteByte(s[i])
+			case s[i] == 's':
+				b.WriteByte(' ')
+			case err != nil:
 				b.WriteString(s[i-1 : i+1])
+			case wide:
+				b.WriteRune(char)
+			default:
+				b.WriteByte(byte(char))
+			}
+			if err == nil {
+				i = len(s) - len(rest) - 1
 			}
 		case quote != 0 && c == quote:
 			quote = 0
@@ -125,31 +139,32 @@ type variables map[string]word
 func (v variables) assign(set setting) {
 	for _, w := range splitWords(set.value, true) {
 		if name, value, ok := strings.Cut(w, "="); ok {
-			v[name] = word{unspecify(value), origin{set.file, set.line, name}}
+			v[name] = word{specifiers.Replace(value), origin{set.file, set.line, name}}
 		}
 	}
 }
 
 // commandLine splits and expands an ExecStart= line. sure is false if it has a
-// specifier other than %%, or starts a shell.
+// specifier that is not known.
 func (v variables) commandLine(set setting) (words []word, sure bool) {
 	sure = true
 	here := origin{file: set.file, line: set.line}
-	literal := false
+	literal, named := false, false
 	for i, text := range splitWords(set.value, true) {
 		if i == 0 {
 			// '@' '-' ':' '+' '!' and '|' are for systemd; a colon means no variables.
 			prefix := text[:len(text)-len(strings.TrimLeft(text, "@-:+!|"))]
 			literal = strings.Contains(prefix, ":")
-			if strings.Contains(prefix, "@") {
-				sure = false // the next word is argv[0]
-			}
+			named = strings.Contains(prefix, "@")
 			text = text[len(prefix):]
 		}
-		if strings.Contains(strings.ReplaceAll(text, "%%", ""), "%") {
+		if named && i == 1 {
+			continue // it is argv[0]
+		}
+		if strings.Contains(specifiers.Replace(strings.ReplaceAll(text, "%%", "")), "%") {
 			sure = false
 		}
-		text = unspecify(text)
+		text = specifiers.Replace(text)
 		if literal || i == 0 {
 			words = append(words, word{text, here})
 			continue
@@ -192,7 +207,9 @@ func (v variables) expand(text string, here origin) []word {
 	return []word{{b.String(), from}}
 }
 
-func unspecify(s string) string { return strings.ReplaceAll(s, "%%", "%") }
+// specifiers are those with one meaning in each unit of the system, see
+// systemd.unit(5).
+var specifiers = strings.NewReplacer("%%", "%", "%E", "/etc", "%S", "/var/lib", "%C", "/var/cache", "%L", "/var/log", "%t", "/run")
 
 // isName reports whether s is a name that systemd and shells take for a
 // variable's.

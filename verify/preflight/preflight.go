@@ -189,7 +189,7 @@ func (p *preflight) daemon() {
 	}
 	for _, problem := range c.Problems {
 		switch {
-		case problem.ID == daemoncfg.ProblemSnapshotter:
+		case problem.ID == daemoncfg.ProblemSnapshotter, problem.ID == daemoncfg.RiskRootless: // said apart
 		case problem.Level == daemoncfg.LevelUnknown:
 			p.out.Unknown = append(p.out.Unknown, problem.String())
 		case problem.Level == daemoncfg.LevelFatal && !p.override:

@@ -133,16 +133,18 @@ func (c config) text(key string) (text string) {
 
 // Snapshotter returns what switches containerd's image store on, "" for nothing.
 func (c config) Snapshotter() string {
-	const feature = "containerd-snapshotter"
-	if c.Is("features", feature) {
+	doc := c.Doc
+	if doc == nil {
+		doc = &daemoncfg.Document{}
+	}
+	at, on := daemoncfg.ImageStore(c.Startup, doc)
+	switch {
+	case !on:
+		return ""
+	case at.File == c.File:
 		return c.File
 	}
-	for _, flag := range c.Startup.Flags {
-		if flag.Name == "feature" && (flag.Value == feature || flag.Value == feature+"=true") {
-			return flag.Place()
-		}
-	}
-	return ""
+	return at.String()
 }
 
 // listens returns where the daemon listens: on what its flags and its file say, or
