@@ -101,7 +101,10 @@ func overlaps(intervals []Interval) []Overlap {
 			}
 			partners++
 			count := min(end(a.Range), end(b.Range)) - uint64(b.Start)
-			list = append(list, Overlap{subid.Range{Start: b.Start, Count: uint32(count)}, []Interval{a.Interval, b.Interval}, [2]int{a.place, b.place}})
+			list = append(list, Overlap{
+				Range:   subid.Range{Start: b.Start, Count: uint32(count)},
+				Between: []Interval{a.Interval, b.Interval}, places: [2]int{a.place, b.place},
+			})
 		}
 		open = append(open, b)
 	}

@@ -23,7 +23,7 @@ import (
 // first process. A namespace whose maps were not written yet is left out.
 //
 // Gaps say what could not be seen; the sources hold the rest.
-func Read(ctx context.Context, h usernskit.Host, name func(containerID string) string) (from Sources, gaps []string, err error) {
+func Read(ctx context.Context, h usernskit.Host, name func(id string) string) (from Sources, gaps []string, err error) {
 	if from.Set, err = subid.Read(ctx, h); err != nil {
 		return Sources{}, nil, err
 	}
@@ -54,7 +54,7 @@ func Read(ctx context.Context, h usernskit.Host, name func(containerID string) s
 }
 
 // namespaces collects what processes run in, and the errors about them.
-func namespaces(processes iter.Seq2[userns.Process, error], name func(containerID string) string) (list []Namespace, unread []string) {
+func namespaces(processes iter.Seq2[userns.Process, error], name func(id string) string) (list []Namespace, unread []string) {
 	type key struct {
 		container string
 		userNS    uint64

@@ -119,7 +119,8 @@ func (d *svg) namespaces(list []*inside) float64 {
 		for _, e := range in.extents {
 			tall := max(svgLabel, 2.2*float64(bits.Len32(e.on.Count)))
 			d.text(d.inside-10, y+13, "end", "", d.extent(e))
-			d.rect(d.inside, y, svgBar, tall, e.on.class(), fmt.Sprintf("%s %s in %s", d.ids, span(e.id, e.on.Count), strings.Join(in.label, " ")))
+			title := fmt.Sprintf("%s %s in %s", d.ids, span(e.id, e.on.Count), strings.Join(in.label, " "))
+			d.rect(d.inside, y, svgBar, tall, e.on.class(), title)
 			d.ribbon(y, y+tall, e.on)
 			y += tall + 4
 		}

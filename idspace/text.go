@@ -222,7 +222,8 @@ func (d *drawing) legend(rows []row, most int) {
 var (
 	kindBars    = [...]string{"▓", "░", "▒", "█", "◆"}
 	kindColors  = [...]string{"36", "2", "33", "32", "35"} // SGR parameters of ECMA-48
-	asciiGlyphs = strings.NewReplacer("▓", "+", "░", ".", "▒", "=", "█", "#", "◆", "%", "┤", "|", "│", "|", gapAxis, ":", "✗", "x", "←", "<-")
+	asciiGlyphs = strings.NewReplacer("▓", "+", "░", ".", "▒", "=", "█", "#", "◆", "%",
+		"┤", "|", "│", "|", gapAxis, ":", "✗", "x", "←", "<-")
 )
 
 const (

@@ -44,7 +44,8 @@ func Translate(target string, m userns.Mapping, id *uint32) Translation {
 		for _, e := range m.Extents() {
 			s.Extents = append(s.Extents, Extent(e))
 			if id == nil {
-				t.Lines = append(t.Lines, fmt.Sprintf("%s %s in %s is %s on the host", of, ids(e.ID, e.Count), name, ids(e.HostID, e.Count)))
+				line := fmt.Sprintf("%s %s in %s is %s on the host", of, ids(e.ID, e.Count), name, ids(e.HostID, e.Count))
+				t.Lines = append(t.Lines, line)
 			}
 		}
 		if id == nil {
