@@ -83,12 +83,12 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 	if j, err = j.after(); err != nil {
 		return j, err
 	}
+	begun := j.State == StateRunning
 	list, err := j.openRecords()
 	if err != nil {
-		return j, err
+		return j, j.early(err)
 	}
 	defer list.Close()
-	begun := j.State == StateRunning
 	if !begun {
 		err = errors.Join(list.Truncate(0), list.Sync())
 	}
@@ -98,20 +98,28 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 		err = next.save()
 	}
 	if err != nil {
-		return j, err
+		return j, j.early(err)
 	}
 	if j, err = next.walk(ctx, root, begun, list, tell); err != nil {
-		return j, fmt.Errorf("%w: %w", ErrUnfinished, err)
+		return j, j.early(err)
 	}
 	if err := unix.Syncfs(locked); err != nil {
-		return j, fmt.Errorf("%w: syncfs %s: %w", ErrUnfinished, j.Dir, err)
+		return j, j.early(&os.PathError{Op: "syncfs", Path: j.Dir, Err: err})
 	}
 	next = j
 	next.State, next.Ended = StateDone, time.Now()
 	if err := next.save(); err != nil {
-		return j, fmt.Errorf("%w: %w", ErrUnfinished, err)
+		return j, j.early(err)
 	}
 	return next, nil
+}
+
+// early is the error of a job that ends early, also by one that goes on with it.
+func (j Job) early(err error) error {
+	if j.State == StateRunning {
+		return fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
+	return err
 }
 
 // walk goes through the tree until a look at all of it finds nothing left. What a
