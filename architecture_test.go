@@ -189,7 +189,7 @@ var surface = map[string]int{
 	"idspace":                 27,
 	"remap":                   38,
 	"shift":                   31,
-	"subid":                   70,
+	"subid":                   82,
 	"subid/reader":            24,
 	"userns":                  51,
 	"verify":                  32,

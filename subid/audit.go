@@ -16,14 +16,9 @@ import (
 )
 
 // A ProblemID names a kind of problem. It is stable: scripts match on it.
-//
-// Other kinds than the constants are "not-decimal", "too-large", "wraps",
-// "zero-count" and "byte-order-mark" for lines that programs read differently,
-// "formula-broken" and "mixed-mode" for deterministic ranges, "hidden-by-nis",
-// "name-and-uid-both", "kubelet-misaligned", "no-final-newline" and "limits".
 type ProblemID string
 
-// Kinds of problems, the most severe first: those of one line are in this
+// The kinds of problems, the most severe first: those of one line are in this
 // order.
 const (
 	ProblemRootMapped      ProblemID = "root-mapped"        // includes ID 0, the host's root
@@ -31,36 +26,36 @@ const (
 	ProblemHostsMeet       ProblemID = "hosts-meet"         // shares IDs with a line of another host
 	ProblemDuplicate       ProblemID = "duplicate"          // a copy of another line
 	ProblemLoginUserMapped ProblemID = "login-user-mapped"  // includes the ID of an account
-	problemNotDecimal      ProblemID = "not-decimal"        // a start or count that is not a plain decimal number
-	problemTooLarge        ProblemID = "too-large"          // a start or count beyond any ID
-	problemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID
-	problemZeroCount       ProblemID = "zero-count"         // a range of no IDs
-	problemBOM             ProblemID = "byte-order-mark"    // an owner begins with a byte order mark
+	ProblemNotDecimal      ProblemID = "not-decimal"        // a start or count that is not a plain decimal number
+	ProblemTooLarge        ProblemID = "too-large"          // a start or count beyond any ID
+	ProblemWraps           ProblemID = "wraps"              // runs past 4294967294, the last ID
+	ProblemZeroCount       ProblemID = "zero-count"         // a range of no IDs
+	ProblemBOM             ProblemID = "byte-order-mark"    // an owner begins with a byte order mark
 	ProblemReadersDiffer   ProblemID = "readers-differ"     // the line means different things to different programs
 	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without a look at the file
-	problemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
-	problemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
+	ProblemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
+	ProblemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
 	ProblemReserved        ProblemID = "reserved"           // see ReservedRanges
-	problemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
-	problemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
+	ProblemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
+	ProblemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
 	ProblemDanglingOwner   ProblemID = "dangling-owner"     // the account does not exist
 	ProblemCountBelow65536 ProblemID = "count-below-65536"  // too few for an image to have a user nobody
 	ProblemUIDGIDDiffer    ProblemID = "uid-gid-differ"     // not the same ranges in both files
-	problemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
-	problemNoFinalNewline  ProblemID = "no-final-newline"   // shadow-utils from 4.19 on refuses the file
+	ProblemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
+	ProblemNoFinalNewline  ProblemID = "no-final-newline"   // shadow-utils from 4.19 on refuses the file
 	ProblemSymlink         ProblemID = "symlink"            // shadow-utils refuses the file
 	ProblemNSSIgnored      ProblemID = "nss-ignored"        // nsswitch.conf names a source that dockerd does not ask
-	problemLimits          ProblemID = "limits"             // login.defs leaves no IDs to choose from
+	ProblemLimits          ProblemID = "limits"             // login.defs leaves no IDs to choose from
 	ProblemAccountsUnseen  ProblemID = "accounts-unseen"    // accounts that could not be listed or asked for
 	ProblemFindingsCut     ProblemID = "findings-cut"       // more findings of a kind than are kept
 )
 
 // bySeverity has all kinds in order.
 var bySeverity = []ProblemID{ProblemRootMapped, ProblemOverlap, ProblemHostsMeet, ProblemDuplicate, ProblemLoginUserMapped,
-	problemNotDecimal, problemTooLarge, problemWraps, problemZeroCount, problemBOM, ProblemReadersDiffer, ProblemSlot,
-	problemFormulaBroken, problemMixedMode, ProblemReserved, problemHiddenByNIS, problemNameAndUIDBoth, ProblemDanglingOwner,
-	ProblemCountBelow65536, ProblemUIDGIDDiffer, problemKubelet, problemNoFinalNewline, ProblemSymlink, ProblemNSSIgnored,
-	problemLimits, ProblemAccountsUnseen, ProblemFindingsCut}
+	ProblemNotDecimal, ProblemTooLarge, ProblemWraps, ProblemZeroCount, ProblemBOM, ProblemReadersDiffer, ProblemSlot,
+	ProblemFormulaBroken, ProblemMixedMode, ProblemReserved, ProblemHiddenByNIS, ProblemNameAndUIDBoth, ProblemDanglingOwner,
+	ProblemCountBelow65536, ProblemUIDGIDDiffer, ProblemKubelet, ProblemNoFinalNewline, ProblemSymlink, ProblemNSSIgnored,
+	ProblemLimits, ProblemAccountsUnseen, ProblemFindingsCut}
 
 // A Problem is a finding about a file.
 type Problem struct {
@@ -149,12 +144,12 @@ func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
 	for _, file := range s.files() {
 		s.checkLines(f, file)
 		if err := s.window(file).err; err != nil {
-			f.add(problemLimits, defsFile, 0, "", "%s", strings.TrimPrefix(err.Error(), defsFile+": "))
+			f.add(ProblemLimits, defsFile, 0, "", "%s", strings.TrimPrefix(err.Error(), defsFile+": "))
 		}
 	}
 	s.checkOwners(f)
 	if s.window(s.UID).deterministic != s.window(s.GID).deterministic {
-		f.add(problemMixedMode, defsFile, 0, "", "SUB_UID_DETERMINISTIC and SUB_GID_DETERMINISTIC differ: useradd gives different IDs in the two files")
+		f.add(ProblemMixedMode, defsFile, 0, "", "SUB_UID_DETERMINISTIC and SUB_GID_DETERMINISTIC differ: useradd gives different IDs in the two files")
 	}
 	return f.done()
 }
@@ -182,14 +177,14 @@ func (s *Set) checkLines(out *findings, f *File) {
 			return
 		}
 		if owner, bom := strings.CutPrefix(l.Owner, "\ufeff"); bom {
-			out.at(l.Claim, problemBOM, "begins with a byte order mark: no program takes the line for one of %q", owner)
+			out.at(l.Claim, ProblemBOM, "begins with a byte order mark: no program takes the line for one of %q", owner)
 		}
 		if l.Count > 0 {
 			s.checkRange(out, l.Claim, w)
 			all = append(all, l.claimed(0))
 			users.find(out, l, l.Claim)
 			if behindNIS > 0 {
-				out.at(l.Claim, problemHiddenByNIS, "follows the NIS entry of line %d: useradd does not see it and may give these IDs to another user", behindNIS)
+				out.at(l.Claim, ProblemHiddenByNIS, "follows the NIS entry of line %d: useradd does not see it and may give these IDs to another user", behindNIS)
 			}
 		} else if !comment(l.text) && strings.TrimSpace(l.text) != "" {
 			id, why := oddWhy(l)
@@ -209,7 +204,7 @@ func (s *Set) checkLines(out *findings, f *File) {
 		all = append(all, l.claimed(0))
 	}
 	if f.text != "" && !strings.HasSuffix(f.text, "\n") {
-		out.add(problemNoFinalNewline, f.name, strings.Count(f.text, "\n")+1, "",
+		out.add(ProblemNoFinalNewline, f.name, strings.Count(f.text, "\n")+1, "",
 			"no newline at the end of the file: shadow-utils from 4.19 on refuses the whole file")
 	}
 	overlaps(out, all, f)
@@ -240,7 +235,7 @@ func (s *Set) checkRange(out *findings, c Claim, w *window) {
 		out.at(c, ProblemCountBelow65536, "fewer than 65536 IDs (%d): ID 65534 (nobody) of an image cannot be mapped", c.Count)
 	}
 	if c.Owner == kubelet && (c.Start%minCount != 0 || c.Count%minCount != 0) {
-		out.at(c, problemKubelet, "the kubelet takes only a start and a count that are multiples of 65536, not %v", c.Range)
+		out.at(c, ProblemKubelet, "the kubelet takes only a start and a count that are multiples of 65536, not %v", c.Range)
 	}
 	if !w.deterministic {
 		return
@@ -249,7 +244,7 @@ func (s *Set) checkRange(out *findings, c Claim, w *window) {
 	if a, exists := s.user(c.Owner); exists {
 		uid = &a.ID
 		if slot, ok := w.slot(a.ID); ok && slot != c.Range {
-			out.at(c, problemFormulaBroken, "%s is not %v, which useradd gives to UID %d (%s, deterministic)",
+			out.at(c, ProblemFormulaBroken, "%s is not %v, which useradd gives to UID %d (%s, deterministic)",
 				named(c.Owner, c.Range), slot, a.ID, defsFile)
 		}
 	}
@@ -273,17 +268,17 @@ func oddWhy(l line) (id ProblemID, why string) {
 			return ProblemReadersDiffer, odd // a blank or "\r" at the end of the line
 		}
 		if strings.Trim(field, "0123456789") != "" || field == "" || len(field) > 1 && field[0] == '0' {
-			return problemNotDecimal, fmt.Sprintf("%s %q is not a plain decimal number", what, field)
+			return ProblemNotDecimal, fmt.Sprintf("%s %q is not a plain decimal number", what, field)
 		}
 		if n[i], _ = decimal(field); n[i] > maxID+1 {
-			return problemTooLarge, fmt.Sprintf("%s %s is larger than any ID", what, field)
+			return ProblemTooLarge, fmt.Sprintf("%s %s is larger than any ID", what, field)
 		}
 	}
 	switch {
 	case n[1] == 0:
-		return problemZeroCount, "a range of no IDs"
+		return ProblemZeroCount, "a range of no IDs"
 	case n[0]+n[1] > maxID+1:
-		return problemWraps, "runs past 4294967294, the last ID"
+		return ProblemWraps, "runs past 4294967294, the last ID"
 	}
 	return ProblemReadersDiffer, "follows a NUL byte, which joins it to the line before to shadow-utils"
 }
@@ -443,11 +438,11 @@ func (s *Set) checkOwners(out *findings) {
 				at(h, i, id, "%s", why)
 			}
 			if other := held[a.Name]; numbered && other != nil && other.first[i] > 0 {
-				at(h, i, problemNameAndUIDBoth, "%s is the UID of %s, whose name is on line %d: %v read this line only, %v both",
+				at(h, i, ProblemNameAndUIDBoth, "%s is the UID of %s, whose name is on line %d: %v read this line only, %v both",
 					h.owner, a.Name, other.first[i], reader.Dockerd27, reader.Dockerd)
 			}
 			if h.owner == kubelet && len(h.has[i]) > 1 {
-				at(h, i, problemKubelet, "the kubelet takes one range only, not %s", join(h.has[i]))
+				at(h, i, ProblemKubelet, "the kubelet takes one range only, not %s", join(h.has[i]))
 			}
 		}
 	}

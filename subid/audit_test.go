@@ -110,8 +110,8 @@ func TestProblemsBetweenLines(t *testing.T) {
 	list := problems(t, string(f.Bytes()))
 	assert.Equal(t, []string{"f:2 b", "f:3 c", "f:6 e"}, where(list, subid.ProblemOverlap), "f is a neighbour only")
 	assert.Equal(t, []string{"f:5 d"}, where(list, subid.ProblemDuplicate))
-	assert.Equal(t, []string{"f:10 g", "f:12 h"}, where(list, "hidden-by-nis"))
-	assert.Equal(t, []string{"f:12"}, where(list, "no-final-newline"))
+	assert.Equal(t, []string{"f:10 g", "f:12 h"}, where(list, subid.ProblemHiddenByNIS))
+	assert.Equal(t, []string{"f:12"}, where(list, subid.ProblemNoFinalNewline))
 	texts := "\n"
 	for _, p := range list {
 		texts += p.Text + "\n"
@@ -162,9 +162,9 @@ subid: sss
 	assert.Equal(t, []string{"subuid:0"}, where(list, subid.ProblemSymlink))
 	assert.Equal(t, []string{"subuid:2 ghost", "subuid:5 same", "subgid:2 ghost", "subgid:3 kubelet"}, where(list, subid.ProblemDanglingOwner))
 	assert.Equal(t, []string{"subuid:5 same", "subgid:1 alice"}, where(list, subid.ProblemLoginUserMapped))
-	assert.Equal(t, []string{"subuid:4 1001"}, where(list, "name-and-uid-both"))
+	assert.Equal(t, []string{"subuid:4 1001"}, where(list, subid.ProblemNameAndUIDBoth))
 	assert.Equal(t, []string{"subuid:2 ghost", "subuid:3 bob", "subuid:5 same", "subgid:3 kubelet"}, where(list, subid.ProblemUIDGIDDiffer))
-	assert.Equal(t, []string{"subgid:3 kubelet"}, where(list, "kubelet-misaligned"))
+	assert.Equal(t, []string{"subgid:3 kubelet"}, where(list, subid.ProblemKubelet))
 	assert.Equal(t, []string{"nsswitch.conf:0"}, where(list, subid.ProblemNSSIgnored))
 	assert.Equal(t, []string{"nsswitch.conf:0"}, where(list, subid.ProblemAccountsUnseen))
 	for _, p := range list {

@@ -56,9 +56,9 @@ func TestDeterministic(t *testing.T) {
 			"-- etc/subuid --\nalice:100000:65536\n1001:231072:65536\ndockremap:165536:65536\n-- etc/subgid --\n")
 		list, err := audit(t, h)
 		require.NoError(t, err)
-		assert.Equal(t, []string{"subuid:2 1001"}, where(list, "formula-broken"), "lines under the UID too")
+		assert.Equal(t, []string{"subuid:2 1001"}, where(list, subid.ProblemFormulaBroken), "lines under the UID too")
 		assert.Equal(t, []string{"subuid:2 1001", "subuid:3 dockremap"}, where(list, subid.ProblemSlot))
-		assert.Len(t, where(list, "mixed-mode"), 1)
+		assert.Len(t, where(list, subid.ProblemMixedMode), 1)
 	})
 }
 
@@ -168,7 +168,7 @@ func TestCases(t *testing.T) {
 		list, err := audit(t, h)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
-		assert.EqualValues(t, "limits", list[0].ID)
+		assert.Equal(t, subid.ProblemLimits, list[0].ID)
 		_, err = planRelease(t, h, "alice")
 		assert.NoError(t, err)
 		_, _, err = subid.Plan(t.Context(), h, docker())
@@ -189,7 +189,7 @@ func TestCases(t *testing.T) {
 	t.Run("a byte order mark is named", func(t *testing.T) {
 		list, err := audit(t, hosttest.Tree(t, accountFiles+"-- etc/subuid --\n\ufeffalice:100000:65536\n-- etc/subgid --\n\ufeffalice:100000:65536\n"))
 		require.NoError(t, err)
-		assert.Equal(t, []string{"subuid:1 \ufeffalice", "subgid:1 \ufeffalice"}, where(list, "byte-order-mark"))
+		assert.Equal(t, []string{"subuid:1 \ufeffalice", "subgid:1 \ufeffalice"}, where(list, subid.ProblemBOM))
 		assert.Empty(t, where(list, subid.ProblemDanglingOwner))
 	})
 	t.Run("a byte order mark between two files that were joined", func(t *testing.T) {

@@ -495,7 +495,7 @@ func (j *job) advise() {
 func (p *planner) adviseHost() {
 	for _, l := range p.refused {
 		if l.Line > 0 {
-			p.warn(usernskit.Warning{ID: string(ProblemReadersDiffer), Pos: usernskit.Pos{File: l.File, Line: l.Line}, Text: fmt.Sprintf(
+			p.warn(usernskit.Warning{ID: WarnFileRefused, Pos: usernskit.Pos{File: l.File, Line: l.Line}, Text: fmt.Sprintf(
 				"%q is not three fields: %v, podman and CRI-O refuse the whole file because of it", l.text, reader.Dockerd27)})
 		}
 	}

@@ -324,7 +324,7 @@ func TestPlanWarnsOfWhatStandsBesideIt(t *testing.T) {
 	h := hosttest.Tree(t, passwd+"-- etc/subuid -> /srv/subuid --\n-- srv/subuid --\n# x\n\nbad line\nworse\n-- etc/subgid --\nu:1:1\nno\n-- etc/nsswitch.conf --\npasswd: files [NOTFOUND=continue] sss # ldap\ngroup: files\nsubid: sss\n")
 	_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: "ghost"})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"accounts-unseen", "readers-differ", "readers-differ", "symlink", "nss-ignored", "accounts-unseen"}, warnings(plan))
+	assert.Equal(t, []string{"accounts-unseen", "file-refused", "file-refused", "symlink", "nss-ignored", "accounts-unseen"}, warnings(plan))
 	assert.Equal(t, `/etc/subuid:3: "bad line" is not three fields: dockerd 27 and earlier, podman and CRI-O refuse the whole file because of it`, plan.Warnings[1].String())
 	assert.Contains(t, plan.Warnings[2].String(), `/etc/subgid:2: "no" is not three fields`)
 	assert.Equal(t, `/etc/nsswitch.conf takes the passwd database from sss too: getent: not the running host: IDs of such accounts cannot be avoided`, plan.Warnings[5].Text)

@@ -79,7 +79,7 @@ func TestManyAllocateAtOnce(t *testing.T) {
 	for _, f := range []*subid.File{s.UID, s.GID} {
 		assert.True(t, strings.Contains(string(f.Bytes()), "# kept\n"), "the comment")
 		for _, p := range problems(t, string(f.Bytes())) {
-			assert.NotContains(t, []subid.ProblemID{subid.ProblemOverlap, subid.ProblemDuplicate, subid.ProblemReadersDiffer, "not-decimal"}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
+			assert.NotContains(t, []subid.ProblemID{subid.ProblemOverlap, subid.ProblemDuplicate, subid.ProblemReadersDiffer, subid.ProblemNotDecimal}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
 		}
 		has := map[string]int{}
 		for c := range f.Ranges() {
@@ -172,7 +172,7 @@ func apart(t *testing.T, root string, owners []string) {
 	found, err := s.Problems(t.Context())
 	require.NoError(t, err)
 	for _, p := range found {
-		assert.NotContains(t, []subid.ProblemID{subid.ProblemOverlap, subid.ProblemDuplicate, subid.ProblemSlot, "formula-broken", subid.ProblemUIDGIDDiffer}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
+		assert.NotContains(t, []subid.ProblemID{subid.ProblemOverlap, subid.ProblemDuplicate, subid.ProblemSlot, subid.ProblemFormulaBroken, subid.ProblemUIDGIDDiffer}, p.ID, "%s:%d: %s", p.File, p.Line, p.Text)
 	}
 	locks, err := filepath.Glob(root + "/etc/[a-z]*.lock*")
 	require.NoError(t, err)

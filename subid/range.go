@@ -14,9 +14,10 @@ const (
 
 	Dockremap = "dockremap"
 
-	WarnSmallRange = "small-range" // fewer IDs than an image needs; a risk
-	WarnNoAccount  = "no-account"  // the owner has no account
-	WarnReuse      = "reuse"       // files of a released range keep their owner
+	WarnSmallRange  = "small-range"  // fewer IDs than an image needs; a risk
+	WarnNoAccount   = "no-account"   // the owner has no account
+	WarnFileRefused = "file-refused" // strict readers refuse the whole file
+	WarnReuse       = "reuse"        // files of a released range keep their owner
 )
 
 // A Range is Count IDs from Start on. As a flag it is "100000:65536".

@@ -91,5 +91,5 @@ func TestUsermodGivesOneMore(t *testing.T) {
 	}
 	assert.EqualValues(t, 65537, have[0].Range.Count)
 	assert.Contains(t, found, ProblemOverlap)
-	assert.Contains(t, found, problemFormulaBroken)
+	assert.Contains(t, found, ProblemFormulaBroken)
 }
