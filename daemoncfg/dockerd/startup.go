@@ -409,6 +409,13 @@ func (s *Startup) readRemains(h usernskit.Host) error {
 	for _, file := range users {
 		unsure("%s: the only dockerd that is started here is a user's own (rootless): it reads the daemon.json in that user's .config/docker, and cannot remap", file)
 	}
+	templates, err := startedBy(h, unitDirs[:], "@.service")
+	if err != nil {
+		return err
+	}
+	for _, file := range templates {
+		unsure("%s: a template that starts a dockerd, and its instances are not read", file)
+	}
 	for _, r := range remains {
 		there, err := exists(h, r.file)
 		if err != nil {

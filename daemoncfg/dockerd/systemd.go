@@ -69,6 +69,12 @@ func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 		if !u.ask(ctx, h) && !found {
 			continue
 		}
+		if len(u.files) > 0 {
+			target, err := h.Path(u.files[0])
+			if base := path.Base(target); err == nil && base != name && slices.Contains(names, base) {
+				continue // an alias of that one
+			}
+		}
 		if err := u.load(h); err != nil {
 			return nil, err
 		}
@@ -356,6 +362,11 @@ func userUnits(h usernskit.Host) ([]string, error) {
 	for _, home := range homes {
 		dirs = append(dirs, path.Join("/home", home, ".config/systemd/user"))
 	}
+	return startedBy(h, dirs, ".service")
+}
+
+// startedBy are the units in some directories that name dockerd.
+func startedBy(h usernskit.Host, dirs []string, suffix string) ([]string, error) {
 	var found []string
 	for _, dir := range dirs {
 		names, err := list(h, dir)
@@ -367,7 +378,7 @@ func userUnits(h usernskit.Host) ([]string, error) {
 		}
 		for _, name := range names {
 			data, err := h.ReadFile(path.Join(dir, name))
-			if err == nil && strings.HasSuffix(name, ".service") && strings.Contains(string(data), "dockerd") {
+			if err == nil && strings.HasSuffix(name, suffix) && strings.Contains(string(data), "dockerd") {
 				found = append(found, path.Join(dir, name))
 			}
 		}
@@ -406,6 +417,7 @@ func readUnit(file, text string) []setting {
 			list = append(list, setting{strings.TrimSpace(key), strings.TrimSpace(value), file, first})
 		}
 	}
+	text = strings.TrimPrefix(text, "\ufeff")
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSuffix(line, "\r")
 		start := strings.TrimLeft(line, " \t")
