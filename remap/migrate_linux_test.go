@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/shift"
@@ -34,8 +35,23 @@ func TestMain(m *testing.M) {
 }
 
 func do(ctx context.Context, h usernskit.Host, what string) error {
-	if what == "undo" {
-		return remap.Undo(ctx, h, "", nil, nil, nil)
+	switch what {
+	case "undo":
+		return remap.Undo(ctx, h, "", nil, []string{shift.RiskInUse}, nil)
+	case "shift":
+		to, _, err := remap.Mapping(ctx, h, dockerd.Choice{}).Get()
+		if err != nil {
+			return err
+		}
+		from, err := shift.Identity(to)
+		if err != nil {
+			return err
+		}
+		s, err := remap.PlanShift(ctx, h, "/"+plainData, from, to, []string{shift.RiskInUse})
+		if err == nil {
+			_, _, err = s.Run(ctx, nil)
+		}
+		return err
 	}
 	m, err := remap.PlanMigrate(ctx, h, remap.Migrate{})
 	if err == nil {
@@ -379,6 +395,54 @@ func TestAMigrationThatIsKilledIsDoneByTheNext(t *testing.T) {
 				if whole {
 					break
 				}
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+	require.Greater(t, kills, 10)
+}
+
+// A shift or its undo that is killed before any of these calls is taken back by
+// undo, and gone on with by the next shift.
+func TestAShiftThatIsKilledIsTakenBack(t *testing.T) {
+	hosttest.Need(t, "strace")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	owned := func(h usernskit.Host) (list []string) {
+		for _, name := range []string{"sub", "sub/file", ""} {
+			var st unix.Stat_t
+			require.NoError(t, unix.Stat(filepath.Join(h.Root, plainData, name), &st))
+			list = append(list, fmt.Sprintf("%o %d:%d", st.Mode, st.Uid, st.Gid))
+		}
+		return list
+	}
+	kills := 0
+	for _, verb := range []string{"shift", "undo"} {
+		for _, call := range []string{"renameat", "renameat2", "fsync", "fchownat", "fchmodat", "syncfs"} {
+			for n := 1; ; n += 3 {
+				h := volumes(t)
+				old := owned(h)
+				require.NoError(t, do(t.Context(), h, "shift"))
+				moved := owned(h)
+				require.NotEqual(t, old, moved)
+				if verb == "shift" {
+					require.NoError(t, do(t.Context(), h, "undo"))
+					require.Equal(t, old, owned(h))
+				}
+				whole := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, n),
+					self, "migrate-test-child", verb, h.Root).Run() == nil
+				for range 2 { // the first may take back what was cut off of the list, and the second the rest
+					if err := do(t.Context(), h, "undo"); err != nil {
+						require.ErrorIs(t, err, usernskit.ErrNoReceipt, "%s %s %d", verb, call, n)
+					}
+				}
+				require.Equal(t, old, owned(h), "%s %s %d", verb, call, n)
+				require.NoError(t, do(t.Context(), h, "shift"))
+				require.Equal(t, moved, owned(h), "%s %s %d", verb, call, n)
+				if whole {
+					break
+				}
+				kills++
 			}
 		}
 	}
