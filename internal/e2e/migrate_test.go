@@ -58,7 +58,7 @@ func TestAVolumeComesAlongAndBack(t *testing.T) {
 
 	// While a container uses it, and with names that nothing has.
 	_, stderr, _ := s.run("migrate", "--yes")
-	assert.Contains(t, stderr, "volume data is in use by container")
+	assert.Contains(t, stderr, "in-use: volume data: "+old+" is in use by container")
 	assert.Contains(t, stderr, "--accept-risk in-use")
 	_, stderr, _ = s.run("migrate", "--yes", "nowhere")
 	assert.Contains(t, stderr, "there is no volume of this name")
@@ -107,7 +107,7 @@ func TestAVolumeComesAlongAndBack(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(store, "volumes/empty"))
 	_, stderr, code := s.run("undo", "--yes")
 	assert.Equal(t, 2, code)
-	assert.Contains(t, stderr, "volume data is not as it was copied")
+	assert.Contains(t, stderr, "volume data was written to since it was copied")
 	assert.DirExists(t, copied)
 	s.must(0, "undo", "--yes", "--accept-risk", "volume-changed")
 	assert.NoDirExists(t, filepath.Join(store, "volumes/data"))
