@@ -240,7 +240,20 @@ type forgottenForm struct {
 }
 
 type receiptsForm struct {
-	Receipts []jsonReceipt `json:"receipts"`
+	Receipts []receiptForm `json:"receipts"`
+}
+
+type receiptFileForm struct {
+	Path  string          `json:"path"`
+	Holds usernskit.State `json:"holds"`
+}
+
+type receiptForm struct {
+	ID    string            `json:"id"`
+	Time  time.Time         `json:"time"`
+	Title string            `json:"title"`
+	State usernskit.State   `json:"state"`
+	Files []receiptFileForm `json:"files"`
 }
 
 type explainForm struct {

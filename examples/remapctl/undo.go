@@ -147,34 +147,21 @@ func (e *env) reportUnfinished() {
 	}
 }
 
-type jsonReceiptFile struct {
-	Path  string          `json:"path"`
-	Holds usernskit.State `json:"holds"`
-}
-
-type jsonReceipt struct {
-	ID    string            `json:"id"`
-	Time  time.Time         `json:"time"`
-	Title string            `json:"title"`
-	State usernskit.State   `json:"state"`
-	Files []jsonReceiptFile `json:"files"`
-}
-
 // listReceipts is undo --list.
 func (e *env) listReceipts() error {
 	receipts, err := e.host.Receipts()
 	if err != nil {
 		return err
 	}
-	out := []jsonReceipt{}
+	out := []members{}
 	for _, r := range receipts {
 		e.text("%s  %s  %-8s  %s", r.ID, when(r.Time), r.State, r.Title)
-		item := jsonReceipt{r.ID, r.Time, r.Title, r.State, []jsonReceiptFile{}}
+		files := []members{}
 		for _, c := range r.Changes {
 			e.text("     %s: %s", c.Path, holdsText(r.Files[c.Path], r.State))
-			item.Files = append(item.Files, jsonReceiptFile{c.Path, r.Files[c.Path]})
+			files = append(files, members{"path": c.Path, "holds": r.Files[c.Path]})
 		}
-		out = append(out, item)
+		out = append(out, members{"id": r.ID, "time": r.Time, "title": r.Title, "state": r.State, "files": files})
 	}
 	return e.printed(nil, members{"receipts": out})
 }
