@@ -312,7 +312,7 @@ func (p *planner) onLabels(ops []op) error {
 		if arch := p.arch(p.edit.Arch); adds && s.append == nil && conf.global == nil && arch != "amd64" && arch != "386" {
 			name, pos := s.where()
 			return &usernskit.FileError{File: pos.File, Line: pos.Line,
-				Err: fmt.Errorf("%s%w: it has no append line, which would replace the bootargs of U-Boot's environment: write one with the whole command line", name, ErrUnsupported)}
+				Err: fmt.Errorf("%s%w: without an append line U-Boot takes the bootargs of its environment, and with one nothing else: write one that has the whole command line", name, ErrUnsupported)}
 		}
 	}
 	after, err := conf.edit(p.Read, ops, chosen, p.fits)
