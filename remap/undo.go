@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -182,8 +183,9 @@ func (c copied) back(ctx context.Context, s *step) error {
 	return nil
 }
 
-// removeLeft removes what a kill left of a copy that was out of its place already:
-// before it was looked at once more, and after.
+// removeLeft removes what a kill left of a copy: one that was not in its place yet,
+// which no container has seen, and one that was out of it already, before it was
+// looked at once more and after.
 func (c copied) removeLeft(ctx context.Context) error {
 	dir := path.Join(c.To, undoneDir)
 	entries, err := c.host.ReadDir(dir)
@@ -201,5 +203,9 @@ func (c copied) removeLeft(ctx context.Context) error {
 			}
 		}
 	}
-	return c.removeDiscarded(c.To)
+	stage, err := c.host.Path(c.staged(c.name()))
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(stage), c.sweep(), c.removeDiscarded(c.To))
 }
