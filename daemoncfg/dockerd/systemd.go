@@ -342,6 +342,12 @@ func (s *Startup) readForeign(list []setting, start setting, vars variables) {
 			if set.value != "" {
 				s.Unsure = append(s.Unsure, place+set.key+"= gives dockerd other files than those of the host")
 			}
+		case "Environment":
+			for _, w := range splitWords(set.value, true) {
+				if name, _, _ := strings.Cut(w, "="); open(w) && vars[name].from.line == set.line && strings.Contains(start.value, name) {
+					s.Unsure = append(s.Unsure, place+"what "+name+" is depends on a specifier")
+				}
+			}
 		case "PassEnvironment":
 			for _, name := range splitWords(set.value, true) {
 				if _, known := vars[name]; !known && strings.Contains(start.value, name) {

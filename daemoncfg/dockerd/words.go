@@ -161,9 +161,7 @@ func (v variables) commandLine(set setting) (words []word, sure bool) {
 		if named && i == 1 {
 			continue // it is argv[0]
 		}
-		if strings.Contains(specifiers.Replace(strings.ReplaceAll(text, "%%", "")), "%") {
-			sure = false
-		}
+		sure = sure && !open(text)
 		text = specifiers.Replace(text)
 		if literal || i == 0 {
 			words = append(words, word{text, here})
@@ -210,6 +208,11 @@ func (v variables) expand(text string, here origin) []word {
 // specifiers are those with one meaning in each unit of the system, see
 // systemd.unit(5).
 var specifiers = strings.NewReplacer("%%", "%", "%E", "/etc", "%S", "/var/lib", "%C", "/var/cache", "%L", "/var/log", "%t", "/run")
+
+// open reports whether a text has other specifiers.
+func open(text string) bool {
+	return strings.Contains(specifiers.Replace(strings.ReplaceAll(text, "%%", "")), "%")
+}
 
 // isName reports whether s is a name that systemd and shells take for a
 // variable's.
