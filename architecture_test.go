@@ -187,7 +187,7 @@ var surface = map[string]int{
 	"daemoncfg/dockerd/store": 10,
 	"fleet":                   38,
 	"idspace":                 27,
-	"remap":                   38,
+	"remap":                   37,
 	"shift":                   31,
 	"subid":                   82,
 	"subid/reader":            24,
