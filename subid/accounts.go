@@ -31,8 +31,8 @@ func (s *Set) readAccounts(ctx context.Context, l *known.Lookup) error {
 	for _, a := range s.users {
 		listed[a.Name], listed[strconv.FormatUint(uint64(a.ID), 10)] = true, true
 	}
-	// Sources that list everything are asked by name only for a few owners:
-	// 65,000 take getent 15 s.
+	// If the sources list every account, only 1000 other owners are looked up:
+	// getent needs 15 s for 65,000.
 	most := math.MaxInt
 	if gap == nil && l.Lists(known.Passwd) {
 		most = 1000
@@ -76,7 +76,7 @@ func (s *Set) find(ctx context.Context, owners ...string) (failed error) {
 	return cmp.Or(ctx.Err(), failed)
 }
 
-// whyOpen is why an owner's existence is unknown, or nil.
+// whyOpen returns why an owner's existence is unknown, or nil.
 func (s *Set) whyOpen(owner string) error { return cmp.Or(s.open[owner], s.noPasswd) }
 
 // user finds the account that an owner field means: a number is a UID first,
@@ -93,8 +93,8 @@ func (s *Set) user(owner string) (known.Account, bool) {
 	return s.users[i], true
 }
 
-// owner returns the account of the lines under a name: they are under its name
-// or its UID.
+// owner returns the account that an owner field means: its lines may be under
+// the name or the UID.
 func (s *Set) owner(name string, uid *uint32) (o reader.Owner, exists bool) {
 	o = reader.Owner{Name: name, UID: uid}
 	a, exists := s.user(name)
@@ -109,7 +109,8 @@ func (s *Set) owner(name string, uid *uint32) (o reader.Owner, exists bool) {
 	return o, exists
 }
 
-// numbered is why a line under a UID may belong to any account.
+// numbered returns why it is not known which account a line under a UID belongs
+// to, or nil.
 func (s *Set) numbered(f *File) error {
 	if len(s.open) == 0 && s.noPasswd == nil {
 		return nil
@@ -126,8 +127,8 @@ func (s *Set) numbered(f *File) error {
 	return nil
 }
 
-// meetsAccount refuses the ID of an account in both files, and that of a group
-// in subgid.
+// meetsAccount refuses a range with the UID of an account in subuid, or with
+// the GID of an account or group in subgid.
 func (s *Set) meetsAccount(f *File, owner string, r Range) error {
 	for _, a := range s.users {
 		id := a.ID
@@ -155,8 +156,8 @@ func accountError(kind string, a known.Account, owner string, r Range, id uint32
 		"%s overlaps %d, the ID of %s", named(owner, r), id, whose)
 }
 
-// missing is what is wrong with an owner that is not a listed account: it does
-// not exist, or that is unknown. An empty ID means neither.
+// missing returns what is wrong with an owner that is not a listed account: it
+// does not exist, or whether it exists is unknown. An empty ID means neither.
 func (s *Set) missing(owner string) (id ProblemID, why string) {
 	open := s.whyOpen(owner)
 	switch {
@@ -167,7 +168,7 @@ func (s *Set) missing(owner string) (id ProblemID, why string) {
 	case s.open[owner] != nil:
 		return ProblemAccountsUnseen, fmt.Sprintf("whether the account %s exists is not known: %v", owner, open)
 	}
-	return "", "" // the accounts of the host could not be read, which a note says
+	return "", "" // the accounts of the host could not be read: a note says so
 }
 
 // noAccount describes the consequences of an owner without an account.

@@ -32,14 +32,14 @@ const (
 	ProblemZeroCount       ProblemID = "zero-count"         // a range of no IDs
 	ProblemBOM             ProblemID = "byte-order-mark"    // an owner begins with a byte order mark
 	ProblemReadersDiffer   ProblemID = "readers-differ"     // the line means different things to different programs
-	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without a look at the file
+	ProblemSlot            ProblemID = "deterministic-slot" // has IDs that useradd gives to another UID without reading the file
 	ProblemFormulaBroken   ProblemID = "formula-broken"     // not useradd's range for this UID
 	ProblemMixedMode       ProblemID = "mixed-mode"         // deterministic in one file only
 	ProblemReserved        ProblemID = "reserved"           // see ReservedRanges
 	ProblemHiddenByNIS     ProblemID = "hidden-by-nis"      // after a "+" or "-" line, where useradd does not look
 	ProblemNameAndUIDBoth  ProblemID = "name-and-uid-both"  // lines under the name and lines under the UID of one account
 	ProblemDanglingOwner   ProblemID = "dangling-owner"     // the account does not exist
-	ProblemCountBelow65536 ProblemID = "count-below-65536"  // too few for an image to have a user nobody
+	ProblemCountBelow65536 ProblemID = "count-below-65536"  // too few IDs to map ID 65534 (nobody) of an image
 	ProblemUIDGIDDiffer    ProblemID = "uid-gid-differ"     // not the same ranges in both files
 	ProblemKubelet         ProblemID = "kubelet-misaligned" // not what the kubelet demands of its range
 	ProblemNoFinalNewline  ProblemID = "no-final-newline"   // shadow-utils from 4.19 on refuses the file
@@ -135,7 +135,7 @@ func (f *findings) done() ([]Problem, error) {
 
 // Problems checks both files, and compares them with each other, the accounts,
 // the limits and nsswitch.conf. It sorts by file and line, and keeps 1000 of a
-// kind for each file; "findings-cut" has the number of the others.
+// kind for each file; "findings-cut" has the number of the rest.
 func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
 	f := &findings{ctx: ctx, count: map[kind]int{}}
 	for _, n := range s.notes {
@@ -154,8 +154,8 @@ func (s *Set) Problems(ctx context.Context) ([]Problem, error) {
 	return f.done()
 }
 
-// A claimed is what a program finds on a line of one of several files; there
-// may be millions.
+// A claimed is a range that a program finds on a line of one of several files.
+// It is small, since there may be millions.
 type claimed struct {
 	Range
 	file, line, at uint32 // at is where the line starts in the text
@@ -210,7 +210,7 @@ func (s *Set) checkLines(out *findings, f *File) {
 	overlaps(out, all, f)
 }
 
-// explained is a line that is explained when it is printed.
+// explained is a line whose explanation is made only when it is printed.
 type explained string
 
 func (e explained) String() string { return reader.Explain(string(e)) }
@@ -283,10 +283,10 @@ func oddWhy(l line) (id ProblemID, why string) {
 	return ProblemReadersDiffer, "follows a NUL byte, which joins it to the line before to shadow-utils"
 }
 
-// holders are the accounts whose IDs a file must not include, by ID.
+// holders are the accounts whose IDs a file must not include, sorted by ID.
 type holders struct {
 	list []known.Account
-	done int // the line for which one was found
+	done int // the last line that was reported
 }
 
 func (s *Set) holders(f *File) *holders {
@@ -301,8 +301,8 @@ func (s *Set) holders(f *File) *holders {
 	return &holders{list: list}
 }
 
-// find adds a problem for the accounts in a range that a program finds on a
-// line, one for each line.
+// find reports the accounts in a range that a program finds on a line, once for
+// each line.
 func (h *holders) find(out *findings, l line, c Claim) {
 	byID := func(a known.Account, id uint64) int { return cmp.Compare(uint64(a.ID), id) }
 	first, _ := slices.BinarySearchFunc(h.list, uint64(max(c.Start, 1)), byID)
@@ -318,15 +318,16 @@ func (h *holders) find(out *findings, l line, c Claim) {
 	out.at(l.Claim, ProblemLoginUserMapped, "%s includes ID %d, that of %s%s", named(c.Owner, c.Range), a.ID, a.Name, more)
 }
 
-// overlaps finds the lines with IDs of other lines: in one file, or in those of
-// several hosts. Of two such lines the one that starts later, or is further
-// down, is reported, once for each file, and the other is named.
+// overlaps finds the lines that share IDs: in one file, or in those of several
+// hosts. Of two such lines it reports the one that starts later, or is further
+// down, once for each file, and names the other.
 func overlaps(out *findings, all []claimed, files ...*File) {
 	slices.SortFunc(all, func(a, b claimed) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	})
-	// The top of a file reaches furthest so far. If it is on the same line as
-	// c, an earlier line with an ID of c overlaps the top too, and was found.
+	// The top of a file is the range that reaches furthest so far. If it is on
+	// the same line as c, an earlier line that overlaps c overlaps the top too,
+	// and was found.
 	tops := make([]claimed, len(files))
 	found := map[[3]uint32]bool{}
 	for _, c := range all {

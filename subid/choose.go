@@ -35,8 +35,8 @@ func (s *spans) insert(r Range) {
 	*s = slices.Insert(*s, at, span{r.Start, uint32(r.end() - 1)})
 }
 
-// holes returns what is free of both sorted lists between first and last, both
-// included, in order.
+// holes yields the ranges from first to last that are in neither sorted list,
+// in order.
 func (s spans) holes(more spans, first, last uint32) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
 		low := uint64(first)
@@ -59,8 +59,8 @@ func (s spans) holes(more spans, first, last uint32) iter.Seq[Range] {
 	}
 }
 
-// choose returns the lowest or the highest range of the policy that is not in
-// either sorted list, or else the largest hole.
+// choose returns the lowest or the highest range that fits the policy and is in
+// neither sorted list. If there is none, it returns the largest hole and false.
 func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
 	var largest Range
 	for hole := range s.holes(more, p.Min, p.Max) {
@@ -87,15 +87,14 @@ func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
 	return largest, false
 }
 
-// taken returns the IDs that may not be given in either file, sorted: all that
-// any program reads there, and the accounts. Commented ranges are avoided too.
-// Reserved ranges are not included, nor those of owners for which leave is
-// true.
+// taken returns the IDs in use, sorted: those that any program reads in either
+// file, those of commented lines, accounts and groups. It leaves out owners for
+// which leave is true. Reserved ranges are not included.
 func (s *Set) taken(leave func(owner string) bool) spans {
 	var t spans
 	for _, f := range s.files() {
 		if f != s.UID && f.text == s.UID.text {
-			continue // as where all ranges are pairs
+			continue // the same lines again
 		}
 		for l := range f.allClaims() {
 			if leave == nil || !leave(l.Owner) {
@@ -112,10 +111,9 @@ func (s *Set) taken(leave func(owner string) bool) spans {
 	return t.sort()
 }
 
-// offLimits returns what a policy does not choose besides what is taken,
-// sorted: reserved IDs, with or without the soft ones, what is to be avoided,
-// and the IDs that shadow-utils gives to UIDs without reading the file: to all
-// possible ones, or to those of accounts.
+// offLimits returns the IDs that a policy excludes although they are not taken,
+// sorted: reserved IDs (soft ones only if soft is true), Policy.Avoid, and the
+// slots of all possible UIDs or, if all is false, of the accounts.
 func (s *Set) offLimits(p Policy, soft, all bool) (list spans) {
 	for _, x := range reservedTable {
 		if soft || !x.Soft {
@@ -142,7 +140,7 @@ func (s *Set) offLimits(p Policy, soft, all bool) (list spans) {
 // choose finds the lowest range that is free in both files. It uses soft
 // reserved IDs only if nothing else is free, or if the administrator's limits
 // start in them. If the slots of all UIDs leave nothing, it takes the highest
-// range that is not in the slot of an account, since UIDs are given from below.
+// range that is not in the slot of an account, since UIDs are assigned upwards.
 func (s *Set) choose(taken spans, p Policy, owner string) (Range, []usernskit.Warning, error) {
 	var largest Range
 	for _, used := range []bool{false, true} { // also in slots of unused UIDs
@@ -171,7 +169,7 @@ func (s *Set) choose(taken spans, p Policy, owner string) (Range, []usernskit.Wa
 }
 
 // rangeWarnings returns the warnings about a range: systemd might use it, or it
-// is in the slots of other UIDs.
+// overlaps the slots of other UIDs.
 func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range) (list []usernskit.Warning) {
 	for _, x := range reservedTable {
 		if x.Soft && x.Overlaps(r) && !softAt(p.Min) {
@@ -215,8 +213,8 @@ func checkReserved(owner string, r Range, at Claim) error {
 }
 
 // Free returns how many IDs are free in both files within the policy, and the
-// largest range of them. Reserved IDs do not count, and soft ones only where
-// the policy starts in them; nor do slots of UIDs.
+// largest free range. Reserved IDs do not count, except soft ones if the policy
+// starts in them; nor do the IDs that useradd computes from a UID.
 func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
 	if p, err = s.resolve(p); err != nil {
 		return 0, Range{}, err
@@ -230,11 +228,11 @@ func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
 	return total, largest, nil
 }
 
-// Within returns a range inside what an owner has in both files, so that an
-// owner of many IDs can hand them on: one that is free of other lines, accounts
-// and Policy.Avoid. The caller keeps those handed on before and avoids them;
-// the files do not change. The request's owner is ignored, and a Start is
-// checked.
+// Within returns a part of the ranges that an owner has in both files, for an
+// owner that hands its IDs on. The part does not overlap other owners' lines,
+// accounts or Policy.Avoid. The files do not change: the caller records the
+// parts and passes them in Policy.Avoid. The request's owner is ignored; if its
+// Start is set, the part starts there. [ErrExhausted] means that none is free.
 func (s *Set) Within(owner string, want Request) (Range, error) {
 	o, _ := s.owner(owner, nil)
 	var off spans

@@ -12,14 +12,14 @@ import (
 // defsFile is where shadow-utils keeps the limits; see login.defs(5).
 const defsFile = "/etc/login.defs"
 
-// A window is the part of login.defs that is about one of the two files.
+// A window holds the limits of login.defs for one of the two files.
 type window struct {
 	min, max, count uint64
 	err             error // why nothing can be chosen
 
 	// Shadow-utils from 4.20 on can give the UID u the range at
-	// min + (u - firstUID) * count, without a look at the file, as long as it
-	// ends before max. The slots are those of firstUID to lastUID.
+	// min + (u - firstUID) * count without reading the file, if it does not run
+	// past max. Such a range of a UID from firstUID to lastUID is a slot.
 	deterministic     bool
 	wraps             bool // and starts over at min after max
 	firstUID, lastUID uint64
@@ -29,8 +29,8 @@ type window struct {
 var shadowWindow = window{min: 100000, max: 600100000, count: 65536, firstUID: 1000, lastUID: 60000}
 
 // parseDefs reads the keys of login.defs as shadow-utils does: the last one
-// wins, and a value may be in quotes. A comment has a key that starts with "#";
-// comments after a value do not exist.
+// wins, and a value may be in quotes. A comment line gives a key that starts
+// with "#"; a "#" after a value does not start a comment.
 func parseDefs(texts ...string) map[string]string {
 	keys := map[string]string{}
 	for _, text := range texts {
@@ -73,7 +73,7 @@ func windowOf(keys map[string]string, kind string) *window {
 }
 
 // slot returns the range that shadow-utils gives a UID without reading the
-// file, if it does.
+// file, if any.
 func (w *window) slot(uid uint32) (r Range, ok bool) {
 	u := uint64(uid)
 	if !w.deterministic || w.count == 0 || w.min > w.max || u < w.firstUID || u > w.lastUID {
@@ -99,24 +99,24 @@ func (w *window) slots() Range {
 	return Range{uint32(w.min), uint32(n * w.count)}
 }
 
-// uidOf returns the lowest UID whose slot has an ID.
+// uidOf returns the lowest UID whose slot contains id.
 func (w *window) uidOf(id uint32) uint64 {
 	return w.firstUID + (uint64(id)-w.min)/w.count
 }
 
-// A Policy limits where ranges are taken from. The zero Policy is the host's:
+// A Policy limits which ranges may be chosen. The zero Policy is the host's:
 // SUB_UID_MIN, SUB_UID_MAX and SUB_UID_COUNT of login.defs(5) and the same for
-// groups, and where they are not set the defaults of shadow-utils.
+// groups. Those that are not set have the defaults of shadow-utils.
 type Policy struct {
 	Min, Max uint32  // the first and last ID that may be chosen; 0: the host's
 	Count    uint32  // IDs in a range; 0: the host's, but at least 65536
 	Align    uint32  // ranges start at a multiple; 0 or 1: anywhere
-	Avoid    []Range // taken too, as the maps of running containers are
+	Avoid    []Range // not to be used, such as the maps of running containers
 }
 
 // resolve completes the policy with the host's limits. A range for both files
 // lies in the windows of both. The error is why nothing can be chosen; the
-// policy is then still good for ranges that are not chosen.
+// returned policy still serves a request that names its Start.
 func (s *Set) resolve(p Policy) (_ Policy, failed error) {
 	low, high, count := uint64(0), uint64(maxID), uint64(65536)
 	for _, f := range s.files() {

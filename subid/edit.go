@@ -6,19 +6,19 @@ import (
 	"github.com/usernskit/usernskit/subid/reader"
 )
 
-// Add gives a range to an owner on a new line: at the end, or before the first
-// NIS line ("+" or "-"), since useradd does not see what follows one. An owner
-// with a line after it gets the new one at the end, since dockerd puts ranges
-// into a container in the order of the lines.
+// Add gives a range to an owner on a new line: at the end, or before an NIS
+// line ("+" or "-"), since useradd does not see what follows one. The new line
+// is always after those of the owner, since dockerd puts ranges into a
+// container in the order of the lines.
 //
-// Every byte before and after stays. The new line ends in "\n" also where
-// others end in "\r\n", because shadow-utils ignores those; a last line without
-// a newline gets one, for the same reason. If the same line exists, nothing is
+// Every byte before and after stays. The new line ends in "\n" even if others
+// end in "\r\n", because shadow-utils ignores those; a last line without a
+// newline gets one, for the same reason. If the same line exists, nothing is
 // added.
 //
-// A range that overlaps another line, as any program reads it, is [ErrOverlap]
-// and names that line. A NUL byte on the line before is [ErrUnsafeLine]: to
-// shadow-utils the next line continues it.
+// If the range overlaps another line as any program reads it, the error is
+// [ErrOverlap] and names that line. If the line before has a NUL byte, it is
+// [ErrUnsafeLine]: to shadow-utils the next line continues that one.
 func (f *File) Add(owner string, r Range) error {
 	if err := checkOwner(owner); err != nil {
 		return err
@@ -37,8 +37,8 @@ func (f *File) Add(owner string, r Range) error {
 	return f.insert(Claim{Owner: owner, Range: r})
 }
 
-// insert writes a line for each claim. Where NIS lines come first, owners that
-// have lines after them get theirs at the end.
+// insert writes a line for each claim: before the first NIS line that no line
+// of these owners follows, or else at the end.
 func (f *File) insert(list ...Claim) error {
 	var lines strings.Builder
 	owners := map[string]bool{}
@@ -74,7 +74,7 @@ func (f *File) insert(list ...Claim) error {
 	return nil
 }
 
-// meets returns the first claim with an ID of r.
+// meets returns the first claim that overlaps r.
 func (f *File) meets(r Range) (have Claim, ok bool) {
 	for l := range f.claims() {
 		if l.Overlaps(r) {
@@ -128,7 +128,7 @@ func (f *File) Remove(owner string, r Range) error {
 }
 
 // release removes every line that any program reads as o's, under the name or
-// the UID, and returns their number. Every other byte stays.
+// the UID, and returns how many. Every other byte stays.
 func (f *File) release(o reader.Owner) int {
 	released := 0
 	f.rewrite(func(l line) (string, bool) {

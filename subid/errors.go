@@ -26,7 +26,7 @@ var (
 	// ErrHasRange: the owner already has another range than the one asked for.
 	ErrHasRange = errors.New("already has a range")
 	// ErrInvalid: an owner that the file cannot hold or that was requested
-	// twice, or a range of no IDs, misaligned ones, or some past 4294967294.
+	// twice, or a range that is empty, misaligned or runs past 4294967294.
 	ErrInvalid = errors.New("not valid")
 )
 
@@ -36,7 +36,7 @@ type ConflictError struct {
 	Owner string // who asked
 	Want  Range  // what was asked for, if anything
 	Have  Claim  // what exists, and where; what is not known is zero
-	Why   string // the whole in words
+	Why   string // the message without the place
 }
 
 // Error returns "/etc/subuid:2: dockremap:100000:65536 overlaps alice:110000:1000".
@@ -55,7 +55,7 @@ func overlapError(owner string, want Range, have Claim) error {
 	return conflict(ErrOverlap, owner, want, have, "%s overlaps %s", named(owner, want), named(have.Owner, have.Range))
 }
 
-// unsafe is the error about a line of the owner that programs differ about.
+// unsafe returns the error for a line that programs read differently.
 func (l line) unsafe() error {
 	return conflict(ErrUnsafeLine, l.Owner, Range{}, l.Claim,
 		"readers differ about %q: %s; write it in plain decimal, or remove it", l.text, reader.Explain(l.text))

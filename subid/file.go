@@ -26,7 +26,7 @@ type Claim struct {
 }
 
 // Parse accepts any bytes; [Set.Problems] finds what is wrong with them. Nil
-// data is a file that does not exist. The name is for errors and is never
+// data means that the file does not exist. The name is for errors and is never
 // opened.
 func Parse(name string, data []byte) *File {
 	return &File{name: name, text: string(data), absent: data == nil}
@@ -43,7 +43,7 @@ func (f *File) Bytes() []byte {
 
 // Ranges yields the lines that every program reads alike: owner, start and
 // count in plain decimal, at least one ID, none past 4294967294. [Set.Problems]
-// has the others.
+// reports the others.
 func (f *File) Ranges() iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		for l := range f.lines() {
@@ -200,8 +200,8 @@ func (f *File) joined() iter.Seq[line] {
 	}
 }
 
-// between is the range of the IDs from first to last, without (uid_t)-1 where
-// all 2^32 are meant.
+// between returns the range from first to last. A Count cannot hold 2^32, so
+// that the range of all IDs lacks the last one, (uid_t)-1.
 func between(first, last uint32) Range {
 	return Range{first, uint32(min(uint64(last)-uint64(first)+1, math.MaxUint32))}
 }
@@ -248,10 +248,10 @@ func decimal(s string) (n uint64, end int) {
 	return n, end
 }
 
-// plainOwner reports whether s is the same owner to all programs: blanks at the
-// ends are trimmed by some only, '#' starts a comment for some and '+' or '-'
-// an NIS entry for others, a C string ends at NUL, and "01000" is the UID 1000
-// to shadow-utils from 4.20 on.
+// plainOwner reports whether s is the same owner to all programs. Only some of
+// them trim blanks at the ends, start a comment with '#' or an NIS entry with
+// '+' or '-'. A C string ends at NUL, and to shadow-utils from 4.20 on "01000"
+// is the UID 1000.
 func plainOwner(s string) bool {
 	if s == "" || s[0] == '#' || s[0] == '+' || s[0] == '-' || strings.IndexByte(s, 0) >= 0 {
 		return false

@@ -63,18 +63,19 @@ type Grant struct {
 	// UID and GID are the ranges of the container's root and the IDs after it:
 	// the first of several.
 	UID, GID Range
-	// UIDExisting and GIDExisting: the range is in the file already.
+	// UIDExisting and GIDExisting report whether the file had the range before.
 	UIDExisting, GIDExisting bool
 }
 
 // Plan plans the same range of IDs for an owner in both files.
 //
 // An owner keeps ranges that all programs read alike and no other owner has; if
-// they are in one file, the other gets the same. Otherwise it gets the lowest
-// range that does not overlap a line of either file as any program reads it, an
-// account or group, reserved IDs, the slot of a UID, or what the policy avoids.
+// only one file has them, the other gets the same. Otherwise the owner gets the
+// lowest range that does not overlap a line of either file as any program reads
+// it, an account or group, reserved IDs, a range that useradd computes from a
+// UID, or Policy.Avoid.
 //
-// A request that cannot be met is a [*ConflictError].
+// If a request cannot be met, the error is a [*ConflictError].
 func Plan(ctx context.Context, h usernskit.Host, want Request) (Grant, usernskit.Plan, error) {
 	list, plan, err := PlanAll(ctx, h, want)
 	if err != nil {
@@ -84,7 +85,7 @@ func Plan(ctx context.Context, h usernskit.Host, want Request) (Grant, usernskit
 }
 
 // PlanAll is [Plan] for many owners: both files are read once and written once,
-// and either all of the requests are met or none is.
+// and either all requests are met or none.
 func PlanAll(ctx context.Context, h usernskit.Host, want ...Request) ([]Grant, usernskit.Plan, error) {
 	s, err := Read(ctx, h)
 	if err != nil {
@@ -93,7 +94,7 @@ func PlanAll(ctx context.Context, h usernskit.Host, want ...Request) ([]Grant, u
 	return s.Plan(ctx, want...)
 }
 
-// Plan is [PlanAll] for files that were read.
+// Plan is [PlanAll] for a set that was read.
 func (s *Set) Plan(ctx context.Context, want ...Request) ([]Grant, usernskit.Plan, error) {
 	p, err := s.planner(ctx, want)
 	if err != nil {
@@ -142,10 +143,10 @@ type planner struct {
 
 	taken   spans // of both files; computed on first use
 	pending [2][]Claim
-	refused [2]line // that make strict readers refuse a file
+	refused [2]line // the first line for which strict readers refuse the file
 }
 
-// A job is one request being met.
+// A job is one request and its result.
 type job struct {
 	*planner
 	want   Request
@@ -154,7 +155,7 @@ type job struct {
 	noLimits error
 	grant    Grant
 	owner    reader.Owner
-	exists   bool       // the account does
+	exists   bool       // whether the account exists
 	own      [2][]Claim // what the owner has
 }
 
@@ -177,7 +178,7 @@ func (s *Set) planner(ctx context.Context, want []Request) (*planner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	keys := map[string]int{} // of the owner fields, to jobs
+	keys := map[string]int{} // the index in jobs of each owner field
 	for _, w := range want {
 		j, err := p.job(w)
 		if err != nil {
@@ -329,8 +330,8 @@ func (j *job) run() error {
 	return nil
 }
 
-// usable refuses lines of an owner that overlap another owner's, an account's
-// or reserved IDs.
+// usable refuses lines of an owner that overlap other lines, accounts or
+// reserved IDs, or of which only some are under the UID.
 func (j *job) usable(f *File, own []Claim) error {
 	for i, c := range own {
 		// dockerd 27 reads what is under the UID only, dockerd 28 both.
@@ -364,7 +365,7 @@ func (j *job) usable(f *File, own []Claim) error {
 	return nil
 }
 
-// fit refuses existing lines that differ from the request.
+// fit refuses existing lines that do not satisfy the request.
 func (j *job) fit(have []Claim) error {
 	if len(have) == 0 {
 		return nil
@@ -401,7 +402,8 @@ func ranges(list []Claim) []Range {
 	return out
 }
 
-// free returns nil if a range is free in these files, else who has some of it.
+// free returns nil if a range is free in these files, or an error that names
+// who has some of it.
 func (j *job) free(r Range, files ...int) error {
 	owner, s := j.want.Owner, j.set
 	if err := checkReserved(owner, r, Claim{}); err != nil {
@@ -463,7 +465,7 @@ func (j *job) fresh() (r Range, err error) {
 	return r, err
 }
 
-// slot is the range that useradd gives to the owner's UID, if it does.
+// slot returns the range that useradd computes from the owner's UID, if any.
 func (j *job) slot() (Range, bool) {
 	if j.owner.UID == nil || j.want.Policy.Min != 0 || j.want.Policy.Max != 0 {
 		return Range{}, false
@@ -508,7 +510,7 @@ func (p *planner) adviseHost() {
 	}
 }
 
-// write plans the missing lines.
+// write adds the missing lines to the plan.
 func (p *planner) write() error {
 	for i, f := range p.files {
 		if len(p.pending[i]) == 0 {
@@ -523,14 +525,14 @@ func (p *planner) write() error {
 	return nil
 }
 
-// change is that of a file as it was read.
+// change returns the change of a file from one version to another.
 func change(before, after *File) usernskit.Change {
 	return usernskit.Change{Path: before.name, Before: before.Bytes(), After: after.Bytes(), Mode: 0o644, Shadow: true}
 }
 
 // PlanRelease plans to remove all lines of an owner from the two files, under
-// the name and the UID, including lines that programs read differently. Without
-// any, the plan is empty.
+// the name and the UID, including lines that programs read differently. If
+// there are none, the plan is empty.
 //
 // The plan warns that files of the range keep their IDs, and belong to its next
 // owner.

@@ -53,8 +53,8 @@ func (r Range) String() string {
 	return strconv.FormatUint(uint64(r.Start), 10) + ":" + strconv.FormatUint(uint64(r.Count), 10)
 }
 
-// Set takes the form of [Range.String], in plain decimal only, as all programs
-// read it.
+// Set sets r from the form of [Range.String], in plain decimal only, for
+// package flag. "0:0" is the empty range. An error is [ErrInvalid].
 func (r *Range) Set(text string) error {
 	start, count, _ := strings.Cut(text, ":")
 	n, end := decimal(start)
@@ -91,14 +91,14 @@ func join(list []Range) string {
 	return strings.Join(words, ", ")
 }
 
-// A Reserved range has a meaning. IDs are not allocated from it, or from a soft
-// one only if nothing else is free.
+// A Reserved range has a fixed use. Its IDs are not allocated; those of a soft
+// one are, but only if nothing else is free.
 type Reserved struct {
 	Range
 	Name string `json:"name"` // whose they are
 	// Soft marks the IDs from which systemd-nspawn picks container ranges: it
-	// checks the accounts, but not subuid. Most of the window of shadow-utils
-	// is in there.
+	// checks the accounts, but not subuid. Most of the default window of
+	// shadow-utils is among them.
 	Soft bool `json:"soft"`
 }
 
@@ -123,7 +123,7 @@ var reservedTable = [...]Reserved{
 	{Range{2147483648, 2147483647}, "IDs from 2^31 on, which programs with signed numbers get wrong", false},
 }
 
-// softAt reports whether an ID is a soft reserved one.
+// softAt reports whether an ID is in a soft reserved range.
 func softAt(id uint32) bool {
 	for _, x := range reservedTable {
 		if x.Soft && x.Contains(id) {

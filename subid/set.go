@@ -21,16 +21,16 @@ const nsswitchFile = "/etc/nsswitch.conf"
 //
 // Set{UID: Parse(UIDFile, uid), GID: Parse(GIDFile, gid)} is a host with only
 // the two files: its limits are the defaults of shadow-utils, and accounts are
-// not avoided. The zero Set is one without the files.
+// not avoided. The zero Set is a host without the files.
 type Set struct {
 	UID, GID *File // /etc/subuid and /etc/subgid
 
-	// The accounts of a host; without one there are none, and every name may be
-	// an owner.
+	// The accounts of the host. Without a lookup there are none, and every name
+	// may be an owner.
 	lookup        *known.Lookup
 	users, groups []known.Account  // the listed ones, and owners that were looked up
-	open          map[string]error // owners whose existence is unknown
-	noPasswd      error            // why, for all owners that are not listed
+	open          map[string]error // why the existence of an owner is unknown
+	noPasswd      error            // the same for all owners that are not listed
 
 	uid, gid *window   // of login.defs; nil: the defaults
 	notes    []Problem // about the host: symbolic links, nsswitch.conf, unseen accounts
@@ -85,7 +85,7 @@ func (s *Set) note(id ProblemID, file, text string) {
 	s.notes = append(s.notes, Problem{ID: id, File: file, Text: text})
 }
 
-// unseen notes why there may be accounts that are not listed, if at all.
+// unseen notes why accounts may be missing from the list, unless why is nil.
 func (s *Set) unseen(why error) {
 	if why == nil {
 		return
@@ -109,8 +109,8 @@ func readOptional(h usernskit.Host, path string) ([]byte, error) {
 	return data, err
 }
 
-// readDefs reads login.defs where distributions keep it: the vendor's if /etc
-// has none, and login.defs.d on top.
+// readDefs reads /etc/login.defs, or the vendor's in /usr/etc if there is none,
+// and then the files of login.defs.d, which override it.
 func readDefs(h usernskit.Host) (map[string]string, error) {
 	base, err := readOptional(h, defsFile)
 	if base == nil && err == nil {
@@ -138,9 +138,9 @@ func readDefs(h usernskit.Host) (map[string]string, error) {
 }
 
 // Owners returns who holds an ID: all lines with it as any program reads them,
-// then accounts and groups with that ID, as UID or GID. An account that the
-// host does not list is looked up by number; an error means that this is
-// unknown.
+// then the accounts with that UID and the groups with that GID. An account that
+// the host does not list is looked up by UID; an error means that it is not
+// known whether there is one. The list is valid even then.
 func (s *Set) Owners(ctx context.Context, id uint32) ([]Claim, error) {
 	err := s.find(ctx, strconv.FormatUint(uint64(id), 10))
 	list := s.claimsOf(func(c Claim) bool { return c.Contains(id) })
@@ -182,8 +182,8 @@ func (f *File) held() []Claim {
 	return list
 }
 
-// Held returns what an owner holds in the two files, by name or UID: if the
-// account exists, either finds the lines of both.
+// Held returns what an owner, a name or a UID, holds in the two files. If the
+// account exists, either finds the lines under both.
 func (s *Set) Held(owner string) []Claim {
 	o, _ := s.owner(owner, nil)
 	return s.claimsOf(func(c Claim) bool { return o.Is(c.Owner) })

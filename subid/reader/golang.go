@@ -33,7 +33,7 @@ func readDockerd(text string, o Owner) (list []Reading, bad refusal) {
 }
 
 // dockerdEntry reads one line as that parser does, without its allocations. A
-// number that it cannot read is 0, one that is too large is the largest.
+// number that it cannot read is 0; one that is too large is the largest int64.
 func dockerdEntry(text string) (owner string, n Reading, ok bool) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) >= bufio.MaxScanTokenSize {
@@ -119,8 +119,8 @@ func RefusesFile(text string) bool {
 	return err != nil
 }
 
-// LongLine returns the number of the first line that [Dockerd] cannot hold, for
-// which it refuses the whole file, or 0.
+// LongLine returns the number of the first line that is too long for [Dockerd],
+// which then refuses the whole file, or 0.
 func LongLine(text string) int {
 	if len(text) < bufio.MaxScanTokenSize {
 		return 0

@@ -17,8 +17,8 @@ type Found struct {
 }
 
 // Line yields what each program finds on a line that is not plain, for any
-// owner. It considers the line alone: the range is not free because some
-// programs refuse the file.
+// owner. It considers the line alone: where one program refuses the whole file,
+// others still use the range.
 func Line(text string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for f := range shadowFound(text) {
@@ -38,8 +38,8 @@ func Line(text string) iter.Seq[Found] {
 	}
 }
 
-// shadowFound returns what the versions of shadow-utils find on a line. The
-// first one comes twice if it depends on the C library.
+// shadowFound yields what the versions of shadow-utils find on a line. For
+// Shadow413 it tries a C library without binary numbers, then one with them.
 func shadowFound(text string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for p := Shadow413; p <= Shadow420; p++ {
@@ -57,8 +57,8 @@ func shadowFound(text string) iter.Seq[Found] {
 }
 
 // Joined yields what shadow-utils before 4.20 finds in a text with NUL bytes,
-// which join lines. Line is where each starts. Without a NUL byte there is
-// nothing to add to [Line].
+// which join lines. Reading.Line is the number of the first line joined. For a
+// text without a NUL byte it yields nothing: use [Line].
 func Joined(text string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		if strings.IndexByte(text, 0) < 0 {
@@ -75,9 +75,10 @@ func Joined(text string) iter.Seq[Found] {
 	}
 }
 
-// IDs yields the first and last IDs that a program with this reading might use:
-// those in the ID space, and those of a start beyond it, since the kernel keeps
-// the lower 32 bits (map_write in user_namespace.c).
+// IDs yields the first and last ID of each range that a program with this
+// reading might use: the part in the ID space, and for a start beyond it the
+// range at the lower 32 bits, which the kernel keeps (map_write in
+// user_namespace.c).
 func (f Found) IDs() iter.Seq2[uint32, uint32] {
 	start, count := f.Start, f.Count
 	if f.Program <= Shadow420 { // unsigned: beyond 2^63 is beyond everything
@@ -160,7 +161,7 @@ func outcome(p Program, text string) string {
 	return "ignore it"
 }
 
-// join joins the names of programs; all of shadow-utils are one.
+// join lists programs. All versions of shadow-utils together have one name.
 func join(list []Program) string {
 	var words []string
 	if len(list) > 3 && slices.Equal(list[:4], []Program{Shadow413, Shadow417, Shadow418, Shadow420}) {

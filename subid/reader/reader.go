@@ -17,9 +17,8 @@ type Program = enum.Of[programNames]
 
 const (
 	// Shadow413 is shadow-utils up to 4.14: newuidmap, getsubids, useradd.
-	// Numbers are those of C, 0x and octal included, and wrap below zero. 4.13
-	// of Debian 12 was run. Where it was built with glibc 2.38 or later, which
-	// that one was not, it reads 0b101 too.
+	// Numbers are as in C, 0x and octal included, and wrap below zero. 4.13 of
+	// Debian 12 was run. A build with glibc 2.38 or later reads 0b101 too.
 	Shadow413 Program = iota
 	// Shadow417 is 4.15 to 4.17: no number below zero. 4.17.4 of Debian 13 was
 	// run, which reads 0b101 as 5, by glibc 2.41.
@@ -30,10 +29,10 @@ const (
 	// accounts, and a file without a final newline or with a NUL byte is
 	// refused. 4.20.3 of Debian sid was run.
 	Shadow420
-	// Dockerd27 is dockerd 20.10 to 27: strict decimal, and lines of the
-	// owner's name count only without one of its UID.
+	// Dockerd27 is dockerd 20.10 to 27: strict decimal, and lines under the
+	// owner's name count only if there is none under its UID.
 	Dockerd27
-	// Dockerd is dockerd 28 and later, by its own code,
+	// Dockerd is dockerd 28 and later. Its own parser runs,
 	// github.com/moby/sys/user. A number it cannot read is 0, host root.
 	Dockerd
 	// ContainersStorage is podman, buildah and CRI-O, where they are built
@@ -48,7 +47,7 @@ func (programNames) Names() (string, []string) {
 		"dockerd 27 and earlier", "dockerd 28 and later", "podman and CRI-O"}
 }
 
-// Programs returns all of them.
+// Programs returns all programs in the order of the constants.
 func Programs() []Program {
 	var list []Program
 	for p := Shadow413; p <= ContainersStorage; p++ {
@@ -57,7 +56,7 @@ func Programs() []Program {
 	return list
 }
 
-// An Owner is the account that a program looks ranges up for.
+// An Owner is the account whose ranges a program looks up.
 type Owner struct {
 	Name string
 	UID  *uint32 // nil: no account, or its UID is not known
@@ -93,18 +92,18 @@ func (o Owner) account(field string) bool {
 	return field == o.Name
 }
 
-// A Reading is one range as a program holds it after reading a file. The
-// numbers are its 64 bits: 0 for what dockerd cannot read, negative, or far
-// past the last ID. For shadow-utils before 4.15 they are unsigned.
+// A Reading is one range as a program holds it after reading a file, in 64
+// bits. Its numbers may not be IDs: 0 for what dockerd cannot read, negative,
+// or far past the last ID. Those of shadow-utils are to be taken as unsigned.
 type Reading struct {
 	Line         int
 	Start, Count int64
 	ID           int64 // the first ID of the container; 0 unless it is one of a [Map]
 }
 
-// Read returns what a program finds for an owner in the text of a file, also
-// invalid ranges, in the order in which they go into a container. An error
-// means that the program refuses the whole file, and names the line.
+// Read returns the ranges that a program finds for an owner in the text of a
+// file, invalid ones included, in the order in which they go into a container.
+// An error means that the program refuses the whole file, and names the line.
 func Read(p Program, file, text string, o Owner) (list []Reading, err error) {
 	var bad refusal
 	switch p {
@@ -126,7 +125,8 @@ func Read(p Program, file, text string, o Owner) (list []Reading, err error) {
 	return list, nil
 }
 
-// A refusal is why a program refuses a file at a line, if text is set.
+// A refusal is why a program refuses a file, and the line. An empty why means
+// that it does not.
 type refusal struct {
 	line int
 	why  string
@@ -134,9 +134,9 @@ type refusal struct {
 
 // A Map is the map that a dockerd makes from one of the two files.
 type Map struct {
-	// Readings are the extents in the order of the container's IDs. Without
-	// any, and without an error, the account does not have a line, and dockerd
-	// does not start.
+	// Readings are the extents in the order of the container's IDs. If there
+	// are none and Refused is nil, the account does not have a line, and
+	// dockerd does not start.
 	Readings []Reading
 	// Refused is why dockerd does not start with the file: it does not exist
 	// ([fs.ErrNotExist]), or dockerd cannot read it.
@@ -145,8 +145,8 @@ type Map struct {
 	Unsure error
 }
 
-// Lay returns the map that a program makes from a file's text, nil for a
-// missing file.
+// Lay returns the map that a program makes from a file's text, one range after
+// the other. A nil text means that the file does not exist.
 func Lay(p Program, file string, text *string, o Owner) (m Map) {
 	if text == nil {
 		m.Refused = &fs.PathError{Op: "open", Path: file, Err: fs.ErrNotExist}

@@ -93,7 +93,8 @@ func cString(s string) string {
 	return s
 }
 
-// MaxLine is what fits into the buffer of shadow-utils with its final NUL.
+// MaxLine is how many bytes of a line fit into the buffer of shadow-utils,
+// beside the final NUL.
 const MaxLine = 1023
 
 // shadowEntry reads one line as subordinate_parse of shadow-utils does.
