@@ -78,7 +78,7 @@ func plan(ctx context.Context, image usernskit.Host) (usernskit.Plan, error) {
 	if err != nil {
 		return usernskit.Plan{}, err
 	}
-	// Nothing runs in an image: what the plans want run is done by its first boot.
+	// Nothing runs in an image: its first boot does what the actions would do.
 	p, err := usernskit.Merge(usernskit.Plan{Title: "install with userns-remap"}, ranges, kernel, daemon)
 	p.Actions = nil
 	p.Warnings = slices.DeleteFunc(p.Warnings, func(w usernskit.Warning) bool {

@@ -1,6 +1,6 @@
-// Libcontainer is a program that still holds the types of runc's
-// libcontainer/user, as runc 1.0 to 1.3 have them, and hands them straight to
-// usernskit. It reads an owner's subordinate IDs with runc's functions and says
+// Libcontainer is a program that still uses the types of runc's
+// libcontainer/user, as runc 1.0 to 1.3 have them, and passes them to usernskit
+// as they are. It reads an owner's subordinate IDs with runc's functions and prints
 // what an ID of the container is on the host.
 //
 //	libcontainer dockremap 33 </etc/subuid

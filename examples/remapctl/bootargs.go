@@ -136,13 +136,13 @@ func (e *env) bootargsEdit(c *cobra.Command) action {
 			return last, err
 		})
 		if err == nil && last.Empty() {
-			e.next(last.Actions) // the files are right, and grub.cfg is yet to be made from them
+			e.next(last.Actions) // the files are right, but grub.cfg still has to be made from them
 		}
 		return err
 	}
 }
 
-// filterLine edits standard input.
+// filterLine edits the line on standard input.
 func (e *env) filterLine(edit bootargs.Edit) error {
 	text, err := e.read("-")
 	if err != nil {
@@ -158,7 +158,7 @@ func (e *env) filterLine(edit bootargs.Edit) error {
 	return e.printed(nil, members{"line": line})
 }
 
-// grubby has grubby(8) make an edit, and checks what it did.
+// grubby lets grubby(8) make an edit, and checks the result.
 func (e *env) grubby(ctx context.Context, edit bootargs.Edit) error {
 	p, err := bootargs.PlanEdit(ctx, e.host, edit)
 	if err != nil {

@@ -15,13 +15,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// What each command is called, takes and is for. The order is that in which a
-// person meets them. Help, completion and the manual pages are made from it too.
+// helpText has the name, the arguments and the purpose of each command, in the
+// order in which a person meets them. Help, completion and the manual pages are
+// made from it.
 //
 //go:embed help.txt
 var helpText string
 
-// commandPath is how the use of a command begins.
+// commandPath matches the name at the start of a command's use.
 var commandPath = regexp.MustCompile(`^[a-z]+( [a-z]+)?`)
 
 // newCommand makes the command tree. A command without an action is a group.
@@ -63,14 +64,14 @@ func newCommand(e *env) *cobra.Command {
 				find = values["--"+f.Name]
 			}
 			if find != nil {
-				_ = c.RegisterFlagCompletionFunc(f.Name, find.complete(math.MaxInt)) // the flag is there
+				_ = c.RegisterFlagCompletionFunc(f.Name, find.complete(math.MaxInt)) // fails only for a flag that does not exist
 			}
 		})
 	}
 	return known["remapctl"]
 }
 
-// rootFlags makes the flags of every command, and how cobra prints.
+// rootFlags adds the flags that every command has, and sets how cobra prints.
 func rootFlags(e *env, root *cobra.Command) {
 	root.SilenceErrors, root.SilenceUsage, root.CompletionOptions.DisableDefaultCmd = true, true, true
 	root.SetOut(e.out)
@@ -85,7 +86,7 @@ func rootFlags(e *env, root *cobra.Command) {
 	f.StringVar(&e.when, "color", "auto", "use colours `WHEN`: auto, always or never")
 }
 
-// noCommand is a group that is called without one of its commands: it prints its
+// noCommand runs a group that is called without one of its commands: it prints the
 // help to standard error, and fails.
 func noCommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
@@ -115,7 +116,7 @@ func flagError(c *cobra.Command, err error) error {
 	return usage(c, "%w", err)
 }
 
-// arguments has a command take as many as its use names.
+// arguments returns how many arguments use allows at most, and a check for them.
 func arguments(use string) (most int, check cobra.PositionalArgs) {
 	most = len(strings.Fields(use)) - 1
 	least := most - strings.Count(use, " [")
@@ -133,7 +134,8 @@ func arguments(use string) (most int, check cobra.PositionalArgs) {
 	}
 }
 
-// version names the build, as Go has stamped it: a tag, or the commit.
+// version names the build as Go has stamped it, by a tag or the commit, and the
+// version of Go.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -154,10 +156,9 @@ func (e *env) helpCommand(c *cobra.Command) action {
 
 //go:generate env UPDATE=1 go test -run ^(TestManualPages|TestSchemas)$ .
 
-// The pages are made from the commands by go generate, and the schemas from what
-// they print. The scripts ask cobra's __complete. Those that cobra makes evaluate
-// the words of the line for that, "$(reboot)" among them; these pass them on as
-// they are.
+// go generate makes the manual pages from the commands, and the schemas from what
+// they print. The completion scripts call cobra's __complete. Those that cobra
+// makes evaluate the words of the command line, "$(reboot)" too; these do not.
 //
 //go:embed man completion
 var embedded embed.FS

@@ -16,12 +16,12 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// A lookup finds what a flag or an argument may be on this host, each with what
-// it is behind a tab. Where it cannot it finds nothing: a completion has no
-// place for errors.
+// A lookup lists the values that a flag or an argument may have on this host, each
+// with a tab and a description if it has one. On an error it lists nothing: a
+// completion has no place for errors.
 type lookup func(c *cobra.Command, before []string) []string
 
-// choices are the flags that take a few words and no others.
+// choices are the words that a flag takes, by the flag's name.
 var choices = map[string][]string{
 	"color":   {"auto", "always", "never"},
 	"fail-on": {"fail", "warn", "low", "medium", "high", "critical"},
@@ -30,7 +30,7 @@ var choices = map[string][]string{
 	"via":     {"files", "grubby"},
 }
 
-// values says how flags are completed: those of any command, or of one.
+// values says how flags are completed, by flag or by command and flag.
 func (e *env) values() map[string]lookup {
 	all := map[string]lookup{
 		"--accept-risk":  e.risks,
@@ -40,7 +40,7 @@ func (e *env) values() map[string]lookup {
 		"--forget":       e.receipts,
 		"--kernel":       words("ALL", "DEFAULT"),
 		"--user":         e.users,
-		"drill --format": words(choices["format"][:4]...), // it counts no checks
+		"drill --format": words(choices["format"][:4]...), // all but prometheus, which counts checks
 	}
 	for name, list := range choices {
 		all["--"+name] = words(list...)
@@ -48,7 +48,8 @@ func (e *env) values() map[string]lookup {
 	return all
 }
 
-// complete completes a flag, or the first arguments of a command.
+// complete returns a function for cobra that completes a flag, or up to most
+// arguments of a command.
 func (find lookup) complete(most int) cobra.CompletionFunc {
 	if find == nil {
 		return nil
@@ -61,7 +62,7 @@ func (find lookup) complete(most int) cobra.CompletionFunc {
 	}
 }
 
-// fitting returns those that word begins, each once.
+// fitting returns the values that begin with word, each once.
 func fitting(list []string, word string) (out []string) {
 	seen := map[string]bool{}
 	for _, c := range list {
@@ -76,7 +77,7 @@ func fitting(list []string, word string) (out []string) {
 
 func words(list ...string) lookup { return func(*cobra.Command, []string) []string { return list } }
 
-// commands lists those of the group that is named so far.
+// commands lists the commands of the group that is named so far.
 func (e *env) commands(c *cobra.Command, before []string) []string {
 	of, _, _ := c.Root().Find(before)
 	return subcommands(of)
@@ -101,7 +102,7 @@ func (e *env) explained(c *cobra.Command, before []string) []string {
 	return append(e.checks(c, before), e.risks(c, before)...)
 }
 
-// receipts lists those that can be undone, the newest first.
+// receipts lists all receipts, the newest first.
 func (e *env) receipts(*cobra.Command, []string) []string {
 	list, _ := e.host.Receipts()
 	slices.Reverse(list)
@@ -148,12 +149,12 @@ func (e *env) containers(c *cobra.Command, _ []string) []string {
 	return each(daemon.Containers, func(c engine.Container) string { return c.Name + "\t" + c.Image })
 }
 
-// hosts lists what verify may allow: each container to be without remapping.
+// hosts lists what verify may allow: for each container, that it is not remapped.
 func (e *env) hosts(c *cobra.Command, before []string) []string {
 	return each(e.containers(c, before), func(name string) string { return "userns-host=" + name })
 }
 
-// volumes lists those of the plain store.
+// volumes lists the volumes of the plain store.
 func (e *env) volumes(c *cobra.Command, _ []string) []string {
 	startup, err := e.daemon.Read(c.Context(), e.host)
 	if err != nil {

@@ -45,7 +45,7 @@ func (e *env) daemonSet(c *cobra.Command) action {
 			value = json.RawMessage(args[1])
 		}
 		if value != nil && !json.Valid(value) {
-			quoted, _ := json.Marshal(args[1]) // a string, which always can be
+			quoted, _ := json.Marshal(args[1]) // a string always has a JSON form
 			return fmt.Errorf("%s is not JSON; a string needs quotes of its own: '%s'", args[1], quoted)
 		}
 		_, err = e.change(ctx, func() (usernskit.Plan, error) { return daemoncfg.PlanSet(ctx, e.host, path, value) })

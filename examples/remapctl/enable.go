@@ -52,7 +52,7 @@ func (e *env) planCommand(c *cobra.Command) action {
 	}
 }
 
-// enableFlags adds those that plan and enable share.
+// enableFlags adds the flags that plan and enable share.
 func (e *env) enableFlags(c *cobra.Command) *remap.Request {
 	want := remap.Request{Remap: daemoncfg.Remap{User: daemoncfg.Default}}
 	c.Flags().TextVar(&want.Remap, "user", want.Remap, "`U[:G]` to remap to, as dockerd's --userns-remap has it")
@@ -62,13 +62,15 @@ func (e *env) enableFlags(c *cobra.Command) *remap.Request {
 	return &want
 }
 
-// daemonFlags say which dockerd is meant, where looking cannot tell.
+// daemonFlags adds the flags that say which dockerd is meant, where the host does
+// not tell.
 func (e *env) daemonFlags(c *cobra.Command) {
 	c.Flags().StringVar(&e.daemon.Unit, "unit", "", "`NAME` of the unit or script that starts that dockerd")
 	c.Flags().StringVar(&e.daemon.ConfigFile, "config-file", "", "`PATH` of the daemon.json that it reads")
 }
 
-// complete adds what other flags say, and notes a --config-file that is not in use.
+// complete fills in want from other flags, and warns of a --config-file that
+// dockerd does not read.
 func (e *env) complete(ctx context.Context, want *remap.Request) error {
 	if want.Remap.User == "" {
 		return errors.New("--user is empty: leave it out for Docker's own account")
@@ -84,7 +86,7 @@ func (e *env) complete(ctx context.Context, want *remap.Request) error {
 	return nil
 }
 
-// commandLine is what does what was planned.
+// commandLine returns the enable command that does what was planned.
 func (e *env) commandLine(want *remap.Request, risks []string) string {
 	words := []string{"enable"}
 	add := func(flag, value, none string) {
@@ -103,7 +105,7 @@ func (e *env) commandLine(want *remap.Request, risks []string) string {
 	return e.self(words...)
 }
 
-// number adds a flag for a number from 1 on, which is 0 where it was not given.
+// number adds a flag for a number from 1 on. Without the flag, n stays 0.
 func number(c *cobra.Command, n *uint32, name, usage string) {
 	c.Flags().Func(name, usage, func(text string) error {
 		v, err := strconv.ParseUint(text, 10, 32)
@@ -156,9 +158,8 @@ func (e *env) restartFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&e.restarts, "restart", false, "restart docker, wait for it, and undo if it does not start as wanted")
 }
 
-// restart is --restart, after change: it restarts docker and waits until it is
-// as wanted, remapped to the store of that name, or not remapped where store is
-// empty.
+// restart is --restart, after change: it restarts docker if need be, and waits
+// until docker is remapped to store, or is not remapped if store is empty.
 func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store string) error {
 	if !e.restarts {
 		return nil
@@ -200,15 +201,15 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	return err
 }
 
-// step says what --restart runs besides the restart itself.
+// step notes what --restart runs besides the restart itself.
 func (e *env) step(a usernskit.Action) {
 	if a.Kind != usernskit.ActionRestartDocker {
 		e.note("running %s", strings.Join(a.Argv, " "))
 	}
 }
 
-// isBehind returns the restart that docker needs for what the files already had
-// before this run, or nil.
+// isBehind returns the restart that docker needs because the files were as wanted
+// before this run and docker is not, or nil. It asks the person first.
 func (e *env) isBehind(ctx context.Context, store string) (*usernskit.Action, error) {
 	startup, err := e.daemon.Read(ctx, e.host)
 	if err != nil {
@@ -232,7 +233,7 @@ func (e *env) isBehind(ctx context.Context, store string) (*usernskit.Action, er
 	return &action, e.agreed(ctx, "", usernskit.Plan{}, func() error { return nil })
 }
 
-// reported is what a restart has to know of the daemon.
+// reported returns what a restart has to know about the daemon.
 func (e *env) reported(ctx context.Context) (remap.Daemon, error) {
 	engine, err := e.ask(ctx)
 	if err != nil {

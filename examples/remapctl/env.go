@@ -20,12 +20,12 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// An env is what the commands share: the host, how to talk, and the flags that
+// An env is what the commands share: the host, the streams, and the flags that
 // several of them have.
 type env struct {
 	host usernskit.Host
 	json bool
-	// daemon says which dockerd is meant, where looking cannot tell.
+	// daemon says which dockerd is meant, where the host does not tell.
 	daemon dockerd.Choice
 	when   string // of --color
 	color  bool
@@ -37,8 +37,8 @@ type env struct {
 	out    *output      // data
 	err    io.Writer    // for people
 	prompt bool         // there is a person at a terminal to ask
-	aside  func()       // tells that person more before the question; nil: nothing
-	done   string       // what was changed, once something was
+	aside  func()       // prints more before the question; may be nil
+	done   string       // what was changed; empty until then
 	phase  atomic.Int32 // looking, writing or leaving
 	// ask asks the daemon; see look.
 	ask func(context.Context) (*engine.Engine, error)
@@ -50,14 +50,14 @@ type action func(ctx context.Context, args []string) error
 // A definition makes the flags of a command, and its action.
 type definition func(c *cobra.Command) action
 
-// An entry is how a command of help.txt is made, and how its arguments are
-// completed: as files where nothing is said.
+// An entry defines a command of help.txt, and says how its arguments are
+// completed: if arguments is nil, as files.
 type entry struct {
 	define    definition
 	arguments lookup
 }
 
-// entries are those of all commands that are no group.
+// entries returns the entry of every command that is not a group.
 func (e *env) entries() map[string]entry {
 	bare := func(do action) definition { return func(*cobra.Command) action { return do } }
 	return map[string]entry{
@@ -94,7 +94,7 @@ func (e *env) entries() map[string]entry {
 	}
 }
 
-// action makes a function into the action of a command.
+// action returns what cobra runs for a command: begin, then do.
 func (e *env) action(do action) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		if err := e.begin(c); err != nil {
@@ -104,7 +104,8 @@ func (e *env) action(do action) func(*cobra.Command, []string) error {
 	}
 }
 
-// begin checks the flags of every command.
+// begin checks the flags that every command has, finds out what the streams are,
+// and reports an unfinished run.
 func (e *env) begin(c *cobra.Command) error {
 	if c.Flags().Changed("root") && e.host.Root == "" {
 		return errors.New("--root is empty: leave it out for the running host")
@@ -117,11 +118,11 @@ func (e *env) begin(c *cobra.Command) error {
 		if err != nil {
 			return fmt.Errorf("--root %s: %w", e.host.Root, err)
 		}
-		e.host.Root = dir // commands that are printed are run elsewhere
+		e.host.Root = dir // printed commands may be run in another directory
 	}
 	e.prompt = terminal(e.in) && terminal(e.err)
 	e.color = e.when == "always" || e.when == "auto" && terminal(e.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	if !slices.Contains([]string{"undo", "demo", "explain", "edit", "help"}, c.Name()) { // it does itself, or looks at no host
+	if !slices.Contains([]string{"undo", "demo", "explain", "edit", "help"}, c.Name()) { // undo reports it itself; the others look at no host
 		e.reportUnfinished()
 	}
 	var err error
@@ -134,7 +135,7 @@ func (e *env) begin(c *cobra.Command) error {
 	return err
 }
 
-// self is a command line of this program, for the host that it was called for.
+// self returns a command line of remapctl for the same host.
 func (e *env) self(words ...string) string {
 	if e.host.Root != "" {
 		words = append(words, "--root", e.host.Root)
@@ -142,7 +143,7 @@ func (e *env) self(words ...string) string {
 	return "remapctl " + quoted(words)
 }
 
-// quoted joins words as a shell reads them.
+// quoted joins words to a command line, with quotes for the shell.
 func quoted(words []string) string {
 	list := slices.Clone(words)
 	for i, w := range list {
@@ -153,11 +154,11 @@ func quoted(words []string) string {
 	return strings.Join(list, " ")
 }
 
-// look says what the looking commands look at: files, and on the running host
-// its processes and its daemon. Where the root of a running host is mounted, the
-// daemon that DOCKER_HOST names is asked, and no other.
+// look returns what the reading commands look at: files, and on the running host
+// its processes and its daemon. If --root is the mounted root of a running host,
+// only a daemon that DOCKER_HOST names is asked.
 func (e *env) look() verify.Options {
-	opts := verify.Options{Host: e.host, Helper: probe.Main(), Daemon: e.daemon} // main has called it first
+	opts := verify.Options{Host: e.host, Helper: probe.Main(), Daemon: e.daemon} // main called it first
 	if _, err := e.host.Lstat("/proc/self"); e.host.Live() || err == nil && os.Getenv("DOCKER_HOST") != "" {
 		opts.Docker = e.ask
 	}

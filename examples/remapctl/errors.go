@@ -14,7 +14,7 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// errorMembers are what every command prints with --json when it could not do it.
+// errorMembers returns what every command prints with --json when it fails.
 func errorMembers(err error) members {
 	var id, file string
 	var line, column int
@@ -38,8 +38,8 @@ func errorMembers(err error) members {
 	return members{"error": members{"text": err.Error(), "id": id, "file": file, "line": line, "column": column}}
 }
 
-// known are the errors on which people and programs decide, and what the error
-// itself does not say: what to do.
+// known lists the errors on which people and programs decide, with a hint at what
+// to do where the error itself has none.
 var known = []struct {
 	target   error
 	id, hint string
@@ -75,13 +75,13 @@ var known = []struct {
 	{fs.ErrNotExist, "not-found", ""},
 }
 
-// hints says what to do about an error, where the error itself does not.
+// hints returns what to do about an error, where the error itself does not say it.
 func hints(err error) (list []string) {
 	for _, k := range known {
 		if k.hint != "" && errors.Is(err, k.target) {
 			list = append(list, k.hint)
 			if errors.Is(k.target, usernskit.ErrUnfinished) {
-				return list // something was changed, which the others say was not
+				return list // something was changed; the other hints say that nothing was
 			}
 		}
 	}

@@ -27,12 +27,11 @@ import (
 )
 
 func main() {
-	probe.Main() // in the child that a probe starts it answers, and does not return
+	probe.Main() // in the child of a probe, it answers and does not return
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// An exitCode ends the program with that code and no message: everything that
-// is to be said has been printed.
+// An exitCode ends the program with that code and no further message.
 type exitCode int
 
 const (
@@ -43,13 +42,13 @@ const (
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
 
-// An unseenError is why a reading command could not see everything: its message
-// is printed as for any error, with the exit code 3.
+// An unseenError says why a reading command could not see everything: its message
+// is printed like that of any error, but the exit code is 3.
 type unseenError struct{ error }
 
 func (e unseenError) Unwrap() error { return e.error }
 
-// unseen is err, marked if a permission is all that was missing.
+// unseen returns err, as an unseenError if a permission was missing.
 func unseen(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return unseenError{err}
@@ -118,7 +117,7 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	}
 	half := errors.Is(err, shift.ErrUnfinished)
 	if ctx.Err() != nil && !half && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
-		err = errInterrupted // the rest is how a command ends early
+		err = errInterrupted // err only says where the command was interrupted
 	}
 	e.note("remapctl: %v", err)
 	words := strings.NewReplacer("remapctl undo --yes", e.self("undo", "--yes"), "remapctl bootargs check", e.self("bootargs", "check"))
@@ -134,14 +133,14 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	return 2
 }
 
-// The phases of a command, for a signal that arrives.
+// The phases of a command, which decide what a signal does.
 const (
 	looking int32 = iota
 	writing       // files of the host may be half written
-	leaving       // the program ends, and starts to write nothing any more
+	leaving       // the program ends, and must not start to write
 )
 
-// write runs do, which a signal cancels and does not cut off.
+// write runs do, which writes: the first signal cancels it and waits for its end.
 func (e *env) write(do func() error) error {
 	if !e.phase.CompareAndSwap(looking, writing) {
 		return context.Canceled

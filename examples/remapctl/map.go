@@ -65,8 +65,8 @@ func (e *env) mapCommand(c *cobra.Command) action {
 	}
 }
 
-// engine is what the daemon says, and nil where it does not answer: then IDs have
-// to do as names.
+// engine returns what the daemon reports, or nil if it does not answer: containers
+// are then named by their IDs.
 func (e *env) engine(ctx context.Context) *engine.Engine {
 	ask := e.look().Docker
 	if ask == nil {
@@ -79,7 +79,7 @@ func (e *env) engine(ctx context.Context) *engine.Engine {
 	return daemon
 }
 
-// notSeen says what a command could not see.
+// notSeen prints what a command could not see, and returns incomplete for any.
 func (e *env) notSeen(gaps []string) error {
 	for _, gap := range gaps {
 		e.note("not seen: %s", gap)
@@ -90,8 +90,8 @@ func (e *env) notSeen(gaps []string) error {
 	return nil
 }
 
-// target finds the namespace that a flag names, and what to call it: nothing
-// where there is no such flag.
+// target returns the mapping of the namespace that a flag names, and what to call
+// it. Without such a flag, name is empty.
 func (e *env) target(ctx context.Context, c *cobra.Command) (name string, m userns.Mapping, err error) {
 	root, err := e.host.Path("/proc")
 	if err != nil {

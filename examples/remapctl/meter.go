@@ -10,9 +10,9 @@ import (
 	"github.com/usernskit/usernskit/shift"
 )
 
-// A meter tells a person at a terminal how far something is, with its pace and
-// the time that is left, unless it ends within an interval. With --json it writes
-// a line now and one for each interval. Others are told nothing.
+// A meter shows at a terminal how far a job is, its pace and the time that is left,
+// unless the job ends within an interval. With --json it writes a line at once and
+// one for each interval.
 type meter struct {
 	w           io.Writer
 	json        bool
@@ -31,7 +31,7 @@ func (e *env) metered(do func(at func(shift.Progress)) error) func() error {
 	}
 }
 
-// meter returns one that begins now, and is nil where nobody would read it.
+// meter returns a meter that begins now, or nil if nobody would read it.
 func (e *env) meter() *meter {
 	if !e.json && !terminal(e.err) {
 		return nil
@@ -43,7 +43,7 @@ func (e *env) meter() *meter {
 	return m
 }
 
-// at tells that so many files are done.
+// at shows the progress p, once an interval.
 func (m *meter) at(p shift.Progress) {
 	if m == nil {
 		return
@@ -57,7 +57,7 @@ func (m *meter) at(p shift.Progress) {
 	m.last = now
 	files, total := p.Files, p.Total
 	pace := float64(files) / max(now.Sub(m.start).Seconds(), 1e-9)
-	var left *int // seconds, where it is known
+	var left *int // seconds; nil if unknown
 	if total >= files && files > 0 {
 		left = new(int(float64(total-files)/pace + 0.5))
 	}

@@ -90,7 +90,7 @@ func (e *env) showMigration(m remap.Migration) {
 	}
 }
 
-// refusals says which volumes cannot be copied.
+// refusals lists the volumes that cannot be copied, each with the reason.
 func refusals(m remap.Migration) (list []string) {
 	for _, v := range m.Volumes {
 		if v.State == remap.VolumeRefused {

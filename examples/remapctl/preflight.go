@@ -19,7 +19,7 @@ func (e *env) preflightCommand(c *cobra.Command) action {
 		}
 		var code error
 		switch {
-		case forecast.Source == "": // without a store the rest is not known
+		case forecast.Source == "": // without facts from Docker the rest is not known
 			code = incomplete
 		case !forecast.Clear():
 			code = findings
@@ -33,8 +33,8 @@ func (e *env) preflightCommand(c *cobra.Command) action {
 	}
 }
 
-// forecast looks ahead to remapping to a user, or to what is configured where
-// none is given.
+// forecast predicts what remapping to user does. If user is empty, it is the
+// configured one.
 func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, err error) {
 	look := e.look()
 	opts := preflight.Options{Host: look.Host, Docker: look.Docker, Remap: user, Daemon: e.daemon}
@@ -52,8 +52,8 @@ func (e *env) forecast(ctx context.Context, user string) (f preflight.Forecast, 
 	return f, err
 }
 
-// foresee prints what will break, for the person who is about to decide. It is
-// not a reason to fail: the plan does not depend on it.
+// foresee prints what will break, for the person who is about to decide. An error
+// is only noted: the plan does not depend on the forecast.
 func (e *env) foresee(ctx context.Context, user string) {
 	if e.json || !e.host.Live() {
 		return
@@ -65,6 +65,6 @@ func (e *env) foresee(ctx context.Context, user string) {
 	}
 	if !f.InForce {
 		e.say("")
-		_ = f.WriteText(e.out) // what comes after it will fail too
+		_ = f.WriteText(e.out) // e.out keeps the error
 	}
 }

@@ -20,12 +20,12 @@ import (
 )
 
 // An output is standard output that remembers its first error, for the commands
-// that print line by line. After that error it takes nothing any more.
+// that print line by line. Every later Write returns that error.
 type output struct {
 	w       io.Writer
 	err     error
 	written bool
-	stop    atomic.Bool // by a signal: what is found from now on may be wrong
+	stop    atomic.Bool // set by a signal: later findings may be wrong
 }
 
 func (o *output) Write(data []byte) (int, error) {
@@ -57,14 +57,14 @@ func (e *env) finish(err error) error {
 	return fmt.Errorf("standard output: %w", lost)
 }
 
-// members are those of a JSON object that no type has.
+// members are the members of a JSON object that has no type of its own.
 type members map[string]any
 
-// list is items, in JSON never null.
+// list returns a copy of items that is never null in JSON.
 func list[T any](items []T) []T { return append([]T{}, items...) }
 
-// printed ends a command that came to code: with --json it prints one object,
-// with "schema" and the members of every part.
+// printed ends a command with code: with --json it prints one object, with
+// "schema" and the members of every part.
 func (e *env) printed(code error, parts ...any) error {
 	if !e.json {
 		return code
@@ -95,10 +95,11 @@ func (e *env) text(format string, a ...any) {
 	}
 }
 
-// say prints a line for people: to stderr where stdout carries JSON, or is closed.
+// say prints a line for people: to stderr if stdout carries JSON, or if a signal
+// has stopped stdout after a change.
 func (e *env) say(format string, a ...any) {
 	w := io.Writer(e.out)
-	if e.json || e.done != "" && e.out.stop.Load() { // a signal that comes too late: what is left to do is said all the same
+	if e.json || e.done != "" && e.out.stop.Load() { // the change is made: what is left to do must still be shown
 		w = e.err
 	}
 	fmt.Fprintf(w, format+"\n", a...)
@@ -107,7 +108,7 @@ func (e *env) say(format string, a ...any) {
 // note prints a line for people that is not the command's data.
 func (e *env) note(format string, a ...any) { fmt.Fprintf(e.err, format+"\n", a...) }
 
-// file returns the file that a stream is.
+// file returns the file behind a stream, if it is one.
 func file(stream any) (*os.File, bool) {
 	if o, ok := stream.(*output); ok {
 		stream = o.w
@@ -121,8 +122,8 @@ func terminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// width is how many columns a picture has: those of the terminal, and 80 where
-// there is none. COLUMNS counts more, as it does to ls(1).
+// width returns how many columns a picture has: those of the terminal, or 80
+// without one. COLUMNS overrides both, as for ls(1).
 func (e *env) width() int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
@@ -135,8 +136,7 @@ func (e *env) width() int {
 	return 80
 }
 
-// utf8Locale reports whether the output is to hold more than ASCII, as the
-// locale has it: LANG=C does not.
+// utf8Locale reports whether the locale allows more than ASCII: LANG=C does not.
 func utf8Locale() bool {
 	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
 	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
@@ -171,7 +171,7 @@ func fold(s string, indent, width int) string {
 	return b.String()
 }
 
-// span is a range of IDs as every command spells it.
+// span spells n IDs from first on, as every command does.
 func span(first, n uint32) string {
 	if n == 1 {
 		return strconv.FormatUint(uint64(first), 10)
@@ -205,7 +205,7 @@ func (e *env) table(rows [][]string) error {
 	return e.out.err
 }
 
-// tell shows at a terminal what is going on, unless it ends within a second.
+// tell prints at a terminal what takes long, unless stop is called within a second.
 func (e *env) tell(what string) (stop func()) {
 	if !terminal(e.err) {
 		return func() {}
@@ -213,8 +213,8 @@ func (e *env) tell(what string) (stop func()) {
 	return later(time.Second, func() { e.note("%s ...", what) })
 }
 
-// later calls f after a while, unless it is stopped before; then f is not running
-// any more.
+// later calls f after d, unless stop is called before. Once stop has returned, f
+// is not running.
 func later(d time.Duration, f func()) (stop func()) {
 	done := make(chan struct{})
 	timer := time.AfterFunc(d, func() { defer close(done); f() })

@@ -77,8 +77,8 @@ func (e *env) shifted(job shift.Job, receipt string, code error) error {
 	return e.printed(code, members{"dir": job.Dir, "dry_run": e.dryRun, "receipt": receipt, "state": job.State}, r)
 }
 
-// shiftRanges makes mappings of two flags. Without them owners move from the
-// host's own IDs to those of the containers.
+// shiftRanges returns the mappings of --from and --to. By default owners move from
+// the host's own IDs to those of the containers.
 func (e *env) shiftRanges(ctx context.Context, from, to string) (a, b userns.Mapping, err error) {
 	if to != "" {
 		b, err = rangeMapping("--to", to)

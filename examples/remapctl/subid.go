@@ -122,7 +122,7 @@ func (e *env) subidOwner(ctx context.Context, args []string) error {
 	return errors.Join(e.printClaims(owners), e.printed(code, members{"id": id, "owners": list(owners), "reserved": reserved}))
 }
 
-// subidFlags adds those that find and add share.
+// subidFlags adds the flags that find and add share.
 func subidFlags(c *cobra.Command, want *subid.Request) {
 	number(c, &want.Start, "start", "first `ID` (default: the lowest free one)")
 	number(c, &want.Count, "count", "how many IDs, `N` (default: 65536)")
@@ -167,7 +167,7 @@ func (e *env) subidAddCommand(c *cobra.Command) action {
 			return usage(c, "an argument is missing: OWNER or --for")
 		}
 		want.Owner = strings.Join(args, "")
-		if *preset != "" { // its values, where no flag gives another
+		if *preset != "" { // for what no flag sets
 			base, err := subid.Preset(*preset, *pods)
 			if err != nil {
 				return err

@@ -72,7 +72,7 @@ func (e *env) undo(ctx context.Context, id string, force []string) error {
 // forget is undo --forget.
 func (e *env) forget(ctx context.Context, what string) error {
 	match := func(r usernskit.Receipt) bool { return r.ID == what }
-	if age, err := parseAge(what); err == nil && age > 0 { // "0" and "-5h" would be all of them
+	if age, err := parseAge(what); err == nil && age > 0 { // "0" and "-5h" would match every receipt
 		limit := time.Now().Add(-age)
 		match = func(r usernskit.Receipt) bool { return r.Time.Before(limit) }
 	} else if strings.Trim(what, "0123456789") != "" || what == "" {
@@ -138,8 +138,8 @@ func (e *env) showEdits(r usernskit.Receipt, err error) error {
 	return fmt.Errorf("edited since receipt %s, as shown above, so nothing was changed; to lose these edits: %s", r.ID, e.self(again...))
 }
 
-// reportUnfinished reports on stderr that a run was cut off, whatever the
-// command: nobody asks for receipts before something is odd.
+// reportUnfinished reports on stderr that a run was cut off or is under way. Nearly
+// every command does: nobody asks for receipts before something looks wrong.
 func (e *env) reportUnfinished() {
 	r, err := e.host.Receipt("") // the interrupted run, if there is one
 	if err == nil && r.State != usernskit.StateApplied {
@@ -166,7 +166,7 @@ func (e *env) listReceipts() error {
 	return e.printed(nil, members{"receipts": out})
 }
 
-// when is a time as people read it.
+// when formats a time for people, in the local time zone.
 func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 func holdsText(holds, state usernskit.State) string {

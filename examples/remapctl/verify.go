@@ -65,10 +65,10 @@ func (e *env) verifyCommand(c *cobra.Command) action {
 	}
 }
 
-// judge returns the exit code for a report, if it is not 0. What fails is "fail"
-// for any failure, "warn" for warnings too, or a severity, for failures and
-// warnings at least that severe. A finding outweighs what could not be seen: 1 is
-// certain, 3 is not.
+// judge returns the exit code for a report, if it is not 0. failOn is "fail" for
+// any failure, "warn" for warnings too, or a severity for failures and warnings
+// at least that severe. A finding outweighs what could not be seen: 1 is certain,
+// 3 is not.
 func judge(r verify.Report, failOn string, partial bool) (code error) {
 	least := verify.Low
 	_ = least.UnmarshalText([]byte(failOn)) // "fail" and "warn" are of any severity; info never counts

@@ -25,7 +25,7 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// writeFlags adds those of every command that writes.
+// writeFlags adds the flags of every command that writes.
 func (e *env) writeFlags(c *cobra.Command) {
 	c.Flags().BoolVar(&e.yes, "yes", false, "do it without asking")
 	c.Flags().BoolVar(&e.dryRun, "dry-run", false, "show what would change, and change nothing")
@@ -36,9 +36,9 @@ func (e *env) riskFlag(c *cobra.Command) {
 	c.Flags().StringArrayVar(&e.accepted, "accept-risk", nil, "go on despite the risk `ID`; may be repeated")
 }
 
-// change is how every command that writes files goes about it: plan, show, ask,
-// apply. A person who was asked gets what was shown or nothing; with --yes, the
-// plan is made once.
+// change is what every command that writes files does: plan, show, ask, apply. A
+// person who was asked gets what was shown or nothing; with --yes, nothing is
+// planned in advance.
 func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (receipt usernskit.Receipt, err error) {
 	var p usernskit.Plan
 	shown, asks := "", !e.yes || e.dryRun
@@ -58,7 +58,7 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 		defer later(time.Second, e.waits)()
 		receipt, err = e.host.Update(ctx, func() (usernskit.Plan, error) {
 			if p, err = plan(); err == nil {
-				err = ctx.Err() // what the plan was made from may not have been seen
+				err = ctx.Err() // a plan made after a signal may miss facts
 			}
 			if err != nil {
 				return p, err
@@ -99,7 +99,7 @@ func (e *env) planned(p usernskit.Plan) error {
 	if !p.Empty() {
 		return e.report(findings, p, usernskit.Receipt{})
 	}
-	if !e.restarts { // which has yet to look
+	if !e.restarts { // restart has yet to ask the daemon
 		e.say("nothing to do")
 	}
 	return e.report(nil, p, usernskit.Receipt{})
@@ -136,7 +136,8 @@ func (e *env) refused(p usernskit.Plan) error {
 }
 
 // agreed runs do, which writes, once the risks of the plan are accepted and the
-// person agrees. The question is about what it says, or else about the plan.
+// person agrees. The question begins with about; if that is empty, with the files
+// of the plan.
 func (e *env) agreed(ctx context.Context, about string, p usernskit.Plan, do func() error) error {
 	switch err := e.refused(p); {
 	case err != nil:
@@ -171,7 +172,7 @@ func (e *env) agreed(ctx context.Context, about string, p usernskit.Plan, do fun
 	return errors.New("nothing was changed")
 }
 
-// decision says what a yes is to, in words.
+// decision describes in words what a yes agrees to.
 func (e *env) decision(ctx context.Context, about string, p usernskit.Plan) string {
 	var files, programs, running []string
 	var was, is, restart bool
@@ -219,8 +220,8 @@ func (e *env) decision(ctx context.Context, about string, p usernskit.Plan) stri
 	return strings.TrimSpace(strings.Join(append(said, back), " "))
 }
 
-// remaps reports whether a file turns remapping on: a daemon.json, or one with
-// the flags of dockerd.
+// remaps reports whether a file turns remapping on: a daemon.json, or a file with
+// flags of dockerd.
 func remaps(name string, data []byte) bool {
 	doc, err := daemoncfg.Parse(name, data)
 	if err != nil {
@@ -234,10 +235,10 @@ func isNow(a usernskit.Action) bool {
 	return a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost
 }
 
-// waits says what a write waits for, if it is another program.
+// waits notes which program a write seems to wait for.
 func (e *env) waits() {
 	for _, name := range []string{subid.UIDFile, subid.GIDFile} {
-		data, err := e.host.ReadFile(name + ".lock") // as shadow-utils write it
+		data, err := e.host.ReadFile(name + ".lock") // shadow-utils write their PID there
 		pid := strings.Trim(string(data), "\x00\n ")
 		if err != nil || pid == "" || pid == strconv.Itoa(os.Getpid()) {
 			continue
@@ -247,7 +248,7 @@ func (e *env) waits() {
 		e.note("waiting for %s.lock, held by PID %s (%s)", name, text.Visible(pid), text.Visible(who))
 		return
 	}
-	if terminal(e.err) { // it may only be slow, which a log need not say
+	if terminal(e.err) { // the write may only be slow, which a log need not say
 		e.note("waiting for other programs that use the files, or that the plan asks")
 	}
 }
@@ -255,7 +256,7 @@ func (e *env) waits() {
 // show prints the diff, unless JSON carries it.
 func (e *env) show(p usernskit.Plan) {
 	diff := p.Diff()
-	if terminal(e.out) { // what others wrote into a file moves no cursor; a pipe gets the very bytes
+	if terminal(e.out) { // a file's escape sequences must not reach the terminal; a pipe gets the exact bytes
 		diff = text.VisibleLines(diff)
 	}
 	for line := range strings.Lines(diff) {

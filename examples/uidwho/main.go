@@ -1,5 +1,5 @@
-// Uidwho says what a user ID of the host is inside of containers: which
-// container, which user in it and which of its processes run as that user now.
+// Uidwho prints what a user ID of the host is inside containers: which container,
+// which user in it and which of its processes run as that user now.
 //
 //	uidwho 100033
 package main
@@ -27,7 +27,8 @@ func main() {
 }
 
 // who prints a line for each namespace that has the ID and for each process that
-// runs as it. It returns 1 where there is none, 3 where it may have missed some.
+// runs as it. It returns the exit code: 1 if there is none, 3 if it may have missed
+// some.
 func who(fs userns.FS, uid uint32) int {
 	found, seen, shown := 1, userns.Coverage{}, map[string]bool{}
 	for p, err := range fs.Processes(context.Background(), userns.Options{Coverage: &seen}) {

@@ -16,8 +16,8 @@ type Row struct {
 	Work string // "parse subuid"
 	Size string // "65e3 lines"
 
-	// Target is how many times as long as usernskit the fastest peer that is
-	// right should take. 0: none is set.
+	// Target is the aim for the fastest correct peer: its time divided by that of
+	// usernskit. 0 means no aim.
 	Target float64
 
 	// Sides[0] is usernskit. The others are peers.
@@ -28,23 +28,24 @@ type Row struct {
 type Side struct {
 	Name string
 
-	// Program: the work is done by other processes.
+	// Program reports whether other processes do the work.
 	Program bool
-	// Before makes the input again where a program uses it up. It is not timed.
+	// Before makes the input again before each Run of a Program. It is not timed.
 	Before func() error
 	// Run does the work.
 	Run func() error
-	// Floor marks the system calls that the work takes, with nothing done about
-	// them. A row that has it and misses its aim says how far it is from that.
+	// Floor marks a side that only makes the system calls of the work. A row that
+	// misses its aim says how many times as long as its Floor usernskit takes.
 	Floor bool
-	// Ops is how often Run does it; 0 is once.
+	// Ops is the number of operations in one Run; 0 means 1.
 	Ops int
 
-	// Wrong says what is wrong with the answer, or "".
+	// Wrong returns what is wrong with the answer, or "". If nil, the answer is
+	// not checked.
 	Wrong func() string
 }
 
-// side makes a Side of work that has an answer.
+// side returns a Side whose run has an answer to check.
 func side[T any](name string, run func() (T, error), wrong func(T) string) Side {
 	kept := new(T) // so that no compiler leaves the work out
 	return Side{
@@ -68,7 +69,7 @@ func side[T any](name string, run func() (T, error), wrong func(T) string) Side 
 	}
 }
 
-// equals is the check of an answer that has to be this one.
+// equals returns a check that the answer is want.
 func equals[T comparable](want T) func(T) string {
 	return func(got T) string {
 		if got == want {
@@ -82,7 +83,7 @@ func equals[T comparable](want T) func(T) string {
 type Result struct {
 	Row
 	Sides  []Measured // as Row.Sides
-	Again  float64    // usernskit next to itself: what the machine's noise makes of no difference
+	Again  float64    // usernskit's time divided by its own in other turns: the machine's noise
 	Allocs float64    // per operation of usernskit
 }
 
@@ -90,7 +91,7 @@ type Result struct {
 type Measured struct {
 	Side
 	Time  float64 // nanoseconds for one operation
-	Ratio float64 // its time through that of usernskit in the same round
+	Ratio float64 // its time divided by usernskit's in the same round
 	Why   string  // what is wrong with its answer, or ""
 }
 
@@ -145,10 +146,10 @@ func Measure(row Row, rounds int, batch time.Duration) (Result, error) {
 	return result, nil
 }
 
-// turn runs a side n times, on a heap that holds nothing of the side before.
-// Libraries are charged the time on a CPU, collecting their garbage included,
-// which other programs on the machine hardly change. Programs, which also wait
-// for disks, are charged what passes on the clock.
+// turn runs a side n times and returns the time of all runs. The heap holds no
+// garbage of the side before. Libraries are charged CPU time, garbage collection
+// included, which other programs on the machine hardly change. Programs, which
+// also wait for disks, are charged the time on the clock.
 func turn(s Side, n int) (time.Duration, error) {
 	runtime.GC()
 	if !s.Program {
@@ -179,21 +180,21 @@ func turn(s Side, n int) (time.Duration, error) {
 // allocs counts the allocations of one operation.
 func allocs(s Side) float64 {
 	if s.Program {
-		return 0 // a program's are its own
+		return 0 // another process allocates
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var before, after runtime.MemStats
 	const runs = 3
 	runtime.ReadMemStats(&before)
 	for range runs {
-		_ = s.Run() // an error has shown itself when it was timed
+		_ = s.Run() // the timed turns would have returned an error
 	}
 	runtime.ReadMemStats(&after)
-	// Whatever runs in the background allocates a few times as well.
+	// Rounded down: the background allocates a few times too.
 	return float64((after.Mallocs - before.Mallocs) / uint64(runs*max(s.Ops, 1)))
 }
 
-// cpu returns how long this process has been on a CPU.
+// cpu returns the CPU time that this process has used.
 func cpu() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
@@ -237,7 +238,7 @@ func digits(x float64) string {
 	return fmt.Sprintf("%.2g", x)
 }
 
-// missed says that an aim was not reached, or "".
+// missed returns a note that the aim was missed, or "".
 func (r Result) missed() string {
 	if fastest := r.Fastest(); fastest.Name == "" || fastest.Ratio >= r.Target {
 		return ""
@@ -251,7 +252,8 @@ func (r Result) missed() string {
 	return aim + "**not met**"
 }
 
-// Fastest returns the fastest peer whose answer is right.
+// Fastest returns the fastest peer whose answer is right, or the zero Measured if
+// there is none.
 func (r Result) Fastest() (best Measured) {
 	for _, m := range r.Sides[1:] {
 		if m.Why == "" && !m.Floor && (best.Name == "" || m.Ratio < best.Ratio) {
@@ -261,7 +263,7 @@ func (r Result) Fastest() (best Measured) {
 	return best
 }
 
-// Duration prints nanoseconds with the digits that mean something.
+// Duration formats nanoseconds with two or three significant digits.
 func Duration(ns float64) string {
 	if ns < 100 {
 		return fmt.Sprintf("%.2g ns", ns)

@@ -8,20 +8,18 @@
 //
 // It is for Linux only.
 //
-// A [Row] is one piece of work, and its sides all do that work, on the same
-// input, in the same run. Sides take turns: what is printed is the ratio of two
-// times that were taken within a moment of each other, as a median, so that a
-// machine that is busy with other things slows both sides down and not the one
-// that happened to run then. Libraries
-// are charged time on a CPU, programs the time on the clock. How far two turns
-// of the very same code are apart is printed as well; a smaller difference
-// means nothing.
+// A [Row] is one piece of work. Its sides all do that work on the same input, in
+// the same run. The sides take turns, and the table has the median ratio of two
+// times taken a moment apart: a busy machine slows both sides down, and not only
+// the one that happens to run. Libraries are charged CPU time, programs the time
+// on the clock. The difference between two turns of the same code is printed too;
+// a smaller difference means nothing.
 //
 // Each side's answer is checked against one that was worked out when the input
 // was made, by other means than any side's. A side that is fast and wrong is
 // shown as wrong and does not count as the fastest.
 //
-// Peers are given their best case. Where what they export does more than the
-// row asks for, the function inside that does the work alone is called, see
+// Peers are given their best case. Where an exported function does more than the
+// row asks for, the unexported one that does the work alone is called, see
 // peers.go.
 package peerbench

@@ -9,8 +9,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// mapping makes a map of n extents whose host IDs lie in another order than
-// the IDs, with gaps on both sides.
+// mapping makes a map of n extents whose host IDs are in another order than the
+// container's, with gaps on both sides.
 func mapping(n int) []userns.Extent {
 	host := rand.New(rand.NewPCG(1, 2)).Perm(n)
 	list := make([]userns.Extent, n)
@@ -20,13 +20,14 @@ func mapping(n int) []userns.Extent {
 	return list
 }
 
-// targets are for the map that nearly all containers have, and the largest.
+// targets has the aims by the number of extents: for the map that nearly all
+// containers have, and for the largest.
 var targets = map[int]float64{1: 2, userns.MaxExtents: 15}
 
 const lookups = 4096 // in each run of a side: pairs of a user and a group
 
-// TranslateRows translates a user and a group ID, both mapped, drawn from all
-// extents alike. An ID is translated to the host or back.
+// TranslateRows makes rows that translate mapped user and group IDs, drawn evenly
+// from all extents: to the host, then to the container.
 func TranslateRows(extents ...int) ([]Row, error) {
 	var rows, back []Row
 	for _, n := range extents {
@@ -82,8 +83,8 @@ func TranslateRows(extents ...int) ([]Row, error) {
 	return append(rows, back...), nil
 }
 
-// A draw is IDs with what they are outside, and the sums of both. An ID has a
-// weight, so that two answers that changed places give another sum.
+// A draw has IDs of the container, the same IDs on the host, and the weighted sums
+// of both. With weights, two answers that changed places give another sum.
 type draw struct {
 	inside, outside   []uint32
 	insides, outsides uint64

@@ -7,10 +7,10 @@ import (
 	storage "go.podman.io/storage/pkg/idtools"
 )
 
-// The functions below are the insides of peers that do just the work of a row,
-// on a file or text of the caller's. What the peers export reads /etc/subuid
-// and /etc/subgid of the running system, looks accounts up and sorts, which would
-// be held against them.
+// The functions below are unexported ones of peers that do just the work of a row,
+// on the caller's file or list. The exported ones read /etc/subuid and /etc/subgid
+// of the running system, look accounts up and sort, which would count against the
+// peers.
 //
 // An empty assembly file, peers.s, lets the compiler accept functions without a
 // body.

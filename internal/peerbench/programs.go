@@ -16,9 +16,9 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// AllocateRow gives a user a range in both files, the way an administrator
-// does: as a process that takes the locks, writes, and syncs. It must run after
-// [Private]: it changes /etc.
+// AllocateRow makes a row that gives a user a range in both files, the way an
+// administrator does: by a program that takes the locks, writes, and syncs. It
+// must run after [Private]: it changes /etc.
 func AllocateRow(remapctl string, lines int) (Row, error) {
 	const user = "peerbench"
 	held := crowded(lines)
@@ -36,7 +36,7 @@ func AllocateRow(remapctl string, lines int) (Row, error) {
 	}
 	saved[subid.UIDFile], saved[subid.GIDFile] = files.uids(), files.gids()
 	before := func() error {
-		err := os.RemoveAll("/var/lib/usernskit") // a first run has no receipts behind it
+		err := os.RemoveAll("/var/lib/usernskit") // a first run finds no receipts
 		for path, data := range saved {
 			err = errors.Join(err, os.WriteFile(path, data, 0o644))
 		}
@@ -65,10 +65,10 @@ func AllocateRow(remapctl string, lines int) (Row, error) {
 	}, nil
 }
 
-// writeDurably writes what remapctl writes, with nothing worked out and no
-// process started: each file as a new one, on the disk before it takes the old
-// one's place, and its directory after. usermod brings the files and a copy of
-// each to the disk too, but not the directory.
+// writeDurably writes as many files as remapctl does, but computes nothing and
+// starts no process. It syncs each new file before it replaces the old one, and the
+// directory afterwards. usermod syncs the files and a copy of each, but not the
+// directory.
 func writeDurably() error {
 	const journal = "/var/lib/usernskit"
 	if err := os.MkdirAll(journal, 0o700); err != nil {
@@ -98,8 +98,8 @@ func writeDurably() error {
 	return nil
 }
 
-// allocated looks for the owner's line in both files, and for others that it
-// overlaps. All lines that were there must be there still.
+// allocated returns what is wrong with the owner's line in either file, or "". It
+// must be the only new line, and overlap no held range.
 func allocated(owner string, held []subid.Range) string {
 	for _, path := range []string{subid.UIDFile, subid.GIDFile} {
 		data, err := os.ReadFile(path)
@@ -132,19 +132,19 @@ func run(argv ...string) (string, error) {
 	return string(out), nil
 }
 
-// A Process is what one run of a program took.
+// A Process has the times, the memory and the exit code of one run of a program.
 type Process struct {
 	Wall, CPU time.Duration
-	Memory    int64 // bytes, the most that was resident
+	Memory    int64 // bytes: the maximum resident set size
 	Code      int
 }
 
 // RunProgram runs a program several times and returns the run with the median
-// time, and the shortest.
+// time on the clock, and the shortest.
 //
-// Linux counts for a program's memory also what the process held that started
-// it. So the programs are started by a small one: ourselves, with [OneFlag],
-// which has to be the first argument and leads to [RunOne].
+// Linux counts the memory of the parent process as the program's too. So a small
+// parent starts the program: this one again, with [OneFlag] as the first argument,
+// on which main calls [RunOne].
 func RunProgram(times int, argv ...string) (median, best Process, err error) {
 	var list []Process
 	for range times {
@@ -165,7 +165,8 @@ func RunProgram(times int, argv ...string) (median, best Process, err error) {
 // OneFlag asks for [RunOne].
 const OneFlag = "-one-program"
 
-// RunOne runs a program once and prints a Process.
+// RunOne runs a program once and prints its Process as JSON. An exit code other
+// than 0 is not an error.
 func RunOne(argv []string) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	start := time.Now()
@@ -188,7 +189,8 @@ func maxResident(s *os.ProcessState) int64 {
 	return int64(usage.Maxrss) << 10
 }
 
-// PlanNote runs "remapctl plan" on a tree whose two files have so many lines.
+// PlanNote runs "remapctl plan" on a tree whose two files have that many lines each,
+// and returns a line on its time and memory.
 func PlanNote(dir, remapctl string, lines, times int) (string, error) {
 	h, err := newHost(filepath.Join(dir, fmt.Sprint("plan-", lines)), crowded(lines))
 	if err != nil {
@@ -209,7 +211,8 @@ func PlanNote(dir, remapctl string, lines, times int) (string, error) {
 	return note("remapctl plan", size(lines, "lines"), times, median, best), err
 }
 
-// VerifyNote runs "remapctl verify" with so many trees of three processes.
+// VerifyNote runs "remapctl verify" beside that many trees of three processes, and
+// returns a line on its time and memory.
 func VerifyNote(remapctl string, trees, times int) (string, error) {
 	s, err := StartTrees(trees)
 	if err != nil {
@@ -228,10 +231,10 @@ func note(name, size string, times int, median, best Process) string {
 
 const privateEnv = "PEERBENCH_PRIVATE"
 
-// Private runs the calling program over again in a mount namespace of its own,
-// where /etc is a copy in dir and /var/lib an empty directory there, so that
-// useradd and usermod can be measured without touching the system. In the child
-// it returns true; in the parent the child's error, or that it takes root.
+// Private runs the calling program again in a mount namespace of its own, where
+// /etc is a copy in dir and /var/lib an empty directory there, so that useradd and
+// usermod can be measured without touching the system. In the child it returns
+// true; in the parent, false with the child's error, or with its own if not root.
 func Private(dir string) (bool, error) {
 	if os.Getenv(privateEnv) != "" {
 		return true, errors.Join(
@@ -249,10 +252,11 @@ func Private(dir string) (bool, error) {
 	return false, cmd.Run()
 }
 
-// PrivateDir is the directory that the parent gave to [Private].
+// PrivateDir returns the directory that the parent gave to [Private], or "" in the
+// parent.
 func PrivateDir() string { return os.Getenv(privateEnv) }
 
-// over mounts a directory over another, with a copy of what is in there or not.
+// over makes dir, if full as a copy of target, and bind-mounts it on target.
 func over(dir, target string, full bool) error {
 	if full {
 		if out, err := exec.Command("cp", "-a", target, dir).CombinedOutput(); err != nil {

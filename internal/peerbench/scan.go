@@ -14,11 +14,11 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// found is an answer to "which processes are in another user namespace than
-// mine, and as whom": host user ID by process ID.
+// found answers "which processes are in another user namespace than mine, and as
+// whom": it has the effective user ID on the host by process ID.
 type found map[int]uint64
 
-// ScanRow asks that of a /proc with so many processes, by libraries.
+// ScanRow makes a row that asks this of a /proc with that many processes.
 func ScanRow(s *Sleepers, processes int) Row {
 	return Row{
 		Work: "scan /proc for remapped processes", Size: size(processes, "processes"), Target: 8,
@@ -30,7 +30,7 @@ func ScanRow(s *Sleepers, processes int) Row {
 	}
 }
 
-// wrong compares with the processes that were started. There may be others.
+// wrong compares got with the processes that were started. Others may be in it.
 func (s *Sleepers) wrong(got found) string {
 	for pid := range s.Namespaced {
 		if uid, ok := got[pid]; !ok {
@@ -53,9 +53,8 @@ func scanOurs() (found, error) {
 	return got, nil
 }
 
-// scanBare makes the system calls of scanOurs: a link of each process, and
-// what there is to read of one that is remapped. It looks at no answer but the
-// link's.
+// scanBare makes the system calls of scanOurs: it reads a link of each process,
+// and the other links and files of a remapped one, whose contents it ignores.
 func scanBare() error {
 	list, err := os.Open("/proc")
 	if err != nil {
@@ -124,16 +123,16 @@ func scanProcfs() (found, error) {
 	return got, err
 }
 
-// Sleepers are processes that do nothing and are there to be found.
+// Sleepers are processes that do nothing, for a scan to find.
 type Sleepers struct {
-	Namespaced map[int]bool // pids of those in a user namespace of their own
+	Namespaced map[int]bool // PIDs of those started in a user namespace of their own
 	stop       chan struct{}
 	stopped    chan struct{}
 }
 
-// StartSleepers starts so many processes, some of them in a user namespace with
-// the map that dockerd would give them. They end with [Sleepers.Stop], and by
-// themselves if this process ends without it.
+// StartSleepers starts that many processes in all. Each of the namespaced ones has
+// its own user namespace, with the map that dockerd would give it. They end with
+// [Sleepers.Stop], or when this process ends.
 func StartSleepers(all, namespaced int) (*Sleepers, error) {
 	return startSleepers(all, namespaced, func(i int) *exec.Cmd {
 		if i < namespaced {
@@ -143,7 +142,7 @@ func StartSleepers(all, namespaced int) (*Sleepers, error) {
 	})
 }
 
-// StartTrees starts process trees that look like containers with a user
+// StartTrees starts n process trees that look like containers with a user
 // namespace: an init and two children, in namespaces of their own.
 func StartTrees(n int) (*Sleepers, error) {
 	return startSleepers(n, n, func(int) *exec.Cmd {
@@ -198,8 +197,8 @@ func (s *Sleepers) Stop() {
 	<-s.stopped
 }
 
-// sleeper runs an applet of a program that takes little memory, where there is
-// one.
+// sleeper returns a command that runs argv, by busybox if it is installed: that
+// takes less memory.
 func sleeper(argv ...string) *exec.Cmd {
 	if path, err := exec.LookPath("busybox"); err == nil {
 		argv = append([]string{path}, argv...)

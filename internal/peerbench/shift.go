@@ -16,9 +16,9 @@ import (
 	"github.com/usernskit/usernskit/userns/idmap"
 )
 
-// ShiftNotes moves the owners of so many files of root, a thousand in each
-// directory, and sets the time on CPUs beside that of chown -hR in the same
-// round. It runs after [Private]: the journal is below /var/lib.
+// ShiftNotes moves the owners of that many files of root, a thousand in each
+// directory, by several programs, and compares their CPU time with that of chown
+// -hR. It must run after [Private]: the journal is below /var/lib.
 func ShiftNotes(dir, remapctl string, files, times int) ([]string, error) {
 	tree, shifted, other := filepath.Join(dir, "tree"), filepath.Join(dir, "idmapped"), filepath.Join(dir, "copy")
 	for i := range files {
@@ -83,7 +83,7 @@ func ShiftNotes(dir, remapctl string, files, times int) ([]string, error) {
 	return notes, nil
 }
 
-// idmapped shows a tree at a place with the owners moved.
+// idmapped mounts tree on at, idmapped to the range from 100000 on.
 func idmapped(tree, at string) error {
 	m, err := userns.NewMap(userns.Extent{ID: 0, HostID: 100000, Count: 65536})
 	if err != nil {
@@ -96,8 +96,8 @@ func idmapped(tree, at string) error {
 	return errors.Join(mount.Attach(at), mount.Close())
 }
 
-// bareLoop makes the calls for each file that keep what chown loses, and nothing
-// else.
+// bareLoop makes, for each file, only the system calls that preserve what chown
+// loses.
 func bareLoop(tree string, id int) (Process, error) {
 	start, before := time.Now(), cpu()
 	buf := make([]byte, 64<<10)

@@ -18,8 +18,8 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
-// subidFile makes a subuid file of well-formed lines, each owner with one,
-// which all peers read alike.
+// subidFile makes a subuid file of well-formed lines, one for each owner, which
+// all peers read alike.
 func subidFile(lines int) []byte {
 	var b bytes.Buffer
 	for i := range lines {
@@ -37,8 +37,8 @@ func subidLine(i int, owner string) []byte {
 	return fmt.Appendf(nil, "%s:%d:%d\n", owner, firstID+i*perLine, perLine)
 }
 
-// A tally sums up what was read: a line left out, or read as another number or
-// owner, gives another tally.
+// A tally sums up what was read, so that a line left out or misread shows. Of an
+// owner it has the length of the name.
 type tally struct{ ranges, owners, starts, counts uint64 }
 
 func (t *tally) add(owner string, start, count uint64) {
@@ -48,13 +48,14 @@ func (t *tally) add(owner string, start, count uint64) {
 	t.counts += count
 }
 
-// count adds a line and spares moby/sys/user the list.
+// count adds a line. As a filter it returns false, so that moby/sys/user makes no
+// list.
 func (t *tally) count(s user.SubID) bool {
 	t.add(s.Name, uint64(s.SubID), uint64(s.Count))
 	return false
 }
 
-// tallyOf is that of subidFile.
+// tallyOf returns the tally of subidFile.
 func tallyOf(lines int) (t tally) {
 	for i := range lines {
 		t.add("user"+strconv.Itoa(i), uint64(firstID+i*perLine), perLine)
@@ -64,7 +65,8 @@ func tallyOf(lines int) (t tally) {
 
 const tellsNoOwners = "does not tell whose a range is"
 
-// ParseRows reads every range of a file, with its owner.
+// ParseRows makes rows that read every range of a file with its owner. Sizes are
+// in lines.
 func ParseRows(dir string, sizes ...int) ([]Row, error) {
 	var rows []Row
 	for _, n := range sizes {
@@ -114,7 +116,8 @@ func parseStorage(path, owner string) (t tally, err error) {
 	return t, err
 }
 
-// OwnerRows reads the ranges of one owner, who has the last line of the file.
+// OwnerRows makes rows that read the ranges of one owner, who has the last line of
+// the file. Sizes are in lines.
 func OwnerRows(dir string, sizes ...int) ([]Row, error) {
 	var rows []Row
 	const owner = "dockremap"
@@ -179,16 +182,17 @@ func size(n int, unit string) string {
 	return fmt.Sprint(n, " ", unit)
 }
 
-// A host is a tree with the two files and what else is read to choose from them.
+// A host is a tree with both files and the others that a search for a free range
+// reads.
 type host struct {
 	root string
-	held []subid.Range // by both files alike
+	held []subid.Range // the ranges in both files
 }
 
 func (h host) path(p string) string { return filepath.Join(h.root, p) }
 
-// FindRows looks for 65,536 IDs that are free in both files. Small ranges lie
-// behind the first of them, as an installer or an administrator leaves them.
+// FindRows makes rows that look for 65,536 IDs that are free in both files. Sizes
+// are in ranges; see crowded.
 func FindRows(dir string, sizes ...int) ([]Row, error) {
 	var rows []Row
 	for _, n := range sizes {
@@ -209,8 +213,8 @@ func FindRows(dir string, sizes ...int) ([]Row, error) {
 	return rows, nil
 }
 
-// crowded makes ranges side by side from the first ID on, then 1000 free IDs,
-// then a small range.
+// crowded makes n ranges: all but one side by side from the first ID on, then,
+// after 1000 free IDs, a small one, as an installer or an administrator leaves it.
 func crowded(n int) []subid.Range {
 	var list []subid.Range
 	const count = 8192
@@ -241,8 +245,8 @@ func newHost(root string, held []subid.Range) (host, error) {
 	return h, nil
 }
 
-// uids and gids are what the two files hold: the same ranges, but the last has
-// another owner. Of two equal texts usernskit would read one only.
+// uids and gids return the contents of the two files: the same ranges, but the last
+// has another owner. Of two equal files usernskit would parse only one.
 func (h host) uids() []byte { return h.file("alice") }
 func (h host) gids() []byte { return h.file("staff") }
 
@@ -255,7 +259,7 @@ func (h host) file(last string) []byte {
 	return b.Bytes()
 }
 
-// overlap compares a range of 65,536 IDs with every one there is.
+// overlap reports a held range that 65,536 IDs from start overlap, or "".
 func (h host) overlap(start uint32) string {
 	for _, r := range h.held {
 		if r.Overlaps(subid.Range{Start: start, Count: 65536}) {
@@ -285,7 +289,7 @@ func (h host) readAll() error {
 }
 
 // findMoby is the straight use of moby/sys/user: read all, sort, take the
-// first gap that is wide enough. Reserved IDs and accounts are not looked at.
+// first gap that is wide enough. It ignores reserved IDs and accounts.
 func (h host) findMoby() (uint32, error) {
 	uids, err1 := user.ParseSubIDFile(h.path(subid.UIDFile))
 	gids, err2 := user.ParseSubIDFile(h.path(subid.GIDFile))
@@ -301,8 +305,8 @@ func (h host) findMoby() (uint32, error) {
 	return uint32(start), errors.Join(err1, err2)
 }
 
-// findStorage does what containers/storage does when it makes a user, first in
-// the one file and then in the other, without making it.
+// findStorage chooses a range as containers/storage does when it creates a user:
+// in one file, then in the other.
 func (h host) findStorage() (uint32, error) {
 	var starts [2]int
 	for i, path := range []string{subid.UIDFile, subid.GIDFile} {

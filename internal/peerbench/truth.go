@@ -14,7 +14,8 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg"
 )
 
-// Truth says how many of the inputs that are not plain each side gets right.
+// Truth reports how many of the unusual inputs each side gets right, a line for
+// daemon.json and one for kernel command lines.
 func Truth() []string {
 	var json, boot []string
 	for _, s := range setters {
@@ -74,8 +75,8 @@ func setRoundTrip(doc []byte) ([]byte, error) {
 	return json.MarshalIndent(m, "", "    ")
 }
 
-// badDocuments are files with which some dockerd does not start, or which its
-// parts read differently. An editor has to refuse them.
+// badDocuments are files with which some dockerd does not start, or which parts of
+// dockerd read differently. An editor has to refuse them.
 var badDocuments = map[string]string{
 	"byte order mark": "\xef\xbb\xbf{\n    \"log-driver\": \"journald\"\n}\n",
 	"trailing comma":  "{\n    \"log-driver\": \"journald\",\n}\n",
@@ -108,8 +109,8 @@ func bootUroot(line string) (string, error) {
 	return cmdline.NewUpdateFilter(bootArg, []string{bootName}, nil).Update(&cmdline.CmdLine{}, line), nil
 }
 
-// bootLines are command lines that the kernel takes, each with something in it
-// that a reader may not know.
+// bootLines are command lines that the kernel accepts. All but the plain one have
+// something in them that a parser may not know.
 var bootLines = map[string]string{
 	"plain":               "root=/dev/sda1 ro quiet",
 	"set already":         "root=/dev/sda1 user_namespace.enable=0 ro",
@@ -142,8 +143,9 @@ func bootRight(edit func(string) (string, error)) (n int) {
 	return n
 }
 
-// bootWrong compares what the kernel makes of the line before and after: the
-// argument set once, all others as they were, and init's as well.
+// bootWrong compares how the kernel parses the line before and after an edit, and
+// returns what is wrong, or "". The argument has to be set once, and all others
+// and those of init have to be as they were.
 func bootWrong(before, after string) string {
 	old, oldInit := kernelArgs(before)
 	now, nowInit := kernelArgs(after)
@@ -172,8 +174,8 @@ type kernelArg struct {
 	hasValue    bool
 }
 
-// kernelArgs is a model of parse_args and next_arg, lib/cmdline.c and
-// kernel/params.c of Linux 6.14, written for this bench and nothing else.
+// kernelArgs is a model of parse_args in kernel/params.c and next_arg in
+// lib/cmdline.c of Linux 6.14, written for this benchmark only.
 func kernelArgs(line string) (args []kernelArg, init string) {
 	isSpace := func(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' || c == 0xA0 }
 	for {

@@ -1,8 +1,7 @@
 //go:build linux
 
 // Cmd measures usernskit next to its peers and prints the table as Markdown.
-// Without root the rows that need it are left out. cgo off (CGO_ENABLED=0)
-// takes in incus.
+// Without root, the rows that need it are left out.
 package main
 
 import (
@@ -41,7 +40,7 @@ func main() {
 	}
 }
 
-// start builds remapctl and goes into the mount namespace where there may be one.
+// start builds remapctl and measures: for root, in a mount namespace of its own.
 func start(b bench, remapctl string) error {
 	if dir := peerbench.PrivateDir(); dir != "" {
 		if _, err := peerbench.Private(dir); err != nil {
@@ -139,8 +138,8 @@ func (b *bench) scan() {
 	b.add(work, func() ([]peerbench.Row, error) { return []peerbench.Row{peerbench.ScanRow(s, processes)}, nil })
 }
 
-// add measures rows, if they are asked for. What cannot be measured is said
-// below the table, which has the others.
+// add measures rows, if -run asks for them. A row that cannot be measured gets a
+// note below the table.
 func (b *bench) add(work string, rows func() ([]peerbench.Row, error)) {
 	if !b.only.MatchString(work) {
 		return
@@ -190,7 +189,7 @@ func (b *bench) programs() {
 	}
 }
 
-// noise says how far turns of the very same code were apart.
+// noise reports how far turns of the same code were apart.
 func (b *bench) noise() string {
 	var worst, sum float64
 	for _, r := range b.results {

@@ -1,4 +1,4 @@
-// Kernelarg sets an argument of the kernel, whatever the distribution.
+// Kernelarg sets kernel arguments, whatever the distribution.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Mirrors sets the registry mirrors of a host's Docker, and how many layers it
+// Mirrors sets Docker's registry mirrors on a host, and how many layers Docker
 // fetches at once, in one plan.
 package main
 

@@ -1,5 +1,4 @@
-// Tenants gives each name its own range, all or none. Any number of it may run at
-// once.
+// Tenants gives each name its own range, all or none. Several may run at once.
 package main
 
 import (
