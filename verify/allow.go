@@ -21,7 +21,7 @@ type Allowance struct {
 	// subject.
 	Subject string `json:"subject"`
 	Reason  string `json:"reason,omitempty"`
-	// Until is the last day on which it holds; zero: no end.
+	// Until is the last day of the allowance; zero means no end.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -37,11 +37,11 @@ func (a Allowance) expired(now time.Time) bool {
 	return !a.Until.IsZero() && !now.Before(a.Until.AddDate(0, 0, 1))
 }
 
-// covers reports whether a is about the finding. The container is the one that
-// the finding's subject names, where it names one.
+// covers reports whether a applies to the finding. c is the container that the
+// finding's subject names, or nil.
 func (a Allowance) covers(f Finding, c *engine.Container) bool {
 	if a.What == UsernsHost {
-		// The option is allowed, not a root with another cause.
+		// Only the option is allowed: root for another reason still fails.
 		if c == nil || c.Userns != "host" || !slices.Contains(usernsHostChecks[:], f.Check) {
 			return false
 		}
@@ -62,8 +62,8 @@ func (a Allowance) covers(f Finding, c *engine.Container) bool {
 	return a.Subject == c.Name
 }
 
-// exempt skips the findings about the container of this process: an auditor has
-// to be in the host's user namespace.
+// exempt turns the findings about the container of this process into skips: an
+// auditor has to be in the host's user namespace.
 func exempt(findings []Finding, f *facts.Facts) {
 	if f.Self == "" {
 		return

@@ -14,8 +14,8 @@ type Check struct {
 	Name     string   `json:"name"`     // "process-host-ids"
 	Title    string   `json:"title"`    // what is true if it passes
 	Severity Severity `json:"severity"` // of a failure; a finding may be less severe
-	Why      string   `json:"why"`      // its purpose, and what goes wrong without
-	Reads    string   `json:"reads"`    // its sources, and when it is unknown
+	Why      string   `json:"why"`      // its purpose, and what goes wrong if it fails
+	Reads    string   `json:"reads"`    // its sources, and when the verdict is unknown
 	Remedy   string   `json:"remedy,omitempty"`
 	Refs     []string `json:"refs,omitempty"`
 }

@@ -39,7 +39,8 @@ var c04 = check{
 	},
 }
 
-// noContainers adds why options cannot be checked.
+// noContainers adds why the options of containers cannot be checked, and
+// reports whether none can.
 func (j *judge) noContainers() bool {
 	if j.noStore() {
 		return true

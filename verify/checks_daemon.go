@@ -77,8 +77,8 @@ var d01 = check{
 	},
 }
 
-// whose names the dockerd whose configuration is judged where it is not the one
-// that was asked, which does not answer.
+// whose names the process whose configuration is judged, if it is a dockerd that
+// does not listen at the address that was asked.
 func (j *judge) whose() string {
 	if pid := j.Config.Startup.PID; pid > 0 && errors.Is(j.NoEngine, engine.ErrDown) {
 		return fmt.Sprintf(", for process %d: it does not listen where the daemon was asked for", pid)
@@ -86,8 +86,8 @@ func (j *judge) whose() string {
 	return ""
 }
 
-// flagProblems are judged by D02, and otherChecks are not for D01: the rest is for
-// I01, I02, I06 and D03.
+// D02 judges flagProblems. D01 leaves out otherChecks, which D02, D03, I01, I02
+// and I06 judge.
 var (
 	flagProblems = []daemoncfg.ProblemID{daemoncfg.ProblemConflict, daemoncfg.ProblemRefusedWord, daemoncfg.ProblemUnknownFlag}
 	otherChecks  = append([]daemoncfg.ProblemID{
@@ -95,7 +95,7 @@ var (
 	}, flagProblems...)
 )
 
-// problem adds what keeps dockerd from starting, or does nothing.
+// problem adds a finding about a problem of the configuration.
 func (j *judge) problem(p daemoncfg.Problem) {
 	place := cmp.Or(p.Pos.String(), j.Config.File)
 	switch p.Level {

@@ -98,7 +98,8 @@ func spans(list []reader.Reading) string {
 	return strings.Join(all, ", ")
 }
 
-// entry compares what engines read: an upgrade must not change the map.
+// entry compares what versions of dockerd read: an upgrade must not change the
+// map.
 func (j *judge) entry(s *facts.Side) {
 	other := reader.Dockerd27
 	if j.IDs.Reader == other {
@@ -393,7 +394,7 @@ func (j *judge) foreignMaps() {
 	}
 }
 
-// isHostRoot reports whether a map includes root of the host.
+// isHostRoot reports whether a map includes root of the host and shifts no ID.
 func isHostRoot(m userns.Mapping) bool {
 	root, ok := m.UID.ToHost(0)
 	return ok && root == 0 && !slices.ContainsFunc(append(m.UID.Extents(), m.GID.Extents()...), func(e userns.Extent) bool { return e.ID != e.HostID })
@@ -516,7 +517,7 @@ func others(claims []subid.Claim, r reader.Reading) []subid.Claim {
 	}
 	var list []subid.Claim
 	seen := map[int]bool{}
-	// A range past the last ID, which K07 reports, has the IDs up to it.
+	// A range may extend past the last ID, which K07 reports.
 	have := subid.Range{Start: uint32(r.Start), Count: uint32(min(r.Count, math.MaxUint32))}
 	for _, c := range claims {
 		if c.Range.Overlaps(have) && !seen[c.Line] {

@@ -116,7 +116,7 @@ var k03 = check{
 }
 
 // gates returns the gates of one kind that matter to this kernel. It adds a
-// skip if there are none, or unknown.
+// skip if there are none, or unknown if they could not be read.
 func (j *judge) gates(kind func(gates.Gate) bool, none string) []gates.Gate {
 	if err := j.Kernel.Gates.Err; err != nil {
 		j.unknown("host", "%v", err)
@@ -145,7 +145,8 @@ var k04 = check{
 		}
 		fi := j.pass("host", "unprivileged user namespaces are not restricted, which a daemon that runs as root does not need")
 		for _, g := range list {
-			// 0 forbids them by the one sysctl, and any other value by the other.
+			// unprivileged_userns_clone restricts them with 0, the other sysctl
+			// with any other value.
 			if (g.Now == "0") == strings.HasSuffix(g.Name, "unprivileged_userns_clone") {
 				fi.Text = "unprivileged user namespaces are restricted, which does not affect a daemon that runs as root"
 			}
@@ -178,7 +179,7 @@ var k05 = check{
 	},
 }
 
-// bootGates are the arguments that this kernel needs.
+// bootGates returns the kernel arguments that this kernel needs.
 func (j *judge) bootGates() []gates.Gate {
 	return j.gates(func(g gates.Gate) bool { return g.Arg }, "this kernel needs no argument")
 }
@@ -226,7 +227,7 @@ var k07 = check{
 		want := j.IDs.Want()
 		badMap := errors.Join(j.IDs.UID.MapErr, j.IDs.GID.MapErr)
 		var p *probe.Error
-		refused := errors.As(k.Probe, &p) && os.Geteuid() == 0 // rather than that it could not be tried
+		refused := errors.As(k.Probe, &p) && os.Geteuid() == 0 // otherwise it could not be tried
 		switch {
 		case j.NoProbe() != "" && badMap != nil:
 			j.fail("host", "the kernel takes no such map: %v", badMap)

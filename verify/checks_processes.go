@@ -50,8 +50,8 @@ var c01 = check{
 	},
 }
 
-// passingHosts adds the containers of --userns=host that came or went in each
-// look: their processes are not judged, but they are root of the host.
+// passingHosts adds failures for containers with --userns=host that started or
+// ended in each look. Their processes were not judged, but are root of the host.
 func (j *judge) passingHosts() {
 	if j.NoEngine != nil {
 		return
@@ -63,8 +63,8 @@ func (j *judge) passingHosts() {
 	}
 }
 
-// judgeForeign judges the processes of a container of another daemon. Its
-// ranges are not known, but root of the host is wrong in any case.
+// judgeForeign judges the processes of a container of another daemon. That
+// daemon's ranges are not known, but root of the host is wrong in any case.
 func (j *judge) judgeForeign(b facts.Container) {
 	for _, p := range b.Processes {
 		_, root := p.Mapping.UID.ToContainer(0)
@@ -77,8 +77,8 @@ func (j *judge) judgeForeign(b facts.Container) {
 	j.isOther(b)
 }
 
-// isOther skips a container of another daemon, or adds unknown if its daemon is
-// not known.
+// isOther reports whether a container is, or may be, another daemon's. It adds
+// a skip if it is, and unknown if it may be.
 func (j *judge) isOther(b facts.Container) bool {
 	switch {
 	case b.Other != "":
@@ -90,7 +90,7 @@ func (j *judge) isOther(b facts.Container) bool {
 }
 
 // hostIDs judges the processes of one container by the kernel's data. It
-// returns why an account may still have one of their IDs.
+// returns why it is not known whether an account has one of their IDs.
 func (j *judge) hostIDs(b facts.Container) (open error) {
 	users, groups := "within "+j.wantText(true), "within "+j.wantText(false)
 	var bad *Finding
@@ -127,8 +127,8 @@ func (j *judge) noProcess(b facts.Container) bool {
 	return len(b.Processes) == 0
 }
 
-// exposed returns whom a process of a container is on the host, "" for nobody,
-// or why that is unknown.
+// exposed returns who a process of a container is on the host ("is root of the
+// host"), "" for nobody, or why that is unknown.
 func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open error) {
 	force := j.inForce(p)
 	if j.byRuntime(b, p) {
@@ -149,8 +149,8 @@ func (j *judge) exposed(b facts.Container, p userns.Process) (why string, open e
 	return "", open
 }
 
-// judgeIDs returns what is wrong with one of the IDs, "" for nothing, or why
-// whose they are is not known.
+// judgeIDs returns what is wrong with the first wrong ID, "" if none is, or why
+// the owner of an ID is not known.
 func judgeIDs(kind string, ids []uint32, owner func(uint32) (string, error), want, force userns.Map) (why string, open error) {
 	for _, id := range ids {
 		name, err := owner(id)
@@ -178,11 +178,11 @@ func (j *judge) byRuntime(b facts.Container, p userns.Process) bool {
 		return false
 	}
 	name, _, err := j.IDs.AccountIn(p.Mapping)
-	return name == "" && err == nil && j.inForce(p).IsZero() // the daemon's own, with any runtime
+	return name == "" && err == nil && j.inForce(p).IsZero() // the daemon's running map is not the runtime's
 }
 
 // inForce returns the map of a process if it is the daemon's running map. After
-// an edit of the files it differs from theirs, which D06 and D07 report.
+// an edit of the files that is not the configured map, which D06 and D07 report.
 func (j *judge) inForce(p userns.Process) userns.Mapping {
 	if j.Engine == nil || j.NoEngine != nil {
 		return userns.Mapping{}
@@ -198,7 +198,7 @@ func (j *judge) inForce(p userns.Process) userns.Mapping {
 
 // unseenProcesses adds what is unknown of containers: those that run according
 // to the daemon but whose processes, or whose first process, were not found.
-// Ended ones do not count.
+// Containers that have ended do not count.
 func (j *judge) unseenProcesses() {
 	found := map[string]facts.Container{}
 	for _, b := range j.Containers {
@@ -279,7 +279,7 @@ var c02 = check{
 
 func (j *judge) containerMap(b facts.Container) {
 	want := j.IDs.Want()
-	runtime := false // it remaps, but dockerd does not
+	runtime := false // the runtime remaps, and dockerd does not
 	for _, p := range b.Processes {
 		why := ""
 		switch {
@@ -329,8 +329,8 @@ func nsText(inode uint64) string {
 	return fmt.Sprintf("user:[%d]", inode)
 }
 
-// mapWithin reports whether another map has all host IDs of a map, as for a
-// container's namespace and those made inside it.
+// mapWithin reports whether outer has all host IDs of m, as the daemon's map has
+// those of a container's namespace and of namespaces made inside it.
 func mapWithin(m, outer userns.Mapping) bool {
 	return hostsWithin(m.UID, outer.UID) && hostsWithin(m.GID, outer.GID)
 }
@@ -339,7 +339,7 @@ func hostsWithin(m, outer userns.Map) bool {
 	return !slices.ContainsFunc(m.Extents(), func(e userns.Extent) bool { return shared(e, outer) < uint64(e.Count) })
 }
 
-// shared counts the host IDs of an extent that a map has too.
+// shared counts the host IDs of e that m has too.
 func shared(e userns.Extent, m userns.Map) (n uint64) {
 	for _, o := range m.Extents() {
 		if first, last := max(e.HostID, o.HostID), min(e.HostID+e.Count-1, o.HostID+o.Count-1); first <= last {

@@ -23,7 +23,7 @@ type judge struct {
 	list  []*Finding
 }
 
-// add adds a finding about the subject, as severe as the check is.
+// add adds a finding about the subject, with the severity of the check.
 func (j *judge) add(verdict Verdict, subject, format string, args ...any) *Finding {
 	f := &Finding{
 		Check: j.check.ID, Name: j.check.Name, Verdict: verdict, Severity: j.check.Severity,
@@ -54,10 +54,10 @@ func (j *judge) unknown(subject, format string, args ...any) *Finding {
 	return f
 }
 
-// namedPath finds what a text says could not be read.
+// namedPath matches a path in the text of a finding.
 var namedPath = regexp.MustCompile(`(?:^|[\s"])(/[^\s:,;"]+)`)
 
-// toKnow says what to do to know what could not be told.
+// toKnow returns the remedy of an unknown finding: how to get an answer.
 func (j *judge) toKnow(f *Finding, args []any) string {
 	const asRoot, ask = "Run it as root of the host.", "ask it through its unix socket as root of the host."
 	for _, arg := range args {
@@ -87,7 +87,7 @@ func (j *judge) toKnow(f *Finding, args []any) string {
 	return "Look again; where it stays so, look as root of the host."
 }
 
-// know sets what to do for an answer, other than to make something readable.
+// know sets the text of the remedy.
 func (f *Finding) know(text string) *Finding {
 	f.Remedy.Text = text
 	return f
@@ -106,8 +106,8 @@ func (j *judge) passUntroubled(subject, format string, args ...any) {
 	}
 }
 
-// conclude is passUntroubled after a look at several things, or a skip if there
-// were none.
+// conclude is passUntroubled if something was seen, and else adds a skip, with
+// none as its text.
 func (j *judge) conclude(seen int, none, subject, format string, args ...any) {
 	if seen > 0 {
 		j.passUntroubled(subject, format, args...)
@@ -134,8 +134,8 @@ func (f *Finding) fix(id FixID, arg string) *Finding {
 	return f
 }
 
-// shift names the directory whose owners can be moved into a map, if the move
-// is known from one of them.
+// shift offers to move the owners in a directory into a map, and reports
+// whether that is possible. uid and gid are the owner of a file in it.
 func (f *Finding) shift(dir string, uid, gid uint32, m userns.Mapping) bool {
 	from, to, ok := facts.Movable(dir, uid, gid, m)
 	if ok {
@@ -220,7 +220,7 @@ func (j *judge) noDaemon() bool { return j.noEngine(j.NoEngine, facts.Offline) }
 // noRemapper is noDaemon for checks of what the daemon remaps to.
 func (j *judge) noRemapper() bool { return j.noDaemon() || j.isRootless() }
 
-// shown is how many processes are in the evidence of one finding.
+// shown is the maximum number of processes in the evidence of one finding.
 const shown = 5
 
 // offline adds why the running kernel cannot be checked.
@@ -261,7 +261,7 @@ func (j *judge) isRootless() bool {
 
 const noneRuns = "no container is running"
 
-// wantText prints the host IDs that containers are to have.
+// wantText returns the host IDs that containers are to have.
 func (j *judge) wantText(users bool) string {
 	s := &j.IDs.GID
 	if users {

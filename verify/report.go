@@ -85,15 +85,16 @@ type Coverage struct {
 	Passing    int `json:"passing"`    // containers that came or went during the look
 
 	// Auditor names the container that this report was made in, if any. It is
-	// exempt: it has to be in the host's user namespace to see.
+	// exempt: an auditor has to be in the host's user namespace.
 	Auditor string `json:"auditor,omitempty"`
 
 	// Others lists the containers of other programs: "podman: 2 containers, 1
 	// not remapped". They are not judged.
 	Others []string `json:"others"`
 
-	// Daemons lists the other dockerds of the host, as DOCKER_HOST has them, or
-	// "process 61" where one's address is not known. Ask each for its own report.
+	// Daemons lists the other dockerds of the host: their addresses, as in
+	// DOCKER_HOST, or "process 61" if that is not known. Ask each for its own
+	// report.
 	Daemons []string `json:"daemons"`
 
 	// Missing lists what could not be seen; empty means that everything was.
@@ -109,9 +110,9 @@ type Summary struct {
 	Unknown int `json:"unknown"`
 	Allowed int `json:"allowed"` // findings let pass by an allowance, counted as skip
 	// Remapped is the overall verdict: Pass only if the daemon and the kernel
-	// both show it for every process of every container, Warn if that is so
-	// except for what was allowed, Skip if the host does not run or these
-	// checks were not chosen, Unknown if something was not seen.
+	// both show remapping for every process of every container, Warn if that is
+	// so except for allowed findings and warnings, Skip if the host does not run
+	// or not all of these checks were chosen, Unknown if something was not seen.
 	Remapped Verdict `json:"remapped"`
 	// Text says the same in a few words, for people.
 	Text string `json:"text"`

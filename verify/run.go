@@ -25,9 +25,9 @@ type Options struct {
 	// processes and daemon are skipped.
 	Host usernskit.Host
 
-	// Proc is the /proc to look at. If its Root is empty, it is the host's own:
-	// of a tree of files only where there is a /proc/self, as where the root of
-	// a running host is mounted into a container.
+	// Proc is the /proc to look at. If its Root is empty, it is the host's own.
+	// That of a tree of files is read only if it has a /proc/self, as when the
+	// root of a running host is mounted into a container.
 	Proc userns.FS
 
 	// Docker asks the daemon, as verify/docker.Read does. It may be called
@@ -62,8 +62,8 @@ type Options struct {
 // Run checks the host. It changes nothing; K07 and K08 start short-lived
 // processes in new namespaces.
 //
-// What cannot be read is [Unknown], with the reason: errors are only invalid
-// options and an ended context.
+// What cannot be read is [Unknown], with the reason. Run fails only if
+// [Options.Checks] names an unknown check or the context ends.
 func Run(ctx context.Context, opts Options) (Report, error) {
 	checks, err := choose(opts.Checks)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// asleep is the error where a connection would start the daemon: systemd listens
-// on the usual socket, and docker.service does not run.
+// asleep returns an error if a connection would start the daemon: systemd
+// listens on the usual socket, and docker.service does not run.
 func asleep(ctx context.Context, h usernskit.Host, address string) error {
 	if !slices.Contains([]string{"unix:///var/run/docker.sock", "unix:///run/docker.sock"}, address) {
 		return nil

@@ -24,7 +24,7 @@ func (r reader) containers(ctx context.Context, patience time.Duration) {
 	defer cancel()
 	for _, c := range list {
 		res, err := r.ContainerInspect(inspect, c.ID, client.ContainerInspectOptions{})
-		// The list still has one that is being removed.
+		// A container that is being removed is still in the list.
 		if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container") {
 			continue
 		}

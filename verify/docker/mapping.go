@@ -14,9 +14,10 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// Mapping returns the mapping of a running container. The name is the beginning
-// of its ID, six digits or more, which proc shows for any engine's containers, or
-// what the daemon calls it. A nil ask says that there is no daemon to ask.
+// Mapping returns the mapping of a running container. The name is a prefix of
+// its ID, six digits or more, which is looked up in proc, for containers of any
+// engine; or it is a name that the daemon knows. If ask is nil, no daemon is
+// asked.
 func Mapping(ctx context.Context, proc userns.FS, ask func(context.Context) (*engine.Engine, error), name string) (userns.Mapping, error) {
 	found := map[string][]userns.Process{}
 	if len(name) >= 6 && strings.Trim(name, "0123456789abcdef") == "" {

@@ -167,8 +167,8 @@ func (r reader) plugins(ctx context.Context) error {
 	return err
 }
 
-// buildCache asks for the build cache alone. Before API 1.42 that measures
-// every volume, which can take minutes.
+// buildCache asks for the build cache alone. Before API 1.42 the daemon measures
+// every volume for that, which can take minutes.
 func (r reader) buildCache(ctx context.Context) error {
 	if before, known := r.engine.Before(42); before || !known {
 		return fmt.Errorf("API %s measures all volumes to tell", r.engine.API)

@@ -14,10 +14,10 @@ import (
 var ErrNoContainer = errors.New("no such running container")
 
 // Choose sets Mapping and Others from what the daemon reports. The mapping is
-// that of the container with the name or ID prefix. Without a name it is that
-// of the first running remapped container; if none runs, it begins at the IDs
-// at the end of the daemon's data-root; and for a daemon that does not remap it
-// is zero.
+// that of the running container with the name or ID prefix, six digits or more;
+// if none has it, the error matches ErrNoContainer. Without a name it is that of
+// the first running remapped container; if none runs, it begins at the IDs at
+// the end of the daemon's data-root. For a daemon that does not remap it is zero.
 func (o *Options) Choose(proc userns.FS, e *engine.Engine, name string) error {
 	o.Mapping, o.Others = userns.Mapping{}, nil
 	chosen := 0

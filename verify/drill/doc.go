@@ -46,8 +46,9 @@
 //	from one container into another                        no        other-layer      probe
 //
 // With * a file of the host that everyone may read or write stays readable or
-// writable. 2025-52881 is stopped partly since runc itself, as the host's root,
-// makes the redirected write. All containers of a daemon have one mapping, so
-// their files are open to each other for a process that has left its container;
-// their processes are not, since each has a user namespace of its own.
+// writable. 2025-52881 is only partly stopped, since runc itself makes the
+// redirected write, as the host's root. All containers of a daemon have one
+// mapping, so a process that has left its container can use the files of the
+// others; it cannot reach their processes, since each container has a user
+// namespace of its own.
 package drill

@@ -118,7 +118,7 @@ func see(s step) seen {
 		return seen{mode: st.Mode, uid: st.Uid, gid: st.Gid, size: st.Size, mtime: st.Mtim, ctime: st.Ctim, exists: true}
 	}
 	data, err := os.ReadFile(s.try.Path)
-	if err != nil { // as of a file that is only for writing
+	if err != nil { // such as for a file that can only be written
 		return seen{mode: st.Mode, content: err.Error(), exists: true}
 	}
 	return seen{mode: st.Mode, content: string(data), exists: true}

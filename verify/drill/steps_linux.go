@@ -16,7 +16,7 @@ import (
 	"github.com/usernskit/usernskit/internal/attempt"
 )
 
-// A step is what a probe tries, or why it cannot.
+// A step is what a probe tries, or why that cannot be tried.
 type step struct {
 	id, title string
 	refs      []string
@@ -227,8 +227,8 @@ func upperDir(pid int) string {
 	return ""
 }
 
-// capable checks whether this process, which is root of the host, has a
-// capability, as root in a container with it would.
+// capable reports whether this process, which is root of the host, has a
+// capability, as the root of a container without remapping could.
 func capable(capability int) func() Result {
 	return func() Result {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -13,12 +13,12 @@ import (
 	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 )
 
-// ErrDown is matched by the error of a reader where nothing answers at the
-// daemon's address. Any other error means that it could not be asked.
+// ErrDown is matched by a reader's error if nothing answers at the daemon's
+// address. Any other error means that the daemon could not be asked.
 var ErrDown = errors.New("the Docker daemon does not answer")
 
-// An Engine is what Docker reports about itself and its containers: the daemon,
-// or with the daemon down the files below its data-root.
+// An Engine is what Docker reports about itself and its containers, through the
+// daemon or, if that is down, in the files below its data-root.
 type Engine struct {
 	// Source is where this is from: "unix:///var/run/docker.sock", or the
 	// directory whose files were read.
@@ -59,7 +59,7 @@ type Engine struct {
 	Unread map[string]string
 }
 
-// What a store on disk holds of a container, the daemon reports in the same form.
+// The daemon reports these in the same form as they are in a store on disk.
 type (
 	Container = store.Container
 	Mount     = store.Mount
@@ -68,7 +68,7 @@ type (
 	Volume    = store.Volume
 )
 
-// A Plugin is a managed plugin: a container of the daemon's that is never
+// A Plugin is a managed plugin: a container of the daemon that is never
 // remapped.
 type Plugin struct{ ID, Name string }
 
@@ -86,9 +86,9 @@ func (e *Engine) option(name string) bool {
 }
 
 // Before reports whether the daemon is older than API 1.minor; known is false
-// where it did not say its version. The API version is more reliable than the
-// engine's own, which builds from source choose. API 1.45 is Docker 26.0, 1.48
-// is 28.0, 1.52 is 29.0.
+// if it did not report its API version. That is more reliable than the engine's
+// version, which a build from source can set. API 1.45 is Docker 26.0, 1.48 is
+// 28.0, 1.52 is 29.0.
 func (e *Engine) Before(minor int) (before, known bool) {
 	if e == nil {
 		return false, false
@@ -100,8 +100,8 @@ func (e *Engine) Before(minor int) (before, known bool) {
 	return n < minor, true
 }
 
-// Container returns the container of that name, ID or first part of an ID of
-// 12 digits or more, or nil.
+// Container returns the container with that name, ID or ID prefix of 12 digits
+// or more, or nil.
 func (e *Engine) Container(name string) *Container {
 	if e == nil || name == "" {
 		return nil
@@ -120,7 +120,7 @@ func (e *Engine) Container(name string) *Container {
 	return nil
 }
 
-// NameOf returns the name of the container with that ID, or nothing.
+// NameOf returns the name of the container with that ID, or "".
 func (e *Engine) NameOf(id string) string {
 	if c := e.Container(id); c != nil {
 		return c.Name
@@ -138,7 +138,7 @@ func (e *Engine) WhyUnread(c *Container) string {
 	return "the daemon did not say"
 }
 
-// An Option is one of docker run that a container was made with.
+// An Option is an option of docker run that a container was created with.
 type Option struct {
 	Name  string // "--network"
 	Field string // of HostConfig: "NetworkMode"

@@ -81,7 +81,8 @@ func details(f verify.Finding) (lines []string) {
 	return lines
 }
 
-// xmlText drops what XML 1.0 cannot hold in any form: control characters.
+// xmlText replaces control characters and what else XML 1.0 cannot hold by
+// U+FFFD.
 func xmlText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 && r != '\n' && r != '\t' || r == 0xfffe || r == 0xffff {

@@ -16,9 +16,9 @@ type object = map[string]any
 
 func message(s string) object { return object{"text": s} }
 
-// SARIF writes the report as a SARIF 2.1.0 log of one run. Passed and
-// skipped checks are results of the kinds "pass" and "notApplicable", what is
-// unknown is of the kind "open"; none of them has a level.
+// SARIF writes the report as a SARIF 2.1.0 log of one run. Passed, skipped and
+// unknown findings are results of the kinds "pass", "notApplicable" and "open",
+// all with the level "none".
 func SARIF(w io.Writer, r verify.Report) error {
 	rules, index := []object{}, map[string]int{}
 	for i, c := range verify.Checks() {
@@ -97,10 +97,10 @@ func level(s verify.Severity) string {
 	return "note"
 }
 
-// fileAndLine finds the line and the column at the end of a path.
+// fileAndLine matches a line and a column at the end of a path.
 var fileAndLine = regexp.MustCompile(`^(.*?):(\d{1,9})(?::(\d{1,9}))?$`)
 
-// location is a place in a file where the subject is one, else a name.
+// location is a place in a file if the subject is a path, else a name.
 func location(subject string) object {
 	if !strings.HasPrefix(subject, "/") {
 		kind := "resource"

@@ -1,5 +1,5 @@
 // Package format writes a report of package verify: for people, and as JSON,
-// JUnit and SARIF for programs.
+// JUnit, Prometheus and SARIF for programs.
 package format
 
 import (
@@ -52,9 +52,9 @@ func Text(w io.Writer, r verify.Report, t Options) error {
 	return b.Flush()
 }
 
-// merge tells each cause once: an unknown finding that follows from the cause of
-// an earlier one is left out, and the earlier one names its check. said has the
-// causes that are told.
+// merge keeps one finding for each cause: an unknown finding with the cause of an
+// earlier one is left out, and the earlier one names its check. said has the
+// index in list of each cause.
 func merge(r verify.Report) (list []verify.Finding, said map[string]int) {
 	said = map[string]int{}
 	also := map[int][]string{}
@@ -80,7 +80,7 @@ func merge(r verify.Report) (list []verify.Finding, said map[string]int) {
 	return list, said
 }
 
-// failedCall is the end of a text that says which file could not be read.
+// failedCall matches the end of a text that says which file could not be read.
 var failedCall = regexp.MustCompile(`(?:^|: )(\w+ /[^:]+: [^:]+)$`)
 
 // cause returns the part of a text that is common to all its consequences: what

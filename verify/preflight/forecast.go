@@ -20,13 +20,13 @@ type Forecast struct {
 	// Map is the expected user ID map, "0 165536 65536".
 	Map string `json:"map"`
 
-	// WillNotStart fail when they are created or started again. Container is
-	// empty for the daemon itself.
+	// WillNotStart lists containers that fail when they are created or started
+	// again. Container is empty for the daemon itself.
 	WillNotStart []Trouble `json:"will_not_start"`
-	// Misbehave start, and then cannot do something.
+	// Misbehave lists containers that start, and then cannot do something.
 	Misbehave []Trouble `json:"misbehave"`
-	// Disappear are in the store in use, which is hidden by the new one and
-	// comes back with it.
+	// Disappear lists what is in the store in use. The new store hides it until
+	// remapping is turned off again.
 	Disappear []Loss `json:"disappear"`
 	// Orphans are containers that survive the restart unmanaged.
 	Orphans []Trouble `json:"orphans"`
@@ -49,12 +49,12 @@ type Trouble struct {
 
 // A Loss is one kind of data that is not in the new store.
 type Loss struct {
-	Kind  string   `json:"kind"` // "images", "containers", "volumes", "networks", "swarm", "plugins", "build-cache"
+	Kind  string   `json:"kind"` // "images", "storage", "containers", "volumes", "networks", "swarm", "plugins", "build-cache"
 	Count int      `json:"count"`
 	Bytes int64    `json:"bytes"` // -1 where not known
 	Text  string   `json:"text"`
 	Names []string `json:"names,omitempty"` // at most 20
-	Where string   `json:"where"`           // they stay here
+	Where string   `json:"where"`           // the directory in which they stay
 }
 
 // Clear reports whether nothing breaks, disappears or is orphaned, except what

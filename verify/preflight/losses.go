@@ -9,7 +9,7 @@ import (
 	"github.com/usernskit/usernskit/verify/engine"
 )
 
-// listed is how many names are in a [Loss].
+// listed is the maximum number of names in a [Loss].
 const listed = 20
 
 // disappears adds what the store in use holds.

@@ -12,7 +12,7 @@ import (
 	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
-// misbehave adds an option that a container starts with, and that does not work.
+// misbehave adds an option that a container starts with, but that does not work.
 func (p *preflight) misbehave(c *engine.Container, option, fix, format string, args ...any) {
 	p.out.Misbehave = append(p.out.Misbehave, Trouble{c.String(), option, fmt.Sprintf(format, args...), fix})
 }
@@ -69,7 +69,7 @@ func (p *preflight) bind(c *engine.Container, m engine.Mount) {
 	p.owner(c, m, option, facts.InodeOf(info))
 }
 
-// owner compares the source's owner with its future user.
+// owner compares the owner of a mount's source with the container's future user.
 func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n facts.Inode) {
 	if facts.Mapped(p.want, n.UID, n.GID) {
 		return
@@ -129,7 +129,7 @@ func containerUser(c *engine.Container) (uid, gid uint32, named bool) {
 	return uid, gid, false
 }
 
-// volume adds what is known of a volume by its options.
+// volume adds what the options and the driver of a volume show.
 func (p *preflight) volume(c *engine.Container, m engine.Mount) {
 	option := "--volume " + m.Name + ":" + m.Destination
 	for _, v := range p.Engine.Volumes {

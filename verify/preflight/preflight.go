@@ -50,8 +50,9 @@ type Options struct {
 // the data-root, which need root to be read. The map is the configured one, or
 // else the one that subid.Plan would grant to dockremap.
 //
-// What could not be checked is in Forecast.Unknown. Errors are only an invalid
-// [Options.Remap], an ended context, and neither a daemon nor a store.
+// What could not be checked is in Forecast.Unknown. Run fails only if
+// [Options.Remap] is invalid, the context ends, or there is neither a daemon nor
+// a store.
 func Run(ctx context.Context, opts Options) (Forecast, error) {
 	if opts.Remap != "" {
 		remap, err := daemoncfg.ParseRemap(opts.Remap)
@@ -116,7 +117,7 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 type preflight struct {
 	*facts.Facts
 	want     userns.Mapping
-	override bool // the map is that of another account
+	override bool // Options.Remap replaces the configured value
 	out      Forecast
 }
 
@@ -189,7 +190,7 @@ func (p *preflight) daemon() {
 	}
 	for _, problem := range c.Problems {
 		switch {
-		case problem.ID == daemoncfg.ProblemSnapshotter, problem.ID == daemoncfg.RiskRootless: // said apart
+		case problem.ID == daemoncfg.ProblemSnapshotter, problem.ID == daemoncfg.RiskRootless: // reported separately
 		case problem.Level == daemoncfg.LevelUnknown:
 			p.out.Unknown = append(p.out.Unknown, problem.String())
 		case problem.Level == daemoncfg.LevelFatal && !p.override:

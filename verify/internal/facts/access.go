@@ -23,12 +23,12 @@ type Inode struct {
 	ACL      bool // has a POSIX ACL, which Mode does not show
 }
 
-// A Subject is who wants access, by IDs of the host.
+// A Subject is a process that wants access, with its host IDs.
 type Subject struct {
 	UID  uint32
 	GIDs []uint32 // the effective one and the supplementary ones
-	// Map is that of the container. Its root has capabilities, which reach an
-	// inode only where both its owner and its group are mapped.
+	// Map is the container's. Root in it has capabilities, but only over inodes
+	// whose owner and group are both mapped.
 	Map userns.Mapping
 }
 
@@ -44,7 +44,7 @@ func Mapped(m userns.Mapping, uid, gid uint32) bool {
 // answer is not known where an ACL decides.
 func (s Subject) Can(n Inode, bits fs.FileMode) (yes, known bool) {
 	if root, ok := s.Map.UID.ToHost(0); ok && s.UID == root && Mapped(s.Map, n.UID, n.GID) {
-		// CAP_DAC_OVERRIDE: all but executing what nobody may execute.
+		// CAP_DAC_OVERRIDE: all, except executing a file that nobody may execute.
 		if n.Mode.IsDir() || bits&1 == 0 || n.Mode&0o111 != 0 {
 			return true, true
 		}
@@ -72,7 +72,7 @@ func InodeOf(info fs.FileInfo) Inode {
 	return n
 }
 
-// stat returns what is at a path of a host, and the path without its root.
+// stat returns what is at a path of a host, and where that is on this machine.
 func stat(h usernskit.Host, name string) (n Inode, at string, err error) {
 	info, err := h.Stat(name)
 	if err != nil {
@@ -113,11 +113,11 @@ func KeepOwner(dir string) bool {
 	return slices.ContainsFunc(whole, func(system string) bool { return strings.HasPrefix(dir, system+"/") })
 }
 
-// Movable returns the ranges, START:COUNT, from which and to which the owners
-// in a directory can be moved for containers with a map: from those IDs of the
-// host that are the containers' own. It fails for a directory of the system,
-// for an owner in neither range, and for a map that is not one range, the same
-// for users and groups.
+// Movable returns two ranges, START:COUNT: containers with the map can use a
+// directory if its owners are moved from the one, the container IDs, to the
+// other, their host IDs. ok is false for a directory of the system, for an owner
+// in neither range, and for a map that is not one range, the same for users and
+// groups.
 func Movable(dir string, uid, gid uint32, m userns.Mapping) (from, to string, ok bool) {
 	list := m.UID.Extents()
 	if KeepOwner(dir) || len(list) != 1 || m.UID.String() != m.GID.String() {

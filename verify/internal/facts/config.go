@@ -22,8 +22,8 @@ type config struct {
 	File    string              // daemon.json as this dockerd finds it
 	Doc     *daemoncfg.Document // without members where there is no such file
 	DocErr  error               // unreadable, or refused by dockerd
-	Missing bool                // there is none
-	// Problems are what keeps dockerd from starting, and what does nothing.
+	Missing bool                // there is no such file
+	// Problems keep dockerd from starting, or are settings that it ignores.
 	Problems []daemoncfg.Problem
 
 	// What userns-remap says, from whichever place sets it.
@@ -93,8 +93,8 @@ func (f *Facts) readProblems(ctx context.Context) {
 	}
 }
 
-// Unread is why the configuration is not known, or nil. One that dockerd
-// refuses is known.
+// Unread is why the configuration is not known, or nil. A configuration that
+// dockerd refuses is known.
 func (c config) Unread() error {
 	switch {
 	case c.StartupErr != nil: // a flag may name another daemon.json
@@ -147,8 +147,9 @@ func (c config) Snapshotter() string {
 	return at.String()
 }
 
-// listens returns where the daemon listens: on what its flags and its file say, or
-// on the usual socket. Which one systemd opens for it, fd://, is not looked up.
+// listens returns the addresses at which the daemon listens, by its flags and
+// daemon.json, or else the usual socket. The socket that systemd opens for fd://
+// is not looked up.
 func (c config) listens() (list []string) {
 	c.get(&list, "hosts")
 	for _, flag := range c.Startup.Flags {
@@ -180,8 +181,8 @@ func (c config) LiveRestore() (on bool, source string, err error) {
 // StoreName is the name of the store of a map that starts at these IDs.
 func StoreName(uid, gid uint32) string { return fmt.Sprintf("%d.%d", uid, gid) }
 
-// ParseStore returns the first host IDs of "/var/lib/docker/100000.100000". A
-// daemon that does not remap has no IDs there.
+// ParseStore returns the first host IDs of "/var/lib/docker/100000.100000". The
+// store of a daemon that does not remap has no IDs in its name.
 func ParseStore(dir string) (uid, gid uint32, ok bool) {
 	name := path.Base(dir)
 	if _, err := fmt.Sscanf(name, "%d.%d", &uid, &gid); err != nil || StoreName(uid, gid) != name {

@@ -14,8 +14,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// readPeer reads the process that has the daemon's socket: dockerd, or init that
-// passed it on to one. A proxy, which init starts too, may lead to another machine.
+// readPeer checks that a dockerd has the daemon's socket, its own or one passed
+// on by init. A proxy, which init may start too, may lead to another machine.
 func (f *Facts) readPeer(context.Context) {
 	if !f.live() {
 		return
@@ -43,7 +43,7 @@ func (f *Facts) readPeer(context.Context) {
 	}
 }
 
-// isRoots reports whether a process is root's: anybody can call one dockerd.
+// isRoots reports whether a process is root's: any user can name a process dockerd.
 func (f *Facts) isRoots(pid int) (bool, error) {
 	status, err := f.readProc(strconv.Itoa(pid) + "/status")
 	return strings.Contains(string(status), "\nUid:\t0\t0\t0\t0\n"), err
@@ -85,7 +85,7 @@ type Daemon struct {
 	PID      int
 	DataRoot string
 	Hosts    []string // where it listens, as DOCKER_HOST has it
-	Err      error    // why that is not known
+	Err      error    // why its configuration is not known
 }
 
 // String returns its address, as DOCKER_HOST has it.
@@ -158,7 +158,7 @@ func (f *Facts) containerds() map[string]bool {
 	if at := c.text("containerd"); at != "" {
 		return map[string]bool{cleanRun(at): true}
 	}
-	// It uses the host's containerd if that runs, else starts one below its
+	// dockerd uses the host's containerd if that runs, else starts one below its
 	// exec-root.
 	root := cmp.Or(c.text("exec-root"), "/run/docker")
 	return map[string]bool{"/run/containerd/containerd.sock": true, cleanRun(root + "/containerd/containerd.sock"): true}
@@ -216,7 +216,7 @@ func (f *Facts) peer() int {
 
 // isDockers reports whether a shim holds a container of Docker: its namespace
 // is the running or configured one of this daemon, with or without the UID.GID
-// of remapping, or that of an unknown Docker.
+// of remapping, or begins with "moby", as with any other dockerd.
 func (f *Facts) isDockers(s userns.Shim) bool {
 	running := ""
 	if f.Engine != nil {

@@ -45,7 +45,7 @@ type keptStore struct {
 	Changed         time.Time
 }
 
-// A Socket is one of the daemon on the host.
+// A Socket is a socket of the daemon on the host.
 type Socket struct {
 	Path string
 	Inode

@@ -25,7 +25,7 @@ const (
 	NeedGates                       // what the kernel and the boot configuration ask for
 	NeedProbe                       // a child in the configured map
 	NeedProbeIPC                    // a child in it that shares the host's IPC namespace
-	NeedProcesses                   // the processes of containers, and which one has the daemon's socket
+	NeedProcesses                   // the processes of containers, and which process has the daemon's socket
 	NeedNames                       // the users of these processes, by the name services
 	NeedUsers                       // other processes and accounts with IDs of the ranges
 	NeedStores                      // the directories that lead to the data-root, and the stores below it
@@ -211,5 +211,5 @@ type reading[T any] struct {
 // Missing reports whether there is no such file.
 func (r reading[T]) Missing() bool { return errors.Is(r.Err, fs.ErrNotExist) }
 
-// Offline is the reason of checks that only a running host can answer.
+// Offline is why a check is skipped that only a running host can answer.
 const Offline = "not the running host"

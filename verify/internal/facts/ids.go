@@ -30,9 +30,9 @@ type ids struct {
 	set    *subid.Set // nil where it cannot be read
 	setErr error
 
-	Account  string // whose lines dockerd reads; "" where remapping is not configured
+	Account  string // whose lines dockerd reads; "" where none is configured or known
 	User     answer.Answer[accounts.Account]
-	OwnerErr error // the account or the group does not exist, as dockerd looks it up
+	OwnerErr error // why the account or the group does not exist for dockerd, or is not known
 	Reader   reader.Program
 	UID, GID Side
 }
@@ -41,7 +41,7 @@ type ids struct {
 type accountDB struct {
 	File string // "/etc/passwd"
 	List []accounts.Account
-	Gap  error // why there may be more of them
+	Gap  error // why List may be incomplete
 
 	// At returns the name of the account that has an ID, "" for none, or why it
 	// is unknown.
@@ -50,8 +50,8 @@ type accountDB struct {
 	byID map[uint32]string // of List
 }
 
-// Unseen is why listed accounts are not known. A directory that never lists its
-// accounts does not count: it answers for single IDs.
+// Unseen is why List may be incomplete, or nil. A directory service that never
+// lists its accounts does not count: it answers for single IDs.
 func (d *accountDB) Unseen() error {
 	if errors.Is(d.Gap, accounts.ErrUnlisted) {
 		return nil
@@ -59,7 +59,7 @@ func (d *accountDB) Unseen() error {
 	return d.Gap
 }
 
-// A Side is one of the two files, with dockerd's map from it.
+// A Side is one of the two files, with the map that dockerd makes from it.
 type Side struct {
 	Path string
 	File *subid.File // nil where it cannot be read, and Err says why
@@ -158,8 +158,8 @@ func (i ids) Read(program reader.Program) (uid, gid reader.Map) {
 	return i.set.Mapped(program, i.Account)
 }
 
-// Claims are all holds on IDs of a file that was read, as any reader finds them,
-// of others than the account.
+// Claims returns the claims of other owners on IDs of a file, as any reader
+// finds them. The file must have been read.
 func (i *ids) Claims(s *Side) []subid.Claim {
 	list, groups := i.set.Claims()
 	if s == &i.GID {
@@ -199,7 +199,7 @@ func (i ids) AccountIn(m userns.Mapping) (name string, id uint32, err error) {
 	return "", 0, err
 }
 
-// An UnmappedID is one that a container is to run as, and that a map lacks.
+// An UnmappedID is an ID that a container is to run as and that a map lacks.
 type UnmappedID struct {
 	Option string // "--user 70000"
 	Kind   string // "uid", "gid"
@@ -207,7 +207,7 @@ type UnmappedID struct {
 }
 
 // Unmapped returns the numeric IDs of a container's options that a map lacks.
-// Names are resolved by its image.
+// Names are left out, since only the image resolves them.
 func Unmapped(c *engine.Container, m userns.Mapping) (list []UnmappedID) {
 	if c.Userns == "host" || m.IsZero() {
 		return nil
@@ -235,7 +235,7 @@ func Unmapped(c *engine.Container, m userns.Mapping) (list []UnmappedID) {
 // MaxSystemID is the last ID of system accounts, SYS_UID_MAX of login.defs(5).
 const MaxSystemID = 999
 
-// Sides returns the two files with the word for their IDs.
+// Sides returns the two files.
 func (i *ids) Sides() []*Side { return []*Side{&i.UID, &i.GID} }
 
 // Line names the line of a reading.
@@ -306,7 +306,7 @@ func (f *Facts) askNames(ctx context.Context) {
 	}
 }
 
-// users are uses of the ranges' IDs outside of containers.
+// users holds what uses IDs of the ranges outside of containers.
 type users struct {
 	Processes map[string]string // owners by "/proc/PID": "100000:100000"
 	Err       error             // why the processes could not be looked at
@@ -344,7 +344,7 @@ func (f *Facts) findUsers(ctx context.Context) {
 		n := InodeOf(info)
 		_, u := want.UID.ToContainer(n.UID)
 		_, g := want.GID.ToContainer(n.GID)
-		// Accounts and system IDs in the ranges are known already.
+		// I05 and I07 report system IDs and accounts in the ranges.
 		u = u && n.UID > MaxSystemID && f.IDs.Users.byID[n.UID] == ""
 		g = g && n.GID > MaxSystemID && f.IDs.Groups.byID[n.GID] == ""
 		if !u && !g {

@@ -33,9 +33,9 @@ func (t mountTable) At(p string) *mountinfo.Info {
 	return best
 }
 
-// showing returns every path at which the table shows what another one has at a
-// path without symbolic links. Some may be hidden by another mount, which the
-// inode shows.
+// showing returns every path of t that shows what the other table has at p, a
+// path without symbolic links. Another mount may hide such a path, so compare
+// the inodes.
 func (t mountTable) showing(other mountTable, p string) (list []string) {
 	at := other.At(p)
 	if at == nil {
@@ -64,7 +64,7 @@ type inside struct {
 	Sources []Source
 }
 
-// A Found is a socket that is one of the host's, at a path of the container.
+// A Found is a socket of the daemon, at a path of a container.
 type Found struct {
 	Socket
 	At string
@@ -79,8 +79,8 @@ type Source struct {
 	// Asked is the kernel's answer for a process with the container's IDs; nil
 	// without [Options.Helper].
 	Asked *probe.Access
-	// IDMap is the map of an idmapped mount, absent for other mounts. An ID is an
-	// owner on the disk, its host ID the one that the mount shows.
+	// IDMap is the map of an idmapped mount, absent for other mounts. It maps an
+	// owner on the disk to the host ID that the mount shows.
 	IDMap answer.Answer[userns.Mapping]
 }
 

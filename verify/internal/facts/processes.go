@@ -20,14 +20,14 @@ type scan struct {
 	Shims     []userns.Shim
 	Coverage  userns.Coverage
 
-	// failed says which processes could not be read, by PID; 0 is the scan.
+	// Failed is why processes could not be read, by PID; 0 is for the scan itself.
 	Failed   map[int]error
 	ShimsErr error
 
 	// childless are the shims that hold no process any more.
 	childless map[int]bool
 
-	// namespaces are the user namespaces other than the reader's.
+	// Namespaces are the user namespaces other than the reader's.
 	Namespaces map[uint64]bool
 }
 
@@ -79,8 +79,7 @@ func (s *scan) Gaps() []string {
 	return gaps
 }
 
-// OtherIDs returns why IDs in /proc are not judged: they are not those of the
-// host.
+// OtherIDs returns why IDs in /proc are not those of the host, or "".
 func (s *scan) OtherIDs() string {
 	if s.Coverage.UserNS != 0 && s.Coverage.UserNS != userns.InitialUserNS {
 		return "the IDs in this /proc are those of a user namespace, not the host's"
@@ -103,15 +102,15 @@ func (s *scan) InHostNS(p userns.Process) bool {
 // A Container is a container of Docker as the kernel shows it.
 type Container struct {
 	ID        string
-	Docker    *engine.Container // as Docker shows it; nil where it does not know it
+	Docker    *engine.Container // as Docker reports it; nil if it does not
 	Plugin    *engine.Plugin    // a managed plugin that Docker lists
 	Processes []userns.Process
 	Shim      *userns.Shim
 	Inside    *inside // what it has mounted; nil where it has ended
-	// Other is the container's daemon, if it is another one; OtherErr is why
+	// Other is the container's daemon, if it is not this one; OtherErr is why
 	// that is not known.
 	Other    string
-	OtherAt  string // what DOCKER_HOST has to be to ask it; "" where that is not known
+	OtherAt  string // the DOCKER_HOST of that daemon; "" if not known
 	OtherErr error
 }
 
@@ -204,9 +203,9 @@ func (f *Facts) sortContainers() {
 	f.markOthers()
 }
 
-// findSelf returns the container that this process is in: by its own control
-// group, as the /proc that is looked at shows it, or if a control group
-// namespace hides that, by the files that Docker mounts into each container.
+// findSelf returns the container that this process is in, by its own control
+// group in the /proc that is read. If a control group namespace hides that, the
+// files that Docker mounts into each container show it.
 func (f *Facts) findSelf(listed func(string) bool) string {
 	self, err := os.Readlink(f.ProcPath("self"))
 	pid, bad := strconv.Atoi(self)
@@ -228,7 +227,8 @@ func (f *Facts) findSelf(listed func(string) bool) string {
 	if id == "" || f.live() && !listed(id) {
 		return ""
 	}
-	// A process beside it in the same control group is not the auditor.
+	// A process that shares only the control group, and not the mount namespace,
+	// is not the container's auditor.
 	mine, err := os.Readlink(f.ProcPath(self + "/ns/mnt"))
 	if err != nil {
 		return ""
@@ -282,8 +282,8 @@ func (f *Facts) addForeign(all map[string]*Foreign, p userns.Process, shim *user
 }
 
 // addNamed adds the containers of other shims whose ID is a name, as from "ctr
-// run IMAGE NAME", which control groups do not show. A shim's children are its
-// container.
+// run IMAGE NAME". Control groups do not show these; the children of the shim
+// are the container's processes.
 func (f *Facts) addNamed(all map[string]*Foreign) {
 	for i, s := range f.Scan.Shims {
 		if f.isDockers(s) || s.UID != 0 || s.In.ContainerID != "" || userns.ParseCgroup([]byte("0::/"+s.ContainerID)).ContainerID != "" {
@@ -304,9 +304,9 @@ func (f *Facts) addNamed(all map[string]*Foreign) {
 	}
 }
 
-// owner returns the container that a process is in. Of several in the path of
-// its control group it is the innermost that Docker knows, since the parent can
-// be chosen to be another container's group; else the outermost.
+// owner returns the container that a process is in. If the path of its control
+// group has several, it is the innermost that Docker knows, since a container
+// may be given another's group as its parent; else the outermost.
 func owner(p userns.Process, known func(string) bool) string {
 	id := p.ContainerID
 	for part := range strings.SplitSeq(p.Cgroup, "/") {
@@ -334,7 +334,8 @@ func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 	return nil
 }
 
-// Orphans are the running containers that the daemon does not list.
+// Orphans returns the running containers that this daemon does not list, and
+// that no other daemon may have.
 func (f *Facts) Orphans() []Container {
 	if !f.live() {
 		return nil
@@ -344,8 +345,8 @@ func (f *Facts) Orphans() []Container {
 	})
 }
 
-// ForeignProcesses returns the processes in user namespaces of others than
-// Docker.
+// ForeignProcesses returns the processes that are in another user namespace and
+// in no container of Docker.
 func (f *Facts) ForeignProcesses() []userns.Process {
 	return slices.DeleteFunc(slices.Clone(f.Scan.processes), func(p userns.Process) bool {
 		return f.Scan.InHostNS(p) || slices.ContainsFunc(f.Containers, func(b Container) bool { return b.ID == p.ContainerID })

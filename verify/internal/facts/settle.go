@@ -16,7 +16,7 @@ import (
 const (
 	lookWait = 50 * time.Millisecond
 	lookMax  = 20
-	// lookStuck is in how many looks an inconsistency must occur to count.
+	// lookStuck is the number of looks in a row that make an inconsistency count.
 	lookStuck = 8
 )
 
@@ -67,9 +67,9 @@ func (f *Facts) readContainers(ctx context.Context) {
 
 // misfits returns the inconsistencies: a container that the daemon does not
 // list, one that it says runs without its first process, and a process that
-// runc has not put into its namespaces yet. Only what is new with each start,
-// and what the daemon says, is in a key: a container could make itself new
-// process IDs.
+// runc has not put into its namespaces yet. A key has only what is new with each
+// start of a container, and what the daemon reports: a container could give
+// itself new process IDs.
 func (f *Facts) misfits() []misfit {
 	var list []misfit
 	found := map[string]bool{}
@@ -99,14 +99,14 @@ func (f *Facts) misfits() []misfit {
 }
 
 // isEntering reports whether a process may be one of runc's on its way into a
-// container: it enters the control group first, then takes on its user, its
-// group, and the root directory.
+// container: it enters the control group first, and gets the container's user,
+// group and root directory later.
 func (f *Facts) isEntering(p userns.Process) bool {
 	return strings.HasPrefix(p.Command, "runc:[") || strings.HasPrefix(p.Command, "runc") && f.Scan.InHostNS(p)
 }
 
-// FirstIsElsewhere reports whether a container's first process, by the daemon,
-// exists and is not among the container's processes.
+// FirstIsElsewhere reports whether no process of a container was found, or its
+// first process, as the daemon reports it, is alive and not among those found.
 func (f *Facts) FirstIsElsewhere(id string) bool {
 	i := slices.IndexFunc(f.Containers, func(b Container) bool { return b.ID == id && b.Docker != nil })
 	if i < 0 {

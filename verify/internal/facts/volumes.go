@@ -24,7 +24,8 @@ const (
 	deepFiles  = 200_000 // of each volume
 )
 
-// A walk is the result for the owners in a volume.
+// A walk counts the files of a volume; Strange are those whose owner is not
+// mapped.
 type walk struct {
 	Seen, Strange int
 	Example       string // a file whose owner is not mapped
@@ -34,8 +35,8 @@ type walk struct {
 
 var errEnough = errors.New("enough files were seen")
 
-// eachFile calls visit for the files of a directory. Those that are gone by then
-// are passed over.
+// eachFile calls visit for the files of a directory. Files that are removed in
+// the meantime are skipped.
 func eachFile(ctx context.Context, root string, visit func(path string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		var info fs.FileInfo
