@@ -22,12 +22,12 @@ import (
 type Problem struct {
 	ID   ProblemID
 	Pos  usernskit.Pos
-	Path []string // of the member of daemon.json, nil for what is elsewhere
+	Path []string // of the member of daemon.json; nil for a problem elsewhere
 	// Text says what is wrong and with which versions. It does not repeat Pos.
 	Text  string
 	Level Level
 	// Err is the error of a plan that causes the problem; it matches one of the
-	// errors of this package.
+	// errors of this package. If it is nil, that error matches ErrInvalid.
 	Err error
 
 	from int // the first dockerd with the problem; 0: all
@@ -44,8 +44,8 @@ type Level = enum.Of[levelNames]
 const (
 	// LevelUnknown: whether dockerd starts is not known.
 	LevelUnknown Level = iota
-	// LevelFatal: some dockerd from 20.10 to 29 does not start, or the one that
-	// is installed, where its version is known.
+	// LevelFatal: dockerd does not start. This is the installed dockerd where its
+	// version is known, else some dockerd from 20.10 to 29.
 	LevelFatal
 	// LevelNote: dockerd starts, and ignores or misreads it.
 	LevelNote
@@ -55,7 +55,8 @@ type levelNames struct{}
 
 func (levelNames) Names() (string, []string) { return "Level", []string{"unknown", "fatal", "note"} }
 
-// A ProblemID names a kind of [Problem], for scripts and for those who allow it.
+// A ProblemID names a kind of [Problem], for scripts and for callers
+// that allow some.
 type ProblemID string
 
 const (
@@ -63,30 +64,30 @@ const (
 	ProblemNullDocument   ProblemID = "null-document"   // null, an empty configuration
 	ProblemMissingFile    ProblemID = "missing-file"    // a flag names a daemon.json that is not there
 	ProblemUnknownKey     ProblemID = "unknown-key"     // no known dockerd has the key
-	ProblemRemovedKey     ProblemID = "removed-key"     // only older ones have
+	ProblemRemovedKey     ProblemID = "removed-key"     // only an older dockerd has the key
 	ProblemWrongType      ProblemID = "wrong-type"      // a known key with a value of another type
 	ProblemIgnoredObject  ProblemID = "ignored-object"  // an object under a key that dockerd does not know
 	ProblemNestedRemap    ProblemID = "nested-remap"    // userns-remap where nothing reads it
 	ProblemFailOpen       ProblemID = "fail-open"       // a userns-remap that looks on and is off
-	ProblemBadRemap       ProblemID = "bad-remap"       // one with which dockerd does not start
-	ProblemConflict       ProblemID = "flag-conflict"   // a key that is among the flags as well
-	ProblemRefusedWord    ProblemID = "refused-word"    // on the command line
-	ProblemUnknownFlag    ProblemID = "unknown-flag"    // no known dockerd has it
-	ProblemSnapshotter    ProblemID = "snapshotter"     // the containerd image store, with userns-remap
-	ProblemMissingAccount ProblemID = "missing-account" // of userns-remap
-	ProblemRanges         ProblemID = "ranges"          // that account cannot be mapped to
-	ProblemUseradd        ProblemID = "no-useradd"      // by which dockerd would make dockremap
-	ProblemRefused        ProblemID = "refused"         // by the dockerd that is installed
+	ProblemBadRemap       ProblemID = "bad-remap"       // a userns-remap with which dockerd does not start
+	ProblemConflict       ProblemID = "flag-conflict"   // a key that is also set by a flag
+	ProblemRefusedWord    ProblemID = "refused-word"    // a word of the command line that dockerd refuses
+	ProblemUnknownFlag    ProblemID = "unknown-flag"    // no known dockerd has the flag, or only an older one
+	ProblemSnapshotter    ProblemID = "snapshotter"     // the containerd image store is on, with userns-remap
+	ProblemMissingAccount ProblemID = "missing-account" // the user or group of userns-remap does not exist
+	ProblemRanges         ProblemID = "ranges"          // dockerd cannot map containers to the account
+	ProblemUseradd        ProblemID = "no-useradd"      // no program to create dockremap with
+	ProblemRefused        ProblemID = "refused"         // the installed dockerd refuses the file or the flags
 )
 
 // Check lists what keeps dockerd from starting on h with doc and the flags of
 // s, and what does not do what it seems to: flags first, then the members of
 // doc in order. The function ranges returns why dockerd cannot map containers
-// to an account, as that of package remap does; if nil, ranges are not checked.
+// to an account, and nil if it can; if ranges is nil, this is not checked.
 //
 // Where a dockerd from 23.0 on is installed on the running host, its own
 // --validate decides about the file and the flags. The dockerd of a tree is not
-// run: the program may not be trusted.
+// run, because a tree is not trusted.
 func Check(ctx context.Context, h usernskit.Host, s dockerd.Startup, doc *Document, ranges func(ctx context.Context, account string) error) []Problem {
 	c := checker{startup: s, doc: doc}
 	c.flags()
@@ -115,7 +116,7 @@ type checker struct {
 
 func (c *checker) add(p Problem) { c.list = append(c.list, p) }
 
-// fails adds what is wrong with a userns-remap.
+// fails adds a problem of the configured userns-remap.
 func (c *checker) fails(id ProblemID, level Level, set Setting, err error) {
 	c.add(Problem{ID: id, Level: level, Pos: set.Pos, Text: err.Error(), Err: err})
 }
@@ -181,8 +182,8 @@ func (c *checker) remap(ctx context.Context, h usernskit.Host, set Setting, rang
 	}
 }
 
-// conflicts are the keys that the document and a flag have, as dockerd finds
-// them when it starts, also with equal values.
+// conflicts returns a problem for each key that both the document and a flag
+// set. dockerd refuses them even if the values are equal.
 func conflicts(s dockerd.Startup, doc *Document) (list []Problem) {
 	for _, at := range effective(doc) {
 		key := at[len(at)-1]
@@ -196,15 +197,15 @@ func conflicts(s dockerd.Startup, doc *Document) (list []Problem) {
 	return list
 }
 
-// conflict is the problem with a flag and the same key in file. The fix removes
-// the flag.
+// conflict is the problem of a flag whose key is in file too. The text fix says
+// how to remove the flag.
 func conflict(f dockerd.Flag, key, file, fix string) Problem {
 	text := fmt.Sprintf("%s is a flag of dockerd here, and dockerd does not start when %q is in %s too; remove %q there, or the flag: %s",
 		f.Spelled, key, file, key, fix)
 	return Problem{ID: ProblemConflict, Level: LevelFatal, Pos: f.Pos(), Text: text, Err: refuse(f.Place()+": "+text, ErrConflict)}
 }
 
-// effective are the paths of the keys that dockerd reads at the top, including
+// effective returns the paths of the keys that dockerd reads at the top, including
 // those of objects one level down.
 func effective(doc *Document) (paths [][]string) {
 	for _, m := range doc.root().Items() {
@@ -237,8 +238,8 @@ func ImageStore(s dockerd.Startup, doc *Document) (at usernskit.Pos, on bool) {
 	return usernskit.Pos{}, false
 }
 
-// snapshotter is the problem with the containerd image store if configured.
-// Where it is only the default, dockerd 29 switches it off.
+// snapshotter is the problem of a containerd image store that is configured, or
+// the zero Problem. Where it is only the default, dockerd 29 switches it off.
 func snapshotter(s dockerd.Startup, doc *Document) Problem {
 	at, on := ImageStore(s, doc)
 	if !on {
@@ -258,20 +259,20 @@ func (p Problem) same(q Problem) bool {
 var engineVersion = regexp.MustCompile(`version v?(\d+)\.(\d+)`)
 
 // askEngine lets the installed dockerd of the running host judge the file and
-// the flags. One before 23.0 cannot be asked; its version is enough for later
-// keys.
+// the flags. A dockerd before 23.0 has no --validate: problems of other versions
+// become notes, and the rest of the list stays.
 //
 // userns-remap is left out, also among the flags: --validate of dockerd 26 and
-// later makes the account and its ranges.
+// later creates the account and its ranges.
 func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 	if !h.Live() || len(c.list) == 0 && c.doc.root() == nil {
 		return
 	}
 	out, exit, err := h.Ask(ctx, "dockerd", "--version")
 	if err != nil || exit != 0 {
-		return // none that answers: the list stays
+		return // no dockerd answers: the list stays
 	}
-	version := 0 // of an unknown build
+	version := 0 // if the build does not print one
 	if m := engineVersion.FindSubmatch(out); m != nil {
 		version, _ = strconv.Atoi(string(m[1]))
 	}
@@ -301,7 +302,7 @@ func (c *checker) askEngine(ctx context.Context, h usernskit.Host) {
 	}
 }
 
-// forVersion makes problems of other versions notes.
+// forVersion turns the fatal problems of other versions into notes.
 func (c *checker) forVersion(version int) {
 	for i := range c.list {
 		p := &c.list[i]
@@ -311,8 +312,8 @@ func (c *checker) forVersion(version int) {
 	}
 }
 
-// validate asks dockerd --validate, with a copy of the document that only this
-// process and the program can open.
+// validate runs dockerd --validate on a copy of the document in a file without
+// a directory entry.
 func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, refused bool, err error) {
 	doc := *c.doc
 	if err := doc.Delete(remapKey); err != nil {
@@ -335,7 +336,7 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	}
 	limited, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
-	_, err = h.Command(limited, argv...) // not Ask: the message is in the error
+	_, err = h.Command(limited, argv...) // not Ask: only this error has the message
 	var status interface{ ExitCode() int }
 	switch {
 	case err == nil:
@@ -351,7 +352,7 @@ func (c *checker) validate(ctx context.Context, h usernskit.Host) (said string, 
 	if i := strings.Index(said, "unable to configure"); i >= 0 {
 		said = said[i:]
 	}
-	// It names keys in the order of a Go map.
+	// dockerd lists the keys in the random order of a Go map.
 	if head, list, ok := strings.Cut(said, "configuration option: "); ok {
 		keys := strings.Split(list, ", ")
 		slices.Sort(keys)

@@ -36,7 +36,7 @@ func Open(h usernskit.Host, s dockerd.Startup) (*Document, error) {
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// unquoteValue reads a string of JSON, and nothing else.
+// unquoteValue reads a JSON string. Any other value is an error.
 func unquoteValue(raw string) (s string, err error) {
 	if raw == "null" { // which Unmarshal ignores
 		return "", errors.New("null is not a string")
@@ -62,7 +62,7 @@ type Setting struct {
 	Value string        // as written, "" where it is not a string
 	Place string        // "/etc/docker/daemon.json:3", "/etc/default/docker:7 (DOCKER_OPTS)"
 	Pos   usernskit.Pos // the same without the variable
-	// On: dockerd remaps with this, to Remap; otherwise Err is why not.
+	// On: dockerd remaps containers as Remap says; otherwise Err is why not.
 	On    bool
 	Remap Remap
 	Err   error
@@ -70,12 +70,12 @@ type Setting struct {
 	byFlag bool
 }
 
-// Setting returns the remapping that dockerd finds when it starts, in the
-// document of [Read] or [Open] with its edits or among its flags. A running
+// Setting returns the remapping that dockerd finds at its next start: in the
+// document with its edits or, after [Read] or [Open], among the flags. A running
 // dockerd may have another one.
 func (d *Document) Setting() Setting { return current(d.start(), d) }
 
-// start is the startup of the document's dockerd, if it has one.
+// start is the document's startup, or an empty one if it has none.
 func (d *Document) start() dockerd.Startup {
 	if d.startup == nil {
 		return dockerd.Startup{}

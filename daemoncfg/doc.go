@@ -21,14 +21,14 @@
 // the strictest dockerd from 20.10 to 29, and also refuses duplicate keys.
 // [Check] lists what keeps dockerd from starting, including flags, accounts and
 // the installed engine. What was wrong before an edit is a warning, and what
-// the edit makes wrong is an error; values of userns-remap with which a
-// container's root is the host's root are always errors: see [ParseRemap].
+// the edit makes wrong is an error. An edit that makes remapping look on while
+// it is off is an error too, although dockerd starts: see [ParseRemap].
 //
 // Package dockerd below this one finds how dockerd is started. The only flag
 // that is ever removed is --userns-remap, from a line of an environment file
 // that systemd and a shell read alike.
 //
-// It does not ask or restart the daemon: see the [usernskit.Action] of a plan.
+// No function asks or restarts the daemon: see the [usernskit.Action] of a plan.
 //
 // # Other readers and writers of the file
 //
@@ -39,8 +39,8 @@
 // document; 23.0 and later do the opposite. There is no directory of drop-ins.
 // jq, Ansible's templates and nvidia-ctk rewrite the file in their own order
 // and indentation, and augeas accepts comments that dockerd does not. None of
-// them takes a lock: the root package notices changes between reading and
-// writing, up to a few microseconds.
+// them takes a lock: the root package notices a change between reading and
+// writing, except in the last few microseconds.
 //
 // The reference is https://docs.docker.com/reference/cli/dockerd/ with
 // daemon/config/config.go of https://github.com/moby/moby, and for what starts

@@ -26,8 +26,8 @@ type Document struct {
 
 // Parse reads a daemon.json as strictly as the strictest dockerd from 20.10 to
 // 29: what any of them refuses is a [*usernskit.FileError] that matches
-// [ErrInvalid] and names the versions. Refused beyond that are duplicate keys
-// (dockerd takes the last, most editors the first) and documents beyond
+// [ErrInvalid] and names the versions. Parse also refuses duplicate keys (dockerd
+// takes the last, most editors the first) and documents that are larger than
 // 1 MiB or nested more than 64 deep.
 //
 // An empty file, white space and null are configurations without members.
@@ -96,7 +96,7 @@ func (d *Document) root() *members.Value { return members.Root(d.now) }
 // member before it. Missing parents become objects in the same style, or an
 // array where the next element is "-". The value is inserted byte for byte.
 //
-// [Document.Delete] of what Set has added (of the topmost new parent) restores
+// [Document.Delete] of the new member, or of its topmost new parent, restores
 // the document.
 func (d *Document) Set(path []string, value json.RawMessage) error {
 	for _, p := range path {
@@ -139,9 +139,9 @@ func (d *Document) Delete(path ...string) error {
 	return nil
 }
 
-// Merge applies a patch by RFC 7396: a null member deletes, an object is merged
-// into the existing one, and anything else is set, all or nothing, as by
-// [Document.Set] and [Document.Delete].
+// Merge applies a JSON Merge Patch (RFC 7396), all or nothing: a null member
+// deletes, an object is merged into the existing one, and anything else is set.
+// It edits as [Document.Set] and [Document.Delete] do.
 func (d *Document) Merge(patch json.RawMessage) error {
 	raw := members.Trim(string(patch))
 	if err := gate("the patch", raw, 0); err != nil {
@@ -182,8 +182,8 @@ func (d *Document) merge(patch *members.Value, path []string) error {
 }
 
 // ParsePointer reads a JSON Pointer (RFC 6901), "/log-opts/max-size", into the
-// path that [Document.Get] and the others take. The empty pointer is the whole
-// document. In an element ~1 is a slash, and ~0 a tilde.
+// path that [Document.Get] and other methods take. The empty pointer is the
+// whole document. In an element ~1 is a slash, and ~0 a tilde.
 func ParsePointer(s string) ([]string, error) {
 	if s == "" {
 		return nil, nil
@@ -201,8 +201,9 @@ func ParsePointer(s string) ([]string, error) {
 	return path, nil
 }
 
-// gate comes before sjson and gjson, which do not check syntax: sjson replaces
-// a document that it cannot read, without an error. A value has parents.
+// gate checks a text before sjson and gjson read it. They do not check syntax:
+// sjson replaces a document that it cannot read, without an error. The text
+// will be nested in as many values as parents.
 func gate(name, text string, parents int) error {
 	if err := encoding(name, text); err != nil {
 		return err
@@ -216,7 +217,7 @@ func gate(name, text string, parents int) error {
 	return sound(name, text, members.Root(text))
 }
 
-// encoding refuses what is too large or not plain UTF-8.
+// encoding refuses a text that is too large or not plain UTF-8.
 func encoding(name, text string) error {
 	switch {
 	case len(text) > maxSize:
@@ -237,7 +238,7 @@ func encoding(name, text string) error {
 	return at(name, text, i, "byte 0x%02x is not UTF-8: dockerd from 23.0 does not start with it, and 20.10 reads another text", text[i])
 }
 
-// valid is json.Valid with a place, and words for the usual mistakes.
+// valid is json.Valid with a position, and explains the usual mistakes.
 func valid(name, text string) error {
 	var (
 		raw json.RawMessage
@@ -250,8 +251,8 @@ func valid(name, text string) error {
 	if !errors.As(err, &bad) {
 		return at(name, text, 0, "%v", err)
 	}
-	// At the end encoding/json tries a space, and reports it inside of a
-	// literal.
+	// At the end of the text encoding/json tries a space. Inside a literal its
+	// error is about that space.
 	if said := bad.Error(); strings.HasPrefix(said, "unexpected end") ||
 		int(bad.Offset) == len(text) && strings.HasPrefix(said, "invalid character ' ' in literal") && text[len(text)-1] != ' ' {
 		return at(name, text, len(text), "the file ends in the middle of the document: no dockerd starts with it")
@@ -289,7 +290,7 @@ func sound(name, text string, v *members.Value) error {
 	return nil
 }
 
-// explain describes the syntax error said of encoding/json at offset.
+// explain describes a syntax error at offset; said is encoding/json's text.
 func explain(text string, offset int, said string) string {
 	rest := text[min(offset, len(text)):]
 	before := strings.TrimRight(text[:min(offset, len(text))], " \t\r\n")

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unnamedFile makes a file without a directory entry, and returns a name for
-// programs of this host, valid until done is called.
+// unnamedFile makes a file without a directory entry. Programs of this host can
+// open it by name until done is called.
 func unnamedFile(data []byte) (name string, done func() error, err error) {
 	fd, err := unix.MemfdCreate("daemon.json", unix.MFD_CLOEXEC)
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 	"github.com/usernskit/usernskit/internal/members"
 )
 
-// Lint lists what dockerd ignores, misreads, or does not start with although
-// the document parses, in order. [Check] also considers flags, accounts and the
-// engine. Keys newer than 20.10, like "proxies", are not reported.
+// Lint lists, in order, what dockerd ignores or misreads in a document, and what
+// keeps it from starting although the document parses. [Check] also considers
+// flags, accounts and the engine. Keys newer than 20.10, like "proxies", are not
+// reported.
 func (d *Document) Lint() []Problem {
 	l := linter{doc: d}
 	switch top := d.root(); {
@@ -47,9 +48,9 @@ func (l *linter) add(m *members.Value, id ProblemID, level Level, format string,
 }
 
 // top checks a member of the document. dockerd reads the members of most
-// objects as top ones (configValuesSet in its daemon/config): so "proxies"
-// works, and {"x": {"userns-remap": "default"}} passes its check and does
-// nothing.
+// objects as keys at the top (configValuesSet in its daemon/config): so
+// "proxies" works, and {"x": {"userns-remap": "default"}} passes its check and
+// does nothing.
 func (l *linter) top(m *members.Value) {
 	key := m.Key()
 	option, known := dockerd.KeyOption(key)
@@ -86,7 +87,7 @@ func (l *linter) known(m *members.Value, option dockerd.Option) {
 		l.add(m, ProblemRemovedKey, LevelFatal, "dockerd from %s on does not know %s and does not start with it", option.Until, option.Key).from = major(option.Until)
 	case option.Key == "":
 		l.unknown(m)
-	case !fits(m, option.Kind), option.Key == "default-shm-size" && m.Raw() == "null": // it reads null itself
+	case !fits(m, option.Kind), option.Key == "default-shm-size" && m.Raw() == "null": // its own decoder refuses null
 		l.wrongType(m, option)
 	default:
 		l.elements(m, option)
@@ -96,9 +97,9 @@ func (l *linter) known(m *members.Value, option dockerd.Option) {
 func (l *linter) wrongType(m *members.Value, option dockerd.Option) {
 	key, kind, value := option.Key, option.Kind, m.Raw()
 	switch {
-	case slices.Contains([]string{"containerd-plugins-namespace", "http-proxy", "https-proxy", "no-proxy"}, key): // none decodes it
+	case slices.Contains([]string{"containerd-plugins-namespace", "http-proxy", "https-proxy", "no-proxy"}, key): // no dockerd decodes these keys
 		l.add(m, ProblemWrongType, LevelNote, "%s is %s, and not %.30s", key, kind, value)
-	case key == "allow-nondistributable-artifacts", key == "deprecated-key-path", option.Until != "": // 20.10 does
+	case key == "allow-nondistributable-artifacts", key == "deprecated-key-path", option.Until != "": // 20.10 decodes these
 		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, and a dockerd that reads it does not start with %.30s", key, kind, value)
 	case m.Kind() == '{':
 		l.add(m, ProblemWrongType, LevelFatal, "%s is %s, not an object; no dockerd starts with it", key, kind)
@@ -107,7 +108,7 @@ func (l *linter) wrongType(m *members.Value, option dockerd.Option) {
 	}
 }
 
-// elements checks what lists and maps hold.
+// elements checks the values in lists and maps.
 func (l *linter) elements(m *members.Value, option dockerd.Option) {
 	key, want := option.Key, dockerd.KindString
 	switch {
@@ -192,7 +193,7 @@ func fits(m *members.Value, want dockerd.Kind) bool {
 // major is the first part of a version: 23 of "23.0".
 func major(version string) int {
 	first, _, _ := strings.Cut(version, ".")
-	n, _ := strconv.Atoi(first) // of the table, which has numbers
+	n, _ := strconv.Atoi(first) // the table of options has only numbers
 	return n
 }
 

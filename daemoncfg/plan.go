@@ -16,13 +16,13 @@ import (
 	"github.com/usernskit/usernskit/internal/members"
 )
 
-// Plan plans to switch remapping on, in the daemon.json that dockerd reads. A
-// --userns-remap among dockerd's flags would keep it from starting: it is
-// removed from its environment file. If it cannot be removed and has the same
-// value, there is nothing to do; with another value the error is [ErrConflict].
-// Users and groups are checked as by [Remap.Check].
+// Plan plans to switch remapping on, in the daemon.json that dockerd reads.
+// dockerd does not start if --userns-remap is among its flags too, so the flag is
+// removed from its environment file. If that is not possible and the flag has
+// the same value, there is nothing to do; with another value the error matches
+// [ErrConflict]. Users and groups are checked as by [Remap.Check].
 //
-// A host that has r gets an empty plan.
+// The plan is empty if the host has r already.
 func (r Remap) Plan(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	if _, err := ParseRemap(r.String()); err != nil {
 		return usernskit.Plan{}, err
@@ -71,9 +71,9 @@ func (d *Document) PlanRemap(ctx context.Context, h usernskit.Host, r Remap) (us
 	return p.finish(ctx, title)
 }
 
-// PlanClear plans to switch remapping off: out of daemon.json, and out of the
-// flags as [Remap.Plan] does. The file stays, with {} if nothing is left. A
-// flag that cannot be edited is an error that matches [ErrFlag].
+// PlanClear plans to switch remapping off: it removes the key from daemon.json,
+// and the flag as [Remap.Plan] does. The file stays, with {} if nothing is left.
+// A flag that cannot be edited is an error that matches [ErrFlag].
 func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.Plan, error) {
 	p, err := d.planner(ctx, h)
 	if err != nil {
@@ -90,9 +90,9 @@ func (d *Document) PlanClear(ctx context.Context, h usernskit.Host) (usernskit.P
 	return p.finish(ctx, "switch userns-remap off")
 }
 
-// PlanSet plans [Document.Set] on the daemon.json of the host, for userns-remap
-// [Remap.Plan]. A nil value removes path, as [Document.Delete] does, and leaves
-// a flag of the same key alone.
+// PlanSet plans [Document.Set] on the daemon.json of the host, or [Remap.Plan] if
+// path is userns-remap. A nil value removes path, as [Document.Delete] does, and
+// leaves a flag of the same key alone.
 func PlanSet(ctx context.Context, h usernskit.Host, path []string, value json.RawMessage) (usernskit.Plan, error) {
 	doc, err := Read(ctx, h)
 	if err != nil {
@@ -246,9 +246,9 @@ func (p *planner) finish(ctx context.Context, title string) (usernskit.Plan, err
 	return plan, nil
 }
 
-// problems compares what Check finds before and after the edit. A new one that
-// keeps dockerd from starting is an error, except an unknown key, which a newer
-// dockerd may have.
+// problems compares what Check finds before and after the edit. A new problem is
+// an error, except notes other than ProblemFailOpen. A key that another dockerd
+// may have, and a rootless dockerd, are only risks.
 func (p *planner) problems(ctx context.Context, plan *usernskit.Plan) error {
 	before := Check(ctx, p.host, p.wasFrom, p.was, nil)
 	for _, q := range Check(ctx, p.host, p.startup, p.doc, nil) {
@@ -291,8 +291,8 @@ func (p *planner) aboutStartup(plan *usernskit.Plan) {
 	}
 }
 
-// action applies the edit to dockerd: a reload if it can reload each changed
-// key, else a restart.
+// action makes dockerd take over the edit: a reload if it can reload each
+// changed key, else a restart.
 func (p *planner) action() usernskit.Action {
 	var restart, reload []string
 	for _, key := range p.changedKeys() {
@@ -318,7 +318,8 @@ func (p *planner) action() usernskit.Action {
 	return a
 }
 
-// changedKeys are the keys whose values the edit changed, as dockerd sees them.
+// changedKeys returns the keys at the top, as dockerd sees them, whose values the
+// edit changed.
 func (p *planner) changedKeys() []string {
 	var keys []string
 	for _, path := range slices.Concat(effective(p.was), effective(p.doc)) {

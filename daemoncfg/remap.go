@@ -13,8 +13,8 @@ import (
 )
 
 // A Remap is a value of dockerd's --userns-remap, and of "userns-remap" in
-// daemon.json: a user by name or number, "default", and a group if it is not
-// the one of the same name or number.
+// daemon.json: a user by name or number, or "default", and a group unless it has
+// the same name or number.
 //
 // dockerd only checks that the group exists. /etc/subuid and /etc/subgid are
 // both read for the user: see [Remap.Account].
@@ -53,9 +53,9 @@ func (r *Remap) UnmarshalText(text []byte) error {
 }
 
 // ParseRemap reads USER or USER:GROUP. A number up to 2147483647 is an ID, as
-// for dockerd; an impossible user name is an error that matches [ErrRemap]. So
-// are root, 0 and the empty value, which look on and are off; they match
-// [ErrFailOpen] too. dockerd accepts these, also with --validate, and runs
+// for dockerd. An impossible name is an error that matches [ErrRemap]. The error
+// of root, 0 and the empty value matches [ErrFailOpen] too: remapping looks on
+// and is off. dockerd accepts these values, also with --validate, and runs
 // containers as root of the host.
 func ParseRemap(s string) (Remap, error) {
 	if s == "" {
@@ -86,7 +86,7 @@ func ParseRemap(s string) (Remap, error) {
 
 const rootText = `dockerd logs "root cannot be remapped with itself; user namespaces are OFF" and starts without them`
 
-// number reads a plain ID; badName has refused other forms.
+// number reads an ID; badName refuses signs and leading zeros.
 func number(s string) (id int64, ok bool) {
 	id, err := strconv.ParseInt(s, 10, 32)
 	return id, err == nil
@@ -156,12 +156,11 @@ func (r Remap) account(ctx context.Context, look *accounts.Lookup) (string, erro
 	return u.Name, nil
 }
 
-// Check reports whether r is a value that [ParseRemap] takes, and whether the
-// user and the group exist that dockerd will look up: in /etc/passwd and
-// /etc/group, and in the sources of nsswitch.conf(5) behind them. A missing one
-// is an error that matches [ErrAccount]; other errors mean unknown. For
-// "default" neither has to exist, but a user dockremap without a group
-// dockremap is an error.
+// Check returns the error of [ParseRemap], or one that matches [ErrAccount] if a
+// user or group that dockerd will look up does not exist: in /etc/passwd and
+// /etc/group, and in the other sources of nsswitch.conf(5). Any other error
+// means unknown. For "default" neither has to exist, but a user dockremap
+// without a group dockremap is an error.
 func (r Remap) Check(ctx context.Context, h usernskit.Host) error {
 	return r.check(ctx, accounts.New(h))
 }
@@ -185,7 +184,7 @@ func (r Remap) check(ctx context.Context, look *accounts.Lookup) error {
 	}
 	group := r.Group
 	if group == "" {
-		// By the same name or the same number, and not the user's primary group.
+		// dockerd looks for the same name or number, not for the primary group.
 		group = r.User
 		if r.User == Default {
 			group = DockremapUser

@@ -58,8 +58,8 @@ func isOn(s dockerd.Startup, doc *Document, key string) bool {
 	return string(raw) == "true"
 }
 
-// store reads the store in use before the change: the data-root itself, or the
-// UID.GID directories in it.
+// store adds the risks of the store in use before the change: the data-root
+// itself, or the UID.GID directories in it.
 func (l *warnings) store(h usernskit.Host, dataRoot string, remapped bool) error {
 	roots := []string{dataRoot}
 	if remapped {
@@ -147,7 +147,7 @@ func (l *warnings) path(h usernskit.Host, dataRoot string) error {
 	for dir := path.Dir(path.Join("/", dataRoot)); dir != "/"; dir = path.Dir(dir) {
 		info, err := h.Stat(dir)
 		if isNotExist(err) {
-			continue // dockerd makes it, and makes it 0711
+			continue // dockerd creates it with mode 0711
 		}
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (l *warnings) path(h usernskit.Host, dataRoot string) error {
 	}
 	data, err := h.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return nil // a tree of files; where the data-root will be mounted is not in it
+		return nil // a tree does not have it, so the file system is unknown
 	}
 	if h.Live() {
 		if resolved, err := h.Path(dataRoot); err == nil {
@@ -186,7 +186,7 @@ func fileSystem(text, path string) string {
 		}
 		point := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(fields[4])
 		dir := strings.TrimSuffix(point, "/")
-		// The last one of equal length is on top.
+		// Of several mounts on one directory the last is on top.
 		if (path == dir || strings.HasPrefix(path, dir+"/")) && len(dir) >= longest {
 			kind, longest = strings.Fields(source)[0], len(dir)
 		}

@@ -70,7 +70,7 @@ func readFlags(args []word) (flags []Flag) {
 			f.File, f.Line, f.Var = w.from.file, w.from.line, w.from.name
 			flags = append(flags, f)
 		}
-		// named adds a flag with its value, or the next word for it.
+		// named adds a flag with its value. If none is given, the next word is it.
 		named := func(name, value string, given bool, spelled string) {
 			o, known := flagOption(name)
 			f := Flag{Name: name, Value: value, Spelled: spelled}

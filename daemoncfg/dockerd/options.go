@@ -11,13 +11,13 @@ import (
 type Option struct {
 	Key  string // in daemon.json, "" for what only a flag can set
 	Flag string // in its long form without dashes, "" for what only daemon.json can set
-	Kind Kind   // of value that the key takes
+	Kind Kind   // of the key's value
 	// New: dockerd 20.10 does not know the key or the flag.
 	New bool
 	// Until names the first dockerd that does not know it any more: "23.0".
 	Until string
-	// Reload: dockerd takes a new value on SIGHUP. It silently ignores the
-	// others until it is restarted.
+	// Reload: dockerd takes a new value on SIGHUP. Without Reload it silently
+	// ignores a new value until it is restarted.
 	Reload bool
 }
 

@@ -13,10 +13,10 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// readProcesses reads the running dockerds; meant is the requested one, or 0.
-// The flags of a process count if its start is not known; beside an init script
-// they are added to those of the file, since it may have been started by hand.
-// Beside a systemd unit the unit counts.
+// readProcesses reads the running dockerds; meant is the requested PID, or 0.
+// The flags of a process count if nothing known starts dockerd. Flags that an
+// init script does not have are added to its flags, because the process may have
+// been started by hand. Beside a systemd unit only the unit's flags count.
 func (s *Startup) readProcesses(h usernskit.Host, pids []int, meant int) {
 	systemd := s.Init == InitSystemd || s.Init == InitSnap
 	if i := slices.IndexFunc(pids, func(pid int) bool { return inUnit(h, pid, s.Unit) }); i >= 0 && systemd && s.PID == 0 {
@@ -58,8 +58,8 @@ func (s *Startup) readProcesses(h usernskit.Host, pids []int, meant int) {
 	}
 }
 
-// inUnit reports whether a process is in the control group of a unit, of the host
-// and not of a container.
+// inUnit reports whether a process is in the control group of a unit of the host,
+// not of a container.
 func inUnit(h usernskit.Host, pid int, unit string) bool {
 	return unit != "" && slices.ContainsFunc(readProc(h, pid, "cgroup"), func(text string) bool {
 		above, _, found := strings.Cut(text, "/"+unit)
@@ -73,7 +73,7 @@ func isRootless(h usernskit.Host, pid int) bool {
 	return slices.ContainsFunc(readProc(h, pid, "environ"), func(v string) bool { return strings.HasPrefix(v, "ROOTLESSKIT_STATE_DIR=") })
 }
 
-// processFlags are the flags on the command line of a process.
+// processFlags returns the flags on the command line of a process.
 func processFlags(h usernskit.Host, pid int) []Flag {
 	from := origin{file: fmt.Sprintf("/proc/%d/cmdline", pid)}
 	var words []word
@@ -93,7 +93,8 @@ func pidfile(flags []Flag) string {
 	return "/run/docker.pid"
 }
 
-// addProcess adds the flags of the running dockerd.
+// addProcess adds what the running dockerd shows: its flags, and whether it is
+// rootless.
 func (s *Startup) addProcess(h usernskit.Host) {
 	for _, f := range processFlags(h, s.PID) {
 		if _, known := s.byName(f.Name); f.Refused == "" && (!known || s.Init == InitNone) { // it runs, so it has refused nothing
@@ -118,7 +119,7 @@ func (s *Startup) addProcess(h usernskit.Host) {
 	}
 }
 
-// dockerds are the processes of that name, in the order of their numbers.
+// dockerds returns the IDs of the processes that are a dockerd by name, sorted.
 func dockerds(h usernskit.Host) ([]int, error) {
 	names, err := list(h, "/proc")
 	var pids []int
@@ -136,8 +137,8 @@ func dockerds(h usernskit.Host) ([]int, error) {
 	return pids, err
 }
 
-// readProc reads a file of NUL-terminated strings; none if the process is gone
-// or may not be read.
+// readProc reads a file of NUL-terminated strings. It returns nil if the process
+// is gone or may not be read.
 func readProc(h usernskit.Host, pid int, name string) []string {
 	data, err := h.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
 	if err != nil || len(data) == 0 {
@@ -146,8 +147,8 @@ func readProc(h usernskit.Host, pid int, name string) []string {
 	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
 }
 
-// sameMounts reports whether a process is in our mount namespace. It is false
-// for an unreadable one.
+// sameMounts reports whether a process is in our mount namespace, and false if
+// that cannot be read. Every process of a tree is.
 func sameMounts(h usernskit.Host, pid int) bool {
 	if !h.Live() {
 		return true

@@ -19,8 +19,8 @@ type script struct {
 	init       Init
 }
 
-// scriptDirs are where init systems have their scripts: a file of any name, or
-// one in a directory of any name.
+// scriptDirs are where init systems have their scripts: every file, or that file
+// in every subdirectory.
 var scriptDirs = [...]struct {
 	path, file string
 	init       Init
@@ -147,9 +147,9 @@ func (s *Startup) takeShell(sh *shell, sc script, place string) error {
 
 func sameFlag(a, b Flag) bool { return a.Name == b.Name && a.Value == b.Value }
 
-// upstartShell turns an upstart job, init(5), into a script with the same
-// lines: what is between script and end script or after exec, and the variables
-// of env.
+// upstartShell turns an upstart job, init(5), into a shell script with the same
+// line numbers. It keeps the lines between script and end script, exec lines,
+// and the variables of env.
 func upstartShell(sc script) string {
 	job := strings.TrimSuffix(path.Base(sc.file), ".conf")
 	out := []string{}
@@ -328,7 +328,7 @@ func (s *shell) call(sc script, cmd *syntax.CallExpr, top bool) error {
 		words, sure = append(words, list...), sure && ok
 	}
 	doubts := slices.Clone(s.unsure[before:])
-	s.unsure = s.unsure[:before] // only what becomes part of a start counts
+	s.unsure = s.unsure[:before] // doubts count only in a start of dockerd
 	if len(words) == 0 {
 		return nil
 	}
@@ -418,7 +418,7 @@ func (s *shell) fields(sc script, w *syntax.Word) (words []word, ok bool) {
 }
 
 // literal is the text of a shell word of plain text, quotes and known
-// variables. Without ok it is a guess.
+// variables. If ok is false, it is a guess.
 func (s *shell) literal(w *syntax.Word) (text string, ok bool) {
 	if w == nil {
 		return "", true

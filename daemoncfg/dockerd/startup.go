@@ -27,12 +27,13 @@ const (
 // A Startup is how dockerd is started on a host.
 type Startup struct {
 	// Init is what starts it. InitNone without Unsure means that a complete
-	// look found no dockerd, see [Startup.State].
+	// search found no dockerd, see [Startup.State].
 	Init Init
-	// Unit is the unit of systemd, the init script or the service directory that
-	// starts it: "docker.service", "/etc/init.d/docker".
+	// Unit is the systemd unit or the script that starts it: "docker.service",
+	// "/etc/init.d/docker", "/etc/sv/docker/run".
 	Unit string
-	// Others are further ones that could start a dockerd, beside Unit.
+	// Others are other units and scripts that could start a dockerd, and other
+	// dockerds that run: "/proc/PID".
 	Others []string
 	// Files are the files that were read, in order.
 	Files []string
@@ -41,8 +42,9 @@ type Startup struct {
 	Flags []Flag
 	// Exec is the ExecStart= line of a systemd unit as written.
 	Exec string
-	// Ignored are flags in files that usually hold some, which this startup does
-	// not read: DOCKER_OPTS in /etc/default/docker beside docker-ce's unit.
+	// Ignored are flags in files that often hold dockerd's flags and that this
+	// startup does not read: DOCKER_OPTS in /etc/default/docker beside docker-ce's
+	// unit.
 	Ignored []Flag
 	// ConfigFile is the daemon.json that dockerd reads. With ConfigFileGiven a
 	// flag names it, and dockerd does not start while it is missing.
@@ -50,11 +52,11 @@ type Startup struct {
 	ConfigFileGiven bool
 	DataRoot        string
 	Rootless        bool
-	// PID is of the dockerd that runs, 0 where none was found; OtherPIDs are of the
-	// other ones, which are in Others too.
+	// PID is the process ID of the running dockerd, 0 where none was found.
+	// OtherPIDs are those of other running dockerds.
 	PID       int
 	OtherPIDs []int
-	// Stopped: systemd says that Unit does not run. A connection to its socket
+	// Stopped: systemd reports that Unit does not run. A connection to its socket
 	// would start it.
 	Stopped bool
 	// Unsure lists what is not known: another dockerd may be meant, or flags
@@ -74,7 +76,7 @@ const (
 	StateUnsure State = iota
 	// StateFound: this is how dockerd is started.
 	StateFound
-	// StateAbsent: a complete look found nothing that starts a dockerd.
+	// StateAbsent: a complete search found nothing that starts a dockerd.
 	StateAbsent
 )
 
@@ -82,7 +84,7 @@ type stateNames struct{}
 
 func (stateNames) Names() (string, []string) { return "State", []string{"unsure", "found", "absent"} }
 
-// State returns whether s was found, is unsure, or absent.
+// State returns whether the start of dockerd was found, is unsure, or is absent.
 func (s Startup) State() State {
 	switch {
 	case len(s.Unsure) > 0:
@@ -93,8 +95,8 @@ func (s Startup) State() State {
 	return StateFound
 }
 
-// An Init is a program that starts dockerd. Its text form is the name in small
-// letters: "systemd", "sysvinit".
+// An Init is a program that starts dockerd. Its text form is the name in lower
+// case: "systemd", "sysvinit".
 type Init = enum.Of[initNames]
 
 const (
@@ -134,7 +136,7 @@ type Choice struct {
 // a flag could not be read.
 func Read(ctx context.Context, h usernskit.Host) (Startup, error) { return Choice{}.Read(ctx, h) }
 
-// Read is the function of that name for the selected dockerd.
+// Read is the function [Read] for the selected dockerd.
 func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	if c.ConfigFile != "" && !path.IsAbs(c.ConfigFile) {
 		return Startup{}, fmt.Errorf("%s: the file that dockerd reads must be given by its absolute path on the host", c.ConfigFile)
@@ -186,8 +188,8 @@ type starter struct {
 	read func(usernskit.Host, *Startup) error
 }
 
-// choose takes the requested starter, that of a process, the only one, or the
-// only one that runs.
+// choose takes the requested starter, the starter of the requested process, the
+// only starter, or the only one that runs.
 func (s *Startup) choose(h usernskit.Host, list []starter, c Choice) *starter {
 	requested := c.Unit != "" || c.PID != 0
 	var names []string
@@ -225,8 +227,8 @@ func (st starter) fits(h usernskit.Host, c Choice) bool {
 	return inUnit(h, c.PID, st.name)
 }
 
-// findStarters lists what starts a dockerd on h. Where systemd runs, scripts of
-// other init systems with a unit of the same name do not count.
+// findStarters lists what starts a dockerd on h. Where a systemd unit starts one,
+// scripts of other init systems count only if c requests a script.
 func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, error) {
 	var list []starter
 	if systemdRuns(h) {
@@ -252,7 +254,7 @@ func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, e
 }
 
 // Flag returns the flag in force for a key of daemon.json: -H for "hosts". Two
-// keys may share one: --host-gateway-ip.
+// keys may share a flag: --host-gateway-ip.
 func (s Startup) Flag(key string) (Flag, bool) {
 	name := key
 	if o, ok := KeyOption(key); ok {
@@ -294,7 +296,7 @@ func (s Startup) action(kind usernskit.ActionKind, argv []string, why string) us
 
 func (s Startup) commands() (restart, reload []string) {
 	name := s.service()
-	hup := []string{"pkill", "-HUP", "-x", "dockerd"} // snap and most scripts know no reload
+	hup := []string{"pkill", "-HUP", "-x", "dockerd"} // snap and most scripts cannot reload
 	switch {
 	case s.Init == InitSnap:
 		return []string{"snap", "restart", "docker"}, hup
@@ -308,8 +310,8 @@ func (s Startup) commands() (restart, reload []string) {
 	return []string{"systemctl", "restart", name}, []string{"systemctl", "reload", name}
 }
 
-// DropFlag describes how to remove a flag by hand, for a package's unit by a
-// drop-in.
+// DropFlag describes how to remove a flag by hand. A flag in a unit of a package
+// is removed by a drop-in.
 func (s Startup) DropFlag(f Flag) string {
 	unit := strings.HasSuffix(f.File, ".service") || strings.HasSuffix(f.File, ".conf") && strings.Contains(f.File, ".service.d/")
 	line, ok := strings.CutPrefix(strings.Replace(" "+s.Exec+" ", " "+f.Spelled+" ", " ", 1), " ")
@@ -362,8 +364,8 @@ func (s *Startup) readConfig(h usernskit.Host) {
 	s.Rootless = s.Rootless || doc["rootless"] == true || ok && !f.Off()
 }
 
-// readIgnored looks for flags in files that usually hold some and that are not
-// among those that were read.
+// readIgnored looks for flags in those of flagFiles that the startup does not
+// read.
 func (s *Startup) readIgnored(h usernskit.Host) {
 	for _, file := range flagFiles {
 		if slices.Contains(s.Files, file) {
@@ -382,14 +384,14 @@ func (s *Startup) readIgnored(h usernskit.Host) {
 	}
 }
 
-// flagFiles are those beside an init script that usually hold dockerd's flags.
+// flagFiles are the files beside an init script that often hold dockerd's flags.
 var flagFiles = [...]string{"/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker"}
 
-// flagVariables are names of dockerd's flags in files beside an init script.
+// flagVariables are the variables that hold the flags in such files.
 var flagVariables = [...]string{"DOCKER_OPTS", "OPTIONS", "other_args", "command_args"}
 
-// shellWords splits the value of a variable as a shell does that finds it
-// without quotes around: at white space, with the quotes in it left alone.
+// shellWords splits the value of an unquoted variable as a shell does: at white
+// space, with the quotes in it left alone.
 func shellWords(value word) []word {
 	var words []word
 	for _, text := range strings.Fields(value.text) {
@@ -398,8 +400,8 @@ func shellWords(value word) []word {
 	return words
 }
 
-// readRemains looks for a dockerd without a known start: a program, the unit of
-// a user, the package of a NAS.
+// readRemains looks for a dockerd without a known start: the unit of a user, a
+// template, the package of a NAS, a program.
 func (s *Startup) readRemains(h usernskit.Host) error {
 	unsure := func(format string, args ...any) { s.Unsure = append(s.Unsure, fmt.Sprintf(format, args...)) }
 	users, err := userUnits(h)
@@ -430,8 +432,7 @@ func (s *Startup) readRemains(h usernskit.Host) error {
 
 const ofNAS = ": a package of the system's maker starts dockerd, with a configuration of its own (etc/dockerd.json in it)"
 
-// remains are packages of a NAS, and where a program that starts dockerd finds
-// it.
+// remains are packages of a NAS, and the usual paths of dockerd.
 var remains = [...]struct{ file, why string }{
 	{"/var/packages/Docker", ofNAS}, {"/var/packages/ContainerManager", ofNAS},
 	{"/usr/bin/dockerd", ""}, {"/usr/sbin/dockerd", ""}, {"/usr/local/bin/dockerd", ""}, {"/usr/local/sbin/dockerd", ""},

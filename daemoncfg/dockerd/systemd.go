@@ -21,7 +21,7 @@ import (
 type unit struct {
 	name     string
 	files    []string
-	read     []string // those with the settings
+	read     []string // the files that have the settings
 	settings []setting
 	pid      int // of the main process, as systemd knows it
 	runs     bool
@@ -92,8 +92,8 @@ func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 	return units, nil
 }
 
-// mentionsDocker reports whether the word is in a unit file or drop-in, or may
-// be in an unreadable one. An alias is handled with its unit.
+// mentionsDocker reports whether a unit file or drop-in has the word docker, or
+// may have it because it is unreadable. An alias is handled with its unit.
 func mentionsDocker(h usernskit.Host, dir, name string) bool {
 	if strings.Contains(name, "@") {
 		return false // a template starts nothing by itself
@@ -119,8 +119,8 @@ func mentionsDocker(h usernskit.Host, dir, name string) bool {
 }
 
 // ask asks systemd which files it has read for a unit, and reports whether it
-// has the unit. The ExecStart that it prints has lost its quotes. Without its
-// answer the files count.
+// has the unit. It does not ask for ExecStart, which systemctl prints without
+// quotes. Without an answer, the files that searchUnit found count.
 func (u *unit) ask(ctx context.Context, h usernskit.Host) bool {
 	out, exit, err := h.Ask(ctx, "systemctl", "show", u.name, "-p", "LoadState,ActiveState,FragmentPath,DropInPaths,MainPID,NeedDaemonReload")
 	if err != nil || exit != 0 {
@@ -164,7 +164,7 @@ func (u *unit) load(h usernskit.Host) error {
 			continue
 		case err != nil:
 			return err
-		case i == 0 && len(data) == 0: // as systemd takes it, too
+		case i == 0 && len(data) == 0: // masked for systemd, too
 			u.masked = true
 		}
 		u.read = append(u.read, file)
@@ -185,7 +185,7 @@ func (u *unit) startsDockerd() bool {
 
 func (u *unit) isDocker() bool { return u.name == dockerUnit || u.name == snapUnit }
 
-// runsDockerd finds dockerd in the text of a shell.
+// runsDockerd finds a start of dockerd in shell code.
 var runsDockerd = regexp.MustCompile(`(^|[\s;&|/"'])(exec\s+)?(\S*/)?dockerd(-rootless\.sh|-current|-latest|-ce)?\s|docker\s+(daemon|-d)\s`)
 
 // readService reads the flags from a unit.
@@ -283,12 +283,12 @@ func dockerdIn(words []word) (int, bool) {
 	return -1, false
 }
 
-// isDockerdDaemon knows the spelling before 1.12: docker daemon, docker -d.
+// isDockerdDaemon recognises the spelling before 1.12: docker daemon, docker -d.
 func isDockerdDaemon(words []word, i int) bool {
 	return i == 1 && path.Base(words[0].text) == "docker" && (words[1].text == "daemon" || words[1].text == "-d")
 }
 
-// isDockerd also knows the dockerd-current and dockerd-latest of older Red Hat
+// isDockerd also accepts the dockerd-current and dockerd-latest of older Red Hat
 // packages, and the script that starts a rootless one.
 func isDockerd(name string) bool {
 	switch path.Base(name) {
@@ -298,7 +298,7 @@ func isDockerd(name string) bool {
 	return false
 }
 
-// readVariables reads the environment of a service: files over Environment=.
+// readVariables reads the environment of a service: files override Environment=.
 func (s *Startup) readVariables(h usernskit.Host, list []setting) (variables, error) {
 	vars := variables{}
 	for _, set := range inForce(list, "Environment") {
@@ -332,8 +332,9 @@ func (s *Startup) readVariables(h usernskit.Host, list []setting) (variables, er
 	return vars, nil
 }
 
-// readForeign notes what dockerd has from elsewhere than the files of the host,
-// and the line that starts it may need (systemd.exec(5)).
+// readForeign adds to Unsure the settings by which dockerd sees other files than
+// the host's, and variables that its command line may use and whose value is not
+// in the files (systemd.exec(5)).
 func (s *Startup) readForeign(list []setting, start setting, vars variables) {
 	for _, set := range list {
 		place := fmt.Sprintf("%s:%d: ", set.file, set.line)
@@ -358,7 +359,7 @@ func (s *Startup) readForeign(list []setting, start setting, vars variables) {
 	}
 }
 
-// userUnits are users' units of a rootless dockerd.
+// userUnits returns the files of users' units of a rootless dockerd.
 func userUnits(h usernskit.Host) ([]string, error) {
 	dirs := []string{"/etc/systemd/user", "/usr/lib/systemd/user", "/usr/local/lib/systemd/user", "/root/.config/systemd/user"}
 	homes, err := list(h, "/home")
@@ -371,7 +372,7 @@ func userUnits(h usernskit.Host) ([]string, error) {
 	return startedBy(h, dirs, ".service")
 }
 
-// startedBy are the units in some directories that name dockerd.
+// startedBy returns the unit files in dirs whose text has the word dockerd.
 func startedBy(h usernskit.Host, dirs []string, suffix string) ([]string, error) {
 	var found []string
 	for _, dir := range dirs {
@@ -392,7 +393,7 @@ func startedBy(h usernskit.Host, dirs []string, suffix string) ([]string, error)
 	return found, nil
 }
 
-// A setting of a unit file of systemd, in [Service].
+// A setting is one of the section [Service] of a unit file.
 type setting struct {
 	key, value string
 	file       string
@@ -445,7 +446,7 @@ func readUnit(file, text string) []setting {
 	return list
 }
 
-// inForce are the settings of one key: later ones add to earlier ones, and an
+// inForce returns the settings of one key: later ones add to earlier ones, and an
 // empty one resets them (systemd.service(5), systemd.exec(5)).
 func inForce(list []setting, key string) (sets []setting) {
 	for _, set := range list {

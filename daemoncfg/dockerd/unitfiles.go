@@ -12,7 +12,7 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// unitDirs are where systemd looks for system units, the first one wins:
+// unitDirs are where systemd looks for system units; the first one wins. See
 // systemd.unit(5), "Unit File Load Path".
 var unitDirs = [...]string{
 	"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient",
@@ -38,8 +38,8 @@ func searchUnit(h usernskit.Host, name string) (unit, bool, error) {
 	if u.files == nil {
 		return u, false, nil
 	}
-	// A drop-in hides those of the same name in later directories, and all
-	// directories together are sorted by name.
+	// A drop-in hides those of the same name in later directories. Drop-ins of
+	// all directories are sorted together by name.
 	dirs, err := dropInDirs(h, name)
 	if err != nil {
 		return unit{}, false, err
@@ -62,10 +62,9 @@ func searchUnit(h usernskit.Host, name string) (unit, bool, error) {
 	return u, true, nil
 }
 
-// dropInDirs lists the directories of the drop-ins of a unit, the first one
-// wins: those of its name and of what it begins with up to a dash
-// (docker-.service.d for docker-latest.service), of its aliases, of all
-// services.
+// dropInDirs lists the drop-in directories of a unit; the first one wins. They
+// are those of its name, of its prefixes up to a dash (docker-.service.d for
+// docker-latest.service), of its aliases, and of all services.
 func dropInDirs(h usernskit.Host, name string) ([]string, error) {
 	names := []string{name}
 	for _, dir := range unitDirs {

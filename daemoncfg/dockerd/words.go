@@ -94,7 +94,7 @@ func readEnvironmentFile(file, text string) variables {
 // readValue reads what follows the equals sign, up to the line's end.
 func readValue(text string) (value string, end int) {
 	var b strings.Builder
-	keep := 0 // length of b up to which white space at its end was quoted
+	keep := 0 // length of b up to the last quoted or escaped part, never trimmed
 	quote := byte(0)
 	i := len(text) - len(strings.TrimLeft(text, " \t"))
 	for ; i < len(text); i++ {
@@ -103,7 +103,7 @@ func readValue(text string) (value string, end int) {
 		case c == '\\' && quote != '\'' && i+1 < len(text):
 			i++
 			switch {
-			case text[i] == '\n': // the next line goes on
+			case text[i] == '\n': // the value continues on the next line
 			case quote == '"' && !strings.ContainsRune("\"\\`$", rune(text[i])):
 				b.WriteString(text[i-1 : i+1])
 			default:
@@ -152,7 +152,7 @@ func (v variables) commandLine(set setting) (words []word, sure bool) {
 	literal, named := false, false
 	for i, text := range splitWords(set.value, true) {
 		if i == 0 {
-			// '@' '-' ':' '+' '!' and '|' are for systemd; a colon means no variables.
+			// '@' '-' ':' '+' '!' and '|' are for systemd; a colon turns variables off.
 			prefix := text[:len(text)-len(strings.TrimLeft(text, "@-:+!|"))]
 			literal = strings.Contains(prefix, ":")
 			named = strings.Contains(prefix, "@")
@@ -205,7 +205,7 @@ func (v variables) expand(text string, here origin) []word {
 	return []word{{b.String(), from}}
 }
 
-// specifiers are those with one meaning in each unit of the system, see
+// specifiers are those with the same value in every system unit, see
 // systemd.unit(5).
 var specifiers = strings.NewReplacer("%%", "%", "%E", "/etc", "%S", "/var/lib", "%C", "/var/cache", "%L", "/var/log", "%t", "/run")
 
@@ -214,8 +214,7 @@ func open(text string) bool {
 	return strings.Contains(specifiers.Replace(strings.ReplaceAll(text, "%%", "")), "%")
 }
 
-// isName reports whether s is a name that systemd and shells take for a
-// variable's.
+// isName reports whether systemd and shells accept s as a variable's name.
 func isName(s string) bool {
 	for i := range len(s) {
 		c := s[i]

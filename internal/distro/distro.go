@@ -105,13 +105,13 @@ const (
 	rankPart = 5
 )
 
-// rank orders what a version may go on with: "~" is lower than its end, which
-// is lower than all the rest.
+// rank orders the next parts of versions: "~" is lower than the end of a version,
+// and the end is lower than everything else.
 func rank(s string) int {
 	if s == "" {
 		return rankEnd
 	}
-	if i := strings.IndexByte("~ -^.", s[0]); i >= 0 { // a space is in the place of the end
+	if i := strings.IndexByte("~ -^.", s[0]); i >= 0 { // the space only holds the place of rankEnd
 		return i
 	}
 	return rankPart

@@ -1,4 +1,4 @@
-// Package fstype holds the one table of how file systems treat user namespaces:
+// Package fstype has the table of how file systems treat user namespaces:
 // whether a server decides about access, and whether a mount can be idmapped.
 package fstype
 
@@ -22,9 +22,9 @@ const (
 	depends = "depends"
 )
 
-// table has the types as mountinfo names them. A type idmaps where its
-// fs_flags in the kernel have FS_ALLOW_IDMAP; mount_setattr(2) answers EINVAL
-// for the others.
+// table has the types as mountinfo names them. Mounts of a type can be idmapped
+// if its fs_flags in the kernel have FS_ALLOW_IDMAP; mount_setattr(2) returns
+// EINVAL for the others.
 var table = map[string]fact{
 	"nfs": {true, never}, "nfs4": {true, never}, "cifs": {true, never}, "smb3": {true, never}, "smbfs": {true, never},
 	"9p": {true, never}, "afs": {true, never}, "gpfs": {true, never}, "glusterfs": {true, never}, "lustre": {true, never},
@@ -65,8 +65,8 @@ var (
 	errNotListed = errors.New("not a file system that is known here")
 )
 
-// Idmap answers with the first Linux, as in "5.12", whose mounts of that type
-// can be idmapped.
+// Idmap returns the first Linux version, as in "5.12", that can idmap mounts of
+// that type.
 func Idmap(fstype string) answer.Answer[string] {
 	f, ok := lookup(fstype)
 	switch {

@@ -20,9 +20,9 @@ type Host interface {
 	Stat(path string) (fs.FileInfo, error)
 }
 
-// Files are what was read of a host.
+// Files has the files of a host that were read.
 type Files struct {
-	Err  error // the first one, other than that of a missing file
+	Err  error // the first error that is not about a missing file
 	host Host
 	data map[string][]byte
 }
@@ -30,14 +30,14 @@ type Files struct {
 // New returns a reader that has read nothing.
 func New(h Host) *Files { return &Files{host: h, data: map[string][]byte{}} }
 
-// Note keeps an error that is the first and is not about a missing file.
+// Note keeps err if it is the first error that is not about a missing file.
 func (f *Files) Note(err error) {
 	if f.Err == nil && err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		f.Err = err
 	}
 }
 
-// Read returns a file's bytes, nil where there is no such file.
+// Read returns a file's bytes, nil if it is missing or could not be read.
 func (f *Files) Read(name string) []byte {
 	data, known := f.data[name]
 	if known || name == "" {

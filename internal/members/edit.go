@@ -17,10 +17,9 @@ import (
 var ErrNotObject = errors.New("has no members")
 
 // Set puts raw, a JSON value, at path: over the value there, or as a new last
-// item in the style of the item before it. "-" is the
-// place behind the last element of an array. Missing parents become objects, or
-// an array where the next element is "-". White space and null become an object
-// first.
+// item in the style of the item before it. "-" is the place behind the last
+// element of an array. Missing parents become objects, or an array where the
+// next element is "-". A text of white space or null becomes an object first.
 func Set(text string, path []string, raw string) (string, error) {
 	top := Root(text)
 	if top == nil {
@@ -95,12 +94,12 @@ func decode(text string) (v any, err error) {
 // White space is copied from the nearest neighbour. The rules consider only
 // what is before the new item, so that Delete can restore the text exactly.
 //
-// The one case that needs a trick is an object with nothing in it, inside of a
-// document that has its members on lines: {} is opened over three lines, and
-// Delete closes {\n    "k": 1\n  } to {} again. An object that was kept open,
-// {\n  }, would come out the same, so it gets an empty line before the member.
+// The one case that needs a trick is an empty object in a document that has its
+// members on lines of their own: Set opens {} over three lines, and Delete closes
+// {\n    "k": 1\n  } to {} again. An object that was open before, {\n  }, would
+// come out the same, so it gets an empty line before the member.
 
-// insert adds a last item: rest is its name and those of new parents.
+// insert adds a last item: rest has the names of its new parents and its own.
 func (v *Value) insert(path, rest []string, raw string) (string, error) {
 	items := v.Items()
 	switch here := Pointer(append(path, rest[0])); {
@@ -167,8 +166,8 @@ func (v *Value) style(items []Value) style {
 	return s
 }
 
-// colon returns the colon of a member with the space around it, or another one
-// for an element of an array and for a value on a line of its own.
+// colon returns the colon of a member with the space around it, or other for an
+// element of an array and for a value on a line of its own.
 func (v *Value) colon(other string) string {
 	c := v.text[v.offset+len(v.key) : v.start]
 	if c == "" || strings.Contains(c, "\n") {

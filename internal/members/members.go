@@ -28,8 +28,8 @@ type Member struct {
 	New  json.RawMessage `json:"new,omitempty"`
 }
 
-// Compare returns what leads from one object to the other. Empty text is an
-// object without members. It returns false where one of them is not an object,
+// Compare returns the edit that turns before into after. Empty text is an object
+// without members. Compare returns false where one of the texts is not an object,
 // has a name twice, is not UTF-8 or is nested more than [MaxDepth] deep.
 func Compare(before, after []byte) (*Diff, bool) {
 	if len(bytes.TrimSpace(before)) == 0 {
@@ -122,7 +122,7 @@ func Empty(data []byte) bool {
 
 func (v *Value) compact() json.RawMessage {
 	var b bytes.Buffer
-	_ = json.Compact(&b, []byte(v.Raw())) // parse has seen that it is valid
+	_ = json.Compact(&b, []byte(v.Raw())) // parse has checked the syntax
 	return b.Bytes()
 }
 

@@ -15,9 +15,9 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// A Store is what a dockerd keeps below its data-root, or below the UID.GID in
-// it while it remaps. The files are not documented: what is not as expected is
-// in Unread, and never means "nothing".
+// A Store is what a dockerd keeps below its data-root or, while it remaps, below
+// the directory UID.GID in it. The files are not documented: a part that is not
+// as expected is in Unread, and is never taken for empty.
 type Store struct {
 	Root       string
 	Driver     string // the storage driver, "" where no image was stored
@@ -37,7 +37,7 @@ type Container struct {
 	ID, Name, Image string
 	Labels          map[string]string
 	Running         bool // when dockerd last wrote the file
-	Restarting      bool // has ended, and will be started again by itself
+	Restarting      bool // has ended, and dockerd will start it again
 	PID             int  // of its first process, on the host; 0 when not running
 	User            string
 	GroupAdd        []string
@@ -50,7 +50,7 @@ type Container struct {
 	Mounts  []Mount
 	Devices []Device
 	// Unread: one of its two files could not be read, or the daemon did not show
-	// it, and what is missing here is not known.
+	// it. Then zero fields mean unknown.
 	Unread bool
 }
 
@@ -155,7 +155,7 @@ func (s *Store) file(h usernskit.Host, v any, elem ...string) error {
 	return nil
 }
 
-// containerFile is the used part of config.v2.json.
+// containerFile is the part of config.v2.json that is used here.
 type containerFile struct {
 	Name  string
 	State struct {
@@ -172,7 +172,7 @@ type containerFile struct {
 	}
 }
 
-// hostFile is hostconfig.json.
+// hostFile is the part of hostconfig.json that is used here.
 type hostFile struct {
 	UsernsMode, NetworkMode, IpcMode, PidMode string
 	Privileged                                bool
