@@ -26,7 +26,7 @@ type Sources struct {
 	// if a command fails ([WarnMayStop]).
 	Problems []usernskit.Warning `json:"problems"`
 	// Values are the variables that reach the kernel. Path is the file that
-	// decides each; State is StateCannotTell where reading is not enough.
+	// decides each; State is StateCannotTell where its value is not known.
 	Values []Place `json:"values"`
 }
 
@@ -36,9 +36,9 @@ func (s Sources) Stops() bool {
 }
 
 // Check finds out whether update-grub will get through the files that it
-// reads. It runs them under "sh -e": a statement that is neither an assignment
-// nor a command that exists ends it, and no menu is made. A host without any
-// of the files gives an error that matches [ErrNoPlace].
+// reads. update-grub runs them under "sh -e": a statement that is neither an
+// assignment nor an existing command ends it, and no menu is made. A host
+// without any of the files gives an error that matches [ErrNoPlace].
 func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 	s, err := load(ctx, h, "")
 	if err != nil {
@@ -86,7 +86,7 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 	return sources, nil
 }
 
-// bashParses reports whether a file is one for bash.
+// bashParses reports whether bash can parse a file.
 func bashParses(src []byte) bool {
 	_, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(bytes.NewReader(src), "")
 	return err == nil
@@ -136,7 +136,7 @@ func (s *site) shellProgram() string {
 	return ""
 }
 
-// problems are the places where "sh -e" stops in a file.
+// problems returns the places where "sh -e" stops, or may stop, in a file.
 func (s *site) problems(f *shellFile) []usernskit.Warning {
 	var list []usernskit.Warning
 	if _, step, ok := readOnly(f); ok {
@@ -154,7 +154,7 @@ func (s *site) problems(f *shellFile) []usernskit.Warning {
 	return list
 }
 
-// stopsAt returns the first place where update-grub stops for sure.
+// stopsAt returns an error for the first place where update-grub stops for sure.
 func (s *site) stopsAt(files ...*shellFile) error {
 	for _, f := range files {
 		for _, w := range s.problems(f) {
@@ -226,7 +226,7 @@ func (s *site) program(name string) bool {
 		return strings.HasPrefix(name, "/") && s.Exists(name)
 	}
 	for _, dir := range []string{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/sbin/", "/usr/local/bin/"} {
-		// An error is of a name that cannot be a file's.
+		// Errors are ignored: no file can have some of these names.
 		if info, err := s.h.Stat(dir + name); err == nil && info.Mode().IsRegular() {
 			return true
 		}
@@ -244,7 +244,7 @@ type shellCall struct {
 	why       string // not a call: why update-grub may end here
 }
 
-// collectCalls finds the commands that "sh -e" comes to.
+// collectCalls finds the commands that "sh -e" may reach.
 func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
 	callWalker{f: f}.all(stmts)
 	if len(stmts) == 0 {
@@ -285,7 +285,7 @@ func (w callWalker) one(s *syntax.Stmt) {
 		tried.one(c.X)
 		if c.Op == syntax.AndStmt || c.Op == syntax.OrStmt {
 			w = maybe
-		} // a pipe has the status of its end
+		} // a pipe has the status of its last command
 		w.one(c.Y)
 	case *syntax.IfClause:
 		for i := c; i != nil; i = i.Else {
@@ -312,7 +312,7 @@ func (w callWalker) one(s *syntax.Stmt) {
 
 func (w callWalker) call(c *syntax.CallExpr) {
 	for _, a := range c.Assigns {
-		if a.Value != nil && len(c.Args) == 0 { // an assignment has the status of the last command in it
+		if a.Value != nil && len(c.Args) == 0 { // an assignment has the status of its last substitution
 			w.substitutions(a.Value)
 		}
 	}
@@ -367,7 +367,7 @@ func (w callWalker) substitutions(word *syntax.Word) {
 	})
 }
 
-// plain is a word without its quotes, "" where it holds an expansion.
+// plain returns a word without its quotes, "" if it has an expansion.
 func (f *shellFile) plain(word *syntax.Word) string {
 	w, err := decodeWord(f.src, int(word.Pos().Offset()), int(word.End().Offset()))
 	if err != nil || understood(word.Parts, false, false) != nil || slices.Max(append(w.variable, 0)) > 0 {

@@ -37,21 +37,21 @@ func (c Cmdline) initArgs() (text string, ok bool) {
 	return string(c)[all[n].to:], true
 }
 
-// anyArg reports whether one of the kernel's arguments is such a one.
+// anyArg reports whether is holds for one of the kernel's arguments.
 func anyArg(line string, is func(Arg) bool) bool {
 	all, n := split(line)
 	return slices.ContainsFunc(all[:n], func(t token) bool { return is(t.Arg) })
 }
 
-// sameInit reports whether init gets the same of both lines.
+// sameInit reports whether init gets the same text from both lines.
 func sameInit(a, b Cmdline) bool {
 	textA, _ := a.initArgs()
 	textB, _ := b.initArgs()
 	return textA == textB
 }
 
-// Effective returns the last argument of that name, which for a name that does
-// not accumulate is the one in force. "-" and "_" are the same in names.
+// Effective returns the last argument of a name. It is the one in force, unless
+// every occurrence of the name counts. "-" and "_" are the same in names.
 func (c Cmdline) Effective(name string) (last Arg, ok bool) {
 	for a := range c.Args() {
 		if sameName(a.Name, name) {
@@ -71,8 +71,8 @@ type token struct {
 // ends reports whether t ends the kernel's part. Quotes do not hide it.
 func (t token) ends() bool { return t.Name == "--" && !t.HasValue }
 
-// split returns what blanks separate in a line, and how many of these are the
-// kernel's: all, or those before a "--".
+// split returns the tokens of a line, and how many of them are the kernel's:
+// all, or those before a "--".
 func split(s string) (all []token, n int) {
 	for pos := 0; ; {
 		for pos < len(s) && blank(s[pos]) {
@@ -137,8 +137,8 @@ func blank(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' || b == 0xA0
 type Arg struct {
 	Name  string
 	Value string
-	// HasValue distinguishes "name=" from "name". To the kernel's booleans the
-	// bare name is 1 and the empty value is an error.
+	// HasValue distinguishes "name=" from "name". For a boolean parameter the
+	// kernel takes the bare name for 1 and refuses the empty value.
 	HasValue bool
 }
 

@@ -61,8 +61,8 @@ func owned(s *site) bool {
 	return false
 }
 
-// grub recognises GRUB 2 by the menu that it reads, or by the file that one
-// will be made from.
+// grub recognises GRUB 2 by grub.cfg, or by the file from which grub-mkconfig
+// will make one.
 func grub(c *site) {
 	if c.loaderType() == "grub2-bls" {
 		grubOnESP(c)
@@ -115,7 +115,7 @@ func grubOnESP(c *site) {
 }
 
 // willReadEntries reports whether the menu that grub-mkconfig is going to make
-// reads entry files. Fedora and EL have that as the default.
+// reads entry files. Fedora and EL 9 and later do so by default.
 func (s *site) willReadEntries(source []byte) bool {
 	f, err := parseShell(defaultGrub, source)
 	if err != nil {
@@ -149,8 +149,8 @@ func (s *site) grubCfgFile() string {
 	return main
 }
 
-// loadShell reads what grub-mkconfig sources: Debian and Ubuntu patched it to
-// read a directory too.
+// loadShell reads the files that grub-mkconfig sources: Debian and Ubuntu
+// patched it to read a directory too.
 func (s *site) loadShell() {
 	if s.Read(defaultGrub) != nil {
 		s.shell = append(s.shell, defaultGrub)
@@ -165,8 +165,9 @@ func (s *site) loadShell() {
 	s.dropIn = s.dropInName()
 }
 
-// dropInName is our own file in grub.d. Deleting it undoes its edits. Its name
-// must sort after every file that assigns the variable.
+// dropInName returns the name of our own file in grub.d. Deleting that file
+// undoes its edits. The name must sort after every file that assigns
+// GRUB_CMDLINE_LINUX.
 func (s *site) dropInName() string {
 	last, name := "", dropInDir+"/99-usernskit.cfg"
 	for _, other := range s.shell {
@@ -185,7 +186,7 @@ func (s *site) dropInName() string {
 	return name
 }
 
-// mayAssign reports whether a file may give the variable another value.
+// mayAssign reports whether a file may assign GRUB_CMDLINE_LINUX.
 func mayAssign(src []byte) bool {
 	f, err := parseShell("", src)
 	return err != nil || slices.ContainsFunc(f.steps, func(s shellStep) bool { return s.name == grubVariable || s.name == "" && !s.exits })
@@ -202,9 +203,8 @@ func (s *site) loaderConf() string {
 	return s.First("/efi/loader/loader.conf", "/boot/loader/loader.conf", "/boot/efi/loader/loader.conf")
 }
 
-// systemdBoot recognises systemd-boot by loader.conf or entries, and hosts
-// whose only kernels have the arguments inside. Entries that GRUB reads are not
-// a sign of it.
+// systemdBoot recognises systemd-boot by loader.conf, entries or unified kernel
+// images. Entries that GRUB reads are not a sign of it.
 func systemdBoot(c *site) {
 	conf := c.loaderConf()
 	var dirs []string
@@ -242,7 +242,7 @@ func systemdBoot(c *site) {
 	}
 }
 
-// unified explains a host that boots an image with the arguments inside.
+// unified explains how to change the arguments inside a unified kernel image.
 func (c *site) unified(what string) {
 	c.Kind = KindUKI
 	c.Why = what + ": put them into the file that it is built from (/etc/kernel/cmdline, /etc/cmdline.d), then rebuild and sign it"
@@ -255,7 +255,7 @@ func extlinux(c *site) {
 	source := ""
 	for _, name := range []string{ubootDefaults, alpineDefaults} {
 		if f, err := parseShell(name, c.Read(name)); err == nil && len(f.steps) > 0 && source == "" {
-			source = name // the package's own holds comments only
+			source = name // the file as packaged has only comments
 		}
 	}
 	if file == "" && source == "" {
@@ -270,8 +270,8 @@ func extlinux(c *site) {
 	c.evidence(weightLive, file)
 }
 
-// limine recognises Limine by its configuration, in the places where it looks
-// and where distributions put it.
+// limine recognises Limine by its configuration, in the places where Limine
+// looks and where distributions put it.
 func limine(c *site) {
 	var names []string
 	for _, boot := range []string{"/boot", "/efi", "/boot/efi"} {
@@ -298,8 +298,8 @@ func limine(c *site) {
 	}
 }
 
-// explained recognises a loader that is not edited by the first of its files
-// that exists.
+// explained returns a function that recognises a loader by the first of files
+// that exists. PlanEdit does not edit such a loader.
 func explained(weight int, why string, files ...string) func(*site) {
 	return func(c *site) {
 		if file := c.First(files...); file != "" {

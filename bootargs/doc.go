@@ -1,5 +1,5 @@
-// Package bootargs changes kernel arguments wherever a host keeps them. What
-// user namespaces need of a kernel is in bootargs/gates.
+// Package bootargs changes kernel arguments wherever a host keeps them. What a
+// kernel needs for user namespaces is in bootargs/gates.
 //
 //	edit := bootargs.Edit{Set: []string{"user_namespace.enable=1"}}
 //	line, err := edit.Apply(`root=/dev/sda1 ro quiet user_namespace.enable=0`)
@@ -19,8 +19,8 @@
 //
 // Detect chooses the boot loader by evidence that the host boots with it, and
 // refuses to guess between two. Entries that do not boot Linux with a command
-// line of their own stay as they are. An empty plan means that every place is
-// as wanted; finding no place is an error.
+// line of their own stay as they are. A plan without changes and actions means
+// that every place is as wanted; finding no place is an error.
 //
 // What it does not do: run update-grub, grub2-mkconfig or a reboot (the plan
 // names them), edit generated files such as grub.cfg, or write files that
@@ -32,7 +32,7 @@
 // Other readers see the same line differently. GRUB takes ' and \ for quotes,
 // expands $name, and hands foo="a b" on as "foo=a b". systemd unquotes like a
 // shell and does not stop at "--". grubby splits at blanks inside quotes;
-// Edit.ViaGrubby asks it only for what it can do, and [Edit.Confirm] checks what it
-// did. grub-mkconfig runs /etc/default/grub under "sh -e"; [Check] finds the
-// lines at which that ends.
+// Edit.ViaGrubby asks grubby only for what it can do, and [Edit.Confirm] checks
+// the result. grub-mkconfig runs /etc/default/grub under "sh -e"; [Check] finds
+// the lines at which that stops.
 package bootargs

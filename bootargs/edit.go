@@ -41,17 +41,17 @@ type Edit struct {
 	// ViaGrubby plans one call of grubby(8), which writes the files itself; see
 	// [Edit.Confirm].
 	ViaGrubby bool
-	// Rescue includes rescue entries in All. Without it they stay, as a way
-	// back from an argument that does not boot; but on EL8 they share
+	// Rescue includes rescue entries in All. Otherwise they are not edited, as
+	// a way back from an argument that does not boot; but on EL8 they share
 	// $kernelopts with the others.
 	Rescue bool
-	// Arch is the architecture, as GOARCH has it, that the length limit is
-	// taken from. If empty, it is that of the host's programs.
+	// Arch is the architecture whose length limit applies, as GOARCH spells it.
+	// If empty, it is that of the host's programs.
 	Arch string
 }
 
-// What Edit.Kernel can be besides an index, an ID or a path, and the IDs of the
-// warnings that this package gives.
+// Values of Edit.Kernel besides an index, an ID or a path, and the IDs of this
+// package's warnings.
 const (
 	All     = "ALL"
 	Default = "DEFAULT"
@@ -90,12 +90,12 @@ func apply(line string, ops []op) (string, error) {
 }
 
 // A speller returns how an argument is written in one layer. text is the
-// caller's spelling, which the nil speller keeps; it fails where the layer cannot
-// carry the argument.
+// caller's spelling, which the nil speller keeps. A speller fails where the
+// layer cannot carry the argument.
 type speller func(a Arg, text string) (string, error)
 
-// ops checks the edit and spells its arguments. Words that are only compared
-// need no spelling.
+// ops checks the edit and spells its arguments. Arguments to remove are only
+// compared, and need no spelling.
 func (e Edit) ops(spell speller) ([]op, error) {
 	lists := []struct {
 		verb verb
@@ -109,7 +109,7 @@ func (e Edit) ops(spell speller) ([]op, error) {
 		{verbAdd, e.AddIfMissing},
 	}
 	var ops []op
-	under := map[string]int{} // the one list that has a name
+	under := map[string]int{} // by name, the index of the list that has it
 	for i, list := range lists {
 		o := op{verb: list.verb}
 		for _, s := range list.args {
@@ -163,9 +163,9 @@ func (e Edit) taken() []string { return slices.Concat(e.Remove, e.RemoveExact) }
 
 func (e Edit) empty() bool { return len(e.names()) == 0 }
 
-// Names with several values: every occurrence counts, not the last alone. The kernel's
-// list is Documentation/admin-guide/kernel-parameters.txt; rd.* is
-// dracut.cmdline(7), systemd.* is systemd(1) and systemd-debug-generator(8).
+// Names of which every occurrence counts, not the last alone. The kernel's are
+// in Documentation/admin-guide/kernel-parameters.txt, rd.* in
+// dracut.cmdline(7), systemd.* in systemd(1) and systemd-debug-generator(8).
 const accumulating = " acpi_osi blacklist console crashkernel dyndbg earlycon earlyprintk hugepages hugepagesz ip" +
 	" lsm.debug mem memmap memtest modprobe.blacklist module_blacklist nameserver netconsole pci pci_stub.ids rd.break" +
 	" rd.driver.blacklist rd.driver.post rd.driver.pre rd.dm.uuid rd.lvm.lv rd.lvm.vg rd.luks.key rd.luks.name" +
@@ -250,11 +250,11 @@ func splices(text string, list []splice) string {
 	return b.String()
 }
 
-// isIn reports whether a line has one of the names.
+// isIn reports whether a line has one of o's names.
 func (o op) isIn(line string) bool { return anyArg(line, o.names) }
 
-// on returns what o does to a line. Only adding can fail: nothing can follow a
-// quote that is never closed.
+// on returns the splices that do o to a line. Only adding can fail: nothing can
+// follow a quote that is never closed.
 func (o op) on(text string) ([]splice, error) {
 	switch o.verb {
 	case verbRemove:
@@ -267,7 +267,7 @@ func (o op) on(text string) ([]splice, error) {
 	return add(text, nil, o.missingFrom(text).words)
 }
 
-// missingFrom drops the words to add that a line already has.
+// missingFrom returns o without the words to add that a line already has.
 func (o op) missingFrom(line string) op {
 	switch o.verb {
 	case verbAppend:
@@ -342,8 +342,7 @@ func absent(text string, words []word) (out []word) {
 
 func holds(text string, want Arg) bool { return anyArg(text, want.equal) }
 
-// holdsCoupled reports whether a line has the coupled ones of words in one
-// sequence.
+// holdsCoupled reports whether a line has the coupled words in one sequence.
 func holdsCoupled(text string, words []word) bool {
 	var have, want []Arg
 	for a := range Cmdline(text).Args() {
@@ -388,19 +387,19 @@ func add(text string, list []splice, words []word) ([]splice, error) {
 	return append(list, splice{at: last.to, text: " " + joined}), nil
 }
 
-// One error for each decision that a caller makes. They come
-// wrapped in an error that names the argument, or the file, line and column.
+// One error for each decision that a caller makes. Each comes wrapped in an
+// error that names the argument, or the file, line and column.
 var (
-	// ErrSyntax: the text asked for is not one kernel argument.
+	// ErrSyntax: the text given is not one kernel argument.
 	ErrSyntax = errors.New("not a kernel argument")
 	// ErrAccumulates: Set on a name that may have several values, such as
-	// console=. Ask for Append or Replace instead.
+	// console=. Use Append or Replace instead.
 	ErrAccumulates = errors.New("every occurrence of this name counts, so set could lose one: append or replace it")
 	// ErrUnsupportedSyntax: an edit of the file, as it is written, would not be safe.
 	ErrUnsupportedSyntax = errors.New("written in a way that cannot be edited safely")
 	// ErrEncoding: a layer on the way to the kernel cannot carry the argument.
 	ErrEncoding = errors.New("cannot be carried to the kernel")
-	// ErrTooLong: the kernel would cut the line off, silently, or the GRUB
+	// ErrTooLong: the kernel would silently cut the line off, or the GRUB
 	// environment block, which has a fixed size, is full.
 	ErrTooLong = errors.New("command line too long")
 	// ErrUnknownKernel: no boot entry has the name in Edit.Kernel.

@@ -77,23 +77,22 @@ func (e *entry) line(key, value string, at span) {
 	}
 }
 
-// The counter of an entry that is being tried out: "+LEFT-DONE", which each boot
-// changes.
+// The boot counter in an entry's file name: "+LEFT-DONE". Each boot changes it.
 var bootCount = regexp.MustCompile(`^(.+)\+([0-9]+)(-[0-9]+)?$`)
 
-// id is the entry's name in boot loaders and grubenv: the file's without
-// ".conf" and without the counter.
+// id returns the entry's name in boot loaders and grubenv: the file name
+// without ".conf" and the boot counter.
 func (e *entry) id() string {
 	return bootCount.ReplaceAllString(strings.TrimSuffix(path.Base(e.path), ".conf"), "$1")
 }
 
-// failed reports a boot-counted entry that has no tries left.
+// failed reports whether a boot-counted entry has no tries left.
 func (e *entry) failed() bool {
 	m := bootCount.FindStringSubmatch(strings.TrimSuffix(path.Base(e.path), ".conf"))
 	return m != nil && strings.Trim(m[2], "0") == ""
 }
 
-// rescue reports an entry that dracut keeps as a way back.
+// rescue reports whether the entry is one that dracut keeps as a way back.
 func (e *entry) rescue() bool {
 	return strings.Contains(e.id(), "-0-rescue") || strings.HasPrefix(e.version, "0-rescue")
 }
@@ -114,8 +113,8 @@ func (e *entry) foreign() string {
 	return "it starts " + e.image + " with the command line that may be inside that image, and options here would replace it"
 }
 
-// otherProgram reports whether a name is that of a program other than Linux: a
-// memory test, a shell, another loader.
+// otherProgram reports whether a file of this name is not Linux but a memory
+// test, a shell or another loader.
 func otherProgram(name string) bool {
 	for _, known := range []string{"memtest", "mt86plus", "memdisk", "bootmgfw", "bootmgr", "ipxe", "netboot.xyz", "shellx64", "shellia32", "shellaa64",
 		"grubx64", "grubaa64", "grub.efi", "shimx64", "shimaa64", "refind_", "fwupd", "hdt.", "xen.gz", "xen-", "mboot."} {
@@ -152,7 +151,8 @@ func (e *entry) cmdline() string {
 	return expandGRUB(text, e.vars)
 }
 
-// errorAt is an error at a byte of an options line, from 1; 0 is the whole line.
+// errorAt returns err with its place. col is the byte in s, from 1; 0 means the
+// whole line.
 func (e *entry) errorAt(s span, col int, err error) error {
 	if col > 0 {
 		col += s.from - bytes.LastIndexByte(e.src[:s.from], '\n') - 1
@@ -241,8 +241,7 @@ func (e *entry) editOne(o op) ([]byte, error) {
 	return src, nil
 }
 
-// quotesAround returns the quotes that a text begins and ends with, "" if it does
-// not.
+// quotesAround returns the quote that a text both begins and ends with, else "".
 func quotesAround(text string) string {
 	if n := len(text); n > 1 && text[0] == text[n-1] && (text[0] == '"' || text[0] == '\'') {
 		return text[:1]
@@ -250,7 +249,7 @@ func quotesAround(text string) string {
 	return ""
 }
 
-// wholeLine is the place of a line with its end.
+// wholeLine returns the offsets of the line of s, its newline included.
 func wholeLine(src []byte, s span) (from, to int) {
 	from, to = bytes.LastIndexByte(src[:s.from], '\n')+1, len(src)
 	if i := bytes.IndexByte(src[s.to:], '\n'); i >= 0 {
@@ -259,7 +258,8 @@ func wholeLine(src []byte, s span) (from, to int) {
 	return from, to
 }
 
-// behindVariables puts what was set after a variable with another value.
+// behindVariables moves the arguments that o set to the end of text, where a
+// variable in it sets their name to another value.
 func (e *entry) behindVariables(text string, o op) (string, error) {
 	if o.verb != verbSet || o.inForce(expandGRUB(text, e.vars)) {
 		return text, nil
@@ -269,9 +269,9 @@ func (e *entry) behindVariables(text string, o op) (string, error) {
 	return splices(text, list), err
 }
 
-// editJoined does o to what several lines are together, joined by a blank, and
-// splits the result again. Groups and "--" are judged on the whole. line is
-// that of an error.
+// editJoined does o to several lines as if joined by a blank, so that groups
+// and "--" are judged on the whole. line is the index of the line that err is
+// about.
 func editJoined(lines []string, o op) (texts []string, line int, err error) {
 	whole := strings.Join(lines, " ")
 	all, n := split(whole)
@@ -285,7 +285,7 @@ func editJoined(lines []string, o op) (texts []string, line int, err error) {
 		var own []splice
 		for _, p := range list {
 			at, end := max(p.at, from), min(p.at+p.del, to)
-			// Where an argument goes, the blanks of the line before or after it stay.
+			// Where an argument is removed, the blanks of the next or previous line stay.
 			across := p.at < from || p.at+p.del > to
 			if at > end || across && isBlank(whole[at:end]) {
 				continue
@@ -346,8 +346,9 @@ func (e *entry) is(name string) bool {
 	return e.id() == name || path.Base(e.path) == name || e.title != "" && e.title == name
 }
 
-// boots compares the entry's path, which is relative to the boot partition or
-// to the top of a btrfs volume, with one of the running system.
+// boots reports whether the entry boots the kernel of this path on the running
+// system. The entry's own path is relative to the boot partition or to the top
+// of a btrfs volume.
 func (e *entry) boots(kernel string) bool {
 	if !strings.HasPrefix(kernel, "/") || e.image == "" {
 		return false
@@ -413,8 +414,8 @@ func (s *site) grubDefault() (string, error) {
 	return "", nil
 }
 
-// bootPattern selects systemd-boot's default: the firmware's variable, else
-// loader.conf.
+// bootPattern returns the pattern that selects systemd-boot's default entry:
+// that of the EFI variable, else of loader.conf.
 func (s *site) bootPattern() string {
 	pattern := s.efiVariable("LoaderEntryDefault")
 	if pattern != "" {
@@ -428,7 +429,7 @@ func (s *site) bootPattern() string {
 	return pattern
 }
 
-// matches reports whether systemd-boot takes an entry as the default.
+// matches reports whether one of names matches systemd-boot's pattern.
 func matches(pattern string, names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))

@@ -54,7 +54,7 @@ func (s *stanza) rescue() bool {
 	return strings.Contains(strings.ToLower(s.label), "rescue") || strings.Contains(strings.ToLower(s.title), "(rescue target)")
 }
 
-// parseExtlinux reads a file and what it includes. read gives nil for a file
+// parseExtlinux reads a file and what it includes. read returns nil for a file
 // that does not exist.
 func parseExtlinux(name string, read func(string) []byte) *extlinuxConf {
 	c := &extlinuxConf{seen: map[string]bool{}}
@@ -144,9 +144,10 @@ func cutBlank(line string) (key, value string) {
 	return rest[:i], strings.TrimLeft(rest[i:], " \t")
 }
 
-// edit does ops to the labels' append lines and returns the files' new bytes. A
-// label without one gets one, and one that becomes empty is removed unless the
-// global one would then apply.
+// edit does ops to the labels' append lines and returns the files' new bytes.
+// For a label without an append line it edits the global line; if there is none,
+// the label gets one. A line that becomes empty is removed, or becomes "-" if
+// the global line would then apply.
 func (c *extlinuxConf) edit(read func(string) []byte, ops []op, labels []*stanza, fits func(where, line string) error) (map[string][]byte, error) {
 	var lines []*fileSpan
 	for _, s := range labels {
@@ -195,8 +196,8 @@ func (c *extlinuxConf) edit(read func(string) []byte, ops []op, labels []*stanza
 	return after, nil
 }
 
-// newAppend is where an append line goes, after the kernel's line and in its
-// style.
+// newAppend returns the place for a new append line: after the kernel's line,
+// and in its style.
 func (s *stanza) newAppend() *fileSpan {
 	line := s.imageLine.text
 	head := line[:len(line)-len(strings.TrimLeft(line, " \t"))] + "append "
@@ -239,7 +240,7 @@ type lineStore struct {
 	Place
 	spell    speller
 	tool     string       // makes the boot loader's configuration from it
-	standard string       // the value that holds where the variable is not set
+	standard string       // the value where the variable is not set
 	before   []*shellFile // sourced before it
 	err      error        // why its value cannot be known
 }
@@ -254,7 +255,8 @@ const (
 	alpineVariable = "default_kernel_opts"
 )
 
-// hasLineStore reports whether there is such a file, or extlinux.conf itself.
+// hasLineStore reports whether the boot loader has a lineStore; extlinux.conf
+// counts as one.
 func (s *site) hasLineStore() bool {
 	return s.Kind == KindRaspberry || s.Kind == KindLimine || s.Kind == KindExtlinux
 }
@@ -365,8 +367,8 @@ var (
 	limineOthers  = regexp.MustCompile(`(?m)^[ \t]*KERNEL_CMDLINE(\[[^\]\r\n]*\])?[^\r\n]*$`)
 )
 
-// limineLines returns the values that together are the command line: those from
-// the last "=" on.
+// limineLines returns the values that together are the command line: that of
+// the last "=" and those of every "+=" after it.
 func limineLines(src []byte) (list []span, whole string) {
 	for _, m := range limineAssign.FindAllSubmatchIndex(src, -1) {
 		if m[3]-m[2] == 1 {
@@ -378,7 +380,7 @@ func limineLines(src []byte) (list []span, whole string) {
 	return list, whole
 }
 
-// editLimine does ops to the lines.
+// editLimine does ops to the KERNEL_CMDLINE[default] lines.
 func editLimine(src []byte, ops []op) ([]byte, error) {
 	for _, o := range ops {
 		lines, _ := limineLines(src)

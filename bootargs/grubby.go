@@ -11,8 +11,8 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// viaGrubby plans one call of grubby, after checking what this grubby is known
-// to break. It asks grubby for the current state.
+// viaGrubby plans one call of grubby. It asks grubby for the current state, and
+// refuses what this grubby is known to break.
 func (p *planner) viaGrubby(ctx context.Context) error {
 	ops, entries, err := p.askGrubby(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *planner) viaGrubby(ctx context.Context) error {
 
 func (p *planner) grubbyKernel() string { return cmp.Or(p.edit.Kernel, All) }
 
-// askGrubby returns what the edit does, and the entries as grubby has them.
+// askGrubby returns the edit's ops, and the entries as grubby prints them.
 func (p *planner) askGrubby(ctx context.Context) ([]op, []info, error) {
 	if p.Grubby == "" {
 		return nil, nil, fmt.Errorf("grubby: %w: this host does not have it", ErrUnsupported)
@@ -74,8 +74,8 @@ func (p *planner) askGrubby(ctx context.Context) ([]op, []info, error) {
 	return ops, list, nil
 }
 
-// spellGrubby lets through what both grubbys carry unharmed. The one in C
-// drops quotes; the script puts arguments into sed and unquoted into its shell.
+// spellGrubby accepts what both grubbys carry unharmed. The one in C drops
+// quotes; the script puts arguments into sed and, unquoted, into its shell.
 func spellGrubby(a Arg, text string) (string, error) {
 	for i := range len(text) {
 		if b := text[i]; !isLetter(b) && !isDigit(b) && strings.IndexByte("_-.,:/=@%+~^!", b) < 0 {
@@ -89,8 +89,8 @@ func spellGrubby(a Arg, text string) (string, error) {
 }
 
 // grubbyHazards refuses edits that grubby is known to damage or to do in part.
-// writes means that it is the script, which also writes files that entries are
-// made from.
+// writes means that grubby is the script and edits all kernels: then it also
+// writes the files from which entries are made.
 func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 	for _, o := range ops {
 		if o.verb != verbAppend && o.verb != verbAdd {
@@ -128,14 +128,14 @@ func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 		}
 	}
 	before := p.plan
-	err := p.onKernelopts(ops) // has the environment block the room? grubby exits 0 where it is full
+	err := p.onKernelopts(ops) // fails if the environment block is full, where grubby would exit 0
 	p.plan = before
 	return err
 }
 
-// Confirm asks grubby for the entries and returns an error that matches
-// [ErrNotApplied] and names each entry without the edit: grubby's exit code
-// does not tell. Call it after the action of a plan with [Edit].ViaGrubby.
+// Confirm asks grubby for the entries. If some do not have the edit, the error
+// matches [ErrNotApplied] and names them: grubby's exit code does not tell. Call
+// Confirm after the action of a plan with [Edit].ViaGrubby.
 func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 	s, err := load(ctx, h, e.Store)
 	if err != nil {
@@ -148,7 +148,8 @@ func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 	return unmet(ops, entries)
 }
 
-// unmet names the entries without the edit.
+// unmet returns an error that names the entries without the edit, nil if there
+// are none.
 func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {

@@ -69,8 +69,8 @@ type Place struct {
 	Path string `json:"path"` // of the file
 	What string `json:"what"` // the variable, key or label in it, "" for a file that is all arguments
 	For  string `json:"for"`  // which kernels get it: "every kernel", "new kernels", or an entry's title
-	// Line is the command line, variables put in, and State how the arguments
-	// asked for are in it. Both are empty in Loader.Stores.
+	// Line is the command line with its variables expanded. State reports whether
+	// it has the arguments asked for. Loader.Stores has neither.
 	Line  string `json:"line"`
 	State State  `json:"state"` // StateActive, StateMissing, StateOverridden, StateCannotTell or StateNone
 }
@@ -86,9 +86,9 @@ func (p Place) Where() string {
 // Detect finds out how a host boots, from what loaders read and from what the
 // firmware keeps of the last boot, not from installed packages. A host without
 // a known loader has [KindUnknown], which is not an error: containers and some
-// virtual machines have no boot loader. So has a host with equal evidence for
-// two loaders; Why names both. Files that may not be read are an error that
-// matches [fs.ErrPermission].
+// virtual machines have no boot loader. A host with equal evidence for two
+// loaders has [KindUnknown] too, and Why names both. If this user may not read
+// a file, the error matches [fs.ErrPermission].
 func Detect(ctx context.Context, h usernskit.Host) (Loader, error) {
 	s, err := load(ctx, h, "")
 	if err != nil {
@@ -115,7 +115,7 @@ type site struct {
 	entries     []*entry
 	vars        map[string]string // of GRUB, which reads the entries; nil for systemd-boot
 	images      []string          // unified kernel images
-	kernel      string            // the file that kernel-install copies from, read
+	kernel      string            // the file whose arguments kernel-install gives to new kernels
 	sdbootutil  bool              // openSUSE's tool makes the entries
 	linePath    string            // cmdline.txt
 	claimed     bool              // GRUB reads /boot/loader/entries
@@ -241,8 +241,8 @@ func describe(list []*site) string {
 }
 
 // namedLoader returns the loader that the firmware or the distribution names,
-// and where: the variable in which a loader leaves its name, see
-// https://systemd.io/BOOT_LOADER_INTERFACE, and openSUSE's own setting.
+// and the source: the EFI variable in which a loader leaves its name
+// (https://systemd.io/BOOT_LOADER_INTERFACE), or openSUSE's own setting.
 func (s *site) namedLoader() (name, source string) {
 	info := s.efiVariable("LoaderInfo")
 	for _, name := range []string{"systemd-boot", "grub", "limine", "refind"} {
@@ -314,9 +314,10 @@ func (s *site) loadEntries(grub bool, dirs ...string) {
 	}
 }
 
-// loadKernelCmdline finds what kernel-install gives to future kernels. In place of
-// an empty file it takes the line that runs, so an argument alone in it would cost
-// the next kernel its root=.
+// loadKernelCmdline finds the file whose arguments kernel-install gives to
+// future kernels. If that file is empty, kernel-install takes the running
+// command line, so adding one argument to it would cost the next kernel its
+// root=.
 func (s *site) loadKernelCmdline() {
 	if name := s.First(kernelCmdline, "/usr/lib/kernel/cmdline"); !isBlank(string(s.Read(name))) {
 		s.kernel = name

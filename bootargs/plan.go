@@ -19,16 +19,15 @@ import (
 // generated from, the entries, and last /etc/kernel/cmdline, which
 // kernel-install ignores while it is older than /etc/default/grub.
 //
-// All places are checked before the first Change is planned: can they be
-// edited, can they carry the arguments, have they the room. An error comes with
-// an empty plan. Entries that do not boot Linux with a command line of their
-// own are left alone and named in warnings. A plan for one kernel warns that
-// future kernels are not covered.
+// Every place must be editable, able to carry the arguments, and have room for
+// them. An error comes with an empty plan. Entries that do not boot Linux with
+// a command line of their own are left alone and named in warnings. A plan for
+// one kernel warns that future kernels are not covered.
 //
-// An empty plan without an error means that every place is as wanted. Where no
-// place was found the error is [ErrNoPlace]; on a host whose arguments belong to
-// another program it is [ErrOwned], with equal evidence for two loaders
-// [ErrAmbiguous], and without any boot loader [ErrNoLoader].
+// A plan without changes and actions means that every place is as wanted. The
+// error matches [ErrNoPlace] if no place was found, [ErrOwned] if the arguments
+// belong to another program, [ErrAmbiguous] with equal evidence for two loaders,
+// and [ErrNoLoader] without any boot loader.
 func PlanEdit(ctx context.Context, h usernskit.Host, e Edit) (usernskit.Plan, error) {
 	if _, err := e.ops(nil); err != nil {
 		return usernskit.Plan{}, err
@@ -80,8 +79,8 @@ func (p *planner) run(ctx context.Context) error {
 	return p.owned()
 }
 
-// owned explains a host that is not edited, with the owner's command for the
-// edit where there is one.
+// owned returns the error for a host that is not edited, with the owner's
+// command for the edit if there is one.
 func (p *planner) owned() error {
 	command := slices.Clone(p.Command)
 	if p.Kind == KindRPMOSTree {
@@ -103,7 +102,7 @@ func (p *planner) owned() error {
 	return fmt.Errorf("%v: %w: %s%s", p.Kind, ErrOwned, p.Why, run)
 }
 
-// change plans a file's new bytes; nil removes it.
+// change plans a file's new bytes; nil removes the file.
 func (p *planner) change(name string, after []byte) {
 	before := p.Read(name)
 	if (before == nil) == (after == nil) && bytes.Equal(before, after) {
@@ -120,7 +119,7 @@ func (p *planner) warn(id string, pos usernskit.Pos, format string, args ...any)
 	p.plan.Warnings = append(p.plan.Warnings, usernskit.Warning{ID: id, Pos: pos, Text: fmt.Sprintf(format, args...)})
 }
 
-// act plans a program that makes other files; in a tree it runs by chroot.
+// act plans to run a program that makes other files; in a tree by chroot(8).
 func (p *planner) act(why string, argv ...string) {
 	a := usernskit.Action{Why: why, Argv: argv}
 	if !p.h.Live() {
@@ -129,7 +128,7 @@ func (p *planner) act(why string, argv ...string) {
 	p.plan.Actions = append(p.plan.Actions, a)
 }
 
-// reboot plans one, which every change needs.
+// reboot plans the reboot that every change needs.
 func (p *planner) reboot() {
 	a := usernskit.Action{
 		Why: "the kernel reads its arguments when it starts", Argv: []string{"reboot"},
@@ -158,9 +157,9 @@ func (p *planner) fits(where, line string) error {
 }
 
 // lineLimit returns how many bytes of a command line the kernel of an
-// architecture keeps (COMMAND_LINE_SIZE of its headers, less the final NUL), by
-// the name that GOARCH has for it. It cuts the rest off silently. An unknown
-// architecture gets the 511 of asm-generic/setup.h.
+// architecture keeps: COMMAND_LINE_SIZE of its headers, less the final NUL. The
+// kernel cuts the rest off silently. arch is spelled as GOARCH; if unknown, the
+// limit is the 511 of asm-generic/setup.h.
 func lineLimit(arch string) int {
 	switch arch {
 	case "amd64", "386", "arm64", "ppc64", "ppc64le":
@@ -206,7 +205,7 @@ func elfArch(data []byte) string {
 }
 
 // oneLine allows an edit of the default kernel where all kernels share a line,
-// with a warning, and refuses that of another kernel.
+// with a warning, and refuses an edit of any other kernel.
 func (p *planner) oneLine() error {
 	switch {
 	case p.edit.all():
@@ -278,7 +277,7 @@ func (p *planner) line(name string, ops []op, grub bool) ([]byte, error) {
 		return text, nil
 	}
 	if grub {
-		// kernel-install makes one line of it with a single blank each.
+		// kernel-install joins the lines with single blanks.
 		if col, err := checkGRUB(strings.NewReplacer("\n", " ", "\r", " ").Replace(string(text))); err != nil {
 			return nil, &usernskit.FileError{File: name, Err: fmt.Errorf("byte %d: %w", col, err)}
 		}
@@ -286,15 +285,16 @@ func (p *planner) line(name string, ops []op, grub bool) ([]byte, error) {
 	return []byte(after), p.fits(name, strings.TrimSpace(after))
 }
 
-// staleLabels reports whether extlinux.conf is older than the file from which
-// it is made.
+// staleLabels reports whether extlinux.conf does not have the edit: the file
+// from which it is made is newer.
 func (p *planner) staleLabels(ops []op) bool {
 	return p.extlinux != "" && slices.ContainsFunc(parseExtlinux(p.extlinux, p.Read).labels, func(s *stanza) bool {
 		return s.foreign() == "" && s.append != nil && lacks(s.append.text, ops)
 	})
 }
 
-// onLabels edits the append lines of extlinux.conf and of what it includes.
+// onLabels edits the append lines of extlinux.conf and of the files that it
+// includes.
 func (p *planner) onLabels(ops []op) error {
 	if p.extlinux == "" {
 		return fmt.Errorf("%s: %w: there is no extlinux.conf yet", p.Why, ErrNoPlace)
@@ -336,8 +336,8 @@ type choice interface {
 }
 
 // choose returns the entries to edit. Those that do not boot Linux with their
-// own line are left alone with a warning, and an error if they were asked for by
-// name, or if there are no others: that must not look like "done".
+// own line are left alone with a warning. They are an error if they were asked
+// for by name or if there are no others: that must not look like "done".
 func choose[T choice](p *planner, store, noun string, all []T, named func(kernel string) ([]T, error)) (chosen []T, err error) {
 	if !p.edit.all() {
 		if chosen, err = named(p.edit.Kernel); err != nil {
@@ -376,8 +376,8 @@ func choose[T choice](p *planner, store, noun string, all []T, named func(kernel
 }
 
 // variable edits a variable of a file that is sourced as /etc/default/grub is,
-// for a loader without GRUB's quoting. Where it is not set, the standard value
-// of the program that reads it counts.
+// for a loader without GRUB's quoting. If the variable is not set, the standard
+// value of the program that reads the file counts.
 func (p *planner) variable(store lineStore, ops []op) ([]byte, error) {
 	src := p.Read(store.Path)
 	f, err := parseShell(store.Path, src)

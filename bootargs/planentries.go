@@ -22,7 +22,7 @@ func (p *planner) onEntries(grub bool) error {
 	}
 	all := p.edit.all()
 	var chosen []*entry
-	if !all || len(p.entries) > 0 || p.kernel == "" && len(p.shell) == 0 { // what new entries are made from will do
+	if !all || len(p.entries) > 0 || p.kernel == "" && len(p.shell) == 0 { // the source of new entries is enough
 		if chosen, err = choose(p, p.Why, "entry", p.entries, p.named); err != nil {
 			return err
 		}
@@ -83,9 +83,9 @@ func (p *planner) onEntry(e *entry, ops []op) error {
 	return nil
 }
 
-// loadGRUBVars finds what GRUB knows when it reads the entries: grub.cfg sets some,
-// and loads the environment block over them. One that grub.cfg does not mention
-// is empty; one whose value is not readable is left out.
+// loadGRUBVars finds the variables that GRUB has when it reads the entries:
+// grub.cfg sets some, then loads the environment block over them. A variable that
+// grub.cfg does not mention is empty; one whose value is not known is left out.
 func (s *site) loadGRUBVars() {
 	for _, e := range s.entries {
 		for a := range Cmdline(strings.Join(e.texts(), " ")).Args() {
@@ -163,7 +163,7 @@ func (p *planner) onNewKernels(ops []op, grub bool) error {
 		return err
 	}
 	if !bytes.Equal(after, p.Read(p.kernel)) {
-		p.change(kernelCmdline, after) // a new file where /usr/lib has one: that belongs to the packages
+		p.change(kernelCmdline, after) // a new file if p.kernel is in /usr/lib, which belongs to packages
 	}
 	if p.changes(defaultGrub) && !p.changes(kernelCmdline) && p.kernel == kernelCmdline {
 		p.act("kernel-install takes "+kernelCmdline+" for outdated when it is older than "+defaultGrub, "touch", kernelCmdline)

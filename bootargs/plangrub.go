@@ -40,7 +40,7 @@ func lacks(line string, ops []op) bool {
 	return slices.ContainsFunc(ops, func(o op) bool { return !o.met(line) })
 }
 
-// mkconfig is the command with which this distribution makes its grub.cfg.
+// mkconfig returns the command that makes grub.cfg on this distribution.
 func (p *planner) mkconfig() []string {
 	path := p.grubCfgPath
 	two := p.release.Is("fedora", "rhel", "suse", "opensuse") || path == "" && p.Exists("/boot/grub2") || strings.Contains(path, "/grub2/")
@@ -55,7 +55,7 @@ func (p *planner) mkconfig() []string {
 	return []string{"grub-mkconfig", "-o", cmp.Or(path, "/boot/grub/grub.cfg")}
 }
 
-// onShell plans the edit of what grub-mkconfig sources.
+// onShell plans the edit of the files that grub-mkconfig sources.
 func (p *planner) onShell() ([]op, error) {
 	ops, err := p.edit.ops(spellGRUB)
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *planner) onShell() ([]op, error) {
 	return ops, p.reviewShell(ops, files)
 }
 
-// sourceNames are the files that grub-mkconfig sources, and our own.
+// sourceNames returns the files that grub-mkconfig sources, and our drop-in.
 func (s *site) sourceNames() []string {
 	names := slices.Clone(s.shell)
 	if s.dropIn != "" && !slices.Contains(names, s.dropIn) {
@@ -122,8 +122,8 @@ func (s *site) sourceNames() []string {
 	return names
 }
 
-// sources parses what grub-mkconfig sources, in order, the files in after with
-// their planned bytes.
+// sources parses the files that grub-mkconfig sources, in order. Those in after
+// have their planned bytes.
 func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) {
 	for _, name := range s.sourceNames() {
 		src, planned := after[name]
@@ -142,8 +142,8 @@ func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) 
 	return files, nil
 }
 
-// editDropIn adds in our drop-in, which is last and so decides. Removals are
-// made there and in the main file; files of packages in grub.d are not edited.
+// editDropIn adds arguments to our drop-in, which is last and so decides. It
+// removes them there and in the main file. Other files in grub.d are not edited.
 func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) (err error) {
 	value := evaluate(files...)[grubVariable]
 	finished := func() bool {
@@ -173,7 +173,7 @@ func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) 
 			return nil
 		}
 		if _, err = edit(files[0]); taken && value.unknown {
-			return nil // the main file cannot be edited, which a warning says
+			return nil // the main file cannot be edited, and a warning says so
 		}
 		return err
 	}
@@ -198,8 +198,8 @@ func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) 
 	return err
 }
 
-// reviewShell checks the planned files together: is the line too long, does
-// another file or variable decide.
+// reviewShell checks the planned files together: whether the line is too long,
+// and whether another file or variable decides.
 func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 	env := evaluate(files...)
 	ours, theirs := env[grubVariable], env[grubDefaultVariable]
@@ -221,7 +221,7 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 	init, _ := Cmdline(line).initArgs()
 	for _, o := range ops {
 		if w, lost := o.lost(line); lost && holds(init, w.Arg) && ours.stop.File != "" {
-			return ours.behind(w) // of a file that comes after ours
+			return ours.behind(w) // behind the "--" of a file that comes after ours
 		}
 		for _, w := range o.words {
 			have, ok := Cmdline(line).Effective(w.Name)
@@ -291,8 +291,8 @@ func (b *envBlock) get(name string) (string, bool) {
 	return envEscaped.ReplaceAllString(string(b.src[from:to]), "$1"), ok
 }
 
-// set gives a variable that exists another value. The block keeps its size,
-// and so does everything else in it.
+// set gives an existing variable another value. The block keeps its size, and
+// everything else in it stays as it is.
 func (b *envBlock) set(name, value string) ([]byte, error) {
 	from, to, ok := b.find(name)
 	if !ok {
@@ -309,15 +309,15 @@ func (b *envBlock) set(name, value string) ([]byte, error) {
 	return slices.Concat(b.src[:from], []byte(value), b.src[to:b.pad], bytes.Repeat([]byte("#"), room-grow)), nil
 }
 
-// A variable as GRUB and the shell write it. The first pattern is for text in
-// which GRUB knows a backslash.
+// A variable as GRUB and the shell write it. The first pattern takes an escaping
+// backslash too, so that expandGRUB keeps \$name.
 var (
 	grubReference  = regexp.MustCompile(`\\?\$([A-Za-z_]\w*|\{[A-Za-z_]\w*\})`)
 	shellReference = regexp.MustCompile(`^\$([A-Za-z_]\w*|\{[A-Za-z_]\w*\})`)
 )
 
-// expandGRUB puts variables into a line as blscfg does. An unknown one stays as
-// written.
+// expandGRUB expands the variables in a line as blscfg does. An unknown one
+// stays as written.
 func expandGRUB(text string, vars map[string]string) string {
 	return grubReference.ReplaceAllStringFunc(text, func(reference string) string {
 		value, known := vars[strings.Trim(reference, "${}")]

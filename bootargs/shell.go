@@ -12,9 +12,9 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// A shellFile is a file of assignments that sh(1) sources, /etc/default/grub.
-// The parser of mvdan.cc/sh gives the structure and the offsets; text is taken
-// from and put into src only.
+// A shellFile is a file of assignments that sh(1) sources, as /etc/default/grub
+// is. The parser of mvdan.cc/sh gives the structure and the offsets; text is
+// taken from and put into src only.
 type shellFile struct {
 	name  string
 	src   []byte
@@ -24,8 +24,8 @@ type shellFile struct {
 	calls     []shellCall
 }
 
-// A shellStep is a top-level assignment, or something after which the value of
-// a variable (or of all: name "") cannot be known by reading.
+// A shellStep is a top-level assignment, or a statement after which reading does
+// not show the value of a variable (of any, if name is "").
 type shellStep struct {
 	name    string
 	assigns bool
@@ -320,8 +320,8 @@ func (w shellWord) splice(list []splice) []byte {
 	return out
 }
 
-// fillsQuotes reports whether a pair of double quotes holds what s removes and no
-// more, beside other text of the word.
+// fillsQuotes reports whether s removes all that a pair of double quotes holds,
+// in a word that has other text.
 func (w shellWord) fillsQuotes(s splice) bool {
 	end := s.at + s.del
 	if s.del == 0 || s.del == len(w.text) || w.quote[s.at] != inDouble {
@@ -332,7 +332,7 @@ func (w shellWord) fillsQuotes(s splice) bool {
 }
 
 // place finds where to write text that goes before byte i of the word, and in
-// which quotes. wrap means that it needs new quotes.
+// which quotes. wrap means that the text needs quotes of its own.
 func (w shellWord) place(i int, replaces bool) (offset int, quote byte, wrap bool) {
 	switch {
 	case len(w.text) == 0:

@@ -18,7 +18,7 @@ const (
 )
 
 // Markers of a line that was added because no assignment can be edited. The
-// second says that the line before it had no newline.
+// second means that the line before it had no newline.
 const (
 	blockBegin = "# usernskit: begin\n"
 	blockAfter = "# usernskit: begin, and an end for the line above\n"
@@ -26,9 +26,9 @@ const (
 )
 
 // edit does ops to the value of a variable. before are the files sourced
-// earlier. The value's assignment is edited in place. Where it cannot be (a
-// condition, a command, "+=") and o only adds, our own line at the end of the
-// file does it; otherwise the error matches [ErrUnsupportedSyntax].
+// earlier. The variable's assignment is edited in place. If that is not possible
+// (a condition, a command, "+="), an op that only adds goes to our own line at
+// the end of the file, and any other fails with [ErrUnsupportedSyntax].
 func (f *shellFile) edit(name string, ops []op, before ...*shellFile) ([]byte, error) {
 	g := f
 	was := Cmdline(f.value(name, before).text)
@@ -130,13 +130,14 @@ func (f *shellFile) editOne(name string, o op, before []*shellFile) ([]byte, err
 	return src, nil
 }
 
-// value is what a variable holds after before and this file were sourced.
+// value returns what a variable holds after the files of before and this one
+// were sourced.
 func (f *shellFile) value(name string, before []*shellFile) shellValue {
 	return evaluate(append(slices.Clone(before), f)...)[name]
 }
 
-// moveBehind moves what was set after a variable of the same value that holds
-// another value of the name.
+// moveBehind moves the arguments that o set to the end of the value, where a
+// variable in it sets their name to another value.
 func (f *shellFile) moveBehind(name string, o op, before []*shellFile) (*shellFile, error) {
 	value := f.value(name, before)
 	steps, _ := f.live(name)
@@ -157,9 +158,9 @@ func (f *shellFile) moveBehind(name string, o op, before []*shellFile) (*shellFi
 	return g.edited(word.splice(back))
 }
 
-// check makes sure that the edit has its effect. An added argument may follow a
-// "--" of an earlier assignment or file; a removed one may come from a
-// variable, or follow a "--". Then the edit fails.
+// check makes sure that the edit has its effect. It fails if an added argument
+// would follow the "--" of an earlier assignment or file, or if a removed one
+// comes from a variable or follows a "--".
 func (f *shellFile) check(name string, o op, before []*shellFile, was Cmdline) error {
 	value := f.value(name, before)
 	steps, unread := f.live(name)
@@ -210,7 +211,7 @@ func (o op) done(text string) bool {
 // met reports whether text has what o asks for, whatever older values it has.
 func (o op) met(text string) bool { return o.done(text) || o.verb == verbSet && o.inForce(text) }
 
-// inForce reports whether each name that was set has its last value last.
+// inForce reports whether the last value given for each name is in force in text.
 func (o op) inForce(text string) bool {
 	last := map[string]Arg{}
 	for _, w := range o.words {
@@ -227,12 +228,13 @@ func (o op) inForce(text string) bool {
 // removes reports whether o only removes.
 func (o op) removes() bool { return o.verb == verbRemove || o.verb == verbRemoveExact }
 
-// replacesGroup reports whether o must remove arguments that it cannot see.
+// replacesGroup reports whether o must know every argument of a name: to add one
+// only if it is missing, or to replace one whose every occurrence counts.
 func (o op) replacesGroup() bool {
 	return o.verb == verbAdd || o.verb == verbSet && slices.ContainsFunc(o.words, func(w word) bool { return accumulates(w.Name) })
 }
 
-// earlier is what o does to the assignments on which the last one builds.
+// earlier returns what o does to the assignments on which the last one builds.
 func (o op) earlier() op {
 	switch {
 	case o.removes():
@@ -261,7 +263,7 @@ func (f *shellFile) block(name, value string) ([]byte, error) {
 	return slices.Concat(f.src, []byte(begin+name+`="`+value+"\"\n"+blockEnd)), nil
 }
 
-// dropBlock removes our block when only one of the bases is left in it.
+// dropBlock removes our block if its value is only one of the bases.
 func dropBlock(src []byte, name string, bases ...string) []byte {
 	for _, base := range bases {
 		line := name + `="` + base + "\"\n" + blockEnd
@@ -302,8 +304,8 @@ type shellValue struct {
 	stop    usernskit.FileError // where the text got its "--", if it has one
 }
 
-// evaluate sources files one after the other, as grub-mkconfig does, by
-// reading them. Variables of the environment are taken to be unset.
+// evaluate returns the variables after the files were sourced in order, as far
+// as reading shows them. Environment variables are taken to be unset.
 func evaluate(files ...*shellFile) map[string]shellValue {
 	env := map[string]shellValue{}
 	lost := false // after a step with unknown effects
@@ -345,7 +347,7 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 	return env
 }
 
-// expand gives the word with the variables put in.
+// expand returns the word's text with its variables expanded.
 func (w shellWord) expand(env map[string]shellValue, lost bool) (text string, unknown bool) {
 	var b strings.Builder
 	for i := 0; i < len(w.text); {
@@ -375,8 +377,8 @@ func (w shellWord) refers(name string) bool {
 
 // live returns the steps that make up the value that the variable has at the
 // end of the file, the last one first: the last assignment, and those before
-// it for as long as each is built on the one before. err names what on the way
-// cannot be read.
+// it for as long as each is built on the one before. err names the step on the
+// way that cannot be understood.
 func (f *shellFile) live(name string) (steps []shellStep, err error) {
 	for _, s := range slices.Backward(f.steps) {
 		switch {

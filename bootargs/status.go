@@ -30,14 +30,14 @@ func (stateNames) Names() (string, []string) {
 	return "State", []string{"cannot-tell", "active", "pending-reboot", "partial", "missing", "overridden", ""}
 }
 
-// A Report is where a host has arguments.
+// A Report tells where a host has kernel arguments.
 type Report struct {
 	Args    []string `json:"args"` // what was asked for
 	State   State    `json:"state"`
 	Loader           // the members of its JSON are beside these
 	Running Place    `json:"running"` // /proc/cmdline
-	Default Place    `json:"default"` // the entry that is booted by default
-	Entries []Place  `json:"entries"` // all that boot Linux but the rescue entries
+	Default Place    `json:"default"` // the entry that boots by default
+	Entries []Place  `json:"entries"` // those that boot Linux, without the rescue entries
 	Future  Place    `json:"future"`  // what future kernels, or the next update-grub, will get
 }
 
@@ -104,7 +104,7 @@ func place(path, what, line string, want []Arg) Place {
 	return p
 }
 
-// judge puts the places together.
+// judge returns the state of all places together.
 func (r Report) judge() State {
 	configured := slices.DeleteFunc(append(slices.Clone(r.Entries), r.Default, r.Future), func(p Place) bool { return p.Where() == "" })
 	count := map[State]int{}

@@ -73,7 +73,8 @@ func (r Report) Shut() []Gate {
 // remapped container takes one, all of them on root's account.
 const maxUserNamespaces = 15000
 
-// Fewer are too few for a host with containers.
+// leastUserNamespaces is the lowest limit that is enough for a host with
+// containers.
 const leastUserNamespaces = 1024
 
 // Read looks at the gates of a host. The files below /proc and /sys that it
@@ -132,7 +133,7 @@ func (r *reader) report(ctx context.Context) Report {
 	return report
 }
 
-// kernelRelease is the release of the running kernel, or in a tree of the
+// kernelRelease returns the release of the running kernel or, in a tree, of the
 // newest installed one.
 func (r *reader) kernelRelease() string {
 	if now := r.procSys("kernel.osrelease"); now != "" {
@@ -167,12 +168,12 @@ const (
 )
 
 // enterprise7 goes by the build number of the kernel, since a release of 7.9
-// may still run the kernel of 7.3; without one by the release.
+// may still run the kernel of 7.3. Without a kernel it goes by the release.
 func enterprise7(r distro.Release, kernel string) era {
 	major, minor, ok := r.Enterprise()
 	rest, old := strings.CutPrefix(kernel, "3.10.0-")
 	switch {
-	case !ok || major != 7 || kernel != "" && !old: // a newer kernel than its own
+	case !ok || major != 7 || kernel != "" && !old: // not an EL7 kernel
 		return notEL7
 	case old:
 		n, _, _ := strings.Cut(rest, ".")
@@ -194,7 +195,7 @@ func enterprise7(r distro.Release, kernel string) era {
 	return [...]era{beforeUserNS, beforeUserNS, el72, el72, el74, el74, el76}[min(minor, 6)]
 }
 
-// args are the kernel arguments that an era needs, and why.
+// args returns the kernel arguments that an era needs, and why.
 func (e era) args() (args []string, why string) {
 	const enable, unpriv = "user_namespace.enable", "namespace.unpriv_enable"
 	switch e {
@@ -237,8 +238,8 @@ func (r *reader) argGate(ctx context.Context, name, why string, era era) Gate {
 	return gate
 }
 
-// notOurs reports an error of a host whose kernel arguments another program keeps,
-// or nobody here.
+// notOurs reports whether the error means that another program owns the kernel
+// arguments, or that the host has no known boot loader.
 func notOurs(err error) bool {
 	return errors.Is(err, bootargs.ErrOwned) || errors.Is(err, bootargs.ErrNoLoader)
 }
@@ -268,7 +269,7 @@ func (r *reader) limitGate(files []sysctlFile, name string, least int, zero bool
 	return gate
 }
 
-// atLeast compares two numbers as sysctl(8) takes them.
+// atLeast reports whether have, a number as sysctl(8) takes it, is want or more.
 func atLeast(have, want string) bool {
 	n, err := strconv.ParseInt(strings.TrimSpace(have), 0, 64)
 	least, wrong := strconv.ParseInt(want, 10, 64)

@@ -9,8 +9,8 @@ import (
 	"github.com/usernskit/usernskit/bootargs"
 )
 
-// Our own file below /etc/sysctl.d. Its name sorts after
-// 99-sysctl.conf, the link that distributions have for /etc/sysctl.conf.
+// Our own file in /etc/sysctl.d. Its name sorts after 99-sysctl.conf, the link
+// that distributions have for /etc/sysctl.conf.
 const (
 	sysctlPath  = "/etc/sysctl.d/99-usernskit.conf"
 	sysctlStart = "# Made by usernskit: each remapped container needs a user namespace on root's account.\n"
@@ -19,7 +19,7 @@ const (
 // IDs of the warnings that a plan can have.
 const (
 	WarnNoUserNamespaces = "no-user-namespaces" // only another kernel helps
-	WarnBootArguments    = "boot-arguments"     // needed; take a reboot or a person
+	WarnBootArguments    = "boot-arguments"     // needed; they take a reboot, or are set by hand
 	WarnOverridden       = "sysctl-overridden"  // a later file has the last word
 	WarnSysctlConf       = "sysctl-conf"        // programs disagree about /etc/sysctl.conf
 )

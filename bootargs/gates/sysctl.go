@@ -22,9 +22,9 @@ type sysctlFile struct {
 	src  []byte
 }
 
-// sysctlFiles reads the files of sysctl.d(5), with ours for our own if it is
-// planned. A file hides those of the same name in the directories after its
-// own; the rest are read in the order of their names, and the last assignment
+// sysctlFiles reads the files of sysctl.d(5). ours is the planned content of our
+// own file, nil if none is planned. A file hides those of the same name in later
+// directories. The rest are in the order of their names, and the last assignment
 // wins.
 func (r *reader) sysctlFiles(ours []byte) []sysctlFile {
 	byName := map[string]sysctlFile{}
@@ -111,7 +111,7 @@ func setSysctl(src []byte, key, value string) []byte {
 	return append(out, key+" = "+value+"\n"...)
 }
 
-// procSys reads a sysctl as it is now, "" where this host does not show it.
+// procSys returns the current value of a sysctl, "" if this host does not show it.
 func (r *reader) procSys(key string) string {
 	return strings.TrimSpace(string(r.Read("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))))
 }

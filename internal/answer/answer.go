@@ -1,5 +1,5 @@
-// Package answer holds the one form that answers to questions about a host have
-// in this module: found, absent after a complete look, or cannot tell.
+// Package answer is this module's form of an answer to a question about a host:
+// found, absent after a complete look, or cannot tell.
 package answer
 
 import (
@@ -34,7 +34,8 @@ func Found[T any](value T) Answer[T] { return Answer[T]{value: value, state: fou
 // Absent is the answer of a complete look that found nothing.
 func Absent[T any]() Answer[T] { return Answer[T]{state: absent} }
 
-// Unknown is the answer of a look that failed or was incomplete, and why.
+// Unknown is the answer of a look that failed or was incomplete; why is the
+// reason.
 func Unknown[T any](why error) Answer[T] { return Answer[T]{why: why} }
 
 // Get returns the value if ok. An error means that the answer is unknown;

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// A Names says what the values of one type are called, from 0 on.
+// Names gives the name of a type and the texts of its values, from 0 on.
 type Names interface {
 	Names() (kind string, texts []string)
 }
 
-// An Of is one of the values that N names, written as text and read back.
+// An Of is a value of the type that N names. It marshals to its text form.
 //
 //	type Lock = enum.Of[lockNames]
 type Of[N Names] int

@@ -12,7 +12,7 @@ const aloneEnv = "USERNSKIT_TEST_ALONE"
 // Alone waits until no other test program that has called it runs on this
 // machine. TestMain calls it in packages whose tests make user namespaces or
 // look at all processes: go test runs packages side by side, and verify in one
-// would report what another one makes.
+// package would report the processes of another.
 func Alone() {
 	if os.Getenv(aloneEnv) != "" {
 		return

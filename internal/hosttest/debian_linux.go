@@ -11,15 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// DebianSuites are those whose shadow-utils the tests ask: of Debian 12, of
-// Debian 13, and the newest.
+// DebianSuites are the suites whose shadow-utils the tests run: Debian 12,
+// Debian 13 and unstable.
 var DebianSuites = []string{"bookworm", "trixie", "sid"}
 
 // Debian returns a directory with the passwd and uidmap packages of a Debian
-// suite and all they need, unpacked and not installed, for chroot(2). Its /etc
-// is the test's own: root and alice (UID 1000) are its accounts. The packages are
-// fetched once, by apt with a state of its own below the user's cache. The test
-// is skipped where they are not served; for sid even where tools are required.
+// suite and all that they need, unpacked and not installed, for chroot(2). Its
+// /etc is the test's own, with the accounts root and alice (UID 1000). The
+// packages are fetched once, by apt with a state of its own, and kept in the
+// user's cache. If they are not served, the test is skipped; for sid even with
+// USERNSKIT_E2E=require.
 func Debian(t testing.TB, suite string) (root string) {
 	t.Helper()
 	Need(t, "apt-get", "dpkg-deb", "tar", "cp")
@@ -36,7 +37,7 @@ func Debian(t testing.TB, suite string) (root string) {
 	if _, err := os.Stat(tree); err != nil {
 		if out, err := fetchDebian(t, suite, tree); err != nil {
 			why := "the mirror does not serve " + suite + ": " + err.Error() + ": " + lastLine(out)
-			if suite == "sid" { // which is between two uploads at times
+			if suite == "sid" { // it is incomplete at times, between two uploads
 				t.Skip(why)
 			}
 			missing(t, why)
@@ -59,7 +60,8 @@ func Debian(t testing.TB, suite string) (root string) {
 	return root
 }
 
-// fetchDebian downloads and unpacks into a directory that gets its name last.
+// fetchDebian downloads and unpacks the packages of a suite. The directory gets
+// the name tree last, so an interrupted run leaves none.
 func fetchDebian(t testing.TB, suite, tree string) (out []byte, err error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -87,7 +89,7 @@ func fetchDebian(t testing.TB, suite, tree string) (out []byte, err error) {
 	if out, err = apt("install", "--no-install-recommends", "-y", "-d", "passwd", "uidmap", "libc-bin"); err != nil {
 		return out, err
 	}
-	for _, d := range []string{"bin", "sbin", "lib", "lib64"} { // merged, as packages of today expect
+	for _, d := range []string{"bin", "sbin", "lib", "lib64"} { // a merged /usr, as current packages expect
 		require.NoError(t, os.MkdirAll(filepath.Join(unpacked, "usr", d), 0o755))
 		require.NoError(t, os.Symlink("usr/"+d, filepath.Join(unpacked, d)))
 	}

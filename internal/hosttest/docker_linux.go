@@ -16,15 +16,15 @@ import (
 )
 
 // A Docker is a real dockerd with directories of its own, which reads the
-// /etc/docker/daemon.json of the mount namespace that [Private] made. Its
-// engine is USERNSKIT_DOCKERD with the runtime USERNSKIT_RUNC, and the machine's
-// dockerd and runc without them.
+// /etc/docker/daemon.json of the mount namespace that [Private] made.
+// USERNSKIT_DOCKERD and USERNSKIT_RUNC name the dockerd and the runc to run; if
+// they are not set, it is the machine's.
 type Docker struct {
 	Dir  string // holds the rest
 	Root string // the data-root
 	Host string // for DOCKER_HOST
-	// Containers has the first process of each container by the whole ID, also
-	// after it ended.
+	// Containers maps the full ID of each container to the process ID of its
+	// first process, also after that ended.
 	Containers map[string]int
 
 	t     testing.TB
@@ -33,8 +33,8 @@ type Docker struct {
 	done  chan error
 }
 
-// NewDocker prepares a dockerd with flags besides those that a test needs.
-// Nothing is started. It must be called in a test that is [Private].
+// NewDocker prepares a dockerd with flags besides those that every test needs.
+// It starts nothing. It must be called in a test that is [Private].
 func NewDocker(t testing.TB, flags ...string) *Docker {
 	t.Helper()
 	Need(t, dockerd(), "docker", "containerd", "busybox")
@@ -67,7 +67,7 @@ func (d *Docker) Start() {
 }
 
 // TryStart is Start for a daemon that may refuse its configuration: the error
-// then is that it ended.
+// then reports that it ended.
 func (d *Docker) TryStart() error {
 	d.t.Helper()
 	log, err := os.OpenFile(filepath.Join(d.Dir, "log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -123,7 +123,8 @@ func (d *Docker) Restart() {
 	d.Start()
 }
 
-// Lend hands the daemon to a subtest: what is started from now on ends with it.
+// Lend hands the daemon to a subtest: containers that are started from now on
+// end with the subtest.
 func (d *Docker) Lend(t testing.TB) {
 	owner := d.t
 	d.t = t
@@ -153,7 +154,7 @@ func (d *Docker) Try(args ...string) (string, error) {
 	return text, nil
 }
 
-// Run is Try for what must work.
+// Run is Try for a command that must succeed.
 func (d *Docker) Run(args ...string) string {
 	d.t.Helper()
 	out, err := d.Try(args...)
@@ -183,7 +184,8 @@ func (d *Docker) Image() {
 }
 
 // Container starts a container that sleeps and returns the process ID of its
-// first process, as the host sees it. It is removed when the test ends.
+// first process, as the host sees it. The container is removed when the test
+// ends.
 func (d *Docker) Container(name string, flags ...string) int {
 	d.t.Helper()
 	args := append([]string{"run", "--detach", "--name", name}, flags...)
@@ -222,7 +224,7 @@ func (d *Docker) reap() {
 	}
 }
 
-// unmount takes away what a daemon left mounted below Dir.
+// unmount unmounts what a daemon left mounted below Dir.
 func (d *Docker) unmount() {
 	mounts, _ := os.ReadFile("/proc/self/mounts")
 	for line := range strings.Lines(string(mounts)) {

@@ -16,7 +16,7 @@ import (
 
 const privateEnv = "USERNSKIT_PRIVATE_TEST"
 
-// Private runs the calling test over again in a mount namespace of its own, in
+// Private runs the calling test again in a mount namespace of its own, in
 // which /etc is a copy of /etc and /var/lib an empty directory. It must be the
 // first call of a top-level test:
 //
@@ -68,7 +68,7 @@ func Private(t *testing.T, programs ...string) bool {
 	return false
 }
 
-// private makes this process's /etc and /var/lib its own.
+// private gives this process an /etc and a /var/lib of its own.
 func private(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()

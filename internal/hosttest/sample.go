@@ -17,7 +17,7 @@ const (
 	Old = "2222222222222222222222222222222222222222222222222222222222222222"
 )
 
-// Good is a host that is prepared well and was never started.
+// Good is a host that is prepared correctly and has never run dockerd.
 const Good = `
 -- etc/os-release --
 ID=debian
@@ -44,8 +44,8 @@ dockremap:165536:65536
 }
 `
 
-// Image writes the files of a host that is prepared in a directory, for examples,
-// which have no test to report to.
+// Image writes the files of a prepared host to a new directory. It is for
+// examples, which have no [testing.T], and panics on an error.
 func Image(daemonJSON string) usernskit.Host {
 	check := func(err error) {
 		if err != nil {
@@ -69,7 +69,7 @@ func Image(daemonJSON string) usernskit.Host {
 	return usernskit.Host{Root: root}
 }
 
-// Store is what dockerd leaves below its data-root, by the files of a real one.
+// Store is what dockerd leaves below its data-root, after the files of a real one.
 var Store = strings.NewReplacer("ID1", Web, "ID2", Old).Replace(`
 -- var/lib/docker/image/overlay2/repositories.json --
 {"Repositories":{"busybox":{"busybox:latest":"sha256:aa","busybox@sha256:1111111111111111111111111111111111111111111111111111111111111111":"sha256:aa"},"mine":{"mine:1":"sha256:bb"}}}
@@ -92,7 +92,7 @@ var Store = strings.NewReplacer("ID1", Web, "ID2", Old).Replace(`
 -- var/lib/docker/plugins/tmp/x --
 `)
 
-// With returns the host with files changed: "" removes one.
+// With returns the host with files changed; the text "" removes a file.
 func With(t *testing.T, h usernskit.Host, files map[string]string) usernskit.Host {
 	t.Helper()
 	for name, text := range files {

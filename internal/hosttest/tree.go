@@ -14,8 +14,8 @@ import (
 )
 
 // Tree writes the files of a txtar text below a new directory and returns the
-// host that has it for a root. A file "etc/x -> y" of no content is a symbolic
-// link. The host has no programs: its Run fails.
+// host with that root. An empty file "etc/x -> y" is a symbolic link. The host
+// has no programs: its Run fails.
 func Tree(t testing.TB, text string) usernskit.Host {
 	t.Helper()
 	root := t.TempDir()
@@ -35,8 +35,8 @@ func Tree(t testing.TB, text string) usernskit.Host {
 }
 
 // Snapshot returns the content of every file below the host's root by its path
-// on the host; links give "-> target". What usernskit keeps for itself and
-// the lock that shadow-utils leaves are left out.
+// on the host; links give "-> target". Left out are /var/lib/usernskit and
+// /etc/.pwd.lock, which usernskit and shadow-utils leave.
 func Snapshot(t testing.TB, h usernskit.Host) map[string]string {
 	t.Helper()
 	files := map[string]string{}

@@ -1,4 +1,4 @@
-// Package text makes what others wrote safe to print, and puts numbers into words.
+// Package text makes foreign text safe to print, and prints counts and sizes.
 package text
 
 import (
@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns s as it can be shown to a person: control characters, bytes
+// Visible returns s in a form that is safe to show: control characters, bytes
 // that are not UTF-8 and characters that change the direction or the place of
 // text become Go escapes (\x1b, \n, \u202e), so that a name in a file cannot
 // move a cursor or hide a line. All other characters stay as they are.
@@ -34,7 +34,7 @@ func visible(s, keep string) string {
 	return b.String()
 }
 
-// Count is a number of things: "1 image", "2 images".
+// Count returns a number with its noun: "1 image", "2 images".
 func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -42,7 +42,7 @@ func Count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// Bytes prints a size as docker(1) does, in powers of ten.
+// Bytes returns a size of n bytes as docker(1) prints it, in powers of 1000.
 func Bytes(n int64) string {
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
