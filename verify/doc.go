@@ -35,12 +35,12 @@
 // If a host has several dockerds, the one that answers is judged, by its own
 // unit, flags and files. Coverage.Daemons says where to ask the others.
 //
-// "Every process" means those of this daemon's containers and managed plugins,
-// and any in a container's control group, mount or PID namespace. Containers of
-// other programs (podman, containerd) are counted in Coverage.Others, and C03
-// warns if they are not remapped. Those of another dockerd fail C01 if they are
-// not remapped. A root process that has left all of a container's namespaces is
-// an ordinary process of the host.
+// "Every process" means every process of this daemon's containers and managed
+// plugins, and any in a container's control group, mount or PID namespace.
+// Containers of other programs (podman, containerd) are counted in
+// Coverage.Others, and C03 warns if they are not remapped. Those of another
+// dockerd fail C01 if they are not remapped. A root process that has left all of
+// a container's namespaces is an ordinary process of the host.
 //
 // Inside a container the IDs in /proc may not be the host's, and are then not
 // judged. A container that audits its host needs --pid=host and --userns=host,

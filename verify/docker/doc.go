@@ -5,9 +5,9 @@
 //		Docker: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, "") },
 //	})
 //
-// It only reads, with GET requests: a proxy of the socket that allows /info,
-// /containers, /images, /volumes, /networks, /plugins and /system/df is enough,
-// and Engine.Unread lists what it refuses. The daemon is found as Docker's own
-// tools find it, by DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH and
-// DOCKER_API_VERSION; docker contexts are not looked at.
+// It only reads, with GET and HEAD requests: a proxy of the socket that allows
+// /_ping, /info, /containers, /images, /volumes, /networks, /plugins and
+// /system/df is enough, and Engine.Unread lists what it refuses. The daemon is
+// found as Docker's own tools find it, by DOCKER_HOST, DOCKER_TLS_VERIFY,
+// DOCKER_CERT_PATH and DOCKER_API_VERSION; docker contexts are not looked at.
 package docker

@@ -69,8 +69,8 @@ func SARIF(w io.Writer, r verify.Report) error {
 	})
 }
 
-// kind returns the kind and the level of a result. An allowed failure keeps its
-// level.
+// kind returns the kind and the level of a result. An allowed finding is a
+// failure with the level of its severity.
 func kind(f verify.Finding) (string, string) {
 	switch {
 	case f.Allowed != "", f.Verdict == verify.Fail:

@@ -50,7 +50,7 @@ func (f *Facts) isRoots(pid int) (bool, error) {
 }
 
 // markOthers finds the containers of another daemon on the same host: those
-// whose shim reports to another containerd than that of this daemon, and those
+// whose shim reports to another containerd than this daemon's, and those
 // that the store of another dockerd holds. If that store cannot be read, their
 // daemon is not known; all others count as this daemon's.
 func (f *Facts) markOthers() {
