@@ -64,8 +64,8 @@ func mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) (startup d
 	return startup, m, true, nil
 }
 
-// storeName is the name of the store of a dockerd that remaps: the IDs of the
-// host that its containers have for root. It is empty where there are none.
+// storeName is the name of the store of a dockerd that remaps: the host's UID and
+// GID of container root. It is empty if root is not mapped.
 func storeName(m userns.Mapping) string {
 	uid, okUID := m.UID.ToHost(0)
 	gid, okGID := m.GID.ToHost(0)

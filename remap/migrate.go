@@ -21,36 +21,36 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// A Migrate says which volumes are to be copied into the store that dockerd uses
-// by its configuration.
+// A Migrate selects the volumes to copy into the store that dockerd is configured
+// to use.
 type Migrate struct {
-	// From is the store that they are in: "plain" for that of a dockerd that does
-	// not remap, or the UID.GID of one that does. If empty, it is the plain one
-	// where remapping is on, and the only remapped one where it is off.
+	// From is the store with the volumes: "plain" for the store of a dockerd that
+	// does not remap, or the "UID.GID" of one that does. If empty, it is the plain
+	// store if remapping is on, and the only remapped store if it is off.
 	From string
-	// Volumes are the names. Without any it is all volumes that have one of their
-	// own, and not the one that dockerd gives.
+	// Volumes are the names of the volumes. If empty, it is all volumes except
+	// those that dockerd has named.
 	Volumes []string
-	// RemoveOld removes the old volumes that are the same as their copies to the
-	// last byte. They cannot be had back.
+	// RemoveOld removes the old volumes that equal their copies in every byte. That
+	// cannot be undone.
 	RemoveOld bool
-	// Daemon says which dockerd is meant, where looking cannot tell.
+	// Daemon selects one of several dockerds.
 	Daemon dockerd.Choice
 }
 
 // IDs of warnings, and the states of a [Volume].
 const (
-	// RiskRemapChanged: another account was remapped to, and the images and
-	// containers of its store are no longer seen.
+	// RiskRemapChanged: userns-remap names another account so far, and dockerd will
+	// no longer see the images, containers and volumes of its store.
 	RiskRemapChanged = "remap-changed"
-	// RiskVolumeChanged: a copy was written to since it was made. Its data is put
-	// aside when the copy is taken back.
+	// RiskVolumeChanged: a copy was written to since it was made. Undo moves it out
+	// of the store's volumes and keeps it.
 	RiskVolumeChanged = "volume-changed"
 	// WarnTakenBack: the owners of a directory are moved back, or a copy is removed
-	// since the old volume is the same.
+	// because the old volume is the same.
 	WarnTakenBack = "taken-back"
-	// WarnVolumeOutside: files of a volume have owners that the container does not
-	// have. The copies keep them.
+	// WarnVolumeOutside: files of a volume have owners outside the container's IDs.
+	// The copies keep these owners.
 	WarnVolumeOutside = "volume-outside"
 	// RiskRemoveOld: the old volumes are removed for good.
 	RiskRemoveOld = "remove-old"
@@ -62,25 +62,25 @@ const (
 	VolumeRefused = "refused" // it cannot be copied; Why says why
 )
 
-// volumeLeft is the state of a volume of which there is nothing to copy. Why says
-// what to do.
+// volumeLeft is the state of a volume that is not copied, but has to be made again.
+// Why says how.
 const volumeLeft = "left"
 
 // plainStore is the name of the store of a dockerd that does not remap.
 const plainStore = "plain"
 
-// A Migration is a plan to copy volumes. Nothing is written by making it.
+// A Migration is a plan to copy volumes. Making it writes nothing.
 type Migration struct {
 	From    string   `json:"from"` // the directories of the stores
 	To      string   `json:"to"`
 	Volumes []Volume `json:"volumes"`
 	Need    int64    `json:"need"` // bytes that the copies take, at most
 	Free    int64    `json:"free"`
-	// Seconds is how long it may take, by a sample that was read; 0 where there
-	// is nothing to do.
+	// Seconds estimates how long the copies take, from a sample of the volumes; 0
+	// if there is nothing to do.
 	Seconds int `json:"seconds"`
-	// Plan has what is written to the journal, the commands for all that is not
-	// copied, and the warnings.
+	// Plan has the change of the list of copies that [Undo] reads, the commands for
+	// all that is not copied, and the warnings.
 	Plan usernskit.Plan `json:"-"`
 
 	want     Migrate
@@ -88,13 +88,13 @@ type Migration struct {
 	host     usernskit.Host
 }
 
-// A Volume is one of the old store.
+// A Volume is a volume of the old store.
 type Volume struct {
 	Name   string `json:"name"`
 	State  string `json:"state"` // VolumeCopy and so on
 	Why    string `json:"why,omitempty"`
 	Source string `json:"source"` // the directory of its data
-	Target string `json:"target"` // that of the copy
+	Target string `json:"target"` // the directory of the copy's data
 	Files  int    `json:"files"`
 	Bytes  int64  `json:"bytes"`
 }
@@ -140,7 +140,7 @@ func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration
 		}
 		if vol.State == VolumeCopy {
 			list[vol.Target] = moved{vol.Source, m.from, m.to}
-			if job.State != shift.StateDone { // in an earlier run that was killed
+			if job.State != shift.StateDone { // StateDone: by an earlier run that was killed
 				m.Need += job.Need
 			}
 			m.Free = max(m.Free, job.Free)
@@ -166,7 +166,7 @@ func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration
 	return m, nil
 }
 
-// anonymous matches the name that dockerd gives a volume without one.
+// anonymous matches the name that dockerd gives to a volume without a name.
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Todo returns how many volumes are to be copied, and how many cannot be.
@@ -223,8 +223,8 @@ func (m *Migration) stores(ctx context.Context) error {
 	return err
 }
 
-// mapOf finds the map of a remapped store, whose name has the first of its IDs:
-// an account has a line with them.
+// mapOf finds the map of a remapped store. Its name is only the host's IDs of
+// container root; the map is that of an account with these IDs.
 func (m *Migration) mapOf(ctx context.Context, name string) (userns.Mapping, error) {
 	set, err := subid.Read(ctx, m.host)
 	if err != nil {
@@ -242,7 +242,7 @@ func (m *Migration) mapOf(ctx context.Context, name string) (userns.Mapping, err
 	return userns.Mapping{}, fmt.Errorf("%w: no account of %s and %s has the IDs of the store %s, so how many it has is not known", ErrNoRanges, subid.UIDFile, subid.GIDFile, name)
 }
 
-// look decides what becomes of a volume.
+// look decides what to do with a volume.
 func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, listed bool, unread string) (shift.Job, error) {
 	refuse := func(format string, args ...any) (shift.Job, error) {
 		vol.State, vol.Why = VolumeRefused, fmt.Sprintf(format, args...)
@@ -307,7 +307,7 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 	return job, nil
 }
 
-// planJob plans the copy of a volume, or a look at it.
+// planJob plans the copy of a volume, or only a look at it if into is empty.
 func (m *Migration) planJob(ctx context.Context, source, into string) (shift.Job, error) {
 	return planJob(ctx, m.host, source, into, m.from, m.to, shift.RiskInUse, shift.RiskImmutable)
 }
@@ -356,7 +356,7 @@ func (m *Migration) recreate(ctx context.Context, old *store.Store) {
 			save = append(save, i.Tags...)
 		}
 	}
-	if len(old.Images) == 0 && running { // containerd may keep them, which is not in the store
+	if len(old.Images) == 0 && running { // containerd may keep them, outside the store
 		out, exit, err := m.host.Ask(ctx, "docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
 		if err != nil || exit != 0 {
 			m.note("which images there are is not known: docker image ls gives exit status %d, %v", exit, err)

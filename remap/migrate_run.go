@@ -16,17 +16,18 @@ import (
 	"github.com/usernskit/usernskit/shift"
 )
 
-// stageDir is where copies are until all are whole, in the store that they are
-// for: dockerd takes each directory in volumes for a volume.
+// stageDir is the directory of the target store that has the copies until all are
+// whole. They are not in volumes, where dockerd takes each directory for a volume.
 const stageDir = "usernskit-migrate"
 
-// undoneDir has the volumes that were taken back although they were written to.
+// undoneDir has the volumes that were moved out of their place: those that were
+// written to are kept in it, the others are removed.
 const undoneDir = "usernskit-undone"
 
-// Run copies the volumes that are to be copied, and returns them as they are then.
-// A run that was killed is begun again by a new plan, and takes the volumes that
-// were whole. The receipt is of the list of what was copied: [Undo] takes the
-// volumes back with it.
+// Run copies the volumes whose state is [VolumeCopy], and returns the migration
+// with their new states. After a kill, plan again and run the new plan: it keeps
+// the copies that are whole. The receipt is for the list of copies: by it [Undo]
+// takes the copies back.
 func (m Migration) Run(ctx context.Context, progress func(shift.Progress)) (Migration, usernskit.Receipt, error) {
 	var receipt usernskit.Receipt
 	todo, _ := m.Todo()
@@ -85,7 +86,7 @@ func (m Migration) Run(ctx context.Context, progress func(shift.Progress)) (Migr
 	return m, receipt, nil
 }
 
-// sweep removes the directory of the copies, where it is empty.
+// sweep removes stageDir if it has no copies.
 func (m Migration) sweep() error {
 	stage, err := m.host.Path(path.Join(m.To, stageDir))
 	if err != nil {
@@ -96,14 +97,15 @@ func (m Migration) sweep() error {
 		return err
 	}
 	for _, e := range left {
-		_ = os.Remove(filepath.Join(stage, e.Name())) // after a kill
+		_ = os.Remove(filepath.Join(stage, e.Name())) // left empty by a kill
 	}
 	_ = os.Remove(stage)
 	return nil
 }
 
-// reachable looks, before anything is copied, whether copies can be moved to the
-// target store, and a dockerd that runs on it can be asked to make volumes there.
+// reachable checks, before anything is copied, that copies can be renamed into the
+// target store's volumes. If a dockerd runs on the store, it must also be the one
+// that docker(1) reaches, since it has to make the volumes.
 func (m Migration) reachable(ctx context.Context) error {
 	to, err := m.host.Path(m.To)
 	if err != nil {
@@ -126,7 +128,7 @@ func (m Migration) reachable(ctx context.Context) error {
 	return nil
 }
 
-// staged is the directory of a volume that is not in its place yet.
+// staged is the directory of a copy that is not in its place yet.
 func (m Migration) staged(name string) string { return path.Join(m.To, stageDir, name) }
 
 // stage copies a volume to a directory of the store where dockerd does not see it.
@@ -135,7 +137,7 @@ func (m Migration) stage(ctx context.Context, v Volume, progress func(shift.Prog
 	if err != nil {
 		return err
 	}
-	// The modes are those that dockerd makes; it sets that of the store when it starts.
+	// The modes are those that dockerd uses; it sets the store's mode when it starts.
 	for _, d := range []struct {
 		path string
 		mode fs.FileMode
@@ -159,8 +161,8 @@ func (m Migration) stage(ctx context.Context, v Volume, progress func(shift.Prog
 }
 
 // place moves a copy into the store. A dockerd that runs there has to make the
-// volume: it does not see directories that are put there, and takes the owner
-// from them when a container wants a volume of that name.
+// volume: it does not see directories that are put there, and changes their owner
+// when a container wants a volume of that name.
 func (m Migration) place(ctx context.Context, v Volume) error {
 	unlock, running, err := lockStore(m.host, m.To)
 	if err != nil {
@@ -188,7 +190,7 @@ func (m Migration) place(ctx context.Context, v Volume) error {
 		err = os.Rename(dir, filepath.Dir(data))
 		return errors.Join(err, syncDirs(volumes))
 	}
-	// A volume without data: rename(2) replaces an empty directory and no other.
+	// The volume must be without data: rename(2) replaces only an empty directory.
 	if err := syscall.Rename(filepath.Join(dir, "_data"), data); err != nil {
 		return &os.LinkError{Op: "rename", Old: filepath.Join(dir, "_data"), New: data, Err: err}
 	}
@@ -243,9 +245,9 @@ func (m Migration) removeOld(ctx context.Context, v *Volume) error {
 	return nil
 }
 
-// discard removes a volume of a store on which no dockerd runs. It leaves its name
-// first, and is kept where same then says that it was written to in between. What
-// a kill leaves is removed by the next.
+// discard removes a volume of a store on which no dockerd runs. It first moves the
+// volume aside. If same then returns an error, the volume was written to in between
+// and is kept there. What a kill leaves, the next call removes.
 func (m Migration) discard(store, data string, same func(data string) error) error {
 	at, err := m.aside(store, data)
 	if err != nil {
@@ -257,24 +259,24 @@ func (m Migration) discard(store, data string, same func(data string) error) err
 	return errors.Join(retire(at), m.removeDiscarded(store))
 }
 
-// removedPrefix begins the names of what is being removed.
+// removedPrefix begins the names of volumes that are being removed.
 const removedPrefix = ".removed-"
 
-// retire gives a volume that is out of its place such a name.
+// retire adds removedPrefix to the name of a volume that was moved aside.
 func retire(at string) error {
 	to := filepath.Join(filepath.Dir(at), removedPrefix+filepath.Base(at))
 	return errors.Join(os.RemoveAll(to), os.Rename(at, to))
 }
 
-// unchanged compares once more, without reading the contents, a tree and its
-// copy, where one of the two was moved.
+// unchanged compares a tree and its copy once more, without reading the contents,
+// after one of the two was moved.
 func unchanged(ctx context.Context, source, into string, job shift.Job) error {
 	job.Options.Into = into
 	_, err := shift.Plan(ctx, source, job.From, job.To, job.Options)
 	return err
 }
 
-// removeDiscarded removes what has such a name.
+// removeDiscarded removes the volumes whose names have removedPrefix.
 func (m Migration) removeDiscarded(store string) error {
 	dir, err := m.host.Path(path.Join(store, undoneDir))
 	if err != nil {
@@ -289,12 +291,12 @@ func (m Migration) removeDiscarded(store string) error {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
-	_ = os.Remove(dir) // where nothing else is kept
+	_ = os.Remove(dir) // if nothing is kept in it
 	return err
 }
 
-// aside moves a volume out of a store on which no dockerd may run, to undoneDir,
-// under a name that nothing has.
+// aside moves a volume to undoneDir, under a free name, and returns its path on this
+// machine. It fails if a dockerd runs on the store.
 func (m Migration) aside(store, data string) (string, error) {
 	unlock, running, err := lockStore(m.host, store)
 	if err != nil {

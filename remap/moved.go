@@ -14,15 +14,15 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// movedPath is the list of what was moved: the volumes that were copied, by their
-// targets, and the directories whose owners were moved in place. The receipt of a
-// migration or a shift is for the change of this file. It is written before data
-// is touched, and the undo takes back what leaves it.
+// movedPath is the list of what was moved: the copies of volumes, and the
+// directories whose owners were moved in place, each by its path. The receipt of a
+// migration or a shift is for the change of this file, which is written before data
+// is touched. An undo takes back the entries that it removes from the list.
 const movedPath = "/var/lib/usernskit/moved.json"
 
 // A moved is an entry of that list.
 type moved struct {
-	Source string         `json:"source,omitempty"` // of a copy
+	Source string         `json:"source,omitempty"` // the old volume of a copy
 	From   userns.Mapping `json:"from"`
 	To     userns.Mapping `json:"to"`
 }
@@ -46,7 +46,7 @@ func parseMoved(data []byte) (map[string]moved, error) {
 	return list, nil
 }
 
-// writeMoved plans the list.
+// writeMoved plans the change of the list.
 func writeMoved(before []byte, list map[string]moved) ([]usernskit.Change, error) {
 	after, err := json.MarshalIndent(list, "", "  ")
 	if err != nil || len(list) == 0 || string(after)+"\n" == string(before) {
@@ -55,11 +55,11 @@ func writeMoved(before []byte, list map[string]moved) ([]usernskit.Change, error
 	return []usernskit.Change{{Path: movedPath, Before: before, After: append(after, '\n'), Mode: 0o600}}, nil
 }
 
-// planJob is [shift.Plan] for a directory of a host, whose journal it has too.
+// planJob is [shift.Plan] for a directory of a host, with the journal of that host.
 func planJob(ctx context.Context, h usernskit.Host, dir, into string, from, to userns.Mapping, accept ...string) (shift.Job, error) {
 	opt := shift.Options{Accept: accept}
 	var err error
-	if !h.Live() { // on the running host dir may lead through /proc, which Plan looks at
+	if !h.Live() { // on the running host dir may lead through /proc, which Plan checks
 		dir, err = h.Path(dir)
 	}
 	if err == nil && into != "" {
@@ -74,17 +74,18 @@ func planJob(ctx context.Context, h usernskit.Host, dir, into string, from, to u
 	return shift.Plan(ctx, dir, from, to, opt)
 }
 
-// A Shift is a plan to move the owners of a directory in place. Nothing is written
-// by making it.
+// A Shift is a plan to move the owners of a directory in place. Making it writes
+// nothing.
 type Shift struct {
 	Job shift.Job
-	// Plan has what is written to the journal, and the risks.
+	// Plan has the change of the list that [Undo] reads, and the risks.
 	Plan usernskit.Plan
 	host usernskit.Host
 }
 
-// PlanShift plans a job of the package shift that [Undo] takes back by its receipt.
-// Without ranges it is the last job of the directory, which has its receipt.
+// PlanShift plans a job of the package shift, for which [Shift.Run] writes a receipt
+// that [Undo] takes. Without ranges it plans the last job of the directory again,
+// which has a receipt already.
 func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to userns.Mapping, accept []string) (s Shift, err error) {
 	s.host = h
 	if s.Job, err = planJob(ctx, h, dir, "", from, to, accept...); err != nil {
@@ -113,7 +114,7 @@ func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to usern
 }
 
 // Run writes the receipt and moves the owners. After an error that matches
-// [shift.ErrUnfinished] a new plan goes on.
+// [shift.ErrUnfinished], plan again to continue.
 func (s Shift) Run(ctx context.Context, progress func(shift.Progress)) (job shift.Job, receipt usernskit.Receipt, err error) {
 	if len(s.Plan.Changes) > 0 {
 		if receipt, err = s.host.Apply(ctx, usernskit.Plan{Title: s.Plan.Title, Changes: s.Plan.Changes}); err != nil {
@@ -128,7 +129,7 @@ func (s Shift) Run(ctx context.Context, progress func(shift.Progress)) (job shif
 	return job, receipt, err
 }
 
-// hostIDs names the IDs of the host that a mapping has.
+// hostIDs returns a mapping's host IDs as text.
 func hostIDs(m userns.Mapping) string {
 	spans := func(m userns.Map) string {
 		var list []string

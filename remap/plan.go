@@ -96,8 +96,8 @@ func PlanEnable(ctx context.Context, h usernskit.Host, want Request) (Enable, er
 	return Enable{Remap: want.Remap, Grant: grant, Plan: plan}, nil
 }
 
-// sameAccount reports whether r is the account, and so the store that begins
-// with its ranges. One that cannot be looked up counts as another.
+// sameAccount reports whether r is the account, so that the store stays the same.
+// An account that cannot be looked up counts as another one.
 func sameAccount(ctx context.Context, h usernskit.Host, r daemoncfg.Remap, account string) bool {
 	name, err := r.Account(ctx, h)
 	return err == nil && name == account
@@ -118,7 +118,7 @@ type Disable struct {
 	// Without it they stay, so that turning remapping on again finds the same
 	// image store.
 	Release bool
-	// Daemon says which dockerd is meant, where looking cannot tell.
+	// Daemon selects one of several dockerds.
 	Daemon dockerd.Choice
 }
 

@@ -172,7 +172,8 @@ func (r Restart) withoutRestart(ctx context.Context, actions []usernskit.Action)
 // start.
 const backWait = 5 * time.Minute
 
-// actions are the restart of docker, and the others for this host.
+// actions returns the restart of docker, and the other actions to run on this host
+// now.
 func (r Restart) actions() (restart usernskit.Action, others []usernskit.Action) {
 	for _, a := range r.Receipt.Actions {
 		switch {
@@ -186,7 +187,7 @@ func (r Restart) actions() (restart usernskit.Action, others []usernskit.Action)
 	return restart, others
 }
 
-// unitOf is the unit that a systemctl command is about.
+// unitOf returns the unit of a systemctl command, with its suffix.
 func unitOf(argv []string) string {
 	unit := argv[len(argv)-1]
 	if !strings.Contains(unit, ".") {
@@ -195,7 +196,8 @@ func unitOf(argv []string) string {
 	return unit
 }
 
-// states are those of units, by name. Unknown, docker counts as running.
+// states has the ActiveState of units, by name. If docker's state is unknown, docker
+// counts as running.
 type states map[string]string
 
 func (s states) stopped(unit string) bool { return s[unit] == "inactive" || s[unit] == "failed" }

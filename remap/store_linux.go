@@ -12,8 +12,9 @@ import (
 )
 
 // lockStore keeps dockerd from starting on a store until unlock, and reports
-// whether one runs on it already: it holds a lock on its list of volumes. It waits
-// for that lock for a second when it starts, so unlock has to come soon.
+// whether a dockerd runs on it already: a running one holds the lock of its list of
+// volumes. A dockerd that starts waits for the lock for one second only, so call
+// unlock soon.
 func lockStore(h usernskit.Host, store string) (unlock func(), running bool, err error) {
 	name, err := h.Path(path.Join(store, "volumes/metadata.db"))
 	if err != nil {
@@ -34,8 +35,8 @@ func lockStore(h usernskit.Host, store string) (unlock func(), running bool, err
 	return func() { f.Close() }, running, nil
 }
 
-// oneFileSystem reports whether a rename can lead from one directory to another.
-// One that is missing is made where its parent is.
+// oneFileSystem reports whether files can be renamed from one directory to another.
+// That is true of a missing one, which will be made on the file system of its parent.
 func oneFileSystem(a, b string) bool {
 	var x, y unix.Stat_t
 	return unix.Stat(a, &x) != nil || unix.Stat(b, &y) != nil || x.Dev == y.Dev

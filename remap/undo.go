@@ -32,12 +32,12 @@ func PlanUndo(ctx context.Context, h usernskit.Host, id string, force []string) 
 	return back, err
 }
 
-// Undo is [usernskit.Host.Undo]. Of a migration it first takes back the volumes:
-// one that is the same as the old one is removed, and one that is not is moved out
-// of the store's volumes and kept. Of a shift it first moves the owners back. Risks
-// that [PlanUndo] warns of have to be accepted, or nothing is done. An error that
-// matches [shift.ErrUnfinished] leaves some owners moved back and some not, and the
-// same undo goes on.
+// Undo is [usernskit.Host.Undo], but takes back data before files. A copy of a
+// volume is removed if it is still the same as the old volume; if not, it is moved
+// out of the store's volumes and kept. The owners of a shift are moved back. Risks
+// that [PlanUndo] warns of have to be accepted, or nothing is done. After an error
+// that matches [shift.ErrUnfinished], some owners are moved back and some are not,
+// and the same undo continues.
 func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []string, progress func(shift.Progress)) error {
 	back, err := h.PlanUndo(id, force)
 	if err != nil {
@@ -62,14 +62,15 @@ func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []stri
 	return h.Undo(ctx, id, force)
 }
 
-// A step takes back what leaves the list.
+// A step takes back one entry of the list at movedPath.
 type step struct {
 	what     string
 	warnings []usernskit.Warning
 	do       func(ctx context.Context, progress func(shift.Progress)) error
 }
 
-// leaving finds what leaves the list by an undo.
+// leaving returns a step for each entry that an undo removes from the list or
+// changes.
 func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan) (steps []step, err error) {
 	i := slices.IndexFunc(back.Changes, func(c usernskit.Change) bool { return c.Path == movedPath })
 	if i < 0 {
@@ -104,7 +105,7 @@ func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan) (steps 
 	return steps, nil
 }
 
-// back plans the way back of a directory whose owners were moved.
+// back plans to move the owners of a directory back.
 func (m moved) back(ctx context.Context, h usernskit.Host, s *step) error {
 	job, err := planJob(ctx, h, s.what, "", m.To, m.From, shift.RiskInUse, shift.RiskMixed, shift.RiskImmutable)
 	s.do = func(ctx context.Context, progress func(shift.Progress)) error {
@@ -126,7 +127,7 @@ func (m moved) back(ctx context.Context, h usernskit.Host, s *step) error {
 	return nil
 }
 
-// A copied is a volume that the undo of a receipt takes back.
+// A copied is a copy of a volume that the undo of a receipt takes back.
 type copied struct {
 	Migration
 	target, source string
@@ -134,8 +135,8 @@ type copied struct {
 
 func (c copied) name() string { return path.Base(path.Dir(c.target)) }
 
-// back compares a copy with the old volume, and plans its removal, or its way out of
-// the store's volumes. One that is in use is an error.
+// back compares a copy with the old volume, and plans to remove the copy, or to move
+// it out of the store's volumes. A copy that is in use is an error.
 func (c copied) back(ctx context.Context, s *step) error {
 	var take func(ctx context.Context) error
 	s.do = func(ctx context.Context, _ func(shift.Progress)) error {
@@ -184,8 +185,8 @@ func (c copied) back(ctx context.Context, s *step) error {
 }
 
 // removeLeft removes what a kill left of a copy: one that was not in its place yet,
-// which no container has seen, and one that was out of it already, before it was
-// looked at once more and after.
+// which no container has seen, and one that was already moved aside, whether or not
+// it was compared again.
 func (c copied) removeLeft(ctx context.Context) error {
 	dir := path.Join(c.To, undoneDir)
 	entries, err := c.host.ReadDir(dir)

@@ -19,7 +19,8 @@ import (
 )
 
 // busy names the containers that have a directory mounted, and the processes that
-// have a file in it open for writing. What it cannot see may use it too.
+// have a file in it open for writing. It also lists what it cannot see, which may
+// use the directory too.
 func busy(ctx context.Context, dir string) ([]string, error) {
 	dev, inside, err := spot(dir)
 	if err != nil {
@@ -86,8 +87,8 @@ func mountsOf(pid string) ([]*mountinfo.Info, error) {
 	return mountinfo.GetMountsFromReader(bytes.NewReader(data), nil)
 }
 
-// mounts reports whether a process has a directory mounted, a part of it, or one
-// that it is in, itself or as a layer of an overlay.
+// mounts reports whether a process has a mount of a directory, or of one above or
+// below it, directly or as a layer of an overlay.
 func mounts(pid int, dev, inside, dir string) (bool, error) {
 	infos, err := mountsOf(strconv.Itoa(pid))
 	if gone(err) {
@@ -101,7 +102,7 @@ func mounts(pid int, dev, inside, dir string) (bool, error) {
 }
 
 // layers returns the directories that an overlay is made of, without symbolic
-// links. The paths are those of the process that mounted it, which is the daemon.
+// links. The paths are as the process sees them that mounted it: the daemon.
 func layers(m *mountinfo.Info) (list []string) {
 	if m.FSType != "overlay" {
 		return nil
@@ -128,7 +129,7 @@ func writes(pid int, dir string) (bool, error) {
 		return false, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return true, nil // it may
+		return true, nil // it may write
 	}
 	if err != nil {
 		return false, err
@@ -138,7 +139,7 @@ func writes(pid int, dir string) (bool, error) {
 		if err != nil || !within(path, dir) {
 			continue
 		}
-		info, err := os.Lstat(fds + "/" + e.Name()) // the mode of the link is that of the file's opening
+		info, err := os.Lstat(fds + "/" + e.Name()) // the link's mode shows how the file was opened
 		if err == nil && info.Mode().Perm()&0o200 != 0 {
 			return true, nil
 		}
@@ -146,8 +147,7 @@ func writes(pid int, dir string) (bool, error) {
 	return false, nil
 }
 
-// gone reports whether a process has ended; its mounts are then an invalid
-// argument.
+// gone reports whether a process has ended. Reading its mounts then gives EINVAL.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
 }

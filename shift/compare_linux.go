@@ -15,12 +15,12 @@ import (
 type comparer struct {
 	worker
 	contents bool
-	links    map[uint64]uint64 // the inodes of files that have several names
+	links    map[uint64]uint64 // inode numbers in the tree and in the copy, for files with several names
 	read     int64             // bytes of contents, and a block for each file
 }
 
-// compare returns an error that matches ErrDiffers where a tree is not the copy
-// that a job makes, and how much was read.
+// compare returns an error that matches ErrDiffers if copied is not the copy that
+// the job makes, and the number of bytes that were read.
 func compare(ctx context.Context, j Job, copied string, contents bool) (read int64, err error) {
 	root, st, err := j.openRoot()
 	if err != nil {
@@ -38,7 +38,7 @@ func compare(ctx context.Context, j Job, copied string, contents bool) (read int
 	return c.read, err
 }
 
-// same compares what is open as paths, and all below.
+// same compares two inodes that are open with O_PATH, and all below them.
 func (c *comparer) same(parent *dir, name string, from, to int, st, is unix.Statx_t) error {
 	c.read += 4096
 	if c.ctx.Err() != nil {
@@ -80,7 +80,7 @@ func (c *comparer) same(parent *dir, name string, from, to int, st, is unix.Stat
 	if err != nil {
 		return parent.failed("read attributes of the copy of", name, err)
 	}
-	for _, list := range [][]attribute{want, have} { // file systems have them in any order
+	for _, list := range [][]attribute{want, have} { // file systems list them in any order
 		slices.SortFunc(list, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
 	}
 	if !slices.EqualFunc(want, have, func(a, b attribute) bool { return a.name == b.name && bytes.Equal(a.moved, b.value) }) {
@@ -89,7 +89,7 @@ func (c *comparer) same(parent *dir, name string, from, to int, st, is unix.Stat
 	switch {
 	case kind == unix.S_IFDIR:
 		err := c.below(&dir{fd: from, parent: parent, name: name}, to)
-		if err == nil && nanoseconds(is.Mtime) != nanoseconds(st.Mtime) { // what was changed in it says more
+		if err == nil && nanoseconds(is.Mtime) != nanoseconds(st.Mtime) { // a difference inside says more
 			err = differs("the time of its last change")
 		}
 		return err

@@ -17,18 +17,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A copier makes a tree again below another directory, which only it can reach
-// until it is whole.
+// A copier copies a tree into a directory that only its owner can enter until the
+// copy is whole.
 type copier struct {
 	worker
-	// links has each file of several names once more, under its inode number, until
-	// the copy is done. So memory does not grow with them.
+	// links is a directory. Until the copy is done, it has a hard link to the copy of
+	// each file with several names, named after the file's inode number. So these
+	// files need no memory.
 	links  int
 	report Progress
 }
 
-// measure looks at the place of the copy: whether it is there already, and how
-// much room there is.
+// measure checks whether the copy is there already, and how much space there is.
 func (j Job) measure(ctx context.Context) (Job, error) {
 	into := j.Options.Into
 	switch _, err := os.Lstat(into); {
@@ -47,7 +47,7 @@ func (j Job) measure(ctx context.Context) (Job, error) {
 		if !errors.Is(err, unix.ENOENT) || dir == "/" {
 			return j, &os.PathError{Op: "statfs", Path: dir, Err: err}
 		}
-		dir = filepath.Dir(dir) // it is to be made
+		dir = filepath.Dir(dir) // it does not exist yet
 	}
 	j.Free = int64(fs.Bavail) * int64(fs.Bsize)
 	if fs.Files > 0 && fs.Ffree < uint64(j.Report.Files) {
@@ -57,16 +57,16 @@ func (j Job) measure(ctx context.Context) (Job, error) {
 	return j, ctx.Err()
 }
 
-// sampled is for how long a tree is read to tell how long a copy takes.
+// sampled is how long a tree is read to estimate the time of a copy.
 const sampled = 200 * time.Millisecond
 
-// sample estimates the seconds that a copy takes. To write is taken to be as fast
-// as to read, so the tree is compared with itself.
+// sample estimates the seconds that a copy takes. Writing is assumed to be as fast
+// as reading, so the tree is compared with itself.
 func (j Job) sample(ctx context.Context) int {
 	ctx, cancel := context.WithTimeout(ctx, sampled)
 	defer cancel()
 	start := time.Now()
-	read, _ := compare(ctx, Job{Dir: j.Dir}, j.Dir, true) // the copy fails, and not the estimate
+	read, _ := compare(ctx, Job{Dir: j.Dir}, j.Dir, true) // making the copy will report the error
 	return int(math.Ceil(time.Since(start).Seconds() * float64(j.Need) / float64(read+4096)))
 }
 
@@ -106,7 +106,7 @@ func (j Job) copy(ctx context.Context, tell func(Progress)) (Job, error) {
 
 // make makes the copy in the directory part, and moves it to its place.
 func (j Job) make(ctx context.Context, root, part int, st unix.Statx_t, tell func(Progress)) error {
-	// What a job left that was killed is begun again: what was on the disk is not known.
+	// What a killed job left is removed: it is not known what of it is on the disk.
 	tree, links := filepath.Join(j.part(), "tree"), filepath.Join(j.part(), "links")
 	if err := errors.Join(os.RemoveAll(tree), os.RemoveAll(links), os.Mkdir(links, 0o700)); err != nil {
 		return err
@@ -135,7 +135,8 @@ func (j Job) make(ctx context.Context, root, part int, st unix.Statx_t, tell fun
 	return unix.Renameat2(part, "tree", unix.AT_FDCWD, j.Options.Into, unix.RENAME_NOREPLACE)
 }
 
-// one copies what is open as a path to a name of a directory, and all below it.
+// one copies an inode that is open with O_PATH, and all below it, to the name as in
+// the directory dst.
 func (c *copier) one(parent *dir, name string, from, dst int, as string, st unix.Statx_t) error {
 	if c.report.Files++; c.report.Files%tellEvery == 0 && c.tell != nil {
 		c.tell(c.report)
@@ -180,8 +181,8 @@ func (c *copier) failed(parent *dir, op, name string, err error) error {
 	return parent.failed(op, name, err)
 }
 
-// each calls do with what is in a directory, open as a path. What is gone by then
-// is left out: a comparison finds it, if it was there.
+// each calls do for each entry of a directory, opened with O_PATH. It skips an entry
+// that is gone by then; the comparison finds it if it was copied.
 func (d *dir) each(do func(name string, fd int, st unix.Statx_t) error) error {
 	return d.names(func(name string) error {
 		fd, err := beneath(d.fd, name, unix.O_PATH)
@@ -200,7 +201,7 @@ func (d *dir) each(do func(name string, fd int, st unix.Statx_t) error) error {
 	})
 }
 
-// names calls do with the names in a directory, which may be open as a path.
+// names calls do for each name in a directory, which may be open with O_PATH.
 func (d *dir) names(do func(name string) error) error {
 	fd, err := reopen(d.fd, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
@@ -224,7 +225,8 @@ func (d *dir) names(do func(name string) error) error {
 	}
 }
 
-// reopen opens for reading what is open as a path, without a trace in its atime.
+// reopen opens again what is open with O_PATH. Reading from it does not change the
+// atime.
 func reopen(fd, flags int) (int, error) {
 	return unix.Open(procPath(fd), flags|unix.O_NONBLOCK|unix.O_NOATIME|unix.O_CLOEXEC, 0)
 }
@@ -256,7 +258,7 @@ func (c *copier) create(from, dst int, as string, st unix.Statx_t) error {
 	return errors.Join(c.data(in, out, int64(st.Size)), unix.Close(out))
 }
 
-// data copies content and holes, or shares it where the file system can.
+// data copies content and holes, or shares the content where the file system can.
 func (c *copier) data(in, out int, size int64) error {
 	if size == 0 || unix.IoctlFileClone(out, in) == nil {
 		return nil
@@ -267,7 +269,7 @@ func (c *copier) data(in, out int, size int64) error {
 			break // only a hole is left
 		}
 		end := size
-		if err != nil { // a file system that does not tell
+		if err != nil { // the file system does not support SEEK_DATA
 			start = at
 		} else if end, err = unix.Seek(in, start, unix.SEEK_HOLE); err != nil {
 			end = size
@@ -282,7 +284,7 @@ func (c *copier) data(in, out int, size int64) error {
 
 // extent copies a part of a file.
 func (c *copier) extent(in, out int, at, end int64) error {
-	const atMost = 8 << 20 // at a time, since a context is to end it
+	const atMost = 8 << 20 // bytes at a time, so that the context can end the copy
 	read, write := at, at
 	for read < end {
 		if c.ctx.Err() != nil {
@@ -299,14 +301,15 @@ func (c *copier) extent(in, out int, at, end int64) error {
 			return err
 		}
 		if n == 0 {
-			return nil // it was cut off, which the comparison finds
+			return nil // it was truncated, which the comparison finds
 		}
 	}
 	return nil
 }
 
-// dress gives a copy what the file has, the IDs translated: the owner first, since
-// that takes others away, and the times last.
+// dress sets the owner, attributes, mode, project ID and times of a copy, with the
+// IDs translated. The owner comes first, since chown(2) clears others, and the times
+// come last.
 func (c *copier) dress(from, to int, st unix.Statx_t) error {
 	uid, _ := c.uid(st.Uid)
 	gid, _ := c.gid(st.Gid)
@@ -320,7 +323,7 @@ func (c *copier) dress(from, to int, st unix.Statx_t) error {
 	path := procPath(to)
 	for _, a := range attrs {
 		if err := unix.Setxattr(path, a.name, a.moved, 0); err != nil {
-			// A label that the file system has for all of its files is there already.
+			// A label that the file system gives to all of its files is set already.
 			if have, _ := c.xattr(path, a.name); !bytes.Equal(have, a.moved) {
 				return fmt.Errorf("%s: %w", a.name, err)
 			}
@@ -342,8 +345,8 @@ func (c *copier) dress(from, to int, st unix.Statx_t) error {
 
 func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
-// copied reports whether a copy has an attribute too. The others are how xfs shows
-// the access control lists once more, as it stores them.
+// copied reports whether a copy keeps an attribute. The others are the access
+// control lists as xfs stores them, which it shows a second time.
 func copied(name string) bool { return !strings.HasPrefix(name, "trusted.SGI_ACL_") }
 
 // project is struct fsxattr of FS_IOC_FSGETXATTR (include/uapi/linux/fs.h).
@@ -358,7 +361,7 @@ const (
 	projectInherit = 0x200
 )
 
-// call is one of the two, by a file that is open for reading.
+// call makes one of the two requests for a file that is open for reading.
 func (p *project) call(fd int, request uintptr) error {
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(p))); errno != 0 {
 		return errno
@@ -366,8 +369,8 @@ func (p *project) call(fd int, request uintptr) error {
 	return nil
 }
 
-// copyProject copies the ID that quotas count a file under. Where a file system
-// does not have them, they are not kept.
+// copyProject copies the ID under which quotas count a file. If a file system does
+// not have such IDs, the ID is lost.
 func copyProject(from, to int) error {
 	var list [2]project // of the file and its copy
 	for i, path := range []int{from, to} {

@@ -31,7 +31,8 @@ const (
 	perms  = 0o7777
 )
 
-// owner does one inode, which is open as a path where it is to be changed.
+// owner counts an inode and, in a walk that moves owners, moves its owner. fd is -1
+// if the inode is not open, which only the other walks allow.
 func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 	kind := st.Mode & unix.S_IFMT
 	if p.purpose == toMove && kind == unix.S_IFREG && st.Nlink > 1 {
@@ -98,8 +99,8 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 		}
 		return p.later(fd, record{Path: []byte(d.path(name)), inode: inodeOf(st), UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode & perms), Cap: capability.value, Flags: held})
 	}
-	// The owner says that a file is done, so it comes last. Capabilities move here
-	// only where it stays.
+	// The owner shows that a file is done, so it comes last. Capabilities move here
+	// only if the owner stays.
 	if err := setMoved(fd, attrs); err != nil {
 		return d.failed("move attributes of", name, err)
 	}
@@ -131,13 +132,13 @@ func (p *worker) count(st unix.Statx_t) {
 	}
 }
 
-// procPath is a path to an open inode for calls that take no descriptor opened
-// with O_PATH. It does not follow a symbolic link that the inode itself is.
+// procPath is a path to an open inode, for calls that do not take an O_PATH
+// descriptor. If the inode is a symbolic link, the path does not follow it.
 func procPath(fd int) string { return procFDs + strconv.Itoa(fd) }
 
 const procFDs = "/proc/self/fd/"
 
-// An attribute is one that a file has, and its value after the job.
+// An attribute is an extended attribute of a file, and its value after the job.
 type attribute struct {
 	name         string
 	value, moved []byte
@@ -145,8 +146,8 @@ type attribute struct {
 
 func (a attribute) moves() bool { return !bytes.Equal(a.value, a.moved) }
 
-// attributesAt returns the attributes of a file that name IDs. A walk that only
-// counts has not opened the file.
+// attributesAt returns the attributes of a file that hold IDs. In a walk that only
+// counts, the file is not open and fd is -1.
 func (p *worker) attributesAt(d *dir, name string, fd int) ([]attribute, error) {
 	if fd < 0 {
 		if n, err := p.listAt(d.fd, name, unix.AT_SYMLINK_NOFOLLOW); err == nil && n == 0 {
@@ -195,10 +196,10 @@ func (p *worker) attributes(fd int, wanted func(name string) bool) (list []attri
 	return list, nil
 }
 
-// listAt lists the attributes of what a directory has under a name, where the
-// kernel has a call for it (Linux 6.13). By the name of the file it takes less
-// time than by its descriptor; but then another file may have the name by now, and
-// a file that is moved would lose what was not seen of it.
+// listAt lists the attributes of a directory's entry by listxattrat(2), which Linux
+// has since 6.13. That is faster by the name of a file than by its descriptor, but
+// another file may have the name by now. So only a walk that counts uses the name:
+// a moved file would lose the attributes that were not seen.
 func (p *worker) listAt(dir int, name string, flags int) (int, error) {
 	at, err := unix.BytePtrFromString(name)
 	if err != nil {
@@ -247,8 +248,8 @@ func (p *worker) later(fd int, rec record) error {
 	return nil
 }
 
-// flush records the special files that are kept, and changes them, unless the
-// walk has failed.
+// flush writes the pending special files to the journal and then changes them,
+// unless the walk has failed.
 func (p *worker) flush() error {
 	if len(p.pending) == 0 {
 		return nil
@@ -280,8 +281,8 @@ func (p *worker) flush() error {
 	return nil
 }
 
-// apply moves a special file and gives it back what that takes. It may be done
-// again at any time: it only mends what a change of owner breaks.
+// apply moves the owner of a special file and restores what that clears. It may be
+// repeated at any time: it only repairs what a change of owner breaks.
 func (p *worker) apply(fd int, rec record) (err error) {
 	path := procPath(fd)
 	if rec.Flags != 0 {
@@ -330,7 +331,7 @@ func (p *worker) apply(fd int, rec record) (err error) {
 	if st, err = stat(fd); err != nil {
 		return err
 	}
-	// Take back only what the change took: with nothing else changed since.
+	// Restore only the bits that chown(2) clears, and only if no others were changed.
 	if mode := uint32(st.Mode & perms); mode != rec.Mode && mode|rec.Mode&setIDs == rec.Mode {
 		return unix.Fchmodat(unix.AT_FDCWD, path, rec.Mode, 0)
 	}
@@ -362,8 +363,8 @@ func inodeOf(st unix.Statx_t) inode {
 	return id
 }
 
-// repair does again what a kill may have left half done to a special file, unless
-// it is not in its place any more.
+// repair finishes what a kill may have left half done to a special file. found is
+// false if the file is no longer at its path.
 func (p *worker) repair(root int, rec record) (found bool, err error) {
 	fd, err := unix.Openat(root, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

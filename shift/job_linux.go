@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beneath opens what a directory holds under a name, if that is not a mount point.
+// beneath opens an entry of a directory, unless it is a mount point.
 func beneath(dir int, name string, flags int) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC | unix.O_NOFOLLOW),
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
@@ -50,7 +50,7 @@ func stat(fd int) (unix.Statx_t, error) {
 	return st, err
 }
 
-// look counts what is in the tree, or, where files is not 0, in so much of it.
+// look counts what is in the tree. If files is not 0, it stops after that many.
 func (j Job) look(ctx context.Context, files int) (Job, error) {
 	root, st, err := j.openRoot()
 	if err != nil {
@@ -65,7 +65,7 @@ func (j Job) look(ctx context.Context, files int) (Job, error) {
 	return j, err
 }
 
-// rounds bounds how often the tree is walked again because files were added.
+// rounds bounds how often the tree is walked if files are being added.
 const rounds = 3
 
 // move moves the owners. An error of a job that was begun matches ErrUnfinished.
@@ -114,7 +114,8 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 	return next, nil
 }
 
-// early is the error of a job that ends early, also by one that goes on with it.
+// early is the error of a job that ends early. It matches ErrUnfinished if the job
+// was begun, by this run or an earlier one.
 func (j Job) early(err error) error {
 	if j.State == StateRunning {
 		return fmt.Errorf("%w: %w", ErrUnfinished, err)
@@ -122,8 +123,8 @@ func (j Job) early(err error) error {
 	return err
 }
 
-// walk goes through the tree until a look at all of it finds nothing left. What a
-// kill may have left half done comes first.
+// walk moves owners until a look at the whole tree finds none left to move. Files
+// that a kill may have left half done come first.
 func (j Job) walk(ctx context.Context, root int, begun bool, list *os.File, tell func(Progress)) (Job, error) {
 	w := newWalk(j, toMove)
 	w.lift, w.records, w.total, w.tell = slices.Contains(j.Options.Accept, RiskImmutable), list, j.Report.Files, tell
@@ -160,10 +161,10 @@ func (j Job) walk(ctx context.Context, root int, begun bool, list *os.File, tell
 	return j, fmt.Errorf("%w: %d are left in %s", ErrMissed, j.Report.Todo, j.Dir)
 }
 
-// settled looks at every owner once more: a file may have come, or have been given
-// back its old owner, behind a walk. What it says holds where no directory was
-// changed since the walk or look before it, so that no file was renamed out of
-// the sight of both. The times of files tell changes 4 ms apart before Linux 6.13.
+// settled looks at every owner once more: a file may have been added, or given back
+// to its old owner, behind the walk. The look counts only if no directory was
+// changed since the walk or look before it: a rename may hide a file from both.
+// Before Linux 6.13, the times of two changes differ only if they are 4 ms apart.
 func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error) {
 	for range rounds {
 		look := newWalk(*j, toOwners)
@@ -186,7 +187,7 @@ func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error)
 }
 
 // lock keeps other jobs, also those with another journal, off a directory until
-// what it returns is closed.
+// the returned descriptor is closed.
 func lock(root int, name string) (int, error) {
 	dir, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil {

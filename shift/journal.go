@@ -18,8 +18,8 @@ import (
 // The journal of a job is two files: its Job, replaced whole, and the records of
 // its special files, one line of JSON each, which only grow while it runs.
 
-// journalPath is named after where the directory is from the journal, so that it is
-// found again where both are mounted in another place.
+// journalPath is named after the path of the directory relative to the journal, so
+// that the file is found again if both are mounted elsewhere.
 func journalPath(state, dir, kind string) string {
 	sum := sha256.Sum256([]byte(seenFrom(state, dir)))
 	return filepath.Join(state, hex.EncodeToString(sum[:8])+kind)
@@ -32,7 +32,7 @@ func seenFrom(state, dir string) string {
 	return dir // of a state that is not absolute
 }
 
-// maxJob bounds the file of a job, with maps of 340 lines.
+// maxJob bounds the bytes of a job's file, whose maps may have 340 lines each.
 const maxJob = 1 << 20
 
 func load(state, dir string) (job Job, err error) {
@@ -54,7 +54,7 @@ func load(state, dir string) (job Job, err error) {
 	return job, nil
 }
 
-// save replaces the file of the job. After it the new one is on the disk.
+// save replaces the file of the job and syncs it.
 func (j Job) save() error {
 	state := j.stateDir()
 	if err := os.MkdirAll(state, 0o700); err != nil {
@@ -92,13 +92,14 @@ func syncDir(dir string) error {
 	return f.Sync()
 }
 
-// An inode tells a file from all others, also from a later one with its number.
+// An inode tells a file from all others, also from a later file with the same inode
+// number.
 type inode struct {
 	Inode uint64 `json:"inode"`
 	Born  int64  `json:"born,omitempty"` // in nanoseconds; 0 where the file system does not say
 }
 
-// A record is what a change of owner takes from a special file, as it was.
+// A record is what a special file may lose when its owner changes, as it was before.
 type record struct {
 	Path []byte `json:"path"` // below the directory
 	inode
@@ -106,10 +107,10 @@ type record struct {
 	GID   uint32 `json:"gid"`
 	Mode  uint32 `json:"mode"`            // the permission bits
 	Cap   []byte `json:"cap,omitempty"`   // security.capability
-	Flags uint32 `json:"flags,omitempty"` // those of FS_IOC_GETFLAGS that were lifted
+	Flags uint32 `json:"flags,omitempty"` // those of FS_IOC_GETFLAGS that were cleared
 }
 
-// openRecords opens the list of a job to append to it.
+// openRecords opens the list of a job's records for appending.
 func (j Job) openRecords() (*os.File, error) {
 	if err := os.MkdirAll(j.stateDir(), 0o700); err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func (j Job) openRecords() (*os.File, error) {
 	return f, nil
 }
 
-// addRecords writes to the list. After it the records are on the disk.
+// addRecords appends records to the list and syncs it.
 func addRecords(file *os.File, list []record) error {
 	var text []byte
 	for _, rec := range list {
@@ -146,8 +147,8 @@ func addRecords(file *os.File, list []record) error {
 	return file.Sync()
 }
 
-// eachRecord calls do with the records of a job. A line that was cut off is one whose
-// file was not touched yet.
+// eachRecord calls do for each record of a job. It skips a line that a kill cut off:
+// the file of that record was not touched yet.
 func (j Job) eachRecord(do func(record) error) error {
 	f, err := os.Open(journalPath(j.stateDir(), j.Dir, ".special"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,15 +17,15 @@ import (
 )
 
 var (
-	// ErrNotSupported: this system cannot do it; it takes Linux 5.8.
+	// ErrNotSupported: this system cannot move owners; Linux 5.8 or later can.
 	ErrNotSupported = errors.New("moving owners is not supported here")
 
 	// ErrRefused is matched by the errors of a job that would do harm. Their text
 	// says what is in the way; see [Job.Risks].
 	ErrRefused = errors.New("refused")
 
-	// ErrUnfinished: a job ended early. The same job, or the one that takes it back,
-	// goes on. Another one is refused.
+	// ErrUnfinished: a job ended early. Run the same job again, or the one that takes
+	// it back; any other job is refused.
 	ErrUnfinished = errors.New("some owners are moved and some are not")
 
 	// ErrRunning: another process is moving the owners of this directory.
@@ -34,51 +34,52 @@ var (
 	// ErrNoJob: no job for this directory is known.
 	ErrNoJob = errors.New("no job for this directory")
 
-	// ErrMissed: files were still being added or renamed when the job ended, so
-	// that some may have been missed. It is not finished.
+	// ErrMissed: the tree was still changing when the job ended, so it may have
+	// missed some files. The job is not finished.
 	ErrMissed = errors.New("files were added or renamed while owners were moved")
 
 	// ErrNoSpace: there is not enough room for a copy.
 	ErrNoSpace = errors.New("not enough space for the copy")
 
-	// ErrDiffers: a tree is not a copy of the other. The text says where.
+	// ErrDiffers: a tree and its copy differ. The text says where.
 	ErrDiffers = errors.New("the copy differs")
 
-	errEnough = errors.New("enough was seen") // ends a walk that has bounds
+	errEnough = errors.New("enough was seen") // ends a bounded walk
 )
 
-// DefaultState is where jobs keep their journal.
+// DefaultState is the directory of the journals of jobs.
 const DefaultState = "/var/lib/usernskit/shift"
 
-// Options say what a job may do beyond the usual.
+// Options say where a job writes, and which risks are accepted.
 type Options struct {
 	// State is the directory of the journal; if empty, it is [DefaultState]. It
 	// must not be in the tree.
 	State string `json:"state,omitempty"`
 
-	// Into makes the job a copy: the tree stays as it is, and is made again at this
-	// path with the owners moved. The path must not exist, the directory that it is
-	// in must, and only the caller should be able to write there.
+	// Into, if set, makes the job copy the tree to this path with the owners moved,
+	// and leave the tree as it is. The path must not exist, unless the copy is there
+	// already. Its directory must exist, and only the caller should be able to write
+	// there.
 	Into string `json:"into,omitempty"`
 
-	// Accept has the IDs of the risks that are accepted.
+	// Accept lists the IDs of the risks that are accepted.
 	Accept []string `json:"accept,omitempty"`
 }
 
 // The IDs of [Job.Risks].
 const (
-	// RiskInUse: the directory is one of the system, or a running container or a
+	// RiskInUse: the directory belongs to the system, or a running container or a
 	// process that writes there uses it.
 	RiskInUse = "in-use"
-	// RiskMixed: IDs of both ranges are in the tree. The way back does not tell those
-	// apart that had their ID before.
+	// RiskMixed: the tree has IDs of both ranges. Undo cannot tell which files had an
+	// ID of the new range before the job, and moves them too.
 	RiskMixed = "mixed"
-	// RiskImmutable: files are immutable or append-only. The attributes are taken off
-	// for the change and put back; a copy does not have them.
+	// RiskImmutable: files are immutable or append-only. The attributes are removed
+	// for the change and then restored; a copy does not have them.
 	RiskImmutable = "immutable"
 )
 
-// A State says how far a job is.
+// A State says how far a job has come.
 type State string
 
 const (
@@ -92,27 +93,27 @@ type Report struct {
 	Files        int   `json:"files"`        // files, directories, links and all else
 	Todo         int   `json:"todo"`         // with an ID of the old range
 	Done         int   `json:"done"`         // with an ID of the new range and none of the old
-	Outside      int   `json:"outside"`      // with an ID of neither
+	Outside      int   `json:"outside"`      // with an ID in neither range
 	Special      int   `json:"special"`      // setuid, setgid or with capabilities
 	ACLs         int   `json:"acls"`         // with an access control list that names IDs to move
-	Capabilities int   `json:"capabilities"` // with capabilities of a root in the old range
+	Capabilities int   `json:"capabilities"` // with capabilities whose root user is in the old range
 	Immutable    int   `json:"immutable"`    // immutable or append-only
-	HardLinks    int   `json:"hard_links"`   // names of files that have several
+	HardLinks    int   `json:"hard_links"`   // names of regular files that have several
 	Sparse       int   `json:"sparse"`       // files with holes
-	Bytes        int64 `json:"bytes"`        // that its files take on the disk
+	Bytes        int64 `json:"bytes"`        // disk space of its regular files
 	Mounts       int   `json:"mounts"`       // mount points, which are not entered
 	Vanished     int   `json:"vanished"`     // gone before they were read
-	New          int   `json:"new"`          // made since the job was done that this one takes back
+	New          int   `json:"new"`          // made since the end of the job that this one takes back
 	Mixed        bool  `json:"mixed"`        // IDs of both ranges are in the tree
 
-	// Busy are the containers and processes that use the tree.
+	// Busy lists the containers and processes that use the tree.
 	Busy []string `json:"busy,omitempty"`
 }
 
 // Idle reports whether there is nothing to move.
 func (r Report) Idle() bool { return r.Todo+r.ACLs+r.Capabilities == 0 }
 
-// A Job is a tree and the two ranges.
+// A Job moves the owners of a tree from one range to another, or copies the tree.
 type Job struct {
 	Schema  int            `json:"schema"`
 	Dir     string         `json:"dir"` // absolute, without symbolic links
@@ -122,27 +123,27 @@ type Job struct {
 	Options Options        `json:"options"`
 	Report  Report         `json:"report"`
 	State   State          `json:"job_state"`
-	// Need is how many bytes a copy takes, at most. Of a job that makes one, Free
-	// is how many there are, and Seconds how long it may take, by a sample of the
-	// tree that was read.
+	// Need is how many bytes a copy takes at most. For a copy, Free is how many bytes
+	// there are, and Seconds an estimate of the time, from a sample of the tree.
 	Need    int64 `json:"need"`
 	Free    int64 `json:"free,omitempty"`
 	Seconds int   `json:"seconds,omitempty"`
 
-	// Ended is when it was done; until then, when that was done which it takes back.
+	// Ended is when the job was done. Until then it is the end of the job that this
+	// one takes back, if there is one.
 	Ended time.Time `json:"ended,omitzero"`
 }
 
-// Progress is reported now and then while a job runs. Total is 0 while it is not
-// known.
+// Progress is how many files a running job has done. Total is 0 while it is
+// unknown.
 type Progress struct{ Files, Total int }
 
-// Plan scans a tree and changes nothing. It fails where the job makes no sense;
-// whether it would do harm is for [Job.Risks]. Where there is nothing to do the
-// state is [StateDone], and [StateRunning] where the job was begun already, or one
-// that it is the way back of.
+// Plan scans a tree and changes nothing. It fails if the job makes no sense;
+// [Job.Risks] lists the harm that the job could do. The state of the job is
+// [StateDone] if there is nothing to do, and [StateRunning] if it, or the job that
+// it takes back, was begun and not finished.
 //
-// Without ranges it is the last job of the directory, or [ErrNoJob].
+// Without ranges Plan returns the last job of the directory, or [ErrNoJob].
 func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options) (Job, error) {
 	dir, err := resolve(dir)
 	if err != nil {
@@ -192,8 +193,8 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	return job.measure(ctx)
 }
 
-// after returns the job as it is after the last one of its directory: it may go on
-// with that one, or take it back.
+// after compares the job with the last one of its directory, which it may continue
+// or take back. Any other job is refused until that one is finished.
 func (j Job) after() (Job, error) {
 	old, err := load(j.stateDir(), j.Dir)
 	if errors.Is(err, ErrNoJob) {
@@ -214,23 +215,23 @@ func (j Job) after() (Job, error) {
 	return j, nil
 }
 
-// A Sample is what a look at a tree found that had bounds.
+// A Sample is what a bounded look at a tree found.
 type Sample struct {
 	Report
-	Whole bool          // all of the tree was counted; otherwise there is at least so much
-	Took  time.Duration // the look
+	Whole bool          // all of the tree was counted; if not, there is at least this much
+	Took  time.Duration // the time of the look
 }
 
-// movePerLook is how much longer than a look at a tree it takes to move its
-// owners: there are two looks and a move, which takes twice as long
-// (internal/peerbench).
+// movePerLook is how many times longer a job takes than a look at the tree: it
+// looks twice, and the move takes as long as two looks (internal/peerbench).
 const movePerLook = 4
 
-// Time is about how long it takes here to move the owners of what was counted.
+// Time estimates how long it takes on this machine to move the owners of what was
+// counted.
 func (s Sample) Time() time.Duration { return movePerLook * s.Took }
 
-// Look counts what is in a tree until it has seen so many files or so much time is
-// over. It changes nothing.
+// Look counts what is in a tree until it has seen that many files (0 for no limit)
+// or the time limit is over. It changes nothing.
 func Look(ctx context.Context, dir string, from, to userns.Mapping, files int, limit time.Duration) (Sample, error) {
 	if err := apart(from, to); err != nil {
 		return Sample{}, err
@@ -250,8 +251,8 @@ func Look(ctx context.Context, dir string, from, to userns.Mapping, files int, l
 	return s, err
 }
 
-// Risks says what harm the job could do. [Run] refuses it unless all of them are
-// accepted.
+// Risks lists the harm that the job could do. [Run] refuses the job unless all of
+// them are accepted.
 func (j Job) Risks() (list []usernskit.Warning) {
 	r := j.Report
 	add := func(id, format string, args ...any) {
@@ -272,14 +273,14 @@ func (j Job) Risks() (list []usernskit.Warning) {
 	return list
 }
 
-// Run does a planned job. A job with nothing to do changes nothing. One that was
-// begun and killed goes on.
+// Run runs a planned job. A job with nothing to do changes nothing. A job that was
+// killed continues; a copy starts again.
 //
-// Where it ends early, the error matches [ErrUnfinished], and [ErrMissed] too where
-// files were added or renamed all the time.
+// If a job in place ends early, the error matches [ErrUnfinished], and [ErrMissed]
+// too if files were added or renamed all the time.
 func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	if job.State == StateDone {
-		if job.Options.Into != "" { // a kill right after the copy was moved to its place
+		if job.Options.Into != "" { // left by a kill right after the rename
 			_ = os.Remove(job.part())
 		}
 		return job, nil
@@ -300,21 +301,21 @@ func Run(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	return job.copy(ctx, progress)
 }
 
-// part is where a copy is made before it is whole.
+// part is the directory in which a copy is made.
 func (j Job) part() string {
 	dir, name := filepath.Split(j.Options.Into)
 	return filepath.Join(dir, "."+name+".part")
 }
 
 // Compare reads a tree and its copy, contents too. The error matches [ErrDiffers]
-// where they are not the same in all that a copy keeps.
+// if anything that a copy keeps is not the same.
 func Compare(ctx context.Context, job Job) error {
 	_, err := compare(ctx, job, job.Options.Into, true)
 	return err
 }
 
-// Resume goes on with the job of a directory that was not finished. One that is
-// finished is returned as it is.
+// Resume continues the unfinished job of a directory. A finished job is returned
+// as it is.
 func Resume(ctx context.Context, dir string, opt Options, progress func(Progress)) (Job, error) {
 	job, err := Plan(ctx, dir, userns.Mapping{}, userns.Mapping{}, opt)
 	if err != nil {
@@ -323,9 +324,9 @@ func Resume(ctx context.Context, dir string, opt Options, progress func(Progress
 	return Run(ctx, job, progress)
 }
 
-// Undo moves the owners back that a job has moved, also one that is not finished:
-// it is the job with the ranges swapped. Files that were made since move too, and
-// are counted in [Report.New].
+// Undo moves back the owners that a job has moved, finished or not: it is the job
+// with the ranges swapped. Files that were made since move too; [Report.New]
+// counts them.
 func Undo(ctx context.Context, job Job, progress func(Progress)) (Job, error) {
 	job.Options.Accept = slices.Concat(job.Options.Accept, []string{RiskMixed})
 	back, err := Plan(ctx, job.Dir, job.To, job.From, job.Options)
@@ -342,8 +343,8 @@ func (j Job) stateDir() string {
 	return j.Options.State
 }
 
-// resolve returns the path of a directory without symbolic links. What a link of
-// /proc leads to, as /proc/PID/root, may have no path here.
+// resolve returns the path of a directory without symbolic links. The target of a
+// link of /proc, such as /proc/PID/root, may have no path here: that is an error.
 func resolve(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -363,7 +364,8 @@ func resolve(dir string) (string, error) {
 	return path, nil
 }
 
-// Identity maps each ID that a mapping has to itself, as it is without remapping.
+// Identity returns a mapping of the same container IDs, each to itself, as it is
+// without remapping.
 func Identity(m userns.Mapping) (userns.Mapping, error) {
 	var made [2]userns.Map
 	for i, side := range []userns.Map{m.UID, m.GID} {
@@ -379,8 +381,8 @@ func Identity(m userns.Mapping) (userns.Mapping, error) {
 	return userns.Mapping{UID: made[0], GID: made[1]}, nil
 }
 
-// apart checks that both mappings have the same IDs inside, and none in common on
-// the host: otherwise an owner would not tell whether a file is done.
+// apart checks that to has every container ID of from, and that the two have no
+// host ID in common: otherwise an owner would not show whether a file is done.
 func apart(from, to userns.Mapping) error {
 	for _, m := range []struct {
 		what     string
@@ -407,8 +409,8 @@ func apart(from, to userns.Mapping) error {
 	return nil
 }
 
-// systemDirs are the directories that hold a system together. What is below them
-// may be data, except in wholeDirs.
+// systemDirs are directories of the system; directories below them may be data.
+// Below wholeDirs there is no data.
 var (
 	systemDirs = []string{"/", "/home", "/opt", "/root", "/run", "/tmp", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/lib/docker", "/var/lib/containerd",
 		"/var/log", "/var/run", "/var/spool"}
@@ -416,7 +418,7 @@ var (
 		"/var/lib/docker/containers", "/var/lib/docker/image", "/var/lib/docker/overlay2"}
 )
 
-// isSystem also knows a directory of the system where it is mounted once more.
+// isSystem also recognizes a directory of the system at a second mount point.
 func isSystem(dir string) bool {
 	info, err := os.Stat(dir)
 	for i, d := range append(slices.Clone(wholeDirs), systemDirs...) {

@@ -9,7 +9,7 @@ import (
 )
 
 // A translation moves IDs from one mapping to another. The mappings have no host
-// ID in common, so that to translate twice is to translate once.
+// ID in common, so translating twice is the same as translating once.
 type translation struct{ from, to userns.Mapping }
 
 // A place says in which of the two ranges an ID is.

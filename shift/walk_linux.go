@@ -17,51 +17,51 @@ import (
 type purpose int
 
 const (
-	toCount purpose = iota // all that a report has; nothing is changed
+	toCount purpose = iota // fill the whole report, change nothing
 	toMove
-	toOwners // only whose the files are
+	toOwners // count only by owner, change nothing
 )
 
-// A walk goes through a tree by descriptors. What it changes is always the inode
-// that it has open; only where it changes nothing it asks by name. To change by
-// name would save a third of the time, but a name that is given to another file in
-// between would give that one an owner which is not its own, and take its
-// capabilities; and over a name something may be mounted.
+// A walk goes through a tree by descriptors. It changes only inodes that it has
+// open, and uses names only where it changes nothing. Changes by name would save a
+// third of the time. But if another file got the name in between, that file would
+// get a wrong owner and lose its capabilities; and something may be mounted over
+// the name.
 type walk struct {
 	translation
 	ctx     context.Context
 	purpose purpose
-	lift    bool  // take immutable and append-only off
-	ended   int64 // when the job ended that this one takes back
+	lift    bool  // clear the immutable and append-only attributes
+	ended   int64 // when the job that this one takes back ended, in Unix seconds; or 0
 	records *os.File
-	// renamed are the records whose file a resumed job did not find in its place.
+	// renamed are the records of files that a resumed job did not find at their path.
 	renamed map[inode]record
 	total   int
-	limit   int // of files, where it is not 0
+	limit   int // of files; 0 for none
 	tell    func(Progress)
 	telling sync.Mutex
 
 	files  atomic.Int64
-	offers chan batch     // for a worker that waits
+	offers chan batch     // for an idle worker
 	undone sync.WaitGroup // the batches that were given away, and the root
-	// one is held while a special file, or one of several names, is looked at and
-	// changed: another worker must not see it in between.
+	// one is held while a special file, or a file with several names, is examined and
+	// changed: another worker must not see it half changed.
 	one  sync.Mutex
 	fds  int // /proc/self/fd
 	seed maphash.Seed
-	sum  atomic.Uint64 // of the directories and when each was changed last, in any order
+	sum  atomic.Uint64 // over the inode and ctime of each directory, in any order
 }
 
 const (
 	// workers is how many directories are read at a time.
 	workers = 2
-	// direntBytes is how much of a directory is held at a time, and offerBytes
-	// how much of it is worth giving away.
+	// direntBytes is the size of the buffer for a batch. A batch of offerBytes or
+	// more is offered to another worker.
 	direntBytes = 32 << 10
 	offerBytes  = 1 << 10
-	// maxSpare is how many buffers a worker keeps of those it was given.
+	// maxSpare is how many used buffers a worker keeps.
 	maxSpare = 2
-	// tellEvery is after how many files the progress is reported.
+	// tellEvery is how many files there are between two reports of progress.
 	tellEvery = 1024
 )
 
@@ -70,11 +70,11 @@ type worker struct {
 	*walk
 	report  Report
 	pending []special
-	buf     []byte // for the most that an attribute holds, XATTR_SIZE_MAX
+	buf     []byte // XATTR_SIZE_MAX bytes, so that any attribute fits
 	spare   [][]byte
 }
 
-// A dir is a directory that is open, by all batches of it.
+// A dir is an open directory, shared by all of its batches.
 type dir struct {
 	fd     int
 	parent *dir
@@ -82,13 +82,13 @@ type dir struct {
 	users  atomic.Int32
 }
 
-// A batch is a part of a directory, as getdents64(2) tells it.
+// A batch is a part of a directory's entries, as getdents64(2) returns them.
 type batch struct {
 	dir     *dir
 	entries []byte
 }
 
-// A changed is what the sum of a walk is made of.
+// A changed is what the sum of a walk has of one directory: its inode and ctime.
 type changed struct {
 	inode uint64
 	sec   int64
@@ -101,7 +101,7 @@ func (d *dir) release() {
 	}
 }
 
-// path is where a name of the directory is in the tree.
+// path returns the path of an entry of the directory, relative to the root.
 func (d *dir) path(name string) string {
 	for ; d != nil; d = d.parent {
 		name = filepath.Join(d.name, name)
@@ -125,7 +125,7 @@ func newWalk(j Job, p purpose) *walk {
 	return w
 }
 
-// all does the root and all below it.
+// all walks the root and all below it.
 func (w *walk) all(ctx context.Context, root int) (report Report, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -188,7 +188,8 @@ func (r *Report) add(o Report) {
 	r.Sparse, r.Mounts, r.Vanished, r.New = r.Sparse+o.Sparse, r.Mounts+o.Mounts, r.Vanished+o.Vanished, r.New+o.New
 }
 
-// read does what is in a directory, or gives parts of it to a worker that waits.
+// read handles the entries of a directory, or gives batches of them to an idle
+// worker.
 func (p *worker) read(d *dir) error {
 	defer d.release()
 	for {
@@ -223,14 +224,14 @@ func (p *worker) read(d *dir) error {
 	}
 }
 
-// entries does a part of a directory: its files, and then what is below.
+// entries handles a batch: first its files, then its directories.
 func (p *worker) entries(d *dir, list []byte) error {
 	whole := list[:cap(list)]
 	var below []string
 	n := 0
 	for len(list) > 0 {
-		// struct linux_dirent64: the inode, a position, and after the length and
-		// the type the name up to a zero byte.
+		// struct linux_dirent64: inode (8 bytes), position (8), length (2), type (1),
+		// and the name up to a zero byte.
 		length, kind := binary.NativeEndian.Uint16(list[16:]), list[18]
 		entry := list[:length]
 		list = list[length:]
@@ -275,7 +276,8 @@ func (p *worker) entries(d *dir, list []byte) error {
 	return nil
 }
 
-// file does what has a name, unless it is a directory.
+// file handles an entry. If isDir is true, the entry is a directory and is not done
+// yet.
 func (p *worker) file(d *dir, name string) (isDir bool, err error) {
 	if p.purpose == toMove {
 		return false, p.open(d, name)
@@ -297,7 +299,7 @@ func (p *worker) file(d *dir, name string) (isDir bool, err error) {
 	return false, p.owner(d, name, -1, st)
 }
 
-// open opens what has a name, and does it.
+// open opens an entry and handles it.
 func (p *worker) open(d *dir, name string) error {
 	fd, err := beneath(d.fd, name, unix.O_PATH)
 	switch {
@@ -314,7 +316,7 @@ func (p *worker) open(d *dir, name string) error {
 	return d.failed("open", name, err)
 }
 
-// inode does what is open as a path, and all below it.
+// inode handles an inode that is open with O_PATH, and all below it.
 func (p *worker) inode(parent *dir, name string, fd int) error {
 	st, err := stat(fd)
 	if err != nil {
@@ -338,7 +340,7 @@ func (p *worker) inode(parent *dir, name string, fd int) error {
 	if err != nil {
 		return parent.failed("open", name, err)
 	}
-	if p.purpose == toMove { // its owner was changed since
+	if p.purpose == toMove { // the change of its owner has set its ctime
 		if st, err = stat(list); err != nil {
 			unix.Close(list)
 			return parent.failed("stat", name, err)
