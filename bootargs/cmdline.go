@@ -249,7 +249,7 @@ func spellUBoot(a Arg, text string) (string, error) {
 }
 
 // spellMadeUBoot is for a file from which a tool makes extlinux.conf, and in
-// which it reads a backslash as part of an escape.
+// which the tool reads a backslash as part of an escape.
 func spellMadeUBoot(a Arg, text string) (string, error) {
 	if strings.Contains(text, `\`) {
 		return "", fmt.Errorf("%w: the program that makes extlinux.conf reads a backslash as part of an escape", ErrEncoding)
@@ -267,7 +267,7 @@ func spellLimine(_ Arg, text string) (string, error) {
 }
 
 // spellGRUB is for what GRUB reads as a command: grub.cfg, the options of a BLS
-// entry, kernelopts. After parsing it puts a backslash before each of ' " \
+// entry, kernelopts. After parsing, GRUB puts a backslash before each of ' " \
 // that is left (grub-core/lib/cmdline.c), so these cannot reach the kernel in
 // any quoting.
 func spellGRUB(a Arg, _ string) (string, error) {

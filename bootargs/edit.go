@@ -8,8 +8,9 @@ import (
 )
 
 // An Edit is a change to a command line. Arguments are spelled as for
-// [ParseArg]; Remove takes names. Removals run before additions. A name
-// may be under one verb only, so that the order never decides the result.
+// [ParseArg]; Remove takes names. Removals run before additions. A name may be
+// under one verb only, besides RemoveExact, so that the order of the other verbs
+// never decides the result.
 type Edit struct {
 	// Set makes these arguments the only ones of their name. They take the
 	// name's places in the line; further ones go last, and unused places are
