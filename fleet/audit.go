@@ -140,7 +140,7 @@ type auditor struct {
 	space    Space
 	claims   map[int]Claim
 	machines map[string]string   // the host of each machine ID seen
-	uses     map[int]map[use]int // by slot; the files are bits: 1 subuid, 2 subgid
+	uses     map[int]map[use]int // by slot; the value is a bit for each file: 1 subuid, 2 subgid
 	problems []Problem
 }
 

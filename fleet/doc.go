@@ -15,7 +15,7 @@
 // a host, and undo, do not need the registry.
 //
 // It guarantees that two holders never have the same slot, and that a slot
-// which meets anything on the host is not used. It does not guarantee that the
+// which overlaps anything on the host is not used. It does not guarantee that the
 // registry is complete: [Audit] compares it with what the hosts export.
 //
 // Nothing expires. Files on a host outlive the host's connection to the

@@ -13,6 +13,7 @@ import (
 	"github.com/usernskit/usernskit/subid"
 )
 
+// A Request is the input of [Plan]. The space alone is enough.
 type Request struct {
 	// Space is the fleet's.
 	Space Space
@@ -89,7 +90,7 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	return c, plan, nil
 }
 
-// giveBack releases a claim that could not be used, also after ctx has ended.
+// giveBack releases a claim that could not be used, even if ctx has ended.
 func giveBack(ctx context.Context, reg Registry, c Claim) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -127,7 +128,7 @@ func choose(ctx context.Context, reg Registry, space Space, c *Claim) error {
 	return fmt.Errorf("%w: all %d slots are claimed or released", ErrFull, space.Slots)
 }
 
-// localSlot returns the slot of the owner's ranges in both files.
+// localSlot returns the first slot that both files give the owner, if any.
 func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, ok bool, err error) {
 	s, err := subid.Read(ctx, h)
 	if err != nil {
@@ -146,8 +147,8 @@ func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, o
 }
 
 // Identity reads machine-id(5) and hostname(5), which identify a host in a
-// fleet. A host without a name has an empty one; a host without a machine ID is
-// [ErrNoMachineID].
+// fleet. A host without a name has an empty one; without a machine ID the error
+// is [ErrNoMachineID].
 func Identity(h usernskit.Host) (machine, host string, err error) {
 	data, err := h.ReadFile("/etc/machine-id")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

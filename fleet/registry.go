@@ -23,7 +23,7 @@ var (
 	ErrNoMachineID = errors.New("the host has no machine ID")
 )
 
-// A State is that of a claim.
+// A State is the state of a claim.
 type State string
 
 const (
@@ -88,13 +88,13 @@ func (c Claim) Confirm(ctx context.Context, reg Registry) error {
 }
 
 // Release gives the slot back. If another holder has it, the error matches
-// [ErrTaken]; if nobody claimed it, there is none.
+// [ErrTaken]; if nobody claimed it, there is no error.
 func (c Claim) Release(ctx context.Context, reg Registry) error {
 	c.State, c.Time = Released, now()
 	return reg.Claim(ctx, c)
 }
 
-// now is the time of a claim, in seconds, as every text form has it.
+// now returns the time of a claim, in whole seconds, as every text form has it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
 // A Registry keeps the claims of a fleet. Every method ends when ctx does.
@@ -103,16 +103,16 @@ type Registry interface {
 	// after an error.
 	List(ctx context.Context) iter.Seq2[Claim, error]
 
-	// Claim records at c.Slot what [Claim.Over] gives for the claim that is there.
+	// Claim records at c.Slot what [Claim.Over] returns for the claim that is there.
 	// Of two calls for one slot at the same time, one wins.
 	Claim(ctx context.Context, c Claim) error
 }
 
-// Over returns what a registry records for c where it has a claim already; have
-// is nil if the slot was never claimed. A free slot and the holder's own take c,
-// a released one only with c.Reclaim. A release keeps the names of the claim; it
-// is nil for a slot that nobody claimed: nothing is recorded. Otherwise the error
-// matches [ErrTaken].
+// Over returns what a registry records for c at a slot where it has the claim
+// have, or nil if the slot was never claimed. A free slot and the holder's own
+// take c, a released one only with c.Reclaim. A release keeps the names of have;
+// for a slot that was never claimed it returns nil: nothing is recorded.
+// Otherwise the error matches [ErrTaken].
 func (c Claim) Over(have *Claim) (*Claim, error) {
 	switch {
 	case have == nil && c.State == Released:

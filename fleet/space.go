@@ -65,7 +65,7 @@ func (s Space) Slot(number int) (subid.Range, error) {
 	return subid.Range{Start: s.Min + uint32(number)*s.Count, Count: s.Count}, nil
 }
 
-// SlotOf returns the number of the slot that r exactly is.
+// SlotOf returns the number of the slot whose IDs are exactly r.
 func (s Space) SlotOf(r subid.Range) (number int, ok bool) {
 	if s.Check() != nil || r.Count != s.Count || r.Start < s.Min || (r.Start-s.Min)%s.Count != 0 {
 		return 0, false

@@ -20,8 +20,8 @@
 //
 // # What it does not
 //
-// A picture shows its sources only, and not that something could not be read:
-// the gaps that Read returns say that.
+// A picture shows only its sources. The gaps that [Read] returns describe what
+// could not be read.
 //
 // # What other readers of the files do
 //

@@ -17,7 +17,8 @@ type Gap struct {
 	For string `json:"for"`
 }
 
-// gaps returns what lies between the intervals, cut where its meaning changes.
+// gaps returns the IDs between the intervals, cut at the borders of reserved
+// ranges.
 func gaps(intervals []Interval) []Gap {
 	list := []Gap{}
 	next := uint64(0) // the first ID not covered yet
@@ -30,13 +31,13 @@ func gaps(intervals []Interval) []Gap {
 	return appendGaps(list, next, lastID+1)
 }
 
-// background reports whether a namespace has the host's own IDs.
+// background reports whether v is a namespace with the host's IDs from 0 on.
 func (v Interval) background() bool { return v.Kind == KindLive && v.Start == 0 }
 
 func end(r subid.Range) uint64 { return uint64(r.Start) + uint64(r.Count) }
 
-// appendGaps appends the gap from first to before stop, cut at the borders of the
-// zones in it.
+// appendGaps appends the gap from first on that ends before stop, cut at the
+// borders of reserved ranges.
 func appendGaps(list []Gap, first, stop uint64) []Gap {
 	add := func(to uint64, why string) {
 		if to = min(to, stop); to > first {
@@ -56,14 +57,15 @@ func appendGaps(list []Gap, first, stop uint64) []Gap {
 // reported: a file of a thousand equal lines would have half a million.
 const maxPartners = 16
 
-// An Overlap is IDs that two intervals must not share: ranges of different
-// owners, a range and an account's or a reserved ID, or a namespace and the ID
-// of an account. A namespace may have IDs of a subordinate range, and one ID of
-// an account other than root, as any user can make it.
+// An Overlap is a run of IDs that two intervals must not share: ranges of
+// different owners, a range and an account's or a reserved ID, or a namespace
+// and the ID of an account. A namespace may have IDs of a subordinate range. It
+// may also have the one ID of an account other than root, since any user can
+// make such a namespace.
 type Overlap struct {
 	subid.Range            // what both have
 	Between     []Interval `json:"between"` // two, in the order of their first IDs
-	places      [2]int     // of the two among all intervals; -1 for a zone
+	places      [2]int     // the index of each in the intervals; -1 for a zone
 }
 
 // overlaps returns the overlaps of intervals, which are in order, with each other
@@ -84,8 +86,8 @@ func overlaps(intervals []Interval) []Overlap {
 	}
 	slices.SortStableFunc(holders, func(a, b holder) int { return order(a.Interval, b.Interval) })
 	list := []Overlap{}
-	var open []holder           // begun and not ended, in order
-	named := make(map[int]bool) // namespaces with one account named already
+	var open []holder           // those that have begun and not ended, in order
+	named := make(map[int]bool) // namespaces with an overlap in the list
 	for _, b := range holders {
 		open = slices.DeleteFunc(open, func(a holder) bool { return end(a.Range) <= uint64(b.Start) })
 		partners := 0
@@ -96,7 +98,7 @@ func overlaps(intervals []Interval) []Overlap {
 			if !clash(a.Interval, b.Interval) || a.Kind == KindLive && named[a.place] {
 				continue
 			}
-			if a.Kind == KindLive { // it may have all other accounts too: one is enough
+			if a.Kind == KindLive { // it may overlap all accounts: one is enough
 				named[a.place] = true
 			}
 			partners++
@@ -111,7 +113,7 @@ func overlaps(intervals []Interval) []Overlap {
 	return list
 }
 
-// clash reports whether a and b, which overlap, must not.
+// clash reports whether a and b, which overlap, must not overlap.
 func clash(a, b Interval) bool {
 	if a.Kind > b.Kind {
 		a, b = b, a

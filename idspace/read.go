@@ -18,11 +18,12 @@ import (
 )
 
 // Read reads the sources of a host: its files, and the processes of its /proc if
-// it has one. Each container is one namespace, named by name, which may be nil,
-// or after the beginning of its ID; each other user namespace is named after its
-// first process. A namespace whose maps were not written yet is left out.
+// it has one. Each container is one namespace, called what name returns for its
+// ID; if name is nil or returns "", it is called the first 12 digits of the ID.
+// Each other user namespace is called after its first process. A namespace whose
+// maps are not written yet is left out.
 //
-// Gaps say what could not be seen; the sources hold the rest.
+// The gaps describe what could not be seen; the sources hold the rest.
 func Read(ctx context.Context, h usernskit.Host, name func(id string) string) (from Sources, gaps []string, err error) {
 	if from.Set, err = subid.Read(ctx, h); err != nil {
 		return Sources{}, nil, err
@@ -53,7 +54,8 @@ func Read(ctx context.Context, h usernskit.Host, name func(id string) string) (f
 	return from, append(append(gaps, unread...), coverage.Gaps()...), nil
 }
 
-// namespaces collects what processes run in, and the errors about them.
+// namespaces collects the namespaces of processes, and the errors about
+// processes.
 func namespaces(processes iter.Seq2[userns.Process, error], name func(id string) string) (list []Namespace, unread []string) {
 	type key struct {
 		container string

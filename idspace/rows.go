@@ -8,13 +8,13 @@ import (
 
 // A row is a line of a picture: an interval, several shown as one, or a gap.
 type row struct {
-	Interval        // Names are those of all of them
-	index    int    // of the first of them in Space.Intervals
+	Interval        // with the names of all intervals of the row
+	index    int    // of the first of these in Space.Intervals
 	ids      uint64 // how many IDs are held
 	gap      bool
 	purpose  string  // of a gap: what it is for
 	red      bool    // part of an overlap
-	clashes  []other // those to explain here
+	clashes  []other // the overlaps to explain here
 }
 
 // An other is what a row overlaps with.
@@ -80,9 +80,9 @@ func merged(all []row) []row {
 	return list
 }
 
-// joins reports whether r goes into the same row as v, which is before it:
-// accounts of one zone, and reserved ranges that touch and overlap nothing, or
-// the same one.
+// joins reports whether r goes into the same row as v, which is before it: both
+// are accounts of one zone, or adjacent reserved ranges that overlap nothing or
+// the same interval.
 func (v row) joins(r row) bool {
 	switch {
 	case v.Kind != r.Kind || v.red != r.red || len(v.Uses)+len(r.Uses) > 0:
@@ -96,7 +96,7 @@ func (v row) joins(r row) bool {
 	return false
 }
 
-// zoneOf returns where the zone of an ID begins.
+// zoneOf returns the first ID of the reserved range that an ID is in, or 0.
 func zoneOf(id uint32) uint32 {
 	for _, r := range subid.ReservedRanges() {
 		if r.Contains(id) {

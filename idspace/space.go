@@ -40,7 +40,7 @@ const (
 	KindReserved             // see [subid.ReservedRanges]
 	KindOwner                // a subordinate range
 	KindRemap                // a subordinate range of the account that dockerd remaps to
-	KindLive                 // IDs that a namespace uses and no line gives
+	KindLive                 // IDs of a namespace that are not exactly those of an interval above
 )
 
 // Sources are what a [Space] is made from.
@@ -50,7 +50,7 @@ type Sources struct {
 	Remap string
 	// Namespaces are those that exist now. Several names may have one mapping.
 	Namespaces []Namespace
-	// Caption says in pictures which host it is and when that was; may be empty.
+	// Caption names the host and the time in pictures; may be empty.
 	Caption string
 }
 
@@ -74,7 +74,7 @@ type Interval struct {
 	Uses []Use `json:"uses"`
 }
 
-// A Use is what an [Interval] is inside of namespaces.
+// A Use tells which IDs an [Interval] has inside namespaces.
 type Use struct {
 	ID uint32 `json:"id"` // what the first ID of the interval is inside
 	// Names are the namespaces; none means future containers of dockerd.
@@ -110,7 +110,7 @@ func New(of IDs, from Sources) Space {
 	return s
 }
 
-// title is the first line of a picture.
+// title returns the first line of a picture.
 func (s Space) title() string {
 	return s.IDs.String() + " space of " + cmp.Or(text.Visible(s.Caption), "the host")
 }
@@ -156,7 +156,7 @@ func (s *Space) claims(from Sources) {
 	}
 }
 
-// extents returns dockerd's ranges for containers, by line.
+// extents returns the extents of the map that dockerd makes, by line number.
 func (s *Space) extents(from Sources) map[int]reader.Reading {
 	lines := map[int]reader.Reading{}
 	if from.Remap == "" {
@@ -177,11 +177,13 @@ func reserved(r subid.Reserved) Interval {
 	return Interval{Range: r.Range, Kind: KindReserved, Names: []string{r.Name}, Uses: []Use{}}
 }
 
-// zone reports whether accounts may have IDs of the reserved range.
+// zone reports whether others may have IDs of the reserved range: accounts, or
+// owners if it is soft.
 func zone(r subid.Reserved) bool { return r.Soft || r.Start <= 1000 }
 
 // namespaces adds the extents of namespaces: to the intervals with exactly
-// these IDs, else as new intervals. None is hidden in the row of root.
+// these IDs, else as new intervals. An extent from ID 0 on is always a new one,
+// so that the row of root does not hide it.
 func (s *Space) namespaces(list []Namespace) {
 	at := map[subid.Range][]int{}
 	for i, v := range s.Intervals {
@@ -207,8 +209,8 @@ func (s *Space) namespaces(list []Namespace) {
 	}
 }
 
-// joined returns the extents of a map, those that continue one another as one,
-// as Compose leaves them.
+// joined returns the extents of a map. Compose has made one of those that
+// continue one another.
 func joined(m userns.Map) []userns.Extent {
 	every, _ := userns.NewMap(userns.Extent{Count: math.MaxUint32}) // is valid
 	m, _ = m.Compose(every)                                         // has no more extents than before

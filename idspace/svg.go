@@ -29,9 +29,9 @@ const (
 	svgLeast  = 640 // a page narrower than this scrolls, so that the text stays legible
 )
 
-// WriteSVG draws the space as an SVG document: at the right the host's axis, at
-// the left what namespaces have, and a ribbon from each extent to what it is on
-// the host. Overlaps are red and hatched, and say so. Neither axis is to scale.
+// WriteSVG draws the space as an SVG document: at the right the axis of the host,
+// at the left that of the namespaces, and a ribbon from each extent to its IDs on
+// the host. Overlaps are red, hatched and labelled. Neither axis is to scale.
 func (s Space) WriteSVG(w io.Writer) error {
 	rows := s.rows()
 	d := &svg{axis: newAxis(rows), ids: s.IDs, host: svgMargin}
@@ -52,10 +52,10 @@ type svg struct {
 	inside, host float64 // where the axes are
 	width        float64
 	lanes        int
-	lane         map[int]int // of the rows, by their place
+	lane         map[int]int // the lane of a row, by its index
 }
 
-// An inside is a namespace, or several with one map, and what each row is inside.
+// An inside is the use of rows by a namespace, or by several together.
 type inside struct {
 	label   []string
 	extents []extent
@@ -92,7 +92,8 @@ func (d *svg) insides(rows []row) []*inside {
 	return list
 }
 
-// namespaces draws the left axis and the ribbons, and returns where it ends.
+// namespaces draws the left axis and the ribbons, and returns where the axis
+// ends.
 func (d *svg) namespaces(list []*inside) float64 {
 	if len(list) == 0 {
 		return svgTop
@@ -129,14 +130,14 @@ func (d *svg) namespaces(list []*inside) float64 {
 	return y
 }
 
-// extent is the label of an extent.
+// extent returns the label of an extent.
 func (d *svg) extent(e extent) string { return d.ids.String() + " " + ids(e.id, e.on.Count) }
 
 // intervals draws the right axis with its labels.
 func (d *svg) intervals(rows []row) {
 	d.text(d.host, svgTop-18, "start", "head", "on the host")
 	labels := d.laneAt(d.lanes) + 8
-	used := map[uint32]float64{} // what the labels at an ID take
+	used := map[uint32]float64{} // the height of the labels at an ID so far
 	for _, r := range rows {
 		top, bottom := d.axis.of(r.Range)
 		if r.gap {
@@ -190,7 +191,7 @@ func (r row) label() (list []labelLine) {
 // laneAt returns the left edge of a lane.
 func (d *svg) laneAt(lane int) float64 { return d.host + float64(svgLane*lane) }
 
-// both marks the IDs that two rows have, from the one to the other.
+// both marks the IDs that two rows share, across the lanes from one to the other.
 func (d *svg) both(r row, o other) {
 	a, b := d.lane[r.index], d.lane[r.index]
 	if n, ok := d.lane[o.index]; ok { // else it is not drawn
@@ -201,7 +202,7 @@ func (d *svg) both(r row, o other) {
 	d.rect(left, top, right-left, bottom-top, "both", o.words())
 }
 
-// class is the CSS class of a row.
+// class returns the CSS class of a row.
 func (r row) class() string {
 	if r.red {
 		return r.Kind.String() + " clash"
@@ -209,7 +210,7 @@ func (r row) class() string {
 	return r.Kind.String()
 }
 
-// ribbon leads from y0 to y1 on the left axis to what the row has on the right.
+// ribbon draws a ribbon from y0 and y1 on the left axis to the row on the right.
 func (d *svg) ribbon(y0, y1 float64, r row) {
 	x0 := d.inside + svgBar
 	mid := (x0 + d.host) / 2
@@ -235,7 +236,7 @@ func (d *svg) text(x, y float64, anchor, class, text string) {
 	fmt.Fprintf(&d.out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", class, x, y, anchor, escape(text))
 }
 
-// textWidth is at least what a text takes in the fonts of svgStyle.
+// textWidth returns a width that is enough for a text in the fonts of svgStyle.
 func textWidth(class, text string) float64 {
 	em := 0.64 * 13
 	switch class {
@@ -252,7 +253,7 @@ func textWidth(class, text string) float64 {
 // escape makes any text fit for XML.
 func escape(text string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(text)) // a Builder takes all
+	xml.EscapeText(&b, []byte(text)) // a Builder never fails
 	return b.String()
 }
 
@@ -316,8 +317,8 @@ type piece struct {
 // newAxis cuts the IDs at the borders of the rows and gives each piece room for
 // the labels of the rows that begin in it.
 func newAxis(rows []row) axis {
-	labels := map[uint64]float64{} // what those that begin at an ID take
-	holders := map[uint64]int{}    // begin minus end at an ID
+	labels := map[uint64]float64{} // the height of those of rows that begin at an ID
+	holders := map[uint64]int{}    // how many begin at an ID, less how many end
 	ranges := 0
 	var cuts []uint64
 	for _, r := range rows {
@@ -330,7 +331,7 @@ func newAxis(rows []row) axis {
 			ranges++
 		}
 	}
-	scale := min(2.8, max(1.2, 45/float64(ranges+1))) // of the logarithm: many are drawn smaller
+	scale := min(2.8, max(1.2, 45/float64(ranges+1))) // of the logarithm; smaller if there are many
 	slices.Sort(cuts)
 	cuts = slices.Compact(cuts)
 	a := axis{end: svgTop}
@@ -348,7 +349,7 @@ func newAxis(rows []row) axis {
 	return a
 }
 
-// tall is the height of a row's label: used IDs weigh most.
+// tall returns the height of a line of a row's label, larger for used IDs.
 func (r row) tall() float64 {
 	if r.gap || r.Kind == KindReserved && !r.red {
 		return svgQuiet

@@ -26,10 +26,10 @@ type Text struct {
 // WriteText draws the space for a terminal, from ID 0 downwards. There is one
 // line for each interval; gaps are one line whatever their size, so the axis is
 // not to scale, and accounts or reserved ranges that follow one another share a
-// line. The length of a bar is the logarithm of the number of IDs. What the IDs
-// are inside of namespaces is at the right. Overlaps are marked on the lines
-// of both, which are red in colour, and explained below the second. A line that
-// is too long is broken.
+// line. The length of a bar is the logarithm of the number of IDs. The IDs inside
+// namespaces are at the right. An overlap is marked on the lines of both, which
+// are red in colour, and explained below the second. A line that is too long is
+// broken.
 func (s Space) WriteText(w io.Writer, t Text) error {
 	width := max(cmp.Or(t.Width, 80), 40)
 	d := drawing{Text: t, out: bufio.NewWriter(w), room: width - numbers - 2, bar: min(max((width-32)/4, 3), 24)}
@@ -67,7 +67,7 @@ type drawing struct {
 }
 
 // A textLine is a line of a text picture, before it is broken where it is too
-// long: right is what the IDs are inside of namespaces.
+// long. right has the IDs inside namespaces.
 type textLine struct{ color, number, axis, bar, left, right string }
 
 // numbers is how many columns the longest ID takes.
@@ -90,7 +90,7 @@ func (d *drawing) row(r row) {
 	}
 }
 
-// label says who holds the IDs of a row, how many and by which line.
+// label returns who holds the IDs of a row, how many and by which line.
 func (d *drawing) label(r row) string {
 	switch room := d.room - d.bar; {
 	case r.Kind == KindLive:
@@ -108,7 +108,7 @@ func (d *drawing) label(r row) string {
 	return words
 }
 
-// uses says what the IDs of a row are inside.
+// uses returns the IDs of a row inside namespaces.
 func (d *drawing) uses(r row) string {
 	var list []string
 	for _, u := range r.Uses {

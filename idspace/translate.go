@@ -13,8 +13,8 @@ type Translation struct {
 	ID     *uint32 `json:"id"`     // the ID that was asked for; null: all of them
 	UID    Side    `json:"uid"`
 	GID    Side    `json:"gid"`
-	// Lines are the same in words, what is inside first. There are none for an ID
-	// that is not mapped in either direction.
+	// Lines are the same in words, from the inside to the host first. There are
+	// none for an ID that is not mapped in either direction.
 	Lines []string `json:"-"`
 }
 

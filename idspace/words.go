@@ -42,7 +42,7 @@ func (s Space) Describe(id uint32) []Meaning {
 	return list
 }
 
-// words says what the nth ID of an interval is.
+// words returns what the nth ID of an interval is.
 func (s Space) words(v Interval, nth uint32) string {
 	var list []string
 	name := joinNames(v.Names)
@@ -67,7 +67,7 @@ func (s Space) words(v Interval, nth uint32) string {
 	return strings.Join(list, ", ")
 }
 
-// place says where the interval is written: "subuid line 3".
+// place returns where the interval is written: "subuid line 3".
 func (v Interval) place() string { return fmt.Sprintf("%s line %d", path.Base(v.File), v.Line) }
 
 // joinNames returns names fit for a terminal: an owner field can hold any byte

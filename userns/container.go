@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Container is the container of a process by its control group, which an
-// ordinary process cannot leave.
+// A Container is the container that a process's control group names. An
+// ordinary process cannot leave its control group.
 type Container struct {
 	ContainerID string // 64 hexadecimal digits; empty: not in a container
 	Runtime     string // "docker", "podman", "containerd", "cri-o", "nerdctl", "kubernetes"; empty: not known from the path
@@ -16,9 +16,9 @@ type Container struct {
 }
 
 // ParseCgroup reads the text of /proc/PID/cgroup, cgroups(7), version 1, 2 or
-// both. Of several IDs in a path, as Docker in Docker has, the first is the
-// host's own container. Helpers outside a container whose group has its name,
-// such as podman's conmon, are not in it.
+// both. Of several IDs in a path, as Docker in Docker has, it takes the first,
+// the host's own container. A helper outside a container, such as podman's
+// conmon, does not count although its group has the container's ID.
 func ParseCgroup(data []byte) Container {
 	best, rank := Container{}, len(cgroupOrder)+1
 	for line := range bytes.Lines(data) {
@@ -101,9 +101,9 @@ type Shim struct {
 	// Empty for conmon.
 	Address string
 
-	// Any process can have the arguments of a shim. UID is its effective user,
-	// and In the container that it is in, as with Docker in Docker: trust only
-	// those of root outside containers.
+	// UID is the effective user ID, and In the container that the shim is in,
+	// as with Docker in Docker. Any process can have the arguments of a shim:
+	// trust only those of root outside containers.
 	UID uint32
 	In  Container
 }

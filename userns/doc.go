@@ -8,12 +8,12 @@
 //		uids, gids := p.Outside(want) // none: remapped as wanted
 //	}
 //
-// A [Map] is exact: 32-bit numbers that never wrap, the rules of the kernel,
-// IDs are never taken as their own counterpart unless a map says so. A
-// [Process] is of one process, never of two that had one PID, and its mapping
-// is that of its own user namespace, never of an older one with the same inode
-// number. What a scan could not see is counted, and [Coverage.Gaps] describes
-// it; where there are gaps, nothing is known of "every process".
+// A [Map] is exact: its 32-bit numbers never wrap, it keeps the rules of the
+// kernel, and an ID is its own counterpart only if the map says so. A [Process]
+// is read from one process, never from two that had one PID, and its mapping is
+// that of its own user namespace, never of an older one with the same inode
+// number. [Coverage] counts what a scan could not see, and [Coverage.Gaps]
+// describes it; with a gap, the scan proves nothing about "every process".
 //
 // IDs on "the host" are those of the reader's own user namespace. They are the
 // machine's only if that is the initial one; see [FS.View]. IDs, maps and
@@ -27,6 +27,6 @@
 // container ID unchanged when it is the number of the host's remapped root;
 // unreadable lines become 0, which is the host's root. amicontained takes a map
 // of two lines for none. podman top finds a process's host ID one namespace
-// deep only. [Map.IDMaps], [FromIDMaps], [FromRanges] and [Map.SysProcIDMap] lead
-// to and from the types of moby/sys/user, of package subid and of os/exec.
+// deep only. [Map.IDMaps], [FromIDMaps], [FromRanges] and [Map.SysProcIDMap]
+// convert to and from the types of moby/sys/user, package subid and os/exec.
 package userns

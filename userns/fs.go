@@ -20,26 +20,27 @@ type FS struct {
 // have no number in the reader's namespace.
 func (f FS) Mapping(pid int) (Mapping, error) { return f.mapping(pid) }
 
-// View returns from where this /proc is read, which limits what it shows.
+// View returns the point from which this /proc is read, which limits what it
+// shows.
 func (f FS) View() (View, error) { return f.view() }
 
-// Processes yields the processes that [Options] ask for: in the order of /proc,
-// then those whose namespaces may be a container's although their control group
-// is not: that is known only after all containers.
+// Processes yields the processes that [Options] ask for, in the order of /proc.
+// Those outside containers that may have entered a container's namespaces come
+// last: this is known only after all containers.
 //
-// Other processes cost at most three readlinks each. A process that ends while
+// A process that is left out costs at most three readlinks. One that ends while
 // it is read is counted in [Coverage.Vanished] and not yielded. An error about
 // one process comes with its PID, and the scan goes on; an error with a zero
 // Process ends the scan.
 //
-// A process that is there all the time is seen; one that starts during the scan
-// may be missed.
+// A process that runs during the whole scan is seen; one that starts during the
+// scan may be missed.
 func (f FS) Processes(ctx context.Context, opt Options) iter.Seq2[Process, error] {
 	return f.processes(ctx, opt)
 }
 
 // Shims yields the processes that hold containers from outside: containerd's
 // shims and podman's conmon. Their arguments name the container, whatever its
-// control group, and its engine: a container that the engine does not list but
-// a shim of root's holds is an orphan.
+// control group, and its engine. A container that a shim of root holds but the
+// engine does not list is an orphan.
 func (f FS) Shims(ctx context.Context) iter.Seq2[Shim, error] { return f.shims(ctx) }

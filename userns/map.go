@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// MaxExtents is a limit of the kernel; InitialUserNS and InitialPIDNS are the inodes of the first user and PID
-// namespace, the same on every Linux (include/linux/proc_ns.h).
+// MaxExtents is a limit of the kernel; InitialUserNS and InitialPIDNS are the
+// inodes of the initial user and PID namespace, the same on every Linux
+// (include/linux/proc_ns.h).
 const (
 	// MaxExtents is how many lines a uid_map or gid_map may have: 340 since
 	// Linux 4.15, 5 before (user_namespaces(7)).
@@ -48,7 +49,7 @@ type Extent struct {
 // String returns the extent as a line of uid_map without its padding.
 func (e Extent) String() string { return fmt.Sprintf("%d %d %d", e.ID, e.HostID, e.Count) }
 
-// check says why the kernel (map_write) refuses e on its own, or nothing. The ID
+// check returns why the kernel (map_write) refuses e by itself, or "". The number
 // 4294967295 is (uid_t)-1, which is not an ID.
 func (e Extent) check() string {
 	switch {
@@ -62,15 +63,15 @@ func (e Extent) check() string {
 	return ""
 }
 
-// cut returns the part of e for the IDs from lo to hi, both included. It must
-// exist.
+// cut returns the part of e for the IDs from lo to hi, both included. e must
+// have one of them.
 func (e Extent) cut(lo, hi uint32) Extent {
 	lo, hi = max(lo, e.ID), min(hi, e.ID+e.Count-1)
 	return Extent{ID: lo, HostID: e.HostID + (lo - e.ID), Count: hi - lo + 1}
 }
 
-// An extentError is which extent of a map the kernel would refuse, and why. It
-// matches ErrInvalidMap.
+// An extentError reports which extent of a map the kernel would refuse, and why.
+// It matches ErrInvalidMap.
 type extentError struct {
 	index  int // from 0
 	extent Extent
@@ -142,7 +143,8 @@ func NewMap(extents ...Extent) (Map, error) {
 	return Map{first: extents[0], more: &table{slices.Clone(extents), newSide(byID), newSide(byHost)}}, nil
 }
 
-// overlapError is the error about two extents; its place is the later one.
+// overlapError returns the error about two extents, with the place of the later
+// one.
 func overlapError(extents []Extent, e, f Extent, how string) error {
 	i, j := slices.Index(extents, e), slices.Index(extents, f)
 	if i == j { // the same line twice
@@ -199,7 +201,7 @@ func (m Map) ToContainer(host uint32) (id uint32, ok bool) {
 type side struct {
 	extents []Extent
 	shift   uint8    // a slot is 1<<shift IDs wide
-	last    []uint16 // the place of the last extent that begins before each slot, or 0
+	last    []uint16 // the index of the last extent that begins before each slot, or 0
 }
 
 func newSide(extents []Extent) side {
@@ -216,7 +218,7 @@ func newSide(extents []Extent) side {
 	return s
 }
 
-// find returns the place of the last extent that begins at or before id, or 0.
+// find returns the index of the last extent that begins at or before id, or 0.
 func (s *side) find(id uint32) int {
 	off := id - s.extents[0].ID
 	if off > id {
@@ -281,7 +283,7 @@ func (m Map) String() string {
 	return strings.ReplaceAll(strings.TrimSuffix(string(m.text()), "\n"), "\n", ", ")
 }
 
-// text is the map as it is written to uid_map.
+// text returns the map as it is written to uid_map.
 func (m Map) text() (b []byte) {
 	for _, e := range m.Extents() {
 		b = append(append(b, e.String()...), '\n')
@@ -293,15 +295,15 @@ func (m Map) text() (b []byte) {
 // themselves may differ.
 func (m Map) Equal(o Map) bool { return slices.Equal(m.joined(), o.joined()) }
 
-// joined returns the extents in the order of their IDs, those that continue
-// each other on both sides made one.
+// joined returns the extents in the order of their IDs. Those that continue each
+// other on both sides become one.
 func (m Map) joined() []Extent {
 	extents := m.Extents()
 	slices.SortFunc(extents, func(a, b Extent) int { return cmp.Compare(a.ID, b.ID) })
 	return join(extents)
 }
 
-// join joins neighbours of a list that is in the order of IDs, in place.
+// join does this in place for a list that is in the order of IDs.
 func join(extents []Extent) []Extent {
 	out := extents[:0]
 	for _, e := range extents {

@@ -18,8 +18,8 @@ import (
 	"github.com/usernskit/usernskit"
 )
 
-// maxProcFile bounds every file read below /proc. The longest in practice is
-// the status of a process in 65536 groups.
+// maxProcFile bounds every file read below /proc, in bytes. The longest in
+// practice is the status of a process in 65536 groups.
 const maxProcFile = 1 << 20
 
 // A procDir is an open /proc/PID. After the process has ended, every access
@@ -46,7 +46,7 @@ func (f FS) open(name string) (procDir, error) {
 	return openDir(unix.AT_FDCWD, path, path)
 }
 
-// dir opens a directory below.
+// dir opens a directory below d.
 func (d procDir) dir(name string) (procDir, error) { return openDir(d.fd, name, d.name+"/"+name) }
 
 func openDir(at int, path, name string) (procDir, error) {
@@ -59,8 +59,8 @@ func openDir(at int, path, name string) (procDir, error) {
 
 func (d procDir) close() { unix.Close(d.fd) }
 
-// A procFile is a file of a process, open for reading. An [os.File] would cost
-// two more system calls, and it is closed only by close.
+// A procFile is a file of a process, open for reading until close. An [os.File]
+// would cost two more system calls.
 type procFile struct {
 	fd   int
 	name string // for errors
@@ -108,7 +108,7 @@ func (d procDir) read(name string, buf []byte) ([]byte, error) {
 	return f.read(buf)
 }
 
-// read reads f from its beginning, into buf as far as that goes.
+// read reads f from its beginning, into buf if it is large enough.
 func (f *procFile) read(buf []byte) ([]byte, error) {
 	buf = buf[:cap(buf)]
 	if len(buf) == 0 {
@@ -136,7 +136,7 @@ func (f *procFile) read(buf []byte) ([]byte, error) {
 	}
 }
 
-// alive reports whether the process of d has not been reaped.
+// alive reports whether the process of d still exists, perhaps as a zombie.
 func (d procDir) alive() bool {
 	var st unix.Stat_t
 	return unix.Fstatat(d.fd, "status", &st, 0) == nil
@@ -189,8 +189,8 @@ func (f FS) mapping(pid int) (Mapping, error) {
 	return m, err
 }
 
-// mapping reads both maps, again if the process moved to another namespace in
-// between.
+// mapping reads both maps, and reads them again if the process moved to another
+// namespace in between.
 func (d procDir) mapping() (Mapping, error) {
 	for {
 		before, noLink := d.namespace("user")
@@ -226,8 +226,8 @@ func (f FS) view() (View, error) {
 	v.UserNS, _ = self.namespace("user")
 	v.PIDNS, _ = self.namespace("pid")
 	// This /proc may show a PID namespace above our own, as the host's does
-	// when mounted into a container. Its first process shows that, and so do we
-	// in the topmost one.
+	// when mounted into a container. Its first process is in that namespace.
+	// There is none above the initial one.
 	if v.PIDNS != InitialPIDNS {
 		if first, err := f.open("1"); err == nil {
 			if ns, err := first.namespace("pid"); err == nil {
@@ -256,7 +256,7 @@ func (f FS) view() (View, error) {
 	return v, nil
 }
 
-// mountOptions returns the options of the proc file system that f is.
+// mountOptions returns the options of the proc mount that f reads.
 func (f FS) mountOptions(data []byte) map[string]string {
 	root, err := filepath.Abs(f.root())
 	if err != nil {
@@ -269,8 +269,8 @@ func (f FS) mountOptions(data []byte) map[string]string {
 	options := map[string]string{}
 	exact := false
 	for _, info := range infos {
-		// Of several mounts on one place the last is on top. A tree that is not
-		// a mount has the options of its /proc.
+		// Of several mounts on one place the last is on top. A root that is not
+		// a mount point gets the options of /proc.
 		if at := info.Mountpoint == root; at || info.Mountpoint == "/proc" && !exact {
 			exact = exact || at
 			clear(options)
@@ -320,8 +320,8 @@ func hiding(options map[string]string, status []byte) string {
 	return value
 }
 
-// A space is a user namespace, by the two open maps of one of its processes.
-// While they are open the namespace exists, so its inode number is not reused.
+// A space is a user namespace, held by the two open maps of one of its
+// processes. While they are open, its inode number is not reused.
 type space struct {
 	uid, gid *procFile // nil: the kernel has no such file
 	mapping  Mapping
@@ -350,7 +350,7 @@ func (d procDir) mapFile(name string) (*procFile, error) {
 	return f, err
 }
 
-// release closes s unless it is kept. It may be nil.
+// release closes s unless it is kept. s may be nil.
 func (s *space) release() {
 	if s != nil && !s.kept {
 		s.close()
@@ -382,7 +382,7 @@ func (s *space) read(buf []byte) (Mapping, error) {
 	return m, nil
 }
 
-// readMap reads a map.
+// readMap reads a map. A nil f has the zero Map.
 func (f *procFile) readMap(buf []byte) (Map, error) {
 	if f == nil {
 		return Map{}, nil

@@ -65,7 +65,7 @@ func (p Process) InHostUserNS() (bool, error) {
 	return false, fmt.Errorf("the user namespace of process %d is not shown to this user", p.PID)
 }
 
-// initial is the mapping of the initial user namespace.
+// initial returns the mapping of the initial user namespace.
 func initial() Mapping {
 	all := Map{first: Extent{Count: math.MaxUint32}}
 	return Mapping{UID: all, GID: all}
@@ -80,9 +80,9 @@ type Thread struct {
 }
 
 // Outside returns the host IDs of p, and with [Options.Deep] of its threads,
-// that m does not give out. A process is remapped by m if there are none. Being
-// in a user namespace proves nothing: it may have no map, or map its root to
-// the host's.
+// that are not among the host IDs of m. If there are none, m remaps p. Being in
+// a user namespace proves nothing: it may have no map, or map its root to the
+// host's.
 func (p Process) Outside(m Mapping) (uids, gids []uint32) {
 	threads := append([]Thread{{UID: p.UID, GID: p.GID, Groups: p.Groups}}, p.Threads...)
 	for _, t := range threads {
@@ -92,7 +92,7 @@ func (p Process) Outside(m Mapping) (uids, gids []uint32) {
 	return uids, gids
 }
 
-// missing appends those of the host IDs that m does not give out, each once.
+// missing appends those hosts that are not among the host IDs of m, each once.
 func (m Map) missing(to, hosts []uint32) []uint32 {
 	for _, id := range hosts {
 		if _, ok := m.ToContainer(id); !ok && !slices.Contains(to, id) {
@@ -104,8 +104,8 @@ func (m Map) missing(to, hosts []uint32) []uint32 {
 
 // Options configure [FS.Processes]. The zero Options find every process in
 // another user namespace than the reader's, and every process of a container. A
-// container's process that is back in the host's mount namespace (nsenter -t 1
-// -m) is only found with All, which reads all control groups.
+// container's process in the host's user, mount and PID namespaces (--pid=host
+// and nsenter -t 1 -m) is only found with All, which reads all control groups.
 type Options struct {
 	// All also yields the processes of the host itself.
 	All bool
@@ -163,8 +163,8 @@ func (c Coverage) Gaps() []string {
 	return gaps
 }
 
-// A View is from where a /proc is read. Its IDs are the host's only in the
-// initial user namespace, and it has every process only in the initial PID
+// A View is the point from which a /proc is read. Its IDs are the host's only in
+// the initial user namespace, and it has every process only in the initial PID
 // namespace.
 type View struct {
 	UserNS uint64 // inode of the reader's user namespace; 0: not known
@@ -172,11 +172,11 @@ type View struct {
 
 	// HidePID is the value of the mount option hidepid, as in proc(5), where it
 	// hides processes from this reader: "noaccess", "invisible", "ptraceable" or
-	// a number. It is empty where it does not.
+	// a number. It is empty if nothing is hidden.
 	HidePID string
 }
 
-// Gaps describes what cannot be seen from there.
+// Gaps describes what cannot be seen from this view.
 func (v View) Gaps() []string {
 	var gaps []string
 	switch v.UserNS {
@@ -263,7 +263,7 @@ func list(value []byte) (ids []uint32, err error) {
 	return ids, nil
 }
 
-// numbers reads exactly as many as there is room for.
+// numbers reads exactly len(to) IDs.
 func numbers(value []byte, to []uint32) error {
 	ids, err := list(value)
 	if err == nil && len(ids) != len(to) {

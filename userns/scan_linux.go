@@ -155,8 +155,8 @@ func (f FS) openScan() (*scan, error) {
 		maxSpaces: int(min(files.Cur/8, maxSpaces)), buf: make([]byte, 8192), inside: map[string][]insider{}}, nil
 }
 
-// addHost learns from a process that belongs to the host: init, or ourselves
-// if no container holds us.
+// addHost records the namespaces of a process that belongs to the host: init, or
+// ourselves unless we are in a container.
 func (s *scan) addHost(name string) {
 	dir, err := s.root.dir(name)
 	if err != nil {
@@ -258,8 +258,8 @@ const moves = 34
 
 // read reads a process through its directory; the error is why it is not
 // yielded. The data is consistent, because the process is in the same user
-// namespace before and after: by its link, or where that is not shown by its
-// maps, which everyone may read.
+// namespace before and after, as its link shows, or else its maps, which
+// everyone may read.
 func (s *scan) read(dir procDir) (Process, error) {
 	for range moves {
 		ns, hidden := dir.namespace("user")
@@ -273,9 +273,9 @@ func (s *scan) read(dir procDir) (Process, error) {
 		case stays && err == nil:
 			s.keep(ns, from)
 		case hidden != nil:
-			// One that is ending may refuse for a moment, and to root too.
+			// A process that is ending may refuse for a moment, even to root.
 			stays, gone = isDenied(gone) || !isDenied(hidden), nil
-			s.noLink = stays && isDenied(hidden) // a missing one hides nothing
+			s.noLink = stays && isDenied(hidden) // a missing link hides nothing
 			if stays && err == nil {
 				var m Mapping
 				m, err = dir.mapping()
@@ -348,15 +348,15 @@ func (s *scan) place(dir procDir, p *Process) error {
 	return nil
 }
 
-// knowsHost reports whether the host's namespace of a kind is known; it could
-// be taken for a container's otherwise.
+// knowsHost reports whether the host's namespace of a kind is known. If not, it
+// could be taken for a container's.
 func (s *scan) knowsHost(kind string) bool {
 	return slices.ContainsFunc(s.host, func(ns string) bool { return strings.HasPrefix(ns, kind+":") })
 }
 
 // owner returns the container that a namespace belongs to. A new process is in
 // the container's control group before it leaves the runtime's namespaces, so
-// it counts only if it is still there.
+// an insider counts only if it is still in this namespace.
 func (s *scan) owner(kind, ns string) (Container, bool) {
 	for _, in := range s.inside[ns] {
 		link, err := s.root.readlink(in.pid+"/"+kind, s.buf)
@@ -380,8 +380,8 @@ func (s *scan) readContainer(dir procDir, c *Container) error {
 	return err
 }
 
-// readIDs reads the mapping, and then status, which fails if the process ended
-// before.
+// readIDs reads the mapping and then status, which fails if the process has
+// ended in between.
 func (s *scan) readIDs(dir procDir, from *space, p *Process) error {
 	var err error
 	if p.Mapping, err = from.read(s.buf); errors.Is(err, ErrUnmapped) {

@@ -50,7 +50,7 @@ type Registry struct {
 
 func (r Registry) prefix() string { return cmp.Or(r.Prefix, DefaultPrefix) }
 
-// key is ordered like the numbers of the slots.
+// key returns the key of a slot. Keys sort like the numbers of the slots.
 func (r Registry) key(slot int) string { return fmt.Sprintf("%s%010d", r.prefix(), slot) }
 
 // List yields the claims in the order of their slots, as of one moment: later
@@ -78,8 +78,9 @@ func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	}
 }
 
-// Claim implements [fleet.Registry]. It first assumes a free slot; etcd returns the
-// claim if there is one. After a change by others in between it decides again.
+// Claim implements [fleet.Registry]. It first assumes a free slot; if there is a
+// claim, etcd returns it. If another program changes the claim in between, it
+// decides again.
 func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
 	key := r.key(c.Slot)
 	var have *fleet.Claim
@@ -114,8 +115,8 @@ func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
 	}
 }
 
-// parse reads one key and its value. A key that holds something else is an
-// error: its slot would be given again.
+// parse reads one key and its value. A key without a valid claim is an error:
+// if it were skipped, its slot would be given again.
 func (r Registry) parse(key, value []byte) (fleet.Claim, error) {
 	var c fleet.Claim
 	number := strings.TrimPrefix(string(key), r.prefix())

@@ -7,7 +7,7 @@
 //
 // A line is HOST = SLOT, then the owner ("dockremap" if left out) and the state
 // ("applied" if left out). Under the policy of one slot for each owner HOST is
-// "*". What follows a "#" is a comment. Comments, blank lines and order are kept.
+// "*". A "#" starts a comment. Comments, blank lines and order are kept.
 package file
 
 import (
@@ -39,10 +39,10 @@ type Registry struct {
 // everywhere is the host of a claim for all hosts.
 const everywhere = "*"
 
-// A line of the file: its bytes, and the claim they hold.
+// A line is one line of the file, and its claim.
 type line struct {
-	raw   string // its newline included
-	claim *fleet.Claim
+	raw   string       // its newline included
+	claim *fleet.Claim // nil for a blank line or a comment
 }
 
 // List yields the claims in the order of the lines.
@@ -64,7 +64,7 @@ func (r Registry) List(ctx context.Context) iter.Seq2[fleet.Claim, error] {
 	}
 }
 
-// Claim writes a line for c, or changes the state in the existing line.
+// Claim writes a line for c, or changes the existing line of the slot.
 func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
 	if c.Machine != "" && c.Host == "" {
 		return fmt.Errorf("%s: the host has no name, and this file identifies hosts by name", r.Path)
@@ -102,7 +102,7 @@ func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
 	return hostfs.Writer{Root: root}.Replace(r.Path, before, after, meta)
 }
 
-// read returns the file's bytes, nil where there is none, and its lines.
+// read returns the file's bytes, nil if it does not exist, and its lines.
 func (r Registry) read() ([]byte, []line, error) {
 	data, err := hostfs.Root("").ReadFile(r.Path, hostfs.MaxFileSize)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -137,7 +137,7 @@ func parse(name string, data []byte) ([]line, error) {
 	return lines, nil
 }
 
-// parseLine returns nil for a line of blanks or of a comment.
+// parseLine returns nil for a blank line or a comment.
 func parseLine(raw string) (*fleet.Claim, error) {
 	text, _, _ := strings.Cut(raw, "#")
 	if strings.TrimSpace(text) == "" {

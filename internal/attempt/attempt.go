@@ -1,6 +1,6 @@
-// Package attempt makes single system calls that tell whether something is
-// reachable, and change nothing: files are opened and closed again, never
-// created, truncated, read or written.
+// Package attempt makes single system calls that show whether something is
+// reachable. They change nothing that exists: files are opened and closed, never
+// truncated, read or written.
 package attempt
 
 import (
@@ -40,7 +40,7 @@ type Result struct {
 	Untried string `json:"untried,omitempty"`
 }
 
-// Line and ParseLine are the form in which a helper process answers.
+// Line returns r in the form in which a helper process answers; see [ParseLine].
 func (r Result) Line() string {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -49,7 +49,8 @@ func (r Result) Line() string {
 	return string(data)
 }
 
-// ParseLine reads what [Result.Line] wrote. What it cannot read was not tried.
+// ParseLine reads what [Result.Line] wrote. A line that it cannot read gives a
+// Result with Untried.
 func ParseLine(line string) Result {
 	var r *Result
 	if err := json.Unmarshal([]byte(line), &r); err != nil || r == nil {

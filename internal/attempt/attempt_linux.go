@@ -45,7 +45,8 @@ func result(err error) Result {
 	return Result{Errno: errno}
 }
 
-// open opens and closes. It never waits, as on a FIFO, and gets no terminal.
+// open opens a file and closes it. It does not wait for the other end of a FIFO,
+// or take a terminal as its controlling one.
 func open(path string, flags int) Result {
 	fd, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
 	if err == nil {
@@ -69,8 +70,8 @@ func mknod() Result {
 	return result(unix.Mknod(dir+"/null", unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))))
 }
 
-// releaseAgent mounts a hierarchy that exists, for its controllers, and looks
-// for the file that CVE-2022-0492 wrote to.
+// releaseAgent mounts the existing hierarchy of these controllers, and opens the
+// file that CVE-2022-0492 wrote to.
 func releaseAgent(controllers string) Result {
 	dir, err := ownDir()
 	target := dir + "/cgroup"
@@ -91,7 +92,7 @@ func releaseAgent(controllers string) Result {
 // describeKey asks with a new session keyring, as a container has: the
 // inherited one may possess root's keys.
 func describeKey(id int) Result {
-	// A null name, which x/sys cannot pass, makes a new one.
+	// A null name, which x/sys cannot pass, makes a new keyring.
 	if _, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); errno != 0 {
 		return Result{Untried: "a session keyring cannot be made: " + errno.Error()}
 	}

@@ -2,5 +2,5 @@
 
 package attempt
 
-// Do says that nothing can be tried here.
+// Do reports that nothing can be tried here.
 func Do(Attempt) Result { return Result{Untried: "not Linux"} }

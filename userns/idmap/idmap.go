@@ -1,5 +1,5 @@
-// Package idmap makes idmapped mounts and reads the map of any mount: the same
-// files, with other owners than on the disk (mount_setattr(2)).
+// Package idmap makes idmapped mounts, which show the same files with other
+// owners than on the disk (mount_setattr(2)), and reads the map of any mount.
 //
 //	tree, err := idmap.Clone(ctx, "/srv/data", mapping)
 //	if err != nil {
@@ -14,9 +14,9 @@
 //
 // # What it does not
 //
-// A mount's mapping cannot be changed: make another mount. Whether a file
-// system can be idmapped is decided by the kernel alone; [ErrFilesystem] says
-// that it cannot.
+// A mount's mapping cannot be changed: make another mount. Only the kernel
+// decides whether a file system can be idmapped; if not, the error is
+// [ErrFilesystem].
 //
 // # What others read
 //
@@ -38,7 +38,7 @@ import (
 
 var (
 	// ErrNotSupported: this system or this kernel has no idmapped mounts, or
-	// cannot tell their maps.
+	// does not show their maps.
 	ErrNotSupported = errors.New("idmapped mounts are not supported here")
 
 	// ErrFilesystem: the kernel has idmapped mounts, but not of this file system.
@@ -82,8 +82,8 @@ func (e *Error) Unwrap() error { return e.Errno }
 
 const opSetattr = "mount_setattr"
 
-// A Tree is an idmapped mount of a directory or file that may not be attached to
-// a place yet. It ends with Close unless it was attached.
+// A Tree is an idmapped mount of a directory or file. Until Attach it is not in
+// the file tree, and Close ends it.
 type Tree struct{ file *os.File }
 
 // Clone makes an idmapped mount of what is at path, without the mounts below it.
@@ -99,7 +99,7 @@ func (t *Tree) Attach(target string) error { return t.attach(target) }
 // openat(2) and as /proc/self/fd/N, and is closed by Close.
 func (t *Tree) File() *os.File { return t.file }
 
-// Close closes the mount. One that was not attached is gone then.
+// Close closes the mount. If it was not attached, it is gone.
 func (t *Tree) Close() error { return t.file.Close() }
 
 // A Mount is a mount of a process.

@@ -127,7 +127,7 @@ const (
 	statmountGIDMap   = 0x4000
 	lsmtRoot          = ^uint64(0)
 
-	// Where fields of struct statmount are.
+	// Offsets of fields in struct statmount.
 	atMask    = 8
 	atIDOld   = 56
 	atAttr    = 64
@@ -142,8 +142,8 @@ type mntIDReq struct {
 	mntID, param, ns uint64
 }
 
-// readMaps reads the maps of the idmapped mounts of a mount namespace, by the ID
-// that mountinfo has.
+// readMaps reads the maps of all mounts of a mount namespace, by the ID that
+// mountinfo has.
 func readMaps(namespace string) (map[int]answer.Answer[userns.Mapping], error) {
 	f, err := os.Open(namespace)
 	if err != nil {
@@ -216,7 +216,7 @@ func statmount(id, ns uint64) (int, answer.Answer[userns.Mapping], error) {
 	return old, answer.Found(m), nil
 }
 
-// extents reads a map: strings that end in a zero byte, an extent each.
+// extents reads a map: strings that end in a zero byte, one for each extent.
 func extents(buf []byte, at int) (userns.Map, error) {
 	n, off := binary.NativeEndian.Uint32(buf[at:]), binary.NativeEndian.Uint32(buf[at+4:])
 	if n == 0 || int(n) > userns.MaxExtents || int(off) > len(buf)-atStrings {

@@ -18,8 +18,8 @@ import (
 	"github.com/usernskit/usernskit/userns"
 )
 
-// helperName is the helper's argv[0], by which Main knows it. A variable of the
-// environment would be inherited by whatever the program starts.
+// helperName is the helper's argv[0], by which Main recognizes it. Programs that
+// the caller starts would inherit an environment variable.
 const helperName = "usernskit-userns-helper"
 
 func helperMain() Helper {
@@ -63,9 +63,9 @@ func accessTo(fd int) string {
 	for i, mode := range []uint32{unix.R_OK, unix.W_OK, unix.X_OK} {
 		err := unix.Faccessat(fd, "", mode, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
 		if err == unix.EINVAL || err == unix.ENOSYS {
-			// x/sys answers EINVAL where faccessat2 is missing (Linux 5.8) or says
-			// EPERM. Our real IDs are the effective ones, so the older call, which
-			// goes by the real ones, does as well.
+			// x/sys returns EINVAL if faccessat2 is missing (before Linux 5.8) or
+			// fails with EPERM. The older call checks the real IDs, which are the
+			// same as the effective ones here.
 			err = unix.Faccessat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), mode, 0)
 		}
 		switch err {
@@ -139,7 +139,7 @@ func (h Helper) try(ctx context.Context, m userns.Mapping, attempts []attempt.At
 	return out, nil
 }
 
-// batch is how many files go to one helper, far below the usual limit of 1024.
+// batch is how many files one helper gets, far below the usual limit of 1024.
 const batch = 256
 
 func (h Helper) access(ctx context.Context, m userns.Mapping, who Credential, paths []string) ([]Access, error) {

@@ -4,7 +4,7 @@
 //	err := probe.Mapping(ctx, mapping) // nil: the kernel gives out exactly these IDs
 //
 // The kernel itself answers, so that its settings, security modules and file
-// systems count. A namespace ends with the question.
+// systems count. A namespace ends with the question, except that of [Namespace].
 package probe
 
 import (
@@ -21,13 +21,14 @@ import (
 // IDs. The process does not execute anything. It takes a few milliseconds and
 // root; other users can only probe the mapping of their own ID.
 //
-// The error is an [*Error] where the kernel refused or did something else,
-// [userns.ErrNotSupported] where there is no Linux.
+// The error is an [*Error] if the kernel refused or did something else,
+// [userns.ErrInvalidMap] if a map is empty, and [userns.ErrNotSupported] on
+// systems other than Linux.
 func Mapping(ctx context.Context, m userns.Mapping) error { return mapping(ctx, m) }
 
 // Namespace makes a user namespace with this mapping and returns it open, for
-// setns(2) or mount_setattr(2). It lasts as long as the file or a process in
-// it. The errors are those of [Mapping].
+// setns(2) or mount_setattr(2). It lasts while the file is open or a process is
+// in it. The errors are those of [Mapping].
 func Namespace(ctx context.Context, m userns.Mapping) (*os.File, error) { return namespace(ctx, m) }
 
 // An Error is the step at which a probe failed and why.

@@ -42,7 +42,7 @@ func namespace(ctx context.Context, m userns.Mapping) (*os.File, error) {
 		return nil, err
 	}
 	attr := attrFor(m, Credential{})
-	attr.Credential = nil // it keeps our user, which can execute our program
+	attr.Credential = nil // the process stays our user, who can execute our program
 	var ns *os.File
 	err := withStopped(attr, func(pid int) error {
 		var err error
@@ -55,7 +55,7 @@ func namespace(ctx context.Context, m userns.Mapping) (*os.File, error) {
 	return ns, nil
 }
 
-// attrFor starts a program in a namespace with the mapping, as who.
+// attrFor returns what starts a program in a namespace with the mapping, as who.
 func attrFor(m userns.Mapping, who Credential) *syscall.SysProcAttr {
 	// Without the right to set groups the kernel takes a group map only after
 	// setgroups(2) is given up for good (user_namespaces(7)).
@@ -198,7 +198,7 @@ func because(step string, err error, m userns.Mapping) *Error {
 // circumstances are possible causes of a refusal.
 type circumstances struct {
 	root bool
-	// Settings of the running kernel; empty: not there.
+	// Settings of the running kernel; empty if the kernel does not have it.
 	maxUserNS, unprivilegedClone, apparmorRestrict string
 	compiledIn                                     bool
 }
@@ -221,7 +221,7 @@ func look() circumstances {
 	}
 }
 
-// pageSize is the limit of a map's text.
+// pageSize bounds the text of a map, which must be shorter, in bytes.
 const pageSize = 4096
 
 // explain returns what an errno means at a step, by clone(2) and
