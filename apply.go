@@ -16,9 +16,9 @@ import (
 // Apply makes the changes of the plan, in its order, and returns a receipt for
 // [Host.Undo]. Actions are left to the caller.
 //
-// It takes the locks of the files, waiting as long as ctx allows and
-// 15 s without a deadline; checks that every file still holds what the plan was
-// made from, else [ErrChanged]; writes a journal; replaces the files. If a step
+// It takes the locks of the files, waiting as long as ctx allows, or 15 s if ctx
+// has no deadline; checks that every file still holds what the plan was made
+// from, else [ErrChanged]; writes a journal; replaces the files. If a step
 // fails or ctx ends, it rolls back and returns that error: nothing has changed
 // then. If the rollback fails too, the error also matches [ErrUnfinished] and
 // Undo can try again.
@@ -39,11 +39,11 @@ func (h Host) Apply(ctx context.Context, p Plan) (Receipt, error) {
 
 // Update calls plan and applies what it returns, with no other run of this
 // module in between: if there was one since plan began to read, Update plans
-// again, now with all others kept away. Where another program changed a file
-// after plan had read it, it plans again under the locks of the files, so that
-// programs which write them all the time do not keep it waiting. An error of
-// plan ends it with nothing changed, and so does [ErrChanged] after 50 plans,
-// as where plan does not read the files again.
+// again, now with all other runs locked out. If another program changed a file
+// after plan had read it, Update plans again under the locks of the files, so
+// that programs which write them all the time do not keep it waiting. If plan
+// fails, Update returns its error and nothing has changed. After 50 plans that
+// no longer fit the files it returns [ErrChanged]: plan should read them again.
 func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, error) {
 	a := &applier{host: h}
 	before, unseen := h.runs()
@@ -52,7 +52,7 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 		return unseen == nil && err == nil && now == before
 	}
 	p, todo, err := newPlan(plan)
-	// Beside another run it may have read half of what that one writes.
+	// Beside another run, plan may have read half of what that run writes.
 	if !todo && (alone() || errors.Is(unseen, fs.ErrPermission)) {
 		return Receipt{}, err
 	}
@@ -80,8 +80,8 @@ func (h Host) Update(ctx context.Context, plan func() (Plan, error)) (Receipt, e
 	}
 }
 
-// maxPlans is how often Update plans. The second plan, under the locks, finds
-// no change unless a writer ignores them.
+// maxPlans is how often Update plans at most. A plan under the locks still fits
+// the files unless a writer ignores the locks.
 const maxPlans = 50
 
 // newPlan makes a plan, and reports whether there is something to do.
@@ -115,8 +115,8 @@ func (a *applier) writer(what string) hostfs.Writer {
 	return w
 }
 
-// apply applies a plan under the lock of the module. If a file has changed, its
-// locks stay held, so that the next plan is made under them.
+// apply applies a plan under the lock of the module. If a file has changed, the
+// locks of the files stay held, so that the next plan is made under them.
 func (a *applier) apply(ctx context.Context, p Plan) (_ Receipt, err error) {
 	journal, err := a.host.journal()
 	if err != nil {
@@ -283,7 +283,7 @@ func (a *applier) fileRecord(c Change, meta hostfs.Meta) (f fileRecord, err erro
 	return f, err
 }
 
-// inside is a path of this machine as on the host.
+// inside returns a path of this machine as it is on the host.
 func (a *applier) inside(dir string) (string, error) {
 	root, err := hostfs.Root(a.host.Root).Dir()
 	if err != nil {

@@ -61,11 +61,11 @@ func (c Change) diff() string {
 	return u.String()
 }
 
-// signs of a line that goes, comes and stays, by [udiff.OpKind].
+// signs are those of a removed, an added and a kept line, by [udiff.OpKind].
 const signs = "-+ "
 
-// A changeJSON is the documented form of a [Change]: a patch that also says
-// which bytes it is for. It holds no more of the file than the context of the
+// A changeJSON is the documented form of a [Change]: a patch with digests of the
+// file before and after. It holds no more of the file than the context of the
 // patch.
 type changeJSON struct {
 	Path string `json:"path"`
@@ -93,9 +93,9 @@ func (c Change) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. The contents of a file that the
-// change neither makes nor removes are not in it: Before and After stay nil, and
-// Apply takes them from the host.
+// UnmarshalJSON reads what MarshalJSON writes. If the change neither makes nor
+// removes a file, the JSON does not have its contents: Before and After stay nil,
+// and Apply takes them from the host.
 func (c *Change) UnmarshalJSON(data []byte) error {
 	var in changeJSON
 	if err := json.Unmarshal(data, &in); err != nil {
@@ -240,9 +240,9 @@ func newPatch(before, after []byte) patch {
 	return p
 }
 
-// common returns how many bytes of whole lines at the start and at the end need
-// not be compared, with the lines left that the context needs. Without it a line
-// added to 65,000 costs 30 ms, and every plan shows a diff.
+// common returns how many bytes at the start and at the end are equal whole lines
+// that need not be compared. It does not count the lines that the context needs.
+// Without it, a line added to 65,000 costs 30 ms, and every plan shows a diff.
 func common(a, b []byte) (start, end int) {
 	short := min(len(a), len(b))
 	for start < short && a[start] == b[start] {
@@ -339,8 +339,8 @@ func splitLines(data []byte) []string {
 	return lines
 }
 
-// resolve returns the change with its contents, if now is what it was planned
-// from: what the file holds, nil for no file.
+// resolve returns the change with its contents. now is what the file holds, nil
+// for no file; if the change was not planned from it, the error is [ErrChanged].
 func (c Change) resolve(now []byte) (Change, error) {
 	const why = "it no longer holds what the plan was made from"
 	if !c.isStored() {

@@ -10,10 +10,10 @@
 //	...
 //	err = host.Undo(ctx, receipt.ID, nil)
 //
-// Every package plans and only this one writes. A plan is made from bytes that
-// were read once. Apply takes the locks of the files' other writers, checks
-// that each file still holds those bytes, writes in order, and rolls back when
-// a step fails or the context ends.
+// Every package plans, and only this one changes the files of a plan. A plan is
+// made from bytes that were read once. Apply takes the locks of the files' other
+// writers, checks that each file still holds those bytes, writes in order, and
+// rolls back when a step fails or the context ends.
 //
 // # Undo
 //

@@ -22,9 +22,9 @@ var (
 	// file, or this one failed and could not put its files back. [Host.Undo]
 	// without an ID takes that run back.
 	ErrUnfinished = errors.New("a run was not finished; undo it first")
-	// ErrNotLive: [Host.Command] was asked for a program of a tree of files.
+	// ErrNotLive: [Host.Command] cannot run a program of a tree of files.
 	ErrNotLive = errors.New("not the running host")
-	// ErrTooLarge: the file is larger than 16 MiB: nothing is read of it.
+	// ErrTooLarge: the file is larger than 16 MiB, or a change would make it so.
 	ErrTooLarge = hostfs.ErrTooLarge
 	// ErrNotRegular: a directory, FIFO, socket or device where a file should be.
 	ErrNotRegular = hostfs.ErrNotRegular
@@ -52,7 +52,7 @@ func (e *FileError) Error() string {
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// changed is an [ErrChanged] of a file, and why.
+// changed returns an [ErrChanged] of a file that says why.
 func changed(path, why string) error {
 	return &FileError{File: path, Err: fmt.Errorf("%w: %s", ErrChanged, why)}
 }

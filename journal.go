@@ -36,7 +36,7 @@ const (
 	undoingPath = journalDir + "/undoing"
 )
 
-// A State is that of a plan, or of one of its files. A plan that is neither
+// A State is the state of a plan, or of one of its files. A plan that is neither
 // applied nor undone is under way ("applying", "undoing") or was interrupted.
 type State string
 
@@ -58,9 +58,9 @@ type Receipt struct {
 	ID      string    `json:"id"`   // for [Host.Undo]; empty where there was nothing to do
 	Time    time.Time `json:"time"` // in the time zone of the program that applied it
 	Title   string    `json:"title"`
-	User    string    `json:"user"`    // who ran the program; the one before sudo(8)
+	User    string    `json:"user"`    // who ran the program; with sudo(8), who called it
 	Build   string    `json:"build"`   // the program's module and version
-	Command []string  `json:"command"` // its arguments
+	Command []string  `json:"command"` // the program and its arguments
 	State   State     `json:"state"`
 	// Changes have no contents, as if they came from JSON, and once undone no
 	// diff either.
@@ -89,8 +89,9 @@ func (h Host) Receipts() ([]Receipt, error) {
 	return list, nil
 }
 
-// Receipt returns the receipt that [Host.Undo] takes back for this ID; an empty
-// ID means the one that Undo would choose. Without one it returns [ErrNoReceipt].
+// Receipt returns the receipt that [Host.Undo] would take back for this ID; an
+// empty ID means the one that Undo would choose. If there is none, the error
+// matches [ErrNoReceipt].
 func (h Host) Receipt(id string) (Receipt, error) {
 	r, err := h.choose(id)
 	if err != nil {
@@ -150,25 +151,26 @@ type record struct {
 	Actions []Action
 }
 
-// A fileRecord is what happened to one file, in the order of writing.
+// A fileRecord is what happened to one file.
 type fileRecord struct {
 	Path string
 	patch
 	Members *members.Diff `json:",omitempty"` // what the patch does, if both are JSON objects
 	Repeats bool          `json:",omitempty"` // a line that was written is in the file more than once
-	Old     *line         `json:",omitempty"` // all that was there, of a file that is not large
+	Old     *line         `json:",omitempty"` // the old content, if it has at most maxOld bytes
 	Meta    hostfs.Meta
 	Shadow  bool    `json:",omitempty"`
 	Backup  bool    `json:",omitempty"` // the copy that shadow-utils keep, not asked for by the plan
-	Target  *digest `json:",omitempty"` // what an undo that has begun is to write, if not Before
+	Target  *digest `json:",omitempty"` // of what an undo that has begun is to write
 }
 
 const (
 	schema = 4
-	// maxOld is the largest file whose whole old content the journal keeps, for
-	// an undo by force. Of larger ones it keeps what changed.
+	// maxOld is the size in bytes of the largest file whose whole old content the
+	// journal keeps, for an undo by force. Of larger ones it keeps what changed.
 	maxOld = 64 << 10
-	// maxRecord bounds a record: plans that make or remove large files.
+	// maxRecord bounds the bytes of a record, which has the whole content of a file
+	// that the plan makes or removes.
 	maxRecord = 16 * hostfs.MaxFileSize
 )
 
@@ -233,7 +235,7 @@ func (r record) receipt(state func(fileRecord) State) Receipt {
 	return out
 }
 
-// A looked is what a file holds now.
+// A looked is what a look at a file found.
 type looked struct {
 	data   []byte // nil: no file
 	digest digest
@@ -320,9 +322,9 @@ func (h Host) journal() (index, error) {
 	return all, nil
 }
 
-// runs tells one state of the journal from another: each run writes there, and
-// one that takes its files back and its record away leaves another time. While
-// one is under way there is no such state.
+// runs returns a text that is different after every run: each run writes to the
+// journal, and one that rolls back and removes its record changes the directory's
+// mtime. While a run is under way or interrupted, it returns [ErrUnfinished].
 func (h Host) runs() (string, error) {
 	journal, err := h.journal()
 	if err != nil || journal.last == 0 {
@@ -359,7 +361,7 @@ func (h Host) record(id string) (record, error) {
 		return record{}, err
 	}
 	var r record
-	err = json.Unmarshal(data, &r) // it goes on behind a member of another type
+	err = json.Unmarshal(data, &r) // it reads on after a member of the wrong type
 	if json.Valid(data) && (r.Schema != schema || r.ID != id) {
 		return record{}, &FileError{File: name, Err: errors.New("written by another version of usernskit, or renamed: use the version that wrote it")}
 	}
@@ -394,7 +396,7 @@ func (h Host) unfinished(ids []string) (record, bool, error) {
 	return record{}, false, nil
 }
 
-// allEnded returns [ErrUnfinished] if there is such a run.
+// allEnded returns [ErrUnfinished] if a run was interrupted.
 func (h Host) allEnded(ids []string) error {
 	r, open, err := h.unfinished(ids)
 	if open {
@@ -441,7 +443,7 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	root := hostfs.Root(a.host.Root)
-	// The directory above is open to all; the journal itself is closed.
+	// Everybody may read the directory above, but not the journal itself.
 	if err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -480,7 +482,7 @@ func (a *applier) sweepJournal(dir string) error {
 		undone := e.Name() == id+".json" && journal.undone[id]
 		gone := e.Name() == id+".gone" && 0 < number(id) && number(id) < journal.last
 		if !e.IsDir() && (strings.HasPrefix(e.Name(), ".") || undone || gone) {
-			// The name, not what it may be a link to. One that cannot be removed does
+			// A symbolic link is removed itself, not its target. A file that stays does
 			// no harm: a run that needs the name reports it.
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}

@@ -43,7 +43,7 @@ type Change struct {
 	Before []byte
 	// After is the new content. Nil removes the file.
 	After []byte
-	// Mode is for a new file, 0 for 0644; an existing file keeps its own.
+	// Mode is the mode of a new file; 0 means 0644. An existing file keeps its own.
 	Mode fs.FileMode
 	// Shadow says that shadow-utils write this file too. Apply then takes their
 	// locks, /etc/.pwd.lock as by lckpwdf(3) and FILE.lock, and keeps the old
@@ -89,7 +89,7 @@ func (p Plan) todo() (todo bool, err error) {
 type Action struct {
 	// Why is the reason: "dockerd reads daemon.json when it starts".
 	Why string `json:"why"`
-	// Argv is the program and its arguments, for no shell.
+	// Argv is the program and its arguments; no shell reads them.
 	Argv  []string   `json:"argv"`
 	When  When       `json:"when"`
 	Where Where      `json:"where"`
@@ -171,7 +171,7 @@ func Merge(plans ...Plan) (Plan, error) {
 func (a Action) same(b Action) bool { return slices.Equal(a.Argv, b.Argv) && a.Where == b.Where }
 
 // When says how soon an [Action] is needed for the plan to take effect: at once
-// or [WhenLater]. It and the types below have a text form both ways.
+// or [WhenLater]. It and the types below marshal to text and back.
 type When = enum.Of[whenNames]
 
 // Where says which system an [Action] is for: [WhereHost], [WhereTree] or

@@ -203,7 +203,7 @@ func (a *applier) reverse(u *undoJob, r record, force bool) error {
 	state := now.state(*f)
 	written := now.err == nil && !r.State.sealed() && f.Target != nil && now.digest == *f.Target
 	if u.done = written || state == StateUndone || f.Backup && state != StateApplied; u.done {
-		return nil // of a backup, useradd has written a newer one since
+		return nil // useradd may have written a newer backup since
 	}
 	switch {
 	case now.err != nil:
@@ -275,7 +275,7 @@ type place struct {
 	after      []string
 }
 
-// places returns them in order.
+// places returns the places of a patch in order.
 func (p patch) places() []place {
 	var list []place
 	for _, h := range p.Hunks {
@@ -383,8 +383,8 @@ func (p place) String() string {
 	return text
 }
 
-// find returns the lines that the place wrote or, if it only removed some, the
-// line before which they were.
+// find returns the indexes of the lines that the place wrote or, if it only
+// removed some, of the line before which they were.
 func (p place) find(lines []string, repeats bool) ([]int, bool) {
 	if len(p.wrote) == 0 {
 		return p.gap(lines)
@@ -447,7 +447,7 @@ func (p place) endsAt(lines []string, i int) bool {
 	return matches(lines, i, p.after[:1])
 }
 
-// matches reports whether the lines from at on are those.
+// matches reports whether the lines from index at on are those of want.
 func matches(lines []string, at int, want []string) bool {
 	return at >= 0 && at+len(want) <= len(lines) &&
 		slices.EqualFunc(lines[at:at+len(want)], want, func(a, b string) bool { return bare(a) == bare(b) })

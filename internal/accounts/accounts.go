@@ -1,6 +1,6 @@
-// Package accounts answers whether a host has an account or a group, and whose
-// an ID is: from passwd(5) and group(5), and by getent(1) from the sources that
-// nsswitch.conf(5) names besides them.
+// Package accounts answers whether a host has an account or a group, and which
+// one has an ID. It reads passwd(5) and group(5), and asks getent(1) for the other
+// sources that nsswitch.conf(5) names.
 //
 // An account that a directory does not list still exists, and a getent that
 // fails is not a "no": see [answer.Answer].
@@ -138,7 +138,7 @@ func (l *Lookup) All(ctx context.Context, db DB) (list []Account, gap error) {
 	return append(slices.Clip(d.list), d.listing.list...), errors.Join(d.gap, d.listing.err)
 }
 
-// Asks reports whether a look-up of what the files do not have asks getent.
+// Asks reports whether look-ups ask getent for accounts that the files do not have.
 func (l *Lookup) Asks(db DB) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,8 +154,8 @@ func (l *Lookup) Lists(db DB) bool {
 }
 
 // HasUseradd reports whether a host has one of the programs by which dockerd makes
-// the user dockremap. Of a tree without any directory of programs it is not said
-// that it lacks them.
+// the user dockremap. A tree without any directory of programs counts as having
+// one.
 func HasUseradd(h interface {
 	Stat(path string) (fs.FileInfo, error)
 }) (bool, error) {
@@ -176,7 +176,7 @@ func HasUseradd(h interface {
 	return !programs, nil
 }
 
-// absent is the answer after all sources were asked.
+// absent is the answer if no source has the account.
 func (d *database) absent() answer.Answer[Account] {
 	if d.gap != nil {
 		return answer.Unknown[Account](d.gap)
@@ -232,9 +232,9 @@ func (l *Lookup) read(db DB) *database {
 	return d
 }
 
-// Sources returns what nsswitch.conf(5) names for a database ("passwd",
-// "subid"), the actions in brackets left out. Without the file or an entry in
-// it there are none, which programs take for "files".
+// Sources returns the sources that nsswitch.conf(5) names for a database
+// ("passwd", "subid"), without the actions in brackets. If the file or the entry
+// is missing there are none, and programs use "files".
 func Sources(h Host, database string) ([]string, error) {
 	data, err := h.ReadFile("/etc/nsswitch.conf")
 	if errors.Is(err, fs.ErrNotExist) {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// lockWait bounds the wait for a lock where the context does not. It is what
-// lckpwdf(3) waits.
+// lockWait bounds the wait for a lock if the context does not. lckpwdf(3) waits
+// as long.
 const lockWait = 15 * time.Second
 
 // Flock takes an exclusive flock(2) on path, made with mode 0600 if it is
-// missing. Closing the file gives the lock back.
+// missing. Closing the file releases the lock.
 func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 	target, err := r.Resolve(path)
 	if err != nil {
@@ -35,10 +35,10 @@ func (r Root) Flock(ctx context.Context, path string) (*os.File, error) {
 	return f, nil
 }
 
-// waitLock locks f by lock, which waits in the kernel, whose queue is fair: a
-// process that polls misses a lock that others hand to each other. If there is
-// no lock in time it returns what held says. On an error f is closed; where the
-// time is over, only when the wait is, which cannot be cancelled.
+// waitLock locks f with lock, which waits in the kernel. The kernel's queue is
+// fair: a process that polls misses a lock that others hand to each other. If the
+// time is over, waitLock returns the error of held. It closes f on an error, but
+// then only after lock has returned, whose wait cannot be cancelled.
 func waitLock(ctx context.Context, f *os.File, lock, held func(fd uintptr) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -66,7 +66,7 @@ func waitLock(ctx context.Context, f *os.File, lock, held func(fd uintptr) error
 	return err
 }
 
-// bounded is ctx with the time limit of lckpwdf(3) if it has none.
+// bounded is ctx, with lockWait as the limit if it has no deadline.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)

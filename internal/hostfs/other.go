@@ -13,7 +13,7 @@ import (
 )
 
 // Check reports whether path can be replaced or made, before anything is
-// written. Here it knows regular files and hard links.
+// written. On this system it checks only for regular files and hard links.
 func (w Writer) Check(path string) error {
 	target, err := w.Root.Resolve(path)
 	if err != nil {
@@ -35,7 +35,7 @@ func (w Writer) Check(path string) error {
 
 func explain(err error) error { return err }
 
-// readXattrs reads nothing here: a Meta has owner and mode.
+// readXattrs reads nothing on this system: a Meta has owner and mode.
 func readXattrs(target string) (map[string][]byte, error) { return nil, nil }
 
 func dropACL(f *os.File, m Meta) error { return nil }
@@ -47,7 +47,7 @@ func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) e
 	return os.Rename(temp.Name(), target)
 }
 
-// A ShadowLock is in the place of the locks of shadow-utils, which only Linux has.
+// A ShadowLock holds no locks: only Linux has shadow-utils.
 type ShadowLock struct{}
 
 // LockShadow takes no lock: a tree on another system has no useradd running.

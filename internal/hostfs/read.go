@@ -16,8 +16,7 @@ import (
 // A Root is the directory taken for "/". The empty Root is "/".
 type Root string
 
-// Dir returns the root's directory on this machine, absolute and clean. This is
-// the one place that makes it so.
+// Dir returns the root's directory on this machine, absolute and clean.
 func (r Root) Dir() (string, error) {
 	if r == "" || r == "/" {
 		return "/", nil
@@ -83,7 +82,7 @@ func (r Root) ReadFile(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, hostError("read", path, err)
 	}
-	return buf.Bytes(), nil // of an empty file not nil
+	return buf.Bytes(), nil // not nil for an empty file
 }
 
 // open opens a regular file and returns its size.
@@ -152,7 +151,7 @@ func hostError(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Not errors.As: of joined errors that would keep one and drop the others.
+	// Not errors.As: it would keep one of several joined errors and drop the others.
 	if inner, ok := err.(*fs.PathError); ok { //nolint:errorlint // see above
 		err = inner.Err
 	}

@@ -19,7 +19,7 @@ type Meta struct {
 	Xattrs   map[string][]byte // SELinux label, POSIX ACL and user attributes
 }
 
-// NewMeta is the Meta of a file that is made by the caller.
+// NewMeta is the Meta of a new file that belongs to the process that makes it.
 func NewMeta(mode fs.FileMode) Meta { return Meta{Mode: mode, UID: -1, GID: -1} }
 
 // Meta reads what the file that path leads to has besides its content.
@@ -58,7 +58,7 @@ func (w Writer) step(name string) error {
 	return w.Fault(name)
 }
 
-// A step is one that can fail, or be the last before a crash.
+// A step is a part of a write that can fail, or be the last before a crash.
 type step struct {
 	name string
 	do   func() error

@@ -72,7 +72,8 @@ func checkDir(dir string) error {
 	return explain(unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS))
 }
 
-// explain names an error for which the kernel has only a number.
+// explain turns EBUSY, which the kernel gives for a mount point, into
+// [ErrBindMounted].
 func explain(err error) error {
 	if errors.Is(err, unix.EBUSY) {
 		return ErrBindMounted
@@ -80,9 +81,9 @@ func explain(err error) error {
 	return err
 }
 
-// readXattrs reads the attributes that a replaced file must not lose. The
-// hashes and signatures of IMA and EVM are left out: they are of the old
-// content, and the kernel makes its own.
+// readXattrs reads the attributes that a replaced file must not lose. It leaves
+// out the hashes and signatures of IMA and EVM, which are for the old content:
+// the kernel makes new ones.
 func readXattrs(target string) (map[string][]byte, error) {
 	list, err := getx(func(buf []byte) (int, error) { return unix.Llistxattr(target, buf) })
 	switch {
@@ -163,7 +164,7 @@ func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) e
 			return ErrChanged
 		}
 		if !unsupported(err) {
-			return err // Cleanup finds no file: it has its name
+			return err // without an error Cleanup finds no file: it has its new name
 		}
 		return os.Rename(temp.Name(), target)
 	}
@@ -172,7 +173,7 @@ func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) e
 		return os.Rename(temp.Name(), target)
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return ErrChanged // removed by someone since we looked
+		return ErrChanged // another program removed it since the check
 	}
 	if err != nil {
 		return err

@@ -30,8 +30,8 @@ var shadowOrder = [...]string{"/etc/passwd", "/etc/group", "/etc/gshadow", "/etc
 
 // LockShadow takes the locks that shadow-utils take before they write the given
 // files: /etc/.pwd.lock as lckpwdf(3) does, then FILE.lock for each file. It
-// waits as long as ctx allows, without a deadline 15 s. Then its error matches
-// [context.DeadlineExceeded], with the lock file and its holder.
+// waits as long as ctx allows, or 15 s if ctx has no deadline. The error then
+// matches [context.DeadlineExceeded] and names the lock file and its holder.
 //
 // The first lock is an open file description lock: it excludes the POSIX lock
 // of lckpwdf(3), but closing another descriptor of the file does not release
@@ -98,8 +98,7 @@ func (l *ShadowLock) lockPwd(ctx context.Context, r Root) error {
 }
 
 // lockFile takes target.lock by link(2), as commonio_lock of shadow-utils does: a
-// file that holds our PID and a NUL gets that name, which only one process can
-// manage.
+// file that holds our PID and a NUL gets that name. Only one process can succeed.
 func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -132,9 +131,9 @@ func (l *ShadowLock) lockFile(ctx context.Context, target string) error {
 	}
 }
 
-// linkLock makes the file without a name first, so that a kill leaves nothing.
-// Where the file system cannot, or there is no /proc, it is named mine for a
-// while, as it is with shadow-utils.
+// linkLock makes the file without a name first, so that a kill leaves nothing. If
+// the file system cannot do that, or /proc is missing, the file is named mine for
+// a while, as shadow-utils do it.
 func linkLock(mine, lock string) error {
 	f, err := os.OpenFile(filepath.Dir(lock), unix.O_TMPFILE|os.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err == nil {
@@ -177,8 +176,8 @@ func linkNamed(mine, lock string) error {
 
 var errStale = errors.New("left behind by a process that is gone")
 
-// lockHolder says who holds a lock file. As for shadow-utils, a file without a
-// readable PID is never stale.
+// lockHolder returns an error that names the holder of a lock file. As for
+// shadow-utils, a file without a readable PID is never stale.
 func lockHolder(lock string) error {
 	data, written, err := readLock(lock)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -259,8 +258,8 @@ func (l *ShadowLock) Covers(files []string) bool {
 	return !slices.ContainsFunc(files, func(f string) bool { return l == nil || !slices.Contains(l.paths, f) })
 }
 
-// Unlock gives the locks back in reverse. It may be called more than once, and
-// on nil.
+// Unlock releases the locks in reverse order. It may be called more than once,
+// and on nil.
 func (l *ShadowLock) Unlock() error {
 	if l == nil {
 		return nil
