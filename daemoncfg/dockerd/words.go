@@ -69,7 +69,10 @@ func readEnvironmentFile(file, text string) variables {
 	for at := 0; at < len(text); {
 		rest := strings.TrimLeft(text[at:], " \t\r\n")
 		at = len(text) - len(rest)
-		line, _, _ := strings.Cut(rest, "\n")
+		line := rest
+		if i := strings.IndexAny(rest, "\r\n"); i >= 0 {
+			line = rest[:i]
+		}
 		end := at + len(line) + 1
 		name, _, assigns := strings.Cut(line, "=")
 		switch {
@@ -79,7 +82,7 @@ func readEnvironmentFile(file, text string) variables {
 				line, _, _ = strings.Cut(text[end:], "\n")
 				end += len(line) + 1
 			}
-		case assigns:
+		case assigns && name != "":
 			value, n := readValue(rest[len(name)+1:])
 			end = at + len(name) + 1 + n
 			if name = strings.TrimRight(name, " \t"); isName(name) {
@@ -91,19 +94,25 @@ func readEnvironmentFile(file, text string) variables {
 	return vars
 }
 
-// readValue reads what follows the equals sign, up to the line's end.
+// readValue reads what follows the equals sign, up to the line's end. Quoted
+// parts come first, with white space dropped between them. Quotes in the word
+// after them do not count, and an escape begins that word
+// (parse_env_file_internal in systemd's env-file.c).
 func readValue(text string) (value string, end int) {
 	var b strings.Builder
 	keep := 0 // length of b up to the last quoted or escaped part, never trimmed
 	quote := byte(0)
-	i := len(text) - len(strings.TrimLeft(text, " \t"))
+	inWord := false
+	i := 0
 	for ; i < len(text); i++ {
 		c := text[i]
 		switch {
-		case c == '\\' && quote != '\'' && i+1 < len(text):
+		case c == '\\' && quote != '\'':
+			inWord = inWord || quote == 0
 			i++
 			switch {
-			case text[i] == '\n': // the value continues on the next line
+			case i == len(text): // the last backslash of a file is dropped
+			case text[i] == '\n', text[i] == '\r' && quote == 0: // the value continues on the next line
 			case quote == '"' && !strings.ContainsRune("\"\\`$", rune(text[i])):
 				b.WriteString(text[i-1 : i+1])
 			default:
@@ -112,20 +121,21 @@ func readValue(text string) (value string, end int) {
 			keep = b.Len()
 		case quote != 0 && c == quote:
 			quote = 0
-			keep = b.Len()
 		case quote != 0:
 			b.WriteByte(c)
-		case c == '\n':
+			keep = b.Len()
+		case c == '\n', c == '\r':
 			return trimTail(b.String(), keep), i + 1
-		case c == '\r' && (i+1 == len(text) || text[i+1] == '\n'):
-		case (c == '"' || c == '\'') && b.Len() == keep:
-			// Quotes count at the start of a value, and after a quoted part.
+		case inWord:
+			b.WriteByte(c)
+		case c == '"', c == '\'':
 			quote = c
-		default:
+		case c != ' ' && c != '\t':
+			inWord = true
 			b.WriteByte(c)
 		}
 	}
-	return trimTail(b.String(), keep), i
+	return trimTail(b.String(), keep), min(i, len(text))
 }
 
 func trimTail(s string, keep int) string {
