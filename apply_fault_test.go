@@ -157,14 +157,20 @@ func TestApplyThatFailsAtAnyStepChangesNothing(t *testing.T) {
 }
 
 func TestUndoThatFailsAtAnyStepCanBeCalledAgain(t *testing.T) {
-	for i, step := range steps(t, true) {
+	all := steps(t, true)
+	for i, step := range all {
 		t.Run(step, func(t *testing.T) {
 			host := faultHost(t, t.TempDir())
 			start := tree(t, host.Root)
 			r, err := host.Apply(t.Context(), faultPlan())
 			require.NoError(t, err)
 			a := applier{host: host, fault: failAt(i)}
-			require.ErrorIs(t, a.undo(t.Context(), r.ID, nil), errFault)
+			err = a.undo(t.Context(), r.ID, nil)
+			if i < len(all)-2 {
+				require.ErrorIs(t, err, errFault)
+			} else {
+				require.NoError(t, err, "the undo is done, and only the old record is left")
+			}
 			a.fault = nil
 			err = a.undo(t.Context(), r.ID, nil)
 			if errors.Is(err, ErrNoReceipt) {
@@ -174,6 +180,45 @@ func TestUndoThatFailsAtAnyStepCanBeCalledAgain(t *testing.T) {
 			assert.Equal(t, start, tree(t, host.Root))
 		})
 	}
+}
+
+// The undo is done once its record is on the disk. What it cannot remove then does
+// no harm to what follows.
+func TestAnUndoIsDoneWhereItsOldRecordCannotBeRemoved(t *testing.T) {
+	host := faultHost(t, t.TempDir())
+	start := tree(t, host.Root)
+	first, err := host.Apply(t.Context(), faultPlan())
+	require.NoError(t, err)
+	_, err = host.Apply(t.Context(), Plan{Title: "another", Changes: []Change{{Path: "/etc/another", After: []byte("x\n")}}})
+	require.NoError(t, err)
+	a := applier{host: host, fault: func(step string) error {
+		if step == "journal: unlink" {
+			return errFault
+		}
+		return nil
+	}}
+	require.NoError(t, a.undo(t.Context(), first.ID, nil))
+	assert.Equal(t, []string{"1.json", "1.undone", "2.json", "undoing"}, journalFiles(t, host))
+
+	undone := func() {
+		list, err := host.Receipts()
+		require.NoError(t, err)
+		require.NotEmpty(t, list)
+		assert.Equal(t, StateUndone, list[0].State)
+		assert.ErrorIs(t, host.Undo(t.Context(), first.ID, nil), ErrNoReceipt)
+	}
+	undone()
+	once := applier{host: host, fault: failAt(0)}
+	require.ErrorIs(t, once.drop(first.ID), errFault)
+	undone()
+	third, err := host.Apply(t.Context(), faultPlan())
+	require.NoError(t, err)
+	undone()
+	assert.Equal(t, []string{"1.undone", "2.json", "3.json", "undoing"}, journalFiles(t, host))
+	require.NoError(t, host.Undo(t.Context(), "2", nil))
+	require.NoError(t, host.Undo(t.Context(), third.ID, nil))
+	assert.Equal(t, start, tree(t, host.Root))
+	assert.Equal(t, []string{"1.undone", "2.undone", "3.undone"}, journalFiles(t, host))
 }
 
 const killEnv = "USERNSKIT_TEST_KILL" // root, step number, what to do

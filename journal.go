@@ -507,8 +507,11 @@ func (a *applier) keep(r record) error {
 	if err := a.put(name, data); err != nil || r.State != StateUndone {
 		return err
 	}
-	// It is undone: what cannot be removed is harmless, and is swept later.
-	return errors.Join(a.put(recordPath(r.ID), nil), a.put(undoingPath, nil))
+	// It is undone. A file that cannot be removed does no harm: the new record counts,
+	// the next run removes the old one, and undoingPath may name an undone record.
+	_ = a.put(recordPath(r.ID), nil)
+	_ = a.put(undoingPath, nil)
+	return nil
 }
 
 // put writes a file of the journal, whatever it holds. Nil removes it.
@@ -529,7 +532,11 @@ func (a *applier) put(name string, data []byte) error {
 	return fmt.Errorf("journal: %w", err)
 }
 
-// drop removes a plan from the journal.
+// drop removes a plan from the journal. The record that it is undone goes last: an
+// older one alone would say that the undo is not finished.
 func (a *applier) drop(id string) error {
-	return errors.Join(a.put(recordPath(id), nil), a.put(undonePath(id), nil))
+	if err := a.put(recordPath(id), nil); err != nil {
+		return err
+	}
+	return a.put(undonePath(id), nil)
 }
