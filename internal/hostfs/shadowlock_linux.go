@@ -169,7 +169,7 @@ func linkNamed(mine, lock string) error {
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(mine, &st); err != nil || st.Nlink != 2 {
-		return errors.Join(fmt.Errorf("%s: this file system makes no target hard links", filepath.Base(lock)), os.Remove(lock))
+		return errors.Join(fmt.Errorf("the file system of %s does not count hard links, so a lock there excludes nobody", filepath.Dir(lock)), os.Remove(lock))
 	}
 	return nil
 }

@@ -189,6 +189,16 @@ func TestALockWithoutUnnamedFilesIsTakenByItsOtherName(t *testing.T) {
 	assert.Equal(t, "x", string(data))
 }
 
+func TestNoLockWhereHardLinksAreNotCounted(t *testing.T) {
+	dir := t.TempDir()
+	mine, lock := dir+"/subuid.123", dir+"/subuid.lock"
+	write(t, mine, "")
+	require.NoError(t, os.Link(mine, dir+"/third")) // so that the count is not what it should be
+	require.EqualError(t, linkNamed(mine, lock), "the file system of "+dir+" does not count hard links, so a lock there excludes nobody")
+	assert.NoFileExists(t, lock)
+	assert.NoFileExists(t, mine)
+}
+
 // A run that is killed while it waits or locks leaves no "subuid.PID" behind.
 func TestALockIsNeverSeenUnderAnotherName(t *testing.T) {
 	root, w := lockTree(t)
