@@ -32,8 +32,8 @@ func TestEnvironmentFileIsNotShell(t *testing.T) {
 		{"escapes in quotes", `A="\"\x\\"` + "\n", map[string]string{"A": `"\x\`}, map[string]string{"A": `"\x\`}},
 		{"CRLF", "A=1\r\nB=2\r\n", map[string]string{"A": "1", "B": "2"}, map[string]string{"A": "1", "B": "2"}}, // a real shell keeps the \r: that is in Unsure
 		{"spaces around", "  A=1  \n", map[string]string{"A": "1"}, map[string]string{"A": "1"}},
-		{"a continued comment", "# c \\\nA=1\nB=2\n", map[string]string{"B": "2"}, map[string]string{"A": "1", "B": "2"}},
-		{"a continued comment of the other kind", "; c \\\nA=1\nB=2\n", map[string]string{"B": "2"}, nil},
+		{"a backslash behind a comment", "# c \\\nA=1\nB=2\n", map[string]string{"A": "1", "B": "2"}, map[string]string{"A": "1", "B": "2"}},
+		{"a backslash behind a comment of the other kind", "; c \\\nA=1\nB=2\n", map[string]string{"A": "1", "B": "2"}, nil},
 		{"quotes after quotes", "A=\"a\" 'b'\t\"c\"\n", map[string]string{"A": "abc"}, map[string]string{}},
 		{"a word after quotes", "A=\"--x\" --y\n", map[string]string{"A": "--x--y"}, map[string]string{}},
 		{"quotes in a word", "A=a\"b\"\n", map[string]string{"A": `a"b"`}, map[string]string{"A": "ab"}},
@@ -50,6 +50,24 @@ func TestEnvironmentFileIsNotShell(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			assert.Equal(t, test.systemd, dockerd.EnvironmentWords(test.in), "systemd")
 			assert.Equal(t, test.shell, dockerd.ShellWords(test.in), "shell")
+		})
+	}
+}
+
+func TestCommentsBeforeSystemd254(t *testing.T) {
+	for _, test := range []struct {
+		name, in string
+		want     map[string]string
+	}{
+		{"takes in the next line", "# c \\\nA=1\nB=2\n", map[string]string{"B": "2"}},
+		{"takes in more lines", "; c \\\nA=1\\\nB=2\nC=3\n", map[string]string{"C": "3"}},
+		{"takes in the start of a value", "# c \\\nA=\"1\nB=2\n", map[string]string{"B": "2"}},
+		{"an escaped backslash", "# c \\\\\nA=1\n", map[string]string{"A": "1"}},
+		{"CRLF", "# c \\\r\nA=1\r\n", map[string]string{"A": "1"}},
+		{"at the end of the file", "A=1\n# c \\", map[string]string{"A": "1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, dockerd.OldEnvironmentWords(test.in))
 		})
 	}
 }

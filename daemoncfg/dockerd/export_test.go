@@ -7,7 +7,7 @@ func FlagsOf(unit, env string) []Flag {
 	for _, set := range inForce(settings, "Environment") {
 		vars.assign(set)
 	}
-	for name, value := range readEnvironmentFile("env", env) {
+	for name, value := range readEnvironmentFile("env", env, false) {
 		vars[name] = value
 	}
 	var flags []Flag
@@ -30,7 +30,14 @@ func ShellWords(env string) map[string]string {
 }
 
 // EnvironmentWords reads env as systemd does.
-func EnvironmentWords(env string) map[string]string { return texts(readEnvironmentFile("env", env)) }
+func EnvironmentWords(env string) map[string]string {
+	return texts(readEnvironmentFile("env", env, false))
+}
+
+// OldEnvironmentWords reads env as systemd did before v254.
+func OldEnvironmentWords(env string) map[string]string {
+	return texts(readEnvironmentFile("env", env, true))
+}
 
 func texts(vars variables) map[string]string {
 	texts := map[string]string{}

@@ -375,7 +375,7 @@ func (s *Startup) readIgnored(h usernskit.Host) {
 		if err != nil {
 			continue
 		}
-		vars := readEnvironmentFile(file, string(data))
+		vars := readEnvironmentFile(file, string(data), false)
 		for _, name := range flagVariables {
 			if value, ok := vars[name]; ok {
 				s.Ignored = append(s.Ignored, readFlags(shellWords(value))...)

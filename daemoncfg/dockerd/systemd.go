@@ -195,7 +195,7 @@ func (s *Startup) readService(h usernskit.Host, u unit) error {
 		s.Init, s.ConfigFile, s.ConfigFileGiven, s.DataRoot = InitSnap, snapFile, true, snapDataRoot
 	}
 	s.Files = append(s.Files, u.read...)
-	vars, err := s.readVariables(h, u.settings)
+	vars, older, err := s.readVariables(h, u.settings)
 	if err != nil {
 		return err
 	}
@@ -215,9 +215,12 @@ func (s *Startup) readService(h usernskit.Host, u unit) error {
 	s.readForeign(u.settings, start, vars)
 	words, sure := vars.commandLine(start)
 	place := fmt.Sprintf("%s:%d", start.file, start.line)
-	if wrapper, args, ok, err := scriptOf(h, words); err != nil {
+	wrapper, args, ok, err := scriptOf(h, words)
+	if err != nil {
 		return err
-	} else if ok {
+	}
+	s.readVersions(start.value+wrapper.text, vars, older)
+	if ok {
 		sh := &shell{host: h, vars: vars, args: args}
 		if wrapper.file == "" {
 			wrapper.file, sh.line = start.file, start.line
@@ -299,11 +302,13 @@ func isDockerd(name string) bool {
 }
 
 // readVariables reads the environment of a service: files override Environment=.
-func (s *Startup) readVariables(h usernskit.Host, list []setting) (variables, error) {
-	vars := variables{}
+// older is the environment that systemd before v254 makes of it.
+func (s *Startup) readVariables(h usernskit.Host, list []setting) (vars, older variables, err error) {
+	vars = variables{}
 	for _, set := range inForce(list, "Environment") {
 		vars.assign(set)
 	}
+	older = maps.Clone(vars)
 	for _, set := range inForce(list, "EnvironmentFile") {
 		file, optional := strings.CutPrefix(specifiers.Replace(set.value), "-")
 		data, err := h.ReadFile(file)
@@ -317,19 +322,35 @@ func (s *Startup) readVariables(h usernskit.Host, list []setting) (variables, er
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s.Files = append(s.Files, file)
-		maps.Copy(vars, readEnvironmentFile(file, string(data)))
+		maps.Copy(vars, readEnvironmentFile(file, string(data), false))
+		maps.Copy(older, readEnvironmentFile(file, string(data), true))
 	}
 	for _, set := range inForce(list, "UnsetEnvironment") {
 		for _, w := range splitWords(set.value, true) {
-			if name, value, given := strings.Cut(w, "="); !given || vars[name].text == value {
-				delete(vars, name)
+			for _, env := range []variables{vars, older} {
+				if name, value, given := strings.Cut(w, "="); !given || env[name].text == value {
+					delete(env, name)
+				}
 			}
 		}
 	}
-	return vars, nil
+	return vars, older, nil
+}
+
+// readVersions adds to Unsure the variables that a command line or script uses
+// and that depend on the version of systemd.
+func (s *Startup) readVersions(text string, vars, older variables) {
+	both := maps.Clone(older)
+	maps.Copy(both, vars)
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		used := strings.Contains(text, "$"+name) || strings.Contains(text, "${"+name)
+		if from := both[name].from; used && vars[name].text != older[name].text {
+			s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: what %s is depends on the version of systemd: before v254 a comment that ends in a backslash takes in the next line", from.file, from.line, name))
+		}
+	}
 }
 
 // readForeign adds to Unsure the settings by which dockerd sees other files than
@@ -435,7 +456,7 @@ func readUnit(file, text string) []setting {
 			first = i + 1
 			line = start
 		}
-		if backslashes := len(line) - len(strings.TrimRight(line, `\`)); backslashes%2 == 1 {
+		if joinsNext(line) {
 			joined.WriteString(line[:len(line)-1] + " ")
 			continue
 		}

@@ -63,23 +63,21 @@ func splitWords(s string, escapes bool) []string {
 // readEnvironmentFile reads a file that a unit names in EnvironmentFile=. It is
 // not shell (systemd.exec(5)): nothing is expanded, "export X=" is not an
 // assignment, ; also begins a comment, a # after a value belongs to it, and the
-// last assignment of a name wins.
-func readEnvironmentFile(file, text string) variables {
+// last assignment of a name wins. With joins, a backslash at the end of a comment
+// joins the next line to it, as it did before systemd v254
+// (https://github.com/systemd/systemd/pull/28079).
+func readEnvironmentFile(file, text string, joins bool) variables {
 	vars := variables{}
 	for at := 0; at < len(text); {
 		rest := strings.TrimLeft(text[at:], " \t\r\n")
 		at = len(text) - len(rest)
-		line := rest
-		if i := strings.IndexAny(rest, "\r\n"); i >= 0 {
-			line = rest[:i]
-		}
+		line := firstLine(rest)
 		end := at + len(line) + 1
 		name, _, assigns := strings.Cut(line, "=")
 		switch {
 		case strings.HasPrefix(line, "#"), strings.HasPrefix(line, ";"):
-			// A backslash at the end of a comment continues it.
-			for end < len(text) && strings.HasSuffix(text[:end], "\\\n") {
-				line, _, _ = strings.Cut(text[end:], "\n")
+			for joins && end < len(text) && joinsNext(line) {
+				line = firstLine(text[end:])
 				end += len(line) + 1
 			}
 		case assigns && name != "":
@@ -92,6 +90,18 @@ func readEnvironmentFile(file, text string) variables {
 		at = end
 	}
 	return vars
+}
+
+func firstLine(text string) string {
+	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
+		return text[:i]
+	}
+	return text
+}
+
+// joinsNext reports whether a line ends in a backslash that is not escaped.
+func joinsNext(line string) bool {
+	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
 }
 
 // readValue reads what follows the equals sign, up to the line's end. Quoted
