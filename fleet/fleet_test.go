@@ -165,6 +165,30 @@ func TestPlan(t *testing.T) {
 		assert.Equal(t, fleet.Released, list[0].State)
 	})
 
+	t.Run("another slot for a host that has one is refused and released", func(t *testing.T) {
+		reg, slot := newRegistry(t), 7
+		r, err := space.Slot(42)
+		require.NoError(t, err)
+		_, _, err = fleet.Plan(ctx, newHost(t, 1, "dockremap:"+r.String()+"\n"), reg, fleet.Request{Space: space, Slot: &slot})
+		require.ErrorIs(t, err, subid.ErrHasRange)
+		list := claims(t, reg)
+		require.Len(t, list, 1)
+		assert.Equal(t, 7, list[0].Slot)
+		assert.Equal(t, fleet.Released, list[0].State)
+	})
+
+	t.Run("a slot that the files have besides another stays claimed when the plan is refused", func(t *testing.T) {
+		reg, slot := newRegistry(t), 7
+		other, err := space.Slot(42)
+		require.NoError(t, err)
+		r, err := space.Slot(slot)
+		require.NoError(t, err)
+		h := newHost(t, 1, fmt.Sprintf("dockremap:%v\ndockremap:%v\nalice:%v\n", other, r, r))
+		_, _, err = fleet.Plan(ctx, h, reg, fleet.Request{Space: space, Slot: &slot})
+		require.ErrorIs(t, err, subid.ErrOverlap)
+		assert.Equal(t, fleet.Claimed, claims(t, reg)[0].State)
+	})
+
 	t.Run("ranges that a host has already are kept", func(t *testing.T) {
 		reg := newRegistry(t)
 		r, err := space.Slot(42)

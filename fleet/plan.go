@@ -128,14 +128,15 @@ func choose(ctx context.Context, reg Registry, space Space, c *Claim) error {
 	return fmt.Errorf("%w: all %d slots are claimed or released", ErrFull, space.Slots)
 }
 
-// localSlot returns the first slot that both files give the owner, if any.
+// localSlot returns the first slot that both files give the owner, if any. If
+// the request names a slot, it looks for no other.
 func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, ok bool, err error) {
 	s, err := subid.Read(ctx, h)
 	if err != nil {
 		return 0, false, err
 	}
 	for u := range s.UID.RangesOf(want.Owner) {
-		if n, ok := want.Space.SlotOf(u.Range); ok {
+		if n, ok := want.Space.SlotOf(u.Range); ok && (want.Slot == nil || n == *want.Slot) {
 			for g := range s.GID.RangesOf(want.Owner) {
 				if g.Range == u.Range {
 					return n, true, nil
