@@ -51,6 +51,29 @@ func TestDeterministic(t *testing.T) {
 		_, _, err := subid.Plan(t.Context(), h, subid.Request{Owner: "x", Start: 131072})
 		assert.ErrorContains(t, err, "x:131072:65536 overlaps 131072:65536, which useradd gives to carol, UID 1001")
 	})
+	t.Run("a range longer than its owner's slot has IDs of the next UID", func(t *testing.T) {
+		for _, c := range []struct{ name, line, defs, want string }{
+			{"from the slot on", "carol:165536:131072", "", "UID 1002 "},
+			{"from before the slot on", "carol:100000:131072", "", "UID 1000 "},
+			{"over all slots of the accounts", "alice:65536:131072", "UID_MAX 1001\n", "UID 1001 "},
+			{"past the last slot", "carol:165536:131072", "UID_MAX 1001\n", ""},
+			{"before the first slot", "alice:65536:131072", "UID_MAX 1000\n", ""},
+		} {
+			h := hosttest.Tree(t, accountFiles+defs("SUB_UID_DETERMINISTIC yes\nSUB_UID_MIN 100000\n"+c.defs)+"-- etc/subuid --\n"+c.line+"\n-- etc/subgid --\n")
+			list, err := audit(t, h)
+			require.NoError(t, err)
+			text := ""
+			for _, p := range list {
+				if p.ID == subid.ProblemSlot {
+					text += p.Text
+				}
+			}
+			if c.want == "" {
+				assert.Empty(t, text, c.name)
+			}
+			assert.Contains(t, text, c.want, c.name)
+		}
+	})
 	t.Run("audit", func(t *testing.T) {
 		h := hosttest.Tree(t, accountFiles+defs("SUB_UID_DETERMINISTIC yes\nSUB_UID_MIN 100000\n")+
 			"-- etc/subuid --\nalice:100000:65536\n1001:231072:65536\ndockremap:165536:65536\n-- etc/subgid --\n")

@@ -187,18 +187,23 @@ func (s *Set) rangeWarnings(p Policy, owner string, uid *uint32, r Range) (list 
 	return list
 }
 
-// foreignSlot returns the lowest other UID whose slot overlaps the range.
+// foreignSlot returns the lowest UID whose slot overlaps the range outside the
+// slot of uid.
 func (w *window) foreignSlot(uid *uint32, r Range) (n uint64, ok bool) {
 	all := w.slots()
 	if !all.Overlaps(r) {
 		return 0, false
 	}
+	at := max(r.Start, all.Start)
 	if uid != nil {
-		if own, ok := w.slot(*uid); ok && r.Start >= own.Start && r.end() <= own.end() {
-			return 0, false
+		if own, ok := w.slot(*uid); ok && own.Contains(at) {
+			if own.end() >= min(r.end(), all.end()) {
+				return 0, false
+			}
+			at = uint32(own.end())
 		}
 	}
-	return w.uidOf(max(r.Start, all.Start)), true
+	return w.uidOf(at), true
 }
 
 // checkReserved refuses reserved IDs, except soft ones: see Plan.
