@@ -236,6 +236,11 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 	for id, want := range map[string]string{"I05": "fail error", "I04": "fail warning", "K07": "open none", "K02": "pass none", "K08": "notApplicable none"} {
 		assert.Equal(t, want, results[id].Kind+" "+results[id].Level, id)
 	}
+	f := verify.Finding{Verdict: verify.Warn, Severity: verify.High}
+	_, warned := kind(f)
+	f.Verdict, f.Allowed = verify.Skip, "disks"
+	_, allowed := kind(f)
+	assert.Equal(t, warned, allowed, "an allowance does not make a warning worse")
 	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(verify.Checks()))
 	assert.Contains(t, log.Runs[0].Invocations[0].Notifications[0].Message.Text, "2 processes")
 }

@@ -69,16 +69,14 @@ func SARIF(w io.Writer, r verify.Report) error {
 	})
 }
 
-// kind returns the kind and the level of a result. An allowed finding is a
-// failure with the level of its severity.
+// kind returns the kind and the level of a result. An allowed finding does not
+// say whether it was a failure or a warning, and has the level of a warning.
 func kind(f verify.Finding) (string, string) {
 	switch {
-	case f.Allowed != "", f.Verdict == verify.Fail:
+	case f.Verdict == verify.Fail:
 		return "fail", level(f.Severity)
-	case f.Verdict == verify.Warn && f.Severity == verify.Info:
-		return "fail", "note"
-	case f.Verdict == verify.Warn:
-		return "fail", "warning"
+	case f.Verdict == verify.Warn, f.Allowed != "":
+		return "fail", level(min(f.Severity, verify.Medium))
 	case f.Verdict == verify.Pass:
 		return "pass", "none"
 	case f.Verdict == verify.Skip:
