@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -269,9 +270,14 @@ func (r *reader) limitGate(files []sysctlFile, name string, least int, zero bool
 	return gate
 }
 
-// atLeast reports whether have, a number as sysctl(8) takes it, is want or more.
+// notKernel matches numbers of Go that the kernel does not read: binary ones,
+// octal ones with 0o, and those with underscores.
+var notKernel = regexp.MustCompile(`^[+-]?0[bBoO]|_`)
+
+// atLeast reports whether have, a number as the kernel reads it, is want or more.
 func atLeast(have, want string) bool {
-	n, err := strconv.ParseInt(strings.TrimSpace(have), 0, 64)
+	have = strings.TrimSpace(have)
+	n, err := strconv.ParseInt(have, 0, 64)
 	least, wrong := strconv.ParseInt(want, 10, 64)
-	return err == nil && wrong == nil && n >= least
+	return err == nil && wrong == nil && n >= least && !notKernel.MatchString(have)
 }

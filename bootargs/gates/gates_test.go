@@ -138,6 +138,12 @@ func TestLimitsThatAreResetAtTheNextBoot(t *testing.T) {
 		{"a file after ours", map[string]string{"/etc/sysctl.d/99-zz.conf": limit + "=0\n"}, limit, "/etc/sysctl.d/99-zz.conf:1", "sysctl-overridden"},
 		{"too few", map[string]string{"/etc/sysctl.d/60.conf": limit + "=100\n"}, limit, "/etc/sysctl.d/60.conf:1", ""},
 		{"no number", map[string]string{"/etc/sysctl.d/60.conf": limit + "=lots\n"}, limit, "/etc/sysctl.d/60.conf:1", ""},
+		{"a binary number", map[string]string{"/etc/sysctl.d/60.conf": limit + "=0b1111111111111\n"}, limit, "/etc/sysctl.d/60.conf:1", ""},
+		{"a number with 0o", map[string]string{"/etc/sysctl.d/60.conf": limit + "=0o77777\n"}, limit, "/etc/sysctl.d/60.conf:1", ""},
+		{"a number with _", map[string]string{"/etc/sysctl.d/60.conf": limit + "=15_000\n"}, limit, "/etc/sysctl.d/60.conf:1", ""},
+		{"a hexadecimal number", map[string]string{"/etc/sysctl.d/60.conf": limit + "=0x3a98\n"}, "", "/etc/sysctl.d/60.conf:1", ""},
+		{"an octal number", map[string]string{"/etc/sysctl.d/60.conf": limit + "=035230\n"}, "", "/etc/sysctl.d/60.conf:1", ""},
+		{"an octal number that is too low", map[string]string{"/etc/sysctl.d/60.conf": limit + "=01024\n"}, limit, "/etc/sysctl.d/60.conf:1", ""},
 		{"sysctl.conf by its link", map[string]string{"/etc/sysctl.d/99-sysctl.conf": limit + "=0\n"}, limit, "/etc/sysctl.d/99-sysctl.conf:1", ""},
 		{"sysctl.conf that systemd does not read", map[string]string{"/etc/sysctl.conf": limit + "=0\n"}, "", "", "sysctl-conf"},
 	} {
