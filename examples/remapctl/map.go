@@ -38,11 +38,11 @@ func (e *env) mapCommand(c *cobra.Command) action {
 	return func(ctx context.Context, list []string) error {
 		var id *uint32
 		if len(list) == 1 {
-			n, err := strconv.ParseUint(list[0], 10, 32)
-			if err != nil || n == 1<<32-1 {
-				return fmt.Errorf("%q is not an ID, which is a number from 0 to 4294967294", list[0])
+			n, err := parseID(list[0])
+			if err != nil {
+				return err
 			}
-			id = new(uint32(n))
+			id = &n
 		}
 		name, mapping, err := e.target(ctx, c)
 		switch {
@@ -63,6 +63,16 @@ func (e *env) mapCommand(c *cobra.Command) action {
 		}
 		return e.draw(f, from, code)
 	}
+}
+
+// parseID reads an argument that is an ID of the host. 4294967295 is none: it
+// is (uid_t)-1.
+func parseID(arg string) (uint32, error) {
+	n, err := strconv.ParseUint(arg, 10, 32)
+	if err != nil || n == 1<<32-1 {
+		return 0, fmt.Errorf("%q is not an ID, which is a number from 0 to 4294967294", arg)
+	}
+	return uint32(n), nil
 }
 
 // engine returns what the daemon reports, or nil if it does not answer: containers

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,11 +93,10 @@ func (e *env) subidAuditCommand(c *cobra.Command) action {
 }
 
 func (e *env) subidOwner(ctx context.Context, args []string) error {
-	n, err := strconv.ParseUint(args[0], 10, 32)
+	id, err := parseID(args[0])
 	if err != nil {
-		return fmt.Errorf("%q is not an ID: 0 to 4294967295", args[0])
+		return err
 	}
-	id := uint32(n)
 	s, err := subid.Read(ctx, e.host)
 	if err != nil {
 		return err
