@@ -23,7 +23,9 @@ const (
 	// Shadow417 is 4.15 to 4.17: no number below zero. 4.17.4 of Debian 13 was
 	// run, which reads 0b101 as 5, by glibc 2.41.
 	Shadow417
-	// Shadow418 is 4.18 and 4.19: exactly three fields. It was not run here.
+	// Shadow418 is 4.18: exactly three fields. 4.19 reads lines as 4.18 does and
+	// refuses a file without a final newline, as 4.20 does: no Program is quite
+	// like it. Neither was run here.
 	Shadow418
 	// Shadow420 is 4.20 and later: no ID past 4294967295, owners compared as
 	// accounts, and a file without a final newline or with a NUL byte is

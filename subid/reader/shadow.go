@@ -44,7 +44,7 @@ const (
 	broken                 // the file cannot be read
 )
 
-// shadowLines splits as commonio_open of shadow-utils before 4.20 does with
+// shadowLines splits as commonio_open of shadow-utils before 4.19 does with
 // fgets(3) and C strings: after a NUL byte a line goes on with the file's next
 // line, and a file that ends there, or after exactly one buffer, cannot be
 // read.
