@@ -142,8 +142,17 @@ func hostSharing(c store.Container) string {
 	return strings.Join(why, ", ")
 }
 
-// path checks the directories above the data-root and its file system.
+// path checks the directories above the data-root and its file system. dockerd
+// first resolves symbolic links in it (NewDaemon in moby's daemon.go), so those
+// above a link do not count.
 func (l *warnings) path(h usernskit.Host, dataRoot string) error {
+	root, err := h.Path("/")
+	if err != nil {
+		return err
+	}
+	if resolved, err := h.Path(dataRoot); err == nil {
+		dataRoot = path.Join("/", strings.TrimPrefix(resolved, root))
+	}
 	for dir := path.Dir(path.Join("/", dataRoot)); dir != "/"; dir = path.Dir(dir) {
 		info, err := h.Stat(dir)
 		if isNotExist(err) {
@@ -159,11 +168,6 @@ func (l *warnings) path(h usernskit.Host, dataRoot string) error {
 	data, err := h.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil // a tree does not have it, so the file system is unknown
-	}
-	if h.Live() {
-		if resolved, err := h.Path(dataRoot); err == nil {
-			dataRoot = resolved
-		}
 	}
 	switch kind := fileSystem(string(data), dataRoot); {
 	case strings.HasPrefix(kind, "fuse"):

@@ -2,6 +2,7 @@ package daemoncfg_test
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -87,6 +88,40 @@ func TestADirectoryThatKeepsOthersOutIsARisk(t *testing.T) {
 	require.Len(t, list, 1)
 	assert.Equal(t, "data-root-path", list[0].ID)
 	assert.Equal(t, "/srv/deep has mode 0750: dockerd does not start while the remapped root cannot pass through it; chmod o+x /srv/deep", list[0].Text)
+}
+
+// dockerd resolves its data-root first, so the directories above the link do not
+// count.
+func TestADataRootBehindALink(t *testing.T) {
+	for _, test := range []struct {
+		name, closed string
+		want         []string
+	}{
+		{"a directory above its target keeps others out", "/mnt/big", []string{"/mnt/big has mode 0750: dockerd does not start while the remapped root cannot pass through it; chmod o+x /mnt/big"}},
+		{"a directory above the link does", "/srv/deep", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newTree(t, "-- mnt/big/docker/x --\n-- srv/deep/x --\n-- etc/docker/daemon.json --\n{\"data-root\": \"/srv/deep/docker\"}\n")
+			deep, err := h.Path("/srv/deep")
+			require.NoError(t, err)
+			require.NoError(t, os.Symlink("/mnt/big/docker", filepath.Join(deep, "docker")))
+			dir, err := h.Path(test.closed)
+			require.NoError(t, err)
+			require.NoError(t, os.Chmod(dir, 0o750))
+			s, err := dockerd.Read(t.Context(), h)
+			require.NoError(t, err)
+			doc, err := daemoncfg.Open(h, s)
+			require.NoError(t, err)
+			list, err := daemoncfg.Risks(doc, h)
+			require.NoError(t, err)
+			var texts []string
+			for _, w := range list {
+				assert.Equal(t, "data-root-path", w.ID)
+				texts = append(texts, w.Text)
+			}
+			assert.Equal(t, test.want, texts)
+		})
+	}
 }
 
 // Going back leaves the store of the range behind, as going on did the other.
