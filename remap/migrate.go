@@ -272,8 +272,8 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 		return shift.Job{}, nil
 	}
 	job, err := m.planJob(ctx, vol.Source, into)
-	if errors.Is(err, shift.ErrDiffers) { // it was written to since an earlier run
-		job, err = m.planJob(ctx, vol.Source, "")
+	if errors.Is(err, shift.ErrDiffers) { // it was written to since an earlier run, whose copy Run removes
+		job, err = m.planJob(ctx, vol.Source, into+"-new")
 	}
 	if err != nil {
 		return job, err

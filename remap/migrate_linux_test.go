@@ -327,6 +327,63 @@ func TestMigrateBack(t *testing.T) {
 	assert.Equal(t, []uint32{1000, 1000}, []uint32{st.Uid, st.Gid})
 }
 
+// From the store of an account with few IDs to that of one with more.
+func TestMigrateToALargerRange(t *testing.T) {
+	hosttest.Need(t)
+	larger := func(t *testing.T) usernskit.Host {
+		h := volumes(t)
+		migrated(t, h)
+		for name, data := range map[string]string{
+			"etc/passwd":             "root:x:0:0:root:/root:/bin/bash\ndockremap:x:990:990::/:/bin/false\nbig:x:991:991::/:/bin/false\n",
+			"etc/group":              "root:x:0:\ndockremap:x:990:\nbig:x:991:\n",
+			"etc/subuid":             "dockremap:1700000000:65536\nbig:1800000000:131072\n",
+			"etc/subgid":             "dockremap:1700000000:65536\nbig:1800000000:131072\n",
+			"etc/docker/daemon.json": `{"userns-remap": "big"}`,
+		} {
+			require.NoError(t, os.WriteFile(filepath.Join(h.Root, name), []byte(data), 0o644))
+		}
+		return h
+	}
+	const copied = "var/lib/docker/1800000000.1800000000/volumes/data/_data"
+	from := remap.Migrate{From: "1700000000.1700000000", Volumes: []string{"data"}}
+	t.Run("undo", func(t *testing.T) {
+		h := larger(t)
+		_, receipt, err := planned(t, h, from).Run(t.Context(), nil)
+		require.NoError(t, err)
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(filepath.Join(h.Root, copied, "sub/file"), &st))
+		assert.Equal(t, []uint32{1800000033, 1800000033}, []uint32{st.Uid, st.Gid})
+		require.NoError(t, remap.Undo(t.Context(), h, receipt.ID, nil, nil, nil))
+		assert.NoDirExists(t, filepath.Join(h.Root, copied))
+		assert.FileExists(t, filepath.Join(h.Root, newData, "sub/file"))
+	})
+	t.Run("undo of a copy in use", func(t *testing.T) {
+		h := larger(t)
+		_, receipt, err := planned(t, h, from).Run(t.Context(), nil)
+		require.NoError(t, err)
+		f, err := os.OpenFile(filepath.Join(h.Root, copied, "sub/file"), os.O_WRONLY, 0)
+		require.NoError(t, err)
+		cmd := exec.Command("sleep", "60")
+		cmd.ExtraFiles = []*os.File{f}
+		require.NoError(t, cmd.Start())
+		f.Close()
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		require.ErrorContains(t, remap.Undo(t.Context(), h, receipt.ID, nil, nil, nil), fmt.Sprintf("it is in use by process %d (sleep)", cmd.Process.Pid))
+		assert.DirExists(t, filepath.Join(h.Root, copied))
+	})
+	t.Run("a volume that was written to after a copy that was cut off", func(t *testing.T) {
+		h := larger(t)
+		stage := filepath.Join(h.Root, "var/lib/docker/1800000000.1800000000/usernskit-migrate/data/_data")
+		require.NoError(t, os.MkdirAll(stage, 0o755))
+		m := planned(t, h, from)
+		assert.Greater(t, m.Free, m.Need)
+		_, _, err := m.Run(t.Context(), nil)
+		require.NoError(t, err)
+		assert.FileExists(t, filepath.Join(h.Root, copied, "sub/file"))
+	})
+}
+
 // The old volumes go only where the copy is the same.
 func TestMigrateRemovesOldVolumes(t *testing.T) {
 	hosttest.Need(t)

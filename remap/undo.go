@@ -150,12 +150,16 @@ func (c copied) back(ctx context.Context, s *step) error {
 	if _, err := c.host.Lstat(c.target); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	there, err := (&Migration{host: c.host, from: c.to, to: c.from}).planJob(ctx, c.target, "")
+	dir, err := c.host.Path(c.target)
 	if err != nil {
 		return err
 	}
-	if len(there.Report.Busy) > 0 {
-		return fmt.Errorf("it is in use by %s", strings.Join(there.Report.Busy, ", "))
+	busy, err := shift.InUse(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if len(busy) > 0 {
+		return fmt.Errorf("it is in use by %s", strings.Join(busy, ", "))
 	}
 	if running, err := runsOn(c.host, c.To); err != nil || running {
 		return cmp.Or(err, fmt.Errorf("a dockerd runs on %s: stop it, or let it use another store", c.To))
