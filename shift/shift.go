@@ -138,7 +138,8 @@ type Job struct {
 // unknown.
 type Progress struct{ Files, Total int }
 
-// Plan scans a tree and changes nothing. It fails if the job makes no sense;
+// Plan scans a tree and changes nothing. It fails if the job makes no sense, or is
+// in place and the ranges are not of equal size, so that it could not be undone;
 // [Job.Risks] lists the harm that the job could do. The state of the job is
 // [StateDone] if there is nothing to do, and [StateRunning] if it, or the job that
 // it takes back, was begun and not finished.
@@ -158,7 +159,11 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 		job.From, job.To = last.From, last.To
 		job.Options.Accept = slices.Concat(opt.Accept, last.Options.Accept)
 	}
-	if err := apart(job.From, job.To); err != nil {
+	err = apart(job.From, job.To)
+	if err == nil && opt.Into == "" && !from.IsZero() { // a job that was begun may be finished
+		err = returns(job.From, job.To)
+	}
+	if err != nil {
 		return Job{}, err
 	}
 	if within(job.stateDir(), dir) {
@@ -402,11 +407,7 @@ func apart(from, to userns.Mapping) error {
 			return fmt.Errorf("%w: there are no %s IDs to move", userns.ErrInvalidMap, m.what)
 		}
 		for _, e := range m.from.Extents() {
-			n := uint32(0)
-			for _, r := range m.to.HostRanges(e.ID, e.Count) {
-				n += r.Count
-			}
-			if n != e.Count {
+			if !has(m.to, e) {
 				return fmt.Errorf("%w: the new range lacks some of the %s IDs %v", userns.ErrUnmapped, m.what, e)
 			}
 			for _, f := range m.to.Extents() {
@@ -417,6 +418,41 @@ func apart(from, to userns.Mapping) error {
 		}
 	}
 	return nil
+}
+
+// has reports whether m has all container IDs of e.
+func has(m userns.Map, e userns.Extent) bool {
+	n := uint32(0)
+	for _, r := range m.HostRanges(e.ID, e.Count) {
+		n += r.Count
+	}
+	return n == e.Count
+}
+
+// returns checks that from has every container ID of to, so that undo finds an ID for
+// each file that is in the new range by then.
+func returns(from, to userns.Mapping) error {
+	for _, m := range []struct {
+		what     string
+		from, to userns.Map
+	}{{"user", from.UID, to.UID}, {"group", from.GID, to.GID}} {
+		for _, e := range m.to.Extents() {
+			if !has(m.from, e) {
+				return fmt.Errorf("%w: a move from the %s IDs %s to the larger range %s cannot be undone; give ranges of equal size",
+					ErrRefused, m.what, spans(m.from), spans(m.to))
+			}
+		}
+	}
+	return nil
+}
+
+// spans returns the host IDs of a map as text.
+func spans(m userns.Map) string {
+	var list []string
+	for _, e := range m.Extents() {
+		list = append(list, fmt.Sprintf("%d-%d", e.HostID, uint64(e.HostID)+uint64(e.Count)-1))
+	}
+	return strings.Join(list, ", ")
 }
 
 // systemDirs are directories of the system; directories below them may be data.

@@ -529,6 +529,28 @@ func TestRefusals(t *testing.T) {
 		refused(t, dir, options(t), "1 files have IDs of the old range and 1 of the new one already")
 		require.NoError(t, os.Chown(filepath.Join(dir, "a"), 5, 5))
 	})
+	t.Run("a larger range, from which there is no way back", func(t *testing.T) {
+		sized := func(host, count uint32) userns.Map {
+			m, err := userns.NewMap(userns.Extent{HostID: host, Count: count})
+			require.NoError(t, err)
+			return m
+		}
+		small := userns.Mapping{UID: sized(0, 65536), GID: sized(0, 65536)}
+		opt := options(t)
+		_, err := shift.Plan(t.Context(), dir, small, userns.Mapping{UID: sized(100000, 131072), GID: sized(100000, 131072)}, opt)
+		require.ErrorIs(t, err, shift.ErrRefused)
+		assert.EqualError(t, err, "refused: a move from the user IDs 0-65535 to the larger range 100000-231071 cannot be undone; give ranges of equal size")
+		larger := userns.Mapping{UID: sized(100000, 65536), GID: sized(100000, 65537)}
+		_, err = shift.Plan(t.Context(), dir, small, larger, opt)
+		assert.ErrorContains(t, err, "from the group IDs 0-65535 to the larger range 100000-165536")
+		_, err = shift.Plan(t.Context(), dir, larger, small, opt)
+		assert.ErrorIs(t, err, userns.ErrUnmapped)
+		opt.Into = filepath.Join(t.TempDir(), "copy")
+		job, err := shift.Plan(t.Context(), dir, small, larger, opt)
+		require.NoError(t, err, "a copy is undone by its removal")
+		_, err = shift.Run(t.Context(), job, nil)
+		require.NoError(t, err)
+	})
 	t.Run("a file open for writing", func(t *testing.T) {
 		cmd := exec.Command("sleep", "60")
 		var err error
