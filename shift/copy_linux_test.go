@@ -151,7 +151,9 @@ func TestACopyIsRefused(t *testing.T) {
 		}
 	})
 	t.Run("where there is no directory for it", func(t *testing.T) {
-		_, err := plan(t, filepath.Join(base, "missing/copy"))
+		job, err := shift.Plan(t.Context(), dir, from, to, copyOptions(t, filepath.Join(base, "missing/copy")))
+		require.NoError(t, err, "the plan can be made before the directory")
+		_, err = shift.Run(t.Context(), job, nil)
 		require.ErrorIs(t, err, os.ErrNotExist)
 	})
 	t.Run("where there is not the room", func(t *testing.T) {

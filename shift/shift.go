@@ -58,8 +58,8 @@ type Options struct {
 
 	// Into, if set, makes the job copy the tree to this path with the owners moved,
 	// and leave the tree as it is. The path must not exist, unless the copy is there
-	// already. Its directory must exist, and only the caller should be able to write
-	// there.
+	// already. Its directory may be missing while the job is planned, but not when it
+	// runs, and only the caller should be able to write there.
 	Into string `json:"into,omitempty"`
 
 	// Accept lists the IDs of the risks that are accepted.
