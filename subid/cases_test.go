@@ -248,7 +248,7 @@ func TestAuditIsBounded(t *testing.T) {
 	began = time.Now()
 	_, err = s.Problems(ctx)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(began), 500*time.Millisecond)
+	assert.Less(t, time.Since(began), took/3)
 }
 
 func TestPlanAll(t *testing.T) {
