@@ -150,15 +150,12 @@ func (c copied) back(ctx context.Context, s *step) error {
 	if _, err := c.host.Lstat(c.target); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	dir, err := c.host.Path(c.target)
-	if err != nil {
+	// The plan is only a look: the way back to a smaller range could not be planned.
+	there, err := c.planJob(ctx, c.target, c.target+"-new")
+	if err != nil && !errors.Is(err, shift.ErrNoSpace) {
 		return err
 	}
-	busy, err := shift.InUse(ctx, dir)
-	if err != nil {
-		return err
-	}
-	if len(busy) > 0 {
+	if busy := there.Report.Busy; len(busy) > 0 {
 		return fmt.Errorf("it is in use by %s", strings.Join(busy, ", "))
 	}
 	if running, err := runsOn(c.host, c.To); err != nil || running {

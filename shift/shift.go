@@ -220,16 +220,6 @@ func (j Job) after() (Job, error) {
 	return j, nil
 }
 
-// InUse names the containers and the processes that use a directory, as
-// [Report.Busy] does.
-func InUse(ctx context.Context, dir string) ([]string, error) {
-	dir, err := resolve(dir)
-	if err != nil {
-		return nil, err
-	}
-	return busy(ctx, dir)
-}
-
 // A Sample is what a bounded look at a tree found.
 type Sample struct {
 	Report
