@@ -380,7 +380,7 @@ func (j *judge) foreignMaps() {
 		// is in another runtime's container.
 		ours := p.Mapping.Equal(want) && (p.Runtime == "" || p.Runtime == "docker")
 		// A process with every ID is like root of the host.
-		if ours || isHostRoot(p.Mapping) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
+		if ours || isUnshifted(p.Mapping) || !meetsHost(p.Mapping.UID, want.UID) && !meetsHost(p.Mapping.GID, want.GID) {
 			continue
 		}
 		if count[p.Mapping.String()]++; count[p.Mapping.String()] == 1 {
@@ -394,8 +394,8 @@ func (j *judge) foreignMaps() {
 	}
 }
 
-// isHostRoot reports whether a map includes root of the host and shifts no ID.
-func isHostRoot(m userns.Mapping) bool {
+// isUnshifted reports whether a map includes root of the host and shifts no ID.
+func isUnshifted(m userns.Mapping) bool {
 	root, ok := m.UID.ToHost(0)
 	return ok && root == 0 && !slices.ContainsFunc(append(m.UID.Extents(), m.GID.Extents()...), func(e userns.Extent) bool { return e.ID != e.HostID })
 }
