@@ -17,7 +17,7 @@ import (
 // readPeer checks that a dockerd has the daemon's socket, its own or one passed
 // on by init. A proxy, which init may start too, may lead to another machine.
 func (f *Facts) readPeer(context.Context) {
-	if !f.live() {
+	if !f.answered() {
 		return
 	}
 	pid := f.Engine.PeerPID
@@ -146,7 +146,7 @@ func (f *Facts) holds(d Daemon, id string) (bool, error) {
 // means unknown.
 func (f *Facts) containerds() map[string]bool {
 	switch {
-	case !f.live():
+	case !f.answered():
 		return map[string]bool{}
 	case f.Engine.Containerd != "":
 		return map[string]bool{cleanRun(f.Engine.Containerd): true}

@@ -199,8 +199,8 @@ func (f *Facts) readDaemon(ctx context.Context) {
 	}
 }
 
-// live reports whether the daemon itself answered.
-func (f *Facts) live() bool { return f.Engine != nil && f.NoEngine == nil }
+// answered reports whether the daemon itself answered.
+func (f *Facts) answered() bool { return f.Engine != nil && f.NoEngine == nil }
 
 // A reading is a value or an error.
 type reading[T any] struct {

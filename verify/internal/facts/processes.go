@@ -224,7 +224,7 @@ func (f *Facts) findSelf(listed func(string) bool) string {
 			}
 		}
 	}
-	if id == "" || f.live() && !listed(id) {
+	if id == "" || f.answered() && !listed(id) {
 		return ""
 	}
 	// A process that shares only the control group, and not the mount namespace,
@@ -337,7 +337,7 @@ func (f *Facts) shimOf(p userns.Process) *userns.Shim {
 // Orphans returns the running containers that this daemon does not list, and
 // that no other daemon may have.
 func (f *Facts) Orphans() []Container {
-	if !f.live() {
+	if !f.answered() {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(f.Containers), func(b Container) bool {

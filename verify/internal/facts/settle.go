@@ -83,11 +83,11 @@ func (f *Facts) misfits() []misfit {
 				list = append(list, misfit{fmt.Sprint("starting ", p.PID), b.ID, p.PID})
 			}
 		}
-		if f.live() && b.Docker == nil && b.Plugin == nil {
+		if f.answered() && b.Docker == nil && b.Plugin == nil {
 			list = append(list, misfit{"unlisted " + b.ID, b.ID, 0})
 		}
 	}
-	if !f.live() {
+	if !f.answered() {
 		return list
 	}
 	for _, c := range f.Engine.Containers {
