@@ -14,18 +14,23 @@ import (
 var ErrNoContainer = errors.New("no such running container")
 
 // Choose sets Mapping and Others from what the daemon reports. The mapping is
-// that of the running container with the name or ID prefix, six digits or more;
-// if none has it, the error matches ErrNoContainer. Without a name it is that of
-// the first running remapped container; if none runs, it begins at the IDs at
-// the end of the daemon's data-root. For a daemon that does not remap it is zero.
+// that of the running container with the name or, if no container has the name,
+// with the ID prefix, six digits or more; otherwise the error matches
+// ErrNoContainer. Without a name it is that of the first running remapped
+// container; if none runs, it begins at the IDs at the end of the daemon's
+// data-root. For a daemon that does not remap it is zero.
 func (o *Options) Choose(proc userns.FS, e *engine.Engine, name string) error {
 	o.Mapping, o.Others = userns.Mapping{}, nil
 	chosen := 0
+	named := e.Container(name)
 	for _, c := range e.Containers {
 		if !c.Running || c.PID == 0 {
 			continue
 		}
-		wanted := c.Name == name || len(name) >= 6 && strings.HasPrefix(c.ID, name)
+		wanted := len(name) >= 6 && strings.HasPrefix(c.ID, name)
+		if named != nil {
+			wanted = c.ID == named.ID
+		}
 		if chosen == 0 && (wanted || name == "" && e.Remaps()) {
 			m, err := proc.Mapping(c.PID)
 			if err != nil {

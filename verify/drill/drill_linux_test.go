@@ -20,6 +20,7 @@ import (
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/probe"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 var helper probe.Helper
@@ -206,4 +207,31 @@ func TestJSON(t *testing.T) {
 	assert.Equal(t, Stopped, back.Probes[0].Result)
 	assert.Equal(t, "Result(9)", Result(9).String())
 	assert.Error(t, new(Result).UnmarshalText([]byte("passed")))
+}
+
+// A container's name may be the first digits of another's ID.
+func TestChooseByName(t *testing.T) {
+	proc := t.TempDir()
+	for pid, host := range map[string]string{"41": "100000", "42": "200000"} {
+		require.NoError(t, os.Mkdir(filepath.Join(proc, pid), 0o755))
+		for _, name := range []string{"uid_map", "gid_map"} {
+			require.NoError(t, os.WriteFile(filepath.Join(proc, pid, name), []byte("0 "+host+" 65536\n"), 0o644))
+		}
+	}
+	e := &engine.Engine{Containers: []engine.Container{
+		{ID: strings.Repeat("a", 64), Name: "web", Running: true, PID: 41},
+		{ID: strings.Repeat("b", 64), Name: "aaaaaa", Running: true, PID: 42},
+		{ID: strings.Repeat("c", 64), Name: "bbbbbb"},
+	}}
+	for name, want := range map[string]uint32{"web": 100000, "aaaaaaa": 100000, "aaaaaa": 200000, "bbbbbbb": 200000, "aaaaa": 0, "bbbbbb": 0} {
+		var o Options
+		err := o.Choose(userns.FS{Root: proc}, e, name)
+		if want == 0 {
+			require.ErrorIs(t, err, ErrNoContainer, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.True(t, o.Mapping.Equal(mapping(t, want)), name)
+		assert.Len(t, o.Others, 1, name)
+	}
 }
