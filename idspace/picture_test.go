@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -146,4 +147,11 @@ func TestAWriterThatFailsIsReported(t *testing.T) {
 	s := idspace.New(idspace.Users, idspace.Sources{})
 	assert.ErrorIs(t, s.WriteText(brokenWriter{}, idspace.Text{Width: 80}), io.ErrShortWrite)
 	assert.ErrorIs(t, s.WriteSVG(brokenWriter{}), io.ErrShortWrite)
+}
+
+// A directory service may list thousands of accounts, and they share a row.
+func TestManyNames(t *testing.T) {
+	names := slices.Repeat([]string{"user"}, 10_000)
+	assert.Equal(t, "user, user, user and 9997 more", idspace.Some(names, 30))
+	assert.Less(t, testing.AllocsPerRun(1, func() { idspace.Some(names, 30) }), 1000.0, "only as many as may fit are looked at")
 }

@@ -109,7 +109,8 @@ func grouped(n uint64) string {
 // some returns the names that fit in width columns, and how many more there
 // are.
 func some(names []string, width int) string {
-	for n := len(names); n > 0; n-- {
+	most := max(width/2+1, 1) // with ", " between them, more do not fit
+	for n := min(len(names), most); n > 0; n-- {
 		text := joinNames(names[:n])
 		if more := len(names) - n; more > 0 {
 			text += " and " + strconv.Itoa(more) + " more"
