@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -120,7 +121,7 @@ func (d *svg) namespaces(list []*inside) float64 {
 		for _, e := range in.extents {
 			tall := max(svgLabel, 2.2*float64(bits.Len32(e.on.Count)))
 			d.text(d.inside-10, y+13, "end", "", d.extent(e))
-			title := fmt.Sprintf("%s %s in %s", d.ids, span(e.id, e.on.Count), strings.Join(in.label, " "))
+			title := fmt.Sprintf("%s %s in %s", d.ids, text.Span(e.id, e.on.Count), strings.Join(in.label, " "))
 			d.rect(d.inside, y, svgBar, tall, e.on.class(), title)
 			d.ribbon(y, y+tall, e.on)
 			y += tall + 4
@@ -131,7 +132,7 @@ func (d *svg) namespaces(list []*inside) float64 {
 }
 
 // extent returns the label of an extent.
-func (d *svg) extent(e extent) string { return d.ids.String() + " " + ids(e.id, e.on.Count) }
+func (d *svg) extent(e extent) string { return d.ids.String() + " " + text.IDs(e.id, e.on.Count) }
 
 // intervals draws the right axis with its labels.
 func (d *svg) intervals(rows []row) {
@@ -147,7 +148,7 @@ func (d *svg) intervals(rows []row) {
 			if r.Kind == KindReserved && !r.red {
 				left, bar = left+svgBar/3, svgBar/3
 			}
-			d.rect(left, top, bar, bottom-top, r.class(), ids(r.Start, r.Count)+"  "+joinNames(r.Names))
+			d.rect(left, top, bar, bottom-top, r.class(), text.IDs(r.Start, r.Count)+"  "+joinNames(r.Names))
 			for _, o := range r.clashes {
 				d.both(r, o)
 			}
@@ -177,11 +178,11 @@ func (r row) label() (list []labelLine) {
 		add("free", r.gapWords())
 		return list
 	}
-	text := ids(r.Start, r.Count) + "  " + some(r.Names, 3*svgWords)
+	words := text.IDs(r.Start, r.Count) + "  " + some(r.Names, 3*svgWords)
 	if r.subordinate() {
-		text += " (" + r.place() + ")"
+		words += " (" + r.place() + ")"
 	}
-	add(r.class(), text)
+	add(r.class(), words)
 	for _, o := range r.clashes {
 		add("clash", "✗ overlap: "+o.words())
 	}

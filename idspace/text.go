@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // Text configures [Space.WriteText]. The zero Text breaks no line, and draws with
@@ -112,14 +114,14 @@ func (d *drawing) label(r row) string {
 func (d *drawing) uses(r row) string {
 	var list []string
 	for _, u := range r.Uses {
-		text := span(u.ID, r.Count)
+		words := text.Span(u.ID, r.Count)
 		switch {
 		case len(u.Names) == 0:
-			text = "container " + text
+			words = "container " + words
 		case r.Kind != KindLive || len(r.Uses) > 1:
-			text += " in " + some(u.Names, (d.room-d.bar)/3)
+			words += " in " + some(u.Names, (d.room-d.bar)/3)
 		}
-		list = append(list, text)
+		list = append(list, words)
 	}
 	if list == nil {
 		return ""

@@ -44,7 +44,7 @@ func Translate(target string, m userns.Mapping, id *uint32) Translation {
 		for _, e := range m.Extents() {
 			s.Extents = append(s.Extents, Extent(e))
 			if id == nil {
-				line := fmt.Sprintf("%s %s in %s is %s on the host", of, ids(e.ID, e.Count), name, ids(e.HostID, e.Count))
+				line := fmt.Sprintf("%s %s in %s is %s on the host", of, text.IDs(e.ID, e.Count), name, text.IDs(e.HostID, e.Count))
 				t.Lines = append(t.Lines, line)
 			}
 		}

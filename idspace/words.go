@@ -80,23 +80,6 @@ func joinNames(names []string) string {
 	return strings.Join(list, ", ")
 }
 
-// span writes the first and the last ID of a run.
-func span(first, count uint32) string {
-	s := strconv.FormatUint(uint64(first), 10)
-	if count > 1 {
-		s += "-" + strconv.FormatUint(uint64(first)+uint64(count)-1, 10)
-	}
-	return s
-}
-
-// ids is span with the number of IDs.
-func ids(first, count uint32) string {
-	if count == 1 {
-		return span(first, count)
-	}
-	return fmt.Sprintf("%s (%d IDs)", span(first, count), count)
-}
-
 // grouped writes a number with a comma at every third place.
 func grouped(n uint64) string {
 	s := strconv.FormatUint(n, 10)
@@ -140,7 +123,7 @@ func (o other) words() string {
 	case KindLive:
 		how = "also in the map of"
 	}
-	text := span(o.shared.Start, o.shared.Count) + " " + how + " " + joinNames(o.Names)
+	text := text.Span(o.shared.Start, o.shared.Count) + " " + how + " " + joinNames(o.Names)
 	if o.File != "" {
 		text += " (" + o.place() + ")"
 	}

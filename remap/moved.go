@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/userns"
 )
@@ -134,7 +135,7 @@ func hostIDs(m userns.Mapping) string {
 	spans := func(m userns.Map) string {
 		var list []string
 		for _, x := range m.Extents() {
-			list = append(list, fmt.Sprintf("%d-%d", x.HostID, uint64(x.HostID)+uint64(x.Count)-1))
+			list = append(list, text.Span(x.HostID, x.Count))
 		}
 		return strings.Join(list, ", ")
 	}

@@ -440,7 +440,7 @@ func returns(from, to userns.Mapping) error {
 func spans(m userns.Map) string {
 	var list []string
 	for _, e := range m.Extents() {
-		list = append(list, fmt.Sprintf("%d-%d", e.HostID, uint64(e.HostID)+uint64(e.Count)-1))
+		list = append(list, text.Span(e.HostID, e.Count))
 	}
 	return strings.Join(list, ", ")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -272,7 +273,7 @@ func (j *judge) wantText(users bool) string {
 	}
 	var list []string
 	for _, e := range s.IDs.Extents() {
-		list = append(list, fmt.Sprintf("%d-%d", e.HostID, e.HostID+e.Count-1))
+		list = append(list, text.Span(e.HostID, e.Count))
 	}
 	return strings.Join(list, ", ")
 }

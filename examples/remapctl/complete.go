@@ -11,6 +11,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -129,7 +130,7 @@ func (e *env) claims(owners bool) lookup {
 		}
 		users, _ := set.Claims()
 		users = slices.DeleteFunc(users, func(c subid.Claim) bool { return owners != (c.File == subid.UIDFile) })
-		return each(users, func(c subid.Claim) string { return c.Owner + "\tUID " + span(c.Range.Start, c.Range.Count) })
+		return each(users, func(c subid.Claim) string { return c.Owner + "\tUID " + text.IDs(c.Range.Start, c.Range.Count) })
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
 )
@@ -37,7 +38,7 @@ func (e *env) planCommand(c *cobra.Command) action {
 			e.warn(p.Plan)
 			e.next(p.Plan.Actions)
 			if code == nil {
-				e.say("nothing to do: %s is remapped to %s", p.Remap, span(p.Grant.UID.Start, p.Grant.UID.Count))
+				e.say("nothing to do: %s is remapped to %s", p.Remap, text.IDs(p.Grant.UID.Start, p.Grant.UID.Count))
 				return nil
 			}
 			e.foresee(ctx, want.Remap.String())

@@ -171,14 +171,6 @@ func fold(s string, indent, width int) string {
 	return b.String()
 }
 
-// span spells n IDs from first on, as every command does.
-func span(first, n uint32) string {
-	if n == 1 {
-		return strconv.FormatUint(uint64(first), 10)
-	}
-	return fmt.Sprintf("%d-%d (%d IDs)", first, uint64(first)+uint64(n)-1, n)
-}
-
 // table prints rows with their columns aligned, as wide as a terminal shows them,
 // unless JSON carries them.
 func (e *env) table(rows [][]string) error {

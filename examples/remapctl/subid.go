@@ -14,6 +14,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/fleet"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 )
 
@@ -43,7 +44,7 @@ func (e *env) printClaims(claims []subid.Claim) error {
 		if c.File != "" {
 			place = fmt.Sprintf("%s:%d", c.File, c.Line)
 		}
-		rows = append(rows, []string{place, c.Owner, span(c.Range.Start, c.Range.Count)})
+		rows = append(rows, []string{place, c.Owner, text.IDs(c.Range.Start, c.Range.Count)})
 	}
 	return e.table(rows)
 }

@@ -1,4 +1,4 @@
-// Package text makes foreign text safe to print, and prints counts and sizes.
+// Package text makes foreign text safe to print, and prints counts, ranges of IDs and sizes.
 package text
 
 import (
@@ -40,6 +40,23 @@ func Count(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// IDs returns IDs with their number: "100000-165535 (65536 IDs)", or one ID.
+func IDs(first, count uint32) string {
+	if count == 1 {
+		return Span(first, count)
+	}
+	return fmt.Sprintf("%s (%d IDs)", Span(first, count), count)
+}
+
+// Span returns the first and the last of some IDs: "100000-165535", or one ID.
+func Span(first, count uint32) string {
+	s := strconv.FormatUint(uint64(first), 10)
+	if count > 1 {
+		s += "-" + strconv.FormatUint(uint64(first)+uint64(count)-1, 10)
+	}
+	return s
 }
 
 // Bytes returns a size of n bytes as docker(1) prints it, in powers of 1000.

@@ -26,6 +26,14 @@ func TestVisibleLines(t *testing.T) {
 	assert.Equal(t, "a\n\tb\\x1b[m\nc\\r\n", VisibleLines("a\n\tb\x1b[m\nc\r\n"))
 }
 
+func TestIDs(t *testing.T) {
+	assert.Equal(t, "100000-165535 (65536 IDs)", IDs(100000, 65536))
+	assert.Equal(t, "0-4294967294 (4294967295 IDs)", IDs(0, 4294967295))
+	assert.Equal(t, "5", IDs(5, 1))
+	assert.Equal(t, "5-6", Span(5, 2))
+	assert.Equal(t, "5", Span(5, 1))
+}
+
 func TestCount(t *testing.T) {
 	assert.Equal(t, "0 images", Count(0, "image", "images"))
 	assert.Equal(t, "1 image", Count(1, "image", "images"))
