@@ -153,8 +153,7 @@ func (e Edit) Confirm(ctx context.Context, h usernskit.Host) error {
 func unmet(ops []op, entries []info) error {
 	var list []string
 	for _, e := range entries {
-		lacks := func(o op) bool { return !o.done(e.args) && (o.replacesGroup() || !o.met(e.args)) }
-		if slices.ContainsFunc(ops, lacks) {
+		if slices.ContainsFunc(ops, func(o op) bool { return !o.finished(e.args) }) {
 			list = append(list, fmt.Sprintf("entry %s (%s) has: %s", e.index, e.kernel, e.args))
 		}
 	}

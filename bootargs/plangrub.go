@@ -146,9 +146,7 @@ func (s *site) sources(after map[string][]byte) (files []*shellFile, err error) 
 // removes them there and in the main file. Other files in grub.d are not edited.
 func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) (err error) {
 	value := evaluate(files...)[grubVariable]
-	finished := func() bool {
-		return !value.unknown && (o.done(value.text) || !o.replacesGroup() && o.met(value.text))
-	}
+	finished := func() bool { return !value.unknown && o.finished(value.text) }
 	edit := func(f *shellFile, before ...*shellFile) (changed bool, err error) {
 		src, err := f.edit(grubVariable, []op{o}, before...)
 		if err != nil {

@@ -211,6 +211,10 @@ func (o op) done(text string) bool {
 // met reports whether text has what o asks for, whatever older values it has.
 func (o op) met(text string) bool { return o.done(text) || o.verb == verbSet && o.inForce(text) }
 
+// finished reports whether text needs no edit: older values may be left in it,
+// unless they count too.
+func (o op) finished(text string) bool { return o.done(text) || !o.replacesGroup() && o.met(text) }
+
 // inForce reports whether the last value given for each name is in force in text.
 func (o op) inForce(text string) bool {
 	last := map[string]Arg{}
