@@ -193,8 +193,12 @@ func TestFilesThatOthersMake(t *testing.T) {
 	require.ErrorIs(t, err, daemoncfg.ErrGenerated)
 	require.ErrorContains(t, err, "virtualisation.docker.daemon.settings")
 	linked := ce + "-- etc/docker/daemon.json -> /nix/store/abc-daemon.json --\n-- nix/store/abc-daemon.json --\n{}\n"
-	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), newTree(t, people+linked))
+	h := newTree(t, people+linked)
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), h)
 	require.ErrorIs(t, err, daemoncfg.ErrGenerated)
+	t.Chdir(h.Root)
+	_, err = daemoncfg.Remap{User: "default"}.Plan(t.Context(), usernskit.Host{Root: "."})
+	require.ErrorIs(t, err, daemoncfg.ErrGenerated, "a relative root")
 	for _, tree := range []string{
 		ce + file(`{"_comment": "MANAGED BY ANSIBLE"}`),
 		ce + file(`{}`) + "-- etc/docker/README --\n# This directory is managed by Puppet.\n",

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"path"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
@@ -32,6 +34,16 @@ func Open(h usernskit.Host, s dockerd.Startup) (*Document, error) {
 	}
 	doc.startup = &s
 	return doc, nil
+}
+
+// resolve returns the path of the host to which name leads through symbolic links.
+func resolve(h usernskit.Host, name string) (string, error) {
+	root, err := h.Path("/")
+	if err != nil {
+		return "", err
+	}
+	at, err := h.Path(name)
+	return path.Join("/", strings.TrimPrefix(at, root)), err
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

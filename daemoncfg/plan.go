@@ -337,8 +337,8 @@ func (p *planner) changedKeys() []string {
 // or "".
 func generatedBy(h usernskit.Host, file string) string {
 	paths := []string{file}
-	if resolved, err := h.Path(file); err == nil {
-		paths = append(paths, strings.TrimPrefix(resolved, strings.TrimSuffix(h.Root, "/")))
+	if target, err := resolve(h, file); err == nil {
+		paths = append(paths, target)
 	}
 	for _, path := range paths {
 		switch {

@@ -146,12 +146,8 @@ func hostSharing(c store.Container) string {
 // first resolves symbolic links in it (NewDaemon in moby's daemon.go), so those
 // above a link do not count.
 func (l *warnings) path(h usernskit.Host, dataRoot string) error {
-	root, err := h.Path("/")
-	if err != nil {
-		return err
-	}
-	if resolved, err := h.Path(dataRoot); err == nil {
-		dataRoot = path.Join("/", strings.TrimPrefix(resolved, root))
+	if target, err := resolve(h, dataRoot); err == nil {
+		dataRoot = target
 	}
 	for dir := path.Dir(path.Join("/", dataRoot)); dir != "/"; dir = path.Dir(dir) {
 		info, err := h.Stat(dir)
