@@ -99,15 +99,16 @@ type speller func(a Arg, text string) (string, error)
 // compared, and need no spelling.
 func (e Edit) ops(spell speller) ([]op, error) {
 	lists := []struct {
-		verb verb
-		args []string
+		verb   verb
+		args   []string
+		single bool // no name of which every occurrence counts
 	}{
-		{verbRemove, e.Remove},
-		{verbRemoveExact, e.RemoveExact},
-		{verbSet, e.Set},
-		{verbSet, e.Replace},
-		{verbAppend, e.Append},
-		{verbAdd, e.AddIfMissing},
+		{verbRemove, e.Remove, false},
+		{verbRemoveExact, e.RemoveExact, false},
+		{verbSet, e.Set, true},
+		{verbSet, e.Replace, false},
+		{verbAppend, e.Append, false},
+		{verbAdd, e.AddIfMissing, false},
 	}
 	var ops []op
 	under := map[string]int{} // by name, the index of the list that has it
@@ -129,7 +130,7 @@ func (e Edit) ops(spell speller) ([]op, error) {
 			switch {
 			case o.verb == verbRemove && a.HasValue:
 				return nil, fmt.Errorf("%q: %w: the name alone removes all of that name; to remove one value, remove it exactly", s, ErrSyntax)
-			case i == 2 && accumulates(a.Name):
+			case list.single && accumulates(a.Name):
 				return nil, fmt.Errorf("%s: %w", s, ErrAccumulates)
 			case o.verb != verbRemoveExact && known && i != j:
 				return nil, fmt.Errorf("%s: %w", a.Name, errConflict)
