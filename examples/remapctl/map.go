@@ -21,16 +21,15 @@ import (
 )
 
 type mapFlags struct {
-	pid                  int
-	container, file, svg string
-	groups, ascii        bool
+	svg           string
+	groups, ascii bool
 }
 
 func (e *env) mapCommand(c *cobra.Command) action {
 	var f mapFlags
-	c.Flags().IntVar(&f.pid, "pid", 0, "target: the namespace of process `P`")
-	c.Flags().StringVar(&f.container, "container", "", "target: a container's `NAME` or ID")
-	c.Flags().StringVar(&f.file, "file", "", "target: `FILE` with the text of a uid_map, - for stdin")
+	c.Flags().Int("pid", 0, "target: the namespace of process `P`")
+	c.Flags().String("container", "", "target: a container's `NAME` or ID")
+	c.Flags().String("file", "", "target: `FILE` with the text of a uid_map, - for stdin")
 	c.Flags().BoolVar(&f.groups, "groups", false, "draw groups instead of users")
 	c.Flags().StringVar(&f.svg, "svg", "", "draw into `FILE` as SVG, - for stdout")
 	c.Flags().BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
