@@ -150,13 +150,12 @@ func bootWrong(before, after string) string {
 	old, oldInit := kernelArgs(before)
 	now, nowInit := kernelArgs(after)
 	mine := func(a kernelArg) bool { return strings.ReplaceAll(a.name, "-", "_") == bootName }
-	set := slices.Collect(func(yield func(kernelArg) bool) {
-		for _, a := range now {
-			if mine(a) && !yield(a) {
-				return
-			}
+	var set []kernelArg
+	for _, a := range now {
+		if mine(a) {
+			set = append(set, a)
 		}
-	})
+	}
 	old, now = slices.DeleteFunc(old, mine), slices.DeleteFunc(now, mine)
 	switch {
 	case len(set) != 1 || set[0].value != "1":
