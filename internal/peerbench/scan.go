@@ -164,7 +164,9 @@ func startSleepers(all, namespaced int, start func(i int) *exec.Cmd) (*Sleepers,
 			cmd := start(i)
 			if err = cmd.Start(); err == nil {
 				list = append(list, cmd)
-				s.Namespaced[cmd.Process.Pid] = i < namespaced
+				if i < namespaced {
+					s.Namespaced[cmd.Process.Pid] = true
+				}
 			}
 		}
 		if err != nil {
@@ -182,11 +184,6 @@ func startSleepers(all, namespaced int, start func(i int) *exec.Cmd) (*Sleepers,
 	if err := <-started; err != nil {
 		s.Stop()
 		return nil, err
-	}
-	for pid, namespaced := range s.Namespaced {
-		if !namespaced {
-			delete(s.Namespaced, pid)
-		}
 	}
 	return s, nil
 }
