@@ -196,16 +196,11 @@ func PlanNote(dir, remapctl string, lines, times int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for path, text := range map[string]string{
+	if err := h.write(map[string]string{
 		"/etc/docker/daemon.json": "{\n    \"log-driver\": \"journald\"\n}\n",
 		"/etc/os-release":         "ID=debian\nVERSION_ID=\"13\"\n",
-	} {
-		if err := os.MkdirAll(filepath.Dir(h.path(path)), 0o755); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(h.path(path), []byte(text), 0o644); err != nil {
-			return "", err
-		}
+	}); err != nil {
+		return "", err
 	}
 	median, best, err := RunProgram(times, remapctl, "plan", "--root", h.root)
 	return note("remapctl plan", size(lines, "lines"), times, median, best), err
@@ -233,23 +228,20 @@ const privateEnv = "PEERBENCH_PRIVATE"
 
 // Private runs the calling program again in a mount namespace of its own, where
 // /etc is a copy in dir and /var/lib an empty directory there, so that useradd and
-// usermod can be measured without touching the system. In the child it returns
-// true; in the parent, false with the child's error, or with its own if not root.
-func Private(dir string) (bool, error) {
-	if os.Getenv(privateEnv) != "" {
-		return true, errors.Join(
+// usermod can be measured without touching the system. In the child it mounts
+// them; in the parent, which must be root, it returns the child's error.
+func Private(dir string) error {
+	if PrivateDir() != "" {
+		return errors.Join(
 			syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
 			over(filepath.Join(dir, "etc"), "/etc", true),
 			over(filepath.Join(dir, "lib"), "/var/lib", false))
-	}
-	if os.Geteuid() != 0 {
-		return false, errors.New("not root: the rows about programs are left out")
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), privateEnv+"="+dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	return false, cmd.Run()
+	return cmd.Run()
 }
 
 // PrivateDir returns the directory that the parent gave to [Private], or "" in the

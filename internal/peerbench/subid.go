@@ -226,23 +226,27 @@ func crowded(n int) []subid.Range {
 
 func newHost(root string, held []subid.Range) (host, error) {
 	h := host{root, held}
-	files := map[string]string{
+	return h, h.write(map[string]string{
 		"/etc/subuid":        string(h.uids()),
 		"/etc/subgid":        string(h.gids()),
 		"/etc/passwd":        "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 		"/etc/group":         "root:x:0:\nnogroup:x:65534:\n",
 		"/etc/login.defs":    "SUB_UID_MIN 100000\nSUB_UID_MAX 600100000\nSUB_UID_COUNT 65536\nSUB_GID_MIN 100000\nSUB_GID_MAX 600100000\nSUB_GID_COUNT 65536\n",
 		"/etc/nsswitch.conf": "passwd: files\ngroup: files\n",
-	}
+	})
+}
+
+// write writes files of the tree, and makes their directories.
+func (h host) write(files map[string]string) error {
 	for path, text := range files {
 		if err := os.MkdirAll(filepath.Dir(h.path(path)), 0o755); err != nil {
-			return host{}, err
+			return err
 		}
 		if err := os.WriteFile(h.path(path), []byte(text), 0o644); err != nil {
-			return host{}, err
+			return err
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // uids and gids return the contents of the two files: the same ranges, but the last

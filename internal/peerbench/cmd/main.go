@@ -43,7 +43,7 @@ func main() {
 // start builds remapctl and measures: for root, in a mount namespace of its own.
 func start(b bench, remapctl string) error {
 	if dir := peerbench.PrivateDir(); dir != "" {
-		if _, err := peerbench.Private(dir); err != nil {
+		if err := peerbench.Private(dir); err != nil {
 			return err
 		}
 		b.dir, b.remapctl, b.private = dir, filepath.Join(dir, "remapctl"), true
@@ -59,8 +59,7 @@ func start(b bench, remapctl string) error {
 		return err
 	}
 	if os.Geteuid() == 0 {
-		_, err := peerbench.Private(dir)
-		return err
+		return peerbench.Private(dir)
 	}
 	return b.print()
 }
