@@ -14,6 +14,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/idspace"
+	"github.com/usernskit/usernskit/internal/hostfs"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/docker"
@@ -150,9 +151,8 @@ func (e *env) read(name string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	const limit = 16 << 20
-	data, err := io.ReadAll(io.LimitReader(in, limit+1))
-	if err == nil && len(data) > limit {
+	data, err := io.ReadAll(io.LimitReader(in, hostfs.MaxFileSize+1))
+	if err == nil && len(data) > hostfs.MaxFileSize {
 		err = usernskit.ErrTooLarge
 	}
 	return data, err
