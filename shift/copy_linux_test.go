@@ -400,8 +400,9 @@ func TestACopyKeepsProjectIDs(t *testing.T) {
 	assert.Equal(t, "projid = 4711\n", string(out))
 }
 
-// A quota that is used up is no room for a copy, and ends a job in place with words
-// on how it is. The kernel here has no quotas, so strace(1) gives its answer.
+// With a quota that is used up, a copy says that the space is not enough, and a job
+// in place says what is half done. The kernel here has no quotas, so strace(1) gives
+// its answer.
 func TestAQuotaThatIsUsedUp(t *testing.T) {
 	hosttest.Need(t, "strace")
 	base := t.TempDir()
