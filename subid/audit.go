@@ -434,9 +434,10 @@ func (s *Set) checkOwners(out *findings) {
 			if h.first[i] == 0 {
 				continue
 			}
-			id, why := s.missing(h.owner)
-			if id != "" && !named && !numbered && !strings.HasPrefix(h.owner, "\ufeff") {
-				at(h, i, id, "%s", why)
+			if !named && !numbered && !strings.HasPrefix(h.owner, "\ufeff") {
+				if id, why := s.missing(h.owner); id != "" {
+					at(h, i, id, "%s", why)
+				}
 			}
 			if other := held[a.Name]; numbered && other != nil && other.first[i] > 0 {
 				at(h, i, ProblemNameAndUIDBoth, "%s is the UID of %s, whose name is on line %d: %v read this line only, %v both",
