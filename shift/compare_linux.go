@@ -132,10 +132,7 @@ func (c *comparer) below(d *dir, to int) error {
 		if errors.Is(err, unix.ENOENT) {
 			err = fmt.Errorf("%w: it is only in the copy", ErrDiffers)
 		}
-		if err != nil {
-			return d.failed("compare", name, err)
-		}
-		return nil
+		return d.failed("compare", name, err)
 	})
 }
 

@@ -148,15 +148,15 @@ func (c *copier) one(parent *dir, name string, from, dst int, as string, st unix
 	if several {
 		err := unix.Linkat(c.links, strconv.FormatUint(st.Ino, 10), dst, as, 0)
 		if !errors.Is(err, unix.ENOENT) {
-			return c.failed(parent, "link", name, err)
+			return parent.failed("link", name, err)
 		}
 	}
 	if err := c.create(from, dst, as, st); err != nil {
-		return c.failed(parent, "copy", name, err)
+		return parent.failed("copy", name, err)
 	}
 	to, err := unix.Openat(dst, as, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return c.failed(parent, "open the copy of", name, err)
+		return parent.failed("open the copy of", name, err)
 	}
 	defer unix.Close(to)
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
@@ -166,19 +166,12 @@ func (c *copier) one(parent *dir, name string, from, dst int, as string, st unix
 		}
 	}
 	if err := c.dress(from, to, st); err != nil {
-		return c.failed(parent, "set attributes of the copy of", name, err)
+		return parent.failed("set attributes of the copy of", name, err)
 	}
 	if several {
 		err = unix.Linkat(dst, as, c.links, strconv.FormatUint(st.Ino, 10), 0)
 	}
-	return c.failed(parent, "link", name, err)
-}
-
-func (c *copier) failed(parent *dir, op, name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return parent.failed(op, name, err)
+	return parent.failed("link", name, err)
 }
 
 // each calls do for each entry of a directory, opened with O_PATH. It skips an entry

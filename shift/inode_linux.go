@@ -107,10 +107,8 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 	if !todo {
 		return nil
 	}
-	if err := unix.Fchownat(fd, "", int(uid), int(gid), unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return d.failed("chown", name, err)
-	}
-	return nil
+	err := unix.Fchownat(fd, "", int(uid), int(gid), unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW)
+	return d.failed("chown", name, err)
 }
 
 func (p *worker) count(st unix.Statx_t) {

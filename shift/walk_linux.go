@@ -109,7 +109,11 @@ func (d *dir) path(name string) string {
 	return name
 }
 
+// failed names the entry in an error; nil stays nil.
 func (d *dir) failed(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	path := d.path(name)
 	if path == "" {
 		path = "."
