@@ -284,12 +284,12 @@ func (p *worker) flush() error {
 func (p *worker) apply(fd int, rec record) (err error) {
 	path := procPath(fd)
 	if rec.Flags != 0 {
-		if err := setFlags(path, 0, flagsImmutable); err != nil {
+		if err := setFlags(fd, 0, flagsImmutable); err != nil {
 			return err
 		}
 		defer func() {
 			if err == nil {
-				err = setFlags(path, rec.Flags, 0)
+				err = setFlags(fd, rec.Flags, 0)
 			}
 		}()
 	}
@@ -336,9 +336,9 @@ func (p *worker) apply(fd int, rec record) (err error) {
 	return nil
 }
 
-// setFlags changes the flags of FS_IOC_GETFLAGS.
-func setFlags(path string, set, drop uint32) error {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOATIME, 0)
+// setFlags changes the flags of FS_IOC_GETFLAGS of an inode that is open with O_PATH.
+func setFlags(inode int, set, drop uint32) error {
+	fd, err := reopen(inode, unix.O_RDONLY)
 	if err != nil {
 		return err
 	}
