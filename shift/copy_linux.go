@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/usernskit/usernskit/internal/hostfs"
 )
 
 // A copier copies a tree into a directory that only its owner can enter until the
@@ -101,7 +103,7 @@ func (j Job) copy(ctx context.Context, tell func(Progress)) (Job, error) {
 		return j, errors.Join(err, os.RemoveAll(part))
 	}
 	j.State = StateDone
-	return j, errors.Join(os.Remove(part), syncDir(filepath.Dir(part)))
+	return j, errors.Join(os.Remove(part), hostfs.SyncDir(filepath.Dir(part)))
 }
 
 // make makes the copy in the directory part, and moves it to its place.

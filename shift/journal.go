@@ -78,18 +78,9 @@ func (j Job) save() error {
 		err = os.Rename(name+".new", name)
 	}
 	if err == nil {
-		err = syncDir(state)
+		err = hostfs.SyncDir(state)
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // An inode tells a file from all others, also from a later file with the same inode
@@ -122,7 +113,7 @@ func (j Job) openRecords() (*os.File, error) {
 	// A line that a kill cut off must not run into the next one.
 	_, err = f.Write([]byte("\n"))
 	if err == nil {
-		err = errors.Join(f.Sync(), syncDir(j.stateDir()))
+		err = errors.Join(f.Sync(), hostfs.SyncDir(j.stateDir()))
 	}
 	if err != nil {
 		f.Close()

@@ -113,7 +113,7 @@ func (w Writer) Replace(path string, before, data []byte, meta Meta) (err error)
 			return w.holds(path, before)
 		}},
 		step{"rename", func() error { return explain(w.swap(temp, target, before)) }},
-		step{"sync directory", func() error { return syncDir(filepath.Dir(target)) }},
+		step{"sync directory", func() error { return SyncDir(filepath.Dir(target)) }},
 	)
 }
 
@@ -151,7 +151,7 @@ func (w Writer) Remove(path string, before []byte) (err error) {
 	}
 	return w.run(
 		step{"unlink", func() error { return explain(os.Remove(target)) }},
-		step{"sync directory", func() error { return syncDir(filepath.Dir(target)) }},
+		step{"sync directory", func() error { return SyncDir(filepath.Dir(target)) }},
 	)
 }
 
@@ -184,7 +184,7 @@ func (w Writer) MkdirAll(path string) error {
 		if err := mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 			return hostError("mkdir for", path, explain(err))
 		}
-		if err := syncDir(filepath.Dir(dir)); err != nil {
+		if err := SyncDir(filepath.Dir(dir)); err != nil {
 			return hostError("mkdir for", path, err)
 		}
 	}
@@ -248,8 +248,9 @@ func (w Writer) Sweep(path string) error {
 	return hostError("remove the temporary files of", path, err)
 }
 
-// syncDir makes a rename or unlink in dir last through a power cut.
-func syncDir(dir string) error {
+// SyncDir makes a rename or unlink in dir, a path on this machine, last through a
+// power cut.
+func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
