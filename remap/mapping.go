@@ -45,13 +45,13 @@ func mapping(ctx context.Context, h usernskit.Host, c dockerd.Choice) (startup d
 		return startup, m, false, setting.Err
 	}
 	account, err := setting.Remap.Account(ctx, h)
-	if err == nil {
-		err = ranges(h)(ctx, account)
-	}
 	if err != nil {
 		return startup, m, false, err
 	}
 	set, err := subid.Read(ctx, h)
+	if err == nil {
+		err = unusable(set, account)
+	}
 	if err != nil {
 		return startup, m, false, err
 	}

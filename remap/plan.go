@@ -172,22 +172,27 @@ func ranges(h usernskit.Host) func(ctx context.Context, account string) error {
 		if err != nil {
 			return err
 		}
-		uid, gid := set.Mapped(reader.Dockerd, account)
-		for _, m := range []struct {
-			reader.Map
-			file string
-		}{{uid, subid.UIDFile}, {gid, subid.GIDFile}} {
-			switch {
-			case m.Refused != nil:
-				return fmt.Errorf("dockerd does not start: %w", m.Refused)
-			case m.Unsure != nil:
-				return m.Unsure
-			case len(m.Readings) == 0:
-				return fmt.Errorf("%s: %w: there is no line for %s, so dockerd does not start", m.file, ErrNoRanges, account)
-			}
-		}
-		return nil
+		return unusable(set, account)
 	}
+}
+
+// unusable returns why dockerd cannot map containers to an account, or nil.
+func unusable(set *subid.Set, account string) error {
+	uid, gid := set.Mapped(reader.Dockerd, account)
+	for _, m := range []struct {
+		reader.Map
+		file string
+	}{{uid, subid.UIDFile}, {gid, subid.GIDFile}} {
+		switch {
+		case m.Refused != nil:
+			return fmt.Errorf("dockerd does not start: %w", m.Refused)
+		case m.Unsure != nil:
+			return m.Unsure
+		case len(m.Readings) == 0:
+			return fmt.Errorf("%s: %w: there is no line for %s, so dockerd does not start", m.file, ErrNoRanges, account)
+		}
+	}
+	return nil
 }
 
 var (
