@@ -307,7 +307,7 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 	return job, nil
 }
 
-// planJob plans the copy of a volume, or only a look at it if into is empty.
+// planJob plans the copy of a volume.
 func (m *Migration) planJob(ctx context.Context, source, into string) (shift.Job, error) {
 	return planJob(ctx, m.host, source, into, m.from, m.to, shift.RiskInUse, shift.RiskImmutable)
 }
