@@ -279,6 +279,7 @@ func TestPlanTravelsAsJSON(t *testing.T) {
 		"a line without a sign":    `{"path":"/f","before":null,"after":"sha256:0","hunks":[{"from":1,"to":1,"lines":["x"]}]}`,
 		"not the digest's content": `{"path":"/f","before":null,"after":"sha256:0","hunks":[{"from":1,"to":1,"lines":["+x"]}]}`,
 		"a mode":                   `{"path":"/f","mode":"rw"}`,
+		"a lock":                   `{"path":"/f","lock":"flock"}`,
 		"a hunk beyond the file":   `{"path":"/f","before":null,"after":"sha256:0","hunks":[{"from":7,"to":1,"lines":["+x"]}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
