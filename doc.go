@@ -40,13 +40,13 @@
 //
 //	4  examples/...                              thin programs
 //	3  remap  verify  idspace  fleet             the whole job, and the proof of it
-//	2  userns  subid  daemoncfg  bootargs        none imports another
+//	2  userns  subid  daemoncfg  bootargs  shift  only shift imports another, userns
 //	1  usernskit                                 this package
 //	0  internal/...                              files inside a root, accounts, small helpers
 //
 // # Compatibility
 //
 // Until version 1 a minor release may change the API; the CHANGELOG then says
-// what and why. The files under /var/lib/usernskit, exit codes and JSON output
-// of remapctl keep their meaning from the first release on.
+// what and why. The files under /var/lib/usernskit keep their meaning from the
+// first release on, and so do the exit codes and the JSON output of the programs.
 package usernskit
