@@ -26,7 +26,8 @@ type Sources struct {
 	// if a command fails ([WarnMayStop]).
 	Problems []usernskit.Warning `json:"problems"`
 	// Values are the variables that reach the kernel. Path is the file that
-	// decides each; State is StateCannotTell where its value is not known.
+	// decides each; State is StateCannotTell where its value is not known, and
+	// Path is "" too where a file of them cannot be read as shell.
 	Values []Place `json:"values"`
 }
 
@@ -52,6 +53,7 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 	}
 	sources := Sources{Shell: s.shellProgram(), Files: s.shell, Problems: []usernskit.Warning{}} // [] and not null
 	var files []*shellFile
+	unread := false // a file may set anything
 	for _, name := range s.shell {
 		f, err := parseShell(name, s.Read(name))
 		if err != nil {
@@ -64,6 +66,7 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 				id = WarnStops
 			}
 			sources.Problems = append(sources.Problems, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: at.File, Line: at.Line, Col: at.Col}, Text: at.Err.Error()})
+			unread = true
 			continue
 		}
 		files = append(files, f)
@@ -73,7 +76,9 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 	for _, name := range []string{grubVariable, grubDefaultVariable} {
 		v := env[name]
 		p := Place{Path: v.file, What: name, For: "every kernel", Line: v.text, State: StateActive}
-		if v.unknown {
+		if unread {
+			p.Path, p.Line, p.State = "", "", StateCannotTell
+		} else if v.unknown {
 			p.Line, p.State = "", StateCannotTell
 		} else if why := brokenMenu(v.text); why != "" {
 			sources.Problems = append(sources.Problems, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: v.file, Line: v.line}, Text: why})

@@ -330,3 +330,18 @@ func TestValuesAreKnownOrSaidToBeUnknown(t *testing.T) {
 		})
 	}
 }
+
+// A drop-in that is read after the main file and cannot be parsed may set it again.
+func TestCheckKnowsNoValueBesideAFileThatCannotBeRead(t *testing.T) {
+	for name, dropIn := range map[string]string{"line ends of another system": "GRUB_CMDLINE_LINUX=a\r\n", "not shell": "GRUB_CMDLINE_LINUX=(\n"} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- boot/grub/grub.cfg --\nset x\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=quiet\n-- etc/default/grub.d/a.cfg --\n"+dropIn)
+			s, err := Check(t.Context(), h)
+			require.NoError(t, err)
+			require.Len(t, s.Values, 2)
+			for _, v := range s.Values {
+				assert.Equal(t, Place{What: v.What, For: "every kernel", State: StateCannotTell}, v)
+			}
+		})
+	}
+}

@@ -66,10 +66,12 @@ func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
 	}
 	for _, v := range s.Values {
 		switch {
-		case v.Path == "":
-			e.text("value     %s is not set", v.What)
+		case v.State == bootargs.StateCannotTell && v.Path == "":
+			e.text("value     %s: not known by reading", v.What)
 		case v.State == bootargs.StateCannotTell:
 			e.text("value     %s: not known by reading, %s has the last word", v.What, v.Path)
+		case v.Path == "":
+			e.text("value     %s is not set", v.What)
 		default:
 			e.text("value     %s=%s (%s)", v.What, v.Line, v.Path)
 		}
