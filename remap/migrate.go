@@ -197,7 +197,10 @@ func (m *Migration) stores(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(all) != 1 {
+		if len(all) == 0 {
+			return fmt.Errorf("remapping is off, and there is no remapped store in %s to copy from", startup.DataRoot)
+		}
+		if len(all) > 1 {
 			return fmt.Errorf("remapping is off, and there are %d remapped stores in %s: the one to copy from has to be named", len(all), startup.DataRoot)
 		}
 		source = path.Base(all[0])
