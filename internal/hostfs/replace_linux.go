@@ -178,7 +178,7 @@ func (w Writer) swap(temp *renameio.PendingFile, target string, before []byte) e
 	if err != nil {
 		return err
 	}
-	displaced, err := os.Open(temp.Name())
+	displaced, err := openRead(temp.Name()) // it may be a FIFO
 	if err == nil {
 		var data []byte
 		data, err = io.ReadAll(io.LimitReader(displaced, int64(len(before))+1))

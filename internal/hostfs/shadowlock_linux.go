@@ -2,6 +2,7 @@ package hostfs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,8 +51,8 @@ func (w Writer) LockShadow(ctx context.Context, files ...string) (_ *ShadowLock,
 		return nil, hostError("lock", "/etc/.pwd.lock", err)
 	}
 	files = slices.Clone(files)
-	slices.SortStableFunc(files, func(a, b string) int {
-		return slices.Index(shadowOrder[:], a) - slices.Index(shadowOrder[:], b)
+	slices.SortFunc(files, func(a, b string) int {
+		return cmp.Or(slices.Index(shadowOrder[:], a)-slices.Index(shadowOrder[:], b), cmp.Compare(a, b))
 	})
 	for _, file := range slices.Compact(files) {
 		if err := w.step("lock " + file); err != nil {
@@ -199,12 +200,18 @@ func lockHolder(lock string) error {
 
 // readLock returns what a lock file holds and when it was written.
 func readLock(lock string) (data []byte, written time.Time, err error) {
-	f, err := os.Open(lock)
+	f, err := openRead(lock)
 	if err != nil {
+		if _, there := os.Lstat(lock); there == nil {
+			err = fmt.Errorf("%w: %v", errLocked, err) // a link that leads nowhere is there
+		}
 		return nil, written, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s: %w", errLocked, lock, ErrNotRegular)
+	}
 	if err != nil {
 		return nil, written, err
 	}

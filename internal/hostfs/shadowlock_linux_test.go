@@ -75,6 +75,32 @@ func TestAStaleLockIsTakenOverAndAnUnreadableOneIsNot(t *testing.T) {
 	}
 }
 
+func TestALockThatIsNotAFile(t *testing.T) {
+	for want, spoil := range map[string]func(lock string) error{
+		"subuid.lock: not a regular file":                   func(lock string) error { return unix.Mkfifo(lock, 0o600) },
+		"etc/subuid.lock: not a regular file":               func(lock string) error { return os.Mkdir(lock, 0o700) },
+		"subuid.lock: no such file or directory":            func(lock string) error { return os.Symlink("nowhere", lock) },
+		"subuid.lock: too many levels of symbolic links":    func(lock string) error { return os.Symlink("subuid.lock", lock) },
+		"subuid.lock: no such device or address":            func(lock string) error { return unix.Mknod(lock, unix.S_IFSOCK|0o600, 0) },
+		"subuid.lock holds no process ID (\"\"), so nobody": func(lock string) error { return os.Symlink("../etc/subgid", lock) },
+	} {
+		t.Run(want, func(t *testing.T) {
+			root, w := lockTree(t)
+			require.NoError(t, spoil(root+"/etc/subuid.lock"))
+			_, err := w.LockShadow(soon(t), "/etc/subuid")
+			require.ErrorIs(t, err, errLocked)
+			assert.ErrorContains(t, err, want)
+		})
+	}
+}
+
+func TestAFileThatIsNamedTwiceIsLockedOnce(t *testing.T) {
+	_, w := lockTree(t)
+	l, err := w.LockShadow(soon(t), "/etc/a", "/etc/b", "/etc/a")
+	require.NoError(t, err)
+	require.NoError(t, l.Unlock())
+}
+
 // After a power cut a lock may name a PID that another process has by now. That
 // one started after the lock was written, and so cannot hold it.
 func TestALockIsStaleWhereAYoungerProcessHasItsPID(t *testing.T) {
