@@ -56,9 +56,10 @@ func (h Host) Lstat(path string) (fs.FileInfo, error) { return hostfs.Root(h.Roo
 // links resolved inside Root. The file need not exist.
 func (h Host) Path(path string) (string, error) { return hostfs.Root(h.Root).Resolve(path) }
 
-// Command runs a program through [Host.Run] and returns its standard output.
-// The error of a program that ran and failed carries its standard error.
-// Without Run, a tree gives [ErrNotLive].
+// Command runs a program through [Host.Run] and returns its standard output. If
+// that has more than 16 MiB, the error is [ErrTooLarge]. The error of a program
+// that ran and failed carries its standard error. Without Run, a tree gives
+// [ErrNotLive].
 func (h Host) Command(ctx context.Context, argv ...string) ([]byte, error) {
 	switch {
 	case len(argv) == 0:
@@ -68,21 +69,39 @@ func (h Host) Command(ctx context.Context, argv ...string) ([]byte, error) {
 	case !h.Live():
 		return nil, fmt.Errorf("%s: %w", argv[0], ErrNotLive)
 	}
-	var stderr bytes.Buffer
+	stdout, stderr := output{max: hostfs.MaxFileSize}, output{max: maxComplaint}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stderr = &stderr
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second // a grandchild may keep our pipes open
-	out, err := cmd.Output()
-	if ctx.Err() != nil && err != nil {
-		return out, fmt.Errorf("%s: %w (%v)", argv[0], context.Cause(ctx), err)
+	err := cmd.Run()
+	switch text := strings.TrimSpace(stderr.buf.String()); {
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w (%v)", argv[0], context.Cause(ctx), err)
+	case stdout.cut: // not with err, whose exit status would make the rest an answer
+		return nil, fmt.Errorf("%s: %w: it printed more than %d bytes", argv[0], ErrTooLarge, stdout.max)
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // the program itself ended well
+		return stdout.buf.Bytes(), nil
+	case text != "":
+		return stdout.buf.Bytes(), fmt.Errorf("%s: %w: %s", argv[0], err, text)
 	}
-	if err != nil {
-		if text := strings.TrimSpace(stderr.String()); text != "" {
-			return out, fmt.Errorf("%s: %w: %s", argv[0], err, text)
-		}
-		return out, fmt.Errorf("%s: %w", argv[0], err)
-	}
-	return out, nil
+	return stdout.buf.Bytes(), fmt.Errorf("%s: %w", argv[0], err)
+}
+
+// maxComplaint bounds what is kept of a program's standard error, in bytes.
+const maxComplaint = 64 << 10
+
+// An output keeps the first bytes that a program prints, and drops the rest.
+type output struct {
+	buf bytes.Buffer
+	max int
+	cut bool // some were dropped
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	keep := min(len(p), o.max-o.buf.Len())
+	o.buf.Write(p[:keep])
+	o.cut = o.cut || keep < len(p)
+	return len(p), nil
 }
 
 // askTimeout is how long a program may take to answer a question of a plan.

@@ -75,6 +75,22 @@ func TestAsk(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Less(t, time.Since(start), 5*time.Second)
 	})
+	t.Run("a child that keeps its output open", func(t *testing.T) {
+		out, exit, err := Host{}.Ask(t.Context(), "sh", "-c", "echo yes; sleep 3 &")
+		require.NoError(t, err, "the program itself ran to its end")
+		assert.Equal(t, 0, exit)
+		assert.Equal(t, "yes\n", string(out))
+	})
+	t.Run("it prints without end", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, _, err := Host{}.Ask(ctx, "sh", "-c", "yes >&2 & yes & wait")
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		_, _, err = Host{}.Ask(t.Context(), "sh", "-c", "head -c 17000000 /dev/zero; exit 2")
+		assert.ErrorIs(t, err, ErrTooLarge, "half of an output is not an answer")
+		_, err = Host{}.Command(t.Context(), "sh", "-c", "head -c 17000000 /dev/zero >&2; exit 2")
+		assert.Less(t, len(err.Error()), 1<<17)
+	})
 	t.Run("it gets a limit of its own", func(t *testing.T) {
 		_, _, err := Host{Run: func(ctx context.Context, _ ...string) ([]byte, error) {
 			limit, ok := ctx.Deadline()
