@@ -469,6 +469,27 @@ func TestAMigrationThatIsKilledIsDoneByTheNext(t *testing.T) {
 	require.Greater(t, kills, 10)
 }
 
+func TestAShiftOfTheSystemOfATreeIsRefused(t *testing.T) {
+	h := hosttest.Tree(t, remapped)
+	to, _, err := remap.Mapping(t.Context(), h, dockerd.Choice{}).Get()
+	require.NoError(t, err)
+	from, err := shift.Identity(to)
+	require.NoError(t, err)
+	for dir, refused := range map[string]bool{"/etc": true, "etc/docker": true, "/usr/lib/systemd": true, "/" + plainData: false} {
+		s, err := remap.PlanShift(t.Context(), h, dir, from, to, nil)
+		require.NoError(t, err)
+		assert.Equal(t, refused, len(s.Plan.Warnings) > 0, dir)
+		if refused {
+			_, _, err = s.Run(t.Context(), nil)
+			require.ErrorIs(t, err, shift.ErrRefused)
+			require.ErrorContains(t, err, "is in use by the system in "+h.Root)
+		}
+	}
+	list, err := h.Receipts()
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}
+
 // A shift or its undo that is killed before any of these calls is taken back by
 // undo, and gone on with by the next shift.
 func TestAShiftThatIsKilledIsTakenBack(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/hostfs"
 	"github.com/usernskit/usernskit/shift"
 )
 
@@ -188,13 +189,13 @@ func (m Migration) place(ctx context.Context, v Volume) error {
 	}
 	if _, err := os.Lstat(filepath.Dir(data)); errors.Is(err, fs.ErrNotExist) {
 		err = os.Rename(dir, filepath.Dir(data))
-		return errors.Join(err, syncDirs(volumes))
+		return cmp.Or(err, hostfs.SyncDir(volumes))
 	}
 	// The volume must be without data: rename(2) replaces only an empty directory.
 	if err := syscall.Rename(filepath.Join(dir, "_data"), data); err != nil {
 		return &os.LinkError{Op: "rename", Old: filepath.Join(dir, "_data"), New: data, Err: err}
 	}
-	return errors.Join(os.Remove(dir), syncDirs(filepath.Dir(data), volumes))
+	return errors.Join(os.Remove(dir), hostfs.SyncDir(filepath.Dir(data)), hostfs.SyncDir(volumes))
 }
 
 // runsOn reports whether a dockerd runs on a store.
@@ -204,19 +205,6 @@ func runsOn(h usernskit.Host, store string) (bool, error) {
 		unlock()
 	}
 	return running, err
-}
-
-func syncDirs(dirs ...string) error {
-	for _, dir := range dirs {
-		f, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // removeOld removes an old volume if its copy is the same in every byte.
@@ -326,5 +314,5 @@ func (m Migration) aside(store, data string) (string, error) {
 	if err := os.Rename(volume, to); err != nil {
 		return "", err
 	}
-	return to, syncDirs(filepath.Dir(volume), at)
+	return to, errors.Join(hostfs.SyncDir(filepath.Dir(volume)), hostfs.SyncDir(at))
 }

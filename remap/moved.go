@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/shift"
 	"github.com/usernskit/usernskit/userns"
@@ -101,6 +101,9 @@ func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to usern
 		return s, err
 	}
 	name := filepath.Join("/", rel)
+	if !h.Live() && dirs.IsSystem(name) { // shift judges the directories of this machine
+		s.Job.Report.Busy = append(s.Job.Report.Busy, "the system in "+root)
+	}
 	s.Plan = usernskit.Plan{Title: fmt.Sprintf("move the owners in %s from %s to %s", name, hostIDs(s.Job.From), hostIDs(s.Job.To)), Warnings: s.Job.Risks()}
 	if s.Job.State == shift.StateDone || from.IsZero() {
 		return s, nil
@@ -117,6 +120,9 @@ func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to usern
 // Run writes the receipt and moves the owners. After an error that matches
 // [shift.ErrUnfinished], plan again to continue.
 func (s Shift) Run(ctx context.Context, progress func(shift.Progress)) (job shift.Job, receipt usernskit.Receipt, err error) {
+	if err := refused(s.Plan.Warnings, s.Job.Options.Accept); err != nil {
+		return s.Job, receipt, err
+	}
 	if len(s.Plan.Changes) > 0 {
 		if receipt, err = s.host.Apply(ctx, usernskit.Plan{Title: s.Plan.Title, Changes: s.Plan.Changes}); err != nil {
 			return s.Job, receipt, err
@@ -133,11 +139,7 @@ func (s Shift) Run(ctx context.Context, progress func(shift.Progress)) (job shif
 // hostIDs returns a mapping's host IDs as text.
 func hostIDs(m userns.Mapping) string {
 	spans := func(m userns.Map) string {
-		var list []string
-		for _, x := range m.Extents() {
-			list = append(list, text.Span(x.HostID, x.Count))
-		}
-		return strings.Join(list, ", ")
+		return text.Spans(m.Extents(), func(e userns.Extent) (uint32, uint32) { return e.HostID, e.Count })
 	}
 	if m.UID.Equal(m.GID) {
 		return spans(m.UID)

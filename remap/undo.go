@@ -48,10 +48,8 @@ func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []stri
 		return err
 	}
 	for _, s := range steps {
-		for _, w := range s.warnings {
-			if w.Risk && !slices.Contains(accept, w.ID) {
-				return fmt.Errorf("%w: %s", shift.ErrRefused, w.Text)
-			}
+		if err := refused(s.warnings, accept); err != nil {
+			return err
 		}
 	}
 	for _, s := range steps {
@@ -60,6 +58,16 @@ func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []stri
 		}
 	}
 	return h.Undo(ctx, id, force)
+}
+
+// refused returns an error for the first risk that is not accepted.
+func refused(list []usernskit.Warning, accept []string) error {
+	for _, w := range list {
+		if w.Risk && !slices.Contains(accept, w.ID) {
+			return fmt.Errorf("%w: %s", shift.ErrRefused, w.Text)
+		}
+	}
+	return nil
 }
 
 // A step takes back one entry of the list at movedPath.

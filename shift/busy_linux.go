@@ -15,6 +15,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -69,7 +70,7 @@ func spot(dir string) (dev, inside string, err error) {
 	}
 	var best *mountinfo.Info
 	for _, m := range infos {
-		if within(dir, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
+		if dirs.Within(dir, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
 			best = m
 		}
 	}
@@ -94,7 +95,7 @@ func mounts(pid int, dev, inside, dir string) (bool, error) {
 	if gone(err) {
 		return false, nil
 	}
-	meets := func(a, b string) bool { return within(a, b) || within(b, a) }
+	meets := func(a, b string) bool { return dirs.Within(a, b) || dirs.Within(b, a) }
 	return slices.ContainsFunc(infos, func(m *mountinfo.Info) bool {
 		return fmt.Sprint(m.Major, ":", m.Minor) == dev && meets(m.Root, inside) ||
 			slices.ContainsFunc(layers(m), func(layer string) bool { return meets(layer, dir) })
@@ -136,7 +137,7 @@ func writes(pid int, dir string) (bool, error) {
 	}
 	for _, e := range entries {
 		path, err := os.Readlink(fds + "/" + e.Name())
-		if err != nil || !within(path, dir) {
+		if err != nil || !dirs.Within(path, dir) {
 			continue
 		}
 		info, err := os.Lstat(fds + "/" + e.Name()) // the link's mode shows how the file was opened

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/internal/hostfs"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
@@ -166,7 +167,7 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	if err != nil {
 		return Job{}, err
 	}
-	if within(job.stateDir(), dir) {
+	if dirs.Within(job.stateDir(), dir) {
 		return Job{}, fmt.Errorf("%w: the journal %s is in the tree", ErrRefused, job.stateDir())
 	}
 	if job, err = job.after(); err != nil {
@@ -192,7 +193,7 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	if err != nil {
 		return Job{}, err
 	}
-	if within(job.Options.Into, dir) || within(dir, job.Options.Into) {
+	if dirs.Within(job.Options.Into, dir) || dirs.Within(dir, job.Options.Into) {
 		return Job{}, fmt.Errorf("%w: %s and its copy %s are one in the other", ErrRefused, dir, job.Options.Into)
 	}
 	return job.measure(ctx)
@@ -263,7 +264,7 @@ func (j Job) Risks() (list []usernskit.Warning) {
 	add := func(id, format string, args ...any) {
 		list = append(list, usernskit.Warning{ID: id, Risk: true, Text: fmt.Sprintf(format, args...)})
 	}
-	if isSystem(j.Dir) {
+	if dirs.IsSystemHere(j.Dir) {
 		add(RiskInUse, "%s is a directory of the system", j.Dir)
 	}
 	if len(r.Busy) > 0 {
@@ -438,37 +439,5 @@ func returns(from, to userns.Mapping) error {
 
 // spans returns the host IDs of a map as text.
 func spans(m userns.Map) string {
-	var list []string
-	for _, e := range m.Extents() {
-		list = append(list, text.Span(e.HostID, e.Count))
-	}
-	return strings.Join(list, ", ")
-}
-
-// systemDirs are directories of the system; directories below them may be data.
-// Below wholeDirs there is no data.
-var (
-	systemDirs = []string{"/", "/home", "/opt", "/root", "/run", "/tmp", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/lib/docker", "/var/lib/containerd",
-		"/var/log", "/var/run", "/var/spool"}
-	wholeDirs = []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr",
-		"/var/lib/docker/containers", "/var/lib/docker/image", "/var/lib/docker/overlay2"}
-)
-
-// isSystem also recognizes a directory of the system at a second mount point.
-func isSystem(dir string) bool {
-	info, err := os.Stat(dir)
-	for i, d := range append(slices.Clone(wholeDirs), systemDirs...) {
-		if d == dir || i < len(wholeDirs) && within(dir, d) {
-			return true
-		}
-		if system, also := os.Stat(d); err == nil && also == nil && os.SameFile(info, system) {
-			return true
-		}
-	}
-	return false
-}
-
-// within reports whether path is dir or below it.
-func within(path, dir string) bool {
-	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+	return text.Spans(m.Extents(), func(e userns.Extent) (uint32, uint32) { return e.HostID, e.Count })
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/internal/fstype"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
@@ -110,7 +111,7 @@ func (j *judge) access(b facts.Container, who facts.Subject, s facts.Source) {
 		fi := j.warn(subjectOf(b), "host user %d may not %s %s, mounted on %s", who.UID, words, s.Source, s.Destination).
 			saw(s.Source, owner, fmt.Sprintf("open to %d", who.UID))
 		switch {
-		case facts.KeepOwner(s.Source):
+		case dirs.IsSystem(s.Source):
 		case s.Mode.IsDir() && !idmapped && !facts.Mapped(who.Map, n.UID, n.GID) && fi.shift(s.Source, n.UID, n.GID, who.Map):
 		default:
 			fi.run(fmt.Sprintf("chown %d:%d %s", who.UID, who.GIDs[0], quoted(s.Source)))

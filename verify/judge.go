@@ -271,9 +271,5 @@ func (j *judge) wantText(users bool) string {
 	if !s.Ok() {
 		return "a range of " + s.Path
 	}
-	var list []string
-	for _, e := range s.IDs.Extents() {
-		list = append(list, text.Span(e.HostID, e.Count))
-	}
-	return strings.Join(list, ", ")
+	return text.Spans(s.IDs.Extents(), func(e userns.Extent) (uint32, uint32) { return e.HostID, e.Count })
 }

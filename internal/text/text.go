@@ -59,6 +59,15 @@ func Span(first, count uint32) string {
 	return s
 }
 
+// Spans returns the spans of several runs of IDs, with commas between them.
+func Spans[T any](list []T, run func(T) (first, count uint32)) string {
+	spans := make([]string, len(list))
+	for i, r := range list {
+		spans[i] = Span(run(r))
+	}
+	return strings.Join(spans, ", ")
+}
+
 // Bytes returns a size of n bytes as docker(1) prints it, in powers of 1000.
 func Bytes(n int64) string {
 	if n < 1000 {

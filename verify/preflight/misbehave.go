@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/internal/fstype"
 	"github.com/usernskit/usernskit/verify/engine"
 	"github.com/usernskit/usernskit/verify/internal/facts"
@@ -74,7 +75,7 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 	if facts.Mapped(p.want, n.UID, n.GID) {
 		return
 	}
-	if !m.ReadOnly && n.Mode.IsDir() && !facts.KeepOwner(m.Source) && !slices.ContainsFunc(p.out.Moves, func(o Move) bool { return o.Path == m.Source }) {
+	if !m.ReadOnly && n.Mode.IsDir() && !dirs.IsSystem(m.Source) && !slices.ContainsFunc(p.out.Moves, func(o Move) bool { return o.Path == m.Source }) {
 		p.out.Moves = append(p.out.Moves, Move{Path: m.Source})
 	}
 	uid, gid, named := containerUser(c)
@@ -102,7 +103,7 @@ func (p *preflight) owner(c *engine.Container, m engine.Mount, option string, n 
 		return
 	}
 	fix := "copy what the container needs into a volume, or " + optOut
-	if !facts.KeepOwner(m.Source) {
+	if !dirs.IsSystem(m.Source) {
 		fix = fmt.Sprintf("chown -R --from=%d:%d %d:%d %s, or %s", n.UID, n.GID, hostUID, hostGID, m.Source, optOut)
 	}
 	p.misbehave(c, option, fix,
@@ -159,7 +160,7 @@ func (p *preflight) leadsToSocket(source string) bool {
 	}
 	path = p.onHost(path)
 	for _, s := range append([]facts.Socket{{Path: "/run/docker.sock"}, {Path: "/var/run/docker.sock"}}, p.Disk.Sockets...) {
-		if facts.Within(p.onHost(s.Path), path) {
+		if dirs.Within(p.onHost(s.Path), path) {
 			return true
 		}
 	}

@@ -15,7 +15,10 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/shift"
+	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
+	"github.com/usernskit/usernskit/verify/internal/facts"
 )
 
 const good, idWeb, idOld = hosttest.Good, hosttest.Web, hosttest.Old
@@ -413,4 +416,14 @@ func TestWhatIsToBeMoved(t *testing.T) {
 	f.Moves[1].AtLeast = true
 	require.NoError(t, f.WriteText(&text))
 	assert.Contains(t, text.String(), "  /srv/d: 2 files, 1 B; moving the owners takes about 1 s\n  volume letters: at least 3 files, 1 B; moving the owners takes at least 1 s\n")
+}
+
+// What is advised to be moved is what a job moves without a further yes.
+func TestAdviceAndJobKnowTheSameDirectoriesOfTheSystem(t *testing.T) {
+	one, err := userns.NewMap(userns.Extent{HostID: 100000, Count: 65536})
+	require.NoError(t, err)
+	for _, dir := range []string{"/", "/etc/nginx", "/usr/local/data", "/srv", "/run/x", "/var/tmp", "/libx32", "/var/lib/docker/overlay2", "/nix", "/srv/data", "/home/alice", "/var/lib/docker/volumes/db/_data"} {
+		_, _, advised := facts.Movable(dir, 0, 0, userns.Mapping{UID: one, GID: one})
+		assert.Equal(t, advised, len(shift.Job{Dir: dir}.Risks()) == 0, dir)
+	}
 }

@@ -3,15 +3,14 @@ package facts
 import (
 	"fmt"
 	"io/fs"
-	"path"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -100,19 +99,6 @@ func hasACL(path string) bool {
 	return true
 }
 
-// KeepOwner reports whether a directory is one of the system's, or holds one,
-// so that its owners must not be changed for a container.
-func KeepOwner(dir string) bool {
-	dir = path.Clean(dir)
-	whole := []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"}
-	for _, system := range append([]string{"/home", "/opt", "/root", "/srv", "/tmp", "/var", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp"}, whole...) {
-		if Within(system, dir) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(whole, func(system string) bool { return strings.HasPrefix(dir, system+"/") })
-}
-
 // Movable returns two ranges, START:COUNT: containers with the map can use a
 // directory if its owners are moved from the one, the container IDs, to the
 // other, their host IDs. ok is false for a directory of the system, for an owner
@@ -120,7 +106,7 @@ func KeepOwner(dir string) bool {
 // groups.
 func Movable(dir string, uid, gid uint32, m userns.Mapping) (from, to string, ok bool) {
 	list := m.UID.Extents()
-	if KeepOwner(dir) || len(list) != 1 || m.UID.String() != m.GID.String() {
+	if dirs.IsSystem(dir) || len(list) != 1 || m.UID.String() != m.GID.String() {
 		return "", "", false
 	}
 	e := list[0]

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 
 	"github.com/usernskit/usernskit/internal/answer"
+	"github.com/usernskit/usernskit/internal/dirs"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/userns/idmap"
 	"github.com/usernskit/usernskit/userns/probe"
@@ -26,7 +27,7 @@ type mountTable []*mountinfo.Info
 func (t mountTable) At(p string) *mountinfo.Info {
 	var best *mountinfo.Info
 	for _, m := range t {
-		if Within(p, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
+		if dirs.Within(p, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
 			best = m
 		}
 	}
@@ -43,17 +44,11 @@ func (t mountTable) showing(other mountTable, p string) (list []string) {
 	}
 	inside := path.Join(at.Root, strings.TrimPrefix(p, at.Mountpoint)) // from the file system's own root
 	for _, m := range t {
-		if m.Major == at.Major && m.Minor == at.Minor && Within(inside, m.Root) {
+		if m.Major == at.Major && m.Minor == at.Minor && dirs.Within(inside, m.Root) {
 			list = append(list, path.Join(m.Mountpoint, strings.TrimPrefix(inside, strings.TrimSuffix(m.Root, "/"))))
 		}
 	}
 	return list
-}
-
-// Within reports whether p is dir or below it.
-func Within(p, dir string) bool {
-	dir = strings.TrimSuffix(dir, "/")
-	return p == dir || strings.HasPrefix(p, dir+"/")
 }
 
 // inside is what a running container has mounted.
