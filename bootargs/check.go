@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -100,7 +101,7 @@ func bashParses(src []byte) bool {
 // brokenMenu returns why grub-script-check refuses a menu with this command
 // line, "" where it does not.
 func brokenMenu(text string) string {
-	quote := byte(0)
+	quote, braces := byte(0), 0
 	for i := 0; i < len(text); i++ {
 		switch b := text[i]; {
 		case b == '\\' && quote != '\'':
@@ -111,6 +112,12 @@ func brokenMenu(text string) string {
 			quote = b
 		case b == quote:
 			quote = 0
+		case quote == 0 && strings.IndexByte("|&<>", b) >= 0:
+			return fmt.Sprintf("the value has a %c that is not in quotes, so the menu is refused", b)
+		case quote == 0 && b == '{':
+			braces++
+		case quote == 0 && b == '}':
+			braces--
 		case b == '$' && quote != '\'':
 			if i+1 == len(text) || !isLetter(text[i+1]) && !isDigit(text[i+1]) && !strings.ContainsRune("_{?#*@", rune(text[i+1])) {
 				return "the value has a $ without a name, so the menu is refused"
@@ -119,6 +126,9 @@ func brokenMenu(text string) string {
 	}
 	if quote != 0 {
 		return "the value has a quote that is not closed, so the menu is refused"
+	}
+	if braces != 0 {
+		return "the value has a brace without its other half, so the menu is refused"
 	}
 	return ""
 }
@@ -147,10 +157,12 @@ func (s *site) problems(f *shellFile) []usernskit.Warning {
 	if _, step, ok := readOnly(f); ok {
 		list = append(list, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: f.name, Line: step.line}, Text: step.name + " is read-only here, so that this assignment ends update-grub"})
 	}
+	relaxed := false // an error may not end the shell
 	for _, c := range f.calls {
+		relaxed = relaxed || c.name == "set" && strings.HasPrefix(c.arg(), "+")
 		if why, sure := s.stops(f, c); why != "" {
 			id := WarnMayStop
-			if sure && !c.maybe {
+			if sure && !c.maybe && !relaxed {
 				id = WarnStops
 			}
 			list = append(list, usernskit.Warning{ID: id, Pos: usernskit.Pos{File: f.name, Line: c.line, Col: c.col}, Text: why})
@@ -188,14 +200,21 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	name := c.name
 	variable, _, appends := strings.Cut(name, "+=")
 	is := func(commands string) bool { return strings.Contains(commands, " "+name+" ") }
-	missing := func(file string) bool { return !s.Exists(file) }
+	missing := func(arg string) bool {
+		return strings.HasPrefix(arg, "/") && !strings.ContainsAny(arg, "*?[ ") && !s.Exists(arg)
+	}
 	switch {
 	case c.why != "":
 		return c.why, false
 	case appends && syntax.ValidName(variable) && shell != "bash":
 		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), !isBash
-	case name == "set" && strings.HasPrefix(c.arg, "-") && strings.Contains(c.arg, "u"):
-		return "from here on a variable that is not set ends update-grub", false
+	case name == "set" && len(c.args) > 0 && !harmlessSet.MatchString(strings.Join(c.args, " ")):
+		return "from here on the shell of update-grub works differently, and may end at things that are no fault (with -u, at a variable that is not set)", false
+	case name == "." || name == "source" && isBash: // no "||" helps if the file does not exist
+		if !strings.HasPrefix(c.arg(), "/") || s.Exists(c.arg()) {
+			return "", false
+		}
+		return fmt.Sprintf("it reads %s, which does not exist", c.arg()), true
 	case is(" exit exec "):
 		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
 	case appends && syntax.ValidName(variable), name == "return", c.guarded:
@@ -206,18 +225,13 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 		return `"false" ends update-grub here`, true
 	case is(" [ test "):
 		return "if this does not hold, update-grub ends there", false
-	case name == "." || name == "source" && isBash:
-		if !strings.HasPrefix(c.arg, "/") || s.Exists(c.arg) {
-			return "", false
-		}
-		return fmt.Sprintf("it reads %s, which does not exist", c.arg), true
-	case is(" awk cat cut grep head sed tail ") && slices.ContainsFunc(c.files, missing):
-		return fmt.Sprintf("%s reads %s, which does not exist", name, c.files[slices.IndexFunc(c.files, missing)]), false
+	case is(" awk cat cut grep head sed tail ") && slices.ContainsFunc(c.args, missing):
+		return fmt.Sprintf("%s reads %s, which does not exist", name, c.args[slices.IndexFunc(c.args, missing)]), false
 	case f.functions[name] || is(shBuiltins+everywhere) || isBash && is(bashBuiltins) || s.program(name):
 		return "", false
 	case strings.HasPrefix(name, "\ufeff"):
 		return "the file begins with a byte order mark, which sh takes for a part of the first word", true
-	case c.arg == "=" || strings.HasPrefix(c.arg, "=") && syntax.ValidName(name):
+	case strings.HasPrefix(c.arg(), "=") && (c.arg() == "=" || syntax.ValidName(name)):
 		return fmt.Sprintf("it runs a command %s: are there blanks around '='?", name), true
 	case strings.Contains(name, "="):
 		return fmt.Sprintf("it runs a command %s: is a value with blanks not in quotes?", name), true
@@ -241,13 +255,19 @@ func (s *site) program(name string) bool {
 
 // A shellCall is a command that a file runs.
 type shellCall struct {
-	name, arg string   // its first argument, if that is plain text
-	files     []string // arguments that are absolute paths
+	name      string
+	args      []string // "" for one that is not plain text
 	line, col int
 	guarded   bool   // its failure is handled, or does not count
 	maybe     bool   // it may not be reached
 	why       string // not a call: why update-grub may end here
 }
+
+func (c shellCall) arg() string { return strings.Join(c.args[:min(len(c.args), 1)], "") }
+
+// harmlessSet matches the arguments of set that do not make a shell end which
+// runs with -e already.
+var harmlessSet = regexp.MustCompile(`^(-[aehvx]+( |$))*(--.*|[^-+].*)?$`)
 
 // collectCalls finds the commands that "sh -e" may reach.
 func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
@@ -332,17 +352,9 @@ func (w callWalker) call(c *syntax.CallExpr) {
 		texts = append(texts, w.f.plain(a))
 	}
 	at := c.Args[0].Pos()
-	call := shellCall{name: texts[0], line: int(at.Line()), col: int(at.Col()), guarded: w.guarded, maybe: w.maybe}
-	if len(texts) > 1 {
-		call.arg = texts[1]
-	}
-	for _, text := range texts[1:] {
-		if strings.HasPrefix(text, "/") && !strings.ContainsAny(text, "*?[ ") {
-			call.files = append(call.files, text)
-		}
-	}
+	call := shellCall{name: texts[0], args: texts[1:], line: int(at.Line()), col: int(at.Col()), guarded: w.guarded, maybe: w.maybe}
 	if w.sub && call.name == "exit" {
-		if call.arg == "" || call.arg == "0" {
+		if call.arg() == "" || call.arg() == "0" {
 			return
 		}
 		call.name = "false"

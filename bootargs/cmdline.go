@@ -293,7 +293,7 @@ func checkGRUB(text string) (col int, err error) {
 	for _, t := range all {
 		edges[t.from], edges[t.to] = true, true
 	}
-	quote, escaped, word := byte(0), false, false
+	quote, escaped, word, variable := byte(0), false, false, false
 	for i := range len(text) {
 		b := text[i]
 		switch {
@@ -311,6 +311,12 @@ func checkGRUB(text string) (col int, err error) {
 			quote = b
 		case strings.IndexByte(";&|<>\n", b) >= 0 || b == '#' && !word:
 			return i + 1, fmt.Errorf("%w: an unquoted %q ends the line for GRUB", ErrUnsupportedSyntax, b)
+		case b == '{' && i > 0 && text[i-1] == '$':
+			variable = true
+		case b == '}' && variable:
+			variable = false
+		case b == '{' || b == '}':
+			return i + 1, fmt.Errorf("%w: GRUB may read an unquoted %q as a block of commands", ErrUnsupportedSyntax, b)
 		case blank(b) && b != ' ' && b != '\t':
 			return i + 1, fmt.Errorf("%w: %q separates words for the kernel and not for GRUB", ErrUnsupportedSyntax, b)
 		}

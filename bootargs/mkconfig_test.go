@@ -100,6 +100,12 @@ func TestMkconfigAndCheckAgree(t *testing.T) {
 		"division":          "GRUB_TIMEOUT=$((1/0))\n",
 		"substitution":      "GRUB_TIMEOUT=$(exit 1)\n",
 		"substitution-of-0": "GRUB_TIMEOUT=$(exit 0)\n",
+		"unset-by-name":     "set -o nounset\nGRUB_CMDLINE_LINUX=\"quiet $NOT_SET\"\n",
+		"no-globs":          "set -f\nGRUB_CMDLINE_LINUX=quiet\n", // it lists grub.d
+		"no-exit":           "set +e\nGRUB_CMDLINE_LINUX=quiet\nno-such-command\n",
+		"source-or-true":    ". /etc/no-such-file 2>/dev/null || true\nGRUB_CMDLINE_LINUX=quiet\n",
+		"pipe-in-value":     "GRUB_CMDLINE_LINUX=\"quiet a|b\"\n",
+		"open-brace":        "GRUB_CMDLINE_LINUX=\"quiet a{\"\n",
 		"byte-order-mark":   "\ufeffGRUB_CMDLINE_LINUX=quiet\n",
 	} {
 		files["any-"+name] = []byte(text)
@@ -167,12 +173,12 @@ func mkconfigHost(t *testing.T, shell string, src []byte) usernskit.Host {
 			if found, err := exec.LookPath(c.name); err == nil && !strings.Contains(c.name, "/") {
 				write(t, h, "/usr/bin/"+filepath.Base(found), "")
 			}
-			if c.name == "." && strings.HasPrefix(c.arg, "/") {
-				if data, err := os.ReadFile(c.arg); err == nil {
-					write(t, h, c.arg, string(data))
+			if c.name == "." && strings.HasPrefix(c.arg(), "/") {
+				if data, err := os.ReadFile(c.arg()); err == nil {
+					write(t, h, c.arg(), string(data))
 				}
 			}
-			for _, name := range c.files {
+			for _, name := range c.args {
 				if data, err := os.ReadFile(name); err == nil {
 					write(t, h, name, string(data))
 				}

@@ -108,13 +108,12 @@ func (f *shellFile) statement(s *syntax.Stmt) {
 	}
 	if command := call.Args[0].Lit(); len(call.Assigns) == 0 && (command == "export" || command == "readonly") {
 		for _, w := range call.Args[1:] {
-			lit, ok := w.Parts[0].(*syntax.Lit)
+			name, assigns, ok := assignedName(w)
 			if !ok {
 				f.taint(s)
 				continue
 			}
-			name, _, ok := strings.Cut(lit.Value, "=")
-			if ok && syntax.ValidName(name) {
+			if assigns {
 				f.taint(w)
 				f.assign(name, w.Pos(), int(w.Pos().Offset())+len(name)+1, int(w.End().Offset()), w.Parts, true)
 			}
@@ -170,8 +169,26 @@ func understood(parts []syntax.WordPart, splits, quoted bool) error {
 	return nil
 }
 
+// assignedName returns the variable of a word after export or readonly; ok is
+// false where reading does not show it.
+func assignedName(w *syntax.Word) (name string, assigns, ok bool) {
+	lit, ok := w.Parts[0].(*syntax.Lit)
+	if !ok {
+		return "", false, false
+	}
+	name, _, assigns = strings.Cut(lit.Value, "=")
+	switch {
+	case !assigns:
+		return name, false, len(w.Parts) == 1
+	case !syntax.ValidName(name):
+		return "", false, false
+	}
+	return name, true, true
+}
+
 // Commands that change variables unseen.
-var changers = []string{".", "source", "eval", "read", "unset", "getopts", "readonly", "declare", "typeset", "local", "let", "mapfile", "readarray", "printf"}
+var changers = []string{".", "source", "eval", "read", "unset", "getopts", "declare", "typeset", "local", "let", "mapfile", "readarray",
+	"printf", "trap"}
 
 // taint appends a step for each variable that node may change.
 func (f *shellFile) taint(node syntax.Node) {
@@ -180,6 +197,8 @@ func (f *shellFile) taint(node syntax.Node) {
 	}
 	syntax.Walk(node, func(n syntax.Node) bool {
 		switch n := n.(type) {
+		case *syntax.CmdSubst, *syntax.Subshell: // changes its own copies only
+			return false
 		case *syntax.Assign:
 			if n.Name != nil {
 				mark(n.Name.Value, n)
@@ -200,28 +219,37 @@ func (f *shellFile) taint(node syntax.Node) {
 }
 
 func (f *shellFile) taintCall(n *syntax.CallExpr, mark func(string, syntax.Node)) {
-	if len(n.Args) == 0 {
+	args := n.Args
+	if len(args) == 0 {
 		return
 	}
-	command := n.Args[0].Lit()
-	if lit, ok := n.Args[0].Parts[0].(*syntax.Lit); ok {
+	command := f.plain(args[0])
+	if len(args) > 1 && (command == "command" || command == "builtin") {
+		args = args[1:]
+		command = f.plain(args[0])
+		if strings.HasPrefix(strings.ToLower(command), "-v") {
+			return // it only looks for a command
+		}
+	}
+	if lit, ok := args[0].Parts[0].(*syntax.Lit); ok {
 		if name, _, ok := strings.Cut(lit.Value, "+="); ok && syntax.ValidName(name) {
 			mark(name, n) // bash appends, dash finds no such command
 			return
 		}
 	}
 	switch {
-	case command == "exit" || command == "return" || command == "exec":
+	case command == "exit" || command == "return" || command == "exec" || command == "readonly": // an assignment to a read-only variable ends the shell
 		f.steps = append(f.steps, shellStep{exits: true, from: int(n.Pos().Offset()), line: int(n.Pos().Line())})
 	case command == "export":
-		for _, w := range n.Args[1:] {
-			if lit, ok := w.Parts[0].(*syntax.Lit); ok {
-				if name, _, ok := strings.Cut(lit.Value, "="); ok {
-					mark(name, w)
-				}
+		for _, w := range args[1:] {
+			name, assigns, ok := assignedName(w)
+			if assigns {
+				mark(name, w)
+			} else if !ok {
+				mark("", w)
 			}
 		}
-	case command == "" || f.functions[command] || slices.Contains(changers, command):
+	case command == "" || command[0] == '-' || f.functions[command] || slices.Contains(changers, command):
 		mark("", n)
 	}
 }

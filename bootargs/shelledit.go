@@ -249,13 +249,22 @@ func (o op) earlier() op {
 	return op{}
 }
 
+// mayLeave returns an error for the first step at which the shell may leave the
+// file, nil if there is none.
+func (f *shellFile) mayLeave() error {
+	for _, s := range f.steps {
+		if s.exits {
+			return f.errorAt(s, fmt.Errorf("%w: the shell may stop reading here", ErrUnsupportedSyntax))
+		}
+	}
+	return nil
+}
+
 // block adds our block at the end of the file, with a value that is encoded
 // for double quotes.
 func (f *shellFile) block(name, value string) ([]byte, error) {
-	for _, s := range f.steps {
-		if s.exits {
-			return nil, f.errorAt(s, fmt.Errorf("%w: the shell may stop reading here", ErrUnsupportedSyntax))
-		}
+	if err := f.mayLeave(); err != nil {
+		return nil, err
 	}
 	if n := len(f.src); n > 0 && bytes.HasSuffix(f.src, []byte("\\\n")) || bytes.HasSuffix(f.src, []byte("\\")) {
 		return nil, &usernskit.FileError{File: f.name, Err: fmt.Errorf("%w: it ends in a continued line", ErrUnsupportedSyntax)}
@@ -314,7 +323,9 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 	env := map[string]shellValue{}
 	lost := false // after a step with unknown effects
 	for _, f := range files {
+		left := false // the shell may have left the file
 		for _, s := range f.steps {
+			left = left || s.exits
 			switch {
 			case s.fixed:
 			case s.assigns:
@@ -322,6 +333,7 @@ func evaluate(files ...*shellFile) map[string]shellValue {
 				if s.odd == nil {
 					v.text, v.unknown = s.word.expand(env, lost)
 				}
+				v.unknown = v.unknown || left
 				if _, stops := Cmdline(v.text).initArgs(); stops {
 					v.stop = usernskit.FileError{File: f.name, Line: s.line}
 					if old := env[s.name].stop; old.File != "" && s.word.refers(s.name) {
@@ -382,13 +394,17 @@ func (w shellWord) refers(name string) bool {
 // live returns the steps that make up the value that the variable has at the
 // end of the file, the last one first: the last assignment, and those before
 // it for as long as each is built on the one before. err names the step on the
-// way that cannot be understood.
+// way that cannot be understood. After a step at which the shell may leave the
+// file, no step is sure to be reached.
 func (f *shellFile) live(name string) (steps []shellStep, err error) {
+	if err := f.mayLeave(); err != nil {
+		return nil, err
+	}
 	for _, s := range slices.Backward(f.steps) {
 		switch {
 		case s.fixed:
 			continue
-		case s.exits || !s.assigns && (s.name == name || s.name == ""):
+		case !s.assigns && (s.name == name || s.name == ""):
 			return steps, f.errorAt(s, fmt.Errorf("%w: reading does not show what %s is after this", ErrUnsupportedSyntax, name))
 		case s.name != name:
 			continue
