@@ -17,14 +17,14 @@ import (
 // Undo takes back what a receipt's plan did. An empty ID means the interrupted
 // run, if there is one, else the last applied one.
 //
-// A file that nobody wrote to since becomes what it was: bytes, owner, mode,
-// extended attributes; a new file is removed. In a file that others wrote to,
-// Undo reverts exactly the members of a JSON object or the lines that the plan
-// changed, and keeps everything else, owner and mode too. If it does not find
-// them as they were written, it returns [ErrChanged], which names them, and
+// A file that nobody wrote to since gets its old bytes; a new file is removed. In
+// a file that others wrote to, Undo reverts exactly the members of a JSON object
+// or the lines that the plan changed, and keeps everything else. If it does not
+// find them as they were written, it returns [ErrChanged], which names them, and
 // changes nothing. A path in force gets its old content whatever it holds now;
 // if that was too large to keep (64 KiB), what can be found of the plan is
-// removed.
+// removed. Owner, mode and extended attributes stay as they are now: Apply kept
+// them. A file that was removed gets its old ones back.
 //
 // If a later run put back a file that this one had changed, as disable does
 // after enable, undoing this one first is an error: the later undo would bring
@@ -219,13 +219,14 @@ func (a *applier) reverse(u *undoJob, r record, force bool) error {
 		if why != "" {
 			return changed(f.Path, why)
 		}
-		if u.after, u.others = after, !force; u.others {
-			meta, err := a.meta(f.Path)
-			if err != nil {
-				return err
-			}
-			u.meta = meta
+		u.after, u.others = after, !force
+	}
+	if now.data != nil {
+		meta, err := a.meta(f.Path)
+		if err != nil {
+			return err
 		}
+		u.meta = meta
 	}
 	return a.writer("").Check(f.Path)
 }

@@ -61,6 +61,24 @@ func TestUndoKeepsTheBackupThatUseraddWroteSince(t *testing.T) {
 	assert.Equal(t, "written by useradd\n", string(data))
 }
 
+// Somebody who shuts a file, or gives it away, wants that to stay.
+func TestUndoKeepsAModeThatOthersSetSince(t *testing.T) {
+	for name, force := range map[string][]string{"": nil, "by force": {"/etc/subuid"}} {
+		t.Run(name, func(t *testing.T) {
+			host, r := applied(t)
+			place := filepath.Join(host.Root, "etc/subuid")
+			require.NoError(t, os.Chmod(place, 0o600))
+			require.NoError(t, host.Undo(t.Context(), r.ID, force))
+			info, err := os.Stat(place)
+			require.NoError(t, err)
+			assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+			data, err := os.ReadFile(place)
+			require.NoError(t, err)
+			assert.Equal(t, faultTree["etc/subuid"], string(data))
+		})
+	}
+}
+
 func TestUndoKeepsADirectoryThatOthersUseByNow(t *testing.T) {
 	host, r := applied(t)
 	put(t, host, "/etc/docker/key.json", "{}")
