@@ -93,7 +93,7 @@ func (h Host) Receipts() ([]Receipt, error) {
 // empty ID means the one that Undo would choose. If there is none, the error
 // matches [ErrNoReceipt].
 func (h Host) Receipt(id string) (Receipt, error) {
-	r, err := h.choose(id)
+	r, _, err := h.choose(id)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -405,24 +405,24 @@ func (h Host) allEnded(ids []string) error {
 	return err
 }
 
-// choose finds the record to undo.
-func (h Host) choose(id string) (record, error) {
+// choose finds the record to undo. It returns the IDs of all records too.
+func (h Host) choose(id string) (r record, ids []string, err error) {
 	journal, err := h.journal()
 	if err != nil {
-		return record{}, err
+		return record{}, nil, err
 	}
 	if id != "" {
 		if !slices.Contains(journal.ids, id) {
-			return record{}, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
+			return record{}, nil, fmt.Errorf("no receipt %q: %w", id, ErrNoReceipt)
 		}
 		r, err := h.record(id)
 		if err == nil && r.State == StateUndone {
 			err = fmt.Errorf("receipt %s is undone already: %w", id, ErrNoReceipt)
 		}
-		return r, err
+		return r, journal.ids, err
 	}
 	if r, ok, err := h.unfinished(journal.ids); ok || err != nil {
-		return r, err
+		return r, journal.ids, err
 	}
 	for _, id := range slices.Backward(journal.ids) {
 		if journal.undone[id] {
@@ -430,10 +430,10 @@ func (h Host) choose(id string) (record, error) {
 		}
 		r, err := h.record(id)
 		if err != nil || r.State == StateApplied {
-			return r, err
+			return r, journal.ids, err
 		}
 	}
-	return record{}, ErrNoReceipt
+	return record{}, nil, ErrNoReceipt
 }
 
 // lock excludes other runs of this module until unlock, which gives back the

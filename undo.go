@@ -40,7 +40,7 @@ func (h Host) Undo(ctx context.Context, id string, force []string) error {
 // PlanUndo returns what Undo would do, as a plan to show. Its actions are those
 // of the receipt that must run again. It takes no lock and changes nothing.
 func (h Host) PlanUndo(id string, force []string) (Plan, error) {
-	r, err := h.choose(id)
+	r, _, err := h.undoable(id, force)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -78,14 +78,9 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 		return err
 	}
 	defer unlock()
-	r, err := a.host.choose(id)
+	r, last, err := a.host.undoable(id, force)
 	if err != nil {
 		return err
-	}
-	for _, name := range force {
-		if !slices.ContainsFunc(r.Files, func(f fileRecord) bool { return f.Path == name }) {
-			return fmt.Errorf("%s: not a file of receipt %s", name, r.ID)
-		}
 	}
 	var changes []Change
 	for _, f := range r.Files {
@@ -99,8 +94,8 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	if err != nil {
 		return err
 	}
-	if r.State.sealed() {
-		if err := a.begin(r); err != nil {
+	if r.State.sealed() && !last {
+		if err := a.put(undoingPath, []byte(r.ID)); err != nil {
 			return err
 		}
 	}
@@ -127,26 +122,29 @@ func (a *applier) undo(ctx context.Context, id string, force []string) (err erro
 	return nil
 }
 
-// begin prepares the undo of a sealed record.
-func (a *applier) begin(r record) error {
-	journal, err := a.host.journal()
+// undoable returns the record to undo, and whether it is that of the last run. A
+// sealed one is refused beside an interrupted run, and before a later one that
+// depends on it.
+func (h Host) undoable(id string, force []string) (r record, last bool, err error) {
+	r, ids, err := h.choose(id)
 	if err != nil {
-		return err
+		return record{}, false, err
 	}
-	if err := a.host.allEnded(journal.ids); err != nil {
-		return err
+	for _, name := range force {
+		if !slices.ContainsFunc(r.Files, func(f fileRecord) bool { return f.Path == name }) {
+			return record{}, false, fmt.Errorf("%s: not a file of receipt %s", name, r.ID)
+		}
 	}
-	if err := a.host.last(r, journal.ids); err != nil {
-		return err
+	if r.State.sealed() {
+		if err = h.allEnded(ids); err == nil {
+			err = h.putBack(r, ids)
+		}
 	}
-	if r.ID == journal.ids[len(journal.ids)-1] {
-		return nil
-	}
-	return a.put(undoingPath, []byte(r.ID))
+	return r, r.ID == ids[len(ids)-1], err
 }
 
-// last returns an error if undoing a later run would bring back what r wrote.
-func (h Host) last(r record, ids []string) error {
+// putBack returns an error if undoing a later run would bring back what r wrote.
+func (h Host) putBack(r record, ids []string) error {
 	state := h.states()
 	back := map[string]bool{}
 	for _, f := range r.Files {

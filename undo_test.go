@@ -330,6 +330,10 @@ func TestUndoOfARunThatALaterOneTookBackWantsThatOneFirst(t *testing.T) {
 	now := tree(t, host.Root)
 	require.ErrorContains(t, host.Undo(t.Context(), on.ID, nil), "/etc/real/grub: receipt "+off.ID+" has put it back already")
 	assert.Equal(t, now, tree(t, host.Root))
+	_, err = host.PlanUndo(on.ID, nil)
+	require.ErrorContains(t, err, "has put it back already", "no plan of what Undo refuses")
+	_, err = host.PlanUndo(off.ID, []string{"/etc/hosts"})
+	require.ErrorContains(t, err, "not a file of receipt")
 
 	require.NoError(t, host.Undo(t.Context(), off.ID, nil), "a file of its own is in nobody's way")
 	require.NoError(t, host.Undo(t.Context(), on.ID, nil))
