@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // image makes a small tree of a host for the examples.
@@ -108,7 +109,7 @@ func ExampleRestart_Run() {
 	}
 	err = remap.Restart{
 		Host: host, Receipt: receipt, Store: "165536.165536",
-		Ask: func(context.Context) (remap.Daemon, error) { return remap.Daemon{DataRoot: "/var/lib/docker"}, nil },
+		Ask: func(context.Context) (*engine.Engine, error) { return &engine.Engine{RootDir: "/var/lib/docker"}, nil },
 	}.Run(context.Background())
 	fmt.Println(err)
 	// Output:

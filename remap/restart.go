@@ -8,30 +8,8 @@ import (
 	"time"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/verify/engine"
 )
-
-// A Daemon is what a running dockerd reports.
-type Daemon struct {
-	Remapped bool   // SecurityOptions has name=userns
-	DataRoot string // DockerRootDir: ends in UID.GID while remapped
-}
-
-// Check returns nil if the daemon is as wanted: remapped to that store, or not
-// remapped if store is empty. See [Restart.Store].
-func (d Daemon) Check(store string) error {
-	last := d.DataRoot[strings.LastIndexByte(d.DataRoot, '/')+1:]
-	switch {
-	case store == "" && d.Remapped:
-		return errors.New("it says that it is remapped (name=userns)")
-	case store == "":
-		return nil
-	case !d.Remapped:
-		return errors.New("it does not say that it is remapped (no name=userns)")
-	case last != store:
-		return fmt.Errorf("its data-root is %s, not .../%s", d.DataRoot, store)
-	}
-	return nil
-}
 
 // A Restart restarts docker and checks the result.
 type Restart struct {
@@ -42,12 +20,29 @@ type Restart struct {
 	// Store is the last element of the wanted data-root, "165536.165536"; empty
 	// where remapping was turned off.
 	Store string
-	// Ask asks the daemon. It is called until it succeeds.
-	Ask func(context.Context) (Daemon, error)
+	// Ask asks the daemon, as [verify/docker.Read] does. It is called until it
+	// succeeds.
+	Ask func(context.Context) (*engine.Engine, error)
 	// Wait bounds the time from the restart to an answer. If 0, a minute.
 	Wait time.Duration
 	// Step, if not nil, is called before each program that is run.
 	Step func(usernskit.Action)
+}
+
+// Check returns nil if the daemon is as wanted.
+func (r Restart) Check(daemon *engine.Engine) error {
+	last := daemon.RootDir[strings.LastIndexByte(daemon.RootDir, '/')+1:]
+	switch {
+	case r.Store == "" && daemon.Remaps():
+		return errors.New("it says that it is remapped (name=userns)")
+	case r.Store == "":
+		return nil
+	case !daemon.Remaps():
+		return errors.New("it does not say that it is remapped (no name=userns)")
+	case last != r.Store:
+		return fmt.Errorf("its data-root is %s, not .../%s", daemon.RootDir, r.Store)
+	}
+	return nil
 }
 
 // A RestartError says that docker did not come back as wanted.
@@ -180,11 +175,16 @@ func (r Restart) actions() (restart usernskit.Action, others []usernskit.Action)
 		case len(a.Argv) == 0:
 		case a.Kind == usernskit.ActionRestartDocker:
 			restart = a
-		case a.Kind == usernskit.ActionRun && a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost:
+		case a.Kind == usernskit.ActionRun && atOnce(a):
 			others = append(others, a)
 		}
 	}
 	return restart, others
+}
+
+// atOnce reports whether an action belongs to a restart: it is for this host, now.
+func atOnce(a usernskit.Action) bool {
+	return a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost
 }
 
 // unitOf returns the unit of a systemctl command, with its suffix.
@@ -233,7 +233,7 @@ func (r Restart) try(ctx context.Context, actions []usernskit.Action) (restarted
 	if err != nil {
 		return true, err
 	}
-	return true, d.Check(r.Store)
+	return true, r.Check(d)
 }
 
 func (r Restart) runAll(ctx context.Context, actions []usernskit.Action) error {
@@ -263,7 +263,7 @@ func (r Restart) run(ctx context.Context, argv []string) error {
 }
 
 // answer waits until the daemon answers.
-func (r Restart) answer(ctx context.Context) (Daemon, error) {
+func (r Restart) answer(ctx context.Context) (*engine.Engine, error) {
 	wait := r.Wait
 	if wait == 0 {
 		wait = time.Minute
@@ -278,9 +278,9 @@ func (r Restart) answer(ctx context.Context) (Daemon, error) {
 		select {
 		case <-limit.Done():
 			if ctx.Err() != nil {
-				return Daemon{}, err
+				return nil, err
 			}
-			return Daemon{}, fmt.Errorf("no answer within %v: %w", wait, err)
+			return nil, fmt.Errorf("no answer within %v: %w", wait, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -14,11 +14,12 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/remap"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // restart applies a change whose plan asks for a restart, and runs it on a
 // host whose programs are run and whose daemon answers as ask says.
-func restart(t *testing.T, argv []string, run func(string) ([]byte, error), ask func(context.Context) (remap.Daemon, error)) (usernskit.Host, []string, error) {
+func restart(t *testing.T, argv []string, run func(string) ([]byte, error), ask func(context.Context) (*engine.Engine, error)) (usernskit.Host, []string, error) {
 	t.Helper()
 	host := hosttest.Tree(t, "-- etc/docker/daemon.json --\n{}\n")
 	var ran []string
@@ -51,11 +52,11 @@ func works(string) ([]byte, error) { return nil, nil }
 
 func TestRestartWaitsUntilTheDaemonAnswersAsWanted(t *testing.T) {
 	calls := 0
-	host, ran, err := restart(t, systemctl, works, func(context.Context) (remap.Daemon, error) {
+	host, ran, err := restart(t, systemctl, works, func(context.Context) (*engine.Engine, error) {
 		if calls++; calls < 3 {
-			return remap.Daemon{}, errors.New("connection refused")
+			return nil, errors.New("connection refused")
 		}
-		return remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/165536.165536"}, nil
+		return &engine.Engine{SecurityOptions: []string{"name=userns"}, RootDir: "/var/lib/docker/165536.165536"}, nil
 	})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"systemctl restart docker"}, ran)
@@ -66,13 +67,13 @@ func TestRestartWaitsUntilTheDaemonAnswersAsWanted(t *testing.T) {
 // is restarted with them, and the person reads what docker said.
 func TestRestartPutsTheFilesBackWhereDockerDoesNotComeBackAsWanted(t *testing.T) {
 	for name, tt := range map[string]struct {
-		first  remap.Daemon
+		first  engine.Engine
 		broken bool // the restart itself fails
 		want   string
 	}{
 		"does not start":   {broken: true, want: "exit status 1"},
-		"is not remapped":  {first: remap.Daemon{DataRoot: "/var/lib/docker"}, want: "no name=userns"},
-		"in another store": {first: remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/0.0"}, want: "/var/lib/docker/0.0"},
+		"is not remapped":  {first: engine.Engine{RootDir: "/var/lib/docker"}, want: "no name=userns"},
+		"in another store": {first: engine.Engine{SecurityOptions: []string{"name=userns"}, RootDir: "/var/lib/docker/0.0"}, want: "/var/lib/docker/0.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			restarts := 0
@@ -86,7 +87,7 @@ func TestRestartPutsTheFilesBackWhereDockerDoesNotComeBackAsWanted(t *testing.T)
 					return []byte("no subuid ranges found for user \"x\"\n"), nil
 				}
 				return nil, nil
-			}, func(context.Context) (remap.Daemon, error) { return tt.first, nil })
+			}, func(context.Context) (*engine.Engine, error) { return &tt.first, nil })
 			var fail *remap.RestartError
 			require.ErrorAs(t, err, &fail)
 			require.NoError(t, fail.Undo)
@@ -100,8 +101,8 @@ func TestRestartPutsTheFilesBackWhereDockerDoesNotComeBackAsWanted(t *testing.T)
 }
 
 func TestRestartSaysSoWhereNothingAnswersAnyMore(t *testing.T) {
-	host, _, err := restart(t, systemctl, works, func(context.Context) (remap.Daemon, error) {
-		return remap.Daemon{}, errors.New("connection refused")
+	host, _, err := restart(t, systemctl, works, func(context.Context) (*engine.Engine, error) {
+		return nil, errors.New("connection refused")
 	})
 	var fail *remap.RestartError
 	require.ErrorAs(t, err, &fail)
@@ -141,12 +142,12 @@ func TestRestartThatIsInterruptedPutsEverythingBack(t *testing.T) {
 				Actions: []usernskit.Action{{Argv: systemctl, Kind: usernskit.ActionRestartDocker}},
 			})
 			require.NoError(t, err)
-			err = remap.Restart{Host: host, Receipt: receipt, Store: "1.1", Ask: func(ctx context.Context) (remap.Daemon, error) {
+			err = remap.Restart{Host: host, Receipt: receipt, Store: "1.1", Ask: func(ctx context.Context) (*engine.Engine, error) {
 				interrupt()
 				if len(ran) == 1 {
-					return remap.Daemon{}, errors.New("connection refused")
+					return nil, errors.New("connection refused")
 				}
-				return remap.Daemon{}, ctx.Err()
+				return nil, ctx.Err()
 			}}.Run(ctx)
 			var fail *remap.RestartError
 			require.ErrorAs(t, err, &fail)
@@ -161,8 +162,8 @@ func TestRestartThatIsInterruptedPutsEverythingBack(t *testing.T) {
 
 // An empty ID stands for the last run to Undo. Here that is none of the restart's.
 func TestRestartWithoutAChangeTakesNoOtherChangeBack(t *testing.T) {
-	host, _, err := restart(t, systemctl, works, func(context.Context) (remap.Daemon, error) {
-		return remap.Daemon{Remapped: true, DataRoot: "/var/lib/docker/165536.165536"}, nil
+	host, _, err := restart(t, systemctl, works, func(context.Context) (*engine.Engine, error) {
+		return &engine.Engine{SecurityOptions: []string{"name=userns"}, RootDir: "/var/lib/docker/165536.165536"}, nil
 	})
 	require.NoError(t, err)
 	restarts := 0
@@ -174,7 +175,7 @@ func TestRestartWithoutAChangeTakesNoOtherChangeBack(t *testing.T) {
 	}
 	err = remap.Restart{
 		Host: host, Receipt: usernskit.Receipt{Actions: []usernskit.Action{{Argv: systemctl, Kind: usernskit.ActionRestartDocker}}}, Store: "165536.165536",
-		Ask: func(context.Context) (remap.Daemon, error) { return remap.Daemon{DataRoot: "/var/lib/docker"}, nil },
+		Ask: func(context.Context) (*engine.Engine, error) { return &engine.Engine{RootDir: "/var/lib/docker"}, nil },
 	}.Run(t.Context())
 	var fail *remap.RestartError
 	require.ErrorAs(t, err, &fail)
@@ -242,8 +243,8 @@ func TestRestartRunsWhatThePlanNeedsNow(t *testing.T) {
 			{Argv: []string{"in", "the", "tree"}, Where: usernskit.WhereTree},
 			{Argv: systemctl, Kind: usernskit.ActionRestartDocker},
 		}},
-		Ask: func(context.Context) (remap.Daemon, error) {
-			return remap.Daemon{Remapped: true, DataRoot: "/d/1.1"}, nil
+		Ask: func(context.Context) (*engine.Engine, error) {
+			return &engine.Engine{SecurityOptions: []string{"name=userns"}, RootDir: "/d/1.1"}, nil
 		},
 		Step: func(a usernskit.Action) { steps = append(steps, a.Argv[0]) },
 	}.Run(t.Context())

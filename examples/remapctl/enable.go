@@ -165,38 +165,36 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	if !e.restarts {
 		return nil
 	}
-	restarting := slices.ContainsFunc(receipt.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
-	if !restarting {
-		action, err := e.isBehind(ctx, store)
+	r := remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.ask, Step: e.step}
+	due := slices.ContainsFunc(receipt.Actions, func(a usernskit.Action) bool { return a.Kind == usernskit.ActionRestartDocker })
+	if !due {
+		action, err := e.isBehind(ctx, r)
 		switch {
 		case err != nil:
 			return err
 		case action != nil:
-			receipt.Actions = append(receipt.Actions, *action)
-			restarting = true
+			r.Receipt.Actions = append(r.Receipt.Actions, *action)
+			due = true
 		case receipt.ID == "":
 			e.say("nothing to do")
 			return nil
 		}
 	}
-	if restarting {
+	if due {
 		e.note("restarting docker")
 	}
 	stop := e.tell("waiting for docker")
-	err := e.write(func() error {
-		return remap.Restart{Host: e.host, Receipt: receipt, Store: store, Ask: e.reported, Step: e.step}.Run(ctx)
-	})
+	err := e.write(func() error { return r.Run(ctx) })
 	stop()
-	if errors.Is(err, remap.ErrNoSystemd) { // what was written stays
+	var fail *remap.RestartError
+	switch {
+	case errors.Is(err, remap.ErrNoSystemd): // what was written stays
 		e.note("docker was not restarted: %v", err)
 		return behind
-	}
-	var fail *remap.RestartError
-	if errors.As(err, &fail) && fail.Down != nil && fail.Undo == nil {
+	case errors.As(err, &fail) && fail.Down != nil && fail.Undo == nil:
 		e.note("%v", err)
 		return behind // the files are back, and docker is down
-	}
-	if err == nil && restarting && e.done == "" {
+	case err == nil && due && e.done == "":
 		e.done = "docker was restarted"
 	}
 	return err
@@ -211,19 +209,19 @@ func (e *env) step(a usernskit.Action) {
 
 // isBehind returns the restart that docker needs because the files were as wanted
 // before this run and docker is not, or nil. It asks the person first.
-func (e *env) isBehind(ctx context.Context, store string) (*usernskit.Action, error) {
+func (e *env) isBehind(ctx context.Context, r remap.Restart) (*usernskit.Action, error) {
 	startup, err := e.daemon.Read(ctx, e.host)
 	if err != nil {
 		return nil, err
 	}
 	action := startup.Restart()
-	daemon, err := e.reported(ctx)
+	daemon, err := e.ask(ctx)
 	if err != nil {
 		e.note("docker was not restarted: whether it has to be is not known: %v", err)
 		e.next([]usernskit.Action{action})
 		return nil, incomplete
 	}
-	if err = daemon.Check(store); err == nil {
+	if err = r.Check(daemon); err == nil {
 		return nil, nil
 	}
 	e.say("the files are as wanted, and docker is not: %v", err)
@@ -232,13 +230,4 @@ func (e *env) isBehind(ctx context.Context, store string) (*usernskit.Action, er
 		return nil, findings
 	}
 	return &action, e.agreed(ctx, "", usernskit.Plan{}, func() error { return nil })
-}
-
-// reported returns what a restart has to know about the daemon.
-func (e *env) reported(ctx context.Context) (remap.Daemon, error) {
-	engine, err := e.ask(ctx)
-	if err != nil {
-		return remap.Daemon{}, err
-	}
-	return remap.Daemon{Remapped: engine.Remaps(), DataRoot: engine.RootDir}, nil
 }

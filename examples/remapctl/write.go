@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -18,11 +17,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
-	"github.com/usernskit/usernskit/daemoncfg"
-	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/text"
+	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/subid"
-	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // writeFlags adds the flags of every command that writes.
@@ -89,7 +86,9 @@ func (e *env) change(ctx context.Context, plan func() (usernskit.Plan, error)) (
 	for _, c := range receipt.Changes {
 		e.say("wrote %s", c.Path)
 	}
-	e.next(slices.DeleteFunc(slices.Clone(p.Actions), func(a usernskit.Action) bool { return e.restarts && isNow(a) }))
+	e.next(slices.DeleteFunc(slices.Clone(p.Actions), func(a usernskit.Action) bool {
+		return e.restarts && a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost // it is run
+	}))
 	e.wayBack(receipt)
 	return receipt, e.report(nil, p, receipt)
 }
@@ -174,65 +173,14 @@ func (e *env) agreed(ctx context.Context, about string, p usernskit.Plan, do fun
 
 // decision describes in words what a yes agrees to.
 func (e *env) decision(ctx context.Context, about string, p usernskit.Plan) string {
-	var files, programs, running []string
-	var was, is, restart bool
-	for _, c := range p.Changes {
-		files = append(files, c.Path)
-		was = was || remaps(c.Path, c.Before)
-		is = is || remaps(c.Path, c.After)
-	}
-	off := was && !is
-	for _, a := range p.Actions {
-		restart = restart || a.Kind == usernskit.ActionRestartDocker
-		if e.restarts && a.Kind == usernskit.ActionRun && isNow(a) {
-			programs = append(programs, quoted(a.Argv))
-		}
-	}
-	said, back := []string{about}, ""
-	if about == "" && files != nil {
-		said[0] = fmt.Sprintf("This writes %s.", strings.Join(files, ", "))
+	d, back := remap.Restart{Host: e.host, Ask: e.ask}.Decide(ctx, p, e.restarts), ""
+	if about != "" {
+		d.Files = nil // about has said it
+	} else if d.Files != nil {
 		back = "The way back: " + e.self("undo")
 	}
-	if programs != nil {
-		said = append(said, fmt.Sprintf("It runs %s.", strings.Join(programs, "; ")))
-	}
-	daemon, unknown := &engine.Engine{}, error(usernskit.ErrNotLive)
-	if e.host.Live() && (e.restarts || off) {
-		daemon, unknown = e.ask(ctx)
-	}
-	switch {
-	case e.restarts && unknown != nil:
-		said = append(said, "Docker is restarted; which containers stop is not known, since it does not answer.")
-	case e.restarts:
-		for _, c := range daemon.Containers {
-			if c.Running {
-				running = append(running, text.Visible(c.Name))
-			}
-		}
-		said = append(said, fmt.Sprintf("Docker is restarted; %s: %s.", text.Count(len(running), "running container stops", "running containers stop"), cmp.Or(strings.Join(running, ", "), "none")))
-	case restart:
-		said = append(said, "Docker is not restarted by this: it runs on as it is.")
-	}
-	if off && unknown == nil && daemon.Remaps() {
-		said = append(said, fmt.Sprintf("What is in %s is not seen once remapping is off: %s, %s, %s.", daemon.RootDir, text.Count(len(daemon.Images), "image", "images"),
-			text.Count(len(daemon.Containers), "container", "containers"), text.Count(len(daemon.Volumes), "volume", "volumes")))
-	}
-	return strings.TrimSpace(strings.Join(append(said, back), " "))
-}
-
-// remaps reports whether a file turns remapping on: a daemon.json, or a file with
-// flags of dockerd.
-func remaps(name string, data []byte) bool {
-	doc, err := daemoncfg.Parse(name, data)
-	if err != nil {
-		return bytes.Contains(data, []byte("--"+dockerd.RemapKey))
-	}
-	return doc.Setting().On
-}
-
-// isNow reports whether --restart runs the action.
-func isNow(a usernskit.Action) bool {
-	return a.When != usernskit.WhenLater && a.Where == usernskit.WhereHost
+	said := slices.DeleteFunc([]string{about, d.String(), back}, func(s string) bool { return s == "" })
+	return strings.Join(said, " ")
 }
 
 // waits notes which program a write seems to wait for.
