@@ -16,6 +16,7 @@ import (
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/remap"
 	"github.com/usernskit/usernskit/verify/docker"
+	"github.com/usernskit/usernskit/verify/engine"
 )
 
 // There is no systemd here: systemctl restarts the test's own dockerd, and
@@ -51,13 +52,7 @@ func TestARestartThatFailsPutsTheHostBack(t *testing.T) {
 		}
 		receipt, err := host.Apply(t.Context(), p.Plan)
 		require.NoError(t, err)
-		return remap.Restart{Host: host, Receipt: receipt, Store: p.Store(), Ask: func(ctx context.Context) (remap.Daemon, error) {
-			e, err := docker.Read(ctx, d.Host)
-			if err != nil {
-				return remap.Daemon{}, err
-			}
-			return remap.Daemon{Remapped: e.Remaps(), DataRoot: e.RootDir}, nil
-		}}.Run(t.Context())
+		return remap.Restart{Host: host, Receipt: receipt, Store: p.Store(), Ask: func(ctx context.Context) (*engine.Engine, error) { return docker.Read(ctx, d.Host) }}.Run(t.Context())
 	}
 	d.Start()
 
