@@ -51,10 +51,15 @@ func containerOf(path string) Container {
 	for part := range strings.SplitSeq(whole, "/") {
 		name := strings.TrimSuffix(part, ".scope")
 		at := max(len(name)-64, 0)
-		prefix, dashed := strings.CutSuffix(name[:at], "-")
+		// "docker-ID", and "system.slice:docker:ID" of an engine that gives a runtime
+		// without systemd's driver the name for one.
+		prefix := strings.TrimRight(name[:at], "-:")
+		separated := at == 0 || len(prefix) < at
+		prefix = prefix[strings.LastIndexByte(prefix, ':')+1:]
 		switch {
-		// Helpers are libpod-conmon-ID.scope and crio-conmon-ID.scope.
-		case !isID(name[at:]), at > 0 && !dashed, strings.HasSuffix(prefix, "conmon"):
+		// Helpers are libpod-conmon-ID.scope and crio-conmon-ID.scope. Podman's pods
+		// are libpod_parent/ID.
+		case !isID(name[at:]), !separated, strings.HasSuffix(prefix, "conmon"), prefix == "" && parent == "libpod_parent":
 			parent = part
 		default:
 			return Container{ContainerID: name[at:], Runtime: runtimeOf(prefix, parent, whole), Cgroup: path}
