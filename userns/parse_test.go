@@ -18,9 +18,10 @@ func TestParseMapReadsWhatTheKernelPrints(t *testing.T) {
 		"":                                   "no IDs",
 		"         0          0 4294967295\n": "0 0 4294967295",
 		"         0     100000      65536\n     65536     200000         10\n": "0 100000 65536, 65536 200000 10",
-		"0 100000 65536":      "0 100000 65536",
-		"\t0\t100000\t1 \t\n": "0 100000 1",
-		"00 0100000 1\n":      "0 100000 1", // decimal, as the kernel reads it
+		"0 100000 65536":        "0 100000 65536",
+		"\t0\t100000\t1 \t\n":   "0 100000 1",
+		"0 5 1\r\n\v1\f7 1\r\n": "0 5 1, 1 7 1",
+		"00 0100000 1\n":        "0 100000 1", // decimal, as the kernel reads it
 	} {
 		m, err := userns.ParseMap("uid_map", []byte(text))
 		require.NoError(t, err, "%q", text)
@@ -41,7 +42,7 @@ func TestParseMapSaysWhereItCannotRead(t *testing.T) {
 		"0 +1 65536\n":                   `uid_map:1:3: not a valid ID map: "+1" is not a decimal number`,
 		"0 1_0 65536\n":                  `uid_map:1:3: not a valid ID map: "1_0" is not a decimal number`,
 		"0 1OOOOO 65536\n":               `uid_map:1:3: not a valid ID map: "1OOOOO" is not a decimal number`,
-		"0 100000 65536\r\n":             `uid_map:1:10: not a valid ID map: "65536\r" is not a decimal number`,
+		"0 100000 65536\xa0\n":           `uid_map:1:10: not a valid ID map: "65536\xa0" is not a decimal number`,
 		"# 0 1 2\n":                      `uid_map:1:1: not a valid ID map: "#" is not a decimal number`,
 		"0 4294967296 1\n":               `uid_map:1:3: not a valid ID map: "4294967296" is more than 4294967295`,
 		"0 18446744073709551616 1\n":     `uid_map:1:3: not a valid ID map: "18446744073709551616" is more than 4294967295`,

@@ -246,7 +246,10 @@ func (f FS) view() (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	options := f.mountOptions(mounts)
+	options, err := f.mountOptions(mounts)
+	if err != nil {
+		return View{}, err
+	}
 	if options["hidepid"] != "" {
 		if noStatus != nil {
 			return View{}, noStatus
@@ -257,14 +260,17 @@ func (f FS) view() (View, error) {
 }
 
 // mountOptions returns the options of the proc mount that f reads.
-func (f FS) mountOptions(data []byte) map[string]string {
-	root, err := filepath.Abs(f.root())
+func (f FS) mountOptions(data []byte) (map[string]string, error) {
+	root, err := filepath.EvalSymlinks(f.root())
+	if err == nil {
+		root, err = filepath.Abs(root)
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	infos, err := mountinfo.GetMountsFromReader(bytes.NewReader(data), mountinfo.FSTypeFilter("proc"))
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	options := map[string]string{}
 	exact := false
@@ -280,7 +286,7 @@ func (f FS) mountOptions(data []byte) map[string]string {
 			}
 		}
 	}
-	return options
+	return options, nil
 }
 
 // capSysPtrace is the bit of CAP_SYS_PTRACE, which lifts hidepid

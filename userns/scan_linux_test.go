@@ -336,6 +336,23 @@ func TestTheViewSaysWhatItHides(t *testing.T) {
 			assert.Equal(t, c.want, v.Gaps())
 		})
 	}
+	t.Run("hidepid of a mount that a link leads to", func(t *testing.T) {
+		tree := hosttest.Tree(t, host+status(none, "")+mounts("rw")).Root
+		more := "25 30 0:22 / " + tree + "/proc rw - proc proc rw,hidepid=2\n"
+		info := filepath.Join(tree, "proc/9/mountinfo")
+		text, err := os.ReadFile(info)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(info, append(text, more...), 0o644))
+		require.NoError(t, os.Symlink("proc", filepath.Join(tree, "link")))
+		v, err := userns.FS{Root: filepath.Join(tree, "link")}.View()
+		require.NoError(t, err)
+		assert.Equal(t, "2", v.HidePID)
+	})
+	t.Run("mounts that cannot be read are not ones that hide nothing", func(t *testing.T) {
+		tree := hosttest.Tree(t, host+status(none, "")+"-- proc/9/mountinfo --\n24 30 0:22 / /proc rw - proc\n").Root
+		_, err := userns.FS{Root: filepath.Join(tree, "proc")}.View()
+		assert.Error(t, err)
+	})
 }
 
 func TestMappingOfOneProcess(t *testing.T) {

@@ -95,7 +95,9 @@ func parseID(data []byte, at int) (id uint32, end int, err error) {
 	return 0, at, err
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+// isBlank reports whether c is one of the bytes that the kernel skips between
+// numbers.
+func isBlank(c byte) bool { return c == ' ' || c != '\n' && '\t' <= c && c <= '\r' }
 
 // MarshalText returns the map as it is written to uid_map, one extent a line.
 // The kernel takes it in one write(2) of less than a page (4096 bytes).
