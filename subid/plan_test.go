@@ -321,7 +321,7 @@ func TestPresets(t *testing.T) {
 }
 
 func TestPlanWarnsOfWhatStandsBesideIt(t *testing.T) {
-	h := hosttest.Tree(t, passwd+"-- etc/subuid -> /srv/subuid --\n-- srv/subuid --\n# x\n\nbad line\nworse\n-- etc/subgid --\nu:1:1\nno\n-- etc/nsswitch.conf --\npasswd: files [NOTFOUND=continue] sss # ldap\ngroup: files\nsubid: sss\n")
+	h := hosttest.Tree(t, passwd+"-- etc/subuid -> /srv/subuid --\n-- srv/subuid --\n# x\n\nbad line\nworse\n-- etc/subgid --\nu:1:1\nno\n-- etc/nsswitch.conf --\npasswd: files [NOTFOUND=continue] sss\ngroup: files\nsubid: sss\n")
 	_, plan, err := subid.Plan(t.Context(), h, subid.Request{Owner: "ghost"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"accounts-unseen", "file-refused", "file-refused", "symlink", "nss-ignored", "accounts-unseen"}, warnings(plan))

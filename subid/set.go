@@ -69,10 +69,10 @@ func Read(ctx context.Context, h usernskit.Host) (*Set, error) {
 		return nil, err
 	}
 	s.uid, s.gid = windowOf(defs, "UID"), windowOf(defs, "GID")
-	list, err := known.Sources(h, "subid")
-	if len(list) > 0 && list[0] != "files" {
+	plugin, err := known.SubIDPlugin(h)
+	if plugin != "" {
 		s.note(ProblemNSSIgnored, nsswitchFile, fmt.Sprintf(
-			"takes subid from %q: shadow-utils then reads that instead of the files, where its plug-in is installed, and dockerd never does", list[0]))
+			"takes subid from %q: shadow-utils then reads that instead of the files, where its plug-in is installed, and dockerd never does", plugin))
 	}
 	s.unseen(err)
 	if err := s.readAccounts(ctx, known.New(h)); err != nil {

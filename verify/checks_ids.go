@@ -77,7 +77,7 @@ var i02 = check{
 					then = "and dockerd will choose one without looking at those of others"
 				}
 				fi := j.fail(s.Path, "no range for %s, %s", j.IDs.Account, then).saw(s.Path, "no line", j.IDs.Account+":START:65536")
-				if n := strings.Join(j.IDs.Sources, " "); n != "" && n != "files" {
+				if n := j.IDs.SubIDPlugin; n != "" {
 					fi.Text += "; dockerd does not ask the name service that nsswitch.conf names"
 					fi.saw("/etc/nsswitch.conf", "subid: "+n, "")
 				}

@@ -195,7 +195,7 @@ func (l *Lookup) read(db DB) *database {
 	data, err := l.host.ReadFile(main)
 	d.gap = err
 	d.list = parse(db, main, string(data))
-	names, err := Sources(l.host, db.String())
+	names, err := sources(l.host, db.String())
 	d.gap = errors.Join(d.gap, err)
 	for _, name := range names {
 		switch name {
@@ -232,26 +232,20 @@ func (l *Lookup) read(db DB) *database {
 	return d
 }
 
-// Sources returns the sources that nsswitch.conf(5) names for a database
-// ("passwd", "subid"), without the actions in brackets. If the file or the entry
-// is missing there are none, and programs use "files".
-func Sources(h Host, database string) ([]string, error) {
-	data, err := h.ReadFile("/etc/nsswitch.conf")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var list []string
-	for line := range strings.Lines(string(data)) {
-		line, _, _ = strings.Cut(line, "#")
-		name, rest, ok := strings.Cut(line, ":")
-		if !ok || strings.TrimSpace(name) != database {
+// sources returns the sources that nsswitch.conf(5) names for a database, without
+// the actions in brackets, as glibc reads it: the last entry counts, its colon may
+// be missing, and "#" starts a comment only at the start of a line. If the file or
+// the entry is missing there are none, and programs use "files".
+func sources(h Host, database string) (list []string, err error) {
+	text, err := nsswitch(h)
+	for line := range strings.Lines(text) {
+		line = strings.TrimLeft(line, blanks)
+		end := strings.IndexAny(line, ":"+blanks)
+		if end < 0 || line[:end] != database {
 			continue
 		}
 		list = nil
-		for rest != "" {
+		for rest := strings.TrimLeft(line[end:], ":"+blanks); rest != ""; {
 			before, after, action := strings.Cut(rest, "[")
 			list = append(list, strings.Fields(before)...)
 			if rest = ""; action {
@@ -259,5 +253,35 @@ func Sources(h Host, database string) ([]string, error) {
 			}
 		}
 	}
-	return list, nil
+	return list, err
+}
+
+// SubIDPlugin returns the source other than "files" from which shadow-utils takes
+// subordinate IDs, or "". Its parser is not the C library's: the first "subid:"
+// line with a word counts, and that word only.
+func SubIDPlugin(h Host) (string, error) {
+	text, err := nsswitch(h)
+	const key = "subid:"
+	for line := range strings.Lines(text) {
+		if len(line) < len(key) || !strings.EqualFold(line[:len(key)], key) {
+			continue
+		}
+		switch words := strings.Fields(line[len(key):]); {
+		case len(words) == 0:
+		case words[0] == "files":
+			return "", err
+		default:
+			return words[0], err
+		}
+	}
+	return "", err
+}
+
+// nsswitch returns the text of nsswitch.conf, which need not exist.
+func nsswitch(h Host) (string, error) {
+	data, err := h.ReadFile("/etc/nsswitch.conf")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return string(data), err
 }

@@ -92,17 +92,21 @@ func TestSources(t *testing.T) {
 	for _, c := range []struct{ name, conf, want string }{
 		{"none", "group: files\n", ""},
 		{"plain", "passwd: files sss\n", "files,sss"},
-		{"actions", "passwd:\tfiles [NOTFOUND=return UNAVAIL=continue] sss [x] ldap # ldap\n", "files,sss,ldap"},
+		{"actions", "passwd:\tfiles [NOTFOUND=return UNAVAIL=continue] sss [x] ldap\n", "files,sss,ldap"},
 		{"the last line counts", "passwd: sss\n passwd : files\n", "files"},
 		{"unclosed action", "passwd: files [x sss\n", "files"},
+		{"no colon", "passwd files sss\n", "files,sss"},
+		{"a comment after the sources is none", "passwd: files # was: sss\n", "files,#,was:,sss"},
+		{"comments", "#passwd: sss\n # passwd: sss\n", ""},
+		{"another database", "passwd_compat: sss\npasswd2: sss\nPASSWD: sss\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			list, err := Sources(hosttest.Tree(t, "-- etc/nsswitch.conf --\n"+c.conf), "passwd")
+			list, err := sources(hosttest.Tree(t, "-- etc/nsswitch.conf --\n"+c.conf), "passwd")
 			require.NoError(t, err)
 			assert.Equal(t, c.want, strings.Join(list, ","))
 		})
 	}
-	list, err := Sources(hosttest.Tree(t, files), "passwd")
+	list, err := sources(hosttest.Tree(t, files), "passwd")
 	assert.Empty(t, list)
 	assert.NoError(t, err)
 }

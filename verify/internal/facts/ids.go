@@ -25,7 +25,7 @@ import (
 // ids are the accounts and ranges of the host, and dockerd's map.
 type ids struct {
 	Users, Groups accountDB
-	Sources       []string // what nsswitch.conf names for subid
+	SubIDPlugin   string // what nsswitch.conf names for subid instead of the files
 
 	set    *subid.Set // nil where it cannot be read
 	setErr error
@@ -125,7 +125,7 @@ func (f *Facts) readIDs(ctx context.Context) {
 	i.UID.Path, i.GID.Path = subid.UIDFile, subid.GIDFile
 	i.set, i.setErr = subid.Read(ctx, f.Host)
 	i.Users, i.Groups = readAccounts(ctx, f.accounts, accounts.Passwd), readAccounts(ctx, f.accounts, accounts.Group)
-	i.Sources, _ = accounts.Sources(f.Host, "subid") // only to explain
+	i.SubIDPlugin, _ = accounts.SubIDPlugin(f.Host) // only to explain
 	i.Reader = reader.Dockerd
 	if before, known := f.Engine.Before(48); known && before {
 		i.Reader = reader.Dockerd27
