@@ -339,7 +339,7 @@ func (j job) write(w hostfs.Writer) error {
 	if j.after == nil {
 		return w.Remove(j.path, j.before)
 	}
-	if err := w.MkdirAll(j.path); err != nil {
+	if err := w.MkdirAll(j.path, 0o755); err != nil {
 		return err
 	}
 	return w.Replace(j.path, j.before, j.after, j.meta)

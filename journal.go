@@ -443,16 +443,18 @@ func (a *applier) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	root := hostfs.Root(a.host.Root)
+	w := a.writer("journal: ")
 	// Everybody may read the directory above, but not the journal itself.
-	if err := a.writer("journal: ").MkdirAll(stateDir); err != nil {
+	err = w.MkdirAll(stateDir, 0o755)
+	if err == nil {
+		err = w.MkdirAll(undoingPath, 0o700)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	dir, err := root.Resolve(journalDir)
 	if err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("journal: %w", hostfs.PathError("mkdir", journalDir, err))
 	}
 	f, err := root.Flock(ctx, lockPath)
 	if err != nil {

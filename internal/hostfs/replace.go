@@ -171,8 +171,8 @@ func (w Writer) holds(path string, data []byte) error {
 	return nil
 }
 
-// MkdirAll makes the missing directories on the way to path, mode 0755.
-func (w Writer) MkdirAll(path string) error {
+// MkdirAll makes the missing directories on the way to path.
+func (w Writer) MkdirAll(path string, mode fs.FileMode) error {
 	missing, err := w.Missing(path)
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ func (w Writer) MkdirAll(path string) error {
 		if err := w.step("mkdir"); err != nil {
 			return err
 		}
-		if err := mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return hostError("mkdir for", path, explain(err))
 		}
 		if err := SyncDir(filepath.Dir(dir)); err != nil {
@@ -191,17 +191,17 @@ func (w Writer) MkdirAll(path string) error {
 	return nil
 }
 
-// mkdir makes a directory with mode 0755 whatever the umask. Bits that it has
+// mkdir makes a directory with this mode whatever the umask. Bits that it has
 // beyond that, such as its parent's setgid, stay.
-func mkdir(dir string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil {
+func mkdir(dir string, mode fs.FileMode) error {
+	if err := os.Mkdir(dir, mode); err != nil {
 		return err
 	}
 	info, err := os.Lstat(dir)
-	if err != nil || info.Mode().Perm()&0o755 == 0o755 {
+	if err != nil || info.Mode()&mode == mode {
 		return err
 	}
-	return os.Chmod(dir, info.Mode()&modeBits|0o755)
+	return os.Chmod(dir, info.Mode()&modeBits|mode)
 }
 
 // Missing returns the directories that MkdirAll would make, as paths on this

@@ -223,7 +223,7 @@ func TestAReplacedFileHasNoACLThatTheOldOneHadNot(t *testing.T) {
 func TestNewDirectoriesCanBePassedWhateverTheUmask(t *testing.T) {
 	root := t.TempDir()
 	old := syscall.Umask(0o077)
-	err := Writer{Root: Root(root)}.MkdirAll("/etc/docker/daemon.json")
+	err := Writer{Root: Root(root)}.MkdirAll("/etc/docker/daemon.json", 0o755)
 	syscall.Umask(old)
 	require.NoError(t, err)
 	for _, dir := range []string{"etc", "etc/docker"} {
