@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
@@ -169,17 +171,39 @@ func PlanMigrate(ctx context.Context, h usernskit.Host, want Migrate) (Migration
 // anonymous matches the name that dockerd gives to a volume without a name.
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// Todo returns how many volumes are to be copied, and how many cannot be.
-func (m Migration) Todo() (todo, refused int) {
+// Todo returns how many volumes are to be copied, and which cannot be, each with the
+// reason.
+func (m Migration) Todo() (todo int, refused []string) {
 	for _, v := range m.Volumes {
 		switch v.State {
 		case VolumeCopy:
 			todo++
 		case VolumeRefused:
-			refused++
+			refused = append(refused, "volume "+text.Visible(v.Name)+": "+text.Visible(v.Why))
 		}
 	}
 	return todo, refused
+}
+
+// WriteText writes for people what becomes of each volume.
+func (m Migration) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "from %s to %s\n", text.Visible(m.From), text.Visible(m.To))
+	for _, v := range m.Volumes {
+		fmt.Fprintf(&b, "  %-7s  %s", v.State, text.Visible(v.Name))
+		if v.State == VolumeCopy {
+			fmt.Fprintf(&b, ": %s, %s", text.Count(v.Files, "file", "files"), text.Bytes(v.Bytes))
+		}
+		if v.Why != "" {
+			fmt.Fprintf(&b, ": %s", text.Visible(v.Why))
+		}
+		b.WriteString("\n")
+	}
+	if todo, _ := m.Todo(); todo > 0 {
+		fmt.Fprintf(&b, "takes up to %s of the %s that are free, and about %v\n", text.Bytes(m.Need), text.Bytes(m.Free), time.Duration(m.Seconds)*time.Second)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // stores finds the two stores and their maps.

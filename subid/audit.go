@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -383,6 +384,24 @@ func (f *File) Against(ctx context.Context, others ...*File) ([]Problem, error) 
 	}
 	overlaps(out, all, files...)
 	return out.done()
+}
+
+// Against is [File.Against] for both files of the host. A file with "gid" in its
+// base name is compared with /etc/subgid, any other with /etc/subuid.
+func (s *Set) Against(ctx context.Context, others ...*File) (all []Problem, err error) {
+	var sides [2][]*File
+	for _, f := range others {
+		side := min(strings.Count(path.Base(f.name), "gid"), 1)
+		sides[side] = append(sides[side], f)
+	}
+	for i, own := range s.files() {
+		list, err := own.Against(ctx, sides[i]...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
 }
 
 // A holding is an owner's plain lines in the two files.

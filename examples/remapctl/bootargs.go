@@ -16,33 +16,6 @@ func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	if err != nil {
 		return unseen(err)
 	}
-	line := func(what, text string) {
-		if text != "" {
-			e.text("%-9s %s", what, text)
-		}
-	}
-	place := func(what string, p bootargs.Place) {
-		text := p.Where() + ": " + p.Line
-		if len(want) > 0 {
-			text = fmt.Sprintf("%-12v %s", p.State, text)
-		}
-		if p.Where() != "" {
-			line(what, text)
-		}
-	}
-	line("loader", fmt.Sprintf("%v (%s)", r.Kind, r.Why))
-	line("found", strings.Join(r.Evidence, ", "))
-	for _, other := range r.Others {
-		line("weaker", other)
-	}
-	line("edit by", quoted(r.Command))
-	place("running", r.Running)
-	place("default", r.Default)
-	for _, p := range r.Entries {
-		place("entry", p)
-	}
-	place("future", r.Future)
-	line("state", r.State.String())
 	code := error(findings)
 	switch r.State {
 	case bootargs.StateActive, bootargs.StateNone:
@@ -50,7 +23,7 @@ func (e *env) bootargsShow(ctx context.Context, want []string) error {
 	case bootargs.StateCannotTell:
 		code = incomplete
 	}
-	return e.printed(code, r)
+	return e.shown(code, r)
 }
 
 func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
@@ -58,33 +31,13 @@ func (e *env) bootargsCheck(ctx context.Context, _ []string) error {
 	if err != nil {
 		return unseen(err)
 	}
-	for _, name := range s.Files {
-		e.text("reads     %s", name)
+	var code error
+	if s.Stops() {
+		code = findings
+	} else if len(s.Problems) > 0 {
+		code = incomplete
 	}
-	for _, w := range s.Problems {
-		e.text("%-9s %s", w.ID, w)
-	}
-	for _, v := range s.Values {
-		switch {
-		case v.State == bootargs.StateCannotTell && v.Path == "":
-			e.text("value     %s: not known by reading", v.What)
-		case v.State == bootargs.StateCannotTell:
-			e.text("value     %s: not known by reading, %s has the last word", v.What, v.Path)
-		case v.Path == "":
-			e.text("value     %s is not set", v.What)
-		default:
-			e.text("value     %s=%s (%s)", v.What, v.Line, v.Path)
-		}
-	}
-	verdict, code := "update-grub reads all of them", error(nil)
-	switch {
-	case s.Stops():
-		verdict, code = "update-grub stops, and no menu is made", findings
-	case len(s.Problems) > 0:
-		verdict, code = "update-grub stops if one of these commands fails", incomplete
-	}
-	e.text("%s", verdict)
-	return e.printed(code, s)
+	return e.shown(code, s)
 }
 
 // bootargsEdit is set, remove and edit: the first two edit a host, the last one

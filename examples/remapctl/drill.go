@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +43,9 @@ func (e *env) drillCommand(c *cobra.Command) action {
 		if err != nil {
 			return err
 		}
+		for _, path := range report.Changed {
+			e.note("%s changed while the drill ran", path)
+		}
 		switch found := (verify.Report{Findings: report.Findings()}); {
 		case e.json || *as == "json":
 			e.json = true
@@ -53,7 +55,7 @@ func (e *env) drillCommand(c *cobra.Command) action {
 		case *as == "sarif":
 			err = format.SARIF(e.out, found)
 		case *as == "text":
-			err = e.printDrill(report, *without)
+			err = report.WriteText(e.out, *without)
 		default:
 			return fmt.Errorf("--format %s: must be text, json, junit or sarif", *as)
 		}
@@ -62,22 +64,4 @@ func (e *env) drillCommand(c *cobra.Command) action {
 		}
 		return err
 	}
-}
-
-func (e *env) printDrill(r drill.Report, without bool) error {
-	var rows [][]string
-	for _, p := range r.Probes {
-		row := []string{p.Result.String(), p.ID, p.Title}
-		if p.Result != drill.Stopped {
-			row[2] += ": " + p.Reason
-		}
-		if without {
-			row = slices.Insert(row, 1, "without remap: "+p.Unmapped.String())
-		}
-		rows = append(rows, row)
-	}
-	for _, path := range r.Changed {
-		e.note("%s changed while the drill ran", path)
-	}
-	return e.table(rows)
 }

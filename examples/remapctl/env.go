@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
@@ -143,12 +144,13 @@ func (e *env) self(words ...string) string {
 	return "remapctl " + quoted(words)
 }
 
-// quoted joins words to a command line, with quotes for the shell.
+// quoted joins words to a command line, with quotes for the shell where they are
+// needed, also for what a terminal would obey.
 func quoted(words []string) string {
 	list := slices.Clone(words)
 	for i, w := range list {
 		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%") != "" {
-			list[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+			list[i], _ = syntax.Quote(w, syntax.LangBash) // fails only for NUL, which no argument has
 		}
 	}
 	return strings.Join(list, " ")

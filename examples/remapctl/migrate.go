@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,15 +26,15 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 		if err != nil {
 			return unseen(err)
 		}
-		e.showMigration(m)
+		_ = m.WriteText(e.people()) // e.out keeps the error
 		e.warn(m.Plan)
 		todo, refused := m.Todo()
 		switch {
-		case e.dryRun && todo+refused > 0:
+		case e.dryRun && todo+len(refused) > 0:
 			e.next(m.Plan.Actions)
 			return e.migrated(m, "", findings)
-		case todo == 0 && refused > 0:
-			return errors.New("nothing was changed: " + strings.Join(refusals(m), "; "))
+		case todo == 0 && refused != nil:
+			return errors.New("nothing was changed: " + strings.Join(refused, "; "))
 		case e.dryRun || todo == 0 && !*remove:
 			e.say("nothing to do")
 			return e.migrated(m, "", nil)
@@ -58,13 +57,13 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 		}
 		for _, v := range m.Volumes {
 			if v.State == remap.VolumeDone {
-				e.say("volume %s: copied%s", text.Visible(v.Name), because(v.Why))
+				e.say("%s", strings.TrimSuffix("volume "+text.Visible(v.Name)+": copied: "+text.Visible(v.Why), ": "))
 			}
 		}
 		e.next(m.Plan.Actions)
 		e.wayBack(receipt)
-		if refused > 0 {
-			e.note("not copied: %s", strings.Join(refusals(m), "; "))
+		if refused != nil {
+			e.note("not copied: %s", strings.Join(refused, "; "))
 			return e.migrated(m, receipt.ID, behind)
 		}
 		return e.migrated(m, receipt.ID, nil)
@@ -73,36 +72,4 @@ func (e *env) migrateCommand(c *cobra.Command) action {
 
 func (e *env) migrated(m remap.Migration, receipt string, code error) error {
 	return e.printed(code, members{"dry_run": e.dryRun, "receipt": receipt}, m, m.Plan)
-}
-
-// showMigration prints what becomes of each volume.
-func (e *env) showMigration(m remap.Migration) {
-	e.say("from %s to %s", text.Visible(m.From), text.Visible(m.To))
-	for _, v := range m.Volumes {
-		size := ""
-		if v.State == remap.VolumeCopy {
-			size = fmt.Sprintf(": %s, %s", text.Count(v.Files, "file", "files"), text.Bytes(v.Bytes))
-		}
-		e.say("  %-7s  %s%s%s", v.State, text.Visible(v.Name), size, because(v.Why))
-	}
-	if todo, _ := m.Todo(); todo > 0 {
-		e.say("takes up to %s of the %s that are free, and about %v", text.Bytes(m.Need), text.Bytes(m.Free), time.Duration(m.Seconds)*time.Second)
-	}
-}
-
-// refusals lists the volumes that cannot be copied, each with the reason.
-func refusals(m remap.Migration) (list []string) {
-	for _, v := range m.Volumes {
-		if v.State == remap.VolumeRefused {
-			list = append(list, "volume "+text.Visible(v.Name)+because(v.Why))
-		}
-	}
-	return list
-}
-
-func because(why string) string {
-	if why == "" {
-		return ""
-	}
-	return ": " + text.Visible(why)
 }

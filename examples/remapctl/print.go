@@ -88,6 +88,14 @@ func (e *env) printed(code error, parts ...any) error {
 	return errors.Join(err, code)
 }
 
+// shown ends a command with code and prints a value: for people, or with --json.
+func (e *env) shown(code error, v interface{ WriteText(io.Writer) error }) error {
+	if e.json {
+		return e.printed(code, v)
+	}
+	return errors.Join(v.WriteText(e.out), code)
+}
+
 // text prints a line of data, unless JSON carries it.
 func (e *env) text(format string, a ...any) {
 	if !e.json {
@@ -95,14 +103,16 @@ func (e *env) text(format string, a ...any) {
 	}
 }
 
-// say prints a line for people: to stderr if stdout carries JSON, or if a signal
-// has stopped stdout after a change.
-func (e *env) say(format string, a ...any) {
-	w := io.Writer(e.out)
+// say prints a line for people.
+func (e *env) say(format string, a ...any) { fmt.Fprintf(e.people(), format+"\n", a...) }
+
+// people returns where text for people goes: to stderr if stdout carries JSON, or
+// if a signal has stopped stdout after a change.
+func (e *env) people() io.Writer {
 	if e.json || e.done != "" && e.out.stop.Load() { // the change is made: what is left to do must still be shown
-		w = e.err
+		return e.err
 	}
-	fmt.Fprintf(w, format+"\n", a...)
+	return e.out
 }
 
 // note prints a line for people that is not the command's data.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -60,22 +59,19 @@ func (e *env) subidAuditCommand(c *cobra.Command) action {
 		if err != nil {
 			return err
 		}
-		var others [2][]*subid.File // of users and of groups
-		for _, path := range *against {
-			data, err := os.ReadFile(path)
+		var others []*subid.File
+		for _, name := range *against {
+			data, err := os.ReadFile(name)
 			if err != nil {
 				return err
 			}
-			side := strings.Count(filepath.Base(path), "gid")
-			others[min(side, 1)] = append(others[min(side, 1)], subid.Parse(path, data))
+			others = append(others, subid.Parse(name, data))
 		}
-		for i, own := range []*subid.File{s.UID, s.GID} {
-			meet, err := own.Against(ctx, others[i]...)
-			if err != nil {
-				return err
-			}
-			problems = append(problems, meet...)
+		meet, err := s.Against(ctx, others...)
+		if err != nil {
+			return err
 		}
+		problems = append(problems, meet...)
 		var code error
 		for _, p := range problems {
 			if p.ID != subid.ProblemAccountsUnseen {

@@ -3,12 +3,16 @@ package drill
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"syscall"
+	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/usernskit/usernskit/internal/attempt"
 	"github.com/usernskit/usernskit/internal/enum"
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 // A Result is the outcome of a probe.
@@ -77,6 +81,24 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Schema int `json:"schema"`
 		plain
 	}{1, plain(r)})
+}
+
+// WriteText writes a line for each probe, for people. With unmapped it shows what a
+// container without remapping would reach, too.
+func (r Report) WriteText(w io.Writer, unmapped bool) error {
+	b := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range r.Probes {
+		fmt.Fprintf(b, "%v\t", p.Result)
+		if unmapped {
+			fmt.Fprintf(b, "without remap: %v\t", p.Unmapped)
+		}
+		fmt.Fprintf(b, "%s\t%s", p.ID, p.Title)
+		if p.Result != Stopped {
+			fmt.Fprintf(b, ": %s", text.Visible(p.Reason))
+		}
+		fmt.Fprintln(b)
+	}
+	return b.Flush()
 }
 
 // judge turns an attempt's result into a probe's.
