@@ -330,8 +330,12 @@ func (s *scan) place(dir procDir, p *Process) error {
 		link, err := dir.readlink("ns/"+kind, s.buf)
 		ns := string(link)
 		switch {
-		// A zombie has left its namespaces.
-		case err != nil, slices.Contains(s.host, ns), !s.knowsHost(kind):
+		case isGone(err): // a zombie has left its namespaces
+		case err != nil || !strings.HasPrefix(ns, kind+":["):
+			s.noLink = true
+		case slices.Contains(s.host, ns):
+		case !s.knowsHost(kind):
+			s.noLink = s.noLink || p.ContainerID == ""
 		case p.ContainerID != "":
 			if !p.Entered && len(s.inside[ns]) < maxInsiders {
 				pid := path.Base(dir.name)

@@ -51,10 +51,14 @@ func (j *judge) noContainers() bool {
 	}
 	for i := range j.Engine.Containers {
 		if c := &j.Engine.Containers[i]; c.Unread {
-			j.unknown(subjectOf(c), "its options are not known: %s", j.Engine.WhyUnread(c))
+			j.unreadOptions(c)
 		}
 	}
 	return false
+}
+
+func (j *judge) unreadOptions(c *engine.Container) {
+	j.unknown(subjectOf(c), "its options are not known: %s", j.Engine.WhyUnread(c))
 }
 
 var c05 = check{

@@ -369,8 +369,7 @@ func (j *judge) foreignMaps() {
 	if !j.HasProc || want.IsZero() {
 		return
 	}
-	if gap := j.Scan.OtherIDs(); gap != "" {
-		j.unknown("host", "%s", gap)
+	if j.gaps() {
 		return
 	}
 	count := map[string]int{}
@@ -488,13 +487,13 @@ var i11 = check{
 			j.unknown("host", "%v", j.Users.Err)
 			return
 		}
-		if n := len(j.Users.Processes); n == 0 {
-			j.pass("host", "no process outside containers uses them")
-		} else {
+		if n := len(j.Users.Processes); n > 0 {
 			fi := j.fail("host", "%s with IDs of the ranges", text.Count(n, "process outside containers runs", "processes outside containers run"))
 			for _, at := range slices.Sorted(maps.Keys(j.Users.Processes))[:min(n, shown)] {
 				fi.saw(at, j.Users.Processes[at], "IDs outside the ranges")
 			}
+		} else if !j.gaps() {
+			j.passUntroubled("host", "no process outside containers uses them")
 		}
 		for _, n := range j.Users.Accounts {
 			j.fail("getent", "a name service knows %s", n).saw("getent", n, "no account inside the ranges")

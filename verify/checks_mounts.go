@@ -18,7 +18,7 @@ var c07 = check{
 		ID: "C07", Name: "docker-socket", Severity: Critical,
 		Title:  "No container reaches the daemon's socket",
 		Why:    "Who reaches it is root on the host. Found by what the mount leads to, so a mount of /run or / counts.",
-		Reads:  "mountinfo of the container's first process; the inode behind it. Medium where the remapped root may not connect.",
+		Reads:  "mountinfo of the container's first process; the inode behind it. Medium where the remapped root may not connect. Addresses of TCP are not looked at.",
 		Remedy: "Take the mount away, or put a proxy that filters requests in between.",
 		Refs:   []string{"CIS Docker 1.6.0: 5.32"},
 	},
@@ -42,6 +42,12 @@ var c07 = check{
 				}
 			}
 		}
+		for _, s := range j.Disk.Sockets {
+			if s.Links > 1 && len(j.list) == 0 {
+				j.unknown(s.Path, "has another hard link, and whether a mount leads to that is not known").
+					know("Remove the other link, which find -xdev -samefile " + quoted(s.Path) + " names.")
+			}
+		}
 		j.conclude(len(j.Containers), noneRuns, "docker", "none of %d running containers reaches the socket", len(j.Containers))
 	},
 }
@@ -57,6 +63,9 @@ var c08 = check{
 	needs:  facts.NeedAccess,
 	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
+		if j.noMounts() {
+			return
+		}
 		looked := 0
 		for b, p := range j.Remapped() {
 			who := facts.Subject{UID: p.UID[1], GIDs: append([]uint32{p.GID[1]}, p.Groups...), Map: p.Mapping}
@@ -70,6 +79,20 @@ var c08 = check{
 		}
 		j.conclude(looked, "no remapped container with a mount is running", "docker", "%s open to those who run with them", text.Count(looked, "mount is", "mounts are"))
 	},
+}
+
+// noMounts adds why it is not known what containers that run have mounted, and
+// reports whether that is so for all of them.
+func (j *judge) noMounts() bool {
+	if len(j.Containers) > 0 && j.noStore() {
+		return true
+	}
+	for _, b := range j.Containers {
+		if b.Docker != nil && b.Docker.Unread {
+			j.unreadOptions(b.Docker)
+		}
+	}
+	return false
 }
 
 // overflowID is what the kernel shows for an ID that is not mapped.
@@ -147,6 +170,9 @@ var c09 = check{
 			if b.Inside == nil {
 				continue
 			}
+			if b.Docker != nil && b.Docker.Unread {
+				j.unreadOptions(b.Docker)
+			}
 			for _, s := range b.Inside.Sources {
 				if s.Type == "bind" && fstype.Remote(s.Fstype) {
 					j.warn(subjectOf(b), "%s, mounted on %s, is on %s", s.Source, s.Destination, s.Fstype).saw("mountinfo", s.Fstype, "a local file system")
@@ -174,6 +200,9 @@ var c10 = check{
 	needs:  facts.NeedOwners,
 	unless: (*judge).noProcesses,
 	judge: func(j *judge) {
+		if j.noMounts() {
+			return
+		}
 		looked := 0
 		done := map[string]bool{}
 		for b, p := range j.Remapped() {

@@ -280,6 +280,7 @@ var c02 = check{
 func (j *judge) containerMap(b facts.Container) {
 	want := j.IDs.Want()
 	runtime := false // the runtime remaps, and dockerd does not
+	var open error   // why it is not known whether a map has an account's ID
 	for _, p := range b.Processes {
 		why := ""
 		switch {
@@ -289,9 +290,11 @@ func (j *judge) containerMap(b facts.Container) {
 			why = "has a map with IDs of the host's own system: it can become them"
 		case !want.IsZero() && mapWithin(p.Mapping, want):
 		case !j.inForce(p).IsZero():
-			if name, id, _ := j.IDs.AccountIn(p.Mapping); name != "" {
+			name, id, err := j.IDs.AccountIn(p.Mapping)
+			if name != "" {
 				why = fmt.Sprintf("has a map with %s of the host (%d): it can become them", name, id)
 			}
+			open = cmp.Or(open, err)
 		case j.byRuntime(b, p):
 			runtime = true
 		default:
@@ -307,6 +310,8 @@ func (j *judge) containerMap(b facts.Container) {
 		}
 	}
 	switch p, _ := b.First(); {
+	case open != nil:
+		j.unknown(subjectOf(b), "its map is another than the files say, and whether an account has an ID of it is not known: %v", open)
 	case p.Mapping.IsZero():
 		j.unknown(subjectOf(b), "process %d is in a user namespace whose map is not written yet", p.PID).know("Look again: it is being started.")
 	case runtime:
@@ -365,7 +370,7 @@ var c03 = check{
 			return
 		}
 		if j.Scan.ShimsErr != nil {
-			j.unknown("host", "a shim could not be read: %v", j.Scan.ShimsErr)
+			j.unknown("host", "what a shim holds could not be read: %v", j.Scan.ShimsErr)
 		}
 		if why := j.Engine.Unread["Containers"]; why != "" {
 			j.unknown("docker", "the daemon's containers are not known: %s", why)

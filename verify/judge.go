@@ -235,9 +235,12 @@ func (j *judge) offline() bool {
 // noProcesses adds why processes cannot be checked, and reports whether there
 // is nothing to judge.
 func (j *judge) noProcesses() bool {
-	if j.offline() || j.isRootless() {
-		return true
-	}
+	return j.offline() || j.isRootless() || j.gaps()
+}
+
+// gaps adds what could not be seen of the processes, and reports whether none of
+// their IDs can be judged.
+func (j *judge) gaps() bool {
 	if gap := j.Scan.OtherIDs(); gap != "" {
 		j.unknown("host", "%s: run it as root of the host, in a container with --pid=host --userns=host", gap)
 		return true

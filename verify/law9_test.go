@@ -53,6 +53,7 @@ var sights = []struct {
 	files map[string]string // instead of those of good
 	procs []proc
 	down  bool // the daemon does not answer
+	set   func(t *testing.T, o Options)
 }{
 	{name: "good", procs: []proc{{pid: 100, container: idWeb}}},
 	{name: "container root is host root", procs: []proc{{pid: 100, container: idWeb, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}}},
@@ -64,6 +65,17 @@ var sights = []struct {
 	{name: "an account inside the range", procs: []proc{{pid: 100, container: idWeb}},
 		files: map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\ndockremap:x:231:231::/:/bin/false\neve:x:170000:170000::/:/bin/sh\n"}},
 	{name: "user namespaces are switched off", files: map[string]string{"proc/sys/user/max_user_namespaces": "0\n"}, procs: []proc{{pid: 100, container: idWeb}}},
+	{name: "a map that is no longer in the files holds an account", procs: []proc{{pid: 100, container: idWeb, maps: "0 165536 65536\n65536 300000 10"}},
+		files: map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\ndockremap:x:231:231::/:/bin/false\neve:x:300005:300005::/:/bin/sh\n"}},
+	{name: "another's map meets the range", procs: []proc{{pid: 100, container: idWeb}, {pid: 300, uids: "170000 170000 170000 170000", maps: "0 170000 1000"}}},
+	{name: "host root entered a container", procs: []proc{{pid: 100, container: idWeb}, {pid: 300, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}},
+		set: func(t *testing.T, o Options) { relink(t, o, "300/ns/mnt", "mnt:[4026532841]") }},
+	{name: "containerd runs a root container that has a name for an ID",
+		procs: []proc{{pid: 100, container: idWeb}, {pid: 300, userNS: hostNS, uids: "0 0 0 0", maps: "0 0 4294967295"}, shim(50, "default", "other", "/run/containerd/containerd.sock")},
+		set: func(t *testing.T, o Options) {
+			under(t, o, 300, "/default/other")
+			put(t, o, "50/task/50/children", "300 ")
+		}},
 	{name: "the daemon is down", procs: []proc{{pid: 100, container: idWeb}}, down: true},
 }
 
@@ -139,6 +151,9 @@ func TestLaw9(t *testing.T) {
 			opts := Options{Host: h, Proc: procAt(h), Docker: answering(e)}
 			if s.down {
 				opts.Docker = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrDown }
+			}
+			if s.set != nil {
+				s.set(t, opts)
 			}
 			base := run(t, opts)
 			if s.name == "good" {

@@ -359,6 +359,34 @@ func TestASocketBehindAnotherMountIsNotReached(t *testing.T) {
 	mounts(t, opts, "self", "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
 	mounts(t, opts, "100", "2 1 8:1 "+opts.Host.Root+"/run /host/run rw - ext4 /dev/sda1 rw\n")
 	assert.Empty(t, bad(run(t, opts)))
+
+	// It has another name on the host, and a container may have that.
+	require.NoError(t, os.Link(filepath.Join(opts.Host.Root, "run/docker.sock"), filepath.Join(opts.Host.Root, "run/second.sock")))
+	assert.Equal(t, []string{"C07 unknown"}, bad(run(t, opts)))
+}
+
+// A process that made PID and mount namespaces of its own in a container is the
+// first of those, and does not show what the container itself has mounted.
+func TestTheFirstProcessIsTheOneThatTheDaemonStarted(t *testing.T) {
+	e := remapped(web(engine.Container{}))
+	opts := live(t, &e, proc{pid: 90, container: idWeb}, proc{pid: 100, container: idWeb})
+	opts.Checks = []string{"C07"}
+	put(t, opts, "100/mountinfo", "x\n")
+	r := run(t, opts)
+	assert.Equal(t, []string{"C07 unknown"}, bad(r), texts(r))
+	assert.Contains(t, texts(r), "its mounts cannot be read")
+}
+
+// "no remapped container with a mount is running" was said of mounts that the
+// daemon had not told.
+func TestMountsThatTheDaemonDoesNotTellAreNotKnown(t *testing.T) {
+	e := remapped(web(engine.Container{Unread: true}))
+	e.Unread = map[string]string{"Containers/web": "403 Forbidden"}
+	opts := live(t, &e, proc{pid: 100, container: idWeb})
+	opts.Checks = []string{"C08", "C09", "C10"}
+	assert.Equal(t, []string{"C08 unknown", "C09 unknown", "C10 unknown"}, bad(run(t, opts)))
+	opts.Docker = refusing
+	assert.Equal(t, []string{"C08 unknown", "C09 unknown", "C10 unknown"}, bad(run(t, opts)))
 }
 
 // short returns a link to a directory that fits into the address of a socket.

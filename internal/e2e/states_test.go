@@ -313,7 +313,7 @@ var states = []state{
 			h.Container("web")
 			h.Stop()
 		},
-		want: "C03 unknown, C04 unknown, C05 unknown, C06 unknown, C09 unknown, C12 unknown, D04 fail, D05 unknown, D06 unknown, D10 warn", remapped: "unknown",
+		want: "C03 unknown, C04 unknown, C05 unknown, C06 unknown, C08 unknown, C09 unknown, C10 unknown, C12 unknown, D04 fail, D05 unknown, D06 unknown, D10 warn", remapped: "unknown",
 	},
 	{
 		name: "configured and not restarted", daemon: `"debug": false`, alone: true,

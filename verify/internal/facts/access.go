@@ -19,6 +19,7 @@ type Inode struct {
 	Mode     fs.FileMode
 	UID, GID uint32
 	Dev, Ino uint64
+	Links    uint64
 	ACL      bool // has a POSIX ACL, which Mode does not show
 }
 
@@ -66,7 +67,7 @@ func InodeOf(info fs.FileInfo) Inode {
 	n := Inode{Mode: info.Mode()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		n.UID, n.GID = st.Uid, st.Gid
-		n.Dev, n.Ino = uint64(st.Dev), st.Ino // Dev is signed on some systems
+		n.Dev, n.Ino, n.Links = uint64(st.Dev), st.Ino, uint64(st.Nlink) // not of these types on every system
 	}
 	return n
 }

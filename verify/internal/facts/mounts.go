@@ -99,15 +99,15 @@ func (f *Facts) readMounts(context.Context) {
 		if !ok {
 			continue
 		}
-		alive := false
+		ended := false
 		for _, p := range append([]userns.Process{first}, b.Processes...) {
 			b.Inside = f.lookInside(*b, p.PID)
-			if b.Inside.Mounts.Err == nil {
-				break
+			ended = b.Inside.Mounts.Err != nil && !f.alive(p.PID) // a zombie has no mounts
+			if !ended {
+				break // others may have mounts of their own
 			}
-			alive = alive || f.alive(p.PID) // a zombie has no mounts
 		}
-		if b.Inside.Mounts.Err != nil && !alive {
+		if ended {
 			b.Inside = nil
 			f.Passing++
 		}

@@ -22,7 +22,7 @@ type scan struct {
 
 	// Failed is why processes could not be read, by PID; 0 is for the scan itself.
 	Failed   map[int]error
-	ShimsErr error
+	ShimsErr error // why a shim, or what it holds, could not be read
 
 	// childless are the shims that hold no process any more.
 	childless map[int]bool
@@ -127,15 +127,16 @@ func (b Container) String() string {
 
 // First returns the container's first process, if known.
 func (b Container) First() (userns.Process, bool) {
-	for _, p := range b.Processes {
-		if b.Docker != nil && p.PID == b.Docker.PID || p.IsInit() {
-			return p, true
+	for _, is := range []func(userns.Process) bool{
+		func(p userns.Process) bool { return b.Docker != nil && p.PID == b.Docker.PID },
+		userns.Process.IsInit, // which one in a PID namespace of its own is too
+		func(userns.Process) bool { return true },
+	} {
+		if i := slices.IndexFunc(b.Processes, is); i >= 0 {
+			return b.Processes[i], true
 		}
 	}
-	if len(b.Processes) == 0 {
-		return userns.Process{}, false
-	}
-	return b.Processes[0], true
+	return userns.Process{}, false
 }
 
 // sortContainers finds the containers of Docker: by control group or shim, and
@@ -289,13 +290,20 @@ func (f *Facts) addNamed(all map[string]*Foreign) {
 		if f.isDockers(s) || s.UID != 0 || s.In.ContainerID != "" || userns.ParseCgroup([]byte("0::/"+s.ContainerID)).ContainerID != "" {
 			continue
 		}
-		children, _ := f.children(s)
+		children, err := f.children(s)
+		if _, gone := os.Lstat(f.ProcPath(strconv.Itoa(s.PID))); err != nil && gone == nil {
+			f.Scan.ShimsErr = err
+		}
 		for _, child := range children {
 			p := userns.Process{Container: userns.Container{ContainerID: s.ContainerID}}
 			ns, err := os.Readlink(f.ProcPath(child + "/ns/user"))
-			if _, bad := fmt.Sscanf(ns, "user:[%d]", &p.UserNS); err != nil || bad != nil {
-				continue // it has ended
+			if err != nil {
+				if !IsNotExist(err) { // else it has ended
+					f.Scan.ShimsErr = err
+				}
+				continue
 			}
+			_, _ = fmt.Sscanf(ns, "user:[%d]", &p.UserNS)
 			p.PID, _ = strconv.Atoi(child)
 			cgroup, _ := f.readProc(child + "/cgroup")
 			p.Cgroup = userns.ParseCgroup(cgroup).Cgroup
