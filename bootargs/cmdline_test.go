@@ -207,6 +207,8 @@ func TestEditsRefused(t *testing.T) {
 		{"a value where names go", "", Edit{Remove: []string{"a=1"}}, ErrSyntax},
 		{"a console by Set", "", Edit{Set: []string{"console=tty0"}}, ErrAccumulates},
 		{"an LVM volume by Set", "", Edit{Set: []string{"rd.lvm.lv=vg/root"}}, ErrAccumulates},
+		{"a control group by Set", "cgroup_enable=cpuset", Edit{Set: []string{"cgroup_enable=memory"}}, ErrAccumulates},
+		{"an initcall by Set", "", Edit{Set: []string{"initcall_blacklist=x"}}, ErrAccumulates},
 		{"set and removed", "", Edit{Set: []string{"a-b=1"}, Remove: []string{"a_b"}}, errConflict},
 		{"set and added", "", Edit{Set: []string{"a=1"}, AddIfMissing: []string{"a=2"}}, errConflict},
 		{"given and taken", "", Edit{Append: []string{"a=1"}, RemoveExact: []string{"a=1"}}, errConflict},

@@ -23,6 +23,18 @@ func owned(s *site) bool {
 	}
 	ostree := s.First("/run/ostree-booted", "/ostree/repo")
 	bootc := s.First("/usr/lib/bootc/kargs.d", "/usr/bin/bootc")
+	const entriesDir = "/boot/loader/entries"
+	for i, name := range s.List(entriesDir, ".conf") {
+		line := Cmdline(parseEntry(name, s.Read(name), nil).cmdline())
+		_, composefs := line.Effective("composefs")
+		_, deployed := line.Effective("ostree")
+		switch {
+		case deployed && ostree == "":
+			ostree = name
+		case i == 0 && !composefs && !deployed && bootc == "/usr/bin/bootc":
+			bootc = "" // only the program, on a host that is made of packages
+		}
+	}
 	switch {
 	case ostree != "" && s.Exists("/usr/bin/rpm-ostree"):
 		return own(KindRPMOSTree, ostree, "each deployment has its own arguments, and a new deployment inherits them from rpm-ostree only", "rpm-ostree", "kargs")
@@ -42,8 +54,6 @@ func owned(s *site) bool {
 			command: []string{"zipl"}},
 		{file: "/etc/kernel/proxmox-boot-uuids", why: "proxmox-boot-tool copies the arguments to each ESP: put them into /etc/kernel/cmdline for systemd-boot, into /etc/default/grub for GRUB",
 			command: []string{"proxmox-boot-tool", "refresh"}},
-		{file: "/etc/kernelstub/configuration", why: "kernelstub rewrites the entries from its own configuration", command: []string{"kernelstub", "-a"}},
-		{file: "/etc/sdboot-manage.conf", why: "sdboot-manage rewrites the entries: put the argument into LINUX_OPTIONS of /etc/sdboot-manage.conf", command: []string{"sdboot-manage", "gen"}},
 		{id: "flatcar", why: "the menu belongs to the image: put the argument into set linux_append=\"...\" of /oem/grub.cfg (/usr/share/oem/grub.cfg on older releases)"},
 		{file: "/boot/photon.cfg", why: "Photon OS has a menu of its own: put the argument into photon_cmdline= of /boot/photon.cfg, and again after each new kernel"},
 		{id: "clear-linux-os", why: "clr-boot-manager makes the entries: put the argument into a file of /etc/kernel/cmdline.d", command: []string{"clr-boot-manager", "update"}},
@@ -226,6 +236,15 @@ func systemdBoot(c *site) {
 	c.Kind, c.Why = KindSDBoot, c.entriesDir
 	if c.Why == "" {
 		c.Why = conf
+	}
+	switch {
+	case c.Exists("/etc/kernelstub/configuration"):
+		c.Kind, c.Why, c.Command = KindOther, "kernelstub rewrites the entries from its own configuration", []string{"kernelstub", "-a"}
+		return
+	case c.Exists("/etc/sdboot-manage.conf"):
+		c.Kind, c.Why = KindOther, "sdboot-manage rewrites the entries: put the argument into LINUX_OPTIONS of /etc/sdboot-manage.conf"
+		c.Command = []string{"sdboot-manage", "gen"}
+		return
 	}
 	c.loadKernelCmdline()
 	c.sdbootutil = c.loaderType() == "systemd-boot" && c.Exists("/usr/bin/sdbootutil")

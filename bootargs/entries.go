@@ -27,7 +27,7 @@ type entry struct {
 	sortKey string
 	machine string
 	options []span // the value of each "options" line
-	clips   bool   // GRUB stops reading at a blank line or a key without a value
+	clips   string // why GRUB does not read the options
 }
 
 // A span is a piece of a file and its line.
@@ -52,11 +52,16 @@ func (e *entry) line(key, value string, at span) {
 		return
 	}
 	if value == "" {
-		e.clips = e.clips || len(e.options) == 0
+		if len(e.options) == 0 {
+			e.clips = "GRUB stops reading it at a blank line or a key without a value, before the options"
+		}
 		return
 	}
 	switch key {
 	case "options":
+		if before := e.src[:at.from]; len(e.options) == 0 && before[bytes.LastIndex(before, []byte(key))+len(key)] == '\t' {
+			e.clips = "the GRUB of EL 8 and 9 takes a tab behind \"options\" for a part of that word: write a blank there"
+		}
 		// systemd-boot takes off quotes around a whole line. What is added goes inside.
 		if inside := strings.TrimRight(value, " \t"); e.vars == nil && len(inside) > 1 && inside[0] == '"' && inside[len(inside)-1] == '"' {
 			at.from, at.to = at.from+1, at.from+len(inside)-1
@@ -179,8 +184,8 @@ func (e *entry) editOne(o op) ([]byte, error) {
 	switch {
 	case o.done(whole):
 		return e.src, nil
-	case grub && e.clips:
-		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: GRUB stops reading it at a blank line or a key without a value, before the options", ErrUnsupportedSyntax))
+	case grub && e.clips != "":
+		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: %s", ErrUnsupportedSyntax, e.clips))
 	case len(e.options) == 0 && grub:
 		return nil, e.errorAt(span{}, 0, fmt.Errorf("%w: it has no options, and GRUB takes $default_kernelopts", ErrUnsupportedSyntax))
 	case len(e.options) == 0:
@@ -422,8 +427,14 @@ func (s *site) bootPattern() string {
 		return pattern
 	}
 	for line := range bytes.Lines(s.Read(s.loaderConf())) {
-		if f := strings.Fields(string(line)); len(f) == 2 && f[0] == "default" {
-			pattern = f[1]
+		switch key, value := cutBlank(strings.TrimSpace(string(line))); key {
+		case "default":
+			pattern = value
+			if quote := quotesAround(value); quote != "" {
+				pattern = strings.Trim(value, quote)
+			}
+		case "preferred": // systemd 260 and later take it before the default
+			return "@" + key
 		}
 	}
 	return pattern
@@ -450,7 +461,7 @@ func (s *site) entryLike(pattern string) *entry {
 func (s *site) defaultBySystemdBoot() (*entry, error) {
 	pattern := s.bootPattern()
 	if strings.HasPrefix(pattern, "@") {
-		return nil, fmt.Errorf("kernel %s: %w: %q is kept in the firmware", Default, ErrUnknownKernel, pattern)
+		return nil, fmt.Errorf("kernel %s: %w: what %s is depends on the firmware or on systemd's version", Default, ErrUnknownKernel, pattern)
 	}
 	if pattern == "" {
 		if len(s.images) > 0 {

@@ -19,6 +19,7 @@ type extlinuxConf struct {
 	labels  []*stanza
 	def     string          // the label that boots by default
 	global  *fileSpan       // an append line before all labels, for those without one
+	byUBoot bool            // not by extlinux
 	missing []fileSpan      // include lines that name a missing file
 	seen    map[string]bool // files that were read: each counts once
 }
@@ -54,6 +55,16 @@ func (s *stanza) rescue() bool {
 	return strings.Contains(strings.ToLower(s.label), "rescue") || strings.Contains(strings.ToLower(s.title), "(rescue target)")
 }
 
+// labels reads extlinux.conf. On other machines than PCs U-Boot reads it, and
+// ignores an append line before all labels.
+func (s *site) labels(asked string) *extlinuxConf {
+	conf := parseExtlinux(s.extlinux, s.Read)
+	if arch := s.arch(asked); arch != "amd64" && arch != "386" {
+		conf.global, conf.byUBoot = nil, true
+	}
+	return conf
+}
+
 // parseExtlinux reads a file and what it includes. read returns nil for a file
 // that does not exist.
 func parseExtlinux(name string, read func(string) []byte) *extlinuxConf {
@@ -79,7 +90,7 @@ func (c *extlinuxConf) find(label string) *stanza {
 
 func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 	c.seen[name] = true
-	at, number := 0, 0
+	at, number, help := 0, 0, false
 	for raw := range bytes.Lines(read(name)) {
 		number++
 		line := strings.TrimRight(string(raw), "\r\n")
@@ -90,6 +101,9 @@ func (c *extlinuxConf) parse(name string, read func(string) []byte) {
 		here := fileSpan{file: name, span: span{from, at + len(line), number}, text: value}
 		whole := fileSpan{file: name, span: span{at, at + len(raw), number}, text: string(raw)}
 		at += len(raw)
+		if help = help && key != "endtext" || key == "text" && strings.EqualFold(value, "help"); help {
+			continue
+		}
 		if key == "menu" {
 			sub, rest := cutBlank(value)
 			sub = strings.ToLower(sub)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -194,6 +195,9 @@ func (s *site) findLoader(store string) {
 			s.unclear(fmt.Errorf("%s: %w: no loader that was found here keeps arguments there; found: %s", store, ErrNoLoader, describe(list)))
 			return
 		}
+	case len(list) == 0 && s.unmounted() != "":
+		s.unclear(fmt.Errorf("%w: /etc/fstab mounts %s, where nothing is now: mount it first", ErrNoLoader, s.unmounted()))
+		return
 	case len(list) == 0:
 		s.Why = "no known boot loader: the kernel may come from outside, as in a container or a small virtual machine; " +
 			"looked for grub.cfg, /etc/default/grub, loader.conf and loader/entries, EFI/Linux, config.txt, extlinux.conf, limine.conf and refind_linux.conf"
@@ -208,6 +212,10 @@ func (s *site) findLoader(store string) {
 			s.unclear(fmt.Errorf("%w: %s; choose one by the path of a file that it reads", ErrAmbiguous, describe(chosen)))
 			return
 		}
+		if best.weight == weightSource && s.unmounted("/boot") != "" {
+			s.unclear(fmt.Errorf("%w: /etc/fstab mounts /boot, where nothing is now: mount it first; found: %s", ErrNoLoader, describe(list)))
+			return
+		}
 	}
 	*s = *chosen[0]
 	if s.refuse != nil {
@@ -218,6 +226,25 @@ func (s *site) findLoader(store string) {
 			s.Others = append(s.Others, describe([]*site{c}))
 		}
 	}
+}
+
+// unmounted returns the first of places at which fstab(5) mounts a partition
+// for boot loaders, and which is empty.
+func (s *site) unmounted(places ...string) string {
+	if places == nil {
+		places = []string{"/boot", "/efi", "/boot/efi", "/boot/firmware"}
+	}
+	for line := range bytes.Lines(s.Read("/etc/fstab")) {
+		f := strings.Fields(string(line))
+		if len(f) < 2 || strings.HasPrefix(f[0], "#") || !slices.Contains(places, path.Clean(f[1])) {
+			continue
+		}
+		if list, err := s.h.ReadDir(f[1]); len(list) == 0 {
+			s.Note(err)
+			return f[1]
+		}
+	}
+	return ""
 }
 
 // keeps reports whether a file is one that this loader or its tools read.

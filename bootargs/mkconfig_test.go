@@ -56,7 +56,7 @@ func mkconfig(t *testing.T, h usernskit.Host, shell ...string) (string, error) {
 	if len(cfg.entries) != 1 {
 		return "", nil // what came after the file went to pieces
 	}
-	return cfg.entries[0], nil
+	return cfg.entries[0].line, nil
 }
 
 func TestMkconfigAcceptsWhatWasWritten(t *testing.T) {

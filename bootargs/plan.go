@@ -299,7 +299,7 @@ func (p *planner) onLabels(ops []op) error {
 	if p.extlinux == "" {
 		return fmt.Errorf("%s: %w: there is no extlinux.conf yet", p.Why, ErrNoPlace)
 	}
-	conf := parseExtlinux(p.extlinux, p.Read)
+	conf := p.labels(p.edit.Arch)
 	for _, m := range conf.missing {
 		return &usernskit.FileError{File: m.file, Line: m.line, Err: fmt.Errorf("%w: it includes %s, which does not exist", ErrNoPlace, m.text)}
 	}
@@ -309,7 +309,7 @@ func (p *planner) onLabels(ops []op) error {
 	}
 	adds := slices.ContainsFunc(ops, func(o op) bool { return !o.removes() })
 	for _, s := range chosen {
-		if arch := p.arch(p.edit.Arch); adds && s.append == nil && conf.global == nil && arch != "amd64" && arch != "386" {
+		if adds && s.append == nil && conf.byUBoot {
 			name, pos := s.where()
 			return &usernskit.FileError{File: pos.File, Line: pos.Line,
 				Err: fmt.Errorf("%s%w: without an append line U-Boot takes the bootargs of its environment, and with one nothing else: write one that has the whole command line", name, ErrUnsupported)}

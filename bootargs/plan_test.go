@@ -369,6 +369,60 @@ func TestDefaultEntryOfSystemdBoot(t *testing.T) {
 	write(t, h, "/boot/loader/loader.conf", "default @saved\n")
 	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
 	assert.ErrorIs(t, err, ErrUnknownKernel, "it is kept where we cannot look")
+	write(t, h, "/boot/loader/loader.conf", "default \"arch-f*\"\n")
+	assert.Equal(t, "arch-fallback.conf", planned(), "systemd-boot takes the quotes off")
+	write(t, h, "/boot/loader/loader.conf", "default arch.conf\npreferred arch-fallback.conf\n")
+	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
+	assert.ErrorIs(t, err, ErrUnknownKernel, "new versions read it, old ones do not")
+}
+
+// U-Boot skips an append line before all labels, which extlinux takes for labels without one.
+func TestAGlobalAppendLineIsForPCs(t *testing.T) {
+	h := hosttest.Tree(t, "-- boot/extlinux/extlinux.conf --\nappend root=/dev/sda1\nlabel a\n  linux /vmlinuz\n")
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.NoError(t, err)
+	assert.Contains(t, string(plan.Changes[0].After), "append root=/dev/sda1 "+arg+"\n")
+	_, err = PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "arm64"})
+	assert.ErrorIs(t, err, ErrUnsupported)
+}
+
+// update-grub cannot change these menu entries, so they do not make it due for ever.
+func TestMenuEntriesThatAreNotMadeFromDefaultGrub(t *testing.T) {
+	const made = "### BEGIN /etc/grub.d/10_linux ###\nmenuentry a {\n\tlinux /vmlinuz ro " + arg + "\n}\n"
+	for name, entry := range map[string]string{
+		"a memory test":           "### BEGIN /etc/grub.d/20_memtest86+ ###\nmenuentry m {\n\tlinux /boot/memtest86+x64.efi console=ttyS0\n}\n",
+		"another system":          "### BEGIN /etc/grub.d/30_os-prober ###\nmenuentry u {\n\tlinux /vmlinuz root=/dev/sdb1 ro\n}\n",
+		"one that somebody wrote": "### BEGIN /etc/grub.d/40_custom ###\nmenuentry c {\n\tlinux /vmlinuz root=/dev/sda1 ro\n}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\""+arg+"\"\n-- boot/grub/grub.cfg --\n"+made+entry)
+			plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
+			require.NoError(t, err)
+			assert.Empty(t, plan.Actions)
+			if strings.Contains(entry, "40_custom") {
+				require.Len(t, plan.Warnings, 1)
+				assert.Equal(t, usernskit.Warning{ID: WarnSkipped, Pos: usernskit.Pos{File: "/boot/grub/grub.cfg", Line: 7}, Text: "entry 1 is left alone: its command line is written in /etc/grub.d/40_custom"}, plan.Warnings[0])
+				assert.Equal(t, StatePartial, state(t, h, arg))
+				return
+			}
+			assert.Empty(t, plan.Warnings)
+			assert.Equal(t, StatePendingReboot, state(t, h, arg))
+		})
+	}
+}
+
+func TestNothingToDoIsNotSaidOfAPlaceThatIsNotEdited(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"a=1\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet a=0\"\n-- boot/grub/grub.cfg --\n")
+	for _, e := range []Edit{{Remove: []string{"quiet"}}, {Set: []string{"a=1"}}} {
+		_, err := PlanEdit(t.Context(), h, e)
+		assert.ErrorContains(t, err, "/etc/default/grub:2: "+ErrUnsupported.Error())
+	}
+}
+
+func TestWhatGRUBAddsCountsForTheLength(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/default/grub --\n-- boot/grub/grub.cfg --\n")
+	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 1990)}, Arch: "amd64"})
+	assert.ErrorIs(t, err, ErrTooLong)
 }
 
 func TestLeftoversOfGRUBDoNotHideSystemdBoot(t *testing.T) {

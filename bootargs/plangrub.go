@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,13 +28,33 @@ func (p *planner) onGRUB() error {
 	if err != nil {
 		return err
 	}
-	stale := func(line string) bool { return lacks(line, ops) } // an entry is older than its sources
-	if !p.plan.Empty() || slices.ContainsFunc(p.cfg.entries, stale) {
+	if p.plan.Empty() {
+		for _, w := range p.plan.Warnings {
+			if w.ID == WarnOverridden || w.ID == WarnStillSet {
+				return &usernskit.FileError{File: w.Pos.File, Line: w.Pos.Line, Err: fmt.Errorf("%w: %s", ErrUnsupported, w.Text)}
+			}
+		}
+	}
+	stale := false // an entry is older than its sources
+	for i, e := range p.cfg.entries {
+		switch {
+		case !lacks(e.line, ops):
+		case e.custom():
+			p.warn(WarnSkipped, usernskit.Pos{File: p.grubCfgPath, Line: e.number}, "entry %d is left alone: its command line is written in %s", i, e.script)
+		default:
+			stale = true
+		}
+	}
+	if stale || !p.plan.Empty() {
 		p.act("grub.cfg is generated from "+defaultGrub, p.mkconfig()...)
 		p.reboot()
 	}
 	return nil
 }
+
+// What grub-mkconfig and GRUB put before the line: as short as it can be, with a
+// root= of the usual kind.
+const grubAdds = "BOOT_IMAGE=/vmlinuz-6.1.0-1-amd64 root=UUID=00000000-0000-0000-0000-000000000000 ro "
 
 // lacks reports whether a line does not have all that is asked for.
 func lacks(line string, ops []op) bool {
@@ -208,7 +229,7 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 		}
 	}
 	if len(p.plan.Changes) > 0 && !ours.unknown {
-		if err := p.fits(defaultGrub, line); err != nil {
+		if err := p.fits(defaultGrub, grubAdds+line); err != nil {
 			return err
 		}
 	}
@@ -335,16 +356,30 @@ func opaque(text string) bool {
 type grubCfg struct {
 	bls     bool
 	vars    map[string]string // from lines: set name="value"
-	entries []string          // the command line of each menu entry
+	entries []menuEntry       // those that boot this system's kernels
 	wrapper bool              // only loads another grub.cfg
 }
+
+// A menuEntry is a menu entry's command line.
+type menuEntry struct {
+	line   string
+	number int    // of the line in grub.cfg
+	script string // which made it: /etc/grub.d/10_linux
+}
+
+// custom reports whether the administrator wrote the entry.
+func (e menuEntry) custom() bool { return strings.HasSuffix(e.script, "_custom") }
 
 // parseGRUBCfg reads single lines, not the script.
 func parseGRUBCfg(src []byte) grubCfg {
 	cfg := grubCfg{vars: map[string]string{}}
-	menu := false
+	menu, script, number := false, "", 0
 	for line := range bytes.Lines(src) {
+		number++
 		f := strings.Fields(string(line))
+		if len(f) == 4 && f[0] == "###" && f[1] == "BEGIN" {
+			script = f[2]
+		}
 		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
@@ -363,10 +398,11 @@ func parseGRUBCfg(src []byte) grubCfg {
 				cfg.vars[name] = value[1 : n-1]
 			}
 		case "linux", "linux16", "linuxefi":
-			if menu && len(f) > 1 {
+			// os-prober's entries boot other systems.
+			if menu && len(f) > 1 && !otherProgram(strings.ToLower(path.Base(f[1]))) && !strings.HasSuffix(script, "os-prober") {
 				text := strings.TrimSpace(string(line))
 				text = strings.TrimSpace(strings.TrimPrefix(text, f[0]))
-				cfg.entries = append(cfg.entries, strings.TrimSpace(strings.TrimPrefix(text, f[1])))
+				cfg.entries = append(cfg.entries, menuEntry{strings.TrimSpace(strings.TrimPrefix(text, f[1])), number, script})
 			}
 		}
 	}

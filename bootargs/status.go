@@ -104,6 +104,15 @@ func place(path, what, line string, want []Arg) Place {
 	return p
 }
 
+// grubPlace judges a line that GRUB reads as a command.
+func grubPlace(path, what, line string, want []Arg) Place {
+	p := place(path, what, line, want)
+	if _, err := checkGRUB(line); err != nil && len(want) > 0 {
+		p.State = StateCannotTell
+	}
+	return p
+}
+
 // judge returns the state of all places together.
 func (r Report) judge() State {
 	configured := slices.DeleteFunc(append(slices.Clone(r.Entries), r.Default, r.Future), func(p Place) bool { return p.Where() == "" })
@@ -146,13 +155,13 @@ func (s *site) statusGRUB(r *Report, want []Arg) error {
 		if where == "" || ours.text == "" && theirs.text != "" {
 			where, what = theirs.file, grubDefaultVariable
 		}
-		r.Future = place(cmp.Or(where, defaultGrub), what, strings.TrimSpace(ours.text+" "+theirs.text), want)
+		r.Future = grubPlace(cmp.Or(where, defaultGrub), what, strings.TrimSpace(ours.text+" "+theirs.text), want)
 		if s.stopsAt(files...) != nil || (ours.unknown || theirs.unknown) && r.Future.State != StateActive {
 			r.Future.State = StateCannotTell
 		}
 	}
-	for i, line := range s.cfg.entries {
-		r.Entries = append(r.Entries, place(s.grubCfgPath, fmt.Sprint("entry ", i), line, want))
+	for i, e := range s.cfg.entries {
+		r.Entries = append(r.Entries, grubPlace(s.grubCfgPath, fmt.Sprint("entry ", i), e.line, want))
 	}
 	if len(r.Entries) > 0 && !slices.ContainsFunc(r.Entries, func(p Place) bool { return p.State != r.Entries[0].State }) {
 		r.Default = r.Entries[0] // any of them
@@ -164,9 +173,13 @@ func (s *site) statusEntries(r *Report, want []Arg) {
 	grub := s.Kind == KindGRUBBLS
 	title := func(e *entry) Place {
 		line := e.cmdline()
-		p := place(e.path, "", strings.TrimSpace(line), want)
+		judge := place
+		if grub {
+			judge = grubPlace
+		}
+		p := judge(e.path, "", strings.TrimSpace(line), want)
 		p.For = e.title
-		if grub && e.clips {
+		if grub && e.clips != "" {
 			p.State = StateCannotTell
 		}
 		return p
@@ -214,7 +227,7 @@ func (s *site) statusLine(r *Report, want []Arg) {
 	if s.extlinux == "" {
 		return
 	}
-	conf := parseExtlinux(s.extlinux, s.Read)
+	conf := s.labels("")
 	for _, label := range conf.labels {
 		if label.foreign() != "" || label.rescue() {
 			continue

@@ -83,6 +83,11 @@ func TestStatusSeesWhoHasTheLastWord(t *testing.T) {
 	assert.Equal(t, StateOverridden, state(t, h, arg))
 }
 
+func TestStatusDoesNotCountWhatGRUBReadsAsACommand(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"quiet; "+arg+"\"\n-- boot/grub/grub.cfg --\n")
+	assert.Equal(t, StateCannotTell, state(t, h, arg))
+}
+
 func TestStatusOfOneKernelIsPartial(t *testing.T) {
 	h := tree(t, "fedora-42")
 	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Kernel: Default, Arch: "amd64"})
