@@ -122,7 +122,7 @@ func (r Root) Stat(path string) (fs.FileInfo, error) {
 		return nil, err
 	} else if dir == "/" {
 		// The kernel knows links that have no path, such as /proc/self/ns/user.
-		info, err := os.Stat(path)
+		info, err := os.Stat("/" + path)
 		return info, hostError("stat", path, err)
 	}
 	target, err := r.Resolve(path)
