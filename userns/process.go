@@ -18,9 +18,9 @@ import (
 // /proc. In the host's own namespace, the initial one, they are the IDs that
 // decide about access on the host; see [View].
 type Process struct {
-	PID, PPID int
-	Command   string // comm, at most 15 bytes, unescaped
-	State     byte   // as in ps(1): 'R', 'S', 'D', 'Z' a zombie, ...
+	PID     int
+	Command string // comm, at most 15 bytes, unescaped
+	State   byte   // as in ps(1): 'R', 'S', 'D', 'Z' a zombie, ...
 
 	// UserNS is the inode of its user namespace, as in "user:[4026531837]", and
 	// 0 where the kernel does not show it.
@@ -37,10 +37,9 @@ type Process struct {
 	// NSPID is the PID in each PID namespace from the reader's to its own.
 	NSPID []int
 
+	// Cgroup is empty if its control group names no container, but it is in the
+	// mount or PID namespace of one, as after nsenter(1).
 	Container
-	// Entered: its control group names no container, but it is in the mount or
-	// PID namespace of the Container, as after nsenter(1). Cgroup is then empty.
-	Entered bool
 
 	// Threads are those whose IDs differ from the first thread's. Only set with
 	// [Options.Deep].
@@ -204,7 +203,7 @@ func (v View) Gaps() []string {
 var unescape = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 // parseStatus reads the text of /proc/PID/status, or of a thread's, proc(5),
-// into p: names, parent, state and IDs.
+// into p: name, state and IDs.
 func parseStatus(data []byte, p *Process) error {
 	const all = 1<<2 - 1
 	found := 0
@@ -221,10 +220,6 @@ func parseStatus(data []byte, p *Process) error {
 			if value = bytes.TrimSpace(value); len(value) > 0 {
 				p.State = value[0]
 			}
-		case "PPid":
-			var n [1]uint32
-			err = numbers(value, n[:])
-			p.PPID = int(n[0])
 		case "Uid":
 			err = numbers(value, p.UID[:])
 			found |= 1

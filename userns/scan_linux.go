@@ -337,16 +337,14 @@ func (s *scan) place(dir procDir, p *Process) error {
 		case !s.knowsHost(kind):
 			s.noLink = s.noLink || p.ContainerID == ""
 		case p.ContainerID != "":
-			if !p.Entered && len(s.inside[ns]) < maxInsiders {
+			if p.Cgroup != "" && len(s.inside[ns]) < maxInsiders {
 				pid := path.Base(dir.name)
 				s.inside[ns] = append(s.inside[ns], insider{pid, p.Container})
 			}
 		case !s.last:
 			return errLater
 		default:
-			if id, ok := s.owner("ns/"+kind, ns); ok {
-				p.Container, p.Entered = id, true
-			}
+			p.Container = s.owner("ns/"+kind, ns)
 		}
 	}
 	return nil
@@ -361,14 +359,14 @@ func (s *scan) knowsHost(kind string) bool {
 // owner returns the container that a namespace belongs to. A new process is in
 // the container's control group before it leaves the runtime's namespaces, so
 // an insider counts only if it is still in this namespace.
-func (s *scan) owner(kind, ns string) (Container, bool) {
+func (s *scan) owner(kind, ns string) Container {
 	for _, in := range s.inside[ns] {
 		link, err := s.root.readlink(in.pid+"/"+kind, s.buf)
 		if err == nil && string(link) == ns {
-			return Container{ContainerID: in.container.ContainerID, Runtime: in.container.Runtime}, true
+			return Container{ContainerID: in.container.ContainerID, Runtime: in.container.Runtime}
 		}
 	}
-	return Container{}, false
+	return Container{}
 }
 
 // leaveOut reports whether to skip a process of our own user namespace.

@@ -14,7 +14,7 @@ func TestStatusGivesNamesAndEveryID(t *testing.T) {
 	var p Process
 	require.NoError(t, parseStatus([]byte(status), &p))
 	assert.Equal(t, Process{
-		PPID: 69, Command: "busy box\n\\x", State: 'S',
+		Command: "busy box\n\\x", State: 'S',
 		UID:    [4]uint32{101000, 101001, 101002, 101003},
 		GID:    [4]uint32{100000, 100000, 100000, 65534},
 		Groups: []uint32{100010, 100020}, NSPID: []int{70, 9, 1},
