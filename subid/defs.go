@@ -35,7 +35,7 @@ func parseDefs(texts ...string) map[string]string {
 	keys := map[string]string{}
 	for _, text := range texts {
 		for line := range strings.Lines(text) {
-			line = strings.Trim(line, " \t\r\n\v\f")
+			line = strings.TrimLeft(strings.TrimRight(line, " \t\r\n\v\f"), " \t")
 			if i := strings.IndexAny(line, " \t"); i > 0 {
 				value, _, _ := strings.Cut(strings.TrimLeft(line[i:], " \t\""), `"`)
 				keys[line[:i]] = value

@@ -36,6 +36,8 @@ func TestSlotsOfUseradd(t *testing.T) {
 		{"the last that fits", limits("SUB_%[1]s_MIN 100000\nSUB_%[1]s_MAX 299999\nSUB_%[1]s_COUNT 50000\n"), []uint32{1001, 1003, 1004}},
 		{"one ID too few for the last", limits("SUB_%[1]s_MIN 100000\nSUB_%[1]s_MAX 299998\nSUB_%[1]s_COUNT 50000\n"), []uint32{1002, 1003}},
 		{"octal and hex", limits("SUB_%[1]s_MIN 0x30d40\nSUB_%[1]s_COUNT 0200000\n") + "UID_MIN 01750\n", []uint32{1001, 1010}},
+		{"a minimum below zero counts as not set", limits("SUB_%[1]s_MIN -5\nSUB_%[1]s_COUNT -1\n"), []uint32{1001, 1010}},
+		{"binary", limits("SUB_%[1]s_MIN 0b110000110101000000\n"), []uint32{1001}},
 		{"starts over", limits("SUB_%[1]s_MIN 100000\nSUB_%[1]s_MAX 299999\nUNSAFE_SUB_%[1]s_DETERMINISTIC_WRAP yes\n"), []uint32{1001, 1003, 1004, 1050}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

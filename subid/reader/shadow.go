@@ -151,9 +151,9 @@ func cNumber(s string, wraps, binary bool) (uint64, bool) {
 	return n, true
 }
 
-// Number reads a number of login.defs(5) as shadow-utils does, with strtoul(3)
-// and base 0.
-func Number(s string) (uint64, bool) { return cNumber(s, true, false) }
+// Number reads a number of login.defs(5) as shadow-utils from 4.15 on does, with
+// strtoul(3) and base 0.
+func Number(s string) (uint64, bool) { return cNumber(s, false, true) }
 
 // cDecimal reads an owner that is a number, as shadow-utils from 4.20 on does:
 // " 01000" is the UID 1000, and "+1000" is a name.
