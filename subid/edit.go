@@ -63,14 +63,13 @@ func (f *File) insert(list ...Claim) error {
 	if strings.IndexByte(above.text, 0) >= 0 {
 		return conflict(ErrUnsafeLine, list[0].Owner, list[0].Range, above.Claim, "a NUL byte: shadow-utils cannot read a line that follows it")
 	}
-	switch {
-	case at >= 0:
-		f.text = f.text[:at] + lines.String() + f.text[at:]
-	case f.text != "" && !strings.HasSuffix(f.text, "\n"):
-		f.text += "\n" + lines.String()
-	default:
-		f.text += lines.String()
+	if f.text != "" && !strings.HasSuffix(f.text, "\n") {
+		f.text += "\n"
 	}
+	if at < 0 {
+		at = len(f.text)
+	}
+	f.text = f.text[:at] + lines.String() + f.text[at:]
 	return nil
 }
 
