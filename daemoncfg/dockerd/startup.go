@@ -136,7 +136,8 @@ type Choice struct {
 // a flag could not be read.
 func Read(ctx context.Context, h usernskit.Host) (Startup, error) { return Choice{}.Read(ctx, h) }
 
-// Read is the function [Read] for the selected dockerd.
+// Read is the function [Read] for the selected dockerd. The selected unit may
+// start a program of any name.
 func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 	if c.ConfigFile != "" && !path.IsAbs(c.ConfigFile) {
 		return Startup{}, fmt.Errorf("%s: the file that dockerd reads must be given by its absolute path on the host", c.ConfigFile)
@@ -183,9 +184,10 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 
 // A starter is something that starts dockerd.
 type starter struct {
-	name string // of the unit, or the path of the script
-	runs bool   // according to its init system
-	read func(usernskit.Host, *Startup) error
+	name  string // of the unit, or the path of the script
+	runs  bool   // according to its init system
+	named bool   // it is the unit of the choice
+	read  func(usernskit.Host, *Startup) error
 }
 
 // choose takes the requested starter, the starter of the requested process, the
@@ -218,7 +220,7 @@ func (s *Startup) choose(h usernskit.Host, list []starter, c Choice) *starter {
 func (st starter) fits(h usernskit.Host, c Choice) bool {
 	switch script := (Startup{}); {
 	case c.Unit != "":
-		return st.name == c.Unit || st.name == c.Unit+".service" || path.IsAbs(st.name) && path.Base(st.name) == c.Unit
+		return st.named || st.name == c.Unit || path.IsAbs(st.name) && path.Base(st.name) == c.Unit
 	case c.PID == 0:
 		return false
 	case path.IsAbs(st.name):
@@ -232,12 +234,12 @@ func (st starter) fits(h usernskit.Host, c Choice) bool {
 func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, error) {
 	var list []starter
 	if systemdRuns(h) {
-		units, err := findUnits(ctx, h)
+		units, err := findUnits(ctx, h, strings.TrimSuffix(c.Unit, ".service")+".service")
 		if err != nil {
 			return nil, err
 		}
 		for _, u := range units {
-			list = append(list, starter{u.name, u.runs, func(h usernskit.Host, s *Startup) error { return s.readService(h, u) }})
+			list = append(list, starter{u.name, u.runs, u.requested, func(h usernskit.Host, s *Startup) error { return s.readService(h, u) }})
 		}
 	}
 	if len(list) > 0 && (c.Unit == "" || !path.IsAbs(c.Unit)) {
@@ -248,7 +250,7 @@ func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, e
 		return nil, err
 	}
 	for _, sc := range scripts {
-		list = append(list, starter{sc.file, false, func(h usernskit.Host, s *Startup) error { return s.readScript(h, sc) }})
+		list = append(list, starter{sc.file, false, false, func(h usernskit.Host, s *Startup) error { return s.readScript(h, sc) }})
 	}
 	return list, nil
 }

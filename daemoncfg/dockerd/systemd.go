@@ -28,6 +28,8 @@ type unit struct {
 	stopped  bool
 	masked   bool
 	unsure   []string
+
+	requested bool
 }
 
 const (
@@ -44,10 +46,20 @@ func systemdRuns(h usernskit.Host) bool {
 	return err == nil
 }
 
-// findUnits finds the systemd units that start dockerd, with any name. A masked
-// docker.service counts where there is no other.
-func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
+// findUnits finds the systemd units that start dockerd, with any name, and the
+// requested one, whatever it starts and also by an alias. A masked docker.service
+// counts where there is no other.
+func findUnits(ctx context.Context, h usernskit.Host, requested string) ([]unit, error) {
 	names := []string{dockerUnit, snapUnit}
+	for _, dir := range unitDirs {
+		target, err := h.Path(path.Join(dir, requested))
+		if base := path.Base(target); err == nil && path.Ext(base) == ".service" {
+			requested = base
+		}
+	}
+	if !slices.Contains(names, requested) && !path.IsAbs(requested) && requested != ".service" {
+		names = append(names, requested)
+	}
 	for _, dir := range unitDirs {
 		files, err := list(h, dir)
 		if err != nil {
@@ -81,8 +93,8 @@ func findUnits(ctx context.Context, h usernskit.Host) ([]unit, error) {
 		switch {
 		case u.masked && u.isDocker():
 			masked = append(masked, u)
-		case u.startsDockerd():
-			u.masked = false
+		case u.startsDockerd() || name == requested:
+			u.masked, u.requested = false, name == requested
 			units = append(units, u)
 		}
 	}
@@ -249,7 +261,7 @@ func scriptOf(h usernskit.Host, words []word) (sc script, args []word, ok bool, 
 		return script{}, nil, false, nil
 	}
 	if isShell(words[0].text) && len(words) > 2 && strings.HasPrefix(words[1].text, "-") && strings.HasSuffix(words[1].text, "c") {
-		return script{text: words[2].text}, nil, true, nil
+		return script{text: words[2].text}, words[min(4, len(words)):], true, nil // the one in between is $0
 	}
 	file, args := words[0].text, words[1:]
 	if isShell(file) && len(args) > 0 {
@@ -311,21 +323,32 @@ func (s *Startup) readVariables(h usernskit.Host, list []setting) (vars, older v
 	older = maps.Clone(vars)
 	for _, set := range inForce(list, "EnvironmentFile") {
 		file, optional := strings.CutPrefix(specifiers.Replace(set.value), "-")
+		if !path.IsAbs(file) || slices.Contains(strings.Split(file, "/"), "..") {
+			continue // systemd warns, and ignores the line
+		}
 		data, err := h.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			switch {
-			case strings.ContainsAny(file, "*?[%"):
-				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is a pattern", set.file, set.line, set.value))
-			case !optional:
-				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is missing, and systemd starts nothing without it", set.file, set.line, file))
+		read, why := readEnvironmentFile(file, string(data), false), ""
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(file, "*?[%"):
+			s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is a pattern", set.file, set.line, set.value))
+			continue
+		case errors.Is(err, fs.ErrNotExist):
+			why = "missing"
+		case errors.Is(err, usernskit.ErrNotRegular):
+			why = "not a file"
+		case err != nil:
+			return nil, nil, err
+		case read == nil:
+			why = "not a text in UTF-8"
+		}
+		if why != "" {
+			if !optional {
+				s.Unsure = append(s.Unsure, fmt.Sprintf("%s:%d: %s is %s, and systemd starts nothing without it", set.file, set.line, file, why))
 			}
 			continue
 		}
-		if err != nil {
-			return nil, nil, err
-		}
 		s.Files = append(s.Files, file)
-		maps.Copy(vars, readEnvironmentFile(file, string(data), false))
+		maps.Copy(vars, read)
 		maps.Copy(older, readEnvironmentFile(file, string(data), true))
 	}
 	for _, set := range inForce(list, "UnsetEnvironment") {

@@ -3,61 +3,72 @@ package dockerd
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // splitWords splits as systemd does (systemd.syntax(7), "Quoting"): at white
-// space, with "..." and '...' around words or parts of them, and with C escapes
-// where escapes is set. An escape that C does not know stays as it is.
-func splitWords(s string, escapes bool) []string {
-	var (
-		words []string
-		b     strings.Builder
-		quote byte
-		open  bool // a word has begun, if only by a quote
-	)
+// space, with "..." and '...' around words or parts of them. A backslash begins
+// a C escape where escapes is set, else it is dropped. A quote without an end
+// takes the rest; with escapes that word is dropped.
+func splitWords(s string, escapes bool) (words []string) {
+	for s = trimBlank(s); s != ""; s = trimBlank(s) {
+		word, rest, whole := nextWord(s, escapes)
+		if whole || !escapes {
+			words = append(words, word)
+		}
+		s = rest
+	}
+	return words
+}
+
+func trimBlank(s string) string { return strings.TrimLeft(s, blanks) }
+
+const blanks = " \t\r\n"
+
+// nextWord reads the first word of s, which begins with it. It returns false if
+// a quote has no end. An escape that C does not know stays as it is.
+func nextWord(s string, escapes bool) (word, rest string, whole bool) {
+	var b strings.Builder
+	quote := byte(0)
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c == '\\' && escapes && i+1 < len(s):
-			open = true
-			char, wide, rest, err := strconv.UnquoteChar(s[i:], 0)
+		case c == '\\' && !escapes:
+			if i++; i < len(s) {
+				b.WriteByte(s[i])
+			}
+		case c == '\\' && i+1 < len(s):
+			char, wide, tail, err := strconv.UnquoteChar(s[i:], 0)
 			i++
 			switch {
 			case s[i] == '"' || s[i] == '\'':
 				b.WriteByte(s[i])
 			case s[i] == 's':
 				b.WriteByte(' ')
-			case err != nil:
+			case err != nil || char == 0:
 				b.WriteString(s[i-1 : i+1])
+				continue
 			case wide:
 				b.WriteRune(char)
 			default:
 				b.WriteByte(byte(char))
 			}
 			if err == nil {
-				i = len(s) - len(rest) - 1
+				i = len(s) - len(tail) - 1
 			}
 		case quote != 0 && c == quote:
 			quote = 0
 		case quote != 0:
 			b.WriteByte(c)
 		case c == '"' || c == '\'':
-			quote, open = c, true
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-			if open {
-				words = append(words, b.String())
-				b.Reset()
-			}
-			open = false
+			quote = c
+		case strings.IndexByte(blanks, c) >= 0:
+			return b.String(), s[i:], true
 		default:
-			open = true
 			b.WriteByte(c)
 		}
 	}
-	if open {
-		words = append(words, b.String())
-	}
-	return words
+	return b.String(), "", quote == 0
 }
 
 // readEnvironmentFile reads a file that a unit names in EnvironmentFile=. It is
@@ -65,9 +76,13 @@ func splitWords(s string, escapes bool) []string {
 // assignment, ; also begins a comment, a # after a value belongs to it, and the
 // last assignment of a name wins. With joins, a backslash at the end of a comment
 // joins the next line to it, as it did before systemd v254
-// (https://github.com/systemd/systemd/pull/28079).
+// (https://github.com/systemd/systemd/pull/28079). It returns nil if systemd does
+// not read the file: for a NUL, and for a name or value that is not UTF-8.
 func readEnvironmentFile(file, text string, joins bool) variables {
 	vars := variables{}
+	if strings.Contains(text, "\x00") {
+		return nil
+	}
 	for at := 0; at < len(text); {
 		rest := strings.TrimLeft(text[at:], " \t\r\n")
 		at = len(text) - len(rest)
@@ -83,6 +98,9 @@ func readEnvironmentFile(file, text string, joins bool) variables {
 		case assigns && name != "":
 			value, n := readValue(rest[len(name)+1:])
 			end = at + len(name) + 1 + n
+			if !utf8.ValidString(name + value) {
+				return nil
+			}
 			if name = strings.TrimRight(name, " \t"); isName(name) {
 				vars[name] = word{value, origin{file, 1 + strings.Count(text[:at], "\n"), name}}
 			}
@@ -158,19 +176,30 @@ type variables map[string]word
 // assign reads the assignments of an Environment= line.
 func (v variables) assign(set setting) {
 	for _, w := range splitWords(set.value, true) {
-		if name, value, ok := strings.Cut(w, "="); ok {
+		if name, value, ok := strings.Cut(w, "="); ok && isName(name) {
 			v[name] = word{specifiers.Replace(value), origin{set.file, set.line, name}}
 		}
 	}
 }
 
 // commandLine splits and expands an ExecStart= line. sure is false if it has a
-// specifier that is not known.
+// specifier that is not known, a quote without an end, or a second command.
 func (v variables) commandLine(set setting) (words []word, sure bool) {
 	sure = true
 	here := origin{file: set.file, line: set.line}
 	literal, named := false, false
-	for i, text := range splitWords(set.value, true) {
+	rest := trimBlank(set.value)
+	for i := 0; rest != ""; i++ {
+		text, tail, whole := nextWord(rest, true)
+		// As words of their own ; separates commands, and \; is a semicolon.
+		switch raw := rest[:len(rest)-len(tail)]; {
+		case raw == ";" && i > 0:
+			return words, sure && trimBlank(tail) == ""
+		case raw == `\;`:
+			text = ";"
+		}
+		rest = trimBlank(tail)
+		sure = sure && whole
 		if i == 0 {
 			// '@' '-' ':' '+' '!' and '|' are for systemd; a colon turns variables off.
 			prefix := text[:len(text)-len(strings.TrimLeft(text, "@-:+!|"))]
@@ -192,12 +221,13 @@ func (v variables) commandLine(set setting) (words []word, sure bool) {
 	return words, sure
 }
 
-// expand replaces variables in one word. $NAME as a word of its own is split
-// at white space, with quotes taken off; ${NAME} anywhere else is not split.
-func (v variables) expand(text string, here origin) []word {
-	if name, ok := strings.CutPrefix(text, "$"); ok && isName(name) {
+// expand replaces variables in one word, as replace_env_argv in systemd's
+// env-util.c does. A word that begins with $ is a variable whatever follows. It
+// is split at white space, with quotes taken off; ${NAME} anywhere else is not
+// split.
+func (v variables) expand(text string, here origin) (words []word) {
+	if name, ok := strings.CutPrefix(text, "$"); ok && !strings.HasPrefix(name, "{") && !strings.HasPrefix(name, "$") {
 		value := v[name]
-		var words []word
 		for _, part := range splitWords(value.text, false) {
 			words = append(words, word{part, value.from})
 		}
@@ -212,7 +242,7 @@ func (v variables) expand(text string, here origin) []word {
 			i++
 			continue
 		}
-		if end := strings.IndexByte(rest, '}'); strings.HasPrefix(rest, "${") && end > 0 && isName(rest[2:end]) {
+		if end := strings.IndexAny(rest, "}:"); strings.HasPrefix(rest, "${") && end > 0 && rest[end] == '}' {
 			if value, ok := v[rest[2:end]]; ok {
 				b.WriteString(value.text)
 				from = value.from
