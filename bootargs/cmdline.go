@@ -74,6 +74,7 @@ func (t token) ends() bool { return t.Name == "--" && !t.HasValue }
 // split returns the tokens of a line, and how many of them are the kernel's:
 // all, or those before a "--".
 func split(s string) (all []token, n int) {
+	s, _, _ = strings.Cut(s, "\x00") // which ends the line for every reader in C
 	for pos := 0; ; {
 		for pos < len(s) && blank(s[pos]) {
 			pos++

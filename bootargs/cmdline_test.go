@@ -64,6 +64,15 @@ func TestReadsAsTheKernelDoes(t *testing.T) {
 	}
 }
 
+// C programs see a line up to its first NUL.
+func TestANULEndsTheLine(t *testing.T) {
+	_, ok := Cmdline("ro\x00x=1").Effective("x")
+	assert.False(t, ok)
+	got, err := Edit{Set: []string{"x=1"}}.Apply("ro\x00x=1")
+	require.NoError(t, err)
+	assert.Equal(t, "ro x=1\x00x=1", got)
+}
+
 func TestLastOfANameIsInForce(t *testing.T) {
 	line := Cmdline(`user-namespace.enable=1 user_namespace.enable=0 foo -- foo=init`)
 	a, ok := line.Effective("user_namespace-enable")

@@ -45,7 +45,7 @@ func (s *stanza) foreign() string {
 	switch {
 	case s.key == "" || s.image == "" && s.key != "localboot":
 		return "it does not name a kernel"
-	case s.key != "linux" && s.key != "kernel" || otherProgram(strings.ToLower(path.Base(s.image))):
+	case s.key != "linux" && s.key != "kernel" && s.key != "fit" || otherProgram(strings.ToLower(path.Base(s.image))):
 		return "it starts " + strings.TrimSpace(s.key+" "+s.image) + ", which is not Linux"
 	}
 	return ""

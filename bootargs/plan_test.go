@@ -419,6 +419,14 @@ func TestNothingToDoIsNotSaidOfAPlaceThatIsNotEdited(t *testing.T) {
 	}
 }
 
+func TestXenHasALineOfItsOwn(t *testing.T) {
+	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX_XEN_REPLACE=\"quiet\"\n-- boot/grub/grub.cfg --\n")
+	plan, err := PlanEdit(t.Context(), h, Edit{Set: []string{arg}, Arch: "amd64"})
+	require.NoError(t, err)
+	require.Len(t, plan.Warnings, 1)
+	assert.Equal(t, usernskit.Warning{ID: WarnOverridden, Pos: usernskit.Pos{File: defaultGrub, Line: 1}, Text: "under Xen this replaces GRUB_CMDLINE_LINUX"}, plan.Warnings[0])
+}
+
 func TestWhatGRUBAddsCountsForTheLength(t *testing.T) {
 	h := hosttest.Tree(t, "-- etc/os-release --\nID=debian\n-- etc/default/grub --\n-- boot/grub/grub.cfg --\n")
 	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 1990)}, Arch: "amd64"})

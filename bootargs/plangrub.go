@@ -237,6 +237,9 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 		p.warn(WarnCannotTell, usernskit.Pos{File: defaultGrub}, "it runs commands or conditions, so what it gives to the kernel is not known by reading; look at grub.cfg afterwards")
 		return nil
 	}
+	if xen := env["GRUB_CMDLINE_LINUX_XEN_REPLACE"]; xen.file != "" && !p.plan.Empty() {
+		p.warn(WarnOverridden, usernskit.Pos{File: xen.file, Line: xen.line}, "under Xen this replaces %s", grubVariable)
+	}
 	init, _ := Cmdline(line).initArgs()
 	for _, o := range ops {
 		if w, lost := o.lost(line); lost && holds(init, w.Arg) && ours.stop.File != "" {
