@@ -218,7 +218,9 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 			Results []result
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return SARIF(b, sampleReport()) })), &log))
+	report := sampleReport()
+	report.Findings = append(report.Findings, verify.Finding{Check: "core-pattern", Name: "a probe of the drill"}, verify.Finding{Check: "shadow"}, verify.Finding{Check: "core-pattern"})
+	require.NoError(t, json.Unmarshal([]byte(render(t, func(b *bytes.Buffer) error { return SARIF(b, report) })), &log))
 	results := map[string]result{}
 	for _, r := range log.Runs[0].Results {
 		results[r.RuleID] = r
@@ -241,6 +243,6 @@ func TestSARIFSaysWhereAndHowBad(t *testing.T) {
 	f.Verdict, f.Allowed = verify.Skip, "disks"
 	_, allowed := kind(f)
 	assert.Equal(t, warned, allowed, "an allowance does not make a warning worse")
-	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(verify.Checks()))
+	assert.Len(t, log.Runs[0].Tool.Driver.Rules, len(verify.Checks())+2)
 	assert.Contains(t, log.Runs[0].Invocations[0].Notifications[0].Message.Text, "2 processes")
 }

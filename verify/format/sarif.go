@@ -46,6 +46,10 @@ func SARIF(w io.Writer, r verify.Report) error {
 	}
 	results := []object{}
 	for _, f := range r.Findings {
+		if _, ok := index[f.Check]; !ok { // not of the catalogue: a probe of verify/drill
+			index[f.Check] = len(rules)
+			rules = append(rules, object{"id": f.Check, "shortDescription": message(f.Name + ".")})
+		}
 		result := object{
 			"ruleId": f.Check, "ruleIndex": index[f.Check],
 			"message":             message(strings.Join(append([]string{f.Text}, details(f)...), "\n")),

@@ -139,6 +139,9 @@ func (p *preflight) volume(c *engine.Container, m engine.Mount) {
 		}
 		t := v.Options["type"]
 		switch {
+		case m.Driver == "local" && strings.HasPrefix(v.Options["device"], "/") && slices.ContainsFunc(strings.Split(v.Options["o"], ","), func(o string) bool { return o == "bind" || o == "rbind" }):
+			m.Source = v.Options["device"]
+			p.bind(c, m)
 		case fstype.Remote(t):
 			p.misbehave(c, option, "let the server map the IDs, or "+optOut,
 				"is a volume on %s: the server sees the shifted IDs, and a new volume cannot be given to the remapped root (chown: operation not permitted)", t)

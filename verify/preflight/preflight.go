@@ -90,6 +90,9 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 		return p.out, nil
 	}
 	p.plannedMap(ctx)
+	if _, mapped := p.want.GID.ToHost(ttyGroup); !mapped && !p.want.IsZero() {
+		p.refuse("userns-remap", "its range does not reach group 5 (tty), which runc gives /dev/pts: no container starts", "give the account a range of 65536 IDs in both files")
+	}
 	p.out.Source, p.out.Down, p.out.Map = f.Engine.Source, f.Engine.Down, p.want.UID.String()
 	uid, gid, suffixed := facts.ParseStore(f.Engine.RootDir)
 	p.out.InForce = suffixed && uid > 0 && gid > 0 && (f.NoEngine != nil || f.Engine.Remaps())
@@ -113,6 +116,10 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 	p.moves(ctx)
 	return p.out, ctx.Err()
 }
+
+// ttyGroup is the group of /dev/pts in every container, in Docker's default
+// mounts.
+const ttyGroup = 5
 
 type preflight struct {
 	*facts.Facts

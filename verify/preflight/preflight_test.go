@@ -116,12 +116,13 @@ func TestWhatWillMisbehave(t *testing.T) {
 		"one that is not there":                  {engine.Container{Mounts: mount("/none")}, 0o755, ""},
 		"a volume on NFS":                        {engine.Container{Mounts: []engine.Mount{{Type: "volume", Name: "nfs", Destination: "/x", Driver: "local"}}}, 0o755, "volume on nfs"},
 		"a tmpfs with an owner":                  {engine.Container{Mounts: []engine.Mount{{Type: "volume", Name: "tmp", Destination: "/x", Driver: "local"}}}, 0o755, "IDs of the host"},
+		"a volume that binds a directory":        {engine.Container{Mounts: []engine.Mount{{Type: "volume", Name: "bound", Destination: "/x", Driver: "local"}}}, 0o755, "cannot write there"},
 		"a volume driver":                        {engine.Container{Mounts: []engine.Mount{{Type: "volume", Name: "z", Destination: "/x", Driver: "rexray"}}}, 0o755, "rexray"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.c.ID, c.c.Name = idWeb, "web"
 			e := plain(c.c)
-			e.Volumes = []engine.Volume{{Name: "nfs", Options: map[string]string{"type": "nfs"}}, {Name: "tmp", Options: map[string]string{"type": "tmpfs", "o": "uid=1000"}}}
+			e.Volumes = []engine.Volume{{Name: "nfs", Options: map[string]string{"type": "nfs"}}, {Name: "tmp", Options: map[string]string{"type": "tmpfs", "o": "uid=1000"}}, {Name: "bound", Options: map[string]string{"type": "none", "o": "ro,bind", "device": "/srv/d"}}}
 			h := with(t, hosttest.Tree(t, good), map[string]string{"srv/d/f": "x", "run/x": "x", "run/y": "x"})
 			require.NoError(t, os.Chmod(filepath.Join(h.Root, "srv/d"), c.mode))
 			require.NoError(t, os.Mkdir(filepath.Join(h.Root, "var"), 0o755))
@@ -349,6 +350,12 @@ func TestWhatKeepsDockerdItselfFromStarting(t *testing.T) {
 	t.Run("subgid under another name", func(t *testing.T) {
 		f := forecast(t, plain(), map[string]string{"etc/subgid": "docker:165536:65536\n"})
 		assert.Contains(t, said(f), "/etc/subgid has no range for dockremap")
+	})
+	t.Run("a range without the group of /dev/pts", func(t *testing.T) {
+		f := forecast(t, plain(), map[string]string{"etc/subgid": "dockremap:165536:5\n"})
+		assert.Contains(t, said(f), "no container starts")
+		f = forecast(t, plain(), map[string]string{"etc/subgid": "dockremap:165536:6\n"})
+		assert.Empty(t, said(f))
 	})
 	t.Run("user namespaces switched off", func(t *testing.T) {
 		h := with(t, hosttest.Tree(t, good), map[string]string{"proc/self/x": "x", "proc/sys/user/max_user_namespaces": "0\n"})
