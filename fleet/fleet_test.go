@@ -165,6 +165,40 @@ func TestPlan(t *testing.T) {
 		assert.Equal(t, fleet.Released, list[0].State)
 	})
 
+	t.Run("a host that has other IDs uses up no slot", func(t *testing.T) {
+		reg := newRegistry(t)
+		for _, line := range []string{"dockremap:200000:65536\n", fmt.Sprintf("dockremap:%d:%d\n", space.Min, 2*space.Count)} {
+			_, _, err := fleet.Plan(ctx, newHost(t, 1, line), reg, want)
+			require.ErrorIs(t, err, subid.ErrHasRange)
+			assert.ErrorContains(t, err, "/etc/subuid:1: dockremap has ")
+			assert.Empty(t, claims(t, reg))
+		}
+	})
+
+	t.Run("a slot is not the first half of a longer range", func(t *testing.T) {
+		reg, slot := newRegistry(t), 0
+		h := newHost(t, 1, fmt.Sprintf("dockremap:%d:%d\n", space.Min, 2*space.Count))
+		_, _, err := fleet.Plan(ctx, h, reg, fleet.Request{Space: space, Slot: &slot})
+		require.ErrorIs(t, err, subid.ErrHasRange)
+	})
+
+	t.Run("a conflict on one host leaves the slot that others have", func(t *testing.T) {
+		reg, shared := newRegistry(t), want
+		shared.Space.Policy = fleet.Same
+		c, _, err := fleet.Plan(ctx, newHost(t, 1, ""), reg, shared)
+		require.NoError(t, err)
+		require.NoError(t, c.Confirm(ctx, reg))
+		r, err := space.Slot(c.Slot)
+		require.NoError(t, err)
+		_, _, err = fleet.Plan(ctx, newHost(t, 2, "alice:"+r.String()+"\n"), reg, shared)
+		require.ErrorIs(t, err, subid.ErrOverlap)
+		_, _, err = fleet.Plan(ctx, newHost(t, 3, ""), reg, shared)
+		require.NoError(t, err)
+		list := claims(t, reg)
+		require.Len(t, list, 1)
+		assert.Equal(t, fleet.Applied, list[0].State)
+	})
+
 	t.Run("another slot for a host that has one is refused and released", func(t *testing.T) {
 		reg, slot := newRegistry(t), 7
 		r, err := space.Slot(42)
@@ -302,6 +336,23 @@ func all(exports ...fleet.Export) iter.Seq2[fleet.Export, error] {
 			}
 		}
 	}
+}
+
+func TestCloneDoesNotGetTheSlot(t *testing.T) {
+	have := fleet.Claim{Slot: 3, Machine: machineID(1), Host: "web1", Owner: "dockremap", State: fleet.Applied}
+	c := have
+	c.State = fleet.Claimed
+	next, err := c.Over(&have)
+	require.NoError(t, err)
+	assert.Equal(t, have, *next, "a second plan leaves it applied")
+	c.Host = "web2"
+	_, err = c.Over(&have)
+	require.ErrorIs(t, err, fleet.ErrTaken)
+	assert.ErrorContains(t, err, "slot 3 is applied by dockremap on web1")
+	c.State = fleet.Applied
+	next, err = c.Over(&have)
+	require.NoError(t, err)
+	assert.Equal(t, "web2", next.Host, "files that have the slot: the host has a new name")
 }
 
 func TestAudit(t *testing.T) {

@@ -32,9 +32,9 @@ type Request struct {
 const WarnClaimStays = "fleet-claim-stays"
 
 // Plan claims a slot of the fleet for an owner on a host and plans the host's
-// files for it. The host's files decide: if the slot overlaps anything there,
-// the claim is released and the error is the [*subid.ConflictError] that names
-// the line.
+// files for it. The host's files decide: if the slot overlaps anything there, a
+// claim that is new is released and the error is the [*subid.ConflictError] that
+// names the line.
 //
 // The claim is made before Plan returns, and the plan is like any other: apply
 // it, then call [Claim.Confirm]. After a crash in between, a second Plan finds the
@@ -51,10 +51,12 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 			return Claim{}, usernskit.Plan{}, err
 		}
 	}
-	slot, local, err := localSlot(ctx, h, want)
+	set, err := subid.Read(ctx, h)
 	if err != nil {
 		return Claim{}, usernskit.Plan{}, err
 	}
+	held := set.Held(want.Owner)
+	slot, local := localSlot(held, want)
 	switch {
 	case want.Slot != nil:
 		if _, err = want.Space.Slot(*want.Slot); err == nil {
@@ -64,6 +66,8 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	case local:
 		c.Slot, c.State, c.Reclaim = slot, Applied, true // the files have it
 		err = reg.Claim(ctx, c)
+	case len(held) > 0: // no slot would do: do not use one up with each try
+		err = hasRange(want.Owner, held[0])
 	default:
 		err = choose(ctx, reg, want.Space, &c)
 	}
@@ -74,7 +78,10 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	if err != nil {
 		return Claim{}, usernskit.Plan{}, err
 	}
-	_, plan, err := subid.Plan(ctx, h, subid.Request{Owner: want.Owner, Start: r.Start, Count: r.Count, AllowSmall: true})
+	grants, plan, err := set.Plan(ctx, subid.Request{Owner: want.Owner, Start: r.Start, Count: r.Count, AllowSmall: true})
+	if err == nil && grants[0].UID != r { // a longer range that begins like the slot
+		err = hasRange(want.Owner, held[0])
+	}
 	if err != nil {
 		if !local {
 			err = errors.Join(err, giveBack(ctx, reg, c))
@@ -90,12 +97,24 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	return c, plan, nil
 }
 
-// giveBack releases a claim that could not be used, even if ctx has ended.
+// hasRange returns the error for an owner whose range is not the slot.
+func hasRange(owner string, have subid.Claim) error {
+	return &subid.ConflictError{Err: subid.ErrHasRange, Owner: owner, Have: have, Why: fmt.Sprintf(
+		"%s has %v already, which is not a slot that both files have; release it first", owner, have.Range)}
+}
+
+// giveBack releases a claim that could not be used, even if ctx has ended. A claim
+// from before, which may be applied or that of another host, stays.
 func giveBack(ctx context.Context, reg Registry, c Claim) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := c.Release(ctx, reg); err != nil {
-		return fmt.Errorf("slot %d stays claimed: %w", c.Slot, err)
+	for have, err := range reg.List(ctx) {
+		if err == nil && have.Slot == c.Slot && have.State == Claimed && (have.Time.IsZero() || have.Time.Equal(c.Time)) {
+			err = c.Release(ctx, reg)
+		}
+		if err != nil {
+			return fmt.Errorf("slot %d stays claimed: %w", c.Slot, err)
+		}
 	}
 	return nil
 }
@@ -130,21 +149,19 @@ func choose(ctx context.Context, reg Registry, space Space, c *Claim) error {
 
 // localSlot returns the first slot that both files give the owner, if any. If
 // the request names a slot, it looks for no other.
-func localSlot(ctx context.Context, h usernskit.Host, want Request) (slot int, ok bool, err error) {
-	s, err := subid.Read(ctx, h)
-	if err != nil {
-		return 0, false, err
-	}
-	for u := range s.UID.RangesOf(want.Owner) {
-		if n, ok := want.Space.SlotOf(u.Range); ok && (want.Slot == nil || n == *want.Slot) {
-			for g := range s.GID.RangesOf(want.Owner) {
-				if g.Range == u.Range {
-					return n, true, nil
-				}
-			}
+func localSlot(held []subid.Claim, want Request) (slot int, ok bool) {
+	files := map[int]string{} // by slot
+	for _, c := range held {
+		n, ok := want.Space.SlotOf(c.Range)
+		switch {
+		case !ok || want.Slot != nil && n != *want.Slot:
+		case files[n] != "" && files[n] != c.File:
+			return n, true
+		default:
+			files[n] = c.File
 		}
 	}
-	return 0, false, nil
+	return 0, false
 }
 
 // Identity reads machine-id(5) and hostname(5), which identify a host in a

@@ -109,10 +109,12 @@ type Registry interface {
 }
 
 // Over returns what a registry records for c at a slot where it has the claim
-// have, or nil if the slot was never claimed. A free slot and the holder's own
-// take c, a released one only with c.Reclaim. A release keeps the names of have;
-// for a slot that was never claimed it returns nil: nothing is recorded.
-// Otherwise the error matches [ErrTaken].
+// have, or nil if the slot was never claimed. A free slot takes c, a released one
+// only with c.Reclaim. The holder's own slot stays as it is if c is [Claimed]: it
+// may be applied. A release keeps the names of have; for a slot that was never
+// claimed it returns nil: nothing is recorded. Otherwise the error matches
+// [ErrTaken]: also if have is of a host with another name and the machine ID of c,
+// which may be a clone. Only if c is [Applied], the host has a new name.
 func (c Claim) Over(have *Claim) (*Claim, error) {
 	switch {
 	case have == nil && c.State == Released:
@@ -121,8 +123,10 @@ func (c Claim) Over(have *Claim) (*Claim, error) {
 		released := *have
 		released.State, released.Time = Released, c.Time
 		return &released, nil
-	case have == nil, have.State == Released && c.Reclaim, have.State != Released && have.Held(c):
+	case have == nil, have.State == Released && c.Reclaim, have.State != Released && c.State == Applied && have.Held(c):
 		return &c, nil
+	case have.State != Released && have.Held(c) && (have.Host == c.Host || have.Host == "" || c.Host == ""):
+		return have, nil
 	}
 	return nil, fmt.Errorf("%w: slot %d is %s by %s since %s", ErrTaken, have.Slot, have.State, have.holder(), have.Time.UTC().Format(time.RFC3339))
 }
