@@ -85,7 +85,7 @@ func (c Change) MarshalJSON() ([]byte, error) {
 		out.Lock = "shadow"
 	}
 	if c.Mode != 0 {
-		out.Mode = octal(c.Mode)
+		out.Mode = fmt.Sprintf("%04o", c.Mode.Perm()) // as chmod(1) takes it
 	}
 	if out.Hunks == nil {
 		out.Hunks = []hunk{}
@@ -107,7 +107,9 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 		err = fmt.Errorf("lock %q is not known: it is \"none\" or \"shadow\"", in.Lock)
 	}
 	if in.Mode != "" && err == nil {
-		out.Mode, err = parseOctal(in.Mode)
+		var bits uint64
+		bits, err = strconv.ParseUint(in.Mode, 8, 9)
+		out.Mode = fs.FileMode(bits)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Path, err)
@@ -122,32 +124,6 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 	}
 	*c = out
 	return err
-}
-
-// specialBits are those of a mode above the permissions, from 01000 on.
-var specialBits = [...]fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid}
-
-// octal is the mode as chmod(1) takes it.
-func octal(m fs.FileMode) string {
-	bits := uint32(m.Perm())
-	for i, b := range specialBits {
-		if m&b != 0 {
-			bits |= 0o1000 << i
-		}
-	}
-	return fmt.Sprintf("%04o", bits)
-}
-
-// parseOctal reads what octal writes.
-func parseOctal(text string) (fs.FileMode, error) {
-	bits, err := strconv.ParseUint(text, 8, 12)
-	mode := fs.FileMode(bits) & fs.ModePerm
-	for i, b := range specialBits {
-		if bits&(0o1000<<i) != 0 {
-			mode |= b
-		}
-	}
-	return mode, err
 }
 
 // isStored reports whether the change came from JSON, and its contents are on

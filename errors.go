@@ -8,9 +8,10 @@ import (
 )
 
 // The decisions that a caller may have to make. Errors about a file of the host
-// come wrapped in one that names the file. A read-only file system matches
-// [syscall.EROFS], and a lock that another program held for the whole wait
-// [context.DeadlineExceeded]; that error names the lock file and the process.
+// come wrapped in one that names the file. A Change that cannot be applied
+// matches [fs.ErrInvalid], a read-only file system [syscall.EROFS], and a lock
+// that another program held for the whole wait [context.DeadlineExceeded]; that
+// error names the lock file and the process.
 var (
 	// ErrChanged: a file no longer holds what the plan was made from, or what
 	// Undo is to take back. Read again and plan again. Each such file is a

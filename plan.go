@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/usernskit/usernskit/internal/enum"
@@ -43,7 +44,8 @@ type Change struct {
 	Before []byte
 	// After is the new content. Nil removes the file.
 	After []byte
-	// Mode is the mode of a new file; 0 means 0644. An existing file keeps its own.
+	// Mode is the permissions of a new file; 0 means 0644. An existing file keeps
+	// its own.
 	Mode fs.FileMode
 	// Shadow says that shadow-utils write this file too. Apply then takes their
 	// locks, /etc/.pwd.lock as by lckpwdf(3) and FILE.lock, and keeps the old
@@ -60,17 +62,20 @@ func (c Change) mode() fs.FileMode {
 	return c.Mode
 }
 
+// check returns an error that matches [fs.ErrInvalid] unless c can be applied.
 func (c Change) check() error {
-	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+	var why string
 	switch {
-	case !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || c.Path == "/":
-		return fmt.Errorf("bad change: %q is not the clean absolute path of a file", c.Path)
+	case !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || c.Path == "/" || strings.Contains(c.Path, "\x00"):
+		why = "it is not the clean absolute path of a file"
 	case !utf8.ValidString(c.Path):
-		return fmt.Errorf("bad change: %w", recordable(c.Path))
-	case c.Mode&^bits != 0:
-		return fmt.Errorf("bad change: %s: mode %v is not that of a regular file", c.Path, c.Mode)
+		why = "the name is not UTF-8, and the journal cannot hold it"
+	case c.Mode&^fs.ModePerm != 0:
+		why = fmt.Sprintf("its mode %v is more than permissions", c.Mode)
+	default:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("bad change: %q: %w: %s", c.Path, fs.ErrInvalid, why)
 }
 
 // todo checks the changes and reports whether one of them changes anything.

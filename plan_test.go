@@ -141,6 +141,8 @@ func TestBadChange(t *testing.T) {
 		"empty":            {},
 		"slash at the end": {Path: "/etc/"},
 		"not UTF-8":        {Path: "/\xff"},
+		"NUL":              {Path: "/etc/x\x00y"},
+		"setuid":           {Path: "/x", Mode: fs.ModeSetuid | 0o755},
 		"a directory":      {Path: "/x", Mode: fs.ModeDir | 0o755},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,6 +150,7 @@ func TestBadChange(t *testing.T) {
 			c.After = []byte("x")
 			_, err := h.Apply(t.Context(), Plan{Changes: []Change{c}})
 			assert.ErrorContains(t, err, "bad change: ")
+			assert.ErrorIs(t, err, fs.ErrInvalid)
 			list, err := os.ReadDir(h.Root)
 			require.NoError(t, err)
 			assert.Empty(t, list, "nothing is made")

@@ -18,7 +18,7 @@ func TestApplyRefusesANameThatTheJournalCannotHold(t *testing.T) {
 	start := withoutState(t, host.Root)
 	hosts := Change{Path: "/etc/hosts", Before: []byte(faultTree["etc/hosts"]), After: []byte("ours\n")}
 	_, err := host.Apply(t.Context(), Plan{Changes: []Change{hosts, entry}})
-	require.ErrorContains(t, err, `"/etc/caf\xe9.conf": the name is not UTF-8`)
+	require.ErrorContains(t, err, `"/etc/caf\xe9.conf": invalid argument: the name is not UTF-8`)
 	assert.Equal(t, start, withoutState(t, host.Root))
 	assert.Empty(t, journalFiles(t, host))
 }

@@ -57,7 +57,7 @@ func (h Host) PlanUndo(id string, force []string) (Plan, error) {
 			continue
 		}
 		if !u.file.Backup {
-			p.Changes = append(p.Changes, Change{Path: u.path, Before: u.before, After: u.after, Mode: u.meta.Mode})
+			p.Changes = append(p.Changes, Change{Path: u.path, Before: u.before, After: u.after, Mode: u.meta.Mode.Perm()})
 		}
 		if u.others {
 			p.Warnings = append(p.Warnings, Warning{ID: WarnEditedSince, Pos: Pos{File: u.path},

@@ -239,7 +239,7 @@ func TestPlanTravelsAsJSON(t *testing.T) {
 	plan.Changes = append(plan.Changes,
 		Change{Path: "/etc/hosts", Before: []byte(faultTree["etc/hosts"]), After: []byte("not \xff ours\n")},
 		Change{Path: "/etc/empty", After: []byte{}, Mode: 0o640},
-		Change{Path: "/etc/setuid", After: []byte("x"), Mode: os.ModeSetuid | 0o755})
+		Change{Path: "/etc/program", After: []byte("x"), Mode: 0o755})
 	plan.Actions = []Action{{Why: "why", Argv: []string{"systemctl", "restart", "docker"}, Where: WhereBoot, Kind: ActionRestartDocker}}
 	plan.Warnings = []Warning{{ID: "x", Pos: Pos{File: "/f", Line: 3}, Text: "text", Risk: true}}
 	text, err := json.Marshal(plan)
@@ -279,6 +279,7 @@ func TestPlanTravelsAsJSON(t *testing.T) {
 		"a line without a sign":    `{"path":"/f","before":null,"after":"sha256:0","hunks":[{"from":1,"to":1,"lines":["x"]}]}`,
 		"not the digest's content": `{"path":"/f","before":null,"after":"sha256:0","hunks":[{"from":1,"to":1,"lines":["+x"]}]}`,
 		"a mode":                   `{"path":"/f","mode":"rw"}`,
+		"a setuid file":            `{"path":"/f","mode":"4755"}`,
 		"a lock":                   `{"path":"/f","lock":"flock"}`,
 		"a hunk beyond the file":   `{"path":"/f","before":null,"after":"sha256:0","hunks":[{"from":7,"to":1,"lines":["+x"]}]}`,
 	} {
