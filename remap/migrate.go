@@ -317,7 +317,7 @@ func (m *Migration) look(ctx context.Context, vol *Volume, v store.Volume, liste
 		return job, err
 	}
 	switch r := job.Report; {
-	case r.Mixed:
+	case r.Mixed && r.Done > 0: // IDs in attributes do no harm to a copy
 		return refuse("%d files have IDs of the old range and %d of the new one already", r.Todo, r.Done)
 	case r.Mounts > 0:
 		return refuse("%d mounts in it would not be copied", r.Mounts)

@@ -490,6 +490,47 @@ func TestAShiftOfTheSystemOfATreeIsRefused(t *testing.T) {
 	assert.Empty(t, list)
 }
 
+// A directory that is not there may be on a disk that is not mounted.
+func TestUndoOfAShift(t *testing.T) {
+	for name, c := range map[string]struct {
+		dir  string
+		then func(t *testing.T, dir string)
+		want string
+	}{
+		"a directory whose name is not UTF-8": {"/data \xff", func(*testing.T, string) {}, "the owners of 2 files in"},
+		"a directory that is gone":            {"/data", func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".old")) }, "/data is not there, or has no owners to move back"},
+		"another file system on it": {"/data", func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(dir))
+			require.NoError(t, os.Mkdir(dir, 0o755))
+		}, "/data is not there, or has no owners to move back"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosttest.Tree(t, remapped)
+			at := filepath.Join(h.Root, c.dir)
+			require.NoError(t, os.Mkdir(at, 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(at, "file"), nil, 0o644))
+			to, _, err := remap.Mapping(t.Context(), h, dockerd.Choice{}).Get()
+			require.NoError(t, err)
+			from, err := shift.Identity(to)
+			require.NoError(t, err)
+			s, err := remap.PlanShift(t.Context(), h, c.dir, from, to, []string{shift.RiskInUse})
+			require.NoError(t, err)
+			_, receipt, err := s.Run(t.Context(), nil)
+			require.NoError(t, err)
+			c.then(t, at)
+			back, err := remap.PlanUndo(t.Context(), h, receipt.ID, nil)
+			require.NoError(t, err)
+			require.NotEmpty(t, back.Warnings)
+			assert.Contains(t, back.Warnings[0].Text, c.want)
+			require.NoError(t, remap.Undo(t.Context(), h, receipt.ID, nil, []string{shift.RiskInUse}, nil))
+			var st unix.Stat_t
+			if unix.Stat(filepath.Join(at, "file"), &st) == nil {
+				assert.Zero(t, st.Uid)
+			}
+		})
+	}
+}
+
 // A shift or its undo that is killed before any of these calls is taken back by
 // undo, and gone on with by the next shift.
 func TestAShiftThatIsKilledIsTakenBack(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/dirs"
@@ -111,6 +113,9 @@ func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to usern
 	before, list, err := readMoved(h)
 	if err != nil {
 		return s, err
+	}
+	if !utf8.ValidString(name) { // which JSON cannot hold
+		name = strconv.Quote(name)
 	}
 	list[name] = moved{From: s.Job.From, To: s.Job.To}
 	s.Plan.Changes, err = writeMoved(before, list)

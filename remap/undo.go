@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -99,6 +100,9 @@ func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan) (steps 
 		}
 		s := step{what: target}
 		if m.Source == "" {
+			if name, err := strconv.Unquote(target); err == nil {
+				s.what = name
+			}
 			err = m.back(ctx, h, &s)
 		} else {
 			c := copied{Migration{host: h, To: path.Dir(path.Dir(path.Dir(target))), from: m.From, to: m.To}, target, m.Source}
@@ -120,10 +124,12 @@ func (m moved) back(ctx context.Context, h usernskit.Host, s *step) error {
 		_, err := shift.Run(ctx, job, progress)
 		return err
 	}
-	if errors.Is(err, fs.ErrNotExist) { // the directory is gone
-		job.State, err = shift.StateDone, nil
+	if gone := errors.Is(err, fs.ErrNotExist); gone || err == nil && job.State == shift.StateDone {
+		job.State = shift.StateDone
+		s.warnings = []usernskit.Warning{{ID: WarnTakenBack, Text: fmt.Sprintf("%s is not there, or has no owners to move back: nothing is done in it", s.what)}}
+		return nil
 	}
-	if err != nil || job.State == shift.StateDone {
+	if err != nil {
 		return err
 	}
 	said := fmt.Sprintf("the owners of %s in %s are moved back, from %s to %s", text.Count(job.Report.Todo, "file", "files"), s.what, hostIDs(m.To), hostIDs(m.From))
@@ -156,6 +162,7 @@ func (c copied) back(ctx context.Context, s *step) error {
 		return c.removeLeft(ctx)
 	}
 	if _, err := c.host.Lstat(c.target); errors.Is(err, fs.ErrNotExist) {
+		s.warnings = []usernskit.Warning{{ID: WarnTakenBack, Text: fmt.Sprintf("volume %s is not in %s, so nothing is removed there", c.name(), c.To)}}
 		return nil
 	}
 	// The plan is only a look: the way back to a smaller range could not be planned.

@@ -23,7 +23,11 @@ import (
 // have a file in it open for writing. It also lists what it cannot see, which may
 // use the directory too.
 func busy(ctx context.Context, dir string) ([]string, error) {
-	dev, inside, err := spot(dir)
+	mine, err := mountsOf("self")
+	if err != nil {
+		return nil, err
+	}
+	dev, inside, err := spot(mine, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +51,7 @@ func busy(ctx context.Context, dir string) ([]string, error) {
 				list = append(list, fmt.Sprintf("container %.12s", name))
 			}
 		}
-		writes, err := writes(p.PID, dir)
+		writes, err := writes(p.PID, dev, inside, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -61,13 +65,9 @@ func busy(ctx context.Context, dir string) ([]string, error) {
 	return list, nil
 }
 
-// spot returns the device of a directory, as mountinfo has it, and its path from
-// the root of the file system.
-func spot(dir string) (dev, inside string, err error) {
-	infos, err := mountsOf("self")
-	if err != nil {
-		return "", "", err
-	}
+// spot returns the device of a path, as mountinfo has it, and the path from the root
+// of the file system.
+func spot(infos []*mountinfo.Info, dir string) (dev, inside string, err error) {
 	var best *mountinfo.Info
 	for _, m := range infos {
 		if dirs.Within(dir, m.Mountpoint) && (best == nil || len(m.Mountpoint) >= len(best.Mountpoint)) {
@@ -122,26 +122,49 @@ func layers(m *mountinfo.Info) (list []string) {
 	return list
 }
 
-// writes reports whether a process has a file below dir open for writing.
-func writes(pid int, dir string) (bool, error) {
+// writes reports whether a process has, or may have, a file below dir open for
+// writing, also by a path through another mount.
+func writes(pid int, dev, inside, dir string) (bool, error) {
 	fds := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(fds)
 	if gone(err) {
 		return false, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return true, nil // it may write
+		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
+	var at, file unix.Stat_t
+	if err := unix.Stat(dir, &at); err != nil {
+		return false, err
+	}
+	var infos []*mountinfo.Info
 	for _, e := range entries {
-		path, err := os.Readlink(fds + "/" + e.Name())
-		if err != nil || !dirs.Within(path, dir) {
+		link := fds + "/" + e.Name()
+		info, err := os.Lstat(link) // the link's mode shows how the file was opened
+		if err != nil || info.Mode().Perm()&0o200 == 0 {
 			continue
 		}
-		info, err := os.Lstat(fds + "/" + e.Name()) // the link's mode shows how the file was opened
-		if err == nil && info.Mode().Perm()&0o200 != 0 {
+		path, err := os.Readlink(link)
+		if err == nil && dirs.Within(path, dir) {
+			return true, nil
+		}
+		if unix.Stat(link, &file) != nil || file.Dev != at.Dev {
+			continue
+		}
+		if err != nil { // the path is longer than readlink(2) can tell
+			return true, nil
+		}
+		if infos == nil {
+			if infos, err = mountsOf(strconv.Itoa(pid)); gone(err) {
+				return false, nil
+			} else if err != nil {
+				return false, err
+			}
+		}
+		if d, in, _ := spot(infos, path); d == dev && dirs.Within(in, inside) {
 			return true, nil
 		}
 	}

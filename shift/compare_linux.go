@@ -15,8 +15,14 @@ import (
 type comparer struct {
 	worker
 	contents bool
-	links    map[uint64]uint64 // inode numbers in the tree and in the copy, for files with several names
-	read     int64             // bytes of contents, and a block for each file
+	links    map[uint64]*link // the copies of files with several names, by the inode number in the tree
+	read     int64            // bytes of contents, and a block for each file
+}
+
+// A link is a file of a copy with the names that it has outside of what was compared.
+type link struct {
+	inode  uint64
+	others uint32
 }
 
 // compare returns an error that matches ErrDiffers if copied is not the copy that
@@ -33,8 +39,13 @@ func compare(ctx context.Context, j Job, copied string, contents bool) (read int
 	}
 	defer unix.Close(other)
 	w := &walk{translation: translation{j.From, j.To}, ctx: ctx}
-	c := comparer{worker: worker{walk: w, buf: make([]byte, 64<<10)}, contents: contents, links: map[uint64]uint64{}}
+	c := comparer{worker: worker{walk: w, buf: make([]byte, 64<<10)}, contents: contents, links: map[uint64]*link{}}
 	err = c.same(nil, "", root, other, st, copyOf)
+	for _, l := range c.links {
+		if err == nil && l.others > 0 {
+			err = fmt.Errorf("%w: a file of the copy, inode %d, has hard links elsewhere", ErrDiffers, l.inode)
+		}
+	}
 	return c.read, err
 }
 
@@ -57,20 +68,25 @@ func (c *comparer) same(parent *dir, name string, from, to int, st, is unix.Stat
 		return differs(fmt.Sprintf("the owner is %d:%d, not %d:%d", is.Uid, is.Gid, uid, gid))
 	case is.Mode != st.Mode:
 		return differs(fmt.Sprintf("the mode is %o, not %o", is.Mode&perms, st.Mode&perms))
-	case kind != unix.S_IFDIR && nanoseconds(is.Mtime) != nanoseconds(st.Mtime):
+	case kind != unix.S_IFDIR && is.Mtime != st.Mtime:
 		return differs("the time of its last change")
 	case is.Rdev_major != st.Rdev_major || is.Rdev_minor != st.Rdev_minor:
 		return differs("the device")
 	case kind != unix.S_IFDIR && is.Size != st.Size:
 		return differs("the size")
-	case kind != unix.S_IFDIR && is.Nlink != st.Nlink:
+	case kind != unix.S_IFDIR && is.Nlink > st.Nlink: // it has fewer if the tree has links to outside
 		return differs("the number of hard links")
 	}
 	if kind != unix.S_IFDIR && st.Nlink > 1 {
-		if first, ok := c.links[st.Ino]; ok && first != is.Ino {
+		first := c.links[st.Ino]
+		if first == nil {
+			first = &link{is.Ino, is.Nlink}
+			c.links[st.Ino] = first
+		}
+		if first.inode != is.Ino {
 			return differs("what it is a hard link to")
 		}
-		c.links[st.Ino] = is.Ino
+		first.others--
 	}
 	want, err := c.attributes(from, copied)
 	if err != nil {
@@ -89,7 +105,7 @@ func (c *comparer) same(parent *dir, name string, from, to int, st, is unix.Stat
 	switch {
 	case kind == unix.S_IFDIR:
 		err := c.below(&dir{fd: from, parent: parent, name: name}, to)
-		if err == nil && nanoseconds(is.Mtime) != nanoseconds(st.Mtime) { // a difference inside says more
+		if err == nil && is.Mtime != st.Mtime { // a difference inside says more
 			err = differs("the time of its last change")
 		}
 		return err

@@ -79,6 +79,11 @@ func (j Job) copy(ctx context.Context, tell func(Progress)) (Job, error) {
 		return j, err
 	}
 	defer unix.Close(root)
+	_, free, err := lock(root, j.Dir)
+	if err != nil {
+		return j, err
+	}
+	defer free()
 	part := j.part()
 	if err := os.Mkdir(part, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return j, err
@@ -91,11 +96,15 @@ func (j Job) copy(ctx context.Context, tell func(Progress)) (Job, error) {
 	if owner.Uid != uint32(os.Geteuid()) || owner.Mode&0o077 != 0 {
 		return j, fmt.Errorf("%w: %s is not a directory of an earlier job", ErrRefused, part)
 	}
-	locked, err := lock(own, part)
+	// What the copy holds must not inherit an ACL that it does not have.
+	if err := unix.Removexattr(procPath(own), aclName+"default"); err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
+		return j, &os.PathError{Op: "remove the default ACL of", Path: part, Err: err}
+	}
+	locked, unlock, err := lock(own, part)
 	if err != nil {
 		return j, err
 	}
-	defer unix.Close(locked)
+	defer unlock()
 	if err := j.make(ctx, root, locked, st, tell); err != nil {
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			err = fmt.Errorf("%w: %w", ErrNoSpace, err)
@@ -334,11 +343,14 @@ func (c *copier) dress(from, to int, st unix.Statx_t) error {
 			return err
 		}
 	}
-	times := []unix.Timespec{unix.NsecToTimespec(nanoseconds(st.Atime)), unix.NsecToTimespec(nanoseconds(st.Mtime))}
+	times := make([]unix.Timespec, 2)
+	for i, t := range []unix.StatxTimestamp{st.Atime, st.Mtime} {
+		if times[i], err = unix.TimeToTimespec(time.Unix(t.Sec, int64(t.Nsec))); err != nil {
+			return err
+		}
+	}
 	return unix.UtimesNanoAt(unix.AT_FDCWD, path, times, 0)
 }
-
-func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
 // copied reports whether a copy keeps an attribute. The others are the access
 // control lists as xfs stores them, which it shows a second time.

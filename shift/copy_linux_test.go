@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -381,6 +382,30 @@ func TestACopyTakesNothingFromOutside(t *testing.T) {
 	close(stop)
 	<-done
 	t.Logf("%d of 100 copies were whole", whole)
+}
+
+// What is around a tree and its copy does not make them differ.
+func TestACopyAndWhatIsAroundIt(t *testing.T) {
+	hosttest.Need(t)
+	base := t.TempDir()
+	dir := filepath.Join(base, "tree")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub"), 0o755))
+	for _, name := range []string{"one", "sub/two"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644))
+	}
+	require.NoError(t, os.Link(filepath.Join(dir, "one"), filepath.Join(dir, "sub/one")))
+	require.NoError(t, os.Link(filepath.Join(dir, "one"), filepath.Join(base, "outside")))
+	require.NoError(t, os.Link(filepath.Join(dir, "sub/two"), filepath.Join(base, "outside too")))
+	require.NoError(t, os.Mkdir(filepath.Join(base, "copies"), 0o755))
+	setACL(t, filepath.Join(base, "copies"), "default", 0)
+	from, to := ranges(0, 100000)
+	into := filepath.Join(base, "copies/copy")
+	want := likeACopy(throughKernel(t, dir, from, to))
+	job := mustRun(t, dir, from, to, copyOptions(t, into))
+	want["sub/two"] = strings.Replace(want["sub/two"], " same as sub/two", "", 1)
+	requireSame(t, want, likeACopy(snapshot(t, into)))
+	require.NoError(t, os.Link(filepath.Join(into, "one"), filepath.Join(base, "of the copy")))
+	require.ErrorIs(t, shift.Compare(t.Context(), job), shift.ErrDiffers)
 }
 
 func TestACopyKeepsProjectIDs(t *testing.T) {

@@ -30,7 +30,7 @@
 // is made to the inode that was examined. Files that are added, renamed or given
 // back to their old owner while the job runs, up to its last look at every owner,
 // are found and moved, or the job ends with [ErrMissed]. Only one job at a time
-// runs on a directory.
+// runs on a directory and what is in it.
 //
 // # A copy instead
 //
@@ -44,6 +44,7 @@
 // # What it does not
 //
 // The kernel sets ctime, and nothing sets it back. A hard link outside the tree
-// to a file in it shares the file's new owner. IDs in neither range stay as they
-// are; [Report.Outside] counts the files that have them.
+// to a file in it shares the file's new owner; a copy does not have that link. IDs
+// in neither range stay as they are; [Report.Outside] counts the files that have
+// them.
 package shift

@@ -46,11 +46,11 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 	p.count(st)
 	uid, u := p.uid(st.Uid)
 	gid, g := p.gid(st.Gid)
-	todo := u == inOld || g == inOld
+	todo, taken := u == inOld || g == inOld, u == inNew || g == inNew
 	switch {
 	case todo:
 		p.report.Todo++
-	case u == inNew || g == inNew:
+	case taken:
 		p.report.Done++
 	}
 	if u == outside || g == outside {
@@ -64,7 +64,7 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 		return p.later(fd, rec)
 	}
 	var attrs []attribute
-	if kind == unix.S_IFREG || kind == unix.S_IFDIR {
+	if kind != unix.S_IFLNK {
 		var err error
 		if attrs, err = p.attributesAt(d, name, fd); err != nil {
 			return d.failed("read attributes of", name, err)
@@ -78,6 +78,10 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 		} else {
 			moveACL = moveACL || a.moves()
 		}
+		taken = taken || a.taken
+	}
+	if taken {
+		p.report.taken++
 	}
 	moveCap := capability.moves()
 	if moveACL {
@@ -86,7 +90,7 @@ func (p *worker) owner(d *dir, name string, fd int, st unix.Statx_t) error {
 	if moveCap {
 		p.report.Capabilities++
 	}
-	isSpecial := kind == unix.S_IFREG && (st.Mode&setIDs != 0 || capability.value != nil)
+	isSpecial := kind != unix.S_IFDIR && (st.Mode&setIDs != 0 || capability.value != nil)
 	if isSpecial {
 		p.report.Special++
 	}
@@ -140,6 +144,7 @@ const procFDs = "/proc/self/fd/"
 type attribute struct {
 	name         string
 	value, moved []byte
+	taken        bool // has an ID of the new range
 }
 
 func (a attribute) moves() bool { return !bytes.Equal(a.value, a.moved) }
@@ -184,7 +189,7 @@ func (p *worker) attributes(fd int, wanted func(name string) bool) (list []attri
 		}
 		a := attribute{name: name}
 		if a.value, err = p.xattr(path, name); err == nil && a.value != nil {
-			a.moved, err = p.attribute(name, a.value)
+			a.moved, a.taken, err = p.attribute(name, a.value)
 			list = append(list, a)
 		}
 		if err != nil {
@@ -316,7 +321,7 @@ func (p *worker) apply(fd int, rec record) (err error) {
 		if err != nil {
 			return err
 		}
-		moved, err := p.translation.capability(rec.Cap)
+		moved, _, err := p.translation.capability(rec.Cap)
 		if err != nil {
 			return err
 		}
@@ -356,7 +361,7 @@ func setFlags(inode int, set, drop uint32) error {
 func inodeOf(st unix.Statx_t) inode {
 	id := inode{Inode: st.Ino}
 	if st.Mask&unix.STATX_BTIME != 0 {
-		id.Born = nanoseconds(st.Btime)
+		id.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 	}
 	return id
 }

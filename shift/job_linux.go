@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -61,7 +62,7 @@ func (j Job) look(ctx context.Context, files int) (Job, error) {
 	w := newWalk(j, toCount)
 	w.limit = files
 	j.Report, err = w.all(ctx, root)
-	j.Report.Mixed = j.Report.Todo > 0 && j.Report.Done > 0
+	j.Report.Mixed = !j.Report.Idle() && j.Report.taken > 0
 	return j, err
 }
 
@@ -75,11 +76,15 @@ func (j Job) move(ctx context.Context, tell func(Progress)) (Job, error) {
 		return j, err
 	}
 	defer unix.Close(root)
-	locked, err := lock(root, j.Dir)
+	locked, unlock, err := lock(root, j.Dir)
 	if err != nil {
 		return j, err
 	}
-	defer unix.Close(locked)
+	defer unlock()
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(root, &fs); err == nil && fs.Flags&unix.ST_RDONLY != 0 {
+		return j, &os.PathError{Op: "move owners in", Path: j.Dir, Err: unix.EROFS}
+	}
 	if j, err = j.after(); err != nil {
 		return j, err
 	}
@@ -186,18 +191,35 @@ func (j *Job) settled(ctx context.Context, before *walk, root int) (bool, error)
 	return false, nil
 }
 
-// lock keeps other jobs, also those with another journal, off a directory until
-// the returned descriptor is closed.
-func lock(root int, name string) (int, error) {
-	dir, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		if err = unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); err == nil {
-			return dir, nil
+// lock keeps other jobs, also those with another journal, off a directory, what is in
+// it and the directories above it, until unlock is called. dir is the directory, open
+// for reading.
+func lock(root int, name string) (dir int, unlock func(), err error) {
+	dir, err = unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	held := []int{dir}
+	unlock = func() {
+		for _, fd := range held {
+			unix.Close(fd)
 		}
-		unix.Close(dir)
 	}
+	err = unix.Flock(dir, unix.LOCK_EX|unix.LOCK_NB)
+	for above := name; err == nil && above != "/"; {
+		above = filepath.Dir(above)
+		fd, failed := unix.Open(above, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if failed == nil { // a directory that the user may not read cannot be locked
+			held = append(held, fd)
+			err = unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB)
+		}
+	}
+	if err == nil {
+		return dir, unlock, nil
+	}
+	unlock()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return -1, fmt.Errorf("%w: %s", ErrRunning, name)
+		return -1, nil, fmt.Errorf("%w: %s", ErrRunning, name)
 	}
-	return -1, &os.PathError{Op: "lock", Path: name, Err: err}
+	return -1, nil, &os.PathError{Op: "lock", Path: name, Err: err}
 }

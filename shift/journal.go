@@ -2,6 +2,7 @@ package shift
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,15 +22,11 @@ import (
 // journalPath is named after the path of the directory relative to the journal, so
 // that the file is found again if both are mounted elsewhere.
 func journalPath(state, dir, kind string) string {
-	sum := sha256.Sum256([]byte(seenFrom(state, dir)))
-	return filepath.Join(state, hex.EncodeToString(sum[:8])+kind)
-}
-
-func seenFrom(state, dir string) string {
-	if rel, err := filepath.Rel(state, dir); err == nil {
-		return rel
+	if rel, err := filepath.Rel(state, dir); err == nil { // an error: a state that is not absolute
+		dir = rel
 	}
-	return dir // of a state that is not absolute
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Join(state, hex.EncodeToString(sum[:8])+kind)
 }
 
 // maxJob bounds the bytes of a job's file, whose maps may have 340 lines each.
@@ -47,7 +44,7 @@ func load(state, dir string) (job Job, err error) {
 	if err := json.Unmarshal(data, &job); err != nil {
 		return Job{}, fmt.Errorf("%s: %w", name, err)
 	}
-	if job.Schema != 1 || seenFrom(job.stateDir(), job.Dir) != seenFrom(state, dir) {
+	if job.Schema != 1 || job.State != StateRunning && job.State != StateDone {
 		return Job{}, fmt.Errorf("%s: not the journal of a job for %s", name, dir)
 	}
 	job.Dir, job.Options.State = dir, state
@@ -101,12 +98,17 @@ type record struct {
 	Flags uint32 `json:"flags,omitempty"` // those of FS_IOC_GETFLAGS that were cleared
 }
 
-// openRecords opens the list of a job's records for appending.
+// openRecords opens the list of a job's records for appending. A job that was begun
+// has one.
 func (j Job) openRecords() (*os.File, error) {
 	if err := os.MkdirAll(j.stateDir(), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(journalPath(j.stateDir(), j.Dir, ".special"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	flags := os.O_WRONLY | os.O_APPEND
+	if j.State != StateRunning {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(journalPath(j.stateDir(), j.Dir, ".special"), flags, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +144,6 @@ func addRecords(file *os.File, list []record) error {
 // the file of that record was not touched yet.
 func (j Job) eachRecord(do func(record) error) error {
 	f, err := os.Open(journalPath(j.stateDir(), j.Dir, ".special"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -158,9 +157,12 @@ func (j Job) eachRecord(do func(record) error) error {
 		if err != nil {
 			return err
 		}
-		var rec record
-		if json.Unmarshal(line, &rec) != nil {
+		if !bytes.HasSuffix(line, []byte("}\n")) {
 			continue
+		}
+		var rec record
+		if err := json.Unmarshal(line, &rec); err != nil {
+			return fmt.Errorf("%s is damaged: %w", f.Name(), err)
 		}
 		if err := do(rec); err != nil {
 			return err

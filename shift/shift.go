@@ -29,7 +29,7 @@ var (
 	// it back; any other job is refused.
 	ErrUnfinished = errors.New("some owners are moved and some are not")
 
-	// ErrRunning: another process is moving the owners of this directory.
+	// ErrRunning: another process is moving owners in this directory, or above it.
 	ErrRunning = errors.New("another process is at work on this directory")
 
 	// ErrNoJob: no job for this directory is known.
@@ -106,6 +106,8 @@ type Report struct {
 	Vanished     int   `json:"vanished"`     // gone before they were read
 	New          int   `json:"new"`          // made since the end of the job that this one takes back
 	Mixed        bool  `json:"mixed"`        // IDs of both ranges are in the tree
+
+	taken int // files with an ID of the new range, also beside one of the old
 
 	// Busy lists the containers and processes that use the tree.
 	Busy []string `json:"busy,omitempty"`
@@ -187,7 +189,7 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 	if opt.Into == "" {
 		return job, nil
 	}
-	if job.Options.Into, err = filepath.Abs(opt.Into); err == nil {
+	if job.Options.Into, err = absolute(opt.Into); err == nil {
 		job.Options.Into, err = hostfs.Root("").Resolve(job.Options.Into)
 	}
 	if err != nil {
@@ -271,7 +273,7 @@ func (j Job) Risks() (list []usernskit.Warning) {
 		add(RiskInUse, "%s is in use by %s", j.Dir, strings.Join(r.Busy, ", "))
 	}
 	if r.Mixed && j.State == StatePlanned {
-		add(RiskMixed, "%d files have IDs of the old range and %d of the new one already", r.Todo, r.Done)
+		add(RiskMixed, "%d files have IDs of the old range and %d of the new one already", r.Todo, r.taken)
 	}
 	if r.Immutable > 0 {
 		add(RiskImmutable, "%s immutable or append-only", text.Count(r.Immutable, "file is", "files are"))
@@ -352,7 +354,7 @@ func (j Job) stateDir() string {
 // resolve returns the path of a directory without symbolic links. The target of a
 // link of /proc, such as /proc/PID/root, may have no path here: that is an error.
 func resolve(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
+	dir, err := absolute(dir)
 	if err != nil {
 		return "", err
 	}
@@ -368,6 +370,15 @@ func resolve(dir string) (string, error) {
 		return "", fmt.Errorf("%w: %s leads out of this mount namespace", ErrRefused, dir)
 	}
 	return path, nil
+}
+
+// absolute is filepath.Abs, but does not take LINK/.. for the directory of the link.
+func absolute(path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return path, nil
+	}
+	here, err := os.Getwd()
+	return here + "/" + path, err
 }
 
 // Identity returns a mapping of the same container IDs, each to itself, as it is

@@ -200,6 +200,24 @@ func plant(t *testing.T, dir string, base int, seed uint64) {
 	require.NoError(t, unix.Chmod(both, 0o6755))
 	setCap(t, both, base)
 	require.NoError(t, os.Link(both, filepath.Join(dir, "the same again")))
+	for i, kind := range []uint32{unix.S_IFREG, unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFCHR, unix.S_IFBLK} { // the device 0:0 is a whiteout
+		p := filepath.Join(dir, fmt.Sprintf("kind %d", i))
+		require.NoError(t, unix.Mknod(p, kind|0o600, 0))
+		own(p)
+		setACL(t, p, "access", base)
+		require.NoError(t, unix.Chmod(p, 0o6750))
+		require.NoError(t, unix.Setxattr(p, "trusted.overlay.opaque", []byte("y"), 0))
+	}
+	for i, when := range []time.Time{time.Unix(-1, 999999999), time.Unix(-1<<31, 0), time.Date(2300, 1, 1, 0, 0, 0, 7, time.UTC)} {
+		at, err := unix.TimeToTimespec(when)
+		if err != nil {
+			continue // a 32-bit system
+		}
+		p := filepath.Join(dir, fmt.Sprintf("time %d", i))
+		require.NoError(t, os.WriteFile(p, nil, 0o644))
+		own(p)
+		require.NoError(t, unix.UtimesNanoAt(unix.AT_FDCWD, p, []unix.Timespec{at, at}, 0))
+	}
 	for i, d := range dirs {
 		if i%3 == 0 {
 			setACL(t, d, "default", base)
@@ -529,6 +547,31 @@ func TestRefusals(t *testing.T) {
 		refused(t, dir, options(t), "1 files have IDs of the old range and 1 of the new one already")
 		require.NoError(t, os.Chown(filepath.Join(dir, "a"), 5, 5))
 	})
+	for what, do := range map[string]func(t *testing.T, path string){
+		"a group of the new range":      func(t *testing.T, path string) { require.NoError(t, os.Chown(path, 5, 100005)) },
+		"an ACL of the new range":       func(t *testing.T, path string) { setACL(t, path, "access", 100000) },
+		"capabilities of the new range": func(t *testing.T, path string) { setCap(t, path, 100000) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), nil, 0o755))
+			do(t, filepath.Join(dir, "a"))
+			refused(t, dir, options(t), "2 files have IDs of the old range and 1 of the new one already")
+		})
+	}
+	t.Run("a read-only mount, and nothing is begun", func(t *testing.T) {
+		dir, opt := t.TempDir(), options(t)
+		require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, ""))
+		defer unix.Unmount(dir, unix.MNT_DETACH)
+		require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+		job, err := shift.Plan(t.Context(), dir, from, to, opt)
+		require.NoError(t, err)
+		_, err = shift.Run(t.Context(), job, nil)
+		require.ErrorIs(t, err, unix.EROFS)
+		require.NotErrorIs(t, err, shift.ErrUnfinished)
+		_, err = shift.Resume(t.Context(), dir, opt, nil)
+		require.ErrorIs(t, err, shift.ErrNoJob)
+	})
 	t.Run("a larger range, from which there is no way back", func(t *testing.T) {
 		sized := func(host, count uint32) userns.Map {
 			m, err := userns.NewMap(userns.Extent{HostID: host, Count: count})
@@ -555,6 +598,20 @@ func TestRefusals(t *testing.T) {
 		cmd := exec.Command("sleep", "60")
 		var err error
 		f, err := os.OpenFile(filepath.Join(dir, "a"), os.O_WRONLY, 0)
+		require.NoError(t, err)
+		cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{f}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		require.NoError(t, cmd.Start())
+		f.Close()
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		refused(t, dir, safe, fmt.Sprintf("is in use by process %d (sleep)", cmd.Process.Pid))
+	})
+	t.Run("a file open for writing by a path through another mount", func(t *testing.T) {
+		other := t.TempDir()
+		require.NoError(t, unix.Mount(filepath.Dir(dir), other, "", unix.MS_BIND, ""))
+		defer unix.Unmount(other, unix.MNT_DETACH)
+		cmd := exec.Command("sleep", "60")
+		f, err := os.OpenFile(filepath.Join(other, filepath.Base(dir), "a"), os.O_WRONLY, 0)
 		require.NoError(t, err)
 		cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{f}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		require.NoError(t, cmd.Start())
@@ -901,6 +958,57 @@ func TestWhileAJobRuns(t *testing.T) {
 			assert.ErrorIs(t, err, shift.ErrRunning)
 		})
 	})
+	elsewhere := t.TempDir()
+	t.Run("a second job, for a directory above or in it", func(t *testing.T) {
+		during(t, func(dir string) {
+			assert.NoError(t, os.WriteFile(filepath.Join(dir, "7/more"), nil, 0o644)) // or there might be nothing to do
+			for _, d := range []string{filepath.Dir(dir), filepath.Join(dir, "7")} {
+				opt := shift.Options{State: filepath.Join(elsewhere, "other"), Accept: []string{shift.RiskMixed}}
+				job, err := shift.Plan(t.Context(), d, from, to, opt)
+				assert.NoError(t, err)
+				_, err = shift.Run(t.Context(), job, nil)
+				assert.ErrorIs(t, err, shift.ErrRunning, d)
+				opt.Into = filepath.Join(elsewhere, "copy")
+				job, err = shift.Plan(t.Context(), d, from, to, opt)
+				assert.NoError(t, err)
+				_, err = shift.Run(t.Context(), job, nil)
+				assert.ErrorIs(t, err, shift.ErrRunning, d)
+			}
+		})
+	})
+}
+
+// A directory is the one that the kernel opens, whatever its path looks like.
+func TestTheDirectoryOfAJob(t *testing.T) {
+	hosttest.Need(t)
+	from, to := ranges(0, 100000)
+	base := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(base, "below/target"), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(base, "below/data"), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(base, "data"), 0o755))
+	require.NoError(t, os.Symlink("below/target", filepath.Join(base, "link")))
+	require.NoError(t, os.Mkdir(filepath.Join(base, "not UTF-8 \xff"), 0o755))
+	t.Chdir(base)
+	for _, dir := range []string{"link", "link/", "link/..", "link/../data", base + "/link/../data", ".", "below/../data//", "not UTF-8 \xff"} {
+		t.Run(dir, func(t *testing.T) {
+			opt := options(t)
+			job := mustRun(t, dir, from, to, opt)
+			var want, got unix.Stat_t
+			require.NoError(t, unix.Stat(dir, &want))
+			require.NoError(t, unix.Stat(job.Dir, &got))
+			assert.Equal(t, want.Ino, got.Ino)
+			last, err := shift.Resume(t.Context(), dir, opt, nil)
+			require.NoError(t, err)
+			assert.Equal(t, shift.StateDone, last.State)
+			_, err = shift.Undo(t.Context(), last, nil)
+			require.NoError(t, err)
+		})
+	}
+	require.NoError(t, os.Symlink("below/target", filepath.Join(base, "link"+"2")))
+	opt := options(t)
+	opt.Into = "link2/../copy"
+	mustRun(t, "data", from, to, opt)
+	assert.DirExists(t, filepath.Join(base, "below/copy"))
 }
 
 func TestALookHasBounds(t *testing.T) {
@@ -1016,6 +1124,58 @@ func TestCapabilitiesAloneAreWork(t *testing.T) {
 	job, err = shift.Plan(t.Context(), dir, from, to, opt)
 	require.NoError(t, err)
 	assert.True(t, job.Report.Idle())
+}
+
+// What a journal says no more cannot be put back, and is not passed over.
+func TestADamagedJournal(t *testing.T) {
+	hosttest.Need(t, "strace")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	from, to := ranges(0, 100000)
+	for name, c := range map[string]struct {
+		kind  string
+		after func(text string) string // nothing: removed
+		want  string
+	}{
+		"a record is damaged":       {".special", func(s string) string { return strings.Replace(s, `"path"`, `"pa`+"\x00"+`h`, 1) }, "is damaged"},
+		"the records are gone":      {".special", nil, "no such file"},
+		"the job is cut off":        {".json", func(s string) string { return s[:len(s)/2] }, "unexpected end of JSON input"},
+		"the job is of no state":    {".json", func(s string) string { return strings.Replace(s, `"running"`, `"runnin"`, 1) }, "not the journal of a job"},
+		"the job is empty":          {".json", func(string) string { return "" }, "unexpected end of JSON input"},
+		"a record was cut off once": {".special", func(s string) string { return s[:len(s)/2] + "\n" + s }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, opt := t.TempDir(), options(t)
+			path := filepath.Join(dir, "tool")
+			require.NoError(t, os.WriteFile(path, nil, 0o644))
+			require.NoError(t, unix.Chmod(path, 0o4755))
+			require.Error(t, exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fchmodat", "-e", "inject=fchmodat:signal=SIGKILL:when=1",
+				self, "shift-test-child", "run", dir, opt.State).Run())
+			files, err := filepath.Glob(filepath.Join(opt.State, "*"+c.kind))
+			require.NoError(t, err)
+			require.Len(t, files, 1)
+			data, err := os.ReadFile(files[0])
+			require.NoError(t, err)
+			if c.after == nil {
+				require.NoError(t, os.Remove(files[0]))
+			} else {
+				require.NoError(t, os.WriteFile(files[0], []byte(c.after(string(data))), 0o600))
+			}
+			job, err := shift.Plan(t.Context(), dir, from, to, opt)
+			if err == nil {
+				_, err = shift.Run(t.Context(), job, nil)
+			}
+			if c.want != "" {
+				require.ErrorContains(t, err, c.want)
+				require.NoError(t, os.WriteFile(files[0], data, 0o600))
+				_, err = shift.Resume(t.Context(), dir, opt, nil)
+			}
+			require.NoError(t, err)
+			var st unix.Stat_t
+			require.NoError(t, unix.Stat(path, &st))
+			assert.Equal(t, uint32(unix.S_IFREG|0o4755), st.Mode)
+		})
+	}
 }
 
 // A file that a kill left half done may have another name when the job goes on,

@@ -1,6 +1,7 @@
 package shift
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -47,26 +48,27 @@ const (
 	aclName = "system.posix_acl_"
 )
 
-// attribute translates the IDs in the value of an extended attribute.
-func (t translation) attribute(name string, value []byte) ([]byte, error) {
+// attribute translates the IDs in the value of an extended attribute. taken reports
+// whether it has one of the new range already.
+func (t translation) attribute(name string, value []byte) (out []byte, taken bool, err error) {
 	switch {
 	case name == capName:
 		return t.capability(value)
 	case strings.HasPrefix(name, aclName):
 		return t.acl(value)
 	}
-	return value, nil
+	return value, false, nil
 }
 
 // acl translates the IDs in an access control list, the value of the attribute
 // system.posix_acl_access or _default (include/uapi/linux/posix_acl_xattr.h): a
 // version of 4 bytes, and entries of tag, permissions and ID.
-func (t translation) acl(value []byte) ([]byte, error) {
+func (t translation) acl(value []byte) (out []byte, taken bool, err error) {
 	const version, head, size, user, group = 2, 4, 8, 0x02, 0x08
 	if len(value) < head || (len(value)-head)%size != 0 || binary.LittleEndian.Uint32(value) != version {
-		return nil, errACL
+		return nil, false, errACL
 	}
-	out := append([]byte(nil), value...)
+	out = bytes.Clone(value)
 	for at := head; at < len(out); at += size {
 		id := binary.LittleEndian.Uint32(out[at+4:])
 		where := outside
@@ -79,8 +81,9 @@ func (t translation) acl(value []byte) ([]byte, error) {
 		if where == inOld {
 			binary.LittleEndian.PutUint32(out[at+4:], id)
 		}
+		taken = taken || where == inNew
 	}
-	return out, nil
+	return out, taken, nil
 }
 
 // File capabilities, include/uapi/linux/capability.h: version 2 belongs to the
@@ -95,9 +98,9 @@ const (
 
 // capability translates the value of security.capability, as the kernel does for
 // an idmapped mount.
-func (t translation) capability(value []byte) ([]byte, error) {
+func (t translation) capability(value []byte) (out []byte, taken bool, err error) {
 	if len(value) != capSize2 && len(value) != capSize3 {
-		return nil, errCap
+		return nil, false, errCap
 	}
 	magic, root := binary.LittleEndian.Uint32(value), uint32(0)
 	switch {
@@ -105,17 +108,17 @@ func (t translation) capability(value []byte) ([]byte, error) {
 	case magic&capRevision == capRevision3 && len(value) == capSize3:
 		root = binary.LittleEndian.Uint32(value[capSize2:])
 	default:
-		return nil, errCap
+		return nil, false, errCap
 	}
 	root, where := t.uid(root)
 	if where != inOld {
-		return value, nil
+		return value, where == inNew, nil
 	}
-	out := append([]byte(nil), value[:capSize2]...)
+	out = bytes.Clone(value[:capSize2])
 	if root == 0 {
 		binary.LittleEndian.PutUint32(out, magic&^capRevision|capRevision2)
-		return out, nil
+		return out, false, nil
 	}
 	binary.LittleEndian.PutUint32(out, magic&^capRevision|capRevision3)
-	return binary.LittleEndian.AppendUint32(out, root), nil
+	return binary.LittleEndian.AppendUint32(out, root), false, nil
 }

@@ -188,7 +188,7 @@ func (w *walk) openFDs() (err error) {
 func (r *Report) add(o Report) {
 	r.Files, r.Todo, r.Done, r.Outside = r.Files+o.Files, r.Todo+o.Todo, r.Done+o.Done, r.Outside+o.Outside
 	r.Special, r.ACLs, r.Capabilities, r.Immutable = r.Special+o.Special, r.ACLs+o.ACLs, r.Capabilities+o.Capabilities, r.Immutable+o.Immutable
-	r.HardLinks, r.Bytes = r.HardLinks+o.HardLinks, r.Bytes+o.Bytes
+	r.HardLinks, r.Bytes, r.taken = r.HardLinks+o.HardLinks, r.Bytes+o.Bytes, r.taken+o.taken
 	r.Sparse, r.Mounts, r.Vanished, r.New = r.Sparse+o.Sparse, r.Mounts+o.Mounts, r.Vanished+o.Vanished, r.New+o.New
 }
 
