@@ -240,31 +240,29 @@ func spellLiteral(a Arg, text string) (string, error) {
 	return text, nil
 }
 
-// spellUBoot is for extlinux.conf, in which U-Boot expands ${name}
-// (cli_simple_process_macros in its boot/pxe_utils.c).
-func spellUBoot(a Arg, text string) (string, error) {
-	if strings.Contains(text, "$") {
-		return "", fmt.Errorf("%w: U-Boot expands \"$\" in extlinux.conf", ErrEncoding)
+// without refuses arguments with one of these bytes, which a layer changes.
+func without(bytes, layer string, spell speller) speller {
+	return func(a Arg, text string) (string, error) {
+		if i := strings.IndexAny(text, bytes); i >= 0 {
+			return "", fmt.Errorf("%w: %s changes %q", ErrEncoding, layer, text[i])
+		}
+		if spell == nil {
+			return text, nil
+		}
+		return spell(a, text)
 	}
-	return spellLiteral(a, text)
-}
-
-// spellMadeUBoot is for a file from which a tool makes extlinux.conf, and in
-// which the tool reads a backslash as part of an escape.
-func spellMadeUBoot(a Arg, text string) (string, error) {
-	if strings.Contains(text, `\`) {
-		return "", fmt.Errorf("%w: the program that makes extlinux.conf reads a backslash as part of an escape", ErrEncoding)
-	}
-	return spellUBoot(a, text)
 }
 
 // spellLimine is for /etc/default/limine, whose reader knows assignments in
 // double quotes.
-func spellLimine(_ Arg, text string) (string, error) {
-	if i := strings.IndexAny(text, "\"'\\$`"); i >= 0 {
-		return "", fmt.Errorf("%w: %q inside a value of %s", ErrEncoding, text[i], limineDefaults)
-	}
-	return text, nil
+func spellLimine(a Arg, text string) (string, error) {
+	return without("\"'\\$`", "limine-entry-tool", nil)(a, text)
+}
+
+// spellUBoot is for extlinux.conf, in which U-Boot expands ${name}
+// (cli_simple_process_macros in its boot/pxe_utils.c).
+func spellUBoot(a Arg, text string) (string, error) {
+	return without("$", "U-Boot", spellLiteral)(a, text)
 }
 
 // spellGRUB is for what GRUB reads as a command: grub.cfg, the options of a BLS

@@ -57,8 +57,6 @@ func owned(s *site) bool {
 		{id: "flatcar", why: "the menu belongs to the image: put the argument into set linux_append=\"...\" of /oem/grub.cfg (/usr/share/oem/grub.cfg on older releases)"},
 		{file: "/boot/photon.cfg", why: "Photon OS has a menu of its own: put the argument into photon_cmdline= of /boot/photon.cfg, and again after each new kernel"},
 		{id: "clear-linux-os", why: "clr-boot-manager makes the entries: put the argument into a file of /etc/kernel/cmdline.d", command: []string{"clr-boot-manager", "update"}},
-		{id: "ubuntu-core", why: "the boot partition belongs to snapd", command: []string{"snap", "set", "system", "system.kernel.append="}},
-		{file: "/usr/bin/abroot", why: "ABRoot makes the entries of each root", command: []string{"abroot", "kargs", "edit"}},
 	} {
 		evidence := o.file
 		if o.id != "" && s.release.ID == o.id {
@@ -79,12 +77,12 @@ func grub(c *site) {
 		return
 	}
 	c.grubCfgPath = c.grubCfgFile()
-	source := c.Read(defaultGrub)
-	if c.grubCfgPath == "" && source == nil {
+	hasSource := c.Read(defaultGrub) != nil
+	if c.grubCfgPath == "" && !hasSource {
 		return
 	}
 	c.Kind, c.Why = KindGRUB, defaultGrub
-	if source != nil {
+	if hasSource {
 		c.evidence(weightSource, defaultGrub)
 	}
 	if c.grubCfgPath != "" {
@@ -98,7 +96,7 @@ func grub(c *site) {
 	const entries = "/boot/loader/entries"
 	bls := c.cfg.bls
 	if c.grubCfgPath == "" {
-		bls = c.willReadEntries(source)
+		bls = c.willReadEntries()
 		if bls && len(c.List(entries, ".conf")) > 0 && c.loaderConf() == "" {
 			c.evidence(weightLive, entries+" that GRUB is to read")
 		}
@@ -126,12 +124,8 @@ func grubOnESP(c *site) {
 
 // willReadEntries reports whether the menu that grub-mkconfig is going to make
 // reads entry files. Fedora and EL 9 and later do so by default.
-func (s *site) willReadEntries(source []byte) bool {
-	f, err := parseShell(defaultGrub, source)
-	if err != nil {
-		return false
-	}
-	switch evaluate(f)["GRUB_ENABLE_BLSCFG"].text {
+func (s *site) willReadEntries() bool {
+	switch s.shellVar(defaultGrub, "GRUB_ENABLE_BLSCFG").text {
 	case "true":
 		return true
 	case "false":
@@ -317,13 +311,13 @@ func limine(c *site) {
 	}
 }
 
-// explained returns a function that recognises a loader by the first of files
-// that exists. PlanEdit does not edit such a loader.
-func explained(weight int, why string, files ...string) func(*site) {
+// explained returns a function that recognises a loader by its configuration.
+// PlanEdit does not edit such a loader.
+func explained(file, why string) func(*site) {
 	return func(c *site) {
-		if file := c.First(files...); file != "" {
-			c.evidence(weight, file)
-			c.Kind, c.Why = KindOther, fmt.Sprintf(why, file)
+		if c.Exists(file) {
+			c.evidence(weightLive, file)
+			c.Kind, c.Why = KindOther, why+" "+file
 		}
 	}
 }

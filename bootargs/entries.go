@@ -400,12 +400,8 @@ func (s *site) missingDefault(name string) error {
 }
 
 func (s *site) grubDefault() (string, error) {
-	if src := s.Read(defaultGrub); src != nil && !s.sdbootutil {
-		f, err := parseShell(defaultGrub, src)
-		if err != nil {
-			return "", err
-		}
-		v := evaluate(f)["GRUB_DEFAULT"]
+	if s.Read(defaultGrub) != nil && !s.sdbootutil {
+		v := s.shellVar(defaultGrub, "GRUB_DEFAULT")
 		if v.unknown {
 			return "", fmt.Errorf("kernel %s: %w: reading does not show GRUB_DEFAULT", Default, ErrUnknownKernel)
 		}

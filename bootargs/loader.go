@@ -143,7 +143,6 @@ func load(ctx context.Context, h usernskit.Host, store string) (*site, error) {
 const (
 	weightNone   = iota
 	weightSource // a file that a configuration could be made from
-	weightLegacy // the configuration of a loader that newer ones replaced
 	weightLive   // a configuration that a loader reads at boot
 	weightBooted // the firmware or the distribution names the loader
 )
@@ -168,10 +167,8 @@ func (s *site) findLoader(store string) {
 		find func(*site)
 	}{
 		{"", raspberry}, {"grub", grub}, {"systemd-boot", systemdBoot}, {"", extlinux}, {"limine", limine},
-		{"refind", explained(weightLive, "rEFInd: add the argument to each line of %s", "/boot/refind_linux.conf")},
-		{"", explained(weightLive, "Armbian: add the argument to extraargs= in %s", "/boot/armbianEnv.txt")},
-		{"", explained(weightLegacy, "GRUB legacy: add the argument to the kernel lines of %s, by hand or with grubby", "/boot/grub/grub.conf", "/boot/grub/menu.lst")},
-		{"", explained(weightLegacy, "LILO: add the argument to append= in %s, then run lilo", "/etc/lilo.conf")},
+		{"refind", explained("/boot/refind_linux.conf", "rEFInd: add the argument to each line of")},
+		{"", explained("/boot/armbianEnv.txt", "Armbian: add the argument to extraargs= in")},
 	} {
 		c := *s
 		look.find(&c)
@@ -293,14 +290,15 @@ const (
 )
 
 // loaderType is LOADER_TYPE of openSUSE's /etc/sysconfig/bootloader.
-func (s *site) loaderType() string {
-	kind := ""
-	for line := range bytes.Lines(s.Read(bootloaderFile)) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "LOADER_TYPE="); ok {
-			kind = strings.Trim(value, `"'`)
-		}
+func (s *site) loaderType() string { return s.shellVar(bootloaderFile, "LOADER_TYPE").text }
+
+// shellVar returns a variable of one file of assignments.
+func (s *site) shellVar(file, name string) shellValue {
+	f, err := parseShell(file, s.Read(file))
+	if err != nil {
+		return shellValue{unknown: true}
 	}
-	return kind
+	return evaluate(f)[name]
 }
 
 // efiVariable reads one of systemd-boot's variables: UTF-16 behind four bytes

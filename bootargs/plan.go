@@ -3,6 +3,7 @@ package bootargs
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -188,20 +189,17 @@ func (s *site) arch(asked string) string {
 	return runtime.GOARCH
 }
 
-// elfArch reads e_machine of an ELF header, see elf(5).
+// elfArch reads the architecture of an ELF file; "" for any other.
 func elfArch(data []byte) string {
-	if len(data) < 20 || string(data[:4]) != "\x7fELF" {
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
 		return ""
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if data[5] == 2 {
-		order = binary.BigEndian
-	}
-	machine := order.Uint16(data[18:])
-	if machine == 21 && data[5] != 2 {
+	if f.Machine == elf.EM_PPC64 && f.ByteOrder == binary.LittleEndian {
 		return "ppc64le"
 	}
-	return map[uint16]string{3: "386", 8: "mips", 21: "ppc64", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 258: "loong64"}[machine]
+	return map[elf.Machine]string{elf.EM_386: "386", elf.EM_MIPS: "mips", elf.EM_PPC64: "ppc64", elf.EM_S390: "s390x", elf.EM_ARM: "arm",
+		elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_RISCV: "riscv64", elf.EM_LOONGARCH: "loong64"}[f.Machine]
 }
 
 // oneLine allows an edit of the default kernel where all kernels share a line,

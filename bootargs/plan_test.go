@@ -66,7 +66,6 @@ func TestHostsOfOtherProgramsAreExplained(t *testing.T) {
 		{"proxmox", "-- etc/kernel/proxmox-boot-uuids --\n0A1B\n-- boot/grub/grub.cfg --\n", "other", "proxmox-boot-tool refresh"},
 		{"unified images", "-- efi/EFI/Linux/arch-linux.efi --\nMZ\n-- efi/loader/loader.conf --\ntimeout 3\n", "uki", "kernel-install add-all"},
 		{"limine", "-- boot/limine.conf --\n", "other", ""},
-		{"GRUB legacy", "-- boot/grub/menu.lst --\ntitle a\n", "other", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := hosttest.Tree(t, tt.files)
@@ -133,8 +132,8 @@ func TestLongLinesWarn(t *testing.T) {
 func TestArchitectureIsTheTreesOwn(t *testing.T) {
 	h := tree(t, "suse")
 	elf := make([]byte, 64)
-	copy(elf, "\x7fELF\x02\x02")
-	elf[19] = 22 // s390x, big endian
+	copy(elf, "\x7fELF\x02\x02\x01")
+	elf[19], elf[23] = 22, 1 // s390x, big endian
 	write(t, h, "/usr/bin/env", string(elf))
 	_, err := PlanEdit(t.Context(), h, Edit{Set: []string{"y=" + strings.Repeat("y", 850)}})
 	require.ErrorIs(t, err, ErrTooLong)
@@ -506,12 +505,12 @@ func TestAReadOnlyVariableIsNotAssigned(t *testing.T) {
 
 func TestEvidence(t *testing.T) {
 	h := tree(t, "debian-12")
-	write(t, h, "/boot/grub/menu.lst", "title a\n")
+	write(t, h, "/etc/default/u-boot", "U_BOOT_PARAMETERS=ro\n")
 	loader, err := Detect(t.Context(), h)
 	require.NoError(t, err)
 	assert.Equal(t, KindGRUB, loader.Kind)
 	assert.Equal(t, []string{"/etc/default/grub", "/boot/grub/grub.cfg"}, loader.Evidence)
-	assert.Equal(t, []string{"other (/boot/grub/menu.lst)"}, loader.Others, "weaker")
+	assert.Equal(t, []string{"extlinux (/etc/default/u-boot)"}, loader.Others, "weaker")
 
 	write(t, h, "/boot/limine.conf", "/a\n")
 	loader, err = Detect(t.Context(), h)
