@@ -43,6 +43,10 @@ func anyArg(line string, is func(Arg) bool) bool {
 	return slices.ContainsFunc(all[:n], func(t token) bool { return is(t.Arg) })
 }
 
+func hasName(line, name string) bool {
+	return anyArg(line, func(a Arg) bool { return sameName(a.Name, name) })
+}
+
 // sameInit reports whether init gets the same text from both lines.
 func sameInit(a, b Cmdline) bool {
 	textA, _ := a.initArgs()
@@ -197,14 +201,7 @@ func isBlank(s string) bool {
 	return all == nil
 }
 
-func hasBlank(s string) bool {
-	for i := range len(s) {
-		if blank(s[i]) {
-			return true
-		}
-	}
-	return false
-}
+func hasBlank(s string) bool { return slices.ContainsFunc([]byte(s), blank) }
 
 // equal compares as the kernel does: names by parameq(), values byte for byte.
 func (a Arg) equal(b Arg) bool {

@@ -237,23 +237,11 @@ type splice struct {
 }
 
 func splices(text string, list []splice) string {
-	if len(list) == 0 {
-		return text
+	for _, s := range slices.Backward(list) {
+		text = text[:s.at] + s.text + text[s.at+s.del:]
 	}
-	var b strings.Builder
-	b.Grow(len(text) + 64)
-	done := 0
-	for _, s := range list {
-		b.WriteString(text[done:s.at])
-		b.WriteString(s.text)
-		done = s.at + s.del
-	}
-	b.WriteString(text[done:])
-	return b.String()
+	return text
 }
-
-// isIn reports whether a line has one of o's names.
-func (o op) isIn(line string) bool { return anyArg(line, o.names) }
 
 // on returns the splices that do o to a line. Only adding can fail: nothing can
 // follow a quote that is never closed.
@@ -275,10 +263,7 @@ func (o op) missingFrom(line string) op {
 	case verbAppend:
 		o.words = absent(line, o.words)
 	case verbAdd:
-		o.words = slices.DeleteFunc(slices.Clone(o.words), func(w word) bool {
-			_, ok := Cmdline(line).Effective(w.Name)
-			return ok
-		})
+		o.words = slices.DeleteFunc(slices.Clone(o.words), func(w word) bool { return hasName(line, w.Name) })
 	}
 	return o
 }

@@ -70,22 +70,14 @@ func (s *site) labels(asked string) *extlinuxConf {
 func parseExtlinux(name string, read func(string) []byte) *extlinuxConf {
 	c := &extlinuxConf{seen: map[string]bool{}}
 	c.parse(name, read)
-	if c.def == "" || c.find(c.def) == nil && strings.HasSuffix(c.def, ".c32") {
+	isLabel := func(s *stanza) bool { return s.label == c.def }
+	if c.def == "" || strings.HasSuffix(c.def, ".c32") && !slices.ContainsFunc(c.labels, isLabel) {
 		c.def = "" // a menu program
 		if len(c.labels) > 0 {
 			c.def = c.labels[0].label
 		}
 	}
 	return c
-}
-
-func (c *extlinuxConf) find(label string) *stanza {
-	for _, s := range c.labels {
-		if s.label == label {
-			return s
-		}
-	}
-	return nil
 }
 
 func (c *extlinuxConf) parse(name string, read func(string) []byte) {
@@ -325,7 +317,7 @@ func (s *site) ubootStore() (store lineStore, ok bool) {
 		store.err = &usernskit.FileError{File: store.Path, Line: value.line, Err: fmt.Errorf("%w: reading does not show the value of %s", ErrUnsupportedSyntax, ubootVariable)}
 	case value.text == "" && !isBlank(string(s.Read(kernelCmdline))):
 		store.Path, store.What = kernelCmdline, ""
-		if _, ok := Cmdline(s.Read(kernelCmdline)).Effective("root"); !ok && isBlank(env["U_BOOT_ROOT"].text) {
+		if !hasName(string(s.Read(kernelCmdline)), "root") && isBlank(env["U_BOOT_ROOT"].text) {
 			store.err = &usernskit.FileError{File: kernelCmdline, Err: fmt.Errorf("%w: it has no root=, and u-boot-update would take the whole line for that: add it, or set U_BOOT_ROOT in %s", ErrUnsupported, ubootDefaults)}
 		}
 		return store, true

@@ -98,7 +98,7 @@ func (p *planner) grubbyHazards(ops []op, entries []info, writes bool) error {
 		}
 		for _, e := range entries {
 			for _, w := range o.missingFrom(e.args).words {
-				if _, ok := Cmdline(e.args).Effective(w.Name); ok {
+				if hasName(e.args, w.Name) {
 					return fmt.Errorf("%s: %w: grubby replaces the existing %s= instead of adding one", w.text, ErrUnsupported, w.Name)
 				}
 			}

@@ -196,7 +196,7 @@ func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) 
 		}
 		return err
 	}
-	if hasMain && !finished() && o.verb == verbSet && o.replacesGroup() && o.isIn(evaluate(files[0])[grubVariable].text) {
+	if hasMain && !finished() && o.verb == verbSet && o.replacesGroup() && anyArg(evaluate(files[0])[grubVariable].text, o.names) {
 		if _, err = edit(files[0]); err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 			switch takes := o.removes(); {
 			case takes && o.verb == verbRemove && ok, takes && holds(line, w.Arg):
 				where := ours
-				if _, ok := Cmdline(theirs.text).Effective(w.Name); ok {
+				if hasName(theirs.text, w.Name) {
 					where = theirs
 				}
 				p.warn(WarnStillSet, usernskit.Pos{File: where.file, Line: where.line}, "it gives %s to the kernel too, and is not edited", w.Name)
@@ -348,11 +348,6 @@ func expandGRUB(text string, vars map[string]string) string {
 		}
 		return value + " " // GRUB separates text that touches a variable
 	})
-}
-
-// opaque reports whether a line still has a variable in it.
-func opaque(text string) bool {
-	return anyArg(text, func(a Arg) bool { return isVariable(a.Name) })
 }
 
 // grubCfg is what we read of a grub.cfg; nothing ever writes to one.

@@ -95,7 +95,7 @@ func place(path, what, line string, want []Arg) Place {
 		case ok && last.equal(w), accumulates(w.Name) && holds(line, w):
 		case ok && holds(line, w):
 			p.State = StateOverridden
-		case opaque(line):
+		case anyArg(line, func(a Arg) bool { return isVariable(a.Name) }):
 			p.State = StateCannotTell
 		case p.State == StateActive:
 			p.State = StateMissing
