@@ -98,6 +98,8 @@ func (p *planner) onShell() ([]op, error) {
 	}
 	if old != "" && p.Read(p.dropIn) == nil {
 		after[p.dropIn], after[old] = p.Read(old), nil
+	} else if p.dropIn != "" && p.Read(p.dropIn) == nil {
+		after[p.dropIn] = []byte(dropInStart) // planned only if something is added
 	}
 	for _, o := range ops {
 		if files, err = p.sources(after); err != nil {
@@ -183,7 +185,7 @@ func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) 
 	hasMain := p.Read(defaultGrub) != nil
 	if o.removes() {
 		taken := false
-		if ours >= 0 && !finished() {
+		if !finished() {
 			if taken, err = edit(files[ours]); err != nil {
 				return err
 			}
@@ -204,16 +206,7 @@ func (p *planner) editDropIn(o op, files []*shellFile, after map[string][]byte) 
 	if finished() {
 		return nil
 	}
-	if ours >= 0 {
-		_, err = edit(files[ours], files[:ours]...)
-		return err
-	}
-	f, err := parseShell(p.dropIn, []byte(dropInStart))
-	if err != nil {
-		return err
-	}
-	before := slices.DeleteFunc(slices.Clone(files), func(f *shellFile) bool { return f.name > p.dropIn })
-	_, err = edit(f, before...)
+	_, err = edit(files[ours], files[:ours]...)
 	return err
 }
 
