@@ -54,6 +54,11 @@ func (l *linter) add(m *members.Value, id ProblemID, level Level, format string,
 func (l *linter) top(m *members.Value) {
 	key := m.Key()
 	option, known := dockerd.KeyOption(key)
+	for _, o := range dockerd.Options() { // encoding/json decodes DEBUG into debug, and the check of names skips an object's own
+		if !known && m.Kind() == '{' && strings.EqualFold(o.Key, key) && o.Kind != dockerd.KindObject {
+			option, known = o, true
+		}
+	}
 	switch {
 	case key == remapKey:
 		l.remap(m)
@@ -67,8 +72,11 @@ func (l *linter) top(m *members.Value) {
 	}
 	if flattened(m) {
 		for _, inner := range m.Items() {
-			if _, known := dockerd.KeyOption(inner.Key()); !known {
+			switch option, known := dockerd.KeyOption(inner.Key()); {
+			case !known:
 				l.unknown(&inner)
+			case key == "proxies" && !fits(&inner, option.Kind) && option.Kind == dockerd.KindString:
+				l.add(&inner, ProblemWrongType, LevelFatal, "%s is %s, and no dockerd starts with %.30s", inner.Key(), option.Kind, inner.Raw())
 			}
 		}
 	}
@@ -83,7 +91,7 @@ func flattened(m *members.Value) bool {
 
 func (l *linter) known(m *members.Value, option dockerd.Option) {
 	switch {
-	case option.Until != "":
+	case option.Until != "" && fits(m, option.Kind):
 		l.add(m, ProblemRemovedKey, LevelFatal, "dockerd from %s on does not know %s and does not start with it", option.Until, option.Key).from = major(option.Until)
 	case option.Key == "":
 		l.unknown(m)
@@ -123,7 +131,23 @@ func (l *linter) elements(m *members.Value, option dockerd.Option) {
 		if !fits(&inner, want) {
 			l.add(&inner, ProblemWrongType, LevelFatal, "%s holds values, each of them %s, and no dockerd starts with %.30s", key, want, inner.Raw())
 		}
+		for _, part := range inner.Items() {
+			kind, known := parts[key+"/"+strings.ToLower(part.Key())]
+			if key == "default-network-opts" {
+				kind, known = dockerd.KindString, true
+			}
+			if known && !fits(&part, kind) {
+				l.add(&part, ProblemWrongType, LevelFatal, "%s is %s, and no dockerd starts with %.30s", part.Key(), kind, part.Raw())
+			}
+		}
 	}
+}
+
+// parts are the members of the objects in lists and maps.
+var parts = map[string]dockerd.Kind{
+	"default-address-pools/base": dockerd.KindString, "default-address-pools/size": dockerd.KindNumber,
+	"default-ulimits/name": dockerd.KindString, "default-ulimits/hard": dockerd.KindNumber, "default-ulimits/soft": dockerd.KindNumber,
+	"runtimes/path": dockerd.KindString, "runtimes/runtimeargs": dockerd.KindList, "runtimes/runtimetype": dockerd.KindString,
 }
 
 func (l *linter) unknown(m *members.Value) {
