@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -187,14 +188,16 @@ type shell struct {
 	host     usernskit.Host
 	vars     variables
 	open     map[string]string // variables whose value is unknown, and why
-	args     []word            // "$@"
+	args     []word            // "$@" outside of functions
 	missing  string            // a missing file that a script reads
 	line     int               // of a text without a file
 	starts   [][]word          // dockerd's arguments, for each start
 	rootless bool
 	sourced  []string
 	unsure   []string
-	depth    int
+
+	depth     int // of files that source one another
+	functions int // around the current command
 }
 
 func (s *shell) doubt(format string, args ...any) {
@@ -217,6 +220,10 @@ func (s *shell) use(name string) []word {
 func (s *shell) source(file string) error {
 	data, err := s.host.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if errors.Is(err, usernskit.ErrNotRegular) {
+		s.doubt("%s: a shell that reads it stops, because it is not a file", file)
 		return nil
 	}
 	if err != nil {
@@ -248,11 +255,30 @@ func (s *shell) read(sc script) error {
 	for _, stmt := range parsed.Stmts {
 		top[stmt.Cmd] = true
 	}
+	var inside []func() // leaves the nodes around this one
 	syntax.Walk(parsed, func(node syntax.Node) bool {
 		if err != nil {
 			return false
 		}
+		if node == nil {
+			inside[len(inside)-1]()
+			inside = inside[:len(inside)-1]
+			return true
+		}
+		leave := func() {}
 		switch cmd := node.(type) {
+		case *syntax.FuncDecl:
+			s.functions++
+			leave = func() { s.functions-- }
+		case *syntax.Subshell:
+			vars, unknown := maps.Clone(s.vars), maps.Clone(s.open)
+			leave = func() { s.vars, s.open = vars, unknown }
+		case *syntax.WordIter: // for X in ...
+			s.unknown(cmd.Name.Value, s.origin(sc, cmd, ""))
+		case *syntax.ParamExp:
+			if cmd.Exp != nil && (cmd.Exp.Op == syntax.AssignUnset || cmd.Exp.Op == syntax.AssignUnsetOrNull) {
+				s.assignDefault(sc, cmd, len(inside) <= 5) // file, statement, command, word, quotes
+			}
 		case *syntax.CallExpr:
 			if len(cmd.Args) == 0 {
 				s.assign(sc, cmd.Assigns, top[node])
@@ -262,6 +288,7 @@ func (s *shell) read(sc script) error {
 		case *syntax.DeclClause: // export X=y
 			s.assign(sc, cmd.Args, top[node])
 		}
+		inside = append(inside, leave)
 		return true
 	})
 	return err
@@ -290,13 +317,33 @@ func (s *shell) assign(sc script, list []*syntax.Assign, top bool) {
 			from = of.from // X="${Y}": where Y is written
 		}
 		if !ok || !top {
-			if s.open == nil {
-				s.open = map[string]string{}
-			}
-			s.open[name] = fmt.Sprintf("%s:%d: what %s is depends on what the shell does here", sc.file, from.line, name)
+			s.unknown(name, from)
 		}
 		s.vars[name] = word{value, from}
 	}
+}
+
+// assignDefault follows ${X:=y}, which sets a variable that has no value.
+func (s *shell) assignDefault(sc script, p *syntax.ParamExp, top bool) {
+	name := p.Param.Value
+	set, known := s.vars[name]
+	value, ok := s.literal(p.Exp.Word)
+	from := s.origin(sc, p, name)
+	switch {
+	case set.text != "" || known && p.Exp.Op == syntax.AssignUnset:
+	case ok && top:
+		s.vars[name] = word{value, from}
+	default:
+		s.unknown(name, from)
+	}
+}
+
+// unknown notes that the value of a variable is not known from here on.
+func (s *shell) unknown(name string, from origin) {
+	if s.open == nil {
+		s.open = map[string]string{}
+	}
+	s.open[name] = fmt.Sprintf("%s:%d: what %s is depends on what the shell does here", from.file, from.line, name)
 }
 
 // sole returns the variable that a word consists of, or "".
@@ -335,7 +382,7 @@ func (s *shell) call(sc script, cmd *syntax.CallExpr, top bool) error {
 	place := fmt.Sprintf("%s:%d", sc.file, s.origin(sc, cmd, "").line)
 	switch path.Base(words[0].text) {
 	case ".", "source":
-		if len(words) < 2 || !sure {
+		if len(words) < 2 || !sure || len(doubts) > 0 {
 			s.doubt("%s: which file is read here depends on what the shell does", place)
 			return nil
 		}
@@ -352,6 +399,11 @@ func (s *shell) call(sc script, cmd *syntax.CallExpr, top bool) error {
 			s.missing = fmt.Sprintf("%s: %s, which is read here, is missing", place, file)
 		}
 		return s.source(file)
+	case "unset", "read", "getopts":
+		for _, w := range words[1:] {
+			s.unknown(w.text, s.origin(sc, cmd, ""))
+		}
+		return nil
 	case "[", "test", "which", "type", "command", "hash", "echo", "printf", "pidof", "pidofproc", "pgrep", "pkill", "kill",
 		"killall", "killproc", "checkproc", "status", "status_of_proc", "grep", "egrep", "ps", "rm", "touch", "mkdir", "chown",
 		"chmod", "logger", "log_daemon_msg", "log_begin_msg", "log_failure_msg", "ebegin", "einfo", "eerror", "cd", "ln", "return":
@@ -392,12 +444,12 @@ func (s *shell) fields(sc script, w *syntax.Word) (words []word, ok bool) {
 		if p, is := part.(*syntax.ParamExp); is {
 			split = true
 			if p.Param != nil && (p.Param.Value == "@" || p.Param.Value == "*") {
-				return s.args, true
+				return s.args, s.functions == 0
 			}
 		}
 		if q, is := part.(*syntax.DblQuoted); is && len(q.Parts) == 1 {
 			if p, is := q.Parts[0].(*syntax.ParamExp); is && p.Param != nil && p.Param.Value == "@" {
-				return s.args, true
+				return s.args, s.functions == 0
 			}
 		}
 	}

@@ -244,6 +244,38 @@ DOCKER_OPTS="$DOCKER_OPTS --config-file=/etc/docker/daemon.json"
 
 // Of several dockerds the one at the other end of a socket is the one that is
 // judged, by its own unit, flags and files.
+// What follows was compared with what sh does.
+func TestScriptsThatAShellReadsOtherwise(t *testing.T) {
+	for _, tt := range []struct{ name, script, want, unsure string }{
+		{"unset", ". /etc/default/docker\nunset OPTS\ndockerd $OPTS", "--debug", "init.d/docker:3: what OPTS is"},
+		{"read", ". /etc/default/docker\nread OPTS </x\ndockerd $OPTS", "--debug", "init.d/docker:3: what OPTS is"},
+		{"a loop", ". /etc/default/docker\nfor OPTS in --ipv6 --icc; do :; done\ndockerd $OPTS", "--debug", "init.d/docker:3: what OPTS is"},
+		{"a shell of its own", "(. /etc/default/docker; X=--icc)\ndockerd --ipv6 $OPTS $X", "--ipv6", ""},
+		{"a default for nothing", ": ${OPTS:=--ipv6}\ndockerd $OPTS", "--ipv6", ""},
+		{"a default beside a value", ". /etc/default/docker\n: \"${OPTS:=--ipv6}\"\ndockerd $OPTS", "--debug", ""},
+		{"a default under a condition", "[ -e /x ] && : ${OPTS:=--ipv6}\ndockerd $OPTS", "", "init.d/docker:2: what OPTS is"},
+		{"arguments of a function", "d() { dockerd --ipv6 \"$@\"; }\nd --debug", "--ipv6", "init.d/docker:2: the flags depend"},
+		{"a file by a name that the shell makes", "name=${0##*/}\n. /etc/default/$name\ndockerd $OPTS", "", "init.d/docker:3: which file is read here"},
+		{"a directory for a file", ". /etc/default\ndockerd --ipv6", "--ipv6", "/etc/default: a shell that reads it stops"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := hosttest.Tree(t, "-- etc/init.d/docker --\n#!/bin/sh\n"+tt.script+"\n-- etc/default/docker --\nOPTS=--debug\n")
+			s, err := dockerd.Read(t.Context(), h)
+			require.NoError(t, err)
+			var words []string
+			for _, f := range s.Flags {
+				words = append(words, f.Spelled)
+			}
+			assert.Equal(t, tt.want, strings.Join(words, " "))
+			if unsure := strings.Join(s.Unsure, "\n"); tt.unsure == "" {
+				assert.Empty(t, unsure)
+			} else {
+				assert.Contains(t, unsure, tt.unsure)
+			}
+		})
+	}
+}
+
 func TestStartupOfAProcess(t *testing.T) {
 	const (
 		unitA  = "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd --userns-remap=default\n"
