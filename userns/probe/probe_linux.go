@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,11 +81,13 @@ func withStopped(attr *syscall.SysProcAttr, do func(pid int) error) error {
 	// allowed to read it.
 	for _, program := range []string{"/proc/self/exe", "/bin/sh", "/bin/true", "/bin/busybox"} {
 		cmd := &exec.Cmd{Path: program, Args: []string{"usernskit-probe"}, Env: []string{}, Dir: "/", SysProcAttr: attr}
-		if err = cmd.Start(); errors.Is(err, unix.EACCES) {
+		started := cmd.Start()
+		if errors.Is(started, unix.EACCES) || err != nil && errors.Is(started, unix.ENOENT) {
+			err = cmp.Or(err, started) // not that an image has no such shell
 			continue
 		}
-		if err != nil {
-			return err
+		if started != nil {
+			return started
 		}
 		defer cmd.Wait()
 		defer cmd.Process.Kill()
@@ -197,28 +200,18 @@ func because(step string, err error, m userns.Mapping) *Error {
 
 // circumstances are possible causes of a refusal.
 type circumstances struct {
-	root bool
-	// Settings of the running kernel; empty if the kernel does not have it.
-	maxUserNS, unprivilegedClone, apparmorRestrict string
-	compiledIn                                     bool
+	root       bool
+	maxUserNS  string // user.max_user_namespaces; empty if the kernel does not have it
+	compiledIn bool
 }
 
 func look() circumstances {
-	setting := func(name string) string {
-		data, err := os.ReadFile("/proc/sys/" + name)
-		if err != nil {
-			return ""
-		}
-		return strings.TrimSpace(string(data))
+	limit, err := os.ReadFile("/proc/sys/user/max_user_namespaces")
+	if err != nil {
+		limit = nil
 	}
-	_, err := os.Lstat("/proc/self/ns/user")
-	return circumstances{
-		root:              os.Geteuid() == 0,
-		maxUserNS:         setting("user/max_user_namespaces"),
-		unprivilegedClone: setting("kernel/unprivileged_userns_clone"),
-		apparmorRestrict:  setting("kernel/apparmor_restrict_unprivileged_userns"),
-		compiledIn:        err == nil,
-	}
+	_, err = os.Lstat("/proc/self/ns/user")
+	return circumstances{root: os.Geteuid() == 0, maxUserNS: strings.TrimSpace(string(limit)), compiledIn: err == nil}
 }
 
 // pageSize bounds the text of a map, which must be shorter, in bytes.
@@ -251,20 +244,15 @@ func explainCreate(errno syscall.Errno, c circumstances) (cause, remedy string) 
 		if c.maxUserNS == "0" {
 			return "user.max_user_namespaces is 0: no user namespace may be created", more
 		}
-		return fmt.Sprintf("user.max_user_namespaces is %s and used up, or namespaces would nest deeper than 32", orUnknown(c.maxUserNS)), more
+		return fmt.Sprintf("user.max_user_namespaces is %s and used up, or namespaces would nest deeper than 32", cmp.Or(c.maxUserNS, "not known")), more
 	case syscall.EINVAL, syscall.ENOSYS:
 		if !c.compiledIn {
 			return "this kernel has no user namespaces (CONFIG_USER_NS)", "boot a kernel that has them"
 		}
 		return "user namespaces are switched off in this kernel, as RHEL 7 does", "add user_namespace.enable=1 to the kernel's command line and reboot"
 	case syscall.EPERM, syscall.EACCES:
-		switch {
-		case c.root:
+		if c.root {
 			return "a chroot, a seccomp filter or a security module forbids it", ""
-		case c.unprivilegedClone == "0":
-			return "kernel.unprivileged_userns_clone is 0: only root may create user namespaces", "run it as root"
-		case c.apparmorRestrict == "1":
-			return "kernel.apparmor_restrict_unprivileged_userns is 1: only root and programs with a profile may", "run it as root"
 		}
 		return "this needs root here", "run it as root"
 	}
@@ -292,11 +280,4 @@ func explainWrite(step string, errno syscall.Errno, m userns.Mapping, c circumst
 		}
 	}
 	return "", ""
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "not known"
-	}
-	return s
 }
