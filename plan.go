@@ -34,6 +34,17 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 // Empty reports whether the plan changes no file.
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
+// Risks returns the IDs of the warnings that are risks, each once, without those
+// that were accepted. A program applies a plan only if there are none.
+func (p Plan) Risks(accepted ...string) (ids []string) {
+	for _, w := range p.Warnings {
+		if w.Risk && !slices.Contains(accepted, w.ID) && !slices.Contains(ids, w.ID) {
+			ids = append(ids, w.ID)
+		}
+	}
+	return ids
+}
+
 // A Change is what happens to one file, as a value: dry run, diff, apply, undo
 // and tests all use it.
 type Change struct {

@@ -166,3 +166,10 @@ func TestModeOfANewFileIs0644(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, fs.FileMode(0o644), info.Mode())
 }
+
+func TestRisksAreThoseNotAccepted(t *testing.T) {
+	p := Plan{Warnings: []Warning{{ID: "a", Risk: true}, {ID: "note"}, {ID: "b", Risk: true}, {ID: "a", Risk: true}}}
+	assert.Equal(t, []string{"a", "b"}, p.Risks())
+	assert.Equal(t, []string{"b"}, p.Risks("a", "c"))
+	assert.Empty(t, p.Risks("b", "a"))
+}

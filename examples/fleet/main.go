@@ -1,6 +1,6 @@
 // Fleet gives a host its slot of an ID space that many hosts share.
 //
-//	fleet [flags] claim [-yes]    claim a slot and give it to -owner on this host
+//	fleet [flags] claim           claim a slot for -owner; with -yes, write this host's files
 //	fleet [flags] list            show who has which slot
 //	fleet [flags] release SLOT    give a slot back; first take its range off the host
 //	fleet [flags] audit FILE...   compare the hosts' exports with the claims
@@ -102,7 +102,10 @@ func claim(ctx context.Context, reg fleet.Registry, space fleet.Space) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s has slot %d\n%s", c.Owner, c.Slot, plan.Diff())
+	fmt.Printf("%s has slot %d\n%s", c.Owner, c.Slot, plan.VisibleDiff())
+	if risks := plan.Risks(); risks != nil {
+		return fmt.Errorf("slot %d stays claimed, and no file was written: %s", c.Slot, strings.Join(risks, ", "))
+	}
 	if !*yes && !plan.Empty() {
 		_, err := fmt.Println("claimed only; -yes writes the files")
 		return err

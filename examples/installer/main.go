@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs/gates"
@@ -40,12 +41,12 @@ func install(ctx context.Context, image usernskit.Host, dry bool) error {
 	}
 	for _, w := range p.Warnings {
 		fmt.Fprintf(os.Stderr, "installer: %s: %s\n", w.ID, w)
-		if w.Risk {
-			return fmt.Errorf("this image is not for us: %s", w.ID)
-		}
+	}
+	if risks := p.Risks(); risks != nil {
+		return fmt.Errorf("this image is not for us: %s", strings.Join(risks, ", "))
 	}
 	if dry {
-		fmt.Print(p.Diff())
+		fmt.Print(p.VisibleDiff())
 		return nil
 	}
 	receipt, err := image.Apply(ctx, p)

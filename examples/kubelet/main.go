@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/subid"
@@ -35,16 +36,23 @@ func give(ctx context.Context, h usernskit.Host, pods uint32, yes bool) error {
 	if err != nil {
 		return err
 	}
+	var grant subid.Grant
+	plan := func() (p usernskit.Plan, err error) {
+		grant, p, err = subid.Plan(ctx, h, want)
+		if risks := p.Risks(); err == nil && yes && risks != nil {
+			err = fmt.Errorf("nothing was changed: %s; without -yes it says more", strings.Join(risks, ", "))
+		}
+		return p, err
+	}
 	if !yes {
-		_, p, err := subid.Plan(ctx, h, want)
-		fmt.Print(p.Diff())
+		p, err := plan()
+		fmt.Print(p.VisibleDiff())
+		for _, w := range p.Warnings {
+			fmt.Fprintf(os.Stderr, "kubelet: %s: %s\n", w.ID, w)
+		}
 		return err
 	}
-	var grant subid.Grant
-	receipt, err := h.Update(ctx, func() (p usernskit.Plan, err error) {
-		grant, p, err = subid.Plan(ctx, h, want)
-		return p, err
-	})
+	receipt, err := h.Update(ctx, plan)
 	if err != nil {
 		return err
 	}

@@ -147,6 +147,9 @@ func version() string {
 func (e *env) helpCommand(c *cobra.Command) action {
 	return func(_ context.Context, list []string) error {
 		of, rest, err := c.Root().Find(list)
+		if e.json {
+			return errNotJSON
+		}
 		if err != nil || len(rest) > 0 {
 			return unknownCommand(of, rest[0])
 		}
@@ -171,12 +174,14 @@ func (e *env) completion(_ context.Context, list []string) error {
 	return e.print("completion/remapctl."+list[0], fmt.Sprintf("no script for %q: there is one for bash, zsh, fish and powershell", list[0]))
 }
 
+var errNotJSON = errors.New("help, a manual page or a script is not JSON")
+
 // print prints a file that comes with the program.
 func (e *env) print(name, missing string) error {
 	text, err := embedded.ReadFile(name)
 	switch {
 	case e.json:
-		return errors.New("a manual page or a script is not JSON")
+		return errNotJSON
 	case err != nil:
 		return errors.New(missing)
 	}

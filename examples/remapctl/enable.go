@@ -42,7 +42,7 @@ func (e *env) planCommand(c *cobra.Command) action {
 				return nil
 			}
 			e.foresee(ctx, want.Remap.String())
-			e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), e.commandLine(want, append(e.accepted, e.open(p.Plan)...)))
+			e.text("to take it back afterwards: %s\nto do it: %s", e.self("undo"), e.commandLine(want, append(e.accepted, p.Plan.Risks(e.accepted...)...)))
 			return code
 		}
 		side := func(r subid.Range, existing bool) members {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/usernskit/usernskit"
@@ -76,10 +77,11 @@ var known = []struct {
 }
 
 // hints returns what to do about an error, where the error itself does not say it.
-func hints(err error) (list []string) {
+func (e *env) hints(err error) (list []string) {
+	here := strings.NewReplacer("remapctl undo --yes", e.self("undo", "--yes"), "remapctl undo", e.self("undo"), "remapctl bootargs check", e.self("bootargs", "check"))
 	for _, k := range known {
 		if k.hint != "" && errors.Is(err, k.target) {
-			list = append(list, k.hint)
+			list = append(list, here.Replace(e.fold(k.hint, 2)))
 			if errors.Is(k.target, usernskit.ErrUnfinished) {
 				return list // something was changed; the other hints say that nothing was
 			}

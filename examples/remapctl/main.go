@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -120,9 +119,8 @@ func (e *env) execute(ctx context.Context, args []string) int {
 		err = errInterrupted // err only says where the command was interrupted
 	}
 	e.note("remapctl: %v", err)
-	words := strings.NewReplacer("remapctl undo --yes", e.self("undo", "--yes"), "remapctl bootargs check", e.self("bootargs", "check"))
-	for _, hint := range hints(err) {
-		e.note("  %s", e.fold(words.Replace(hint), 2))
+	for _, hint := range e.hints(err) {
+		e.note("  %s", hint)
 	}
 	switch {
 	case half:

@@ -96,15 +96,21 @@ func (e *env) shown(code error, v interface{ WriteText(io.Writer) error }) error
 	return errors.Join(v.WriteText(e.out), code)
 }
 
-// text prints a line of data, unless JSON carries it.
+// text prints a line of data, unless JSON carries it: to a pipe its exact bytes, to
+// a terminal nothing that it would obey.
 func (e *env) text(format string, a ...any) {
-	if !e.json {
-		fmt.Fprintf(e.out, format+"\n", a...)
+	if e.json {
+		return
 	}
+	line := fmt.Sprintf(format, a...)
+	if terminal(e.out) {
+		line = text.VisibleLines(line)
+	}
+	fmt.Fprintln(e.out, line)
 }
 
 // say prints a line for people.
-func (e *env) say(format string, a ...any) { fmt.Fprintf(e.people(), format+"\n", a...) }
+func (e *env) say(format string, a ...any) { notice(e.people(), format, a...) }
 
 // people returns where text for people goes: to stderr if stdout carries JSON, or
 // if a signal has stopped stdout after a change.
@@ -116,7 +122,13 @@ func (e *env) people() io.Writer {
 }
 
 // note prints a line for people that is not the command's data.
-func (e *env) note(format string, a ...any) { fmt.Fprintf(e.err, format+"\n", a...) }
+func (e *env) note(format string, a ...any) { notice(e.err, format, a...) }
+
+// notice writes a line in which no name of a file or an account is a command to the
+// terminal.
+func notice(w io.Writer, format string, a ...any) {
+	fmt.Fprintln(w, text.VisibleLines(fmt.Sprintf(format, a...)))
+}
 
 // file returns the file behind a stream, if it is one.
 func file(stream any) (*os.File, bool) {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/usernskit/usernskit"
 )
 
 func TestProgressIsForTerminalsOnly(t *testing.T) {
@@ -34,4 +36,16 @@ func TestTextIsFoldedAtBlanks(t *testing.T) {
 	} {
 		assert.Equal(t, test.want, fold(test.text, test.indent, test.width))
 	}
+}
+
+// A file of /etc/sysctl.d in an image: its name went to the terminal with a warning.
+func TestANameIsNotACommandToTheTerminal(t *testing.T) {
+	var out, notes bytes.Buffer
+	e := &env{out: &output{w: &out}, err: &notes}
+	e.warn(usernskit.Plan{Warnings: []usernskit.Warning{{ID: "x", Pos: usernskit.Pos{File: "/etc/sysctl.d/a\x1b[31m.conf", Line: 1}, Text: "sets it"}}})
+	e.say("wrote %s", "/etc/a\x9b31m")
+	assert.Equal(t, "warning: x: /etc/sysctl.d/a\\x1b[31m.conf:1: sets it\n", notes.String())
+	assert.Equal(t, "wrote /etc/a\\x9b31m\n", out.String())
+	e.host.Root = "/mnt/\x1b[31m image"
+	assert.Equal(t, `remapctl undo --root $'/mnt/\x1b[31m image'`, e.self("undo"))
 }

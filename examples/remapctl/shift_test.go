@@ -177,7 +177,7 @@ func TestShiftIsInterrupted(t *testing.T) {
 	}, there...)
 	assert.Equal(t, 130, code)
 	assert.Contains(t, out, "some owners are moved and some are not")
-	assert.Contains(t, out, "the same command goes on; remapctl undo takes it back")
+	assert.Contains(t, out, "the same command goes on; remapctl undo --root /")
 	assert.Contains(t, run(2, "shift", "/srv", "--to", "1800000000:65536"), "is not finished")
 	run(0, there...)
 	assert.Equal(t, 1000, moved())

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -61,7 +60,7 @@ func (e *env) subidAuditCommand(c *cobra.Command) action {
 		}
 		var others []*subid.File
 		for _, name := range *against {
-			data, err := os.ReadFile(name)
+			data, err := e.read(name)
 			if err != nil {
 				return err
 			}

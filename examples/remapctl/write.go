@@ -116,19 +116,9 @@ func (e *env) wayBack(r usernskit.Receipt) {
 	}
 }
 
-// open lists the risks of a plan that were not accepted.
-func (e *env) open(p usernskit.Plan) (ids []string) {
-	for _, w := range p.Warnings {
-		if w.Risk && !slices.Contains(e.accepted, w.ID) && !slices.Contains(ids, w.ID) {
-			ids = append(ids, w.ID)
-		}
-	}
-	return ids
-}
-
 // refused is the error for a plan with risks that were not accepted.
 func (e *env) refused(p usernskit.Plan) error {
-	if ids := e.open(p); ids != nil {
+	if ids := p.Risks(e.accepted...); ids != nil {
 		return fmt.Errorf("nothing was changed: read the warnings above; to go on despite them: --accept-risk %s", strings.Join(ids, " --accept-risk "))
 	}
 	return nil
@@ -154,6 +144,9 @@ func (e *env) agreed(ctx context.Context, about string, p usernskit.Plan, do fun
 	if text := e.decision(ctx, about, p); text != "" {
 		e.note("%s", e.fold(text, 0))
 	}
+	if about == "" && !p.Empty() {
+		e.note("The way back: %s", e.self("undo")) // not folded: it is to be copied
+	}
 	fmt.Fprint(e.err, "go on? [y/N] ")
 	answer := make(chan string, 1)
 	go func() {
@@ -173,14 +166,11 @@ func (e *env) agreed(ctx context.Context, about string, p usernskit.Plan, do fun
 
 // decision describes in words what a yes agrees to.
 func (e *env) decision(ctx context.Context, about string, p usernskit.Plan) string {
-	d, back := remap.Restart{Host: e.host, Ask: e.ask}.Decide(ctx, p, e.restarts), ""
+	d := remap.Restart{Host: e.host, Ask: e.ask}.Decide(ctx, p, e.restarts)
 	if about != "" {
 		d.Files = nil // about has said it
-	} else if d.Files != nil {
-		back = "The way back: " + e.self("undo")
 	}
-	said := slices.DeleteFunc([]string{about, d.String(), back}, func(s string) bool { return s == "" })
-	return strings.Join(said, " ")
+	return strings.TrimSpace(about + " " + d.String())
 }
 
 // waits notes which program a write seems to wait for.
@@ -203,6 +193,9 @@ func (e *env) waits() {
 
 // show prints the diff, unless JSON carries it.
 func (e *env) show(p usernskit.Plan) {
+	if e.json {
+		return
+	}
 	diff := p.Diff()
 	if terminal(e.out) { // a file's escape sequences must not reach the terminal; a pipe gets the exact bytes
 		diff = text.VisibleLines(diff)
@@ -212,7 +205,7 @@ func (e *env) show(p usernskit.Plan) {
 		if color := diffColors[diffMark.FindString(line)]; e.color && color != "" {
 			line = "\x1b[" + color + "m" + line + "\x1b[0m"
 		}
-		e.text("%s", line)
+		fmt.Fprintln(e.out, line)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/internal/hosttest"
+	"github.com/usernskit/usernskit/shift"
 )
 
 // asked runs the question of a person who sits there with one hand on Ctrl-C.
@@ -67,7 +68,13 @@ func TestAWaitNamesTheProgramThatHasTheLock(t *testing.T) {
 
 func TestAHalfDoneRunIsNotSaidToHaveChangedNothing(t *testing.T) {
 	err := errors.Join(syscall.EROFS, usernskit.ErrChanged, usernskit.ErrUnfinished)
-	assert.Equal(t, []string{"run: remapctl undo --yes"}, hints(err))
+	assert.Equal(t, []string{"run: remapctl undo --yes"}, (&env{}).hints(err))
+}
+
+func TestTheCommandOfAHintIsForTheSameRoot(t *testing.T) {
+	e := &env{host: usernskit.Host{Root: "/mnt/image"}, out: &output{}}
+	assert.Equal(t, []string{"the same command goes on; remapctl undo --root /mnt/image takes it back"}, e.hints(shift.ErrUnfinished))
+	assert.Equal(t, []string{"run: remapctl undo --yes --root /mnt/image"}, e.hints(usernskit.ErrUnfinished))
 }
 
 // The race detector sees a message that is written beside those of the command.
