@@ -10,6 +10,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/internal/answer"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
@@ -72,7 +73,7 @@ func storeName(m userns.Mapping) string {
 	if !okUID || !okGID {
 		return ""
 	}
-	return fmt.Sprintf("%d.%d", uid, gid)
+	return store.Name(uid, gid)
 }
 
 // mapped returns the map that a version of dockerd gives the kernel.

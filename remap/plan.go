@@ -10,6 +10,7 @@ import (
 	"github.com/usernskit/usernskit/bootargs/gates"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/subid/reader"
 )
@@ -42,7 +43,7 @@ type Enable struct {
 // Store is the name that dockerd gives the directory below its data-root:
 // "UID.GID" of container root on the host.
 func (e Enable) Store() string {
-	return fmt.Sprintf("%d.%d", e.Grant.UID.Start, e.Grant.GID.Start)
+	return store.Name(e.Grant.UID.Start, e.Grant.GID.Start)
 }
 
 // PlanEnable plans everything that turns remapping on: ranges, kernel settings

@@ -11,6 +11,7 @@ import (
 
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -222,8 +223,8 @@ var d05 = check{
 	unless: (*judge).noRemapper,
 	judge: func(j *judge) {
 		e := j.Engine
-		uid, gid, suffixed := facts.ParseStore(e.RootDir)
-		running, want, why := facts.StoreName(uid, gid), "", j.NoWant()
+		uid, gid, suffixed := store.ParseName(e.RootDir)
+		running, want, why := store.Name(uid, gid), "", j.NoWant()
 		if why == "" {
 			want = j.IDs.Root()
 		}
@@ -318,8 +319,8 @@ func (j *judge) restart() restart {
 		return restart{unsure: j.NoWant(), subject: "host"}
 	}
 	r := restart{force: "no remapping", want: "no remapping"}
-	if uid, gid, ok := facts.ParseStore(j.Engine.RootDir); ok && (uid != 0 || gid != 0) {
-		r.force = facts.StoreName(uid, gid)
+	if uid, gid, ok := store.ParseName(j.Engine.RootDir); ok && (uid != 0 || gid != 0) {
+		r.force = store.Name(uid, gid)
 	}
 	switch {
 	case j.IDs.Mapped() && j.IDs.Root() != "0.0":
@@ -372,7 +373,7 @@ var d08 = check{
 		uid, _ := j.IDs.UID.IDs.ToHost(0)
 		gid, _ := j.IDs.GID.IDs.ToHost(0)
 		who := facts.Subject{UID: uid, GIDs: []uint32{gid}}
-		want := facts.StoreName(uid, gid)
+		want := store.Name(uid, gid)
 		end := j.Disk.Parents[len(j.Disk.Parents)-1]
 		unseen := end.Err != nil && !facts.IsNotExist(end.Err)
 		inUse := path.Base(end.Path) == want && end.Err == nil
@@ -440,7 +441,7 @@ var d09 = check{
 		}
 		running := ""
 		if j.Engine != nil {
-			if _, _, remapped := facts.ParseStore(j.Engine.RootDir); remapped {
+			if _, _, remapped := store.ParseName(j.Engine.RootDir); remapped {
 				running = path.Base(j.Engine.RootDir)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -187,7 +188,7 @@ func (j *judge) inForce(p userns.Process) userns.Mapping {
 	if j.Engine == nil || j.NoEngine != nil {
 		return userns.Mapping{}
 	}
-	uid, gid, ok := facts.ParseStore(j.Engine.RootDir)
+	uid, gid, ok := store.ParseName(j.Engine.RootDir)
 	u, ok1 := p.Mapping.UID.ToHost(0)
 	g, ok2 := p.Mapping.GID.ToHost(0)
 	if !ok || !ok1 || !ok2 || u != uid || g != gid || u <= facts.MaxSystemID || g <= facts.MaxSystemID {

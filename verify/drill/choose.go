@@ -3,9 +3,9 @@ package drill
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -49,8 +49,8 @@ func (o *Options) Choose(proc userns.FS, e *engine.Engine, name string) error {
 	case name != "":
 		return fmt.Errorf("%s: %w", name, ErrNoContainer)
 	}
-	var uid, gid uint32
-	if _, err := fmt.Sscanf(path.Base(e.RootDir), "%d.%d", &uid, &gid); err != nil {
+	uid, gid, ok := store.ParseName(e.RootDir)
+	if !ok {
 		return fmt.Errorf("data-root %s: the daemon remaps, but its name has no IDs; name a container", e.RootDir)
 	}
 	users, err := userns.NewMap(userns.Extent{HostID: uid, Count: 65536})

@@ -16,6 +16,7 @@ import (
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/subid"
 	"github.com/usernskit/usernskit/userns"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -94,7 +95,7 @@ func Run(ctx context.Context, opts Options) (Forecast, error) {
 		p.refuse("userns-remap", "its range does not reach group 5 (tty), which runc gives /dev/pts: no container starts", "give the account a range of 65536 IDs in both files")
 	}
 	p.out.Source, p.out.Down, p.out.Map = f.Engine.Source, f.Engine.Down, p.want.UID.String()
-	uid, gid, suffixed := facts.ParseStore(f.Engine.RootDir)
+	uid, gid, suffixed := store.ParseName(f.Engine.RootDir)
 	p.out.InForce = suffixed && uid > 0 && gid > 0 && (f.NoEngine != nil || f.Engine.Remaps())
 	for _, part := range slices.Sorted(maps.Keys(f.Engine.Unread)) {
 		if part != "Authz" {

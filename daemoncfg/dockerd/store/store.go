@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -112,8 +111,19 @@ func Read(h usernskit.Host, root string) (*Store, error) {
 	return s, nil
 }
 
-// storeName matches the name of a remapped store below the data-root: UID.GID.
-var storeName = regexp.MustCompile(`^[1-9][0-9]{0,9}\.[1-9][0-9]{0,9}$`)
+// Name is the name of the store of a map in which these are container root: the
+// directory UID.GID below the data-root.
+func Name(uid, gid uint32) string { return fmt.Sprintf("%d.%d", uid, gid) }
+
+// ParseName returns the IDs in the last element of a path such as
+// "/var/lib/docker/100000.100000". A store without remapping has none.
+func ParseName(dir string) (uid, gid uint32, ok bool) {
+	name := path.Base(dir)
+	if _, err := fmt.Sscanf(name, "%d.%d", &uid, &gid); err != nil || Name(uid, gid) != name {
+		return 0, 0, false
+	}
+	return uid, gid, true
+}
 
 // Remapped lists the remapped stores below a data-root, each a directory UID.GID.
 func Remapped(h usernskit.Host, dataRoot string) ([]string, error) {
@@ -123,7 +133,7 @@ func Remapped(h usernskit.Host, dataRoot string) ([]string, error) {
 	}
 	var stores []string
 	for _, e := range entries {
-		if storeName.MatchString(e.Name()) {
+		if _, _, ok := ParseName(e.Name()); ok {
 			stores = append(stores, path.Join(dataRoot, e.Name()))
 		}
 	}

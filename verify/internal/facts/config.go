@@ -177,16 +177,3 @@ func (c config) LiveRestore() (on bool, source string, err error) {
 	}
 	return c.Is("live-restore"), c.File, nil
 }
-
-// StoreName is the name of the store of a map that starts at these IDs.
-func StoreName(uid, gid uint32) string { return fmt.Sprintf("%d.%d", uid, gid) }
-
-// ParseStore returns the first host IDs of "/var/lib/docker/100000.100000". The
-// store of a daemon that does not remap has no IDs in its name.
-func ParseStore(dir string) (uid, gid uint32, ok bool) {
-	name := path.Base(dir)
-	if _, err := fmt.Sscanf(name, "%d.%d", &uid, &gid); err != nil || StoreName(uid, gid) != name {
-		return 0, 0, false
-	}
-	return uid, gid, true
-}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/userns"
 )
 
@@ -122,19 +123,13 @@ func (f *Facts) holds(d Daemon, id string) (bool, error) {
 	if d.Err != nil || d.DataRoot == f.Config.DataRoot {
 		return false, d.Err
 	}
-	list, err := f.Host.ReadDir(d.DataRoot)
+	stores, err := store.Remapped(f.Host, d.DataRoot)
 	if err != nil {
 		return false, err
 	}
-	stores := []string{""}
-	for _, e := range list {
-		if _, _, ok := ParseStore(e.Name()); ok {
-			stores = append(stores, e.Name())
-		}
-	}
-	for _, name := range stores {
+	for _, dir := range append(stores, d.DataRoot) {
 		for _, kind := range []string{"containers", "plugins"} {
-			if _, err := f.Host.Stat(path.Join(d.DataRoot, name, kind, id)); !IsNotExist(err) {
+			if _, err := f.Host.Stat(path.Join(dir, kind, id)); !IsNotExist(err) {
 				return err == nil, err
 			}
 		}
@@ -229,7 +224,7 @@ func (f *Facts) isDockers(s userns.Shim) bool {
 // withoutStore returns "moby" of "moby-100000.100000".
 func withoutStore(namespace string) string {
 	if i := strings.LastIndexByte(namespace, '-'); i >= 0 {
-		if _, _, ok := ParseStore(namespace[i+1:]); ok {
+		if _, _, ok := store.ParseName(namespace[i+1:]); ok {
 			return namespace[:i]
 		}
 	}

@@ -81,7 +81,7 @@ func (f *Facts) readStores(context.Context) {
 	}
 	names := []string{""}
 	for _, e := range list {
-		if _, _, ok := ParseStore(e.Name()); ok && e.IsDir() {
+		if _, _, ok := store.ParseName(e.Name()); ok && e.IsDir() {
 			names = append(names, e.Name())
 		}
 	}

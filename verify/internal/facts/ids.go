@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/usernskit/usernskit/daemoncfg"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/internal/accounts"
 	"github.com/usernskit/usernskit/internal/answer"
 	"github.com/usernskit/usernskit/subid"
@@ -84,7 +85,7 @@ func (i ids) Want() userns.Mapping { return userns.Mapping{UID: i.UID.IDs, GID: 
 func (i ids) Root() string {
 	uid, _ := i.UID.IDs.ToHost(0)
 	gid, _ := i.GID.IDs.ToHost(0)
-	return StoreName(uid, gid)
+	return store.Name(uid, gid)
 }
 
 // AccountUID returns the UID of the account of userns-remap, false if it does

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usernskit/usernskit"
+	"github.com/usernskit/usernskit/daemoncfg/dockerd/store"
 	"github.com/usernskit/usernskit/internal/hosttest"
 	"github.com/usernskit/usernskit/verify/engine"
 )
@@ -69,11 +70,11 @@ func TestNamesOfStores(t *testing.T) {
 		"/var/lib/docker/100000.100000": true, "/x/0.0": true, "/x/300000.400000": true, "/x/4294967295.1": true,
 		"/var/lib/docker": false, "/x/1.2.3": false, "/x/0100.0100": false, "/x/.1": false, "/x/1.": false, "/x/99999999999.1": false, "/x/4294967296.1": false,
 	} {
-		_, _, ok := ParseStore(dir)
+		_, _, ok := store.ParseName(dir)
 		assert.Equal(t, want, ok, dir)
 	}
-	uid, gid, _ := ParseStore("/srv/d/300000.400000")
-	assert.Equal(t, "300000.400000", StoreName(uid, gid))
+	uid, gid, _ := store.ParseName("/srv/d/300000.400000")
+	assert.Equal(t, "300000.400000", store.Name(uid, gid))
 }
 
 func FuzzContainerFilesNeverPanic(f *testing.F) {
