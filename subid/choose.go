@@ -13,7 +13,7 @@ import (
 // A span is the IDs from first to last.
 type span struct{ first, last uint32 }
 
-// spans is a set of IDs. Most functions want it sorted.
+// spans is a set of IDs, sorted by their first except while it is collected.
 type spans []span
 
 func (s *spans) add(r Range) {
@@ -35,35 +35,41 @@ func (s *spans) insert(r Range) {
 	*s = slices.Insert(*s, at, span{r.Start, uint32(r.end() - 1)})
 }
 
-// holes yields the ranges from first to last that are in neither sorted list,
-// in order.
-func (s spans) holes(more spans, first, last uint32) iter.Seq[Range] {
+// holes yields the ranges from first to last that are in none of the lists, in
+// order.
+func holes(first, last uint32, lists []spans) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
 		low := uint64(first)
 		hole := func(end uint64) bool { // up to end, not included
 			end = min(end, uint64(last)+1)
 			return end <= low || yield(Range{uint32(low), uint32(min(end-low, math.MaxUint32))})
 		}
-		a, b := s, more
-		for len(a)+len(b) > 0 {
-			if len(a) == 0 || len(b) > 0 && b[0].first < a[0].first {
-				a, b = b, a
+		rest := slices.Clone(lists)
+		for {
+			var next *spans // the list that goes on with the lowest ID
+			for i, list := range rest {
+				if len(list) > 0 && (next == nil || list[0].first < (*next)[0].first) {
+					next = &rest[i]
+				}
 			}
-			if !hole(uint64(a[0].first)) {
+			if next == nil {
+				break
+			}
+			if !hole(uint64((*next)[0].first)) {
 				return
 			}
-			low = max(low, uint64(a[0].last)+1)
-			a = a[1:]
+			low = max(low, uint64((*next)[0].last)+1)
+			*next = (*next)[1:]
 		}
 		hole(math.MaxUint64)
 	}
 }
 
 // choose returns the lowest or the highest range that fits the policy and is in
-// neither sorted list. If there is none, it returns the largest hole and false.
-func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
+// none of the lists. If there is none, it returns the largest hole and false.
+func choose(p Policy, highest bool, lists []spans) (r Range, ok bool) {
 	var largest Range
-	for hole := range s.holes(more, p.Min, p.Max) {
+	for hole := range holes(p.Min, p.Max, lists) {
 		if off := hole.Start % max(p.Align, 1); off != 0 {
 			skip := p.Align - off
 			if skip >= hole.Count {
@@ -87,28 +93,32 @@ func (s spans) choose(more spans, p Policy, highest bool) (r Range, ok bool) {
 	return largest, false
 }
 
-// taken returns the IDs in use, sorted: those that any program reads in either
-// file, those of commented lines, accounts and groups. It leaves out owners for
-// which leave is true. Reserved ranges are not included.
-func (s *Set) taken(leave func(owner string) bool) spans {
-	var t spans
+// taken returns the IDs in use: those of accounts and groups, then those that any
+// program reads in either file, commented lines included. It leaves out owners for
+// which leave is true. Reserved ranges are not included. Each file has a list of
+// its own, since useradd sorts it: a sorted list is sorted again in no time.
+func (s *Set) taken(leave func(owner string) bool) []spans {
+	var accounts spans
+	for _, a := range s.users {
+		accounts = append(accounts, span{a.ID, a.ID}, span{a.GID, a.GID})
+	}
+	for _, a := range s.groups {
+		accounts = append(accounts, span{a.ID, a.ID})
+	}
+	lists := []spans{accounts.sort()}
 	for _, f := range s.files() {
 		if f != s.UID && f.text == s.UID.text {
 			continue // the same lines again
 		}
+		var lines spans
 		for l := range f.allClaims() {
 			if leave == nil || !leave(l.Owner) {
-				t.add(l.Range)
+				lines.add(l.Range)
 			}
 		}
+		lists = append(lists, lines.sort())
 	}
-	for _, a := range s.users {
-		t = append(t, span{a.ID, a.ID}, span{a.GID, a.GID})
-	}
-	for _, a := range s.groups {
-		t = append(t, span{a.ID, a.ID})
-	}
-	return t.sort()
+	return lists
 }
 
 // offLimits returns the IDs that a policy excludes although they are not taken,
@@ -141,14 +151,14 @@ func (s *Set) offLimits(p Policy, soft, all bool) (list spans) {
 // reserved IDs only if nothing else is free, or if the administrator's limits
 // start in them. If the slots of all UIDs leave nothing, it takes the highest
 // range that is not in the slot of an account, since UIDs are assigned upwards.
-func (s *Set) choose(taken spans, p Policy, owner string) (Range, []usernskit.Warning, error) {
+func (s *Set) choose(taken []spans, p Policy, owner string) (Range, []usernskit.Warning, error) {
 	var largest Range
 	for _, used := range []bool{false, true} { // also in slots of unused UIDs
 		for _, soft := range []bool{false, true} { // also in IDs of systemd-nspawn
 			if !soft && softAt(p.Min) || used && s.window(s.UID).slots().Count+s.window(s.GID).slots().Count == 0 {
 				continue
 			}
-			r, ok := taken.choose(s.offLimits(p, !soft, !used), p, used)
+			r, ok := choose(p, used, append(taken, s.offLimits(p, !soft, !used)))
 			if ok {
 				return r, s.rangeWarnings(p, owner, nil, r), nil
 			}
@@ -224,7 +234,7 @@ func (s *Set) Free(p Policy) (total uint64, largest Range, err error) {
 	if p, err = s.resolve(p); err != nil {
 		return 0, Range{}, err
 	}
-	for hole := range s.taken(nil).holes(s.offLimits(p, !softAt(p.Min), true), p.Min, p.Max) {
+	for hole := range holes(p.Min, p.Max, append(s.taken(nil), s.offLimits(p, !softAt(p.Min), true))) {
 		total += uint64(hole.Count)
 		if hole.Count > largest.Count {
 			largest = hole
@@ -248,7 +258,7 @@ func (s *Set) Within(owner string, want Request) (Range, error) {
 				own.add(c.Range)
 			}
 		}
-		for other := range own.sort().holes(nil, 0, maxID) {
+		for other := range holes(0, maxID, []spans{own.sort()}) {
 			off.add(other)
 		}
 	}
@@ -260,7 +270,7 @@ func (s *Set) Within(owner string, want Request) (Range, error) {
 	if want.Start != 0 {
 		p.Min, p.Max = max(p.Min, want.Start), min(p.Max, want.Start+p.Count-1)
 	}
-	r, ok := s.taken(o.Is).choose(off.sort(), p, false)
+	r, ok := choose(p, false, append(s.taken(o.Is), off.sort()))
 	if !ok {
 		return Range{}, conflict(ErrExhausted, owner, Range{want.Start, p.Count}, Claim{Range: r},
 			"%s has no %d free IDs left in both files", owner, p.Count)

@@ -141,7 +141,7 @@ type planner struct {
 	plan  usernskit.Plan
 	jobs  []job
 
-	taken   spans // of both files; computed on first use
+	taken   []spans // computed on first use; ranges that are granted are in the first
 	pending [2][]Claim
 	refused [2]line // the first line for which strict readers refuse the file
 }
@@ -322,7 +322,7 @@ func (j *job) run() error {
 				j.pending[i] = append(j.pending[i], Claim{j.files[i].name, 0, j.want.Owner, r})
 			}
 			if len(j.own[i]) == 0 && j.taken != nil {
-				j.taken.insert(r)
+				j.taken[0].insert(r)
 			}
 		}
 	}
@@ -457,7 +457,7 @@ func (j *job) fresh() (r Range, err error) {
 	if j.taken == nil {
 		j.taken = j.set.taken(nil)
 		for _, c := range slices.Concat(j.pending[:]...) {
-			j.taken.insert(c.Range)
+			j.taken[0].insert(c.Range)
 		}
 	}
 	r, warnings, err := j.set.choose(j.taken, j.policy, j.want.Owner)
