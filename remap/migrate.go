@@ -261,10 +261,19 @@ func (m *Migration) mapOf(ctx context.Context, name string) (userns.Mapping, err
 	for c := range set.UID.Ranges() {
 		owners[c.Owner] = true
 	}
+	var known userns.Mapping
 	for _, owner := range slices.Sorted(maps.Keys(owners)) {
-		if found, err := mapped(set, reader.Dockerd, owner); err == nil && storeName(found) == name {
-			return found, nil
+		found, err := mapped(set, reader.Dockerd, owner)
+		if err != nil || storeName(found) != name {
+			continue
 		}
+		if !known.IsZero() && !known.Equal(found) {
+			return userns.Mapping{}, fmt.Errorf("several accounts have the IDs of the store %s, and not as many of them (%s and %s), so how many it has is not known", name, hostIDs(known), hostIDs(found))
+		}
+		known = found
+	}
+	if !known.IsZero() {
+		return known, nil
 	}
 	return userns.Mapping{}, fmt.Errorf("%w: no account of %s and %s has the IDs of the store %s, so how many it has is not known", ErrNoRanges, subid.UIDFile, subid.GIDFile, name)
 }

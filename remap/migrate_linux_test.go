@@ -319,6 +319,15 @@ func TestMigrateBack(t *testing.T) {
 	_, err = remap.PlanMigrate(t.Context(), h, remap.Migrate{From: "plain"})
 	require.ErrorContains(t, err, "nothing to copy from")
 
+	for _, file := range []string{"etc/subuid", "etc/subgid"} {
+		write(file, "alice:1700000000:1000\ndockremap:1700000000:65536\n")
+	}
+	_, err = remap.PlanMigrate(t.Context(), h, remap.Migrate{From: "1700000000.1700000000"})
+	require.ErrorContains(t, err, "several accounts have the IDs of the store 1700000000.1700000000, and not as many of them (1700000000-1700000999 and 1700000000-1700065535)")
+	for _, file := range []string{"etc/subuid", "etc/subgid"} {
+		write(file, "dockremap:1700000000:65536\n")
+	}
+
 	m, _, err := planned(t, h, remap.Migrate{From: "1700000000.1700000000"}).Run(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Equal(t, "/var/lib/docker", m.To)
@@ -498,6 +507,7 @@ func TestUndoOfAShift(t *testing.T) {
 		want string
 	}{
 		"a directory whose name is not UTF-8": {"/data \xff", func(*testing.T, string) {}, "the owners of 2 files in"},
+		"a root that is a symbolic link":      {"/data", func(*testing.T, string) {}, "the owners of 2 files in /data"},
 		"a directory that is gone":            {"/data", func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".old")) }, "/data is not there, or has no owners to move back"},
 		"another file system on it": {"/data", func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(dir))
@@ -506,6 +516,11 @@ func TestUndoOfAShift(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := hosttest.Tree(t, remapped)
+			if name == "a root that is a symbolic link" {
+				link := filepath.Join(t.TempDir(), "link")
+				require.NoError(t, os.Symlink(h.Root, link))
+				h.Root = link
+			}
 			at := filepath.Join(h.Root, c.dir)
 			require.NoError(t, os.Mkdir(at, 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(at, "file"), nil, 0o644))

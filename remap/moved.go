@@ -95,6 +95,9 @@ func PlanShift(ctx context.Context, h usernskit.Host, dir string, from, to usern
 		return s, err
 	}
 	root, err := h.Path("/")
+	if err == nil {
+		root, err = filepath.EvalSymlinks(root) // as in Job.Dir
+	}
 	if err != nil {
 		return s, err
 	}

@@ -403,6 +403,51 @@ func TestTheTreeIsWhatTheKernelShowsIdmapped(t *testing.T) {
 	}
 }
 
+// The maps have extents of unequal size, other ones for groups, and the owners are at
+// their edges.
+func TestSeveralExtentsAreWhatTheKernelShowsIdmapped(t *testing.T) {
+	type ext = userns.Extent
+	mapping := func(uid, gid []ext) (m userns.Mapping) {
+		var err error
+		m.UID, err = userns.NewMap(uid...)
+		require.NoError(t, err)
+		m.GID, err = userns.NewMap(gid...)
+		require.NoError(t, err)
+		return m
+	}
+	const low, other = 4294901759, 3000000
+	from := mapping([]ext{{0, low, 1000}, {1000, 500000, 1}, {5000, 4294967294, 1}}, []ext{{0, 0, 100}, {200, 100, 100}})
+	to := mapping([]ext{{0, 100000, 500}, {500, 200000, 500}, {1000, 7, 1}, {5000, 4294967293, 1}}, []ext{{0, 300000, 100}, {200, 400000, 100}})
+	kernel := mapping([]ext{{low, 100000, 500}, {low + 500, 200000, 500}, {500000, 7, 1}, {4294967294, 4294967293, 1}, {other, other, 1}},
+		[]ext{{0, 300000, 100}, {100, 400000, 100}, {other, other, 1}})
+	for name, dir := range fileSystems(t) {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.Chown(dir, 500000, 0))
+			for _, uid := range []uint32{low, low + 499, low + 500, low + 999, 500000, 4294967294, other} {
+				for _, gid := range []uint32{0, 99, 100, 199, other} {
+					path := filepath.Join(dir, fmt.Sprint(uid, "-", gid))
+					require.NoError(t, os.WriteFile(path, nil, 0o644))
+					require.NoError(t, unix.Lchown(path, int(uid), int(gid)))
+					require.NoError(t, unix.Chmod(path, 0o6755))
+				}
+			}
+			before := snapshot(t, dir)
+			tree, err := idmap.Clone(t.Context(), dir, kernel)
+			require.NoError(t, err)
+			defer tree.Close()
+			at := t.TempDir()
+			require.NoError(t, tree.Attach(at))
+			want := snapshot(t, at)
+			require.NoError(t, unix.Unmount(at, unix.MNT_DETACH))
+			job := mustRun(t, dir, from, to, options(t))
+			requireSame(t, want, snapshot(t, dir))
+			_, err = shift.Undo(t.Context(), job, nil)
+			require.NoError(t, err)
+			requireSame(t, before, snapshot(t, dir))
+		})
+	}
+}
+
 // calls are the system calls of a job that a kill may come before.
 var calls = []string{"openat2", "fchownat", "setxattr", "fchmodat", "fsync", "write", "renameat", "syncfs", "ioctl", "flock", "ftruncate", "mkdirat"}
 
