@@ -406,15 +406,17 @@ func TestTheTreeIsWhatTheKernelShowsIdmapped(t *testing.T) {
 // The maps have extents of unequal size, other ones for groups, and the owners are at
 // their edges.
 func TestSeveralExtentsAreWhatTheKernelShowsIdmapped(t *testing.T) {
-	type ext = userns.Extent
-	mapping := func(uid, gid []ext) (m userns.Mapping) {
-		var err error
-		m.UID, err = userns.NewMap(uid...)
-		require.NoError(t, err)
-		m.GID, err = userns.NewMap(gid...)
+	type ext = [3]uint32
+	one := func(list []ext) userns.Map {
+		var extents []userns.Extent
+		for _, e := range list {
+			extents = append(extents, userns.Extent{ID: e[0], HostID: e[1], Count: e[2]})
+		}
+		m, err := userns.NewMap(extents...)
 		require.NoError(t, err)
 		return m
 	}
+	mapping := func(uid, gid []ext) userns.Mapping { return userns.Mapping{UID: one(uid), GID: one(gid)} }
 	const low, other = 4294901759, 3000000
 	from := mapping([]ext{{0, low, 1000}, {1000, 500000, 1}, {5000, 4294967294, 1}}, []ext{{0, 0, 100}, {200, 100, 100}})
 	to := mapping([]ext{{0, 100000, 500}, {500, 200000, 500}, {1000, 7, 1}, {5000, 4294967293, 1}}, []ext{{0, 300000, 100}, {200, 400000, 100}})
