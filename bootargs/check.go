@@ -386,8 +386,8 @@ func (w callWalker) substitutions(word *syntax.Word) {
 
 // plain returns a word without its quotes, "" if it has an expansion.
 func (f *shellFile) plain(word *syntax.Word) string {
-	w, err := decodeWord(f.src, int(word.Pos().Offset()), int(word.End().Offset()))
-	if err != nil || understood(word.Parts, false, false) != nil || slices.Max(append(w.variable, 0)) > 0 {
+	w := decodeWord(f.src, int(word.Pos().Offset()), int(word.End().Offset()))
+	if understood(word.Parts, false, false) != nil || slices.Max(append(w.variable, 0)) > 0 {
 		return ""
 	}
 	return w.text

@@ -236,8 +236,10 @@ func (s *site) unmounted(places ...string) string {
 		if len(f) < 2 || strings.HasPrefix(f[0], "#") || !slices.Contains(places, path.Clean(f[1])) {
 			continue
 		}
-		if list, err := s.h.ReadDir(f[1]); len(list) == 0 {
-			s.Note(err)
+		list, err := s.h.ReadDir(f[1])
+		s.Note(err)
+		isFound := func(d fs.DirEntry) bool { return d.Name() != "efi" } // where a second partition is mounted
+		if !slices.ContainsFunc(list, isFound) {
 			return f[1]
 		}
 	}

@@ -128,10 +128,7 @@ func (f *shellFile) statement(s *syntax.Stmt) {
 
 func (f *shellFile) assign(name string, pos syntax.Pos, from, to int, parts []syntax.WordPart, splits bool) {
 	s := shellStep{name: name, assigns: true, from: int(pos.Offset()), line: int(pos.Line())}
-	s.word, s.odd = decodeWord(f.src, from, to)
-	if s.odd == nil {
-		s.odd = understood(parts, splits, false)
-	}
+	s.word, s.odd = decodeWord(f.src, from, to), understood(parts, splits, false)
 	f.steps = append(f.steps, s)
 }
 
@@ -273,8 +270,8 @@ type shellWord struct {
 	variable []int  // length of the $NAME or ${NAME} that begins here, else 0
 }
 
-// decodeWord reads src[from:to], one word of sh(1) without substitutions.
-func decodeWord(src []byte, from, to int) (shellWord, error) {
+// decodeWord reads src[from:to], one word of sh(1) that is understood.
+func decodeWord(src []byte, from, to int) shellWord {
 	w := shellWord{src: src, from: from, to: to}
 	var text strings.Builder
 	put := func(i, n int, q byte, v int) {
@@ -313,10 +310,7 @@ func decodeWord(src []byte, from, to int) (shellWord, error) {
 		}
 	}
 	w.text = text.String()
-	if q != bare {
-		return w, fmt.Errorf("%w: BUG: the word ends inside quotes", ErrUnsupportedSyntax)
-	}
-	return w, nil
+	return w
 }
 
 // splice applies changes of the text to the file, last first, so that earlier
