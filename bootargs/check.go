@@ -210,11 +210,6 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), !isBash
 	case name == "set" && len(c.args) > 0 && !harmlessSet.MatchString(strings.Join(c.args, " ")):
 		return "from here on the shell of update-grub works differently, and may end at things that are no fault (with -u, at a variable that is not set)", false
-	case name == "." || name == "source" && isBash: // no "||" helps if the file does not exist
-		if !strings.HasPrefix(c.arg(), "/") || s.Exists(c.arg()) {
-			return "", false
-		}
-		return fmt.Sprintf("it reads %s, which does not exist", c.arg()), true
 	case is(" exit exec "):
 		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
 	case appends && syntax.ValidName(variable), name == "return", c.guarded:
@@ -225,6 +220,11 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 		return `"false" ends update-grub here`, true
 	case is(" [ test "):
 		return "if this does not hold, update-grub ends there", false
+	case name == "." || name == "source" && isBash:
+		if !strings.HasPrefix(c.arg(), "/") || s.Exists(c.arg()) {
+			return "", false
+		}
+		return fmt.Sprintf("it reads %s, which does not exist", c.arg()), true
 	case is(" awk cat cut grep head sed tail ") && slices.ContainsFunc(c.args, missing):
 		return fmt.Sprintf("%s reads %s, which does not exist", name, c.args[slices.IndexFunc(c.args, missing)]), false
 	case f.functions[name] || is(shBuiltins+everywhere) || isBash && is(bashBuiltins) || s.program(name):
@@ -353,6 +353,9 @@ func (w callWalker) call(c *syntax.CallExpr) {
 	}
 	at := c.Args[0].Pos()
 	call := shellCall{name: texts[0], args: texts[1:], line: int(at.Line()), col: int(at.Col()), guarded: w.guarded, maybe: w.maybe}
+	if call.name == "." || call.name == "source" { // no "||" helps if the file does not exist, in the shell itself
+		call.guarded = w.guarded && w.sub
+	}
 	if w.sub && call.name == "exit" {
 		if call.arg() == "" || call.arg() == "0" {
 			return

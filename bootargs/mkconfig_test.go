@@ -93,20 +93,21 @@ func TestMkconfigAndCheckAgree(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{ // any shell ends there, -e or not
-		"readonly":          "GRUB_TIMEOUT=1\nreadonly GRUB_TIMEOUT\nGRUB_TIMEOUT=2\n",
-		"readonly-ours":     "readonly GRUB_CMDLINE_LINUX=quiet\n",
-		"unset":             "set -u\nGRUB_CMDLINE_LINUX=\"quiet $NOT_SET\"\n",
-		"error-unset":       "GRUB_TIMEOUT=\"${NOT_SET:?}\"\n",
-		"division":          "GRUB_TIMEOUT=$((1/0))\n",
-		"substitution":      "GRUB_TIMEOUT=$(exit 1)\n",
-		"substitution-of-0": "GRUB_TIMEOUT=$(exit 0)\n",
-		"unset-by-name":     "set -o nounset\nGRUB_CMDLINE_LINUX=\"quiet $NOT_SET\"\n",
-		"no-globs":          "set -f\nGRUB_CMDLINE_LINUX=quiet\n", // it lists grub.d
-		"no-exit":           "set +e\nGRUB_CMDLINE_LINUX=quiet\nno-such-command\n",
-		"source-or-true":    ". /etc/no-such-file 2>/dev/null || true\nGRUB_CMDLINE_LINUX=quiet\n",
-		"pipe-in-value":     "GRUB_CMDLINE_LINUX=\"quiet a|b\"\n",
-		"open-brace":        "GRUB_CMDLINE_LINUX=\"quiet a{\"\n",
-		"byte-order-mark":   "\ufeffGRUB_CMDLINE_LINUX=quiet\n",
+		"readonly":           "GRUB_TIMEOUT=1\nreadonly GRUB_TIMEOUT\nGRUB_TIMEOUT=2\n",
+		"readonly-ours":      "readonly GRUB_CMDLINE_LINUX=quiet\n",
+		"unset":              "set -u\nGRUB_CMDLINE_LINUX=\"quiet $NOT_SET\"\n",
+		"error-unset":        "GRUB_TIMEOUT=\"${NOT_SET:?}\"\n",
+		"division":           "GRUB_TIMEOUT=$((1/0))\n",
+		"substitution":       "GRUB_TIMEOUT=$(exit 1)\n",
+		"substitution-of-0":  "GRUB_TIMEOUT=$(exit 0)\n",
+		"unset-by-name":      "set -o nounset\nGRUB_CMDLINE_LINUX=\"quiet $NOT_SET\"\n",
+		"no-globs":           "set -f\nGRUB_CMDLINE_LINUX=quiet\n", // it lists grub.d
+		"no-exit":            "set +e\nGRUB_CMDLINE_LINUX=quiet\nno-such-command\n",
+		"source-or-true":     ". /etc/no-such-file 2>/dev/null || true\nGRUB_CMDLINE_LINUX=quiet\n",
+		"source-in-subshell": "GRUB_DISTRIBUTOR=`( . /etc/no-such-file; echo x ) 2>/dev/null || echo Debian`\nGRUB_CMDLINE_LINUX=quiet\n",
+		"pipe-in-value":      "GRUB_CMDLINE_LINUX=\"quiet a|b\"\n",
+		"open-brace":         "GRUB_CMDLINE_LINUX=\"quiet a{\"\n",
+		"byte-order-mark":    "\ufeffGRUB_CMDLINE_LINUX=quiet\n",
 	} {
 		files["any-"+name] = []byte(text)
 	}
