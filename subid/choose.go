@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/usernskit/usernskit"
 )
@@ -110,7 +111,7 @@ func (s *Set) taken(leave func(owner string) bool) []spans {
 		if f != s.UID && f.text == s.UID.text {
 			continue // the same lines again
 		}
-		var lines spans
+		lines := make(spans, 0, strings.Count(f.text, "\n")+1)
 		for l := range f.allClaims() {
 			if leave == nil || !leave(l.Owner) {
 				lines.add(l.Range)
