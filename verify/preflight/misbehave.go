@@ -137,9 +137,9 @@ func (p *preflight) volume(c *engine.Container, m engine.Mount) {
 		if v.Name != m.Name {
 			continue
 		}
-		t := v.Options["type"]
+		t, how := v.Options["type"], strings.Split(v.Options["o"], ",")
 		switch {
-		case m.Driver == "local" && strings.HasPrefix(v.Options["device"], "/") && slices.ContainsFunc(strings.Split(v.Options["o"], ","), func(o string) bool { return o == "bind" || o == "rbind" }):
+		case slices.Contains(how, "bind") || slices.Contains(how, "rbind"):
 			m.Source = v.Options["device"]
 			p.bind(c, m)
 		case fstype.Remote(t):

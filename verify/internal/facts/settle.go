@@ -16,6 +16,7 @@ import (
 const (
 	lookWait = 50 * time.Millisecond
 	lookMax  = 20
+	lookTime = 30 * time.Second // after which three looks have to do: the daemon may be slow
 	// lookStuck is the number of looks in a row that make an inconsistency count.
 	lookStuck = 8
 )
@@ -35,6 +36,7 @@ func (f *Facts) readContainers(ctx context.Context) {
 		return
 	}
 	seen := map[string]int{} // looks in a row
+	start := time.Now()
 	for look := range lookMax {
 		f.readProcesses(ctx)
 		f.sortContainers()
@@ -48,7 +50,7 @@ func (f *Facts) readContainers(ctx context.Context) {
 		if seen = next; len(misfits) == 0 || ctx.Err() != nil {
 			return
 		}
-		if look >= 2 && !moving || look == lookMax-1 {
+		if look >= 2 && (!moving || time.Since(start) > lookTime) || look == lookMax-1 {
 			f.dropPassing(slices.DeleteFunc(misfits, func(m misfit) bool { return seen[m.key] > 1 }))
 			return
 		}
