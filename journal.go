@@ -71,7 +71,9 @@ type Receipt struct {
 }
 
 // Receipts lists what was applied to the host, the newest last, and what each
-// file holds now. It takes no lock and changes nothing.
+// file holds now. It takes no lock and changes nothing. The error names each
+// record that cannot be read, as when a newer version wrote it; the list has the
+// others.
 func (h Host) Receipts() ([]Receipt, error) {
 	journal, err := h.journal()
 	if err != nil {
@@ -79,14 +81,16 @@ func (h Host) Receipts() ([]Receipt, error) {
 	}
 	state := h.states()
 	var list []Receipt
+	var errs []error
 	for _, id := range journal.ids {
 		r, err := h.record(id)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		list = append(list, r.receipt(state))
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 // Receipt returns the receipt that [Host.Undo] would take back for this ID; an
@@ -102,7 +106,7 @@ func (h Host) Receipt(id string) (Receipt, error) {
 
 // Forget removes the matching receipts from the journal and returns their IDs.
 // They can no longer be undone. An interrupted run is not forgotten: undo it
-// first.
+// first. Nor is a record that cannot be read.
 func (h Host) Forget(ctx context.Context, match func(Receipt) bool) ([]string, error) {
 	a := &applier{host: h}
 	unlock, err := a.lock(ctx)
@@ -110,19 +114,20 @@ func (h Host) Forget(ctx context.Context, match func(Receipt) bool) ([]string, e
 		return nil, err
 	}
 	defer unlock()
-	receipts, err := h.Receipts()
+	journal, err := h.journal()
 	if err != nil {
 		return nil, err
 	}
+	receipts, _ := h.Receipts()
 	var ids []string
-	for i, r := range receipts {
+	for _, r := range receipts {
 		if err := ctx.Err(); err != nil {
 			return ids, err
 		}
 		if !r.State.sealed() || !match(r) {
 			continue
 		}
-		if i == len(receipts)-1 {
+		if number(r.ID) == journal.last {
 			if err := a.put(gonePath(r.ID), []byte{}); err != nil {
 				return ids, err
 			}

@@ -78,7 +78,7 @@ func (e *env) forget(ctx context.Context, what string) error {
 	} else if strings.Trim(what, "0123456789") != "" || what == "" {
 		return fmt.Errorf("--forget %s: must be the ID of a receipt, or an age such as 90d or 12h", what)
 	}
-	all, err := e.host.Receipts()
+	all, unread, err := e.readReceipts()
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,7 @@ func (e *env) forget(ctx context.Context, what string) error {
 	var code error
 	if len(ids) == 0 {
 		e.say("nothing to do")
+		code = unread
 	} else if e.dryRun {
 		code = findings
 	}
@@ -147,9 +148,20 @@ func (e *env) reportUnfinished() {
 	}
 }
 
+// readReceipts returns the receipts. It names those that cannot be read, for which
+// code is [incomplete], unless there is no other.
+func (e *env) readReceipts() (list []usernskit.Receipt, code, err error) {
+	list, err = e.host.Receipts()
+	if err == nil || len(list) == 0 {
+		return list, nil, err
+	}
+	e.note("%s", text.VisibleLines(err.Error()))
+	return list, incomplete, nil
+}
+
 // listReceipts is undo --list.
 func (e *env) listReceipts() error {
-	receipts, err := e.host.Receipts()
+	receipts, code, err := e.readReceipts()
 	if err != nil {
 		return err
 	}
@@ -163,7 +175,7 @@ func (e *env) listReceipts() error {
 		}
 		out = append(out, members{"id": r.ID, "time": r.Time, "title": r.Title, "state": r.State, "files": files})
 	}
-	return e.printed(nil, members{"receipts": out})
+	return e.printed(code, members{"receipts": out})
 }
 
 // when formats a time for people, in the local time zone.
