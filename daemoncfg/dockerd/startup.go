@@ -167,11 +167,12 @@ func (c Choice) Read(ctx context.Context, h usernskit.Host) (Startup, error) {
 			return Startup{}, err
 		}
 	}
-	if f, ok := s.byName("config-file"); ok {
-		s.ConfigFile, s.ConfigFileGiven = path.Join("/", f.Value), true
-		if !path.IsAbs(f.Value) {
-			s.Unsure = append(s.Unsure, fmt.Sprintf("%s: %s is relative to the directory in which dockerd starts", f.Place(), f.Spelled))
-		}
+	switch f, ok := s.byName("config-file"); {
+	case !ok:
+	case f.Value == "":
+		s.Unsure = append(s.Unsure, fmt.Sprintf("%s: with %s dockerd reads no daemon.json", f.Place(), f.Spelled))
+	default:
+		s.ConfigFile, s.ConfigFileGiven = s.fromRoot(f.Value, f.Place()+": "+f.Spelled), true
 	}
 	if c.ConfigFile != "" {
 		s.ConfigFile, s.ConfigFileGiven = path.Join("/", c.ConfigFile), true
@@ -362,8 +363,18 @@ func (s *Startup) readConfig(h usernskit.Host) {
 			s.DataRoot = f.Value
 		}
 	}
+	s.DataRoot = s.fromRoot(s.DataRoot, "the data-root "+s.DataRoot)
 	f, ok := s.Flag("rootless")
 	s.Rootless = s.Rootless || doc["rootless"] == true || ok && !f.Off()
+}
+
+// fromRoot returns the absolute path of a file that dockerd is given. Services
+// start in the root directory unless their init system is told otherwise.
+func (s *Startup) fromRoot(file, what string) string {
+	if !path.IsAbs(file) {
+		s.Unsure = append(s.Unsure, what+" is relative to the directory in which dockerd starts")
+	}
+	return path.Join("/", file)
 }
 
 // readIgnored looks for flags in those of flagFiles that the startup does not

@@ -77,6 +77,24 @@ func TestCommandLineIsThatOfSystemd(t *testing.T) {
 	}
 }
 
+func TestPathsThatDockerdIsGiven(t *testing.T) {
+	for _, tt := range []struct{ flags, file, root, unsure string }{
+		{"--config-file /a.json --config-file=/b/../c.json", "/c.json", "/var/lib/docker", ""},
+		{"--config-file=/a.json --config-file=", "/etc/docker/daemon.json", "/var/lib/docker", "with --config-file= dockerd reads no daemon.json"},
+		{"--config-file=a.json", "/a.json", "/var/lib/docker", "--config-file=a.json is relative"},
+		{"--data-root=docker", "/etc/docker/daemon.json", "/docker", "the data-root docker is relative"},
+		{"--data-root=/srv//docker/", "/etc/docker/daemon.json", "/srv/docker", ""},
+	} {
+		t.Run(tt.flags, func(t *testing.T) {
+			s, err := dockerd.Read(t.Context(), hosttest.Tree(t, "-- etc/systemd/system/docker.service --\n[Service]\nExecStart=/usr/bin/dockerd "+tt.flags+"\n"))
+			require.NoError(t, err)
+			assert.Equal(t, []string{tt.file, tt.root}, []string{s.ConfigFile, s.DataRoot})
+			assert.Contains(t, strings.Join(s.Unsure, "\n"), tt.unsure)
+			assert.Equal(t, tt.unsure == "", len(s.Unsure) == 0, s.Unsure)
+		})
+	}
+}
+
 func TestARequestedUnit(t *testing.T) {
 	h := hosttest.Tree(t, `
 -- usr/lib/systemd/system/docker.service --
