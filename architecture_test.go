@@ -185,7 +185,7 @@ var surface = map[string]int{
 	"bootargs/gates":          14,
 	"daemoncfg":               82,
 	"daemoncfg/dockerd":       42,
-	"daemoncfg/dockerd/store": 12,
+	"daemoncfg/dockerd/store": 17,
 	"fleet":                   38,
 	"idspace":                 27,
 	"remap":                   40,

@@ -101,8 +101,11 @@ func (l *warnings) storeOf(docker *store.Store, remapped bool) {
 	}
 	var names []string
 	for _, c := range docker.Containers {
-		if why := hostSharing(c); why != "" {
-			names = append(names, fmt.Sprintf("%s (%s)", c, why))
+		if !c.Running || c.Userns == "host" {
+			continue
+		}
+		if why := c.WithHost(); len(why) > 0 {
+			names = append(names, fmt.Sprintf("%s (%s)", c, strings.Trim(fmt.Sprint(why), "[]")))
 		}
 	}
 	if n := len(names); n > 0 && !remapped {
@@ -118,28 +121,6 @@ func (l *warnings) storeOf(docker *store.Store, remapped bool) {
 			return
 		}
 	}
-}
-
-// hostSharing returns why remapping does not allow a container, or "".
-func hostSharing(c store.Container) string {
-	if !c.Running || c.Userns == "host" {
-		return ""
-	}
-	var why []string
-	for _, w := range []struct {
-		is   bool
-		what string
-	}{
-		{c.Privileged, "privileged"},
-		{c.Network == "host", "network host"},
-		{c.PIDMode == "host", "pid host"},
-		{c.IPCMode == "host", "ipc host"},
-	} {
-		if w.is {
-			why = append(why, w.what)
-		}
-	}
-	return strings.Join(why, ", ")
 }
 
 // path checks the directories above the data-root and its file system. dockerd

@@ -40,7 +40,7 @@ func TestRisks(t *testing.T) {
 		{"swarm below another data-root", config(`{"data-root": "/srv/d"}`) + "-- srv/d/swarm/docker-state.json --\n{}\n-- var/lib/docker/plugins/" + idA + "/config.json --\n{}\n", []string{"swarm: /srv/d/swarm: "}},
 		{"plugins", base + "-- var/lib/docker/plugins/" + idA + "/config.json --\n{}\n-- var/lib/docker/plugins/storage/x --\n", []string{"plugins: /var/lib/docker/plugins: 1 managed plugins"}},
 		{"a privileged container", base + container("var/lib/docker", idA, "web", "true", `{"Privileged": true, "NetworkMode": "host"}`) + container("var/lib/docker", idB, "ns", "true", `{"PidMode": "host", "IpcMode": "host"}`),
-			[]string{"host-containers: web (privileged, network host), ns (pid host, ipc host) will need --userns=host"}},
+			[]string{"host-containers: web (--privileged --network=host), ns (--pid=host --ipc=host) will need --userns=host"}},
 		{"a container that is stopped, and one that is fine", base + container("var/lib/docker", idA, "web", "false", `{"Privileged": true}`) + container("var/lib/docker", idB, "ok", "true", `{"NetworkMode": "bridge", "IpcMode": "private"}`), nil},
 		{"a container that asks for the host already", base + container("var/lib/docker", idA, "web", "true", `{"Privileged": true, "UsernsMode": "host"}`), nil},
 		{"aufs", config(`{"storage-driver": "aufs"}`), []string{"storage-driver: the storage driver is aufs"}},

@@ -74,7 +74,7 @@ var c05 = check{
 	judge: func(j *judge) {
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
-			for _, o := range engine.Joins(c) {
+			for _, o := range c.Joins() {
 				j.joined(c, o)
 			}
 		}
@@ -101,7 +101,7 @@ func (j *judge) joined(c *engine.Container, first engine.Option) {
 			return
 		}
 		seen[t.ID] = true
-		for _, o := range engine.Joins(t) {
+		for _, o := range t.Joins() {
 			next = append(next, o.Target())
 		}
 	}
@@ -121,7 +121,7 @@ var c06 = check{
 	judge: func(j *judge) {
 		for i := range j.Engine.Containers {
 			c := &j.Engine.Containers[i]
-			bad := engine.WithHost(c)
+			bad := c.WithHost()
 			if len(bad) == 0 {
 				continue
 			}

@@ -63,6 +63,7 @@ type Engine struct {
 type (
 	Container = store.Container
 	Mount     = store.Mount
+	Option    = store.Option
 	Device    = store.Device
 	Image     = store.Image
 	Volume    = store.Volume
@@ -136,45 +137,6 @@ func (e *Engine) WhyUnread(c *Container) string {
 		}
 	}
 	return "the daemon did not say"
-}
-
-// An Option is an option of docker run that a container was created with.
-type Option struct {
-	Name  string // "--network"
-	Field string // of HostConfig: "NetworkMode"
-	Value string // "host", "container:NAME"
-}
-
-// Target is the name or ID of the container whose namespace the option joins.
-func (o Option) Target() string { return strings.TrimPrefix(o.Value, joins) }
-
-const joins = "container:"
-
-// Joins returns the options by which a container joins another's namespaces.
-func Joins(c *Container) []Option {
-	return slices.DeleteFunc(shared(c), func(o Option) bool { return !strings.HasPrefix(o.Value, joins) })
-}
-
-// WithHost returns the options by which a container is privileged or shares
-// namespaces with the host.
-func WithHost(c *Container) []Option {
-	list := slices.DeleteFunc(shared(c), func(o Option) bool { return o.Value != "host" })
-	if c.Privileged {
-		list = append([]Option{{Name: "--privileged", Field: "Privileged", Value: "true"}}, list...)
-	}
-	return list
-}
-
-func shared(c *Container) []Option {
-	return []Option{{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode}}
-}
-
-// String returns the option as docker run takes it.
-func (o Option) String() string {
-	if o.Field == "Privileged" {
-		return o.Name
-	}
-	return o.Name + "=" + o.Value
 }
 
 // ShortID is an ID as docker ps shows it.

@@ -19,7 +19,7 @@ func (p *preflight) willNotStart(c *engine.Container) {
 		}
 		p.out.WillNotStart = append(p.out.WillNotStart, Trouble{c.String(), option, text, fix})
 	}
-	for _, o := range engine.Joins(c) {
+	for _, o := range c.Joins() {
 		if t := p.Engine.Container(o.Target()); t != nil && t.Userns == "host" && c.Userns != "host" {
 			add(o.Name+"=container:"+t.String(), "joining a container of the host's user namespace: \"can't get final child's PID from pipe: EOF\", or \"namespace path and non-matching mapping specified\"",
 				"join a container that is remapped, or "+optOut)
@@ -28,7 +28,7 @@ func (p *preflight) willNotStart(c *engine.Container) {
 	if c.Userns == "host" {
 		return
 	}
-	for _, o := range engine.WithHost(c) {
+	for _, o := range c.WithHost() {
 		add(o.String(), refusals[o.Name][0], refusals[o.Name][1]+", or "+optOut)
 	}
 	for _, d := range c.Devices {

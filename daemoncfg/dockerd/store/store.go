@@ -91,6 +91,45 @@ func (c Container) String() string {
 	return c.Name
 }
 
+// An Option is an option of docker run that a container was created with.
+type Option struct {
+	Name  string // "--network"
+	Field string // of HostConfig: "NetworkMode"
+	Value string // "host", "container:NAME"
+}
+
+// Target is the name or ID of the container whose namespace the option joins.
+func (o Option) Target() string { return strings.TrimPrefix(o.Value, joins) }
+
+const joins = "container:"
+
+// Joins returns the options by which a container joins another's namespaces.
+func (c *Container) Joins() []Option {
+	return slices.DeleteFunc(c.shared(), func(o Option) bool { return !strings.HasPrefix(o.Value, joins) })
+}
+
+// WithHost returns the options by which a container is privileged or shares
+// namespaces with the host.
+func (c *Container) WithHost() []Option {
+	list := slices.DeleteFunc(c.shared(), func(o Option) bool { return o.Value != "host" })
+	if c.Privileged {
+		list = append([]Option{{Name: "--privileged", Field: "Privileged", Value: "true"}}, list...)
+	}
+	return list
+}
+
+func (c *Container) shared() []Option {
+	return []Option{{"--network", "NetworkMode", c.Network}, {"--pid", "PidMode", c.PIDMode}, {"--ipc", "IpcMode", c.IPCMode}}
+}
+
+// String returns the option as docker run takes it.
+func (o Option) String() string {
+	if o.Field == "Privileged" {
+		return o.Name
+	}
+	return o.Name + "=" + o.Value
+}
+
 // Read reads the store below root, while the daemon is up or down. The
 // error matches [fs.ErrNotExist] where there is no such directory.
 func Read(h usernskit.Host, root string) (*Store, error) {
