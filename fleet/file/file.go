@@ -89,6 +89,10 @@ func (r Registry) Claim(ctx context.Context, c fleet.Claim) error {
 	if err != nil || next == nil {
 		return err
 	}
+	back, err := parseLine(format(*next))
+	if err != nil || back == nil || back.Host != next.Host || back.Owner != next.Owner {
+		return fmt.Errorf("%s: a line cannot have the host %q and the owner %q", r.Path, next.Host, next.Owner)
+	}
 	after := write(lines, at, *next)
 	if bytes.Equal(before, after) {
 		return nil
@@ -146,7 +150,7 @@ func parseLine(raw string) (*fleet.Claim, error) {
 	host, rest, ok := strings.Cut(text, "=")
 	host = strings.TrimSpace(host)
 	words := strings.Fields(rest)
-	if !ok || host == "" || strings.ContainsAny(host, " \t") || len(words) < 1 || len(words) > 3 {
+	if !ok || len(strings.Fields(host)) != 1 || len(words) < 1 || len(words) > 3 {
 		return nil, errors.New("not HOST = SLOT [OWNER [STATE]]")
 	}
 	slot, err := strconv.Atoi(words[0])

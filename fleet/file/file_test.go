@@ -76,6 +76,16 @@ func TestEdit(t *testing.T) {
 		require.ErrorContains(t, r.Claim(ctx, nameless), "no name")
 		assert.Empty(t, content(t, r))
 	})
+	t.Run("names that would make the file unreadable", func(t *testing.T) {
+		for _, names := range [][2]string{{"web2 # first", "dockremap"}, {"my host", "dockremap"}, {"#web2", "dockremap"}, {"*", "dockremap"}, {"a=b", "dockremap"},
+			{"web2\nweb3", "dockremap"}, {"web2", "a b"}, {"web2", "a#"}, {"web2", ""}, {"web2", "a b c"}} {
+			odd := web2
+			odd.Host, odd.Owner = names[0], names[1]
+			r := registry(t, "web1 = 1\n")
+			require.ErrorContains(t, r.Claim(ctx, odd), "a line cannot have the host", "%q", names)
+			assert.Equal(t, "web1 = 1\n", content(t, r))
+		}
+	})
 	t.Run("a file that is missing is made", func(t *testing.T) {
 		r := Registry{Path: filepath.Join(t.TempDir(), "fleet.conf")}
 		require.NoError(t, r.Claim(ctx, web2))
