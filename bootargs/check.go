@@ -81,10 +81,11 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 			p.Path, p.Line, p.State = "", "", StateCannotTell
 		} else if v.unknown {
 			p.Line, p.State = "", StateCannotTell
-		} else if why := brokenMenu(v.text); why != "" {
-			sources.Problems = append(sources.Problems, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: v.file, Line: v.line}, Text: why})
 		}
 		sources.Values = append(sources.Values, p)
+	}
+	if v, why := stopsLater(env); why != "" && !unread {
+		sources.Problems = append(sources.Problems, usernskit.Warning{ID: WarnStops, Pos: usernskit.Pos{File: v.file, Line: v.line}, Text: why})
 	}
 	if s.Err != nil {
 		return Sources{}, s.Err
@@ -96,6 +97,27 @@ func Check(ctx context.Context, h usernskit.Host) (Sources, error) {
 func bashParses(src []byte) bool {
 	_, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(bytes.NewReader(src), "")
 	return err == nil
+}
+
+// stopsLater returns the first value with which update-grub ends after it has
+// read the files.
+func stopsLater(env map[string]shellValue) (v shellValue, why string) {
+	for _, name := range []string{grubVariable, grubDefaultVariable} {
+		if v = env[name]; !v.unknown {
+			if why = brokenMenu(v.text); why != "" {
+				return v, why
+			}
+		}
+	}
+	if v = env["GRUB_TERMINAL"]; v.text == "" {
+		v = env["GRUB_TERMINAL_OUTPUT"]
+	}
+	for _, word := range strings.Fields(v.text) {
+		if !v.unknown && !slices.Contains([]string{"gfxterm", "console", "serial", "ofconsole", "vga_text"}, word) {
+			return v, fmt.Sprintf("update-grub knows no output terminal %q and ends", word)
+		}
+	}
+	return shellValue{}, ""
 }
 
 // brokenMenu returns why grub-script-check refuses a menu with this command
@@ -185,10 +207,10 @@ func (s *site) stopsAt(files ...*shellFile) error {
 
 // Commands that every sh has, and programs that every host has.
 const (
-	shBuiltins = " . : [ alias bg break cd command continue echo eval exec exit export false fg getopts hash jobs kill local printf pwd read readonly return" +
-		" set shift test times trap true type ulimit umask unalias unset wait "
-	bashBuiltins = " source declare typeset let mapfile readarray shopt pushd popd dirs enable builtin caller logout disown help history [[ "
-	everywhere   = " awk basename cat chmod cp cut date dirname env expr find grep egrep fgrep head hostname id ls mkdir mktemp mv readlink rm sed sleep sort stat" +
+	shBuiltins = " : alias break continue echo export jobs pwd readonly set times true ulimit umask unset wait "
+	canFail    = " bg cd command eval fg getopts hash kill local printf read shift trap type unalias "
+	bashFails  = " declare typeset let mapfile readarray shopt pushd popd dirs enable builtin caller logout disown help history [[ "
+	everywhere = " awk basename cat chmod cp cut date dirname env expr find grep egrep fgrep head hostname id ls mkdir mktemp mv readlink rm sed sleep sort stat" +
 		" tail tee tr uname uniq wc xargs "
 )
 
@@ -212,8 +234,17 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 		return "from here on the shell of update-grub works differently, and may end at things that are no fault (with -u, at a variable that is not set)", false
 	case is(" exit exec "):
 		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
-	case appends && syntax.ValidName(variable), name == "return", c.guarded:
+	case is(" export readonly ") && slices.ContainsFunc(c.args, invalidName):
+		return fmt.Sprintf("%s takes no name that is written like this: are there blanks around '='?", name), true
+	case appends && syntax.ValidName(variable), c.guarded:
 		return "", false
+	case name == "return":
+		if c.arg() == "" || c.arg() == "0" {
+			return "", false
+		}
+		return "from here the file gives a failure back, which ends update-grub", true
+	case is(canFail), isBash && is(bashFails):
+		return "if this fails, update-grub ends there", false
 	case name == "":
 		return "the command is in a variable; if it fails, update-grub ends there", false
 	case name == "false":
@@ -221,13 +252,16 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	case is(" [ test "):
 		return "if this does not hold, update-grub ends there", false
 	case name == "." || name == "source" && isBash:
-		if !strings.HasPrefix(c.arg(), "/") || s.Exists(c.arg()) {
+		if strings.HasPrefix(c.arg(), "/") && s.Exists(c.arg()) {
 			return "", false
+		}
+		if !strings.HasPrefix(c.arg(), "/") {
+			return "it reads a file that is looked for where update-grub is started; without it update-grub ends there", false
 		}
 		return fmt.Sprintf("it reads %s, which does not exist", c.arg()), true
 	case is(" awk cat cut grep head sed tail ") && slices.ContainsFunc(c.args, missing):
 		return fmt.Sprintf("%s reads %s, which does not exist", name, c.args[slices.IndexFunc(c.args, missing)]), false
-	case f.functions[name] || is(shBuiltins+everywhere) || isBash && is(bashBuiltins) || s.program(name):
+	case f.functions[name] || is(shBuiltins+everywhere) || s.program(name):
 		return "", false
 	case strings.HasPrefix(name, "\ufeff"):
 		return "the file begins with a byte order mark, which sh takes for a part of the first word", true
@@ -263,6 +297,13 @@ type shellCall struct {
 	why       string // not a call: why update-grub may end here
 }
 
+// invalidName reports whether export would refuse an argument. One with an
+// expansion in it is "".
+func invalidName(arg string) bool {
+	name, _, _ := strings.Cut(arg, "=")
+	return arg != "" && !strings.HasPrefix(arg, "-") && !syntax.ValidName(strings.TrimSuffix(name, "+"))
+}
+
 func (c shellCall) arg() string { return strings.Join(c.args[:min(len(c.args), 1)], "") }
 
 // harmlessSet matches the arguments of set that do not make a shell end which
@@ -276,7 +317,7 @@ func (f *shellFile) collectCalls(stmts []*syntax.Stmt) {
 		return
 	}
 	s := stmts[len(stmts)-1]
-	if b, ok := s.Cmd.(*syntax.BinaryCmd); ok && b.Op == syntax.AndStmt && !s.Negated {
+	if b, ok := s.Cmd.(*syntax.BinaryCmd); s.Negated || ok && b.Op == syntax.AndStmt {
 		f.mayStop(s, "the file ends in a condition; if that does not hold, update-grub ends there")
 	}
 }
@@ -301,6 +342,12 @@ func (w callWalker) all(stmts []*syntax.Stmt) {
 
 func (w callWalker) one(s *syntax.Stmt) {
 	w.guarded = w.guarded || s.Negated || s.Background
+	for _, r := range s.Redirs {
+		isFile := r.Word != nil && r.Op != syntax.DplOut && r.Op != syntax.DplIn && r.Op != syntax.Hdoc && r.Op != syntax.DashHdoc
+		if isFile && !w.sub && !strings.HasPrefix(w.f.plain(r.Word), "/dev/") {
+			w.f.mayStop(r.Word, "if this file cannot be opened, update-grub ends there")
+		}
+	}
 	tried, maybe, sub := w, w, w
 	tried.guarded, maybe.maybe, sub.sub = true, true, true
 	switch c := s.Cmd.(type) {

@@ -163,6 +163,36 @@ func TestMkconfigAndCheckAgree(t *testing.T) {
 	assert.Greater(t, passed, 60)
 }
 
+// One line more, and update-grub passes or ends. Check does not promise a menu
+// that is not made, nor an end that does not come.
+func TestCheckIsRightAboutEachLine(t *testing.T) {
+	hosttest.Need(t, "grub-mkconfig", "grub-script-check", "dash", "bash")
+	for _, shell := range [][]string{{"/bin/dash"}, {"/bin/bash", "--posix"}} {
+		for _, line := range []string{
+			"command -v nosuch >/dev/null && X=1", "[ -f /nosuch ] && X=1\nX=2", "test -f /nosuch\nX=1", "false || true", "! true", "! false",
+			"X=$(false)", "export X=$(false)", "readonly X=$(false)", "X=`nosuch`", "export X=`nosuch`", "if ! nosuch; then X=1; fi", "if nosuch; then X=1; fi",
+			"true | false", "false | true", "(exit 3)", "(exit 0)", "{ false; }", "while false; do :; done", "until true; do :; done", "for i in a b; do false; done",
+			"cat <<EOF >/dev/null\nfoo\nEOF", "cat < /nosuch", "cat < /nosuch || true", ": > /nosuch/x", "echo a > /nosuch/x", "X=1 > /nosuch/x", "true > /nosuch/x || true", ": > /nosuch/x || true",
+			". ./relative", ". relative", ". relative || true", ": ${X?}", ": ${X?} || true", "shift", "shift 3", "break", "continue", "unset X", "unset -v X",
+			"[[ a == b ]]", "[[ a == a ]]", "function f { :; }", "let X=1", "let X=0", "((X=1))", "X=(a b)", "$X", "$X\nGRUB_TIMEOUT=1", "\"$X\"", "return 1", "return", "umask 077", "cd /nosuch", "cd /",
+			"trap 'exit 1' EXIT", "trap - EXIT", "set -- a", "set a", "set", "type nosuch", "type cat >/dev/null", "hash nosuch", "wait", "ulimit -c 0", "test 1 = 2", "[ 1 = 1 ]", "[ 1 = 2 ] || X=1",
+			"exit 0", "exit", "eval false", "eval nosuch", "eval X=1", "eval 'X=$(false)'", "f() { false; }\nf", "f() { nosuch; }\nif f; then :; fi", "f() { return 1; }\nf || true", "f() { X=1; }\nf", "f() { exit 1; }\nf",
+			"nosuch &", "true &&\nnosuch", "true && false", "false && true", "false && true\nX=1", "true || nosuch", "false || nosuch", "case x in x) false;; esac", "case x in y) false;; esac", "if true; then false; fi", "if false; then nosuch; fi",
+			"nosuch 2>/dev/null || :", "X=$(nosuch || true)", "X=$(nosuch; true)", "X=$(exit 2)", "X=\"a$(false)\"", "X=$(true)$(false)", "Y=1 X=$(false)", "X=$(false) true", "X=1 nosuch", "X=1 true", "alias x=y", "printf -v X a", "declare X=1", "typeset X=1", "local X=1",
+			"read X </dev/null", "read X </dev/null || true", "getopts a X", "export 1X=2", "1X=2", "X-Y=2", "export X-Y=2", "readonly R=1\nR=2", "X=$((1/0))", "X=$((Y))", "X=${Y:?}", "X=${Y:-a}", "X=${Y:=a}", "X=${#Y}", "X=${Y%a}", "X=${Y/a/b}", "X=${Y:1:2}", "X=${!Y}", "echo ${Y/a/b}",
+			"GRUB_CMDLINE_LINUX = quiet", "GRUB_CMDLINE_LINUX= quiet", "GRUB_CMDLINE_LINUX =quiet", "GRUB_CMDLINE_LINUX=quiet splash", "export GRUB_CMDLINE_LINUX=quiet splash", "export GRUB_CMDLINE_LINUX = quiet", "set GRUB_CMDLINE_LINUX=quiet", "GRUB_CMDLINE_LINUX:quiet", "quiet", "<a", "a>b", "&& x", "x ||", "fi", ")", "(", "'", "\"", "`", "$(", "${", "if true", "a;;b", ";", "!", "{", "}", "X=1;;", "X=1 &", "X=1 &&", "X=1 & Y=2", "X=a&b", "X=a|b", "X=a;b", "X=a(b", "X=a)b", "X=a<b", "X=$", "X=$'a'", "X=a\\", "GRUB_TERMINAL_OUTPUT=foo", "GRUB_TERMINAL=serial", "GRUB_TERMINAL=\"serial gfxterm\"", "GRUB_TERMINAL_INPUT=foo",
+		} {
+			h := mkconfigHost(t, filepath.Base(shell[0]), []byte("GRUB_CMDLINE_LINUX=quiet\n"+line+"\n"))
+			sources, err := Check(t.Context(), h)
+			require.NoError(t, err)
+			menu, failed := mkconfig(t, h, shell...)
+			made := failed == nil && menu != ""
+			assert.False(t, sources.Stops() && made, "%s: %q ends nothing: %v", shell[0], line, sources.Problems)
+			assert.False(t, len(sources.Problems) == 0 && !made, "%s: %q ends update-grub, and nothing said so", shell[0], line)
+		}
+	}
+}
+
 // mkconfigHost is a host with one /etc/default/grub, a /bin/sh, and the
 // programs that this machine has and the file names.
 func mkconfigHost(t *testing.T, shell string, src []byte) usernskit.Host {

@@ -216,10 +216,8 @@ func (p *planner) reviewShell(ops []op, files []*shellFile) error {
 	env := evaluate(files...)
 	ours, theirs := env[grubVariable], env[grubDefaultVariable]
 	line := ours.text + " " + theirs.text
-	for _, v := range []shellValue{ours, theirs} {
-		if why := brokenMenu(v.text); why != "" && !v.unknown {
-			return &usernskit.FileError{File: v.file, Line: v.line, Err: fmt.Errorf("%w: %s", ErrStops, why)}
-		}
+	if v, why := stopsLater(env); why != "" {
+		return &usernskit.FileError{File: v.file, Line: v.line, Err: fmt.Errorf("%w: %s", ErrStops, why)}
 	}
 	if len(p.plan.Changes) > 0 && !ours.unknown {
 		if err := p.fits(defaultGrub, grubAdds+line); err != nil {
