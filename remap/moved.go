@@ -62,7 +62,7 @@ func writeMoved(before []byte, list map[string]moved) ([]usernskit.Change, error
 func planJob(ctx context.Context, h usernskit.Host, dir, into string, from, to userns.Mapping, accept ...string) (shift.Job, error) {
 	opt := shift.Options{Accept: accept}
 	var err error
-	if !h.Live() { // on the running host dir may lead through /proc, which Plan checks
+	if !h.Live() && dir != "" { // on the running host dir may lead through /proc, which Plan checks
 		dir, err = h.Path(dir)
 	}
 	if err == nil && into != "" {

@@ -354,6 +354,9 @@ func (j Job) stateDir() string {
 // resolve returns the path of a directory without symbolic links. The target of a
 // link of /proc, such as /proc/PID/root, may have no path here: that is an error.
 func resolve(dir string) (string, error) {
+	if dir == "" { // not the working directory, for a program whose variable is not set
+		return "", fmt.Errorf("%w: no directory given", ErrRefused)
+	}
 	dir, err := absolute(dir)
 	if err != nil {
 		return "", err

@@ -702,6 +702,10 @@ func TestRefusals(t *testing.T) {
 			})
 		}
 	})
+	t.Run("no directory, which is not the working directory", func(t *testing.T) {
+		_, err := shift.Plan(t.Context(), "", from, to, safe)
+		require.ErrorIs(t, err, shift.ErrRefused)
+	})
 	t.Run("a directory of the system", func(t *testing.T) {
 		job := shift.Job{Dir: "/usr", Options: safe}
 		require.ErrorIs(t, refusal(job), shift.ErrRefused)

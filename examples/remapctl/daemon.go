@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,7 +27,7 @@ func (e *env) daemonGet(ctx context.Context, args []string) error {
 	if ok {
 		e.text("%s", value)
 	} else {
-		e.note("%s: there is no %s", doc.Name(), args[0])
+		e.note("%s: there is no %s", doc.Name(), cmp.Or(args[0], "value"))
 		code = findings
 	}
 	return e.printed(code, members{"file": doc.Name(), "pointer": args[0], "line": line, "value": value})

@@ -13,7 +13,6 @@ import (
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/docker"
 	"github.com/usernskit/usernskit/verify/drill"
-	"github.com/usernskit/usernskit/verify/format"
 )
 
 func (e *env) drillCommand(c *cobra.Command) action {
@@ -24,8 +23,11 @@ func (e *env) drillCommand(c *cobra.Command) action {
 	without := f.Bool("without-remap", false, "print what a container without remapping would reach, too")
 	c.MarkFlagsMutuallyExclusive("container", "start")
 	return func(ctx context.Context, _ []string) error {
-		if !e.host.Live() {
+		switch {
+		case !e.host.Live():
 			return fmt.Errorf("--root: %w", usernskit.ErrNotLive)
+		case *as == "prometheus": // which counts checks
+			return fmt.Errorf("--format %s: must be text, json, junit or sarif", *as)
 		}
 		opts := drill.Options{Helper: probe.Main()} // main has called it first
 		if f.Changed("start") {
@@ -46,18 +48,14 @@ func (e *env) drillCommand(c *cobra.Command) action {
 		for _, path := range report.Changed {
 			e.note("%s changed while the drill ran", path)
 		}
-		switch found := (verify.Report{Findings: report.Findings()}); {
+		switch {
 		case e.json || *as == "json":
 			e.json = true
 			err = e.printed(nil, report)
-		case *as == "junit":
-			err = format.JUnit(e.out, found)
-		case *as == "sarif":
-			err = format.SARIF(e.out, found)
 		case *as == "text":
 			err = report.WriteText(e.out, *without)
 		default:
-			return fmt.Errorf("--format %s: must be text, json, junit or sarif", *as)
+			err = formats[*as](e.out, verify.Report{Findings: report.Findings()})
 		}
 		if report.Failed() {
 			err = errors.Join(err, error(findings))

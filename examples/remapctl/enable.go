@@ -73,9 +73,6 @@ func (e *env) daemonFlags(c *cobra.Command) {
 // complete fills in want from other flags, and warns of a --config-file that
 // dockerd does not read.
 func (e *env) complete(ctx context.Context, want *remap.Request) error {
-	if want.Remap.User == "" {
-		return errors.New("--user is empty: leave it out for Docker's own account")
-	}
 	want.Daemon = e.daemon
 	want.AllowSmall = slices.Contains(e.accepted, subid.WarnSmallRange)
 	if chosen := want.Daemon.ConfigFile; chosen != "" {

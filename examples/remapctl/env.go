@@ -98,6 +98,9 @@ func (e *env) entries() map[string]entry {
 // action returns what cobra runs for a command: begin, then do.
 func (e *env) action(do action) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
+		if slices.Contains(args, "") && c.Parent().Name() != "daemon" { // there it is the pointer to the whole file
+			return usage(c, "an argument is empty")
+		}
 		if err := e.begin(c); err != nil {
 			return err
 		}
@@ -108,8 +111,8 @@ func (e *env) action(do action) func(*cobra.Command, []string) error {
 // begin checks the flags that every command has, finds out what the streams are,
 // and reports an unfinished run.
 func (e *env) begin(c *cobra.Command) error {
-	if c.Flags().Changed("root") && e.host.Root == "" {
-		return errors.New("--root is empty: leave it out for the running host")
+	if err := checkFlags(c); err != nil {
+		return err
 	}
 	if e.restarts && !e.host.Live() {
 		return errors.New("nothing was changed: a --root has no docker for --restart to restart")
@@ -126,10 +129,21 @@ func (e *env) begin(c *cobra.Command) error {
 	if !slices.Contains([]string{"undo", "demo", "explain", "edit", "help"}, c.Name()) { // undo reports it itself; the others look at no host
 		e.reportUnfinished()
 	}
-	var err error
+	return nil
+}
+
+// checkFlags refuses a flag with an empty value, as of a variable that is not set,
+// and one with a value that is not among its choices.
+func checkFlags(c *cobra.Command) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
-		if list := choices[f.Name]; list != nil && !slices.Contains(list, f.Value.String()) {
-			last := len(list) - 1
+		value, list := []string{f.Value.String()}, choices[f.Name]
+		if many, ok := f.Value.(pflag.SliceValue); ok {
+			value = many.GetSlice()
+		}
+		switch last := len(list) - 1; {
+		case slices.Contains(value, "") && f.Value.Type() != "func":
+			err = fmt.Errorf("--%s is empty: leave it out, or give it a value", f.Name)
+		case list != nil && !slices.Contains(list, value[0]):
 			err = fmt.Errorf("--%s %s: must be %s or %s", f.Name, f.Value, strings.Join(list[:last], ", "), list[last])
 		}
 	})

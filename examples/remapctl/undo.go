@@ -21,11 +21,14 @@ func (e *env) undoCommand(c *cobra.Command) action {
 	list := c.Flags().Bool("list", false, "list the receipts and whether their files are still intact")
 	force := c.Flags().StringArray("force-file", nil, "bring `PATH` back whatever it holds now; may be repeated")
 	forget := c.Flags().String("forget", "", "drop receipt `ID`, or those older than AGE: 90d, 12h")
+	c.MarkFlagsMutuallyExclusive("list", "forget")
 	return func(ctx context.Context, ids []string) error {
-		switch {
+		switch forgets := c.Flags().Changed("forget"); {
+		case len(ids) > 0 && (*list || forgets): // it would not be looked at
+			return usage(c, "unexpected argument %q", ids[0])
 		case *list:
 			return e.listReceipts()
-		case c.Flags().Changed("forget"):
+		case forgets:
 			return e.forget(ctx, *forget)
 		}
 		return e.undo(ctx, strings.Join(ids, ""), *force)

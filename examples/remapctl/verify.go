@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -13,6 +14,11 @@ import (
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/format"
 )
+
+// formats are the forms of a report for programs.
+var formats = map[string]func(io.Writer, verify.Report) error{
+	"json": format.JSON, "junit": format.JUnit, "prometheus": format.Prometheus, "sarif": format.SARIF,
+}
 
 func (e *env) verifyCommand(c *cobra.Command) action {
 	f := c.Flags()
@@ -49,17 +55,10 @@ func (e *env) verifyCommand(c *cobra.Command) action {
 		for i := range report.Findings {
 			e.word(&report.Findings[i].Remedy)
 		}
-		switch *as {
-		case "text":
+		if write := formats[*as]; write != nil {
+			err = write(e.out, report)
+		} else {
 			err = format.Text(e.out, report, format.Options{All: *all, Evidence: *evidence, Color: e.color})
-		case "json":
-			err = format.JSON(e.out, report)
-		case "junit":
-			err = format.JUnit(e.out, report)
-		case "prometheus":
-			err = format.Prometheus(e.out, report)
-		case "sarif":
-			err = format.SARIF(e.out, report)
 		}
 		return errors.Join(err, judge(report, *failOn, *partial))
 	}
