@@ -67,7 +67,7 @@ var i02 = check{
 	judge: func(j *judge) {
 		for _, s := range j.IDs.Sides() {
 			switch {
-			case s.Missing():
+			case facts.IsNotExist(s.Refused):
 				j.fail(s.Path, "there is no such file, and dockerd does not start without it").saw(s.Path, "no such file", j.IDs.Account+":START:65536")
 			case s.Refused != nil:
 				j.fail(s.Path, "dockerd refuses the file: %v", s.Refused)
@@ -501,8 +501,6 @@ var i11 = check{
 		switch {
 		case j.Users.AskErr != nil:
 			j.unknown("getent", "whether a name service knows their first, middle and last is not known: %v", j.Users.AskErr)
-		case !j.Users.Asked:
-			j.pass("getent", "no name service is asked besides the files")
 		case len(j.Users.Accounts) == 0:
 			j.pass("getent", "no name service knows their first, middle and last")
 		}

@@ -44,7 +44,7 @@ var k01 = check{
 			j.skip("host", "%s, and it has no /boot/config-*", facts.Offline)
 		case k.NSUser.Err == nil:
 			j.pass("host", "the kernel has user namespaces").saw(link, k.NSUser.Value, "")
-		case k.NSUser.Missing() && k.ProcSeen:
+		case facts.IsNotExist(k.NSUser.Err) && k.ProcSeen:
 			j.fail("host", "the kernel has no user namespaces").saw(link, "no such file", "user:[...]")
 		default:
 			j.unknown("host", "cannot be read: %v", k.NSUser.Err)

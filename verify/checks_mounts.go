@@ -166,12 +166,12 @@ var c09 = check{
 			j.unknown("host", "the host's mounts cannot be read: %v", j.Disk.Mounts.Err)
 			return
 		}
+		if j.noMounts() {
+			return
+		}
 		for _, b := range j.Containers {
 			if b.Inside == nil {
 				continue
-			}
-			if b.Docker != nil && b.Docker.Unread {
-				j.unreadOptions(b.Docker)
 			}
 			for _, s := range b.Inside.Sources {
 				if s.Type == "bind" && fstype.Remote(s.Fstype) {

@@ -107,19 +107,13 @@ func (c config) Unread() error {
 
 // get decodes a key of daemon.json into v, which stays as it is where there is no
 // such key. Document.Lint reports a value of another type.
-func (c config) get(v any, keys ...string) {
+func (c config) get(v any, key string) {
 	if c.Doc == nil {
 		return
 	}
-	if raw, ok := c.Doc.Get(keys...); ok {
+	if raw, ok := c.Doc.Get(key); ok {
 		_ = json.Unmarshal(raw, v)
 	}
-}
-
-// Is reports whether a key of daemon.json is true.
-func (c config) Is(keys ...string) (on bool) {
-	c.get(&on, keys...)
-	return on
 }
 
 // text returns the value of a key that is a string, by a flag or daemon.json.
@@ -175,5 +169,6 @@ func (c config) LiveRestore() (on bool, source string, err error) {
 	if on {
 		return true, flag.Place(), nil
 	}
-	return c.Is("live-restore"), c.File, nil
+	c.get(&on, "live-restore")
+	return on, c.File, nil
 }

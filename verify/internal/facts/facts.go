@@ -3,7 +3,6 @@ package facts
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"strings"
 
 	"github.com/usernskit/usernskit"
@@ -207,9 +206,6 @@ type reading[T any] struct {
 	Value T
 	Err   error
 }
-
-// Missing reports whether there is no such file.
-func (r reading[T]) Missing() bool { return errors.Is(r.Err, fs.ErrNotExist) }
 
 // Offline is why a check is skipped that only a running host can answer.
 const Offline = "not the running host"

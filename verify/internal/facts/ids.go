@@ -75,9 +75,6 @@ func (i ids) Mapped() bool { return i.UID.Ok() && i.GID.Ok() }
 
 func (s Side) Ok() bool { return !s.IDs.IsZero() }
 
-// Missing reports whether there is no such file.
-func (s Side) Missing() bool { return IsNotExist(s.Refused) }
-
 // Want is the map that every container must have.
 func (i ids) Want() userns.Mapping { return userns.Mapping{UID: i.UID.IDs, GID: i.GID.IDs} }
 
@@ -312,7 +309,6 @@ type users struct {
 	Processes map[string]string // owners by "/proc/PID": "100000:100000"
 	Err       error             // why the processes could not be looked at
 	Accounts  []string          // what the name services know of some of the IDs
-	Asked     bool              // there is a name service behind the files
 	AskErr    error             // why it could not be asked
 }
 
@@ -362,7 +358,6 @@ func (f *Facts) findUsers(ctx context.Context) {
 		*accountDB
 		*Side
 	}{{accounts.Passwd, &f.IDs.Users, &f.IDs.UID}, {accounts.Group, &f.IDs.Groups, &f.IDs.GID}} {
-		f.Users.Asked = f.Users.Asked || f.accounts.Asks(s.db)
 		for _, ext := range s.IDs.Extents() {
 			for _, id := range []uint32{ext.HostID, ext.HostID + ext.Count/2, ext.HostID + ext.Count - 1} {
 				if id <= MaxSystemID || s.byID[id] != "" {
