@@ -3,7 +3,6 @@ package daemoncfg
 import (
 	"context"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode"
@@ -86,7 +85,8 @@ func ParseRemap(s string) (Remap, error) {
 
 const rootText = `dockerd logs "root cannot be remapped with itself; user namespaces are OFF" and starts without them`
 
-// number reads an ID; badName refuses signs and leading zeros.
+// number reads an ID as dockerd does: with a sign and leading zeros, and a larger
+// number is a name.
 func number(s string) (id int64, ok bool) {
 	id, err := strconv.ParseInt(s, 10, 32)
 	return id, err == nil
@@ -94,17 +94,8 @@ func number(s string) (id int64, ok bool) {
 
 // badName returns why a name is not possible, or "".
 func badName(s string) string {
-	digits := s != "" && strings.Trim(s, "0123456789") == ""
-	switch id, isNumber := number(s); {
-	case isNumber && id < 0:
+	if id, ok := number(s); ok && id < 0 {
 		return "an ID cannot be negative"
-	case isNumber && s != strconv.FormatInt(id, 10):
-		if id == 0 {
-			return "dockerd reads " + s + " as 0, which is root"
-		}
-		return fmt.Sprintf("dockerd reads %s as the ID %d; write that", s, id)
-	case !isNumber && digits:
-		return fmt.Sprintf("dockerd takes a number beyond %d for a name", math.MaxInt32)
 	}
 	// Names of a directory service are not judged: "domain users" and CORP\jdoe
 	// are valid.

@@ -36,7 +36,7 @@ func TestParseRemap(t *testing.T) {
 // Each of these looks like a remapped host to a reader of daemon.json, and is
 // none.
 func TestParseRemapRefusesWhatFailsOpen(t *testing.T) {
-	for _, in := range []string{"", "root", "0", "0:0", "root:root", "root:staff", "0:staff"} {
+	for _, in := range []string{"", "root", "0", "0:0", "root:root", "root:staff", "0:staff", "00", "+0", "-0:staff"} {
 		_, err := daemoncfg.ParseRemap(in)
 		require.ErrorIs(t, err, daemoncfg.ErrFailOpen, "%q", in)
 		require.ErrorIs(t, err, daemoncfg.ErrRemap, "%q", in)
@@ -45,20 +45,15 @@ func TestParseRemapRefusesWhatFailsOpen(t *testing.T) {
 
 func TestParseRemapRefusesWhatDockerdDoes(t *testing.T) {
 	for in, want := range map[string]string{
-		"a:b:c":       "dockerd does not start with more than one colon in it",
-		":staff":      "there is no user before the colon",
-		"default:":    "there is no group after the colon; dockerd starts with it once, while it makes the user, and never again",
-		"alice:":      "there is no group after the colon; dockerd starts with it once, while it makes the user, and never again",
-		" default":    "' ' is not allowed in a name; dockerd does not trim it",
-		"default\n":   `'\n' is not allowed in a name; dockerd does not trim it`,
-		`"testuser`:   `'"' is not allowed in a name; dockerd does not trim it`,
-		"-1":          "an ID cannot be negative",
-		"alice:-1":    "an ID cannot be negative",
-		"2147483648":  "dockerd takes a number beyond 2147483647 for a name",
-		"+1000":       "dockerd reads +1000 as the ID 1000; write that",
-		"01000":       "dockerd reads 01000 as the ID 1000; write that",
-		"00":          "dockerd reads 00 as 0, which is root",
-		"99999999999": "dockerd takes a number beyond 2147483647 for a name",
+		"a:b:c":     "dockerd does not start with more than one colon in it",
+		":staff":    "there is no user before the colon",
+		"default:":  "there is no group after the colon; dockerd starts with it once, while it makes the user, and never again",
+		"alice:":    "there is no group after the colon; dockerd starts with it once, while it makes the user, and never again",
+		" default":  "' ' is not allowed in a name; dockerd does not trim it",
+		"default\n": `'\n' is not allowed in a name; dockerd does not trim it`,
+		`"testuser`: `'"' is not allowed in a name; dockerd does not trim it`,
+		"-1":        "an ID cannot be negative",
+		"alice:-1":  "an ID cannot be negative",
 	} {
 		_, err := daemoncfg.ParseRemap(in)
 		require.ErrorIs(t, err, daemoncfg.ErrRemap, "%q", in)
@@ -85,6 +80,9 @@ func TestCheckLooksUpWhatDockerdLooksUp(t *testing.T) {
 		{"alice", "alice", ""},
 		{"1000", "alice", ""},
 		{"1000:50", "alice", ""},
+		{"+1000", "alice", ""}, // as dockerd starts with it
+		{"01000:050", "alice", ""},
+		{"2147483648", "2147483648", "/etc/passwd: there is no user 2147483648, and dockerd does not start without it"}, // beyond an ID: a name
 		{"alice:staff", "alice", ""},
 		{"alice:50", "alice", ""},
 		{"lonely:staff", "lonely", ""},
