@@ -103,8 +103,8 @@ func (c *Change) UnmarshalJSON(data []byte) error {
 	}
 	out := Change{Path: in.Path, Shadow: in.Lock == "shadow"}
 	err := in.patch.check()
-	if err == nil && !slices.Contains([]string{"", "none", "shadow"}, in.Lock) {
-		err = fmt.Errorf("lock %q is not known: it is \"none\" or \"shadow\"", in.Lock)
+	if err == nil && in.Lock != "" && in.Lock != "shadow" {
+		err = fmt.Errorf("lock %q is not known", in.Lock)
 	}
 	if in.Mode != "" && err == nil {
 		var bits uint64
