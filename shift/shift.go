@@ -162,11 +162,8 @@ func Plan(ctx context.Context, dir string, from, to userns.Mapping, opt Options)
 		job.From, job.To = last.From, last.To
 		job.Options.Accept = slices.Concat(opt.Accept, last.Options.Accept)
 	}
-	err = apart(job.From, job.To)
-	if err == nil && opt.Into == "" && !from.IsZero() { // a job that was begun may be finished
-		err = returns(job.From, job.To)
-	}
-	if err != nil {
+	// A job that was begun may be finished.
+	if err := apart(job.From, job.To, opt.Into == "" && !from.IsZero()); err != nil {
 		return Job{}, err
 	}
 	if dirs.Within(job.stateDir(), dir) {
@@ -241,7 +238,7 @@ func (s Sample) Time() time.Duration { return movePerLook * s.Took }
 // Look counts what is in a tree until it has seen that many files (0 for no limit)
 // or the time limit is over. It changes nothing.
 func Look(ctx context.Context, dir string, from, to userns.Mapping, files int, limit time.Duration) (Sample, error) {
-	if err := apart(from, to); err != nil {
+	if err := apart(from, to, false); err != nil {
 		return Sample{}, err
 	}
 	dir, err := resolve(dir)
@@ -386,24 +383,24 @@ func absolute(path string) (string, error) {
 
 // Identity returns a mapping of the same container IDs, each to itself, as it is
 // without remapping.
-func Identity(m userns.Mapping) (userns.Mapping, error) {
-	var made [2]userns.Map
-	for i, side := range []userns.Map{m.UID, m.GID} {
+func Identity(m userns.Mapping) (_ userns.Mapping, err error) {
+	for _, side := range []*userns.Map{&m.UID, &m.GID} {
 		extents := side.Extents()
-		for k := range extents {
-			extents[k].HostID = extents[k].ID
+		for i := range extents {
+			extents[i].HostID = extents[i].ID
 		}
-		var err error
-		if made[i], err = userns.NewMap(extents...); err != nil {
+		if *side, err = userns.NewMap(extents...); err != nil {
 			return userns.Mapping{}, err
 		}
 	}
-	return userns.Mapping{UID: made[0], GID: made[1]}, nil
+	return m, nil
 }
 
 // apart checks that to has every container ID of from, and that the two have no
-// host ID in common: otherwise an owner would not show whether a file is done.
-func apart(from, to userns.Mapping) error {
+// host ID in common: otherwise an owner would not show whether a file is done. With
+// back it also checks that from has every container ID of to, so that undo finds an ID
+// for each file that is in the new range by then.
+func apart(from, to userns.Mapping, back bool) error {
 	for _, m := range []struct {
 		what     string
 		from, to userns.Map
@@ -421,6 +418,10 @@ func apart(from, to userns.Mapping) error {
 				}
 			}
 		}
+		if back && slices.ContainsFunc(m.to.Extents(), func(e userns.Extent) bool { return !has(m.from, e) }) {
+			return fmt.Errorf("%w: a move from the %s IDs %s to the larger range %s cannot be undone; give ranges of equal size",
+				ErrRefused, m.what, spans(m.from), spans(m.to))
+		}
 	}
 	return nil
 }
@@ -432,23 +433,6 @@ func has(m userns.Map, e userns.Extent) bool {
 		n += r.Count
 	}
 	return n == e.Count
-}
-
-// returns checks that from has every container ID of to, so that undo finds an ID for
-// each file that is in the new range by then.
-func returns(from, to userns.Mapping) error {
-	for _, m := range []struct {
-		what     string
-		from, to userns.Map
-	}{{"user", from.UID, to.UID}, {"group", from.GID, to.GID}} {
-		for _, e := range m.to.Extents() {
-			if !has(m.from, e) {
-				return fmt.Errorf("%w: a move from the %s IDs %s to the larger range %s cannot be undone; give ranges of equal size",
-					ErrRefused, m.what, spans(m.from), spans(m.to))
-			}
-		}
-	}
-	return nil
 }
 
 // spans returns the host IDs of a map as text.
