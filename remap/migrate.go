@@ -49,7 +49,8 @@ const (
 	// of the store's volumes and keeps it.
 	RiskVolumeChanged = "volume-changed"
 	// WarnTakenBack: the owners of a directory are moved back, or a copy is removed
-	// because the old volume is the same.
+	// because the old volume is the same. It is a risk if nothing is, since the list of
+	// what was moved is lost.
 	WarnTakenBack = "taken-back"
 	// WarnVolumeOutside: files of a volume have owners outside the container's IDs.
 	// The copies keep these owners.

@@ -499,6 +499,21 @@ func TestAShiftOfTheSystemOfATreeIsRefused(t *testing.T) {
 	assert.Empty(t, list)
 }
 
+func TestUndoWithoutTheListOfWhatWasMoved(t *testing.T) {
+	for name, receipt := range map[string]string{"the last": "", "by its number": "1"} {
+		t.Run(name, func(t *testing.T) {
+			h := volumes(t)
+			require.NoError(t, do(t.Context(), h, "shift"))
+			require.NoError(t, os.Remove(filepath.Join(h.Root, "var/lib/usernskit/moved.json")))
+			err := remap.Undo(t.Context(), h, receipt, nil, []string{shift.RiskInUse}, nil)
+			require.ErrorIs(t, err, shift.ErrRefused)
+			require.ErrorContains(t, err, "no data is taken back")
+			require.NoError(t, remap.Undo(t.Context(), h, receipt, nil, []string{remap.WarnTakenBack}, nil))
+			require.ErrorIs(t, do(t.Context(), h, "undo"), usernskit.ErrNoReceipt)
+		})
+	}
+}
+
 // A directory that is not there may be on a disk that is not mounted.
 func TestUndoOfAShift(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -26,7 +26,7 @@ func PlanUndo(ctx context.Context, h usernskit.Host, id string, force []string) 
 	if err != nil {
 		return back, err
 	}
-	steps, err := leaving(ctx, h, back)
+	steps, err := leaving(ctx, h, back, id)
 	for _, s := range steps {
 		back.Warnings = append(back.Warnings, s.warnings...)
 	}
@@ -44,7 +44,7 @@ func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []stri
 	if err != nil {
 		return err
 	}
-	steps, err := leaving(ctx, h, back)
+	steps, err := leaving(ctx, h, back, id)
 	if err != nil {
 		return err
 	}
@@ -80,10 +80,10 @@ type step struct {
 
 // leaving returns a step for each entry that an undo removes from the list or
 // changes.
-func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan) (steps []step, err error) {
+func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan, id string) (steps []step, err error) {
 	i := slices.IndexFunc(back.Changes, func(c usernskit.Change) bool { return c.Path == movedPath })
 	if i < 0 {
-		return nil, nil
+		return lost(h, id)
 	}
 	now, err := parseMoved(back.Changes[i].Before)
 	if err != nil {
@@ -115,6 +115,24 @@ func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan) (steps 
 		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// lost returns a step with a warning if the receipt changed the list, which has
+// been removed or restored since by something else than an undo.
+func lost(h usernskit.Host, id string) ([]step, error) {
+	receipts, err := h.Receipts()
+	for _, r := range slices.Backward(receipts) {
+		if id == "" && r.State == usernskit.StateUndone || id != "" && r.ID != id {
+			continue
+		}
+		if r.State != usernskit.StateApplied || r.Files[movedPath] != usernskit.StateUndone {
+			break
+		}
+		return []step{{movedPath, []usernskit.Warning{{ID: WarnTakenBack, Risk: true, Text: fmt.Sprintf(
+			"%s has been removed or restored by something else, so it is not known what was moved: no data is taken back", movedPath)}},
+			func(context.Context, func(shift.Progress)) error { return nil }}}, nil
+	}
+	return nil, err
 }
 
 // back plans to move the owners of a directory back.
