@@ -21,7 +21,7 @@ func TestEveryRiskIsExplained(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		daemoncfg.RiskLiveRestore, daemoncfg.RiskSwarm, daemoncfg.RiskPlugins, daemoncfg.RiskHostContainers, daemoncfg.RiskStorageDriver,
 		daemoncfg.RiskDataRootPath, daemoncfg.RiskDataRootNFS, daemoncfg.RiskRootless, daemoncfg.WarnStartupUnsure,
-		remap.RiskRemapChanged, remap.RiskVolumeChanged, remap.WarnVolumeOutside, remap.RiskRemoveOld,
+		remap.RiskRemapChanged, remap.RiskVolumeChanged, remap.WarnTakenBack, remap.WarnVolumeOutside, remap.RiskRemoveOld,
 		subid.WarnSmallRange, string(subid.ProblemSlot), shift.RiskInUse, shift.RiskMixed, shift.RiskImmutable,
 	}, ids)
 }
