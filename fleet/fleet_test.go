@@ -165,7 +165,7 @@ func TestPlan(t *testing.T) {
 		assert.Equal(t, fleet.Released, list[0].State)
 	})
 
-	t.Run("a host that has other IDs uses up no slot", func(t *testing.T) {
+	t.Run("a plan that no slot would help uses up none", func(t *testing.T) {
 		reg := newRegistry(t)
 		for _, line := range []string{"dockremap:200000:65536\n", fmt.Sprintf("dockremap:%d:%d\n", space.Min, 2*space.Count)} {
 			_, _, err := fleet.Plan(ctx, newHost(t, 1, line), reg, want)
@@ -173,6 +173,9 @@ func TestPlan(t *testing.T) {
 			assert.ErrorContains(t, err, "/etc/subuid:1: dockremap has ")
 			assert.Empty(t, claims(t, reg))
 		}
+		_, _, err := fleet.Plan(ctx, newHost(t, 1, ""), reg, fleet.Request{Space: space, Owner: "a:b"})
+		require.ErrorIs(t, err, subid.ErrInvalid)
+		assert.Empty(t, claims(t, reg))
 	})
 
 	t.Run("a slot is not the first half of a longer range", func(t *testing.T) {

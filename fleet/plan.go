@@ -55,6 +55,12 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	if err != nil {
 		return Claim{}, usernskit.Plan{}, err
 	}
+	give := func(slot int) (r subid.Range, grants []subid.Grant, plan usernskit.Plan, err error) {
+		if r, err = want.Space.Slot(slot); err == nil {
+			grants, plan, err = set.Plan(ctx, subid.Request{Owner: want.Owner, Start: r.Start, Count: r.Count, AllowSmall: true})
+		}
+		return r, grants, plan, err
+	}
 	held := set.Held(want.Owner)
 	slot, local := localSlot(held, want)
 	switch {
@@ -66,19 +72,18 @@ func Plan(ctx context.Context, h usernskit.Host, reg Registry, want Request) (Cl
 	case local:
 		c.Slot, c.State, c.Reclaim = slot, Applied, true // the files have it
 		err = reg.Claim(ctx, c)
-	case len(held) > 0: // no slot would do: do not use one up with each try
+	case len(held) > 0:
 		err = hasRange(want.Owner, held[0])
 	default:
-		err = choose(ctx, reg, want.Space, &c)
+		// What is wrong with every slot must not use one up with each try.
+		if _, _, _, err = give(0); err == nil || errors.Is(err, subid.ErrOverlap) || errors.Is(err, subid.ErrReserved) {
+			err = choose(ctx, reg, want.Space, &c)
+		}
 	}
 	if err != nil {
 		return Claim{}, usernskit.Plan{}, err
 	}
-	r, err := want.Space.Slot(c.Slot)
-	if err != nil {
-		return Claim{}, usernskit.Plan{}, err
-	}
-	grants, plan, err := set.Plan(ctx, subid.Request{Owner: want.Owner, Start: r.Start, Count: r.Count, AllowSmall: true})
+	r, grants, plan, err := give(c.Slot)
 	if err == nil && grants[0].UID != r { // a longer range that begins like the slot
 		err = hasRange(want.Owner, held[0])
 	}
