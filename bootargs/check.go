@@ -231,7 +231,8 @@ func (s *site) stops(f *shellFile, c shellCall) (why string, sure bool) {
 	case appends && syntax.ValidName(variable) && shell != "bash":
 		return fmt.Sprintf("%s+= is not an assignment for dash, which looks for a command of that name", variable), !isBash
 	case name == "set" && len(c.args) > 0 && !harmlessSet.MatchString(strings.Join(c.args, " ")):
-		return "from here on the shell of update-grub works differently, and may end at things that are no fault (with -u, at a variable that is not set)", false
+		return "from here on the shell works differently, and update-grub may end at things that are no fault, " +
+			"with -u at a variable that is not set", false
 	case is(" exit exec "):
 		return fmt.Sprintf("%q ends update-grub before it makes a menu", name), true
 	case is(" export readonly ") && slices.ContainsFunc(c.args, invalidName):
@@ -343,7 +344,7 @@ func (w callWalker) all(stmts []*syntax.Stmt) {
 func (w callWalker) one(s *syntax.Stmt) {
 	w.guarded = w.guarded || s.Negated || s.Background
 	for _, r := range s.Redirs {
-		isFile := r.Word != nil && r.Op != syntax.DplOut && r.Op != syntax.DplIn && r.Op != syntax.Hdoc && r.Op != syntax.DashHdoc
+		isFile := r.Word != nil && !slices.Contains([]syntax.RedirOperator{syntax.DplOut, syntax.DplIn, syntax.Hdoc, syntax.DashHdoc}, r.Op)
 		if isFile && !w.sub && !strings.HasPrefix(w.f.plain(r.Word), "/dev/") {
 			w.f.mayStop(r.Word, "if this file cannot be opened, update-grub ends there")
 		}
@@ -399,7 +400,8 @@ func (w callWalker) call(c *syntax.CallExpr) {
 		texts = append(texts, w.f.plain(a))
 	}
 	at := c.Args[0].Pos()
-	call := shellCall{name: texts[0], args: texts[1:], line: int(at.Line()), col: int(at.Col()), guarded: w.guarded, maybe: w.maybe}
+	call := shellCall{name: texts[0], args: texts[1:], guarded: w.guarded, maybe: w.maybe}
+	call.line, call.col = int(at.Line()), int(at.Col())
 	if call.name == "." || call.name == "source" { // no "||" helps if the file does not exist, in the shell itself
 		call.guarded = w.guarded && w.sub
 	}

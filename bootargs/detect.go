@@ -23,17 +23,17 @@ func owned(s *site) bool {
 	}
 	ostree := s.First("/run/ostree-booted", "/ostree/repo")
 	bootc := s.First("/usr/lib/bootc/kargs.d", "/usr/bin/bootc")
-	const entriesDir = "/boot/loader/entries"
-	for i, name := range s.List(entriesDir, ".conf") {
-		line := Cmdline(parseEntry(name, s.Read(name), nil).cmdline())
-		_, composefs := line.Effective("composefs")
-		_, deployed := line.Effective("ostree")
-		switch {
-		case deployed && ostree == "":
+	entries, deployed := s.List("/boot/loader/entries", ".conf"), false
+	for _, name := range entries {
+		line := parseEntry(name, s.Read(name), nil).cmdline()
+		deployed = deployed || hasName(line, "ostree") || hasName(line, "composefs")
+		if ostree == "" && hasName(line, "ostree") {
 			ostree = name
-		case i == 0 && !composefs && !deployed && bootc == "/usr/bin/bootc":
-			bootc = "" // only the program, on a host that is made of packages
 		}
+	}
+	installed := len(entries) > 0 || s.First("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg") != ""
+	if bootc == "/usr/bin/bootc" && installed && !deployed {
+		bootc = "" // only the program, on a host that is made of packages
 	}
 	switch {
 	case ostree != "" && s.Exists("/usr/bin/rpm-ostree"):
@@ -233,7 +233,8 @@ func systemdBoot(c *site) {
 	}
 	switch {
 	case c.Exists("/etc/kernelstub/configuration"):
-		c.Kind, c.Why, c.Command = KindOther, "kernelstub rewrites the entries from its own configuration", []string{"kernelstub", "-a"}
+		c.Kind, c.Why = KindOther, "kernelstub rewrites the entries from its own configuration"
+		c.Command = []string{"kernelstub", "-a"}
 		return
 	case c.Exists("/etc/sdboot-manage.conf"):
 		c.Kind, c.Why = KindOther, "sdboot-manage rewrites the entries: put the argument into LINUX_OPTIONS of /etc/sdboot-manage.conf"

@@ -168,7 +168,8 @@ func (e Edit) empty() bool { return len(e.names()) == 0 }
 // Names of which every occurrence counts, not the last alone. The kernel's are
 // in Documentation/admin-guide/kernel-parameters.txt, rd.* in
 // dracut.cmdline(7), systemd.* in systemd(1) and systemd-debug-generator(8).
-const accumulating = " acpi_osi blacklist bond bridge cgroup_disable cgroup_enable cgroup_no_v1 console crashkernel dyndbg earlycon earlyprintk hugepages hugepagesz ifname initcall_blacklist ip" +
+const accumulating = " acpi_osi blacklist bond bridge cgroup_disable cgroup_enable cgroup_no_v1" +
+	" console crashkernel dyndbg earlycon earlyprintk hugepages hugepagesz ifname initcall_blacklist ip" +
 	" lsm.debug mem memmap memtest modprobe.blacklist module_blacklist nameserver netconsole pci pci_stub.ids rd.break" +
 	" rd.driver.blacklist rd.driver.post rd.driver.pre rd.dm.uuid rd.lvm.lv rd.lvm.vg rd.luks.key rd.luks.name" +
 	" rd.luks.options rd.luks.uuid rd.md.uuid rd.route rd.zfcp rd.dasd rd.znet systemd.mask systemd.set_credential" +

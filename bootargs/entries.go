@@ -121,8 +121,8 @@ func (e *entry) foreign() string {
 // otherProgram reports whether a file of this name is not Linux but a memory
 // test, a shell or another loader.
 func otherProgram(name string) bool {
-	for _, known := range []string{"memtest", "mt86plus", "memdisk", "bootmgfw", "bootmgr", "ipxe", "netboot.xyz", "shell", "bootx64.", "bootia32.", "bootaa64.",
-		"systemd-boot", "limine", "opencore",
+	for _, known := range []string{"memtest", "mt86plus", "memdisk", "bootmgfw", "bootmgr", "ipxe", "netboot.xyz", "shell",
+		"bootx64.", "bootia32.", "bootaa64.", "systemd-boot", "limine", "opencore",
 		"grubx64", "grubaa64", "grub.efi", "shimx64", "shimaa64", "refind_", "fwupd", "hdt.", "xen.gz", "xen-", "mboot."} {
 		if strings.HasPrefix(name, known) {
 			return true
