@@ -1,6 +1,7 @@
 package dockerd
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -348,12 +349,16 @@ func (s Startup) service() string {
 }
 
 // readConfig takes the data-root and whether dockerd is rootless from the flags
-// or from daemon.json, as dockerd decodes it: the last of two equal keys wins.
-// An unreadable daemon.json is reported elsewhere.
+// or from daemon.json, as the laxest dockerd decodes it: behind a byte order mark,
+// with text after the document, and the last of two equal keys wins. An
+// unreadable daemon.json is reported elsewhere.
 func (s *Startup) readConfig(h usernskit.Host) {
 	var doc map[string]any
-	if data, err := h.ReadFile(s.ConfigFile); err == nil && json.Unmarshal(data, &doc) != nil {
-		doc = nil
+	if data, err := h.ReadFile(s.ConfigFile); err == nil {
+		data = bytes.TrimPrefix(data, []byte("\ufeff"))
+		if json.NewDecoder(bytes.NewReader(data)).Decode(&doc) != nil {
+			doc = nil
+		}
 	}
 	for _, key := range []string{"graph", "data-root"} {
 		if dir, ok := doc[key].(string); ok && dir != "" {

@@ -260,18 +260,7 @@ func TestScriptsThatAShellReadsOtherwise(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := hosttest.Tree(t, "-- etc/init.d/docker --\n#!/bin/sh\n"+tt.script+"\n-- etc/default/docker --\nOPTS=--debug\n")
-			s, err := dockerd.Read(t.Context(), h)
-			require.NoError(t, err)
-			var words []string
-			for _, f := range s.Flags {
-				words = append(words, f.Spelled)
-			}
-			assert.Equal(t, tt.want, strings.Join(words, " "))
-			if unsure := strings.Join(s.Unsure, "\n"); tt.unsure == "" {
-				assert.Empty(t, unsure)
-			} else {
-				assert.Contains(t, unsure, tt.unsure)
-			}
+			assertStart(t, h, tt.want, tt.unsure)
 		})
 	}
 }

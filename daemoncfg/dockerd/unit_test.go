@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
 	"github.com/usernskit/usernskit/internal/hosttest"
 )
@@ -61,18 +62,36 @@ func TestCommandLineIsThatOfSystemd(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := hosttest.Tree(t, "-- etc/systemd/system/docker.service --\n[Service]\n"+tt.unit+"\n-- etc/default/docker --\n"+tt.env)
-			s, err := dockerd.Read(t.Context(), h)
+			assertStart(t, h, tt.want, tt.unsure)
+		})
+	}
+}
+
+// assertStart checks the words of the command line, and that one reason to be
+// unsure has the text unsure, or that there is none.
+func assertStart(t *testing.T, h usernskit.Host, want, unsure string) {
+	t.Helper()
+	s, err := dockerd.Read(t.Context(), h)
+	require.NoError(t, err)
+	var words []string
+	for _, f := range s.Flags {
+		words = append(words, f.Spelled)
+	}
+	assert.Equal(t, want, strings.Join(words, "|"))
+	assert.Contains(t, strings.Join(s.Unsure, "\n"), unsure)
+	assert.Equal(t, unsure == "", len(s.Unsure) == 0, s.Unsure)
+}
+
+func TestTheDataRootIsThatOfAFileThatSomeDockerdReads(t *testing.T) {
+	for name, file := range map[string]string{
+		"a byte order mark":       "\ufeff{\"data-root\": \"/srv\"}",
+		"text after the document": `{"data-root": "/srv"} EOF`,
+		"twice":                   `{"data-root": "/x", "data-root": "/srv"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := dockerd.Read(t.Context(), hosttest.Tree(t, "-- etc/docker/daemon.json --\n"+file+"\n"))
 			require.NoError(t, err)
-			var words []string
-			for _, f := range s.Flags {
-				words = append(words, f.Spelled)
-			}
-			assert.Equal(t, tt.want, strings.Join(words, "|"))
-			if unsure := strings.Join(s.Unsure, "\n"); tt.unsure == "" {
-				assert.Empty(t, unsure)
-			} else {
-				assert.Contains(t, unsure, tt.unsure)
-			}
+			assert.Equal(t, "/srv", s.DataRoot)
 		})
 	}
 }
