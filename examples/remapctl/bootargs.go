@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/bootargs"
+	"github.com/usernskit/usernskit/internal/text"
 )
 
 func (e *env) bootargsShow(ctx context.Context, want []string) error {
@@ -99,18 +101,22 @@ func (e *env) bootargsEdit(c *cobra.Command) action {
 
 // filterLine edits the line on standard input.
 func (e *env) filterLine(edit bootargs.Edit) error {
-	text, err := e.read("-")
+	data, err := e.read("-")
 	if err != nil {
 		return fmt.Errorf("standard input: %w", err)
 	}
-	line, err := edit.Apply(string(text))
+	line, err := edit.Apply(string(data))
 	if err != nil {
 		return err
 	}
-	if !e.json {
-		fmt.Fprint(e.out, line)
+	if e.json {
+		return e.printed(nil, members{"line": line})
 	}
-	return e.printed(nil, members{"line": line})
+	if terminal(e.out) {
+		line = text.VisibleLines(line)
+	}
+	_, err = io.WriteString(e.out, line)
+	return err
 }
 
 // grubby lets grubby(8) make an edit, and checks the result.

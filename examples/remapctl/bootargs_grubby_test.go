@@ -47,7 +47,10 @@ func TestGrubbyRunsOnlyWhenAgreedAndIsLookedAfter(t *testing.T) {
 	assert.Equal(t, []string{"--info=DEFAULT"}, *calls, "nothing is left to do")
 
 	e, _ = grubbyHost(t, false)
-	require.ErrorIs(t, runGrubby(t, e, "--yes"), bootargs.ErrNotApplied)
+	assert.Equal(t, exitCode(2), e.failed(runGrubby(t, e)), "it was not run")
+	err := runGrubby(t, e, "--yes")
+	require.ErrorIs(t, err, bootargs.ErrNotApplied)
+	assert.Equal(t, behind, e.failed(err), "2 says that nothing was changed")
 }
 
 func TestGrubbyThatHasRunIsNotSaidToHaveChangedNothing(t *testing.T) {

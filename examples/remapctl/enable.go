@@ -191,6 +191,8 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	case errors.As(err, &fail) && fail.Down != nil && fail.Undo == nil:
 		e.note("%v", err)
 		return behind // the files are back, and docker is down
+	case fail != nil && fail.Undo == nil:
+		e.done = "" // the files are back
 	case err == nil && due && e.done == "":
 		e.done = "docker was restarted"
 	}

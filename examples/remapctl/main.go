@@ -122,11 +122,16 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	for _, hint := range e.hints(err) {
 		e.note("  %s", hint)
 	}
+	return int(e.failed(err))
+}
+
+// failed returns the exit code of an error that is not one itself.
+func (e *env) failed(err error) exitCode {
 	switch {
-	case half:
-		return int(behind)
+	case errors.Is(err, shift.ErrUnfinished), e.done != "":
+		return behind
 	case errors.As(err, new(unseenError)):
-		return int(incomplete)
+		return incomplete
 	}
 	return 2
 }

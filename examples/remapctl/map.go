@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -153,7 +154,7 @@ func (e *env) read(name string) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(in, hostfs.MaxFileSize+1))
 	if err == nil && len(data) > hostfs.MaxFileSize {
-		err = usernskit.ErrTooLarge
+		err = &fs.PathError{Op: "read", Path: name, Err: usernskit.ErrTooLarge}
 	}
 	return data, err
 }

@@ -36,7 +36,10 @@ func TestShiftTakesTheRangeOfDockerd(t *testing.T) {
 	config := "/etc/docker/daemon.json"
 	shift := func(code int, flags ...string) string {
 		t.Helper()
-		cmd := exec.Command("remapctl", append([]string{"shift", dir, "--yes", "--accept-risk", "in-use", "--config-file", config}, flags...)...)
+		if config != "" {
+			flags = append(flags, "--config-file", config)
+		}
+		cmd := exec.Command("remapctl", append([]string{"shift", dir, "--yes", "--accept-risk", "in-use"}, flags...)...)
 		out, _ := cmd.CombinedOutput()
 		require.Equal(t, code, cmd.ProcessState.ExitCode(), "%s", out)
 		return string(out)
