@@ -136,10 +136,6 @@ func writes(pid int, dev, inside, dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	var at, file unix.Stat_t
-	if err := unix.Stat(dir, &at); err != nil {
-		return false, err
-	}
 	var infos []*mountinfo.Info
 	for _, e := range entries {
 		link := fds + "/" + e.Name()
@@ -148,16 +144,13 @@ func writes(pid int, dev, inside, dir string) (bool, error) {
 			continue
 		}
 		path, err := os.Readlink(link)
-		if err == nil && dirs.Within(path, dir) {
+		if errors.Is(err, unix.ENAMETOOLONG) || err == nil && dirs.Within(path, dir) {
 			return true, nil
 		}
-		if unix.Stat(link, &file) != nil || file.Dev != at.Dev {
+		if err != nil || !filepath.IsAbs(path) {
 			continue
 		}
-		if err != nil { // the path is longer than readlink(2) can tell
-			return true, nil
-		}
-		if infos == nil {
+		if infos == nil { // stat(2) of the file would wait for a server that is down
 			if infos, err = mountsOf(strconv.Itoa(pid)); gone(err) {
 				return false, nil
 			} else if err != nil {

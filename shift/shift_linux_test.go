@@ -641,31 +641,24 @@ func TestRefusals(t *testing.T) {
 		_, err = shift.Run(t.Context(), job, nil)
 		require.NoError(t, err)
 	})
-	t.Run("a file open for writing", func(t *testing.T) {
-		cmd := exec.Command("sleep", "60")
-		var err error
-		f, err := os.OpenFile(filepath.Join(dir, "a"), os.O_WRONLY, 0)
+	written := func(t *testing.T, path string) {
+		t.Helper()
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		require.NoError(t, err)
+		cmd := exec.Command("sleep", "60")
 		cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{f}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		require.NoError(t, cmd.Start())
 		f.Close()
 		defer cmd.Wait()
 		defer cmd.Process.Kill()
 		refused(t, dir, safe, fmt.Sprintf("is in use by process %d (sleep)", cmd.Process.Pid))
-	})
+	}
+	t.Run("a file open for writing", func(t *testing.T) { written(t, filepath.Join(dir, "a")) })
 	t.Run("a file open for writing by a path through another mount", func(t *testing.T) {
 		other := t.TempDir()
 		require.NoError(t, unix.Mount(filepath.Dir(dir), other, "", unix.MS_BIND, ""))
 		defer unix.Unmount(other, unix.MNT_DETACH)
-		cmd := exec.Command("sleep", "60")
-		f, err := os.OpenFile(filepath.Join(other, filepath.Base(dir), "a"), os.O_WRONLY, 0)
-		require.NoError(t, err)
-		cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{f}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		require.NoError(t, cmd.Start())
-		f.Close()
-		defer cmd.Wait()
-		defer cmd.Process.Kill()
-		refused(t, dir, safe, fmt.Sprintf("is in use by process %d (sleep)", cmd.Process.Pid))
+		written(t, filepath.Join(other, filepath.Base(dir), "a"))
 	})
 	t.Run("a container has it mounted", func(t *testing.T) {
 		base := t.TempDir()
