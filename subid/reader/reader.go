@@ -29,7 +29,8 @@ const (
 	Shadow418
 	// Shadow420 is 4.20 and later: no ID past 4294967295, owners compared as
 	// accounts, and a file without a final newline or with a NUL byte is
-	// refused. 4.20.3 of Debian sid was run.
+	// refused. 4.20.3 of Debian sid was run. To it a line of another account
+	// with the owner's UID is the owner's too; [Read] knows only the Owner.
 	Shadow420
 	// Dockerd27 is dockerd 20.10 to 27: strict decimal, and lines under the
 	// owner's name count only if there is none under its UID.
@@ -38,7 +39,9 @@ const (
 	// github.com/moby/sys/user. A number it cannot read is 0, host root.
 	Dockerd
 	// ContainersStorage is podman, buildah and CRI-O, where they are built
-	// without libsubid. It orders the ranges by their start.
+	// without libsubid. It orders the ranges by their start. If a line has 64
+	// KiB, it uses the lines before it; go.podman.io/storage, which newer ones
+	// are built with, refuses the file.
 	ContainersStorage
 )
 
