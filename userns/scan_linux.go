@@ -474,7 +474,7 @@ func (f FS) shims(ctx context.Context) iter.Seq2[Shim, error] {
 		defer s.close()
 		stopped, err := s.each(ctx, func(name string) bool {
 			shim, err := s.shim(name)
-			if isGone(err) || isDenied(err) || errors.Is(err, errNoShim) {
+			if isGone(err) || errors.Is(err, errNoShim) {
 				return true
 			}
 			shim.PID, _ = strconv.Atoi(name)
