@@ -13,6 +13,8 @@
 //
 // dockerd reads the key only when it starts, so a plan names the restart as an
 // action; [Restart.Run] runs it and checks that the daemon came back as wanted.
+// [Restart.Decide] says before that what a person agrees to: files, programs,
+// containers that stop, and what is not seen any more.
 //
 // A dockerd that remaps uses another store and does not see the old volumes.
 // [PlanMigrate] plans copies of them, with the owners moved, and [Migration.Run]
