@@ -16,6 +16,7 @@ import (
 
 	"github.com/usernskit/usernskit"
 	"github.com/usernskit/usernskit/daemoncfg/dockerd"
+	"github.com/usernskit/usernskit/internal/text"
 	"github.com/usernskit/usernskit/userns/probe"
 	"github.com/usernskit/usernskit/verify"
 	"github.com/usernskit/usernskit/verify/engine"
@@ -164,7 +165,10 @@ func quoted(words []string) string {
 	list := slices.Clone(words)
 	for i, w := range list {
 		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%") != "" {
-			list[i], _ = syntax.Quote(w, syntax.LangBash) // fails only for NUL, which no argument has
+			list[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'" // unlike "", also safe from the history of a shell
+			if text.Visible(w) != w {
+				list[i], _ = syntax.Quote(w, syntax.LangBash) // fails only for NUL, which no argument has
+			}
 		}
 	}
 	return strings.Join(list, " ")

@@ -47,5 +47,6 @@ func TestANameIsNotACommandToTheTerminal(t *testing.T) {
 	assert.Equal(t, "warning: x: /etc/sysctl.d/a\\x1b[31m.conf:1: sets it\n", notes.String())
 	assert.Equal(t, "wrote /etc/a\\x9b31m\n", out.String())
 	e.host.Root = "/mnt/\x1b[31m image"
+	assert.Equal(t, `'it'\''s !1' a=b '' 'a b'`, quoted([]string{"it's !1", "a=b", "", "a b"}))
 	assert.Equal(t, `remapctl undo --root $'/mnt/\x1b[31m image'`, e.self("undo"))
 }
