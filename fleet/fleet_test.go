@@ -185,6 +185,32 @@ func TestPlan(t *testing.T) {
 		require.ErrorIs(t, err, subid.ErrHasRange)
 	})
 
+	t.Run("a claim of a plan that was never applied is released by a conflict", func(t *testing.T) {
+		reg := newRegistry(t)
+		c, _, err := fleet.Plan(ctx, newHost(t, 1, ""), reg, want)
+		require.NoError(t, err)
+		r, err := space.Slot(c.Slot)
+		require.NoError(t, err)
+		h := newHost(t, 1, "alice:"+r.String()+"\n")
+		_, _, err = fleet.Plan(ctx, h, reg, want)
+		require.ErrorIs(t, err, subid.ErrOverlap)
+		next, _, err := fleet.Plan(ctx, h, reg, want)
+		require.NoError(t, err)
+		assert.NotEqual(t, c.Slot, next.Slot)
+	})
+
+	t.Run("a conflict on one host leaves the slot that others plan", func(t *testing.T) {
+		reg, shared := newRegistry(t), want
+		shared.Space.Policy = fleet.Same
+		c, _, err := fleet.Plan(ctx, newHost(t, 1, ""), reg, shared)
+		require.NoError(t, err)
+		r, err := space.Slot(c.Slot)
+		require.NoError(t, err)
+		_, _, err = fleet.Plan(ctx, newHost(t, 2, "alice:"+r.String()+"\n"), reg, shared)
+		require.ErrorIs(t, err, subid.ErrOverlap)
+		require.NoError(t, c.Confirm(ctx, reg), "the first host goes on")
+	})
+
 	t.Run("a conflict on one host leaves the slot that others have", func(t *testing.T) {
 		reg, shared := newRegistry(t), want
 		shared.Space.Policy = fleet.Same

@@ -32,9 +32,9 @@ type Request struct {
 const WarnClaimStays = "fleet-claim-stays"
 
 // Plan claims a slot of the fleet for an owner on a host and plans the host's
-// files for it. The host's files decide: if the slot overlaps anything there, a
-// claim that is new is released and the error is the [*subid.ConflictError] that
-// names the line.
+// files for it. The host's files decide: if the slot overlaps anything there, the
+// claim is released, unless it is applied or may be another host's, and the error
+// is the [*subid.ConflictError] that names the line.
 //
 // The claim is made before Plan returns, and the plan is like any other: apply
 // it, then call [Claim.Confirm]. After a crash in between, a second Plan finds the
@@ -109,12 +109,12 @@ func hasRange(owner string, have subid.Claim) error {
 }
 
 // giveBack releases a claim that could not be used, even if ctx has ended. A claim
-// from before, which may be applied or that of another host, stays.
+// that is applied stays, and so does one for all hosts that may be another host's.
 func giveBack(ctx context.Context, reg Registry, c Claim) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	for have, err := range reg.List(ctx) {
-		if err == nil && have.Slot == c.Slot && have.State == Claimed && (have.Time.IsZero() || have.Time.Equal(c.Time)) {
+		if err == nil && have.Slot == c.Slot && have.State == Claimed && (c.Machine != "" || have.Time.Equal(c.Time)) {
 			err = c.Release(ctx, reg)
 		}
 		if err != nil {
