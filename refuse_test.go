@@ -53,3 +53,17 @@ func TestApplyRefusesAnAttributeThatTheJournalCannotHold(t *testing.T) {
 		assert.Equal(t, start, withoutState(t, host.Root))
 	}
 }
+
+// The journal does not hold what others set since.
+func TestUndoKeepsAnAttributeThatTheJournalCannotHold(t *testing.T) {
+	host, r := applied(t)
+	place := filepath.Join(host.Root, "etc/subuid")
+	if err := unix.Setxattr(place, "user.\xffz", []byte("x"), 0); err != nil {
+		t.Skipf("this file system has no user attributes: %v", err)
+	}
+	require.NoError(t, host.Undo(t.Context(), r.ID, nil))
+	value := make([]byte, 2)
+	n, err := unix.Getxattr(place, "user.\xffz", value)
+	require.NoError(t, err)
+	assert.Equal(t, "x", string(value[:n]))
+}

@@ -220,7 +220,7 @@ func (a *applier) reverse(u *undoJob, r record, force bool) error {
 		u.after, u.others = after, !force
 	}
 	if now.data != nil {
-		meta, err := a.meta(f.Path)
+		meta, err := hostfs.Root(a.host.Root).Meta(f.Path)
 		if err != nil {
 			return err
 		}
