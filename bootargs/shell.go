@@ -196,6 +196,8 @@ func (f *shellFile) taint(node syntax.Node) {
 		switch n := n.(type) {
 		case *syntax.CmdSubst, *syntax.Subshell: // changes its own copies only
 			return false
+		case *syntax.FuncDecl: // changes something when it is called
+			return false
 		case *syntax.Assign:
 			if n.Name != nil {
 				mark(n.Name.Value, n)

@@ -61,6 +61,7 @@ var shellRefuses = map[string]string{
 	"bash-append":                    "replace add remove remove-exact",
 	"export-of-a-name-in-a-variable": "add remove remove-exact replace",
 	"export-of-a-quoted-word":        "add remove remove-exact replace",
+	"function-in-a-condition":        "add remove remove-exact replace",
 	"eval-by-command":                "add remove remove-exact replace",
 	"unset-by-command":               "add remove remove-exact replace",
 	"unset-with-a-backslash":         "add remove remove-exact replace",
