@@ -236,7 +236,7 @@ func (st starter) fits(h usernskit.Host, c Choice) bool {
 func findStarters(ctx context.Context, h usernskit.Host, c Choice) ([]starter, error) {
 	var list []starter
 	if systemdRuns(h) {
-		units, err := findUnits(ctx, h, strings.TrimSuffix(c.Unit, ".service")+".service")
+		units, err := findUnits(ctx, h, c)
 		if err != nil {
 			return nil, err
 		}

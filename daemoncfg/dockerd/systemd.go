@@ -49,15 +49,19 @@ func systemdRuns(h usernskit.Host) bool {
 // findUnits finds the systemd units that start dockerd, with any name, and the
 // requested one, whatever it starts and also by an alias. A masked docker.service
 // counts where there is no other.
-func findUnits(ctx context.Context, h usernskit.Host, requested string) ([]unit, error) {
+func findUnits(ctx context.Context, h usernskit.Host, c Choice) ([]unit, error) {
+	requested := ""
+	if c.Unit != "" && !path.IsAbs(c.Unit) {
+		requested = strings.TrimSuffix(c.Unit, ".service") + ".service"
+	}
 	names := []string{dockerUnit, snapUnit}
 	for _, dir := range unitDirs {
 		target, err := h.Path(path.Join(dir, requested))
-		if base := path.Base(target); err == nil && path.Ext(base) == ".service" {
+		if base := path.Base(target); err == nil && requested != "" && path.Ext(base) == ".service" {
 			requested = base
 		}
 	}
-	if !slices.Contains(names, requested) && !path.IsAbs(requested) && requested != ".service" {
+	if requested != "" && !slices.Contains(names, requested) {
 		names = append(names, requested)
 	}
 	for _, dir := range unitDirs {

@@ -126,10 +126,14 @@ ExecStart=/opt/start --ipv6
 -- opt/start --
 #!/bin/sh
 exec /usr/bin/dockerd --icc "$@"
+-- etc/init.d/docker --
+#!/bin/sh
+exec /usr/bin/dockerd --init
 `)
 	for _, tt := range []struct{ name, unit, want string }{
 		{"runs a script", "engine", "engine.service icc ipv6"},
 		{"an alias", "moby.service", "docker.service debug"},
+		{"a script beside a unit of its name", "/etc/init.d/docker", "/etc/init.d/docker init"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := dockerd.Choice{Unit: tt.unit}.Read(t.Context(), h)
