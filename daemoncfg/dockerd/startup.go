@@ -374,7 +374,7 @@ func (s *Startup) readConfig(h usernskit.Host) {
 }
 
 // fromRoot returns the absolute path of a file that dockerd is given. Services
-// start in the root directory unless their init system is told otherwise.
+// start in the root directory unless their init system is set up otherwise.
 func (s *Startup) fromRoot(file, what string) string {
 	if !path.IsAbs(file) {
 		s.Unsure = append(s.Unsure, what+" is relative to the directory in which dockerd starts")
