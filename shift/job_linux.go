@@ -35,7 +35,7 @@ func (j Job) openRoot() (int, unix.Statx_t, error) {
 		return -1, unix.Statx_t{}, &os.PathError{Op: "open", Path: j.Dir, Err: err}
 	}
 	st, err := stat(fd)
-	if err == nil && j.Inode != 0 && j.Inode != st.Ino {
+	if err == nil && (j.Inode != 0 && j.Inode != st.Ino || j.born != 0 && j.born != inodeOf(st).Born) {
 		err = fmt.Errorf("%w: %s is another directory than the one that was planned for", ErrRefused, j.Dir)
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func (j Job) look(ctx context.Context, files int) (Job, error) {
 		return j, err
 	}
 	defer unix.Close(root)
-	j.Inode = st.Ino
+	j.Inode, j.born = st.Ino, inodeOf(st).Born
 	w := newWalk(j, toCount)
 	w.limit = files
 	j.Report, err = w.all(ctx, root)

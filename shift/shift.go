@@ -135,6 +135,8 @@ type Job struct {
 	// Ended is when the job was done. Until then it is the end of the job that this
 	// one takes back, if there is one.
 	Ended time.Time `json:"ended,omitzero"`
+
+	born int64 // of Inode, as in a record: roots of file systems have the same inode number
 }
 
 // Progress is how many files a running job has done. Total is 0 while it is

@@ -781,6 +781,17 @@ func TestRefusals(t *testing.T) {
 		_, err = shift.Run(t.Context(), job, nil)
 		require.ErrorIs(t, err, shift.ErrRefused)
 	})
+	t.Run("another file system than the planned one", func(t *testing.T) {
+		at := t.TempDir()
+		require.NoError(t, unix.Mount("tmpfs", at, "tmpfs", 0, ""))
+		job, err := shift.Plan(t.Context(), at, from, to, options(t))
+		require.NoError(t, err)
+		require.NoError(t, unix.Unmount(at, 0))
+		require.NoError(t, unix.Mount("tmpfs", at, "tmpfs", 0, "")) // its root has the same inode number
+		defer unix.Unmount(at, 0)
+		_, err = shift.Run(t.Context(), job, nil)
+		require.ErrorIs(t, err, shift.ErrRefused)
+	})
 	t.Run("the journal in the tree", func(t *testing.T) {
 		_, err := shift.Plan(t.Context(), dir, from, to, shift.Options{State: filepath.Join(dir, "state")})
 		require.ErrorIs(t, err, shift.ErrRefused)
