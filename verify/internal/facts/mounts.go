@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/moby/sys/mountinfo"
 
@@ -102,7 +103,10 @@ func (f *Facts) readMounts(context.Context) {
 		ended := false
 		for _, p := range append([]userns.Process{first}, b.Processes...) {
 			b.Inside = f.lookInside(*b, p.PID)
-			ended = b.Inside.Mounts.Err != nil && !f.alive(p.PID) // a zombie has no mounts
+			err := b.Inside.Mounts.Err
+			// A zombie has no mounts. Shortly before it becomes one, the kernel
+			// answers EINVAL.
+			ended = err != nil && (errors.Is(err, syscall.EINVAL) || !f.alive(p.PID))
 			if !ended {
 				break // others may have mounts of their own
 			}
