@@ -242,9 +242,9 @@ func (m Migration) discard(store, data string, same func(data string) error) err
 		return err
 	}
 	if err := same(filepath.Join(at, "_data")); err != nil {
-		return fmt.Errorf("it is kept in %s: %w", at, err)
+		return partly(true, fmt.Errorf("it is kept in %s: %w", at, err))
 	}
-	return errors.Join(retire(at), m.removeDiscarded(store))
+	return partly(true, errors.Join(retire(at), m.removeDiscarded(store)))
 }
 
 // removedPrefix begins the names of volumes that are being removed.

@@ -37,8 +37,8 @@ func PlanUndo(ctx context.Context, h usernskit.Host, id string, force []string) 
 // volume is removed if it is still the same as the old volume; if not, it is moved
 // out of the store's volumes and kept. The owners of a shift are moved back. Risks
 // that [PlanUndo] warns of have to be accepted, or nothing is done. After an error
-// that matches [shift.ErrUnfinished], some owners are moved back and some are not,
-// and the same undo continues.
+// that matches [shift.ErrUnfinished], some data is taken back and some is not, and
+// the same undo continues.
 func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []string, progress func(shift.Progress)) error {
 	back, err := h.PlanUndo(id, force)
 	if err != nil {
@@ -53,13 +53,31 @@ func Undo(ctx context.Context, h usernskit.Host, id string, force, accept []stri
 			return err
 		}
 	}
+	begun := false
 	for _, s := range steps {
-		if err := s.do(ctx, progress); err != nil {
-			return fmt.Errorf("%s: %w", s.what, err)
+		if s.do == nil {
+			continue
 		}
+		if err := s.do(ctx, progress); err != nil {
+			return partly(begun, fmt.Errorf("%s: %w", s.what, err))
+		}
+		begun = true
 	}
-	return h.Undo(ctx, id, force)
+	return partly(begun, h.Undo(ctx, id, force))
 }
+
+// partly returns err, as one that matches [shift.ErrUnfinished] if data was moved
+// before it.
+func partly(begun bool, err error) error {
+	if err == nil || !begun {
+		return err
+	}
+	return unfinishedError{err}
+}
+
+type unfinishedError struct{ error }
+
+func (e unfinishedError) Unwrap() []error { return []error{e.error, shift.ErrUnfinished} }
 
 // refused returns an error for the first risk that is not accepted.
 func refused(list []usernskit.Warning, accept []string) error {
@@ -75,7 +93,7 @@ func refused(list []usernskit.Warning, accept []string) error {
 type step struct {
 	what     string
 	warnings []usernskit.Warning
-	do       func(ctx context.Context, progress func(shift.Progress)) error
+	do       func(ctx context.Context, progress func(shift.Progress)) error // nil: nothing can be done
 }
 
 // leaving returns a step for each entry that an undo removes from the list or
@@ -129,8 +147,7 @@ func lost(h usernskit.Host, id string) ([]step, error) {
 			break
 		}
 		return []step{{movedPath, []usernskit.Warning{{ID: WarnTakenBack, Risk: true, Text: fmt.Sprintf(
-			"%s has been removed or restored by something else, so it is not known what was moved: no data is taken back", movedPath)}},
-			func(context.Context, func(shift.Progress)) error { return nil }}}, nil
+			"%s has been removed or restored by something else, so it is not known what was moved: no data is taken back", movedPath)}}, nil}}, nil
 	}
 	return nil, err
 }
