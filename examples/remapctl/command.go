@@ -202,11 +202,12 @@ func subcommands(c *cobra.Command) (list []string) {
 // shorter than cobra's own.
 func help(c *cobra.Command) string {
 	const width = 80
+	const general = "\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n"
 	text := fold(c.CommandPath()+" - "+c.Short, 4, width) + "\nUsage: " + c.UseLine() + "\n"
-	if c.Long != "" {
+	if c.Long != "" && c.HasParent() {
 		text += "\n" + c.Long + "\n"
 	}
-	if c.Example != "" {
+	if c.Example != "" && c.HasParent() {
 		text += "\nExample: " + c.Example + "\n"
 	}
 	if c.HasSubCommands() {
@@ -217,7 +218,7 @@ func help(c *cobra.Command) string {
 		text += fmt.Sprintf("  %-*s  %s\n", c.NamePadding(), name, short)
 	}
 	if !c.HasParent() {
-		return text + "\n" + c.LocalFlags().FlagUsagesWrapped(width)
+		return text + general + "Exit codes: remapctl man. Try it: remapctl demo\n"
 	}
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags = false
@@ -229,5 +230,5 @@ func help(c *cobra.Command) string {
 	if own.HasFlags() { // none has a short form to leave room for
 		text += strings.ReplaceAll("\n"+own.FlagUsagesWrapped(width+4), "\n    ", "\n")
 	}
-	return text + "\nOf every command: --root DIR, --json, --color WHEN, --version, --help\n"
+	return text + general
 }
