@@ -48,8 +48,11 @@ func (e *env) printClaims(claims []subid.Claim) error {
 }
 
 func (e *env) subidAuditCommand(c *cobra.Command) action {
-	against := c.Flags().StringArray("against", nil, "`FILE` of another host; may be repeated")
-	return func(ctx context.Context, _ []string) error {
+	against := c.Flags().StringArray("against", nil, "`FILE` of another host; more may follow, or it is repeated")
+	return func(ctx context.Context, more []string) error {
+		if len(more) > 0 && len(*against) == 0 {
+			return usage(c, "unexpected argument %q: files of other hosts follow --against", more[0])
+		}
 		s, err := subid.Read(ctx, e.host)
 		if err != nil {
 			return err
@@ -59,7 +62,7 @@ func (e *env) subidAuditCommand(c *cobra.Command) action {
 			return err
 		}
 		var others []*subid.File
-		for _, name := range *against {
+		for _, name := range append(*against, more...) {
 			data, err := e.read(name)
 			if err != nil {
 				return err
