@@ -188,11 +188,11 @@ func (e *env) restart(ctx context.Context, receipt usernskit.Receipt, store stri
 	case errors.Is(err, remap.ErrNoSystemd): // what was written stays
 		e.note("docker was not restarted: %v", err)
 		return behind
-	case errors.As(err, &fail) && fail.Down != nil && fail.Undo == nil:
-		e.note("%v", err)
-		return behind // the files are back, and docker is down
-	case fail != nil && fail.Undo == nil:
-		e.done = "" // the files are back
+	case errors.As(err, &fail) && fail.Undo == nil: // the files are back
+		e.done = ""
+		if fail.Down != nil {
+			e.done = "docker is not running"
+		}
 	case err == nil && due && e.done == "":
 		e.done = "docker was restarted"
 	}

@@ -37,6 +37,7 @@ type env struct {
 
 	in     io.Reader
 	out    *output      // data
+	object []byte       // the data of --json, printed at the end
 	err    io.Writer    // for people
 	prompt bool         // there is a person at a terminal to ask
 	aside  func()       // prints more before the question; may be nil

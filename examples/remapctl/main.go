@@ -113,6 +113,7 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	}
 	if e.json = e.json || slices.Contains(args, "--json"); !e.out.written {
 		_ = e.printed(nil, errorMembers(err))
+		_, _ = e.out.Write(e.object)
 	}
 	half := errors.Is(err, shift.ErrUnfinished)
 	if ctx.Err() != nil && !half && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {

@@ -42,11 +42,15 @@ func (o *output) Write(data []byte) (int, error) {
 
 var errInterrupted = errors.New("interrupted by a signal")
 
-// finish turns a lost stdout into an error: without its data a command did not
-// do its work. What it changed stays changed.
+// finish prints the object of a command that ended well, and turns a lost stdout
+// into an error: without its data a command did not do its work. What it changed
+// stays changed.
 func (e *env) finish(err error) error {
-	lost := e.out.err
 	var code exitCode
+	if e.object != nil && (err == nil || errors.As(err, &code)) {
+		_, _ = e.out.Write(e.object) // which keeps its error
+	}
+	lost := e.out.err
 	switch {
 	case lost == nil, err != nil && !errors.As(err, &code) && !errors.Is(err, lost):
 		return err
@@ -63,8 +67,8 @@ type members map[string]any
 // list returns a copy of items that is never null in JSON.
 func list[T any](items []T) []T { return append([]T{}, items...) }
 
-// printed ends a command with code: with --json it prints one object, with
-// "schema" and the members of every part.
+// printed ends a command with code: with --json it makes the object, with "schema"
+// and the members of every part, that is printed once the command has ended well.
 func (e *env) printed(code error, parts ...any) error {
 	if !e.json {
 		return code
@@ -81,11 +85,11 @@ func (e *env) printed(code error, parts ...any) error {
 		text += "," + strings.TrimPrefix(inner, `"schema":1,`)
 	}
 	var out bytes.Buffer
-	err := json.Indent(&out, []byte(text+"}\n"), "", "  ")
-	if err == nil {
-		_, err = e.out.Write(out.Bytes())
+	if err := json.Indent(&out, []byte(text+"}\n"), "", "  "); err != nil {
+		return err
 	}
-	return errors.Join(err, code)
+	e.object = out.Bytes()
+	return code
 }
 
 // shown ends a command with code and prints a value: for people, or with --json.

@@ -185,8 +185,9 @@ func takenBack(t *testing.T, m *Machine) {
 		"time-out":           "TimeoutStartSec=4\nExecStartPre=/bin/sh -c 'grep userns-remap /etc/docker/daemon.json && sleep 600 || true'",
 	} {
 		m.Must(dropIn(lines) + "systemctl daemon-reload && systemctl reset-failed && systemctl restart docker")
-		r := m.Run("remapctl enable --yes --restart")
+		r := m.Run("remapctl enable --yes --restart --json")
 		assert.Equal(t, 2, r.Code, name)
+		assert.Regexp(t, `^\{\s*"schema": 1,\s*"error": \{[^{}]*\}\s*\}\s*$`, r.Out, "one object, and no receipt of what is undone")
 		assert.Equal(t, before, m.files(), name)
 		assert.Equal(t, "active", m.state("docker.service"), name)
 		assert.False(t, m.remapped(), name)
