@@ -1,6 +1,7 @@
 package userns
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -139,6 +140,7 @@ func (f FS) newScan(opt Options) (*scan, error) {
 	s.link = fmt.Sprintf("user:[%d]", s.home)
 	s.addHost("1")
 	s.addHost("self")
+	s.addHost("2") // init may hide its namespaces; kthreadd, a kernel thread, has the host's
 	return s, nil
 }
 
@@ -155,8 +157,8 @@ func (f FS) openScan() (*scan, error) {
 		maxSpaces: int(min(files.Cur/8, maxSpaces)), buf: make([]byte, 8192), inside: map[string][]insider{}}, nil
 }
 
-// addHost records the namespaces of a process that belongs to the host: init, or
-// ourselves unless we are in a container.
+// addHost records the namespaces of a process that belongs to the host: init,
+// ourselves unless we are in a container, or process 2 if it is a kernel thread.
 func (s *scan) addHost(name string) {
 	dir, err := s.root.dir(name)
 	if err != nil {
@@ -164,7 +166,7 @@ func (s *scan) addHost(name string) {
 	}
 	defer dir.close()
 	cgroup, err := dir.read("cgroup", nil)
-	if err != nil || ParseCgroup(cgroup).ContainerID != "" {
+	if err != nil || ParseCgroup(cgroup).ContainerID != "" || name == "2" && !dir.isKernelThread() {
 		return
 	}
 	for _, kind := range []string{"mnt", "pid"} {
@@ -173,6 +175,22 @@ func (s *scan) addHost(name string) {
 			s.host = append(s.host, string(link))
 		}
 	}
+}
+
+// isKernelThread looks at the flags in proc_pid_stat(5). In another PID namespace
+// than the first, any process may have the number of a kernel thread.
+func (d procDir) isKernelThread() bool {
+	const (
+		flags   = 6       // the index after the name and its parenthesis
+		kthread = 1 << 21 // PF_KTHREAD
+	)
+	data, err := d.read("stat", nil)
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if err != nil || len(fields) <= flags {
+		return false
+	}
+	n, err := strconv.ParseUint(string(fields[flags]), 10, 32)
+	return err == nil && n&kthread != 0
 }
 
 func (s *scan) close() {

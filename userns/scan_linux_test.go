@@ -226,6 +226,24 @@ func TestAnEngineIsNotInTheContainerThatItStarts(t *testing.T) {
 	assert.ElementsMatch(t, []int{20, 21}, got)
 }
 
+// Init may be hidden from root, and the one who looks may be in a container itself. In a
+// PID namespace, process 2 is any process.
+func TestAKernelThreadShowsTheNamespacesOfTheHost(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags  string
+		noLink int
+	}{"kthreadd": {"2129984", 0}, "a process with its number": {"4194560", 2}, "no flags": {"", 2}} {
+		t.Run(name, func(t *testing.T) {
+			f := fakeFS(t, fakeProc{pid: 2}, fakeProc{pid: 9})
+			require.NoError(t, os.Remove(filepath.Join(f.Root, "1/ns/mnt")))
+			require.NoError(t, os.Remove(filepath.Join(f.Root, "1/ns/pid")))
+			require.NoError(t, os.WriteFile(filepath.Join(f.Root, "2/stat"), []byte("2 (k) S) S 0 0 0 0 -1 "+c.flags+"\n"), 0o644))
+			_, cov := collect(t, f, userns.Options{})
+			assert.Equal(t, c.noLink, cov.NoLink)
+		})
+	}
+}
+
 func TestOptionsWidenAndNarrowTheScan(t *testing.T) {
 	f := fakeFS(t, containers()...)
 	procs, _ := collect(t, f, userns.Options{All: true})
