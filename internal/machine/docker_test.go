@@ -149,7 +149,7 @@ func readme(t *testing.T, m *Machine) {
 	m.Must("remapctl enable --yes && systemctl restart docker")
 	m.Must(box + "docker run --detach --name one --network none box sleep 600")
 	findings, unknown := m.verify("unknown")
-	assert.ElementsMatch(t, []string{"D07", "C01", "C02", "C03", "C07", "C08", "C10", "C13"}, unknown, "the checks that look at every process")
+	assert.ElementsMatch(t, []string{"I08", "I11", "D07", "C01", "C02", "C03", "C07", "C08", "C10", "C13"}, unknown, "the checks that look at every process")
 	for _, f := range findings {
 		assert.NotEqual(t, "fail", f.Verdict, "%v", f)
 		if f.Verdict == "unknown" {
