@@ -252,15 +252,15 @@ func without(bytes, layer string, spell speller) speller {
 
 // spellLimine is for /etc/default/limine, whose reader knows assignments in
 // double quotes.
-func spellLimine(a Arg, text string) (string, error) {
-	return without("\"'\\$`", "limine-entry-tool", nil)(a, text)
-}
+var spellLimine = without("\"'\\$`", "limine-entry-tool", nil)
 
 // spellUBoot is for extlinux.conf, in which U-Boot expands ${name}
 // (cli_simple_process_macros in its boot/pxe_utils.c).
-func spellUBoot(a Arg, text string) (string, error) {
-	return without("$", "U-Boot", spellLiteral)(a, text)
-}
+var spellUBoot = without("$", "U-Boot", spellLiteral)
+
+// spellMadeUBoot is for a file from which a tool makes extlinux.conf, and in
+// which the tool reads a backslash as part of an escape.
+var spellMadeUBoot = without(`\`, "the program that makes extlinux.conf", spellUBoot)
 
 // spellGRUB is for what GRUB reads as a command: grub.cfg, the options of a BLS
 // entry, kernelopts. After parsing, GRUB puts a backslash before each of ' " \

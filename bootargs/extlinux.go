@@ -275,7 +275,7 @@ func (s *site) lineStore() lineStore {
 	case s.Kind == KindLimine:
 		return lineStore{Place: Place{Path: limineDefaults, What: limineKey, For: all}, spell: spellLimine, tool: "limine-update"}
 	case s.alpineMakes():
-		return lineStore{Place: Place{Path: alpineDefaults, What: alpineVariable, For: all}, spell: without(`\`, "the program that makes extlinux.conf", spellUBoot), tool: "update-extlinux"}
+		return lineStore{Place: Place{Path: alpineDefaults, What: alpineVariable, For: all}, spell: spellMadeUBoot, tool: "update-extlinux"}
 	case s.Exists("/usr/sbin/u-boot-update") || s.Read(ubootDefaults) != nil:
 		if store, ok := s.ubootStore(); ok {
 			return store
@@ -292,7 +292,7 @@ func (s *site) alpineMakes() bool {
 // ubootStore finds where u-boot-update (Debian's u-boot-menu) takes the
 // arguments from. ok is false where u-boot-update does not make the file.
 func (s *site) ubootStore() (store lineStore, ok bool) {
-	store = lineStore{Place: Place{Path: ubootDefaults, What: ubootVariable, For: "every kernel"}, spell: without(`\`, "the program that makes extlinux.conf", spellUBoot), tool: "u-boot-update"}
+	store = lineStore{Place: Place{Path: ubootDefaults, What: ubootVariable, For: "every kernel"}, spell: spellMadeUBoot, tool: "u-boot-update"}
 	var files []*shellFile
 	for _, name := range slices.Concat([]string{ubootDefaults}, s.List(ubootVendor, ".conf"), s.List(ubootDropIns, ".conf")) {
 		src := s.Read(name)
