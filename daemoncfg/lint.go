@@ -54,9 +54,11 @@ func (l *linter) add(m *members.Value, id ProblemID, level Level, format string,
 func (l *linter) top(m *members.Value) {
 	key := m.Key()
 	option, known := dockerd.KeyOption(key)
-	for _, o := range dockerd.Options() { // encoding/json decodes DEBUG into debug, and the check of names skips an object's own
-		if !known && m.Kind() == '{' && strings.EqualFold(o.Key, key) && o.Kind != dockerd.KindObject {
-			option, known = o, true
+	if !known && m.Kind() == '{' { // encoding/json decodes DEBUG into debug, and the check of names skips an object's own
+		for _, o := range dockerd.Options() {
+			if !known && strings.EqualFold(o.Key, key) && o.Kind != dockerd.KindObject {
+				option, known = o, true
+			}
 		}
 	}
 	switch {
