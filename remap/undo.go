@@ -138,18 +138,12 @@ func leaving(ctx context.Context, h usernskit.Host, back usernskit.Plan, id stri
 // lost returns a step with a warning if the receipt changed the list, which has
 // been removed or restored since by something else than an undo.
 func lost(h usernskit.Host, id string) ([]step, error) {
-	receipts, err := h.Receipts()
-	for _, r := range slices.Backward(receipts) {
-		if id == "" && r.State == usernskit.StateUndone || id != "" && r.ID != id {
-			continue
-		}
-		if r.State != usernskit.StateApplied || r.Files[movedPath] != usernskit.StateUndone {
-			break
-		}
-		return []step{{movedPath, []usernskit.Warning{{ID: WarnTakenBack, Risk: true, Text: fmt.Sprintf(
-			"%s has been removed or restored by something else, so it is not known what was moved: no data is taken back", movedPath)}}, nil}}, nil
+	r, err := h.Receipt(id)
+	if err != nil || r.State != usernskit.StateApplied || r.Files[movedPath] != usernskit.StateUndone {
+		return nil, err
 	}
-	return nil, err
+	return []step{{movedPath, []usernskit.Warning{{ID: WarnTakenBack, Risk: true, Text: fmt.Sprintf(
+		"%s has been removed or restored by something else, so it is not known what was moved: no data is taken back", movedPath)}}, nil}}, nil
 }
 
 // back plans to move the owners of a directory back.
@@ -159,7 +153,7 @@ func (m moved) back(ctx context.Context, h usernskit.Host, s *step) error {
 		_, err := shift.Run(ctx, job, progress)
 		return err
 	}
-	if gone := errors.Is(err, fs.ErrNotExist); gone || err == nil && job.State == shift.StateDone {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && job.State == shift.StateDone {
 		job.State = shift.StateDone
 		s.warnings = []usernskit.Warning{{ID: WarnTakenBack, Text: fmt.Sprintf("%s is not there, or has no owners to move back: nothing is done in it", s.what)}}
 		return nil
