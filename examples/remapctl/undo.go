@@ -158,7 +158,7 @@ func (e *env) readReceipts() (list []usernskit.Receipt, code, err error) {
 	if err == nil || len(list) == 0 {
 		return list, nil, err
 	}
-	e.note("%s", text.VisibleLines(err.Error()))
+	e.note("%v", err)
 	return list, incomplete, nil
 }
 
